@@ -1,0 +1,138 @@
+"""Incidents: what went wrong, what was tried, and which step may follow which."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from collections.abc import Mapping
+
+from healing.errors import IllegalTransition
+
+
+class Cause(StrEnum):
+    """What went wrong. `docs/runbook.md` has a section on each."""
+
+    SOURCE_UNAVAILABLE = "source_unavailable"
+    SOURCE_SLOW = "source_slow"
+    SCHEMA_BREAK = "schema_break"
+    NULL_SPIKE = "null_spike"
+    BAD_ROWS = "bad_rows"
+    VOLUME_ANOMALY = "volume_anomaly"
+    STALE_DATA = "stale_data"
+    DUPLICATE_DATA = "duplicate_data"
+    DATA_DRIFT = "data_drift"
+    PREDICTION_DRIFT = "prediction_drift"
+    QUALITY_DROP = "quality_drop"
+    BAD_CANDIDATE = "bad_candidate"
+    MODEL_CORRUPT = "model_corrupt"
+    MODEL_FAILING = "model_failing"
+    MODEL_SLOW = "model_slow"
+    REGISTRY_UNAVAILABLE = "registry_unavailable"
+    STORE_UNAVAILABLE = "store_unavailable"
+    ORCHESTRATOR_UNAVAILABLE = "orchestrator_unavailable"
+    GATEWAY_DOWN = "gateway_down"
+    DISK_FULL = "disk_full"
+    RESOURCE_PRESSURE = "resource_pressure"
+    UNKNOWN = "unknown"
+
+
+class Remedy(StrEnum):
+    """What can be done about it, mildest first."""
+
+    WAIT = "wait"
+    RETRY = "retry"
+    SWITCH_SOURCE = "switch_source"
+    REPAIR_BATCH = "repair_batch"
+    QUARANTINE_BATCH = "quarantine_batch"
+    RESTORE_SNAPSHOT = "restore_snapshot"
+    RESTART_WORKER = "restart_worker"
+    ABORT_CANARY = "abort_canary"
+    ROLLBACK = "rollback"
+    REPUBLISH = "republish"
+    RETRAIN = "retrain"
+    PAUSE_PIPELINE = "pause_pipeline"
+    ESCALATE = "escalate"
+
+
+class Status(StrEnum):
+    """Where an incident stands."""
+
+    OPEN = "open"
+    DIAGNOSED = "diagnosed"
+    HEALING = "healing"
+    RECOVERED = "recovered"
+    ESCALATED = "escalated"
+    DISMISSED = "dismissed"
+
+
+ENDED = frozenset({Status.RECOVERED, Status.ESCALATED, Status.DISMISSED})
+
+_FOLLOWING: Mapping[Status, frozenset[Status]] = MappingProxyType(
+    {
+        Status.OPEN: frozenset({Status.DIAGNOSED, Status.DISMISSED, Status.ESCALATED}),
+        Status.DIAGNOSED: frozenset({Status.HEALING, Status.DISMISSED, Status.ESCALATED, Status.RECOVERED}),
+        Status.HEALING: frozenset({Status.HEALING, Status.RECOVERED, Status.ESCALATED}),
+        Status.RECOVERED: frozenset(),
+        Status.ESCALATED: frozenset(),
+        Status.DISMISSED: frozenset(),
+    }
+)
+
+
+class AttemptOutcome(StrEnum):
+    """How a remedy attempt ended. RUNNING is written before it starts."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"  # it ran and did not help; another attempt may
+    FUTILE = "futile"  # it ran and cannot help; the same remedy is not tried again
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of one remedy. `flow_run_id` names the Prefect run that carries a long remedy."""
+
+    number: int
+    remedy: Remedy
+    started_at: datetime
+    outcome: AttemptOutcome = AttemptOutcome.RUNNING
+    ended_at: datetime | None = None
+    flow_run_id: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One thing that went wrong with one subject of one pipeline.
+
+    At most one is unfinished per (pipeline, cause, subject). The three times that an operator asks for are
+    `detected_at`, `mitigated_at` (service back within its SLO, a fallback counts) and `ended_at`.
+    """
+
+    id: str
+    pipeline: str
+    cause: Cause
+    subject: str
+    status: Status
+    detected_at: datetime
+    summary: str = ""
+    mitigated_at: datetime | None = None
+    ended_at: datetime | None = None
+    evidence: tuple[Mapping[str, object], ...] = ()
+    attempts: tuple[Attempt, ...] = field(default=())
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+    @property
+    def running_attempt(self) -> Attempt | None:
+        """The attempt that was started and has no recorded end."""
+        return next((a for a in reversed(self.attempts) if a.outcome is AttemptOutcome.RUNNING), None)
+
+
+def check_status_change(previous: Status, following: Status) -> None:
+    """Raise IllegalTransition unless an incident may go from `previous` to `following`."""
+    if following not in _FOLLOWING[previous]:
+        allowed = ", ".join(sorted(_FOLLOWING[previous])) or "nothing: it has ended"
+        raise IllegalTransition(f"an incident that is {previous} may become {allowed}; found {following}")

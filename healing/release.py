@@ -1,0 +1,139 @@
+"""What should serve: a release, and which release may follow which."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from healing.errors import IllegalTransition
+
+WEIGHT_STEPS = 1000  # traffic weights move in steps of 0.1 %
+FALLBACKS_MAX = 3  # each is a warm process; more would not be reached before the baseline answer
+
+
+class Reason(StrEnum):
+    """Why a release was written."""
+
+    BOOTSTRAP = "bootstrap"  # the first champion
+    CANARY = "canary"  # a challenger takes a share of traffic, or its share changes
+    SHADOW = "shadow"  # a challenger scores copies of traffic
+    PROMOTE = "promote"  # the challenger becomes champion
+    ABORT = "abort"  # the challenger leaves
+    ROLLBACK = "rollback"  # an earlier champion returns
+    REPUBLISH = "republish"  # the same champion is written again, e.g. after its bytes were restored
+
+
+class Mode(StrEnum):
+    """How a challenger meets traffic."""
+
+    SHADOW = "shadow"  # scores a copy, answers nobody
+    CANARY = "canary"  # answers its share
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """A published model: SHA-256 of its manifest (64 hex digits) and its semantic version."""
+
+    digest: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Challenger:
+    """A model on trial. `weight` is the share of requests it answers (canary) or copies (shadow), in [0, 1]."""
+
+    model: ModelRef
+    mode: Mode
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One document of the release log; the highest generation is what should serve.
+
+    `fallbacks` are kept warm and answer, in order, when the champion cannot; `baseline` is the answer of last resort
+    (for a classifier, the share of the positive class in training).
+    """
+
+    generation: int
+    created_at: datetime
+    pipeline: str
+    author: str
+    reason: Reason
+    champion: ModelRef
+    baseline: float
+    challenger: Challenger | None = None
+    fallbacks: tuple[ModelRef, ...] = ()
+    incident_id: str | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        _check_document(self)
+
+
+def _check_document(release: Release) -> None:
+    """Raise IllegalTransition where the document contradicts itself."""
+    if release.created_at.tzinfo is None:
+        raise IllegalTransition(f"release {release.generation}: created_at needs a timezone, found a naive time")
+    if release.generation < 1:
+        raise IllegalTransition(f"generations count from 1, found {release.generation}")
+    served = [release.champion, *release.fallbacks]
+    if len({model.digest for model in served}) != len(served):
+        raise IllegalTransition(f"release {release.generation} names a model twice among champion and fallbacks")
+    if len(release.fallbacks) > FALLBACKS_MAX:
+        raise IllegalTransition(f"at most {FALLBACKS_MAX} fallbacks are kept warm, found {len(release.fallbacks)}")
+    challenger = release.challenger
+    if challenger is None:
+        if release.reason in (Reason.CANARY, Reason.SHADOW):
+            raise IllegalTransition(f"a {release.reason} release needs a challenger, found none")
+        return
+    if release.reason not in (Reason.CANARY, Reason.SHADOW, Reason.REPUBLISH):
+        raise IllegalTransition(f"a {release.reason} release ends the trial, found challenger {challenger.model}")
+    if challenger.model.digest == release.champion.digest:
+        raise IllegalTransition(f"release {release.generation} has the champion {challenger.model} challenge itself")
+    steps = challenger.weight * WEIGHT_STEPS
+    if not 0 <= challenger.weight <= 1 or abs(steps - round(steps)) > 1e-6:
+        raise IllegalTransition(f"a weight is in [0, 1] in steps of 0.001, found {challenger.weight}")
+
+
+def check_transition(previous: Release | None, following: Release) -> None:
+    """Raise IllegalTransition unless `following` may be written after `previous` (None for an empty log)."""
+    if previous is None:
+        if following.generation != 1 or following.reason is not Reason.BOOTSTRAP:
+            raise IllegalTransition(
+                f"an empty log starts with generation 1 and reason bootstrap, found generation "
+                f"{following.generation} and reason {following.reason}"
+            )
+        return
+    if following.generation != previous.generation + 1:
+        raise IllegalTransition(f"after {previous.generation} comes {previous.generation + 1}, not {following.generation}")
+    if following.pipeline != previous.pipeline:
+        raise IllegalTransition(f"this log belongs to pipeline {previous.pipeline!r}, found {following.pipeline!r}")
+    _check_champion(previous, following)
+    _check_challenger(previous, following)
+
+
+def _check_champion(previous: Release, following: Release) -> None:
+    """The champion changes by promotion of the challenger or by rollback, and stays otherwise."""
+    changed = following.champion.digest != previous.champion.digest
+    match following.reason:
+        case Reason.BOOTSTRAP:
+            raise IllegalTransition("bootstrap writes the first release only; this log already has a champion")
+        case Reason.PROMOTE:
+            if previous.challenger is None or following.champion.digest != previous.challenger.model.digest:
+                raise IllegalTransition(f"only the challenger on trial can be promoted, found {following.champion}")
+        case Reason.ROLLBACK:
+            if not changed:
+                raise IllegalTransition(f"a rollback leaves champion {previous.champion}, found the same one")
+        case _:
+            if changed:
+                raise IllegalTransition(f"a {following.reason} release keeps champion {previous.champion}")
+
+
+def _check_challenger(previous: Release, following: Release) -> None:
+    """One challenger at a time; an abort needs one."""
+    if following.reason is Reason.ABORT and previous.challenger is None:
+        raise IllegalTransition("there is no challenger to abort; re-read the log")
+    if following.challenger is None or previous.challenger is None:
+        return
+    if following.challenger.model.digest != previous.challenger.model.digest:
+        raise IllegalTransition(f"challenger {previous.challenger.model} is still on trial; abort or promote it first")

@@ -1,0 +1,45 @@
+"""Verdicts are three-valued: too little evidence is never a PASS."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What a check concluded."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One check's conclusion with the numbers behind it.
+
+    `statistic` and `threshold` are in the check's own unit (named in `reason`); `observations` counts what was looked
+    at. Both numbers are None when the check could not compute them.
+    """
+
+    check: str
+    outcome: Outcome
+    reason: str
+    observations: int
+    statistic: float | None = None
+    threshold: float | None = None
+
+    @property
+    def failed(self) -> bool:
+        return self.outcome is Outcome.FAIL
+
+    @property
+    def passed(self) -> bool:
+        return self.outcome is Outcome.PASS
+
+
+def worst(verdicts: Iterable[Verdict]) -> Outcome:
+    """FAIL if any failed, else PASS if all of at least one passed, else INCONCLUSIVE."""
+    outcomes = {verdict.outcome for verdict in verdicts}
+    if Outcome.FAIL in outcomes:
+        return Outcome.FAIL
+    return Outcome.PASS if outcomes == {Outcome.PASS} else Outcome.INCONCLUSIVE
