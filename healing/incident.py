@@ -1,10 +1,10 @@
 """Incidents: what went wrong, what was tried, and which step may follow which."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from collections.abc import Mapping
 
 from healing.errors import IllegalTransition
 

@@ -105,7 +105,9 @@ def check_transition(previous: Release | None, following: Release) -> None:
             )
         return
     if following.generation != previous.generation + 1:
-        raise IllegalTransition(f"after {previous.generation} comes {previous.generation + 1}, not {following.generation}")
+        raise IllegalTransition(
+            f"after {previous.generation} comes {previous.generation + 1}, not {following.generation}"
+        )
     if following.pipeline != previous.pipeline:
         raise IllegalTransition(f"this log belongs to pipeline {previous.pipeline!r}, found {following.pipeline!r}")
     _check_champion(previous, following)

@@ -1,0 +1,102 @@
+"""A release as JSON and back; a reader refuses what a writer would not have written."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from healing.errors import IllegalTransition, LogCorrupt
+from healing.release import Challenger, Mode, ModelRef, Reason, Release
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelDocument(_Document):
+    digest: Digest
+    version: str
+
+    @classmethod
+    def of(cls, model: ModelRef) -> "ModelDocument":
+        return cls(digest=model.digest, version=model.version)
+
+    def reference(self) -> ModelRef:
+        return ModelRef(digest=self.digest, version=self.version)
+
+
+class ChallengerDocument(_Document):
+    model: ModelDocument
+    mode: Mode
+    weight: float = Field(ge=0, le=1)
+
+
+class ReleaseDocument(_Document):
+    """The shape of `log/<generation>.json`."""
+
+    schema_version: Literal[1] = 1
+    generation: int = Field(ge=1)
+    created_at: AwareDatetime
+    pipeline: str
+    author: str
+    reason: Reason
+    champion: ModelDocument
+    challenger: ChallengerDocument | None = None
+    fallbacks: tuple[ModelDocument, ...] = ()
+    baseline: float
+    incident_id: str | None = None
+    note: str = ""
+
+    @classmethod
+    def of(cls, release: Release) -> "ReleaseDocument":
+        challenger = release.challenger and ChallengerDocument(
+            model=ModelDocument.of(release.challenger.model),
+            mode=release.challenger.mode,
+            weight=release.challenger.weight,
+        )
+        return cls(
+            generation=release.generation,
+            created_at=release.created_at,
+            pipeline=release.pipeline,
+            author=release.author,
+            reason=release.reason,
+            champion=ModelDocument.of(release.champion),
+            challenger=challenger,
+            fallbacks=tuple(ModelDocument.of(model) for model in release.fallbacks),
+            baseline=release.baseline,
+            incident_id=release.incident_id,
+            note=release.note,
+        )
+
+    def release(self) -> Release:
+        trial = self.challenger
+        return Release(
+            generation=self.generation,
+            created_at=self.created_at,
+            pipeline=self.pipeline,
+            author=self.author,
+            reason=self.reason,
+            champion=self.champion.reference(),
+            challenger=None if trial is None else Challenger(trial.model.reference(), trial.mode, trial.weight),
+            fallbacks=tuple(model.reference() for model in self.fallbacks),
+            baseline=self.baseline,
+            incident_id=self.incident_id,
+            note=self.note,
+        )
+
+
+def encode_release(release: Release) -> bytes:
+    return ReleaseDocument.of(release).model_dump_json(indent=1).encode() + b"\n"
+
+
+def decode_release(content: bytes, origin: str) -> Release:
+    """Read a release document, or raise LogCorrupt naming `origin` and the first thing wrong with it."""
+    try:
+        return ReleaseDocument.model_validate_json(content).release()
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "document"
+        raise LogCorrupt(f"{origin} is not a release: {where}: {first['msg']}") from exc
+    except IllegalTransition as exc:
+        raise LogCorrupt(f"{origin} breaks the rules of a release: {exc}") from exc

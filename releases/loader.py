@@ -1,0 +1,111 @@
+"""Opening a model: signature, then digests, then our allow-list, then golden outputs; only then may it serve."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from healing.errors import ModelCorrupt
+from releases.manifest import Manifest
+from releases.store import ModelStore
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+# Types that skops would ask about and that scikit-learn's own estimators need. The list is ours: one that is read from
+# the model's own files would trust whatever the model says of itself.
+TRUSTED_TYPES = frozenset(
+    {
+        "numpy.dtype",
+        "numpy.random._pickle.__randomstate_ctor",
+        "scipy.sparse._csr.csr_matrix",
+        "sklearn._loss._loss.CyHalfBinomialLoss",
+        "sklearn._loss._loss.CyHalfMultinomialLoss",
+        "sklearn._loss._loss.CyHalfSquaredError",
+        "sklearn._loss.link.IdentityLink",
+        "sklearn._loss.link.Interval",
+        "sklearn._loss.link.LogitLink",
+        "sklearn._loss.link.MultinomialLogit",
+        "sklearn._loss.loss.HalfBinomialLoss",
+        "sklearn._loss.loss.HalfMultinomialLoss",
+        "sklearn._loss.loss.HalfSquaredError",
+        "sklearn.compose._column_transformer._RemainderColsList",
+        "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.tree._tree.Tree",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A verified model, ready to answer."""
+
+    digest: str
+    manifest: Manifest
+    estimator: Any  # scikit-learn ships no types
+
+    def predict(self, frame: "pd.DataFrame") -> "NDArray[np.float64]":
+        """Probability of the positive class (or the regression value) for each row of `frame`, shape (rows,).
+
+        `frame` holds the manifest's input columns; others are ignored.
+        """
+        import numpy as np
+
+        rows = frame[list(self.manifest.input_schema.names)]
+        if hasattr(self.estimator, "predict_proba"):
+            return np.asarray(self.estimator.predict_proba(rows)[:, 1], dtype=np.float64)
+        return np.asarray(self.estimator.predict(rows), dtype=np.float64)
+
+
+def read_estimator(content: bytes, origin: str) -> Any:
+    """Build the estimator from skops bytes, or raise ModelCorrupt when it needs a type that is not on our list."""
+    from skops import io
+
+    try:
+        unknown = set(io.get_untrusted_types(data=content)) - TRUSTED_TYPES
+        estimator = None if unknown else io.loads(content, trusted=sorted(TRUSTED_TYPES))
+    except Exception as exc:
+        raise ModelCorrupt(f"{origin} cannot be read as a skops model: {type(exc).__name__}: {exc}") from exc
+    if unknown:
+        raise ModelCorrupt(
+            f"{origin} needs types that are not on the allow-list: {', '.join(sorted(unknown))}; use plain "
+            "scikit-learn estimators, or add the type to releases/loader.py after review"
+        )
+    return estimator
+
+
+def frame_of(manifest: Manifest, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> "pd.DataFrame":
+    """Rows of JSON values as the frame the model was trained on: missing strings are None, missing numbers NaN."""
+    import pandas as pd
+
+    frame = pd.DataFrame(rows, columns=list(columns))
+    dtypes = {"string": "object", "double": "float64", "long": "float64", "boolean": "float64"}
+    return frame.astype({c.name: dtypes[c.type] for c in manifest.input_schema.columns if c.name in frame.columns})
+
+
+def load(model_dir: Path, public_key: Path) -> LoadedModel:
+    """Load `models/<digest>`; raises ModelCorrupt naming the first thing that does not agree."""
+    digest = model_dir.name
+    store = ModelStore(model_dir.parent.parent)
+    manifest = store.verify(digest, public_key)
+    estimator = read_estimator((model_dir / manifest.model_file).read_bytes(), origin=f"model {digest}")
+    model = LoadedModel(digest=digest, manifest=manifest, estimator=estimator)
+    check_golden(model)
+    return model
+
+
+def check_golden(model: LoadedModel) -> None:
+    """Raise ModelCorrupt unless the model gives its golden outputs again."""
+    import numpy as np
+
+    golden = model.manifest.golden
+    outputs = model.predict(frame_of(model.manifest, golden.columns, golden.rows))
+    expected = np.asarray(golden.outputs)
+    if outputs.shape != expected.shape or not np.allclose(outputs, expected, rtol=0, atol=golden.tolerance):
+        raise ModelCorrupt(
+            f"model {model.digest} should answer its golden rows with {expected[:3]}…, found {outputs[:3]}…: "
+            "another library version, or other bytes, than it was published with"
+        )

@@ -1,0 +1,160 @@
+"""The release log: numbered documents, one directory, append only. The highest number is what should serve."""
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from healing.errors import Conflict, IllegalTransition, LogCorrupt, StoreUnavailable
+from healing.release import FALLBACKS_MAX, Challenger, ModelRef, Reason, Release, check_transition
+from releases.document import decode_release, encode_release
+from releases.files import create_exclusively
+
+
+class ReleaseLog:
+    """The `log/` directory of a release root.
+
+    Committing is the exclusive create of the next number: of two writers one wins and the other gets Conflict, and a
+    crash leaves either the old release or the new one.
+    """
+
+    def __init__(self, release_root: Path) -> None:
+        self._directory = release_root / "log"
+
+    def latest_generation(self) -> int:
+        """The highest generation, 0 for an empty log. One directory listing: cheap enough to poll."""
+        try:
+            return max((int(p.stem) for p in self._directory.glob("[0-9]*.json")), default=0)
+        except OSError as exc:
+            raise StoreUnavailable(f"the release log {self._directory} cannot be listed: {exc}") from exc
+        except ValueError as exc:
+            raise LogCorrupt(f"{self._directory} holds a file that is not a release: {exc}; move it away") from exc
+
+    def read(self, generation: int) -> Release:
+        path = self._path(generation)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError as exc:
+            raise LogCorrupt(f"generation {generation} is missing from {self._directory}; restore {path.name}") from exc
+        except OSError as exc:
+            raise StoreUnavailable(f"release {path} cannot be read: {exc}") from exc
+        release = decode_release(content, origin=str(path))
+        if release.generation != generation:
+            raise LogCorrupt(f"{path} says it is generation {release.generation}")
+        return release
+
+    def current(self) -> Release | None:
+        """What should serve, or None before the first release."""
+        generation = self.latest_generation()
+        return self.read(generation) if generation else None
+
+    def history(self) -> list[Release]:
+        """Every release, oldest first."""
+        return [self.read(generation) for generation in range(1, self.latest_generation() + 1)]
+
+    def append(self, release: Release) -> None:
+        """Commit `release` as the next generation.
+
+        Raises Conflict when that generation was written by somebody else meanwhile, IllegalTransition when it may not
+        follow the current one; the log is then as it was.
+        """
+        current = self.current()
+        if current is not None and release.generation <= current.generation:
+            raise Conflict(
+                f"generation {release.generation} of {release.pipeline} is taken (by {current.author}, reason "
+                f"{current.reason}, when the log stands at {current.generation}); re-read the log and decide again"
+            )
+        check_transition(current, release)
+        try:
+            create_exclusively(self._path(release.generation), encode_release(release))
+        except FileExistsError as exc:
+            raise Conflict(
+                f"another writer committed generation {release.generation} first; re-read the log and decide again"
+            ) from exc
+        except OSError as exc:
+            raise StoreUnavailable(f"release {release.generation} could not be written: {exc}") from exc
+
+    def _path(self, generation: int) -> Path:
+        return self._directory / f"{generation:08d}.json"
+
+
+def promotion_of(
+    current: Release, *, author: str, now: datetime, incident_id: str | None = None, note: str = ""
+) -> Release:
+    """The release in which the challenger becomes champion and the old champion is kept warm."""
+    if current.challenger is None:
+        raise IllegalTransition(f"release {current.generation} has no challenger to promote")
+    promoted = current.challenger.model
+    warm = [m for m in (current.champion, *current.fallbacks) if m.digest != promoted.digest]
+    return replace(
+        _follow(current, Reason.PROMOTE, author, now, incident_id, note),
+        champion=promoted,
+        fallbacks=tuple(warm[:FALLBACKS_MAX]),
+    )
+
+
+def trial_of(
+    current: Release,
+    challenger: Challenger,
+    *,
+    author: str,
+    now: datetime,
+    incident_id: str | None = None,
+    note: str = "",
+) -> Release:
+    """The release in which `challenger` gets its share of traffic, or another share."""
+    reason = Reason(challenger.mode.value)
+    trial = replace(
+        current,
+        generation=current.generation + 1,
+        created_at=now,
+        author=author,
+        reason=reason,
+        challenger=challenger,
+        incident_id=incident_id,
+        note=note,
+    )
+    without_itself = tuple(m for m in trial.fallbacks if m.digest != challenger.model.digest)
+    return replace(trial, fallbacks=without_itself)
+
+
+def abort_of(
+    current: Release, *, author: str, now: datetime, incident_id: str | None = None, note: str = ""
+) -> Release:
+    """The release in which the challenger leaves."""
+    return _follow(current, Reason.ABORT, author, now, incident_id, note)
+
+
+def rollback_of(
+    current: Release,
+    to: ModelRef,
+    baseline: float,
+    *,
+    author: str,
+    now: datetime,
+    incident_id: str | None = None,
+    note: str = "",
+) -> Release:
+    """The release in which `to` is champion again. The champion it replaces is not kept warm: it is the bad one."""
+    warm = tuple(m for m in current.fallbacks if m.digest not in (to.digest, current.champion.digest))
+    return replace(
+        _follow(current, Reason.ROLLBACK, author, now, incident_id, note),
+        champion=to,
+        fallbacks=warm,
+        baseline=baseline,
+    )
+
+
+def _follow(
+    current: Release, reason: Reason, author: str, now: datetime, incident_id: str | None, note: str
+) -> Release:
+    """`current` without its challenger, as the next generation."""
+    return replace(
+        current,
+        generation=current.generation + 1,
+        created_at=now,
+        author=author,
+        reason=reason,
+        challenger=None,
+        incident_id=incident_id,
+        note=note,
+    )

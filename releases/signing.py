@@ -1,0 +1,81 @@
+"""Models are signed with the OpenSSF model-signing library and an elliptic-curve key; no network is involved."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from healing.errors import ConfigError, ModelCorrupt
+from releases.files import create_exclusively
+from releases.manifest import SIGNATURE_FILE
+
+PRIVATE_KEY_FILE = "release-signing.key.pem"
+PUBLIC_KEY_FILE = "release-signing.pub.pem"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Paths of the key pair. Who holds the private key may publish; a loader needs the public one only."""
+
+    private: Path
+    public: Path
+
+
+def ensure_keys(directory: Path) -> Keys:
+    """The key pair in `directory`, made on first use (P-256, private key readable by its owner only).
+
+    Two processes may call this at once: the private key is created exclusively and the public one derived from it.
+    """
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    keys = Keys(private=directory / PRIVATE_KEY_FILE, public=directory / PUBLIC_KEY_FILE)
+    if not keys.private.exists():
+        if keys.public.exists():
+            raise ConfigError(
+                f"{keys.public} is there without its private key {keys.private.name}: restore the private key, or move "
+                "the public key away to start a new pair (models signed so far then stop verifying)"
+            )
+        pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        _create_unless_there(keys.private, pem, mode=0o600)
+    if not keys.public.exists():
+        private = serialization.load_pem_private_key(keys.private.read_bytes(), password=None)
+        pem = private.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        _create_unless_there(keys.public, pem, mode=0o644)
+    return keys
+
+
+def _create_unless_there(path: Path, content: bytes, mode: int) -> None:
+    try:
+        create_exclusively(path, content, mode=mode)
+    except FileExistsError:
+        return  # another process made it first; its key is the key
+
+
+def sign(model_dir: Path, keys: Keys) -> None:
+    """Write the signature over every file of `model_dir` beside them."""
+    from model_signing import hashing, signing
+
+    signature = model_dir / SIGNATURE_FILE
+    ignoring = hashing.Config().set_ignored_paths(paths=[signature], ignore_git_paths=False)
+    signing.Config().use_elliptic_key_signer(private_key=str(keys.private)).set_hashing_config(ignoring).sign(
+        str(model_dir), str(signature)
+    )
+
+
+def verify(model_dir: Path, public_key: Path) -> None:
+    """Raise ModelCorrupt unless the signature holds for exactly the files that are there."""
+    from model_signing import hashing, verifying
+
+    signature = model_dir / SIGNATURE_FILE
+    if not signature.is_file():
+        raise ModelCorrupt(f"model {model_dir.name} has no signature; publish it again")
+    ignoring = hashing.Config().set_ignored_paths(paths=[signature], ignore_git_paths=False)
+    try:
+        verifying.Config().use_elliptic_key_verifier(public_key=str(public_key)).set_hashing_config(ignoring).verify(
+            str(model_dir), str(signature)
+        )
+    except (ValueError, OSError) as exc:
+        raise ModelCorrupt(f"signature of model {model_dir.name} does not hold under {public_key.name}: {exc}") from exc
