@@ -1,0 +1,331 @@
+"""The ledger: what went wrong, what was tried, which rows came in, what the monitor saw.
+
+Every change also writes a row of the journal in the same transaction, so that the timeline never disagrees with the
+state. Writers on one database are serialised; a lost race is a Conflict, an unreachable database StoreUnavailable.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from healing.errors import Conflict, IllegalTransition
+from healing.evidence import Evidence
+from healing.incident import ENDED, Attempt, AttemptOutcome, Incident, Remedy, Status, check_status_change
+from tasks import ledger_schema as schema
+from tasks.ledger_records import BatchRecord, CheckRecord, JournalEntry
+from tasks.ledger_rows import (
+    batch_record,
+    check_record,
+    incident_with,
+    journal_entry,
+    load_incident,
+    unfinished_like,
+)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Ledger:
+    """The ledger at a SQLAlchemy URL; its tables are created on first use. Cheap to open, safe to share by threads."""
+
+    def __init__(self, url: str, *, now: Callable[[], datetime] = utc_now) -> None:
+        self._engine = schema.open_engine(url)
+        self._now = now
+
+    def close(self) -> None:
+        """Give back the connections; the ledger may be used again."""
+        self._engine.dispose()
+
+    def __enter__(self) -> "Ledger":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Incidents
+
+    def observe(self, evidence: Evidence, *, status: Status = Status.OPEN) -> Incident:
+        """The incident that the evidence belongs to: one that already has it, an unfinished one, or a new one.
+
+        The same observation (observer and time) is written once, so a repeated event neither opens a second incident
+        nor reopens an ended one. `status` is that of a new incident: OPEN, or DIAGNOSED when the observer is certain.
+        """
+        if status not in (Status.OPEN, Status.DIAGNOSED):
+            raise IllegalTransition(f"a new incident is open or diagnosed, found {status}")
+        with schema.transaction(self._engine) as connection:
+            known = incident_with(connection, evidence)
+            if known is not None:
+                return load_incident(connection, known)
+            incident_id = unfinished_like(connection, evidence)
+            if incident_id is None:
+                incident_id = self._open(connection, evidence, status)
+            connection.execute(
+                schema.evidence.insert().values(
+                    incident_id=incident_id,
+                    observer=evidence.observer,
+                    observed_at=evidence.observed_at,
+                    summary=evidence.summary,
+                    facts=dict(evidence.facts),
+                )
+            )
+            return load_incident(connection, incident_id)
+
+    def incident(self, incident_id: str) -> Incident:
+        """The incident with this id; UsageError when there is none."""
+        with schema.snapshot(self._engine) as connection:
+            return load_incident(connection, incident_id)
+
+    def unfinished(self, pipeline: str) -> list[Incident]:
+        """Incidents that have not ended, oldest first."""
+        query = sa.select(schema.incidents.c.id).where(
+            schema.incidents.c.pipeline == pipeline, schema.incidents.c.ended_at.is_(None)
+        )
+        with schema.snapshot(self._engine) as connection:
+            ids = connection.scalars(query.order_by(schema.incidents.c.detected_at)).all()
+            return [load_incident(connection, incident_id) for incident_id in ids]
+
+    def incidents(self, pipeline: str | None = None, limit: int = 100) -> list[Incident]:
+        """The latest incidents, newest first; of every pipeline when none is named."""
+        query = sa.select(schema.incidents.c.id).order_by(schema.incidents.c.detected_at.desc()).limit(limit)
+        if pipeline is not None:
+            query = query.where(schema.incidents.c.pipeline == pipeline)
+        with schema.snapshot(self._engine) as connection:
+            return [load_incident(connection, incident_id) for incident_id in connection.scalars(query).all()]
+
+    def set_status(self, incident_id: str, status: Status, note: str = "") -> Incident:
+        """Move the incident on; IllegalTransition where the lifecycle forbids it. Recovery implies mitigation."""
+        with schema.transaction(self._engine) as connection:
+            incident = load_incident(connection, incident_id)
+            check_status_change(incident.status, status)
+            if status in ENDED and incident.running_attempt is not None:
+                raise IllegalTransition(
+                    f"incident {incident_id} has attempt {incident.running_attempt.number} running; finish it first"
+                )
+            now = self._now()
+            changes: dict[str, object] = {"status": status.value, "note": note}
+            if status in ENDED:
+                changes["ended_at"] = now
+            if status is Status.RECOVERED and incident.mitigated_at is None:
+                changes["mitigated_at"] = now
+            _update_incident(connection, incident_id, changes)
+            self._write(connection, incident.pipeline, f"incident.{status}", incident_id, _named(incident, note))
+            return load_incident(connection, incident_id)
+
+    def mitigated(self, incident_id: str, note: str = "") -> Incident:
+        """Service is back within its SLO, perhaps from a fallback. The first time counts; later ones change nothing."""
+        with schema.transaction(self._engine) as connection:
+            incident = load_incident(connection, incident_id)
+            if incident.mitigated_at is None:
+                _update_incident(connection, incident_id, {"mitigated_at": self._now()})
+                self._write(connection, incident.pipeline, "incident.mitigated", incident_id, _named(incident, note))
+            return load_incident(connection, incident_id)
+
+    # Attempts
+
+    def start_attempt(self, incident_id: str, remedy: Remedy, flow_run_id: str | None = None) -> Attempt:
+        """Claim the incident for one remedy and write it down before it starts.
+
+        Conflict while another attempt is running: whoever started it goes on. IllegalTransition before diagnosis.
+        """
+        with schema.transaction(self._engine) as connection:
+            incident = load_incident(connection, incident_id)
+            running = incident.running_attempt
+            if running is not None:
+                raise Conflict(
+                    f"incident {incident_id} is being healed by attempt {running.number} ({running.remedy}); "
+                    "wait for its end"
+                )
+            check_status_change(incident.status, Status.HEALING)
+            _update_incident(connection, incident_id, {"status": Status.HEALING.value})
+            attempt = Attempt(
+                number=len(incident.attempts) + 1, remedy=remedy, started_at=self._now(), flow_run_id=flow_run_id
+            )
+            connection.execute(
+                schema.attempts.insert().values(
+                    incident_id=incident_id,
+                    number=attempt.number,
+                    remedy=remedy.value,
+                    outcome=attempt.outcome.value,
+                    started_at=attempt.started_at,
+                    flow_run_id=flow_run_id,
+                )
+            )
+            detail = {**_named(incident), "number": attempt.number, "remedy": remedy.value}
+            self._write(connection, incident.pipeline, "attempt.started", incident_id, detail)
+            return attempt
+
+    def attach_run(self, incident_id: str, number: int, flow_run_id: str) -> None:
+        """Remember which Prefect run carries the attempt; Conflict when the attempt is not running."""
+        self._change_running(incident_id, number, {"flow_run_id": flow_run_id}, "attempt.dispatched")
+
+    def finish_attempt(self, incident_id: str, number: int, outcome: AttemptOutcome, note: str = "") -> Incident:
+        """Write how the attempt ended; Conflict when it is not running any more."""
+        if outcome is AttemptOutcome.RUNNING:
+            raise IllegalTransition("an attempt ends succeeded, failed or futile; found running")
+        changes = {"outcome": outcome.value, "note": note, "ended_at": self._now()}
+        self._change_running(incident_id, number, changes, "attempt.finished")
+        return self.incident(incident_id)
+
+    # Batches and checks
+
+    def record_batch(self, record: BatchRecord) -> None:
+        """Remember a batch; the same batch id again (a repeated ingest) replaces what was there."""
+        row = {
+            "pipeline": record.pipeline,
+            "batch_id": record.batch_id,
+            "table": record.table,
+            "day": record.day,
+            "source": record.source,
+            "received": record.received,
+            "accepted": record.accepted,
+            "quarantined": record.quarantined,
+            "duplicates": record.duplicates,
+            "status": record.status.value,
+            "lake_version": record.lake_version,
+            "repairs": list(record.repairs),
+            "recorded_at": record.recorded_at,
+        }
+        shown = {key: row[key] for key in ("received", "accepted", "quarantined", "duplicates", "status", "source")}
+        with schema.transaction(self._engine) as connection:
+            connection.execute(schema.batches.delete().where(_is_batch(record.pipeline, record.batch_id)))
+            connection.execute(schema.batches.insert().values(row))
+            self._write(connection, record.pipeline, "batch.recorded", record.batch_id, shown)
+
+    def batches(self, pipeline: str) -> list[BatchRecord]:
+        """Every batch of the pipeline, in the order of recording."""
+        query = schema.batches.select().where(schema.batches.c.pipeline == pipeline)
+        with schema.snapshot(self._engine) as connection:
+            rows = connection.execute(query.order_by(schema.batches.c.recorded_at, schema.batches.c.batch_id))
+            return [batch_record(row) for row in rows.mappings()]
+
+    def batch(self, pipeline: str, batch_id: str) -> BatchRecord | None:
+        with schema.snapshot(self._engine) as connection:
+            rows = connection.execute(schema.batches.select().where(_is_batch(pipeline, batch_id)))
+            row = rows.mappings().first()
+            return None if row is None else batch_record(row)
+
+    def record_check(self, record: CheckRecord) -> None:
+        """Remember one check of the monitor; the latest of each name is what counts."""
+        verdict = record.verdict
+        with schema.transaction(self._engine) as connection:
+            connection.execute(
+                schema.checks.insert().values(
+                    pipeline=record.pipeline,
+                    check=verdict.check,
+                    cause=record.cause.value,
+                    outcome=verdict.outcome.value,
+                    reason=verdict.reason,
+                    observations=verdict.observations,
+                    statistic=verdict.statistic,
+                    threshold=verdict.threshold,
+                    window_from=record.window_from,
+                    window_until=record.window_until,
+                    recorded_at=record.recorded_at,
+                )
+            )
+            detail = {"outcome": verdict.outcome.value, "statistic": verdict.statistic, "threshold": verdict.threshold}
+            self._write(connection, record.pipeline, "check.recorded", verdict.check, detail)
+
+    def latest_checks(self, pipeline: str) -> list[CheckRecord]:
+        """The latest record of every check of the pipeline, by name."""
+        table = schema.checks
+        newest = sa.select(sa.func.max(table.c.id)).where(table.c.pipeline == pipeline).group_by(table.c.check)
+        with schema.snapshot(self._engine) as connection:
+            rows = connection.execute(table.select().where(table.c.id.in_(newest)).order_by(table.c.check))
+            return [check_record(row) for row in rows.mappings()]
+
+    def checks(self, pipeline: str, check: str, limit: int = 100) -> list[CheckRecord]:
+        """The last records of one check, newest first: what m-of-n persistence looks at."""
+        table = schema.checks
+        query = table.select().where(table.c.pipeline == pipeline, table.c.check == check)
+        with schema.snapshot(self._engine) as connection:
+            rows = connection.execute(query.order_by(table.c.id.desc()).limit(limit))
+            return [check_record(row) for row in rows.mappings()]
+
+    # The journal
+
+    def note(self, pipeline: str, kind: str, subject: str, detail: Mapping[str, object] | None = None) -> None:
+        """Write to the timeline what is kept elsewhere: a release, a training, a switch of source."""
+        with schema.transaction(self._engine) as connection:
+            self._write(connection, pipeline, kind, subject, detail or {})
+
+    def timeline(self, pipeline: str | None = None, after_id: int = 0, limit: int = 1000) -> list[JournalEntry]:
+        """What happened after entry `after_id`, oldest first; of every pipeline when none is named."""
+        table = schema.journal
+        query = table.select().where(table.c.id > after_id).order_by(table.c.id).limit(limit)
+        if pipeline is not None:
+            query = query.where(table.c.pipeline == pipeline)
+        with schema.snapshot(self._engine) as connection:
+            return [journal_entry(row) for row in connection.execute(query).mappings()]
+
+    def _open(self, connection: sa.Connection, evidence: Evidence, status: Status) -> str:
+        incident_id = str(uuid.uuid4())
+        connection.execute(
+            schema.incidents.insert().values(
+                id=incident_id,
+                pipeline=evidence.pipeline,
+                cause=evidence.cause.value,
+                subject=evidence.subject,
+                status=status.value,
+                summary=evidence.summary,
+                detected_at=self._now(),
+            )
+        )
+        detail = {
+            "cause": evidence.cause.value,
+            "subject": evidence.subject,
+            "observer": evidence.observer,
+            "summary": evidence.summary,
+        }
+        self._write(connection, evidence.pipeline, "incident.opened", incident_id, detail)
+        return incident_id
+
+    def _change_running(self, incident_id: str, number: int, changes: Mapping[str, object], kind: str) -> None:
+        table = schema.attempts
+        with schema.transaction(self._engine) as connection:
+            incident = load_incident(connection, incident_id)
+            running = incident.running_attempt
+            if running is None or running.number != number:
+                raise Conflict(
+                    f"expected attempt {number} of incident {incident_id} to be running, found "
+                    f"{'none' if running is None else f'attempt {running.number}'}; re-read the incident"
+                )
+            connection.execute(
+                table.update().where(table.c.incident_id == incident_id, table.c.number == number).values(dict(changes))
+            )
+            shown = {key: value for key, value in changes.items() if key != "ended_at"}
+            detail = {**_named(incident), "number": number, "remedy": running.remedy.value, **shown}
+            self._write(connection, incident.pipeline, kind, incident_id, detail)
+
+    def _write(
+        self, connection: sa.Connection, pipeline: str, kind: str, subject: str, detail: Mapping[str, object]
+    ) -> None:
+        connection.execute(
+            schema.journal.insert().values(
+                at_utc=self._now(),
+                at_monotonic_ns=time.monotonic_ns(),
+                pipeline=pipeline,
+                kind=kind,
+                subject=subject,
+                detail=dict(detail),
+            )
+        )
+
+
+def _named(incident: Incident, note: str = "") -> dict[str, object]:
+    """What a reader of the timeline needs to recognise the incident without a second look-up."""
+    named: dict[str, object] = {"cause": incident.cause.value, "subject": incident.subject}
+    return {**named, "note": note} if note else named
+
+
+def _is_batch(pipeline: str, batch_id: str) -> sa.ColumnElement[bool]:
+    return sa.and_(schema.batches.c.pipeline == pipeline, schema.batches.c.batch_id == batch_id)
+
+
+def _update_incident(connection: sa.Connection, incident_id: str, changes: Mapping[str, object]) -> None:
+    connection.execute(schema.incidents.update().where(schema.incidents.c.id == incident_id).values(dict(changes)))

@@ -1,0 +1,168 @@
+"""Where everything is: one settings class, built at the entry point and handed down.
+
+Flows call `load_settings()` once; tasks take plain values (paths, addresses, names) and never read the environment.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from healing.errors import ConfigError
+
+ADDRESSES_FILE = "addresses.json"
+
+Service = Literal["prefect", "gateway", "operate", "feed", "mirror", "mlflow_tracking_uri"]
+
+
+class Addresses(BaseModel):
+    """Where the services of one `autopilot up` listen; it writes them to `addresses.json` in its home."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    prefect: str | None = None
+    gateway: str | None = None
+    operate: str | None = None
+    feed: str | None = None
+    mirror: str | None = None
+    mlflow_tracking_uri: str | None = None
+
+    def require(self, service: Service) -> str:
+        """The address of `service`; ConfigError says how to provide it when there is none."""
+        address: str | None = getattr(self, service)
+        if address is None:
+            raise ConfigError(
+                f"expected an address for {service}, found none: start `autopilot up`, or set {_variable(service)}"
+            )
+        return address
+
+
+class Settings(BaseSettings):
+    """Everything the control plane needs to find its state and its services."""
+
+    model_config = SettingsConfigDict(env_prefix="AUTOPILOT_", frozen=True, extra="ignore")
+
+    home: Path = Field(default=Path("var"), description="Directory that holds all state.")
+    pipelines_dir: Path = Field(default=Path("pipelines"), description="Directory with one folder a pipeline.")
+    ledger_url: SecretStr | None = Field(
+        default=None, description="SQLAlchemy URL of the ledger; SQLite in `home` when unset."
+    )
+    mlflow_tracking_uri: str | None = Field(default=None, description="MLflow; SQLite in `home` when unset.")
+    prefect_api_url: str | None = Field(default=None, description="Prefect's API; from addresses.json when unset.")
+    gateway_url: str | None = Field(default=None, description="The gateway's predict address.")
+    operate_url: str | None = Field(default=None, description="The gateway's operate address.")
+    feed_url: str | None = Field(default=None, description="Primary data source.")
+    mirror_url: str | None = Field(default=None, description="Second data source, used while the primary is down.")
+    dispatch: Literal["inline", "deployment"] = Field(
+        default="inline",
+        description="Long remedies run inside `heal` (inline) or as runs of their own deployment (deployment).",
+    )
+    alert_urls: tuple[SecretStr, ...] = Field(
+        default=(), description="Apprise URLs that hear of escalations, besides the log and a file in `home`."
+    )
+
+    @field_validator("home", "pipelines_dir")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        """A flow run may start in another directory than the command that asked for it."""
+        return path.expanduser().absolute()
+
+    @property
+    def ledger_dsn(self) -> str:
+        """SQLAlchemy URL of the ledger. May hold a password: do not log it."""
+        if self.ledger_url is not None:
+            return self.ledger_url.get_secret_value()
+        return f"sqlite:///{self.home / 'ledger.db'}"
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow tracking address: the setting, else that of the running stack, else SQLite in `home`."""
+        return self.addresses().mlflow_tracking_uri or f"sqlite:///{self.mlflow_dir / 'mlflow.db'}"
+
+    @property
+    def mlflow_dir(self) -> Path:
+        return self.home / "mlflow"
+
+    @property
+    def mlflow_artifacts_dir(self) -> Path:
+        return self.mlflow_dir / "artifacts"
+
+    @property
+    def keys_dir(self) -> Path:
+        return self.home / "keys"
+
+    @property
+    def reports_dir(self) -> Path:
+        return self.home / "reports"
+
+    @property
+    def drills_dir(self) -> Path:
+        return self.home / "drills"
+
+    @property
+    def alerts_file(self) -> Path:
+        return self.home / "alerts.jsonl"
+
+    def lake_root(self, pipeline: str) -> Path:
+        """Directory of the pipeline's Delta tables."""
+        return self.home / "lake" / pipeline
+
+    def release_root(self, pipeline: str) -> Path:
+        """Directory of the pipeline's release log and models."""
+        return self.home / "releases" / pipeline
+
+    def quarantine_root(self, pipeline: str) -> Path:
+        """Directory of the pipeline's refused batches, original bytes and reason."""
+        return self.home / "quarantine" / pipeline
+
+    def gateway_dir(self, pipeline: str) -> Path:
+        """State directory of the pipeline's gateway (prediction log, cache)."""
+        return self.home / "gateway" / pipeline
+
+    def addresses(self) -> Addresses:
+        """The services' addresses: each setting where given, else what `addresses.json` says now.
+
+        Read at every call, because a restarted stack listens on other ports. ConfigError when the file is not JSON.
+        """
+        given = {
+            "prefect": self.prefect_api_url,
+            "gateway": self.gateway_url,
+            "operate": self.operate_url,
+            "feed": self.feed_url,
+            "mirror": self.mirror_url,
+            "mlflow_tracking_uri": self.mlflow_tracking_uri,
+        }
+        found = _read_addresses(self.home / ADDRESSES_FILE)
+        return found.model_copy(update={service: url for service, url in given.items() if url is not None})
+
+
+def load_settings() -> Settings:
+    """Settings from the environment (`AUTOPILOT_*`); ConfigError names the variable that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as exc:
+        problems = "; ".join(
+            f"AUTOPILOT_{'_'.join(str(part) for part in error['loc']).upper()}: {error['msg']}"
+            for error in exc.errors()
+        )
+        raise ConfigError(f"settings are wrong: {problems}") from exc
+
+
+def _read_addresses(path: Path) -> Addresses:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Addresses()
+    try:
+        return Addresses.model_validate_json(text)
+    except ValidationError as exc:
+        raise ConfigError(
+            f"expected addresses of services in {path}, found {exc.errors()[0]['msg']}; "
+            "stop the stack, delete the file and start `autopilot up` again"
+        ) from exc
+
+
+def _variable(service: Service) -> str:
+    name = service if service == "mlflow_tracking_uri" else f"{service}_url"
+    return "AUTOPILOT_PREFECT_API_URL" if service == "prefect" else f"AUTOPILOT_{name.upper()}"
