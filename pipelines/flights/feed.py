@@ -1,0 +1,172 @@
+"""A real HTTP source that plays the year 2013, a day at a time.
+
+    python -m pipelines.flights.feed --port 8000 --state-dir var/feed [--faulty]
+
+GET  /health                  {"status": "ok", "now": …}
+GET  /days                    {"first": "2013-01-01", "last": "2013-02-28"}: the days that are over in New York
+GET  /flights/2013-03-01.csv  the day's schedule, without anything that was known only later
+GET  /weather/2013-03-01.csv  the day's hourly observations at EWR, JFK and LGA
+GET  /outcomes/2013-03-01.csv flights that landed on that day, also those that departed the day before
+GET  /clock, PUT /clock       {"now": "2013-03-02T05:00:00Z"}, or {"day": "2013-03-01"} for the moment that day is over
+GET  /faults, PUT /faults     list of faults (`feed_state`); only a process started with --faulty has them
+
+A day is served once it is over in New York; before that the answer is 404 "not yet". Two processes on one state
+directory are a primary (--faulty) and its mirror.
+"""
+
+import argparse
+import json
+import re
+import signal
+import sys
+import threading
+from datetime import date, timedelta
+from functools import cached_property
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pipelines.flights.archive import FIRST_DAY, DailyTable, as_csv, day_start, last_complete_day, parse_now, read_year
+from pipelines.flights.feed_state import FAULTS, FeedState
+
+_BATCH = re.compile(r"/(flights|weather|outcomes)/(\d{4}-\d{2}-\d{2})\.csv")
+_BODY_BYTES_MAX = 1_000_000  # a list of faults is far smaller
+_IDLE_SECONDS = 30  # an open connection without a request is closed after this
+
+
+class Feed(ThreadingHTTPServer):
+    """Listens at once; the first request waits for the year to be read."""
+
+    daemon_threads = True
+    request_queue_size = 128  # a backfill opens many connections at once
+
+    def __init__(self, address: tuple[str, int], state: FeedState, *, faulty: bool) -> None:
+        self.state = state
+        self.faulty = faulty
+        self._reading = threading.Lock()
+        super().__init__(address, _Handler)
+
+    def tables(self) -> dict[str, DailyTable]:
+        with self._reading:
+            return self._tables
+
+    @cached_property
+    def _tables(self) -> dict[str, DailyTable]:
+        return read_year()
+
+    def batch(self, table: str, day: date) -> bytes:
+        """The batch as the client gets it."""
+        rows = self.tables()[table].day(day)
+        return as_csv(self.state.break_batch(rows, table, day) if self.faulty else rows)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Feed
+    protocol_version = "HTTP/1.1"
+    timeout = _IDLE_SECONDS
+    wbufsize = 1 << 16  # head and body leave together: apart, each answer waits 40 ms for the client's delayed ACK
+
+    def do_GET(self) -> None:
+        match self.path.partition("?")[0]:
+            case "/health":
+                self.server.tables()
+                self._json({"status": "ok", "now": self.server.state.now.isoformat()})
+            case "/days":
+                self._json({"first": str(FIRST_DAY), "last": str(last_complete_day(self.server.state.now))})
+            case "/clock":
+                self._clock()
+            case "/faults":
+                self._send(HTTPStatus.OK, FAULTS.dump_json(self.server.state.faults), "application/json")
+            case path:
+                self._batch(path)
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(min(int(self.headers.get("content-length") or 0), _BODY_BYTES_MAX))
+        try:
+            match self.path:
+                case "/clock":
+                    self._set_clock(json.loads(body))
+                case "/faults":
+                    self.server.state.set_faults(FAULTS.validate_json(body))
+                    self._send(HTTPStatus.OK, FAULTS.dump_json(self.server.state.faults), "application/json")
+                case _:
+                    self._refuse(HTTPStatus.NOT_FOUND, f"expected PUT /clock or /faults, found {self.path}")
+        except ValidationError as exc:
+            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
+            self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, problems)
+        except (ValueError, KeyError, TypeError) as exc:
+            self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, f"expected {{'now': ISO time}} or {{'day': date}}: {exc}")
+
+    def _set_clock(self, wanted: dict[str, str]) -> None:
+        if "day" in wanted:
+            now = day_start(date.fromisoformat(wanted["day"]) + timedelta(days=1))
+        else:
+            now = parse_now(wanted["now"])
+        self.server.state.set_now(now)
+        self._clock()
+
+    def _clock(self) -> None:
+        now = self.server.state.now
+        self._json({"now": now.isoformat(), "last_complete_day": str(last_complete_day(now))})
+
+    def _batch(self, path: str) -> None:
+        wanted = _BATCH.fullmatch(path)
+        if wanted is None:
+            return self._refuse(HTTPStatus.NOT_FOUND, f"expected /flights, /weather or /outcomes/DAY.csv, found {path}")
+        try:
+            day = date.fromisoformat(wanted[2])
+        except ValueError as exc:
+            return self._refuse(HTTPStatus.NOT_FOUND, f"{wanted[2]}: {exc}")
+        last = last_complete_day(self.server.state.now)
+        if not FIRST_DAY <= day <= last:
+            return self._refuse(HTTPStatus.NOT_FOUND, f"not yet: days from {FIRST_DAY} to {last} are over, found {day}")
+        return self._send(HTTPStatus.OK, self.server.batch(wanted[1], day), "text/csv; charset=utf-8")
+
+    def _json(self, answer: dict[str, str]) -> None:
+        self._send(HTTPStatus.OK, json.dumps(answer).encode(), "application/json")
+
+    def _refuse(self, status: HTTPStatus, problem: str) -> None:
+        self._send(status, json.dumps({"error": problem}).encode(), "application/json")
+
+    def _send(self, status: HTTPStatus, body: bytes, content_type: str) -> None:
+        self.send_response(status)
+        self.send_header("content-type", content_type)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
+        """Say nothing: a backfill would write a line a batch."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until SIGTERM or Ctrl-C; 1 with one line when the port is taken."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.flights.feed", description="Serve 2013 a day at a time.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True, help="0 takes a free one")
+    parser.add_argument("--state-dir", type=Path, required=True, help="clock and faults, shared with the mirror")
+    parser.add_argument("--faulty", action="store_true", help="the primary: has the faults that PUT /faults lists")
+    options = parser.parse_args(arguments)
+    try:
+        feed = Feed((options.host, options.port), FeedState(options.state_dir), faulty=options.faulty)
+    except OSError as exc:
+        sys.stderr.write(f"feed: cannot serve {options.host}:{options.port} from {options.state_dir}: {exc}\n")
+        return 1
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=feed.shutdown).start())
+    sys.stdout.write(f"feed listens on http://{options.host}:{feed.server_address[1]}\n")
+    sys.stdout.flush()
+    threading.Thread(target=feed.tables, daemon=True).start()
+    try:
+        feed.serve_forever(poll_interval=0.1)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        feed.server_close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

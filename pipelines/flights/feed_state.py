@@ -1,0 +1,96 @@
+"""What the feed pretends: the time it is, and the faults that its primary has. Both survive a restart.
+
+The primary and the mirror share one directory, so both live at the same time.
+"""
+
+import json
+import os
+import tempfile
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from pipelines.flights.archive import day_start
+
+INITIAL_NOW = day_start(date(2013, 3, 1)).astimezone(UTC)  # January and February are history to learn from
+
+
+class _Fault(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    table: Literal["flights", "weather", "outcomes"]
+    day: date
+
+
+class Rename(_Fault):
+    """The batch comes with other column names: `columns` maps right names to wrong ones."""
+
+    kind: Literal["rename"]
+    columns: dict[str, str]
+
+    def apply(self, rows: pa.Table) -> pa.Table:
+        return rows.rename_columns([self.columns.get(name, name) for name in rows.column_names])
+
+
+class Null(_Fault):
+    """A `share` of the rows, chosen by `seed`, lacks its value in `column`."""
+
+    kind: Literal["null"]
+    column: str
+    share: float = Field(ge=0, le=1)
+    seed: int = 0
+
+    def apply(self, rows: pa.Table) -> pa.Table:
+        if self.column not in rows.column_names:
+            return rows
+        missing = pa.array(np.random.default_rng(self.seed).random(rows.num_rows) < self.share)
+        holed = pc.if_else(missing, pa.scalar(None, rows[self.column].type), rows[self.column])
+        return rows.set_column(rows.column_names.index(self.column), self.column, holed)
+
+
+Fault = Annotated[Rename | Null, Field(discriminator="kind")]
+FAULTS: TypeAdapter[list[Rename | Null]] = TypeAdapter(list[Fault])
+
+
+class FeedState:
+    """Clock and faults in a directory, read anew at every request because another process may have changed them."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._clock = folder / "clock.json"
+        self._faults = folder / "faults.json"
+
+    @property
+    def now(self) -> datetime:
+        if not self._clock.exists():
+            return INITIAL_NOW
+        return datetime.fromisoformat(json.loads(self._clock.read_bytes())["now"])
+
+    def set_now(self, now: datetime) -> None:
+        _replace(self._clock, json.dumps({"now": now.astimezone(UTC).isoformat()}).encode())
+
+    @property
+    def faults(self) -> list[Rename | Null]:
+        return FAULTS.validate_json(self._faults.read_bytes()) if self._faults.exists() else []
+
+    def set_faults(self, faults: list[Rename | Null]) -> None:
+        _replace(self._faults, FAULTS.dump_json(faults))
+
+    def break_batch(self, rows: pa.Table, table: str, day: date) -> pa.Table:
+        """The rows with this batch's faults applied, in their order."""
+        for fault in self.faults:
+            if fault.table == table and fault.day == day:
+                rows = fault.apply(rows)
+        return rows
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write so that a reader sees either the old or the new content."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
+        file.write(content)
+    os.replace(file.name, path)  # noqa: PTH105 - the temporary file has a name, not a Path
