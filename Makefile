@@ -1,0 +1,71 @@
+# Each target does its own set-up; done once, it takes no time.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV      = $(BIN)/uv pip install --quiet --python $(BIN)/python
+LOCK    = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+          --no-emit-find-links --no-annotate --custom-compile-command 'make lock'
+
+export DO_NOT_TRACK = true
+export PREFECT_SERVER_ANALYTICS_ENABLED = false
+export MLFLOW_DISABLE_TELEMETRY = true
+export GX_ANALYTICS_ENABLED = false
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo up test check format drills bench lock clean
+
+help: ## say what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.dev ## install everything that demo, test and check need
+
+$(VENV)/.tools: requirements/setup.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, found %s: set PYTHON=" % sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(VENV)/.demo: requirements/demo.txt pyproject.toml $(VENV)/.tools
+	$(UV) --require-hashes -r $<
+	$(UV) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.demo
+	$(UV) --require-hashes -r $<
+	@touch $@
+
+demo: $(VENV)/.demo ## play 2013 against a real stack: break it, watch it heal, write var/demo/report.html
+	$(BIN)/autopilot demo
+
+up: $(VENV)/.demo ## start Prefect, worker, feed and gateway on loopback; Ctrl-C stops them
+	$(BIN)/autopilot up
+
+test: $(VENV)/.dev ## run the tests
+	$(BIN)/pytest -m "not drill"
+
+check: $(VENV)/.dev ## format, lint, types, import contracts
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/ruff check --quiet
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## format and mend what ruff can mend
+	$(BIN)/ruff format --quiet
+	$(BIN)/ruff check --fix --quiet
+
+drills: $(VENV)/.dev ## the slow recovery drills, against a stack of their own
+	$(BIN)/pytest -m drill --timeout 900
+
+bench: $(VENV)/.dev ## every benchmark, or one: make bench NAME=gateway
+	@set -e; for script in $(if $(NAME),benchmarks/$(NAME).py,$(wildcard benchmarks/*.py)); do \
+	  echo "$$script"; $(BIN)/python "$$script"; done
+
+lock: $(VENV)/.tools ## write the locks again from pyproject.toml
+	$(LOCK) requirements/setup.in --output-file requirements/setup.txt
+	$(LOCK) pyproject.toml --extra demo --extra dev --output-file requirements/dev.txt
+	$(LOCK) pyproject.toml --extra demo --constraint requirements/dev.txt --output-file requirements/demo.txt
+
+clean: ## remove what the targets made: the virtual environment, caches and ./var
+	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

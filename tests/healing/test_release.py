@@ -1,0 +1,69 @@
+from dataclasses import replace
+
+import pytest
+
+from healing.errors import IllegalTransition
+from healing.release import Challenger, Mode, Reason, check_transition
+from tests.releases.documents import bootstrap, model
+
+FIRST = bootstrap("a")
+CANARY = replace(FIRST, generation=2, reason=Reason.CANARY, challenger=Challenger(model("b"), Mode.CANARY, 0.05))
+PROMOTED = replace(FIRST, generation=3, reason=Reason.PROMOTE, champion=model("b"), fallbacks=(model("a"),))
+
+
+@pytest.mark.parametrize(
+    ("previous", "following"),
+    [
+        (None, FIRST),
+        (FIRST, CANARY),
+        (CANARY, replace(CANARY, generation=3, challenger=Challenger(model("b"), Mode.CANARY, 0.25))),
+        (CANARY, PROMOTED),
+        (CANARY, replace(FIRST, generation=3, reason=Reason.ABORT)),
+        (PROMOTED, replace(FIRST, generation=4, reason=Reason.ROLLBACK)),
+        (CANARY, replace(FIRST, generation=3, reason=Reason.ROLLBACK, champion=model("c"))),
+        (FIRST, replace(FIRST, generation=2, reason=Reason.REPUBLISH)),
+    ],
+)
+def test_these_may_follow(previous, following):
+    check_transition(previous, following)
+
+
+@pytest.mark.parametrize(
+    ("previous", "following", "why"),
+    [
+        (None, replace(FIRST, reason=Reason.REPUBLISH), "starts with generation 1"),
+        (FIRST, replace(FIRST, generation=3, reason=Reason.REPUBLISH), "comes 2"),
+        (FIRST, replace(FIRST, generation=2), "already has a champion"),
+        (FIRST, replace(FIRST, generation=2, reason=Reason.PROMOTE, champion=model("b")), "only the challenger"),
+        (FIRST, replace(FIRST, generation=2, reason=Reason.ABORT), "no challenger to abort"),
+        (FIRST, replace(FIRST, generation=2, reason=Reason.ROLLBACK), "found the same one"),
+        (FIRST, replace(FIRST, generation=2, reason=Reason.REPUBLISH, champion=model("b")), "keeps champion"),
+        (FIRST, replace(FIRST, generation=2, reason=Reason.REPUBLISH, pipeline="other"), "belongs to pipeline"),
+        (
+            CANARY,
+            replace(CANARY, generation=3, challenger=Challenger(model("c"), Mode.CANARY, 0.05)),
+            "still on trial",
+        ),
+    ],
+)
+def test_these_may_not_follow(previous, following, why):
+    with pytest.raises(IllegalTransition, match=why):
+        check_transition(previous, following)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"challenger": Challenger(model("a"), Mode.CANARY, 0.1)}, "challenge itself"),
+        ({"challenger": Challenger(model("b"), Mode.CANARY, 0.0005)}, "steps of 0.001"),
+        ({"challenger": None}, "needs a challenger"),
+        ({"fallbacks": (model("a"),)}, "names a model twice"),
+        ({"fallbacks": tuple(model(letter) for letter in "cdef")}, "at most 3"),
+        ({"generation": 0}, "count from 1"),
+        ({"created_at": FIRST.created_at.replace(tzinfo=None)}, "needs a timezone"),
+        ({"reason": Reason.PROMOTE}, "ends the trial"),
+    ],
+)
+def test_a_document_that_contradicts_itself_cannot_be_made(change, why):
+    with pytest.raises(IllegalTransition, match=why):
+        replace(CANARY, **change)

@@ -1,0 +1,149 @@
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from healing.errors import Conflict, IllegalTransition, LogCorrupt
+from healing.release import FALLBACKS_MAX, Challenger, Mode, Reason
+from releases.log import ReleaseLog, abort_of, promotion_of, rollback_of, trial_of
+from tests.releases.documents import NOW, bootstrap, model
+
+CANARY = Challenger(model("b", "1.0.1"), Mode.CANARY, 0.05)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> ReleaseLog:
+    return ReleaseLog(tmp_path)
+
+
+def test_an_empty_log_has_no_current_release(log):
+    assert log.current() is None
+    assert log.latest_generation() == 0
+    assert log.history() == []
+
+
+def test_what_was_appended_is_read_back_unchanged(log):
+    first = bootstrap()
+    second = trial_of(first, CANARY, author="test", now=NOW, incident_id="i1", note="stage 1")
+    third = promotion_of(second, author="test", now=NOW)
+    for release in (first, second, third):
+        log.append(release)
+    assert log.history() == [first, second, third]
+    assert log.current() == third
+    assert third.champion == CANARY.model
+    assert third.fallbacks == (first.champion,)
+
+
+def test_a_stale_writer_gets_a_conflict_and_changes_nothing(log):
+    first = bootstrap()
+    log.append(first)
+    trial = trial_of(first, CANARY, author="one", now=NOW)
+    log.append(trial)
+    with pytest.raises(Conflict, match="re-read the log"):
+        log.append(trial_of(first, CANARY, author="two", now=NOW))
+    assert log.current() == trial
+
+
+def test_a_release_that_may_not_follow_is_refused_and_nothing_is_written(log):
+    first = bootstrap()
+    log.append(first)
+    with pytest.raises(IllegalTransition, match="keeps champion"):
+        log.append(replace(first, generation=2, reason=Reason.REPUBLISH, champion=model("c")))
+    assert log.latest_generation() == 1
+
+
+def test_rolling_back_drops_the_bad_champion_from_what_is_kept_warm():
+    trial = trial_of(bootstrap(), CANARY, author="test", now=NOW)
+    promoted = promotion_of(trial, author="test", now=NOW)
+    back = rollback_of(promoted, model("a"), 0.25, author="heal", now=NOW)
+    assert back.champion == model("a")
+    assert back.fallbacks == ()
+
+
+def test_promotions_keep_a_bounded_number_of_old_champions_warm():
+    release = bootstrap("0")
+    for letter in "123456":
+        trial = trial_of(release, Challenger(model(letter), Mode.CANARY, 0.1), author="t", now=NOW)
+        release = promotion_of(trial, author="t", now=NOW)
+    assert [m.digest[0] for m in release.fallbacks] == ["5", "4", "3"]
+    assert len(release.fallbacks) == FALLBACKS_MAX
+
+
+def test_an_abort_keeps_champion_and_fallbacks():
+    trial = trial_of(bootstrap(), CANARY, author="t", now=NOW)
+    aborted = abort_of(trial, author="gateway", now=NOW, note="e-process")
+    assert (aborted.champion, aborted.challenger) == (model("a"), None)
+
+
+def test_a_damaged_document_is_named(log, tmp_path):
+    log.append(bootstrap())
+    path = tmp_path / "log" / "00000001.json"
+    document = json.loads(path.read_text()) | {"weight": 3}
+    path.write_text(json.dumps(document))
+    with pytest.raises(LogCorrupt, match=r"00000001\.json.*weight"):
+        log.current()
+
+
+KILLED_WRITER = """
+import os, signal, sys
+from pathlib import Path
+from releases.log import ReleaseLog
+from tests.releases.documents import bootstrap
+link, moment = os.link, sys.argv[2]
+def killed_link(*names):
+    if moment == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    link(*names)
+    os.kill(os.getpid(), signal.SIGKILL)
+os.link = killed_link
+ReleaseLog(Path(sys.argv[1])).append(bootstrap())
+"""
+
+
+@pytest.mark.parametrize(("moment", "generation"), [("before", 0), ("after", 1)])
+def test_a_writer_killed_around_the_commit_leaves_the_old_release_or_the_new(log, tmp_path, moment, generation):
+    killed = subprocess.run([sys.executable, "-c", KILLED_WRITER, str(tmp_path), moment], check=False)
+    assert killed.returncode == -9
+    assert log.latest_generation() == generation
+    if generation:
+        assert log.current() == bootstrap()
+    else:
+        log.append(bootstrap())
+    assert log.current() == bootstrap()
+
+
+RACING_WRITER = """
+import sys
+from pathlib import Path
+from dataclasses import replace
+from healing.errors import Conflict
+from healing.release import Reason
+from releases.log import ReleaseLog
+from tests.releases.documents import NOW
+log, won = ReleaseLog(Path(sys.argv[1])), 0
+while won < 30:
+    current = log.current()
+    try:
+        log.append(replace(current, generation=current.generation + 1, reason=Reason.REPUBLISH, author=sys.argv[2]))
+    except Conflict:
+        continue
+    won += 1
+"""
+
+
+def test_two_writers_never_both_win_a_generation(log, tmp_path):
+    log.append(bootstrap())
+    writers = [subprocess.Popen([sys.executable, "-c", RACING_WRITER, str(tmp_path), name]) for name in ("x", "y")]
+    try:
+        assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.wait()
+    authors = [release.author for release in log.history()[1:]]
+    assert len(authors) == 60
+    assert authors.count("x") == authors.count("y") == 30
+    assert not list((tmp_path / "log").glob(".*"))
