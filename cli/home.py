@@ -1,0 +1,147 @@
+"""What `autopilot up` keeps in its home: the lock, the processes it started, and the addresses they listen on."""
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from cli.lineage import kill_members
+from healing.errors import ConfigError, Conflict
+from releases.files import write_atomically
+
+LOCK_FILE = "up.lock"
+PROCESSES_FILE = "processes.json"
+ADDRESSES_FILE = "addresses.json"
+LOCK_WAIT_SECONDS = 1.0  # a command that only looks whether the stack is up holds the lock for microseconds
+FREE_BYTES_MIN = 64 * 1024 * 1024  # Prefect's and MLflow's databases alone take about 10 MB when new
+
+
+class Running(BaseModel):
+    """One service: `started_at` (epoch seconds) with `pid` identifies the process for good."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    pid: int
+    started_at: float
+    restarts: int = 0
+
+    def alive(self) -> bool:
+        """Whether this very process still runs; a recycled pid has another start time."""
+        try:
+            process = psutil.Process(self.pid)
+            return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - self.started_at) < 0.01
+        except psutil.NoSuchProcess:
+            return False
+
+
+class Processes(BaseModel):
+    """`processes.json`: the mark that all processes carry, the services, and the ports to take again next time."""
+
+    model_config = ConfigDict(frozen=True)
+
+    mark: str = ""
+    services: tuple[Running, ...] = ()
+    ports: dict[str, int] = {}
+
+
+def read_processes(home: Path) -> Processes:
+    """What the last `up` wrote, or nothing at all. ConfigError when the file is not what `up` writes."""
+    path = home / PROCESSES_FILE
+    try:
+        return Processes.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return Processes()
+    except ValidationError as exc:
+        raise ConfigError(
+            f"expected the processes of `autopilot up` in {path}, found something else; delete it"
+        ) from exc
+
+
+def write_processes(home: Path, processes: Processes) -> None:
+    """Replace `processes.json` in one step."""
+    write_atomically(home / PROCESSES_FILE, processes.model_dump_json(indent=2).encode())
+
+
+def check_home(home: Path, free_bytes_min: int = FREE_BYTES_MIN) -> None:
+    """Raise ConfigError unless state can be written at `home`; creates nothing."""
+    existing = next(path for path in (home, *home.parents) if path.exists())
+    if not existing.is_dir():
+        raise ConfigError(
+            f"the state directory {home} needs a directory at {existing}, found a file; choose another --home"
+        )
+    read_only = os.statvfs(existing).f_flag & os.ST_RDONLY
+    if read_only or not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigError(f"the state directory {home} cannot be written to; choose another --home")
+    free_bytes = shutil.disk_usage(existing).free
+    if free_bytes < free_bytes_min:
+        raise ConfigError(
+            f"the state directory {home} has {free_bytes // 2**20} MiB left, it needs {free_bytes_min // 2**20} MiB; "
+            "free some space or choose another --home"
+        )
+
+
+def refuse_second(home: Path) -> None:
+    """Raise Conflict when another supervisor holds `home`; creates nothing."""
+    if _is_held(home):
+        raise Conflict(f"`autopilot up` already runs on {home}; stop it first, or choose another --home")
+
+
+@contextmanager
+def locked(home: Path) -> Iterator[None]:
+    """Hold `home` for one supervisor; Conflict when another one has it. The kernel frees the lock at any death."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(home / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as exc:
+        raise ConfigError(
+            f"the state directory {home} cannot be written to ({exc.strerror}); choose another --home"
+        ) from exc
+    try:
+        if not _acquire(descriptor, LOCK_WAIT_SECONDS):
+            raise Conflict(f"`autopilot up` already runs on {home}; stop it first, or choose another --home")
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_up(home: Path) -> bool:
+    """Whether a supervisor holds `home` and has all its services healthy."""
+    return (home / ADDRESSES_FILE).exists() and _is_held(home)
+
+
+def reap_leftovers(home: Path) -> int:
+    """Kill what an `up` left that was itself killed together with its guardian; returns how many processes."""
+    (home / ADDRESSES_FILE).unlink(missing_ok=True)
+    mark = read_processes(home).mark
+    return kill_members(mark) if mark else 0
+
+
+def _is_held(home: Path) -> bool:
+    try:
+        descriptor = os.open(home / LOCK_FILE, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _acquire(descriptor, 0.0)
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int, seconds_max: float) -> bool:
+    deadline = time.monotonic() + seconds_max
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.05)
+        else:
+            return True

@@ -1,0 +1,39 @@
+"""The `autopilot` command. Each command's own file imports what it needs when it runs, so `--help` is quick."""
+
+import sys
+
+import typer
+
+from cli.up import up
+from healing.errors import AutopilotError, ConfigError, UsageError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+app = typer.Typer(
+    name="autopilot",
+    help="A self-healing system for tabular models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(up)
+
+
+@app.callback()
+def _root() -> None:
+    """A self-healing system for tabular models."""
+
+
+def main() -> None:
+    """Run one command: exit 0 done, 1 failed, 2 the command or its configuration is wrong."""
+    try:
+        app()
+    except AutopilotError as error:
+        print(f"autopilot: {error}", file=sys.stderr)
+        sys.exit(EXIT_USAGE if isinstance(error, (ConfigError, UsageError)) else EXIT_FAILED)
+    except OSError as error:  # a full disk or a directory that went away; anything else is told apart by its text
+        print(f"autopilot: {error}", file=sys.stderr)
+        sys.exit(EXIT_FAILED)
+    except KeyboardInterrupt:
+        sys.exit(130)  # the shell's number for SIGINT

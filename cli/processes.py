@@ -1,0 +1,109 @@
+"""Start processes, wait on conditions, and end them, politely first, with everything they started."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from cli.guardian import FAREWELL
+from cli.lineage import kill_members, marked, new_mark
+
+POLL_SECONDS = 0.1  # how often a condition is looked at; loopback answers in a few milliseconds
+POLITE_SECONDS = 6.0  # uvicorn and Prefect's worker finish within 3 s on two busy cores
+
+
+class Stopped(Exception):
+    """Somebody asked the supervisor to stop; what was under way is abandoned."""
+
+
+class ProcessTree:
+    """Processes that end with this one, whichever way it ends.
+
+    Leaving the context ends them with SIGTERM, then SIGKILL, in the order given to `end`. If this process is
+    killed, a guardian in a process of its own kills them, with everything that they started (see `cli.lineage`).
+    """
+
+    def __init__(self) -> None:
+        self.mark = new_mark()
+        self._running: list[subprocess.Popen[bytes]] = []
+        self._guardian: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self._guardian = subprocess.Popen(
+            [sys.executable, "-m", "cli.guardian", self.mark],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            cwd=Path(__file__).parents[1],
+            start_new_session=True,
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end(self._running)
+        kill_members(self.mark)
+        if self._guardian is not None:
+            self._guardian.communicate(FAREWELL)
+
+    def start(
+        self, command: Sequence[str], environment: Mapping[str, str], log: Path, directory: Path
+    ) -> subprocess.Popen[bytes]:
+        """Start `command` in a session of its own, its output appended to `log`."""
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                command,
+                env=marked(environment, self.mark),
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a Ctrl-C in the terminal reaches the supervisor alone
+            )
+        self._running.append(process)
+        return process
+
+    def end(self, processes: Iterable[subprocess.Popen[bytes]]) -> None:
+        """SIGTERM to all of `processes` at once, SIGKILL to those that are still there `POLITE_SECONDS` later."""
+        ending = list(processes)
+        for process in ending:
+            process.terminate()
+        deadline = time.monotonic() + POLITE_SECONDS
+        for process in ending:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._running = [process for process in self._running if process not in ending]
+
+
+def wait_until(condition: Callable[[], bool], seconds_max: float, stopping: threading.Event) -> bool:
+    """Whether `condition` came true within `seconds_max`; Stopped when `stopping` is set meanwhile."""
+    deadline = time.monotonic() + seconds_max
+    while not condition():
+        if time.monotonic() >= deadline:
+            return False
+        if stopping.wait(POLL_SECONDS):
+            raise Stopped
+    return True
+
+
+def started_at(pid: int) -> float:
+    """When process `pid` started (epoch seconds): with the pid it identifies a process for good."""
+    return psutil.Process(pid).create_time()
+
+
+def tail(log: Path, lines: int = 3) -> str:
+    """The last lines of a log, for an error message."""
+    with log.open("rb") as stream:
+        stream.seek(max(0, log.stat().st_size - 4096), os.SEEK_SET)
+        text = stream.read().decode("utf-8", "replace")
+    return " | ".join(line.strip() for line in text.splitlines()[-lines:] if line.strip())

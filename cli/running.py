@@ -1,0 +1,96 @@
+"""Runs a stack on its home: refuse early, hold the lock, leave no process and no half-written state behind."""
+
+import json
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from cli.home import (
+    ADDRESSES_FILE,
+    Processes,
+    Running,
+    check_home,
+    locked,
+    read_processes,
+    reap_leftovers,
+    refuse_second,
+    write_processes,
+)
+from cli.ports import choose_ports
+from cli.processes import ProcessTree, Stopped
+from cli.progress import Progress
+from cli.stack import PORTS, Stack
+from cli.supervisor import State, Supervisor
+from releases.files import write_atomically
+from releases.signing import ensure_keys
+from tasks.pipeline import load_pipeline
+from tasks.settings import Settings
+
+
+def run(
+    settings: Settings, pipeline: str, wanted: Mapping[str, int], ready_file: Path | None, stopping: threading.Event
+) -> None:
+    """Hold the home, run the stack until `stopping` is set, leave no process behind.
+
+    Everything that can be refused is refused before the disk is touched.
+    """
+    feed_module = _feed_module(settings, pipeline)
+    check_home(settings.home)
+    refuse_second(settings.home)
+    stack = _describe(settings, pipeline, feed_module, wanted)
+    with locked(settings.home):
+        reap_leftovers(settings.home)
+        with ProcessTree() as tree:
+            try:
+                _run_locked(stack, tree, ready_file, stopping)
+            except Stopped:
+                return
+
+
+def _feed_module(settings: Settings, pipeline: str) -> str | None:
+    return load_pipeline(pipeline, settings.pipelines_dir).config.feed
+
+
+def _describe(settings: Settings, pipeline: str, feed_module: str | None, wanted: Mapping[str, int]) -> Stack:
+    return Stack(
+        home=settings.home,
+        pipeline=pipeline,
+        pipelines_dir=settings.pipelines_dir,
+        feed_module=feed_module,
+        tracking_uri=settings.mlflow_tracking_uri or f"sqlite:///{settings.mlflow_dir / 'mlflow.db'}",
+        keys_dir=settings.keys_dir,
+        release_root=settings.release_root(pipeline),
+        gateway_dir=settings.gateway_dir(pipeline),
+        ports=choose_ports(PORTS, wanted, read_processes(settings.home).ports),
+    )
+
+
+def _run_locked(stack: Stack, tree: ProcessTree, ready_file: Path | None, stopping: threading.Event) -> None:
+    keys = ensure_keys(stack.keys_dir)
+    logs = stack.home / "logs"
+    logs.mkdir(exist_ok=True)
+    addresses_file = stack.home / ADDRESSES_FILE
+
+    def record(services: tuple[Running, ...] = ()) -> None:
+        write_processes(stack.home, Processes(mark=tree.mark, services=services, ports=dict(stack.ports)))
+
+    record()  # before the first process: whoever finds processes must find their mark
+    with Progress(stack) as progress:
+
+        def note(name: str, state: State, services: tuple[Running, ...]) -> None:
+            record(services)
+            progress.show(name, state)
+
+        supervisor = Supervisor(tree, stack.services(keys.public, tree.mark), logs, stopping, on_change=note)
+        try:
+            supervisor.start()
+            write_atomically(addresses_file, json.dumps(stack.addresses(), indent=2).encode())
+            if ready_file is not None:
+                write_atomically(ready_file, b"ready\n")
+            progress.announce()
+            supervisor.watch()
+        finally:
+            addresses_file.unlink(missing_ok=True)
+            progress.say("stopping")
+            supervisor.end()
+            record()

@@ -1,0 +1,185 @@
+"""Which services make a stack, how each is started, and how to tell that it is healthy."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from cli.ports import LOOPBACK
+
+WORK_POOL = "autopilot"
+PORTS = ("prefect", "gateway", "operate", "feed", "mirror")
+PROJECT_DIR = Path(__file__).parents[1]  # where prefect.yaml stands; its entrypoints are dotted names from here
+START_SECONDS_MAX = 120.0  # Prefect's server takes 6-16 s on two idle cores; a loaded CI machine gets ten times that
+PROBE_TIMEOUT = httpx.Timeout(2.0)
+
+NO_TELEMETRY = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GX_ANALYTICS_ENABLED": "false",
+}
+ONE_THREAD_EACH = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+def _nothing() -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One process of the stack.
+
+    It starts when all of `after` are healthy; `prepare` runs just before each start. A `registration` is done when its
+    process has ended with 0, and is not started again.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    healthy: Callable[[], bool]
+    after: tuple[str, ...] = ()
+    prepare: Callable[[], None] = field(default=_nothing)
+    registration: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Everything needed to describe one pipeline's stack: where its state is and which ports it takes."""
+
+    home: Path
+    pipeline: str
+    pipelines_dir: Path
+    feed_module: str | None
+    tracking_uri: str
+    keys_dir: Path
+    release_root: Path
+    gateway_dir: Path
+    ports: Mapping[str, int]
+
+    @property
+    def prefect_api(self) -> str:
+        return f"{self.url('prefect')}/api"
+
+    def url(self, name: str) -> str:
+        return f"http://{LOOPBACK}:{self.ports[name]}"
+
+    def addresses(self) -> dict[str, str]:
+        """What `addresses.json` holds."""
+        feeds = {name: self.url(name) for name in ("feed", "mirror") if self.feed_module}
+        return {
+            "prefect": self.prefect_api,
+            "gateway": self.url("gateway"),
+            "operate": self.url("operate"),
+            **feeds,
+            "mlflow_tracking_uri": self.tracking_uri,
+        }
+
+    def services(self, public_key: Path, mark: str) -> tuple[Service, ...]:
+        """Every service in the order of starting. `mark` names this run's worker, apart from those of earlier runs."""
+        feeds = (self._feed("mirror"), self._feed("feed", "--faulty")) if self.feed_module else ()
+        worker = self._worker(f"{WORK_POOL}-{mark[:8]}")
+        return (self._prefect_server(), *feeds, self._gateway(public_key), worker, self._deployments())
+
+    def environment(self) -> dict[str, str]:
+        """What every process of the stack gets: where state is, where Prefect is, and silence towards the world."""
+        return {
+            **os.environ,
+            **NO_TELEMETRY,
+            **ONE_THREAD_EACH,
+            "AUTOPILOT_HOME": str(self.home),
+            "AUTOPILOT_PIPELINES_DIR": str(self.pipelines_dir),
+            "AUTOPILOT_DISPATCH": "deployment",
+            "PREFECT_HOME": str(self.home / "prefect"),
+            "PREFECT_API_URL": self.prefect_api,
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # lets Prefect notice a run whose process was killed
+            "PREFECT_WORKER_QUERY_SECONDS": "2",  # the default of 10 s would be most of the repair budget
+            "PYTHONPATH": os.pathsep.join([str(PROJECT_DIR), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _prefect_server(self) -> Service:
+        server = ("-m", "prefect", "server", "start", "--host", LOOPBACK, "--port", str(self.ports["prefect"]))
+        environment = {**self.environment(), "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"}
+        return Service(
+            name="prefect",
+            command=(sys.executable, *server),
+            environment=environment,
+            healthy=lambda: answers(f"{self.prefect_api}/health"),
+        )
+
+    def _feed(self, name: str, *options: str) -> Service:
+        assert self.feed_module is not None
+        where = ("--port", str(self.ports[name]), "--state-dir", str(self.home / "feed"))
+        return Service(
+            name=name,
+            command=(sys.executable, "-m", self.feed_module, *where, *options),
+            environment=self.environment(),
+            healthy=lambda: answers(f"{self.url(name)}/health"),
+        )
+
+    def _gateway(self, public_key: Path) -> Service:
+        options = {
+            "pipeline": self.pipeline,
+            "release-root": self.release_root,
+            "public-key": public_key,
+            "state-dir": self.gateway_dir,
+            "port": self.ports["gateway"],
+            "operate-port": self.ports["operate"],
+            "events-url": f"{self.prefect_api}/events",
+        }
+        arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        return Service(
+            name="gateway",
+            command=(sys.executable, "-m", "gateway", *arguments),
+            environment=self.environment(),
+            healthy=lambda: answers(f"{self.url('operate')}/health"),
+        )
+
+    def _worker(self, name: str) -> Service:
+        command = ("-m", "prefect", "worker", "start", "--pool", WORK_POOL, "--type", "process")
+        scratch = self.home / "tmp"
+        return Service(
+            name="worker",
+            command=(sys.executable, *command, "--name", name),
+            environment={**self.environment(), "TMPDIR": str(scratch)},  # flow runs get a directory each, in here
+            healthy=lambda: worker_is_online(self.prefect_api, name),
+            after=("prefect",),
+            prepare=lambda: scratch.mkdir(exist_ok=True),
+        )
+
+    def _deployments(self) -> Service:
+        return Service(
+            name="deployments",
+            command=(sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"),
+            environment=self.environment(),
+            healthy=_never,
+            after=("worker",),
+            registration=True,
+        )
+
+
+def answers(url: str) -> bool:
+    """Whether `url` answers with a 2xx right now."""
+    try:
+        return httpx.get(url, timeout=PROBE_TIMEOUT).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def worker_is_online(prefect_api: str, worker_name: str) -> bool:
+    """Whether Prefect has heard from `worker_name` lately."""
+    url = f"{prefect_api}/work_pools/{WORK_POOL}/workers/filter"
+    body = {"workers": {"status": {"any_": ["ONLINE"]}}, "limit": 200}
+    try:
+        response = httpx.post(url, json=body, timeout=PROBE_TIMEOUT)
+    except httpx.HTTPError:
+        return False
+    return response.is_success and any(worker["name"] == worker_name for worker in response.json())
+
+
+def _never() -> bool:
+    return False

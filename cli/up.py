@@ -1,0 +1,41 @@
+"""`autopilot up`: the whole stack on loopback ports, until Ctrl-C."""
+
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from cli.options import HomeOption, settings_of
+
+PortOption = Annotated[int | None, typer.Option(min=1, max=65535, help="A free port by default.", show_default=False)]
+
+
+def up(
+    home: HomeOption = None,
+    pipeline: Annotated[str, typer.Option(help="The pipeline whose models the gateway serves.")] = "flights",
+    gateway_port: PortOption = None,
+    operate_port: PortOption = None,
+    prefect_port: PortOption = None,
+    ready_file: Annotated[Path | None, typer.Option(help="Written once everything is healthy.")] = None,
+) -> None:
+    """Start Prefect, a worker, the deployments, the feed and the gateway; end them all at Ctrl-C."""
+    stopping = stop_at_signals()
+    from cli.running import run
+
+    wanted = {"gateway": gateway_port, "operate": operate_port, "prefect": prefect_port}
+    run(settings_of(home), pipeline, {name: port for name, port in wanted.items() if port}, ready_file, stopping)
+
+
+def stop_at_signals() -> threading.Event:
+    """An event that SIGINT, SIGTERM and SIGHUP set. Nothing is interrupted half-way; every wait looks at it."""
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    return stopping
