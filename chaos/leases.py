@@ -1,7 +1,7 @@
 """Every fault is a lease: on disk before it is injected, with a time to live, undone by its holder or by the reaper.
 
-The order is what makes it safe: write the lease, start the reaper, inject. Whatever dies in between, somebody is left who
-knows what to undo. Undo may run twice.
+The order is what makes it safe: write the lease, start the reaper, inject. Whatever dies in between, somebody is left
+who knows what to undo. Undo may run twice.
 """
 
 import os
@@ -23,6 +23,7 @@ from chaos.processes import ProcessName
 Fault = Annotated[StoppedProcess | CorruptedFile | PausedDeployment, Field(discriminator="kind")]
 
 _PACKAGE_PARENT = Path(__file__).resolve().parent.parent
+_reapers: dict[Path, subprocess.Popen[bytes]] = {}  # one a lease directory; each ends by itself
 
 
 class Lease(BaseModel):
@@ -43,7 +44,7 @@ class Lease(BaseModel):
 
 
 def take(directory: Path, fault: Fault, *, ttl_seconds: float) -> Lease:
-    """Record a lease on `fault`, see to a reaper, then inject it. Raises what the injection raises, after undoing it."""
+    """Record a lease on `fault`, see to a reaper, inject. Raises what the injection raises, after undoing it."""
     now = time.time()
     lease = Lease(
         id=uuid.uuid4().hex,
@@ -63,7 +64,7 @@ def take(directory: Path, fault: Fault, *, ttl_seconds: float) -> Lease:
 
 
 def give_back(directory: Path, lease: Lease) -> None:
-    """Undo the fault and record that; safe to call again. Raises what the undo raises and leaves the lease outstanding."""
+    """Undo the fault and record that; safe to call again. Where the undo raises, the lease stays outstanding."""
     lease.fault.undo()
     _write(directory, lease.model_copy(update={"undone_at": time.time()}))
 
@@ -83,16 +84,19 @@ def read_all(directory: Path) -> list[Lease]:
 
 
 def start_reaper(directory: Path, holder: ProcessName) -> None:
-    """Start the process that undoes the leases when `holder` dies; it outlives us and our terminal."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_PACKAGE_PARENT), os.environ.get("PYTHONPATH", "")])}
+    """See to a running reaper for this process's leases in `directory`; it outlives us and our terminal."""
+    running = _reapers.get(directory)
+    if running is not None and running.poll() is None:
+        return
+    path = os.pathsep.join([str(_PACKAGE_PARENT), os.environ.get("PYTHONPATH", "")])
     with (directory / "reaper.log").open("ab") as log:
-        subprocess.Popen(
+        _reapers[directory] = subprocess.Popen(
             [sys.executable, "-m", "chaos.reaper", str(directory), str(holder.pid), str(holder.started_at)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env=environment,
+            env={**os.environ, "PYTHONPATH": path},
         )
 
 

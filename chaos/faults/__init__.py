@@ -1,1 +1,1 @@
-"""What can be broken, one fault a file: each knows how to inject itself, undo itself twice, and prove that it is active."""
+"""What can be broken, one fault a file: each injects itself, proves that it is active, and may be undone twice."""

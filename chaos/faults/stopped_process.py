@@ -21,7 +21,7 @@ class StoppedProcess(BaseModel):
         """Stop the process; ProcessLookupError when it is gone already."""
         process = self.process.find()
         if process is None:
-            raise ProcessLookupError(f"expected process {self.process.pid} to run, found it gone; is the stack still up?")
+            raise ProcessLookupError(f"expected process {self.process.pid} to run, found it gone; is the stack up?")
         process.send_signal(signal.SIGSTOP)
 
     def undo(self) -> None:

@@ -1,0 +1,109 @@
+"""The stack that a drill breaks: where its services listen, which processes they are, where its files stand."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from chaos.processes import ProcessName
+
+TIMEOUT_SECONDS = 5.0
+_PREFECT_SECONDS = 20.0  # its API shares two cores with whatever the drill set off
+
+
+class StackDown(RuntimeError):
+    """There is no running stack to break."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """One running `autopilot up` and the directory in which this drill keeps its record."""
+
+    home: Path
+    pipeline: str
+    directory: Path
+    prefect: str
+    gateway: str
+    operate: str
+    mirror: str
+
+    @classmethod
+    def of(cls, configuration: Mapping[str, Any]) -> "Lab":
+        """The lab that the timings control wrote into the experiment's configuration; KeyError when it did not run."""
+        return cls.open(Path(configuration["home"]), configuration["pipeline"], Path(configuration["drill_dir"]))
+
+    @classmethod
+    def open(cls, home: Path, pipeline: str, directory: Path) -> "Lab":
+        """Read where the stack listens; StackDown when none is up."""
+        path = home / "addresses.json"
+        try:
+            addresses = json.loads(path.read_bytes())
+            return cls(
+                home=home,
+                pipeline=pipeline,
+                directory=directory,
+                prefect=addresses["prefect"].rstrip("/"),
+                gateway=addresses["gateway"].rstrip("/"),
+                operate=addresses["operate"].rstrip("/"),
+                mirror=addresses["mirror"].rstrip("/"),
+            )
+        except FileNotFoundError as exc:
+            raise StackDown(f"expected a running stack, found no {path}; start `autopilot up` first") from exc
+        except (json.JSONDecodeError, KeyError, AttributeError) as exc:
+            raise StackDown(f"expected the stack's addresses in {path}, found {exc!r}; restart `autopilot up`") from exc
+
+    @property
+    def leases(self) -> Path:
+        return self.directory / "leases"
+
+    @property
+    def ledger(self) -> Path:
+        return self.home / "ledger.db"
+
+    @property
+    def models(self) -> Path:
+        return self.home / "releases" / self.pipeline / "models"
+
+    def process(self, service: str) -> ProcessName:
+        """The process of a service, as `autopilot up` recorded it; LookupError names the services there are."""
+        recorded = json.loads((self.home / "processes.json").read_bytes())["services"]
+        for each in recorded:
+            if each["name"] == service:
+                return ProcessName(pid=each["pid"], started_at=each["started_at"])
+        known = ", ".join(each["name"] for each in recorded)
+        raise LookupError(f"expected a service named {service!r}, found {known}")
+
+    def release_state(self) -> dict[str, Any]:
+        """The gateway's own account of what it serves; httpx.HTTPError when it gives none."""
+        state: dict[str, Any] = self._get(f"{self.operate}/release", TIMEOUT_SECONDS)
+        return state
+
+    def prefect_get(self, path: str) -> Any:
+        return self._get(f"{self.prefect}{path}", _PREFECT_SECONDS)
+
+    def prefect_post(self, path: str, body: Mapping[str, Any]) -> Any:
+        url = f"{self.prefect}{path}"
+        return httpx.post(url, json=dict(body), timeout=_PREFECT_SECONDS, trust_env=False).raise_for_status().json()
+
+    @staticmethod
+    def _get(url: str, timeout_seconds: float) -> Any:
+        return httpx.get(url, timeout=timeout_seconds, trust_env=False).raise_for_status().json()
+
+
+def new_directory(home: Path, name: str) -> Path:
+    """A directory for one trial, named by its start in UTC; made, so that two trials never share it."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    directory = home / "drills" / re.sub(r"[^a-z0-9-]", "-", name.lower()) / stamp
+    directory.mkdir(parents=True)
+    return directory
+
+
+def home_from_environment() -> Path:
+    """`AUTOPILOT_HOME`, else ./var; read when a command starts, never at import."""
+    return Path(os.environ.get("AUTOPILOT_HOME", "var")).absolute()

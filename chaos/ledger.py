@@ -1,0 +1,32 @@
+"""Reads the ledger's append-only journal from outside: the detector's own record of what it saw and did."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from chaos.record import Entry
+
+BUSY_SECONDS = 10.0
+_NS = 1e9
+
+
+def last_id(path: Path) -> int:
+    """The highest id in the journal, 0 when it is empty. Ids are never given twice."""
+    with closing(_open(path)) as connection:
+        (highest,) = connection.execute("SELECT coalesce(max(id), 0) FROM journal").fetchone()
+    return int(highest)
+
+
+def read_after(path: Path, after_id: int, pipeline: str) -> list[Entry]:
+    """The pipeline's entries after `after_id`, in order. sqlite3.OperationalError when the ledger cannot be read."""
+    with closing(_open(path)) as connection:
+        rows = connection.execute(
+            "SELECT at_monotonic_ns, kind, subject, detail FROM journal WHERE id > ? AND pipeline = ? ORDER BY id",
+            (after_id, pipeline),
+        ).fetchall()
+    return [Entry(at / _NS, kind, subject, json.loads(detail)) for at, kind, subject, detail in rows]
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)

@@ -1,0 +1,76 @@
+"""Asks the gateway, model by model, for the answers that a drill later compares with.
+
+The rows are the golden rows of the champion's manifest, so the champion's own answers are checked against what its
+signed manifest expects before anybody relies on them.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import httpx
+import orjson
+
+from chaos.lab import TIMEOUT_SECONDS, Lab
+from chaos.load import Body
+from chaos.reference import TOLERANCE, Reference
+
+ROWS_MAX = 32
+
+
+def rows_of(lab: Lab, digest: str) -> list[Body]:
+    """One request a golden row of the model; FileNotFoundError when its manifest is not in the release root."""
+    golden = _manifest(lab, digest)["golden"]
+    return [
+        Body(
+            row=str(index),
+            content=orjson.dumps({"dataframe_split": {"columns": golden["columns"], "data": [row]}}),
+        )
+        for index, row in enumerate(golden["rows"][:ROWS_MAX])
+    ]
+
+
+def ask(lab: Lab, bodies: Iterable[Body], known: Reference) -> Reference:
+    """Add the answers of every model that is warm now and not known yet."""
+    state = lab.release_state()
+    warm = {worker["digest"] for worker in state["workers"] if worker["state"] == "ready"}
+    pool = list(bodies)
+    answers = {digest: dict(rows) for digest, rows in known.answers.items()}
+    for digest in sorted(warm - set(answers)):
+        given = _ask_model(lab, digest, pool)
+        if given:
+            answers[digest] = given
+    baseline = float(state["release"]["baseline"])
+    return Reference(answers=answers, baselines=tuple(sorted({*known.baselines, baseline})))
+
+
+def check_golden(lab: Lab, digest: str, reference: Reference) -> None:
+    """ValueError unless the gateway gave, for the model, the outputs that its manifest expects."""
+    golden = _manifest(lab, digest)["golden"]
+    tolerance = max(TOLERANCE, float(golden["tolerance"]))
+    for row, given in reference.answers.get(digest, {}).items():
+        expected = float(golden["outputs"][int(row)])
+        if abs(given[0] - expected) > tolerance:
+            raise ValueError(
+                f"expected model {digest[:12]} to answer {expected} for golden row {row}, found {given[0]}"
+            )
+
+
+def _ask_model(lab: Lab, digest: str, bodies: list[Body]) -> dict[str, tuple[float, ...]]:
+    """The model's answers by row; empty when it was unloaded meanwhile."""
+    answers: dict[str, tuple[float, ...]] = {}
+    with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+        for body in bodies:
+            headers = {"content-type": "application/json", "x-model-digest": digest}
+            response = client.post(f"{lab.gateway}/invocations", content=body.content, headers=headers)
+            if response.status_code == httpx.codes.NOT_FOUND:
+                return {}
+            response.raise_for_status()
+            if response.headers.get("x-model-digest") == digest:
+                answers[body.row] = tuple(float(value) for value in response.json()["predictions"])
+    return answers
+
+
+def _manifest(lab: Lab, digest: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((lab.models / digest / "manifest.json").read_bytes())
+    return content

@@ -1,0 +1,200 @@
+"""From a record to the times of a recovery. Pure: what was seen goes in, intervals come out.
+
+Nothing is seen the moment it happens, so every time is an interval, [last sample before, first sample after], in
+seconds of one machine's monotonic clock; a difference of two times is an interval too. What never happened is None,
+never a number.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chaos.load import Answer
+from chaos.record import Entry, Sample
+from chaos.reference import AnswerClass
+
+FAULT_ACTIVE = "fault_active"
+SERVICE_RESTORED = "service_restored"
+INDICATOR_BREACHED = "indicator_breached"
+INDICATOR_MET = "indicator_met"
+SERVED = frozenset({AnswerClass.GOOD, AnswerClass.DEGRADED})
+
+Judged = tuple[Answer, AnswerClass]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Something happened after `before` and not later than `after`."""
+
+    before: float
+    after: float
+
+    def __post_init__(self) -> None:
+        if self.before > self.after:
+            raise ValueError(f"an interval runs forward in time, found {self.before} to {self.after}")
+
+    def since(self, earlier: "Interval") -> "Interval":
+        """How long after `earlier` this happened, at least and at most; never less than nothing."""
+        return Interval(max(0.0, self.before - earlier.after), max(0.0, self.after - earlier.before))
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """The six times of a drill."""
+
+    t0: Interval | None = None  # the fault is proven active
+    t1: Interval | None = None  # the indicator is breached
+    t2: Interval | None = None  # the detector wrote it down
+    t3: Interval | None = None  # the first remedy started
+    t4: Interval | None = None  # the indicator is back within its objective; a fallback counts
+    t5: Interval | None = None  # the primary is restored and has held
+
+    @property
+    def detect(self) -> Interval | None:
+        return _between(self.t0, self.t2)
+
+    @property
+    def act(self) -> Interval | None:
+        return _between(self.t2, self.t3)
+
+    @property
+    def mitigate(self) -> Interval | None:
+        return _between(self.t0, self.t4)
+
+    @property
+    def recover(self) -> Interval | None:
+        return _between(self.t0, self.t5)
+
+
+def onset(samples: Sequence[Sample], fact: str) -> Interval | None:
+    """When `fact` began to hold: from the last sample that denied it to the first that confirmed it."""
+    denied: float | None = None
+    for sample in samples:
+        if sample.fact != fact:
+            continue
+        if sample.holds:
+            return Interval(sample.at if denied is None else denied, sample.at)
+        denied = sample.at
+    return None
+
+
+def fault_onset(samples: Sequence[Sample]) -> Interval | None:
+    """When the whole fault was active: the last of its parts to be proven. None while one of them is not."""
+    parts = {sample.value for sample in samples if sample.fact == FAULT_ACTIVE}
+    onsets = [onset([each for each in samples if each.value == part], FAULT_ACTIVE) for part in parts]
+    proven = [each for each in onsets if each is not None]
+    return max(proven, key=lambda each: each.after) if proven and len(proven) == len(onsets) else None
+
+
+def unproven_faults(samples: Sequence[Sample]) -> list[str]:
+    """The parts of the fault that no independent probe saw active."""
+    parts = {sample.value for sample in samples if sample.fact == FAULT_ACTIVE}
+    return sorted(parts - {sample.value for sample in samples if sample.fact == FAULT_ACTIVE and sample.holds})
+
+
+def detection(entries: Sequence[Entry], causes: Sequence[str], t0: Interval) -> tuple[Interval | None, Interval | None]:
+    """t2 and t3: the first incident after the fault with one of `causes` (any when empty), and its first remedy."""
+    opened = next(
+        (
+            entry
+            for entry in entries
+            if entry.kind == "incident.opened"
+            and entry.at >= t0.before
+            and (not causes or entry.detail.get("cause") in causes)
+        ),
+        None,
+    )
+    if opened is None:
+        return None, None
+    started = next(
+        (
+            entry
+            for entry in entries
+            if entry.kind == "attempt.started" and entry.subject == opened.subject and entry.at >= opened.at
+        ),
+        None,
+    )
+    return _point(opened.at), None if started is None else _point(started.at)
+
+
+def timings_of_requests(
+    judged: Sequence[Judged],
+    samples: Sequence[Sample],
+    entries: Sequence[Entry],
+    *,
+    causes: Sequence[str],
+    slo: float,
+    window_seconds: float,
+    hold_seconds: float,
+) -> Timings:
+    """The times of a drill whose indicator is answered requests. `judged` is in order of completion."""
+    t0 = fault_onset(samples)
+    if t0 is None:
+        return Timings()
+    after = [(answer, kind) for answer, kind in judged if answer.answered_at >= t0.before]
+    t1 = _first_breach(judged, t0)
+    t2, t3 = detection(entries, causes, t0)
+    t4 = None if t1 is None else _back_within(after, t1, slo, window_seconds)
+    t5 = None if t1 is None else _restored(after, hold_seconds)
+    return Timings(t0, t1, t2, t3, t4, t5)
+
+
+def timings_of_batch(samples: Sequence[Sample], entries: Sequence[Entry], *, causes: Sequence[str]) -> Timings:
+    """The times of a drill whose indicator is a day's batch being in; probes sampled its facts."""
+    t0 = fault_onset(samples)
+    if t0 is None:
+        return Timings()
+    t2, t3 = detection(entries, causes, t0)
+    return Timings(
+        t0, onset(samples, INDICATOR_BREACHED), t2, t3, onset(samples, INDICATOR_MET), onset(samples, SERVICE_RESTORED)
+    )
+
+
+def _first_breach(judged: Sequence[Judged], t0: Interval) -> Interval | None:
+    """From the last good answer before it to the first answer since the fault that was not good."""
+    last_good = t0.before
+    for answer, kind in judged:
+        if answer.answered_at < t0.before:
+            continue
+        if kind is not AnswerClass.GOOD:
+            return Interval(last_good, answer.answered_at)
+        last_good = answer.answered_at
+    return None
+
+
+def _back_within(judged: Sequence[Judged], t1: Interval, slo: float, window_seconds: float) -> Interval | None:
+    """Since when the share of served requests has kept `slo` in every window to the end.
+
+    The window ends at each answer and reaches `window_seconds` back, not before the breach. None when the last window
+    misses the objective.
+    """
+    since = [(answer.answered_at, kind in SERVED) for answer, kind in judged if answer.answered_at >= t1.after]
+    first = 0
+    served = 0
+    outside: int | None = None
+    for last, (at, was_served) in enumerate(since):
+        served += was_served
+        while since[first][0] < at - window_seconds:
+            served -= since[first][1]
+            first += 1
+        if served < slo * (last - first + 1):
+            outside = last
+    if outside is None:
+        return t1
+    return None if outside + 1 == len(since) else Interval(since[outside][0], since[outside + 1][0])
+
+
+def _restored(judged: Sequence[Judged], hold_seconds: float) -> Interval | None:
+    """Since when every answer has been good, if that has held for `hold_seconds` by the end of the record."""
+    last_bad = next((i for i in range(len(judged) - 1, -1, -1) if judged[i][1] is not AnswerClass.GOOD), None)
+    if last_bad is None or last_bad + 1 == len(judged):
+        return None
+    restored = Interval(judged[last_bad][0].answered_at, judged[last_bad + 1][0].answered_at)
+    return restored if judged[-1][0].answered_at - restored.after >= hold_seconds else None
+
+
+def _point(at: float) -> Interval:
+    return Interval(at, at)
+
+
+def _between(earlier: Interval | None, later: Interval | None) -> Interval | None:
+    return None if earlier is None or later is None else later.since(earlier)

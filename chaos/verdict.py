@@ -1,0 +1,207 @@
+"""The verdict over a recorded journal, and the exit code that goes with it. Pure.
+
+`chaos run` alone is no gate: an unmet steady state before the method, an action that raises, a control that raises can
+all end with exit 0. So the journal is judged afterwards, and what is missing from it is a failure of the harness.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from chaos.spec import DrillSpec
+
+SECTION = "autopilot"
+
+
+class Exit(IntEnum):
+    """How a drill ended."""
+
+    RECOVERED = 0
+    NOT_RECOVERED = 1
+    USAGE = 2
+    NOT_STEADY = 3
+    FAULT_NOT_PROVEN = 4
+    HARNESS_FAILED = 5
+    ABORTED = 6
+
+
+class Counts(BaseModel):
+    """The requests of a drill, by what their answers were worth."""
+
+    model_config = ConfigDict(frozen=True)
+
+    total: int = 0
+    good: int = 0
+    degraded: int = 0
+    failed: int = 0
+    wrong: int = 0
+    unverified: int = 0
+
+
+class Durations(BaseModel):
+    """Seconds, each [at least, at most]; None for what did not happen."""
+
+    model_config = ConfigDict(frozen=True)
+
+    detect: tuple[float, float] | None = None
+    act: tuple[float, float] | None = None
+    mitigate: tuple[float, float] | None = None
+    recover: tuple[float, float] | None = None
+
+
+class OpenedIncident(BaseModel):
+    """An incident that the system opened during the drill."""
+
+    model_config = ConfigDict(frozen=True)
+
+    cause: str
+    subject: str
+
+
+class Findings(BaseModel):
+    """What the timings control concluded from the record: the section `autopilot` of a journal."""
+
+    model_config = ConfigDict(frozen=True)
+
+    spec: DrillSpec
+    timings: Mapping[str, tuple[float, float] | None]
+    durations: Durations
+    requests: Counts
+    latency_seconds: Mapping[str, float]
+    incidents: tuple[OpenedIncident, ...]
+    unproven: tuple[str, ...]
+    outstanding_leases: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The exit code and the reason in a sentence. `findings` is None when the journal holds none."""
+
+    exit: Exit
+    reason: str
+    findings: Findings | None = None
+
+
+def judge(journal: Mapping[str, Any] | None) -> Judgement:
+    """Judge a finished drill by its journal alone; None when it left no journal."""
+    if journal is None:
+        return Judgement(Exit.HARNESS_FAILED, "the experiment left no journal")
+    findings = _findings(journal)
+    unmet = _judge_conduct(journal, findings)
+    if unmet is not None:
+        return Judgement(*unmet, findings)
+    assert findings is not None
+    unmet = _judge_harness(findings) or _judge_service(journal, findings)
+    if unmet is not None:
+        return Judgement(*unmet, findings)
+    recover = findings.durations.recover
+    took = "nothing broke and nothing was reported" if recover is None else f"recovered in {recover[1]:.1f} s at most"
+    return Judgement(Exit.RECOVERED, took, findings)
+
+
+Unmet = tuple[Exit, str]
+
+
+def _findings(journal: Mapping[str, Any]) -> Findings | None:
+    try:
+        return Findings.model_validate(journal[SECTION])
+    except (KeyError, ValidationError):
+        return None
+
+
+def _judge_conduct(journal: Mapping[str, Any], findings: Findings | None) -> Unmet | None:
+    """Was the experiment run as it is written?"""
+    if journal.get("status") in ("interrupted", "aborted"):
+        return Exit.ABORTED, f"the experiment was {journal['status']}"
+    before = (journal.get("steady_states") or {}).get("before")
+    if before is None:
+        return Exit.HARNESS_FAILED, "the journal has no steady state from before the fault"
+    if not before["steady_state_met"]:
+        return Exit.NOT_STEADY, f"steady state not met before the fault: {_last_probe(before)}"
+    if findings is None:
+        return Exit.HARNESS_FAILED, "the journal has no readable timings; the timings control did not finish"
+    failed = [run for run in _activities(journal) if run.get("status") != "succeeded"]
+    if failed:
+        return Exit.HARNESS_FAILED, f"the step {failed[0]['activity']['name']!r} failed: {_why(failed[0])}"
+    return None
+
+
+def _judge_harness(findings: Findings) -> Unmet | None:
+    """Is there anything to judge?"""
+    if findings.spec.fault and (findings.unproven or findings.timings.get("t0") is None):
+        missing = ", ".join(findings.unproven) or "no proof was attempted"
+        return Exit.FAULT_NOT_PROVEN, f"the fault was not proven active: {missing}"
+    requests, wanted = findings.requests, findings.spec.limits.requests_min
+    if requests.total < wanted:
+        return Exit.HARNESS_FAILED, f"expected at least {wanted} requests, found {requests.total}: too little load"
+    if requests.unverified:
+        return Exit.HARNESS_FAILED, f"{requests.unverified} answers came from models without reference answers"
+    if findings.outstanding_leases:
+        return (
+            Exit.HARNESS_FAILED,
+            f"{findings.outstanding_leases} faults are still in; the reaper goes on undoing them",
+        )
+    return None
+
+
+def _judge_service(journal: Mapping[str, Any], findings: Findings) -> Unmet | None:
+    """Did the system do what the drill promises?"""
+    limits, requests = findings.spec.limits, findings.requests
+    if requests.wrong > limits.wrong_max:
+        return Exit.NOT_RECOVERED, f"{requests.wrong} answers were wrong, at most {limits.wrong_max} may be"
+    if requests.failed > limits.failed_max:
+        return Exit.NOT_RECOVERED, f"{requests.failed} requests failed, at most {limits.failed_max} may"
+    unmet = _judge_recovery(findings) if findings.spec.fault else _judge_quiet(findings)
+    return unmet or _judge_after(journal)
+
+
+def _judge_recovery(findings: Findings) -> Unmet | None:
+    """Was service restored in time, and was every step of it seen?"""
+    recover, allowed = findings.durations.recover, findings.spec.limits.recovery_seconds
+    if recover is None:
+        return Exit.NOT_RECOVERED, "service was not restored while the drill watched"
+    if recover[1] > allowed:
+        return Exit.NOT_RECOVERED, f"recovered in {recover[1]:.1f} s, at most {allowed:.1f} s are allowed"
+    missing = [name for name in ("t1", "t2", "t3", "t4") if findings.timings.get(name) is None]
+    if missing:
+        return Exit.HARNESS_FAILED, f"service is back, but {', '.join(missing)} left no record to be timed by"
+    return None
+
+
+def _judge_quiet(findings: Findings) -> Unmet | None:
+    """A drill that breaks nothing must find nothing broken."""
+    if findings.incidents:
+        causes = ", ".join(sorted({incident.cause for incident in findings.incidents}))
+        return Exit.NOT_RECOVERED, f"nothing was broken, yet incidents were reported: {causes}"
+    if findings.requests.degraded:
+        return Exit.NOT_RECOVERED, f"nothing was broken, yet {findings.requests.degraded} answers were degraded"
+    return None
+
+
+def _judge_after(journal: Mapping[str, Any]) -> Unmet | None:
+    after = journal["steady_states"].get("after")
+    if after is None:
+        return Exit.HARNESS_FAILED, "the journal has no steady state from after the fault"
+    if not after["steady_state_met"]:
+        return Exit.NOT_RECOVERED, f"steady state not met after the fault: {_last_probe(after)}"
+    return None
+
+
+def _activities(journal: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return [*(journal.get("run") or ()), *(journal.get("rollbacks") or ())]
+
+
+def _last_probe(state: Mapping[str, Any]) -> str:
+    """The probe that decided, and why: chaoslib stops at the first one outside its tolerance."""
+    probes = state.get("probes") or []
+    if not probes:
+        return "no probe ran"
+    return f"{probes[-1]['activity']['name']!r} ({_why(probes[-1])})"
+
+
+def _why(run: Mapping[str, Any]) -> str:
+    exception = run.get("exception")
+    return exception[-1].strip() if exception else f"output {run.get('output')!r}"
