@@ -1,0 +1,63 @@
+"""Service level objectives over counts of requests: what share must be answered, and how."""
+
+from dataclasses import dataclass
+
+from healing.verdict import Outcome, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Requests so far, by how they were answered. `degraded` got an answer from below the champion."""
+
+    good: int = 0
+    degraded: int = 0
+    failed: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.good + self.degraded + self.failed
+
+    def since(self, earlier: "Served") -> "Served":
+        """What was served after `earlier`; all of it when a restart set the counters back."""
+        if self.total < earlier.total or self.good < earlier.good or self.failed < earlier.failed:
+            return self
+        return Served(self.good - earlier.good, max(0, self.degraded - earlier.degraded), self.failed - earlier.failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """The share of requests that must be answered at all, and the share that the champion itself must answer."""
+
+    answered_min: float = 0.999
+    undegraded_min: float = 0.0  # a fallback counts as service
+    requests_min: int = 1
+
+
+MITIGATED = Objective()
+RECOVERED = Objective(undegraded_min=0.99)
+
+
+def judge_served(served: Served, objective: Objective) -> Verdict:
+    """PASS when both shares are reached, FAIL when one is missed, INCONCLUSIVE on fewer requests than asked for."""
+    if served.total < max(1, objective.requests_min):
+        return Verdict("slo", Outcome.INCONCLUSIVE, f"{served.total} requests seen", served.total)
+    answered = (served.good + served.degraded) / served.total
+    undegraded = served.good / served.total
+    held = answered >= objective.answered_min and undegraded >= objective.undegraded_min
+    return Verdict(
+        check="slo",
+        outcome=Outcome.PASS if held else Outcome.FAIL,
+        reason=f"share answered; {undegraded:.4f} of {served.total} by the champion",
+        observations=served.total,
+        statistic=answered,
+        threshold=objective.answered_min,
+    )
+
+
+def judge_latency(exceeding: int, total: int, share_max: float) -> Verdict:
+    """PASS when at most `share_max` of `total` requests took longer than a threshold that was fixed beforehand."""
+    if total == 0:
+        return Verdict("slo.latency", Outcome.INCONCLUSIVE, "no requests seen", 0)
+    share = exceeding / total
+    outcome = Outcome.PASS if share <= share_max else Outcome.FAIL
+    return Verdict("slo.latency", outcome, "share of requests over the threshold", total, share, share_max)

@@ -1,0 +1,70 @@
+"""A challenger passes a stage on evidence, and a bad one rarely does however often it is looked at."""
+
+import random
+
+import pytest
+
+from healing.promotion import Decision, Exposure, StageRule, judge_errors, judge_stage
+from healing.verdict import Outcome
+
+RULE = StageRule(requests_min=150, deadline_seconds=90, error_rate_tolerated=0.02)
+
+
+@pytest.mark.parametrize(
+    ("exposure", "decision"),
+    [
+        (Exposure(0, 0, 0), Decision.CONTINUE),
+        (Exposure(149, 0, 10), Decision.CONTINUE),
+        (Exposure(160, 0, 10), Decision.PROMOTE),
+        (Exposure(160, 0, 100), Decision.PROMOTE),
+        (Exposure(160, 2, 10), Decision.CONTINUE),
+        (Exposure(160, 2, 90), Decision.INCONCLUSIVE),
+        (Exposure(700, 2, 10), Decision.PROMOTE),
+        (Exposure(5000, 0, 10, guard=Outcome.FAIL), Decision.ABORT),
+        (Exposure(20, 20, 100, guard=Outcome.FAIL), Decision.ABORT),
+        (Exposure(20, 0, 90), Decision.INCONCLUSIVE),
+    ],
+)
+def test_one_look(exposure, decision):
+    assert judge_stage(exposure, RULE)[0] is decision
+
+
+def test_enough_evidence_still_waits_for_the_minimum_exposure():
+    patient = StageRule(requests_min=1000, deadline_seconds=90, error_rate_tolerated=0.02)
+    assert judge_stage(Exposure(999, 0, 10), patient)[0] is Decision.CONTINUE
+    assert judge_stage(Exposure(1000, 0, 10), patient)[0] is Decision.PROMOTE
+
+
+def test_the_verdict_carries_its_numbers():
+    verdict = judge_errors(Exposure(160, 0, 1), RULE)
+    assert verdict.observations == 160
+    assert verdict.statistic >= verdict.threshold
+
+
+def looks(seed, rate, requests):
+    rng = random.Random(seed)
+    errors = 0
+    for seen in range(1, requests + 1):
+        errors += rng.random() < rate
+        if seen % 5 == 0:
+            yield Exposure(seen, errors, 0)
+
+
+def promotions(rate, seeds, requests):
+    rule = StageRule(requests_min=1, deadline_seconds=90, error_rate_tolerated=0.02)
+    return sum(any(judge_errors(look, rule).passed for look in looks(seed, rate, requests)) for seed in seeds)
+
+
+def test_a_model_at_the_tolerance_passes_at_most_one_time_in_twenty_over_all_looks():
+    # 400 runs at a true chance of 5 % give 31 or more with a chance of 0.8 %.
+    assert promotions(0.02, range(400), 800) <= 30
+
+
+def test_a_model_with_a_quarter_of_the_tolerated_errors_passes_in_the_end():
+    assert promotions(0.005, range(50), 3000) >= 45
+
+
+@pytest.mark.parametrize("exposure", [Exposure(1, 2, 0), Exposure(5, -1, 0)])
+def test_impossible_counts_are_refused(exposure):
+    with pytest.raises(ValueError, match="errors <= requests"):
+        judge_errors(exposure, RULE)
