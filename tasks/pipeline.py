@@ -1,0 +1,306 @@
+"""A pipeline is a folder: `pipeline.yaml`, its expectations, and two Python functions.
+
+This module holds what the YAML may say. Unknown keys are refused with a suggestion, and columns and suites that the
+file names are looked up when the pipeline is loaded, so that a flow never finds out halfway.
+"""
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+
+from healing.errors import ConfigError, UsageError
+from healing.incident import Cause, Remedy
+from healing.release import Mode
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PIPELINE_FILE = "pipeline.yaml"
+
+ColumnType = Literal["string", "double", "long", "boolean", "timestamp"]
+Role = Literal["batch", "context", "labels"]
+BuildFeatures = Callable[[Mapping[str, "pd.DataFrame"]], "pd.DataFrame"]
+BuildEstimator = Callable[[], Any]
+
+
+class Section(BaseModel):
+    """A part of the file. A key that it does not know is refused, with the nearest that it does."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, found: Any) -> Any:
+        if not isinstance(found, dict):
+            return found
+        known = [field.alias or name for name, field in cls.model_fields.items()]
+        for key in found:
+            if key not in known:
+                near = difflib.get_close_matches(str(key), known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"known keys are {', '.join(sorted(known))}"
+                raise ValueError(f"unknown key {key!r}; {hint}")
+        return found
+
+
+class Source(Section):
+    """Where batches come from. Sources are tried in the order of the file."""
+
+    name: str
+    kind: Literal["http"]
+    url: str = Field(description="Base address; ${feed} and the like stand for an address of `autopilot up`.")
+    days: str | None = Field(default=None, description="Path that answers {first, last}: the days it can serve.")
+    timeout_seconds: float = Field(default=2.0, gt=0, description="For each connect, and for each wait for bytes.")
+    attempts: int = Field(default=3, ge=1, le=10, description="Tries before the next source is asked.")
+    patience_seconds: float = Field(default=6.0, gt=0, description="All tries together, waits included.")
+
+
+class Table(Section):
+    """One table of the source: what a batch of it must look like."""
+
+    role: Role
+    path: str = Field(description="Path of one day's batch below the source's url; {day} stands for the date.")
+    key: tuple[str, ...] = Field(min_length=1, description="Columns that identify a row; the newest wins.")
+    event_time: str = Field(description="Timestamp column: when what the row tells was known.")
+    columns: dict[str, ColumnType]
+    required: tuple[str, ...] = Field(default=(), description="Columns in which a missing value is a bad row.")
+    renames: dict[str, str] = Field(default_factory=dict, description="Wrong name to right name, where repair may.")
+    suite: str | None = Field(default=None, description="Great Expectations suite (its own JSON) in the folder.")
+    rows_min: int = Field(default=0, ge=0, description="A batch with fewer rows is incomplete.")
+    context_days: int = Field(default=0, ge=0, le=366, description="Days before a row's own that features look back.")
+
+    @model_validator(mode="after")
+    def _names_its_own_columns(self) -> Self:
+        named = {"key": self.key, "event_time": (self.event_time,), "required": self.required}
+        for part, columns in {**named, "renames": tuple(self.renames.values())}.items():
+            for column in columns:
+                if column not in self.columns:
+                    raise ValueError(f"{part} names column {column!r}; columns are {', '.join(self.columns)}")
+        if self.columns[self.event_time] != "timestamp":
+            raise ValueError(f"event_time {self.event_time!r} is a {self.columns[self.event_time]}, not a timestamp")
+        if "{day}" not in self.path:
+            raise ValueError(f"path {self.path!r} lacks {{day}}: every batch is one day")
+        return self
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """Columns in which every row has a value: the required ones, the key and the event time."""
+        return frozenset({*self.required, *self.key, self.event_time})
+
+
+class Contract(Section):
+    """What is done about a batch that breaks it."""
+
+    max_null_share: float = Field(default=0.05, gt=0, le=1, description="More missing values are an incident.")
+    max_bad_share: float = Field(default=0.05, gt=0, le=1, description="More bad rows of any kind are an incident.")
+    repairs: tuple[Literal["rename"], ...] = Field(default=("rename",), description="Repairs that policy allows.")
+
+
+class Label(Section):
+    """Which column of which table is what the model predicts, and when it became known."""
+
+    table: str
+    column: str
+    known_at: str = Field(description="Timestamp column of the same table.")
+
+
+class Prediction(Section):
+    output: Literal["probability"] = "probability"
+
+
+class Monitor(Section):
+    """What is compared with what, and how sure is sure."""
+
+    reference_days: int = Field(default=28, ge=7, description="Days of training data that say what is usual.")
+    window_days: int = Field(default=7, ge=1, description="Days that are judged together.")
+    rows_min: int = Field(default=1000, ge=1, description="A smaller window is INCONCLUSIVE.")
+    loss_increase_tolerated: float = Field(default=0.02, ge=0, description="Log-loss above the reference's.")
+    persistence_windows: int = Field(default=3, ge=1, description="n of m-of-n: the latest windows looked at.")
+    persistence_failed: int = Field(default=2, ge=1, description="m of m-of-n: this many of them must FAIL.")
+    cooldown_days: int = Field(default=14, ge=0, description="After a new model, no other for that long.")
+
+
+class Retrain(Section):
+    """What a candidate learns from, and on what it meets the champion."""
+
+    lookback_days: int = Field(default=63, ge=1, description="Days before the held-out ones to learn from.")
+    holdout_days: int = Field(default=14, ge=1, description="The latest days with labels, for the comparison.")
+    rows_min: int = Field(default=5000, ge=1, description="Fewer labelled rows are refused.")
+
+
+class Stage(Section):
+    """One step of a rollout."""
+
+    mode: Mode = Mode.CANARY
+    weight: float = Field(gt=0, le=1, description="Share of requests, in steps of 0.001.")
+    requests_min: int = Field(default=150, ge=1, description="Challenger's requests before it may go on.")
+    deadline_seconds: float = Field(default=90.0, gt=0, description="Without a decision by then, the trial ends.")
+
+
+class ReleaseRules(Section):
+    stages: tuple[Stage, ...] = (Stage(weight=0.05),)
+    error_rate_tolerated: float = Field(default=0.02, gt=0, lt=1)
+    alpha: float = Field(default=0.001, gt=0, lt=1, description="False-alarm probability of a whole trial.")
+
+
+class Pipeline(Section):
+    """A loaded pipeline folder. Make one with `load_pipeline`."""
+
+    model_config = ConfigDict(frozen=True, ignored_types=(cached_property,))
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    description: str = ""
+    timezone: str = "UTC"
+    feed: str | None = Field(default=None, description="Module with a bundled source that `autopilot up` starts.")
+    sources: tuple[Source, ...] = Field(min_length=1)
+    tables: dict[str, Table]
+    contract: Contract = Contract()
+    key: str = Field(description="Column that names a row of features, predictions and labels alike.")
+    features_path: str = Field(alias="features", description="module:function; a leading dot means this folder.")
+    estimator_path: str = Field(alias="estimator", description="module:function that makes an unfitted estimator.")
+    label: Label
+    prediction: Prediction = Prediction()
+    monitor: Monitor = Monitor()
+    retrain: Retrain = Retrain()
+    release: ReleaseRules = ReleaseRules()
+    policy: dict[Cause, tuple[Remedy, ...]] = Field(default_factory=dict)
+
+    _folder: Path = PrivateAttr()
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError) as exc:
+            raise ValueError(f"{name!r} is no IANA time zone such as America/New_York") from exc
+        return name
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        batches = [name for name, table in self.tables.items() if table.role == "batch"]
+        if len(batches) != 1:
+            raise ValueError(f"tables need exactly one with role batch, found {len(batches)}")
+        if self.key not in self.tables[batches[0]].columns:
+            raise ValueError(f"key {self.key!r} is no column of table {batches[0]!r}")
+        labelled = self.tables.get(self.label.table)
+        if labelled is None:
+            raise ValueError(f"label.table {self.label.table!r} is none of {', '.join(self.tables)}")
+        for column in (self.label.column, self.label.known_at, self.key):
+            if column not in labelled.columns:
+                raise ValueError(f"label needs column {column!r} in table {self.label.table!r}")
+        names = [source.name for source in self.sources]
+        if len(set(names)) != len(names):
+            raise ValueError(f"sources need distinct names, found {', '.join(names)}")
+        return self
+
+    @property
+    def folder(self) -> Path:
+        return self._folder
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """A day of this pipeline is a calendar day there."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def batch_table(self) -> str:
+        """The table whose rows are answered for: one row of features each."""
+        return next(name for name, table in self.tables.items() if table.role == "batch")
+
+    @cached_property
+    def features(self) -> BuildFeatures:
+        """Tables by name to one row of features per row of the batch table."""
+        return cast("BuildFeatures", self.resolve(self.features_path))
+
+    @cached_property
+    def estimator(self) -> BuildEstimator:
+        """Makes an unfitted scikit-learn classifier."""
+        return self.resolve(self.estimator_path)
+
+    def resolve(self, reference: str) -> Callable[..., Any]:
+        """The function that `module:function` names; a module with a leading dot is a file of this folder.
+
+        ConfigError says which part does not exist.
+        """
+        module_name, colon, function_name = reference.partition(":")
+        if not colon:
+            raise ConfigError(
+                f"expected module:function, found {reference!r}; write for example .model:build_estimator"
+            )
+        try:
+            module = importlib.import_module(module_name, self._package() if module_name.startswith(".") else None)
+        except ModuleNotFoundError as exc:
+            raise ConfigError(f"pipeline {self.name}: cannot import {module_name!r} for {reference!r}: {exc}") from exc
+        function = getattr(module, function_name, None)
+        if not callable(function):
+            raise ConfigError(f"pipeline {self.name}: module {module_name!r} has no function {function_name!r}")
+        return cast("Callable[..., Any]", function)
+
+    def suite_file(self, table: str) -> Path | None:
+        """The table's Great Expectations suite, if it has one."""
+        suite = self.tables[table].suite
+        return None if suite is None else self.folder / suite
+
+    def _package(self) -> str:
+        """A package name for the folder, so that its modules import each other wherever the folder lies."""
+        name = f"autopilot_pipeline_{self.name.replace('-', '_')}"
+        known = sys.modules.get(name)
+        if known is None or list(known.__path__) != [str(self.folder)]:
+            for stale in [loaded for loaded in sys.modules if loaded == name or loaded.startswith(f"{name}.")]:
+                del sys.modules[stale]
+            spec = importlib.util.spec_from_loader(name, loader=None, is_package=True)
+            assert spec is not None
+            package = importlib.util.module_from_spec(spec)
+            package.__path__ = [str(self.folder)]
+            sys.modules[name] = package
+        return name
+
+
+def known_pipelines(pipelines_dir: Path) -> list[str]:
+    """Names of the folders that hold a pipeline file."""
+    return sorted(path.parent.name for path in pipelines_dir.glob(f"*/{PIPELINE_FILE}"))
+
+
+def load_pipeline(name: str, pipelines_dir: Path) -> Pipeline:
+    """Read and check one pipeline folder.
+
+    UsageError lists the known pipelines when there is none of that name; ConfigError names the file, the key and what
+    would be right.
+    """
+    folder = pipelines_dir / name
+    path = folder / PIPELINE_FILE
+    known = known_pipelines(pipelines_dir)
+    if name not in known:
+        listed = ", ".join(known) or f"none (no {PIPELINE_FILE} in a folder of {pipelines_dir})"
+        raise UsageError(f"unknown pipeline {name!r}; known: {listed}")
+    pipeline = _parse(path)
+    if pipeline.name != name:
+        raise ConfigError(f"{path}: expected name: {name}, as the folder is called, found {pipeline.name!r}")
+    pipeline._folder = folder
+    for table in pipeline.tables:
+        suite = pipeline.suite_file(table)
+        if suite is not None and not suite.is_file():
+            raise ConfigError(f"{path}: table {table!r} names suite {suite.name!r}, which is not in {folder}")
+    return pipeline
+
+
+def _parse(path: Path) -> Pipeline:
+    try:
+        return Pipeline.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except yaml.YAMLError as exc:
+        raise ConfigError(f"{path}: expected YAML, found {exc}") from exc
+    except ValidationError as exc:
+        problems = "; ".join(
+            f"{'.'.join(map(str, error['loc'])) or 'top level'}: {error['msg'].removeprefix('Value error, ')}"
+            for error in exc.errors()
+        )
+        raise ConfigError(f"{path}: {problems}") from exc
