@@ -34,7 +34,7 @@ def run(
 
     Everything that can be refused is refused before the disk is touched.
     """
-    feed_module = _feed_module(settings, pipeline)
+    feed_module = load_pipeline(pipeline, settings.pipelines_dir).feed
     check_home(settings.home)
     refuse_second(settings.home)
     stack = _describe(settings, pipeline, feed_module, wanted)
@@ -45,10 +45,6 @@ def run(
                 _run_locked(stack, tree, ready_file, stopping)
             except Stopped:
                 return
-
-
-def _feed_module(settings: Settings, pipeline: str) -> str | None:
-    return load_pipeline(pipeline, settings.pipelines_dir).config.feed
 
 
 def _describe(settings: Settings, pipeline: str, feed_module: str | None, wanted: Mapping[str, int]) -> Stack:

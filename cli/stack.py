@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 
 from cli.ports import LOOPBACK
+from tasks.runs import OrchestratorUnavailable, crash_orphaned_runs
 
 WORK_POOL = "autopilot"
 PORTS = ("prefect", "gateway", "operate", "feed", "mirror")
@@ -142,13 +143,19 @@ class Stack:
     def _worker(self, name: str) -> Service:
         command = ("-m", "prefect", "worker", "start", "--pool", WORK_POOL, "--type", "process")
         scratch = self.home / "tmp"
+
+        def prepare() -> None:
+            scratch.mkdir(exist_ok=True)
+            create_work_pool(self.prefect_api)
+            crash_orphaned_runs(self.prefect_api, WORK_POOL)  # of a worker that was killed: they would hold their slots
+
         return Service(
             name="worker",
             command=(sys.executable, *command, "--name", name),
             environment={**self.environment(), "TMPDIR": str(scratch)},  # flow runs get a directory each, in here
             healthy=lambda: worker_is_online(self.prefect_api, name),
             after=("prefect",),
-            prepare=lambda: scratch.mkdir(exist_ok=True),
+            prepare=prepare,
         )
 
     def _deployments(self) -> Service:
@@ -157,7 +164,8 @@ class Stack:
             command=(sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"),
             environment=self.environment(),
             healthy=_never,
-            after=("worker",),
+            after=("prefect",),
+            prepare=lambda: create_work_pool(self.prefect_api),
             registration=True,
         )
 
@@ -168,6 +176,16 @@ def answers(url: str) -> bool:
         return httpx.get(url, timeout=PROBE_TIMEOUT).is_success
     except httpx.HTTPError:
         return False
+
+
+def create_work_pool(prefect_api: str) -> None:
+    """Make sure that the pool is there; the worker completes it with the template of its type."""
+    try:
+        response = httpx.post(f"{prefect_api}/work_pools/", json={"name": WORK_POOL, "type": "process"}, timeout=10)
+        if response.status_code != httpx.codes.CONFLICT:
+            response.raise_for_status()
+    except httpx.HTTPError as exc:
+        raise OrchestratorUnavailable(f"expected Prefect at {prefect_api} to make a work pool, found {exc!r}") from exc
 
 
 def worker_is_online(prefect_api: str, worker_name: str) -> bool:

@@ -114,8 +114,7 @@ class Supervisor:
             return
         if watched.state is State.RESTARTING:
             if time.monotonic() >= watched.restart_due:
-                watched.restarts += 1
-                self._launch(watched)
+                self._restart(watched)
         elif process.poll() is not None:
             self._schedule_restart(watched, process)
         elif watched.state is State.STARTING and watched.service.healthy():
@@ -134,6 +133,16 @@ class Supervisor:
             restart_in_seconds=backoff,
         )
         self._enter(watched, State.RESTARTING)
+
+    def _restart(self, watched: _Watched) -> None:
+        """Launch it again, or later when what it needs is not there either."""
+        try:
+            self._launch(watched)
+        except Transient as error:
+            watched.restart_due = time.monotonic() + BACKOFF_SECONDS_FIRST
+            log.warning("restart_postponed", service=watched.service.name, reason=str(error))
+        else:
+            watched.restarts += 1
 
     def _launch(self, watched: _Watched) -> None:
         service = watched.service

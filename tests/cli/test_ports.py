@@ -1,0 +1,34 @@
+"""Ports: the wanted one or nothing, the remembered one while it is free, and never the same twice."""
+
+import socket
+
+import pytest
+
+from cli.ports import LOOPBACK, choose_ports, is_free
+from healing.errors import ConfigError
+
+
+@pytest.fixture
+def taken_port():
+    with socket.socket() as listener:
+        listener.bind((LOOPBACK, 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def test_wanted_port_that_is_taken_is_refused(taken_port):
+    with pytest.raises(ConfigError, match=f"port {taken_port} for gateway is taken"):
+        choose_ports(["gateway"], wanted={"gateway": taken_port}, remembered={})
+
+
+def test_remembered_port_returns_while_it_is_free_and_gives_way_when_not(taken_port):
+    [free] = choose_ports(["feed"], {}, {}).values()
+    assert choose_ports(["feed"], {}, {"feed": free}) == {"feed": free}
+    assert choose_ports(["feed"], {}, {"feed": taken_port}) != {"feed": taken_port}
+
+
+def test_no_port_is_given_twice(taken_port):
+    names = [f"service-{number}" for number in range(40)]
+    ports = choose_ports(names, {}, {"service-3": 0})
+    assert len(set(ports.values())) == len(names)
+    assert all(is_free(port) for port in ports.values())

@@ -1,0 +1,125 @@
+"""No process outlives its supervisor, whichever way the supervisor ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cli import processes
+from cli.lineage import members
+from cli.processes import ProcessTree, Stopped, wait_until
+
+ROOT = Path(__file__).parents[2]
+
+# A child that starts a grandchild in a session of its own, ignores SIGTERM, and says both pids.
+STUBBORN = """
+import os, pathlib, signal, subprocess, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+grandchild = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], start_new_session=True)
+pathlib.Path(sys.argv[1]).write_text(f"{os.getpid()} {grandchild.pid}\\n")
+signal.pause()
+"""
+
+SUPERVISOR = """
+import os, signal, sys
+from pathlib import Path
+from cli.processes import ProcessTree
+where = Path(sys.argv[1])
+with ProcessTree() as tree:
+    tree.start([sys.executable, "-c", sys.argv[2], str(where / "pids")], os.environ, where / "log", where)
+    print(tree.mark, flush=True)
+    signal.pause()
+"""
+
+
+def _gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _wait(condition, seconds_max=20.0):
+    assert wait_until(condition, seconds_max, threading.Event()), "condition did not come true in time"
+
+
+def _pids(where: Path) -> list[int]:
+    _wait(lambda: (where / "pids").exists() and (where / "pids").read_text().endswith("\n"))
+    return [int(pid) for pid in (where / "pids").read_text().split()]
+
+
+def test_leaving_the_context_ends_even_a_stubborn_child_and_its_own_session(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "POLITE_SECONDS", 0.5)
+    with ProcessTree() as tree:
+        tree.start([sys.executable, "-c", STUBBORN, str(tmp_path / "pids")], os.environ, tmp_path / "log", tmp_path)
+        pids = _pids(tmp_path)
+        assert {process.pid for process in members(tree.mark)} == set(pids)
+    assert all(_gone(pid) for pid in pids)
+
+
+def test_killing_the_supervisor_ends_everything_it_started(tmp_path):
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", SUPERVISOR, str(tmp_path), STUBBORN], stdout=subprocess.PIPE, cwd=ROOT, text=True
+    )
+    with supervisor:
+        mark = supervisor.stdout.readline().strip()
+        pids = _pids(tmp_path)
+        supervisor.kill()
+    _wait(lambda: all(_gone(pid) for pid in pids))
+    assert members(mark) == []
+
+
+def test_polite_child_is_not_killed(tmp_path):
+    script = textwrap.dedent("""
+        import pathlib, signal, sys
+        def leave(*_):
+            pathlib.Path("farewell").write_text("said")
+            sys.exit(0)
+        signal.signal(signal.SIGTERM, leave)
+        pathlib.Path("pids").write_text("0\\n")
+        signal.pause()
+    """)
+    with ProcessTree() as tree:
+        child = tree.start([sys.executable, "-c", script], os.environ, tmp_path / "log", tmp_path)
+        _pids(tmp_path)
+    assert child.returncode == 0
+    assert (tmp_path / "farewell").read_text() == "said"
+
+
+def test_output_goes_to_the_log_and_its_tail_explains_a_failure(tmp_path):
+    with ProcessTree() as tree:
+        child = tree.start(
+            [sys.executable, "-c", "print('why\\n\\nit failed')"], os.environ, tmp_path / "log", tmp_path
+        )
+        child.wait(timeout=20)
+    assert processes.tail(tmp_path / "log") == "why | it failed"
+
+
+def test_waiting_ends_when_asked_to_stop():
+    stopping = threading.Event()
+    threading.Timer(0.05, stopping.set).start()
+    with pytest.raises(Stopped):
+        wait_until(lambda: False, 30.0, stopping)
+
+
+def test_waiting_gives_up_at_its_deadline():
+    began = time.monotonic()
+    assert not wait_until(lambda: False, 0.2, threading.Event())
+    assert time.monotonic() - began >= 0.2
+
+
+def test_guardian_ignores_the_signals_of_a_terminal(tmp_path):
+    with ProcessTree() as tree:
+        guardian = next(p for p in psutil.Process().children() if "cli.guardian" in p.cmdline())
+        guardian.send_signal(signal.SIGINT)
+        child = tree.start(
+            [sys.executable, "-c", "import signal; signal.pause()"], os.environ, tmp_path / "l", tmp_path
+        )
+        assert child.poll() is None
