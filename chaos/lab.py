@@ -31,6 +31,7 @@ class Lab:
     prefect: str
     gateway: str
     operate: str
+    feed: str
     mirror: str
 
     @classmethod
@@ -51,6 +52,7 @@ class Lab:
                 prefect=addresses["prefect"].rstrip("/"),
                 gateway=addresses["gateway"].rstrip("/"),
                 operate=addresses["operate"].rstrip("/"),
+                feed=addresses["feed"].rstrip("/"),
                 mirror=addresses["mirror"].rstrip("/"),
             )
         except FileNotFoundError as exc:
@@ -83,6 +85,13 @@ class Lab:
         """The gateway's own account of what it serves; httpx.HTTPError when it gives none."""
         state: dict[str, Any] = self._get(f"{self.operate}/release", TIMEOUT_SECONDS)
         return state
+
+    def answers(self, url: str) -> bool:
+        """Whether `url` answers with a 2xx within TIMEOUT_SECONDS."""
+        try:
+            return httpx.get(url, timeout=TIMEOUT_SECONDS, trust_env=False).is_success
+        except httpx.HTTPError:
+            return False
 
     def prefect_get(self, path: str) -> Any:
         return self._get(f"{self.prefect}{path}", _PREFECT_SECONDS)

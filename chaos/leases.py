@@ -84,11 +84,13 @@ def read_all(directory: Path) -> list[Lease]:
 
 
 def start_reaper(directory: Path, holder: ProcessName) -> None:
-    """See to a running reaper for this process's leases in `directory`; it outlives us and our terminal."""
+    """See to a running reaper for this process's leases in `directory`; it outlives us and our terminal.
+
+    It gets an environment of its own: whoever ends all processes of a stack by a mark in theirs must not end this one.
+    """
     running = _reapers.get(directory)
     if running is not None and running.poll() is None:
         return
-    path = os.pathsep.join([str(_PACKAGE_PARENT), os.environ.get("PYTHONPATH", "")])
     with (directory / "reaper.log").open("ab") as log:
         _reapers[directory] = subprocess.Popen(
             [sys.executable, "-m", "chaos.reaper", str(directory), str(holder.pid), str(holder.started_at)],
@@ -96,7 +98,7 @@ def start_reaper(directory: Path, holder: ProcessName) -> None:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": path},
+            env={"PYTHONPATH": str(_PACKAGE_PARENT), "PATH": os.environ.get("PATH", "")},
         )
 
 

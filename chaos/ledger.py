@@ -28,5 +28,14 @@ def read_after(path: Path, after_id: int, pipeline: str) -> list[Entry]:
     return [Entry(at / _NS, kind, subject, json.loads(detail)) for at, kind, subject, detail in rows]
 
 
+def unfinished(path: Path, pipeline: str) -> list[str]:
+    """Causes of the pipeline's incidents that have not ended."""
+    with closing(_open(path)) as connection:
+        rows = connection.execute(
+            "SELECT cause FROM incidents WHERE pipeline = ? AND ended_at IS NULL ORDER BY detected_at", (pipeline,)
+        ).fetchall()
+    return [cause for (cause,) in rows]
+
+
 def _open(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)

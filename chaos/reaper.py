@@ -15,7 +15,7 @@ from chaos import leases
 from chaos.processes import ProcessName
 
 LOOK_SECONDS = 0.5  # how late an expiry may be noticed; the holder's death is noticed at once
-GIVE_UP_SECONDS = 3600.0  # an undo that still fails after an hour needs a person; the log says which
+GIVE_UP_SECONDS = 600.0  # an undo that still fails after ten minutes needs a person; the log says which
 
 log = structlog.get_logger("chaos.reaper")
 

@@ -40,6 +40,16 @@ class Entry:
     detail: dict[str, Any] = field(default_factory=dict)
 
 
+def remember(directory: Path, name: str, value: Any) -> None:
+    """Keep what one step of the drill leaves for a later one: Chaos Toolkit hands nothing from step to step."""
+    (directory / f"{name}.json").write_bytes(orjson.dumps(value))
+
+
+def recall(directory: Path, name: str) -> Any:
+    """What an earlier step left; FileNotFoundError when it left nothing."""
+    return orjson.loads((directory / f"{name}.json").read_bytes())
+
+
 def sample(directory: Path, fact: str, *, holds: bool, value: object = "") -> bool:
     """Record that `fact` holds, or does not, now; return `holds`."""
     _append(directory / SAMPLES, [asdict(Sample(fact, time.monotonic(), holds, str(value)))])

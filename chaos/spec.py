@@ -42,6 +42,7 @@ class DrillSpec(BaseModel):
     name: str
     indicator: Indicator
     fault: bool = Field(default=True, description="False for a drill that breaks nothing and must raise no incident.")
+    deadline_seconds: float = Field(gt=0, description="The whole drill takes no longer, or it is stopped.")
     causes: tuple[str, ...] = Field(default=(), description="Incident causes that count as detection; any when empty.")
     ablations: Mapping[str, str] = Field(
         default_factory=dict, description="Remedies that can be switched off, each with its Prefect deployment."

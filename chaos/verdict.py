@@ -161,11 +161,13 @@ def _judge_service(journal: Mapping[str, Any], findings: Findings) -> Unmet | No
 def _judge_recovery(findings: Findings) -> Unmet | None:
     """Was service restored in time, and was every step of it seen?"""
     recover, allowed = findings.durations.recover, findings.spec.limits.recovery_seconds
+    if findings.timings.get("t1") is None:
+        return Exit.HARNESS_FAILED, "the fault was active, yet nothing was breached: there is nothing to recover from"
     if recover is None:
         return Exit.NOT_RECOVERED, "service was not restored while the drill watched"
     if recover[1] > allowed:
         return Exit.NOT_RECOVERED, f"recovered in {recover[1]:.1f} s, at most {allowed:.1f} s are allowed"
-    missing = [name for name in ("t1", "t2", "t3", "t4") if findings.timings.get(name) is None]
+    missing = [name for name in ("t2", "t3", "t4") if findings.timings.get(name) is None]
     if missing:
         return Exit.HARNESS_FAILED, f"service is back, but {', '.join(missing)} left no record to be timed by"
     return None

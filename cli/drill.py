@@ -25,7 +25,7 @@ def run(
 ) -> None:
     """Run a drill against `autopilot up`.
 
-    Exit 0 recovered, 1 not recovered, 2 usage, 3 steady state not met, 4 fault not proven, 5 harness failure, 6 aborted.
+    Exit 0 recovered, 1 not recovered, 2 usage, 3 not steady before, 4 fault not proven, 5 harness failure, 6 aborted.
     """
     from chaos.lab import StackDown
     from chaos.runner import WrongUsage, run_drill

@@ -34,6 +34,10 @@ class CorruptedFile(BaseModel):
             os.fsync(kept.fileno())
         return cls(path=path, original=original, original_sha256=sha256(original))
 
+    @property
+    def title(self) -> str:
+        return f"{self.path.parent.name[:12]}/{self.path.name} corrupted"
+
     def inject(self) -> None:
         """Write the flipped bytes in the place of the true ones."""
         content = bytearray(self.original.read_bytes())

@@ -32,6 +32,10 @@ class PausedDeployment(BaseModel):
             automation_ids=tuple(UUID(each["id"]) for each in automations if each["enabled"]),
         )
 
+    @property
+    def title(self) -> str:
+        return f"deployment {self.deployment_id} paused"
+
     def inject(self) -> None:
         """Switch triggers off first, so that no event slips in between."""
         self._switch(on=False)

@@ -17,6 +17,10 @@ class StoppedProcess(BaseModel):
     kind: Literal["stopped_process"] = "stopped_process"
     process: ProcessName
 
+    @property
+    def title(self) -> str:
+        return f"process {self.process.pid} stopped"
+
     def inject(self) -> None:
         """Stop the process; ProcessLookupError when it is gone already."""
         process = self.process.find()

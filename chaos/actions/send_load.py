@@ -1,0 +1,34 @@
+"""Ask for predictions at a constant rate, and write down every answer."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from chaos import oracle
+from chaos.actions.collect_reference_answers import CHAMPION
+from chaos.lab import Lab
+from chaos.load import OpenLoop
+from chaos.record import AnswerLog, recall
+
+STOP_FILE = "load.stop"
+
+
+def send_load(rate_per_second: float, requests_max: int, seconds_max: float, configuration: Mapping[str, Any]) -> int:
+    """Send the reference rows in turn until a bound is met or `stop_load` ran; return how many were sent."""
+    lab = Lab.of(configuration)
+    bodies = oracle.rows_of(lab, recall(lab.directory, CHAMPION))
+    stop = lab.directory / STOP_FILE
+    log = AnswerLog(lab.directory)
+    try:
+        load = OpenLoop(
+            url=f"{lab.gateway}/invocations",
+            next_body=lambda index: bodies[index % len(bodies)],
+            on_answer=log,
+            rate_per_second=rate_per_second,
+            requests_max=requests_max,
+            seconds_max=seconds_max,
+            stopped=stop.exists,
+        )
+        return asyncio.run(load.run())
+    finally:
+        log.close()

@@ -1,0 +1,15 @@
+"""Undo every fault of the drill, and end its load."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chaos import leases
+from chaos.actions.send_load import STOP_FILE
+from chaos.lab import Lab
+
+
+def undo_faults(configuration: Mapping[str, Any]) -> int:
+    """Give back every outstanding lease, the latest first; return how many there were."""
+    lab = Lab.of(configuration)
+    (lab.directory / STOP_FILE).touch()
+    return leases.give_back_all(lab.leases)

@@ -1,0 +1,1 @@
+"""What accompanies an experiment from its start to its end."""

@@ -1,0 +1,118 @@
+"""Records when the drill began, and at its end turns what was seen into the section `autopilot` of the journal.
+
+chaoslib swallows what a control raises; the section is then missing, and the runner calls that a harness failure.
+"""
+
+import json
+import time
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+from chaos import leases, ledger, oracle, record
+from chaos.lab import Lab, new_directory
+from chaos.recovery import Interval, Judged, Timings, timings_of_batch, timings_of_requests, unproven_faults
+from chaos.reference import AnswerClass, Reference
+from chaos.spec import DrillSpec, Indicator, spec_of
+from chaos.verdict import SECTION, Counts, Durations, Findings, OpenedIncident
+
+START = "start"
+TIMINGS_FILE = "timings.json"
+
+
+def configure_control(configuration: MutableMapping[str, Any], experiment: Mapping[str, Any]) -> None:
+    """Give the drill a directory of its own, unless the runner chose one."""
+    home = Path(configuration["home"]).absolute()
+    configuration["home"] = str(home)
+    if not configuration.get("drill_dir"):
+        configuration["drill_dir"] = str(new_directory(home, spec_of(experiment).name))
+
+
+def before_experiment_control(context: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:  # noqa: ARG001
+    """Remember where the ledger's journal stood."""
+    lab = Lab.of(configuration)
+    record.remember(lab.directory, START, {"ledger_id": ledger.last_id(lab.ledger), "at": time.monotonic()})
+
+
+def after_experiment_control(
+    context: Mapping[str, Any], state: MutableMapping[str, Any], configuration: Mapping[str, Any]
+) -> None:
+    """Conclude from the record, and put the findings into the live journal."""
+    lab = Lab.of(configuration)
+    start = record.recall(lab.directory, START)
+    record.keep_entries(lab.directory, ledger.read_after(lab.ledger, start["ledger_id"], lab.pipeline))
+    _complete_reference(lab)
+    findings = conclude(spec_of(context), lab.directory)
+    section = findings.model_dump(mode="json")
+    state[SECTION] = section
+    (lab.directory / TIMINGS_FILE).write_text(json.dumps(section, indent=2), encoding="utf-8")
+
+
+def conclude(spec: DrillSpec, directory: Path) -> Findings:
+    """The findings that a drill's record supports."""
+    samples, entries, answers = record.samples(directory), record.entries(directory), record.answers(directory)
+    reference = Reference.read(directory)
+    judged = [(answer, reference.classify(answer)) for answer in answers]
+    if spec.indicator is Indicator.REQUESTS:
+        limits = spec.limits
+        timings = timings_of_requests(
+            judged,
+            samples,
+            entries,
+            causes=spec.causes,
+            slo=limits.slo,
+            window_seconds=limits.window_seconds,
+            hold_seconds=limits.hold_seconds,
+        )
+    else:
+        timings = timings_of_batch(samples, entries, causes=spec.causes)
+    return Findings(
+        spec=spec,
+        timings={name: None if at is None else (at["before"], at["after"]) for name, at in asdict(timings).items()},
+        durations=_durations(timings),
+        requests=_count(judged),
+        latency_seconds=_latency([answer.latency_seconds for answer in answers]),
+        incidents=tuple(
+            OpenedIncident(cause=str(entry.detail.get("cause", "")), subject=str(entry.detail.get("subject", "")))
+            for entry in entries
+            if entry.kind == "incident.opened"
+        ),
+        unproven=tuple(unproven_faults(samples)),
+        outstanding_leases=sum(lease.outstanding for lease in leases.read_all(directory / "leases")),
+    )
+
+
+def _complete_reference(lab: Lab) -> None:
+    """Ask the models that appeared during the drill for the answers that they should have given."""
+    known = Reference.read(lab.directory)
+    unknown = {answer.digest for answer in record.answers(lab.directory)} - set(known.answers)
+    if unknown:
+        bodies = oracle.rows_of(lab, record.recall(lab.directory, "champion"))
+        oracle.ask(lab, bodies, known).write(lab.directory)
+
+
+def _durations(timings: Timings) -> Durations:
+    def pair(interval: Interval | None) -> tuple[float, float] | None:
+        return None if interval is None else (interval.before, interval.after)
+
+    return Durations(
+        detect=pair(timings.detect),
+        act=pair(timings.act),
+        mitigate=pair(timings.mitigate),
+        recover=pair(timings.recover),
+    )
+
+
+def _count(judged: Sequence[Judged]) -> Counts:
+    classes = [kind for _, kind in judged]
+    return Counts(total=len(classes), **{kind.value: classes.count(kind) for kind in AnswerClass})
+
+
+def _latency(seconds: Sequence[float]) -> dict[str, float]:
+    """Quantiles over all requests, failed ones too, from the moment each was due."""
+    if len(seconds) < 2:
+        return {}
+    cuts = quantiles(seconds, n=100, method="inclusive")
+    return {"p50": cuts[49], "p99": cuts[98], "max": max(seconds)}

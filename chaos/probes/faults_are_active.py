@@ -1,0 +1,24 @@
+"""Proof that the faults are in: a drill that broke nothing has shown nothing."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from chaos import leases
+from chaos.lab import Lab
+from chaos.record import sample
+from chaos.recovery import FAULT_ACTIVE
+
+LOOK_SECONDS = 0.05
+
+
+def faults_are_active(deadline_seconds: float, configuration: Mapping[str, Any]) -> bool:
+    """Whether the disk, the kernel or Prefect confirm every outstanding lease within `deadline_seconds`."""
+    lab = Lab.of(configuration)
+    faults = [lease.fault for lease in leases.read_all(lab.leases) if lease.outstanding]
+    deadline = time.monotonic() + deadline_seconds
+    while True:
+        proofs = [sample(lab.directory, FAULT_ACTIVE, holds=fault.active(), value=fault.title) for fault in faults]
+        if all(proofs) or time.monotonic() >= deadline:
+            return bool(proofs) and all(proofs)
+        time.sleep(LOOK_SECONDS)

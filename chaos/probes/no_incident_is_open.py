@@ -1,0 +1,13 @@
+"""The ledger has nothing unfinished."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chaos import ledger
+from chaos.lab import Lab
+
+
+def no_incident_is_open(configuration: Mapping[str, Any]) -> bool:
+    """Whether every incident of the pipeline has ended."""
+    lab = Lab.of(configuration)
+    return not ledger.unfinished(lab.ledger, lab.pipeline)

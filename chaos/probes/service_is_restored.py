@@ -1,0 +1,30 @@
+"""Predictions are answered in full again, and have been for a while."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from chaos import ledger, oracle
+from chaos.actions.collect_reference_answers import CHAMPION
+from chaos.lab import Lab
+from chaos.probes.champion_answers import answered_in_full
+from chaos.record import recall, sample
+from chaos.recovery import SERVICE_RESTORED
+
+LOOK_SECONDS = 0.25
+
+
+def service_is_restored(hold_seconds: float, deadline_seconds: float, configuration: Mapping[str, Any]) -> bool:
+    """Whether service is full and no incident is open, for `hold_seconds` in a row, within `deadline_seconds`."""
+    lab = Lab.of(configuration)
+    body = oracle.rows_of(lab, recall(lab.directory, CHAMPION))[0]
+    start = time.monotonic()
+    since: float | None = None
+    while (now := time.monotonic()) < start + deadline_seconds:
+        restored = answered_in_full(lab, body) and not ledger.unfinished(lab.ledger, lab.pipeline)
+        sample(lab.directory, SERVICE_RESTORED, holds=restored)
+        since = (since or now) if restored else None
+        if since is not None and now - since >= hold_seconds:
+            return True
+        time.sleep(LOOK_SECONDS)
+    return False

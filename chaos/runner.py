@@ -1,0 +1,235 @@
+"""Runs one drill and owns its verdict: the experiment in a process of its own, judged afterwards by its journal.
+
+home/drills/<name>/<utc>/
+    journal.json     Chaos Toolkit's journal, with the section `autopilot`
+    timings.json     that section alone
+    outcome.json     verdict and exit code
+    samples.jsonl, answers.jsonl, ledger.jsonl, reference.json, leases/, chaos.log
+"""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from chaos import leases
+from chaos.faults.paused_deployment import PausedDeployment
+from chaos.lab import Lab, new_directory
+from chaos.spec import DrillSpec, spec_of
+from chaos.verdict import Counts, Durations, Exit, Judgement, judge
+
+EXPERIMENTS = Path(__file__).parent / "experiments"
+JOURNAL_FILE = "journal.json"
+OUTCOME_FILE = "outcome.json"
+PATIENCE_SECONDS = 45.0  # for rollbacks, after a drill was asked to stop
+ABLATION_SECONDS_MORE = 120.0  # how much longer than its drill an ablation may last before the reaper ends it
+_PACKAGE_PARENT = Path(__file__).resolve().parent.parent
+
+
+class WrongUsage(ValueError):
+    """The drill cannot be run as it was asked for; nothing was touched."""
+
+
+class DrillOutcome(BaseModel):
+    """How one trial of a drill ended, as kept in `outcome.json`. Durations are seconds, [at least, at most]."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    pipeline: str
+    started_at: AwareDatetime
+    exit: Exit
+    reason: str
+    ablated: str | None = None
+    durations: Durations = Durations()
+    requests: Counts = Counts()
+    directory: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """An experiment file and what it promises."""
+
+    name: str
+    path: Path
+    title: str
+    spec: DrillSpec
+
+
+def experiments() -> list[Experiment]:
+    """The drills that can be run, by name."""
+    return [_read(path) for path in sorted(EXPERIMENTS.glob("*.yaml"))]
+
+
+def find(name: str) -> Experiment:
+    """The drill called `name`; WrongUsage lists the known ones."""
+    path = EXPERIMENTS / f"{name}.yaml"
+    known = [each.stem for each in sorted(EXPERIMENTS.glob("*.yaml"))]
+    if name not in known:
+        raise WrongUsage(f"expected a drill among {', '.join(known)}, found {name!r}")
+    return _read(path)
+
+
+def run_drill(name: str, home: Path, *, pipeline: str = "flights", ablate: str | None = None) -> DrillOutcome:
+    """Break the stack on `home` as drill `name` says, wait for its recovery, judge it, keep the outcome.
+
+    `ablate` switches a remedy off for the time of the drill. WrongUsage for an unknown drill or remedy, or while
+    another drill runs; StackDown when no stack is up.
+    """
+    experiment = find(name)
+    home = home.absolute()
+    with ExitStack() as stack:
+        _check(experiment, home, pipeline, ablate)
+        stack.enter_context(_only_drill(home))
+        directory = new_directory(home, name)
+        lab = Lab.open(home, pipeline, directory)
+        started_at = datetime.now(UTC)
+        if ablate is not None:
+            stack.enter_context(_ablated(lab, experiment.spec.ablations[ablate], experiment.spec.deadline_seconds))
+        stopped, left = _run_experiment(experiment, lab), _undo(lab)
+        judgement = stopped or left or judge(_journal(directory))
+    outcome = _outcome(experiment, pipeline, started_at, ablate, judgement, directory)
+    (directory / OUTCOME_FILE).write_text(outcome.model_dump_json(indent=2), encoding="utf-8")
+    return outcome
+
+
+def _check(experiment: Experiment, home: Path, pipeline: str, ablate: str | None) -> None:
+    """Refuse before anything is written."""
+    if ablate is not None and ablate not in experiment.spec.ablations:
+        known = ", ".join(experiment.spec.ablations) or "none"
+        raise WrongUsage(f"drill {experiment.name} can be run without one of these remedies: {known}; found {ablate!r}")
+    Lab.open(home, pipeline, home)
+
+
+@contextmanager
+def _only_drill(home: Path) -> Iterator[None]:
+    """Two drills at once would blame each other's faults; the kernel frees the lock at any death."""
+    (home / "drills").mkdir(exist_ok=True)
+    descriptor = os.open(home / "drills" / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        _lock(descriptor, home)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, home: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        raise WrongUsage(f"another drill runs on {home}; wait for its end") from exc
+
+
+@contextmanager
+def _ablated(lab: Lab, deployment: str, seconds: float) -> Iterator[None]:
+    """Switch a remedy's deployment off; a lease, so that it comes back whatever happens to us."""
+    fault = PausedDeployment.prepare(lab.prefect, deployment)
+    lease = leases.take(lab.directory / "ablation", fault, ttl_seconds=seconds + ABLATION_SECONDS_MORE)
+    try:
+        yield
+    finally:
+        leases.give_back(lab.directory / "ablation", lease)
+
+
+def _run_experiment(experiment: Experiment, lab: Lab) -> Judgement | None:
+    """Run the experiment to its end; a judgement when it had to be stopped.
+
+    It has a session of its own, so that a Ctrl-C reaches us alone and we can ask it to undo its faults first.
+    """
+    command = [
+        *(sys.executable, "-m", "chaostoolkit", "--no-version-check"),
+        *("--settings", str(lab.directory / "no-settings.yaml")),  # whatever the person's own settings say
+        *("--log-file", str(lab.directory / "chaos.log")),
+        *("run", "--journal-path", str(lab.directory / JOURNAL_FILE)),
+        *("--var", f"home={lab.home}", "--var", f"pipeline={lab.pipeline}", "--var", f"drill_dir={lab.directory}"),
+        str(experiment.path),
+    ]
+    path = os.pathsep.join([str(_PACKAGE_PARENT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    with (lab.directory / "console.log").open("wb") as console:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=console,
+            cwd=lab.directory,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,
+        )
+    try:
+        process.wait(timeout=experiment.spec.deadline_seconds)
+    except subprocess.TimeoutExpired:
+        _stop(process)
+        seconds = experiment.spec.deadline_seconds
+        return Judgement(Exit.HARNESS_FAILED, f"the experiment took longer than its {seconds:.0f} s and was stopped")
+    except KeyboardInterrupt:
+        _stop(process)
+        return Judgement(Exit.ABORTED, "interrupted; the faults were undone")
+    if process.returncode < 0:
+        return Judgement(Exit.ABORTED, f"the experiment was killed by {signal.Signals(-process.returncode).name}")
+    return None
+
+
+def _undo(lab: Lab) -> Judgement | None:
+    """Undo what a killed experiment left; a judgement when that fails. Its reaper does the same and goes on trying."""
+    try:
+        leases.give_back_all(lab.leases)
+    except (OSError, httpx.HTTPError) as exc:
+        return Judgement(Exit.HARNESS_FAILED, f"a fault could not be undone ({exc!r}); the reaper goes on trying")
+    return None
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask the experiment to undo its faults and end; kill it when it does not."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(timeout=PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _journal(directory: Path) -> Mapping[str, Any] | None:
+    try:
+        journal: Mapping[str, Any] = json.loads((directory / JOURNAL_FILE).read_bytes())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return journal
+
+
+def _outcome(
+    experiment: Experiment,
+    pipeline: str,
+    started_at: datetime,
+    ablate: str | None,
+    judgement: Judgement,
+    directory: Path,
+) -> DrillOutcome:
+    findings = judgement.findings
+    return DrillOutcome(
+        name=experiment.name,
+        pipeline=pipeline,
+        started_at=started_at,
+        exit=judgement.exit,
+        reason=judgement.reason,
+        ablated=ablate,
+        durations=findings.durations if findings else Durations(),
+        requests=findings.requests if findings else Counts(),
+        directory=directory,
+    )
+
+
+def _read(path: Path) -> Experiment:
+    content = yaml.safe_load(path.read_bytes())
+    return Experiment(name=path.stem, path=path, title=content["title"], spec=spec_of(content))
