@@ -1,0 +1,177 @@
+"""Drift: what the distances between a window and the reference say, judged against how far the reference drifts itself.
+
+Fixed thresholds alarm on every small window, and subsampled nulls promise too much on time-ordered data (weather differs
+from week to week without anything being wrong). So every column is held against *leave-one-block-out* distances: how far
+each block of the reference, as long as the window, lies from the rest of the reference.
+"""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from healing.student import upper_quantile, upper_tail
+from healing.verdict import Outcome, Verdict
+
+BLOCKS_MIN = 4  # below that, the spread of the null distances is a guess
+DISTANCE_FLOOR = 0.005  # distances below this (in standard deviations, or Jensen-Shannon) differ by nothing but noise
+SPREAD_FLOOR = 0.10  # of log distance: eight equal null distances do not make a ninth 1 % larger a sensation
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnDistance:
+    """How far a column of the window lies from the reference.
+
+    `distance` and `nulls` come from the same measure: normed Wasserstein (unit: standard deviations of the reference)
+    or Jensen-Shannon distance. `nulls` are the leave-one-block-out distances, at the window's number of rows.
+    """
+
+    column: str
+    distance: float
+    nulls: tuple[float, ...]
+
+    @property
+    def p_value(self) -> float:
+        """Chance of a distance at least this large in one more block of the reference.
+
+        Log distances are taken as normal with unknown mean and variance, so a new one follows Student's t with
+        K - 1 degrees of freedom at scale s·sqrt(1 + 1/K): the usual prediction interval for K past values.
+        """
+        centre, scale = _null_of_log(self.nulls)
+        return upper_tail((_log(self.distance) - centre) / scale, len(self.nulls) - 1)
+
+    def threshold(self, p_value: float) -> float:
+        """The distance that has this p-value."""
+        centre, scale = _null_of_log(self.nulls)
+        return math.exp(centre + scale * upper_quantile(p_value, len(self.nulls) - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class DriftRule:
+    """When distances count. `alpha` bounds the chance that a window of an unchanged stream raises any column.
+
+    `distance_min` is what a drift has to reach to matter, however significant: Evidently's own 0.1.
+    """
+
+    rows_min: int
+    alpha: float = 0.01
+    distance_min: float = 0.1
+
+
+def holm(p_values: Mapping[str, float], alpha: float) -> frozenset[str]:
+    """The names that Holm's step-down procedure rejects: family-wise error at most `alpha` under any dependence.
+
+    >>> sorted(holm({"a": 0.001, "b": 0.02, "c": 0.5}, alpha=0.05))
+    ['a', 'b']
+    """
+    rejected: set[str] = set()
+    for rank, (name, p_value) in enumerate(sorted(p_values.items(), key=lambda item: (item[1], item[0]))):
+        if p_value > alpha / (len(p_values) - rank):
+            break
+        rejected.add(name)
+    return frozenset(rejected)
+
+
+def judge_drift(check: str, columns: Sequence[ColumnDistance], rows: int, rule: DriftRule) -> Verdict:
+    """FAIL when some column lies significantly and materially further from the reference than its own blocks do.
+
+    `statistic` is the distance of the column that stands out most, `threshold` what it would have had to stay under.
+    """
+    if rows < rule.rows_min:
+        reason = f"{rows} rows in the window, {rule.rows_min} needed"
+        return Verdict(check, Outcome.INCONCLUSIVE, reason, observations=rows)
+    blocks = min((len(column.nulls) for column in columns), default=0)
+    if blocks < BLOCKS_MIN:
+        reason = f"{blocks} blocks in the reference, {BLOCKS_MIN} needed to know how much it drifts by itself"
+        return Verdict(check, Outcome.INCONCLUSIVE, reason, observations=rows)
+    by_name = {column.column: column for column in columns}
+    p_values = {column.column: column.p_value for column in columns}
+    significant = holm(p_values, rule.alpha)
+    drifted = sorted((n for n in significant if by_name[n].distance >= rule.distance_min), key=p_values.__getitem__)
+    first = by_name[drifted[0] if drifted else min(p_values, key=p_values.__getitem__)]
+    threshold = max(rule.distance_min, first.threshold(rule.alpha / len(columns)))
+    if drifted:
+        shown = ", ".join(f"{name} {by_name[name].distance:.3f} (p {p_values[name]:.1e})" for name in drifted[:5])
+        reason = f"{len(drifted)} of {len(columns)} columns drifted: {shown}"
+        return Verdict(check, Outcome.FAIL, reason, rows, statistic=first.distance, threshold=threshold)
+    reason = f"no column of {len(columns)} beyond its blocks; furthest {first.column} (p {first.p_value:.1e})"
+    return Verdict(check, Outcome.PASS, reason, rows, statistic=first.distance, threshold=threshold)
+
+
+def persists(outcomes: Sequence[Outcome], needed: int, among: int) -> bool:
+    """Whether at least `needed` of the last `among` outcomes (newest first) are FAIL, the newest included.
+
+    One bad window is weather; an INCONCLUSIVE one counts for neither side.
+    """
+    recent = outcomes[:among]
+    return bool(recent) and recent[0] is Outcome.FAIL and sum(o is Outcome.FAIL for o in recent) >= needed
+
+
+class Diagnosis(StrEnum):
+    """What the checks of a window mean together."""
+
+    NOTHING = "nothing"
+    SEASONAL = "seasonal"  # inputs moved and quality did not: recorded, not acted on
+    QUALITY_DROP = "quality_drop"
+    DATA_DRIFT = "data_drift"  # inputs and answers moved, and no label can tell whether it costs anything
+    UNDECIDED = "undecided"  # too little to say
+
+    @property
+    def calls_for_action(self) -> bool:
+        return self in (Diagnosis.QUALITY_DROP, Diagnosis.DATA_DRIFT)
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """The verdicts of each check over the last windows, newest first; any may be empty."""
+
+    features: tuple[Verdict, ...]
+    predictions: tuple[Verdict, ...]
+    quality: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Persistence:
+    """A failure counts once `needed` of the last `among` windows show it."""
+
+    needed: int = 2
+    among: int = 3
+
+
+def diagnose(checks: Checks, persistence: Persistence) -> Diagnosis:
+    """What to make of the checks: mature labels outrank drift, and drift acts only where there are no labels.
+
+    Quality is unknown when its verdict carries no statistic (no mature labels); an INCONCLUSIVE verdict with one is a
+    measurement that does not show a loss.
+    """
+    if _persist(checks.quality, persistence):
+        return Diagnosis.QUALITY_DROP
+    features, predictions = _failed_now(checks.features), _failed_now(checks.predictions)
+    if bool(checks.quality) and checks.quality[0].statistic is not None:
+        return Diagnosis.SEASONAL if features or predictions else Diagnosis.NOTHING
+    if _persist(checks.features, persistence) and _persist(checks.predictions, persistence):
+        return Diagnosis.DATA_DRIFT
+    if features or predictions:
+        return Diagnosis.UNDECIDED
+    known = bool(checks.features) and checks.features[0].passed
+    return Diagnosis.NOTHING if known else Diagnosis.UNDECIDED
+
+
+def _persist(verdicts: Iterable[Verdict], persistence: Persistence) -> bool:
+    return persists([verdict.outcome for verdict in verdicts], persistence.needed, persistence.among)
+
+
+def _failed_now(verdicts: Sequence[Verdict]) -> bool:
+    return bool(verdicts) and verdicts[0].failed
+
+
+def _log(distance: float) -> float:
+    return math.log(max(distance, DISTANCE_FLOOR))
+
+
+def _null_of_log(nulls: Sequence[float]) -> tuple[float, float]:
+    """Centre and prediction scale of the log distances among the reference's own blocks."""
+    logs = [_log(distance) for distance in nulls]
+    spread = max(statistics.stdev(logs), SPREAD_FLOOR)
+    return statistics.fmean(logs), spread * math.sqrt(1 + 1 / len(logs))
