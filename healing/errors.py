@@ -5,7 +5,8 @@ AutopilotError
 │   ├── SourceUnavailable     a data source did not answer, or answered with garbage
 │   ├── StoreUnavailable      the lake, the release root or the ledger could not be reached
 │   ├── RegistryUnavailable   MLflow could not be reached
-│   └── GatewayUnavailable    the gateway did not answer
+│   ├── GatewayUnavailable    the gateway did not answer
+│   └── OrchestratorUnavailable   Prefect's API did not answer
 ├── Refused               the call is wrong as it stands; something has to change first
 │   ├── ConfigError           settings or a pipeline file are wrong
 │   ├── UsageError            the command line or a flow parameter is wrong
@@ -52,6 +53,10 @@ class RegistryUnavailable(Transient):
 
 class GatewayUnavailable(Transient):
     """The gateway did not answer."""
+
+
+class OrchestratorUnavailable(Transient):
+    """Prefect's API did not answer."""
 
 
 class ConfigError(Refused):

@@ -43,7 +43,7 @@ class Budget:
     """How often healing may try before a person is called."""
 
     attempts_max: int = 3  # an incident
-    cooldown: timedelta = timedelta(seconds=5)  # after a failed attempt, doubled by each further one
+    cooldown: timedelta = timedelta(seconds=5)  # before a remedy is tried again, doubled each time
     attempts_daily_max: int = 24  # a cause: a remedy that is needed every hour does not heal
 
 
@@ -103,9 +103,9 @@ def next_step(incident: Incident, policy: Policy, now: datetime, attempts_of_cau
         return Escalate(f"policy has no further remedy for {incident.cause}")
     if remedy is Remedy.ESCALATE:
         return Escalate(f"policy asks for a person about {incident.cause}")
-    until = _cooled_down(tried, policy.budget.cooldown)
+    until = _cooled_down([attempt for attempt in tried if attempt.remedy is remedy], policy.budget.cooldown)
     if until is not None and now < until:
-        return WaitUntil(until, f"cooling down after attempt {len(tried)}")
+        return WaitUntil(until, f"{remedy} rests after it failed")
     return Apply(remedy)
 
 
@@ -118,7 +118,6 @@ def _mildest(allowed: Sequence[Remedy], tried: Sequence[Attempt]) -> Remedy | No
 
 
 def _cooled_down(tried: Sequence[Attempt], cooldown: timedelta) -> datetime | None:
-    """When the next attempt may start; None before the first. A futile attempt broke nothing and needs no rest."""
-    failed = [attempt for attempt in tried if attempt.outcome is AttemptOutcome.FAILED]
-    ends = [attempt.ended_at for attempt in failed if attempt.ended_at is not None]
+    """When a remedy with these attempts may start again; None before its first. Another remedy need not wait."""
+    ends = [attempt.ended_at for attempt in tried if attempt.ended_at is not None]
     return max(ends) + cooldown * 2 ** (len(ends) - 1) if ends else None

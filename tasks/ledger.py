@@ -19,10 +19,10 @@ from tasks.ledger_records import BatchRecord, CheckRecord, JournalEntry
 from tasks.ledger_rows import (
     batch_record,
     check_record,
-    incident_with,
+    incident_of,
+    is_known,
     journal_entry,
     load_incident,
-    unfinished_like,
 )
 
 
@@ -50,20 +50,20 @@ class Ledger:
     # Incidents
 
     def observe(self, evidence: Evidence, *, status: Status = Status.OPEN) -> Incident:
-        """The incident that the evidence belongs to: one that already has it, an unfinished one, or a new one.
+        """The incident that the evidence belongs to: one that had not ended when it was observed, or a new one.
 
-        The same observation (observer and time) is written once, so a repeated event neither opens a second incident
-        nor reopens an ended one. `status` is that of a new incident: OPEN, or DIAGNOSED when the observer is certain.
+        So an event that arrives late, or twice, neither reopens an ended incident nor opens a second one; the same
+        observation (observer and time) is written once. `status` is that of a new incident: OPEN, or DIAGNOSED when the
+        observer is certain.
         """
         if status not in (Status.OPEN, Status.DIAGNOSED):
             raise IllegalTransition(f"a new incident is open or diagnosed, found {status}")
         with schema.transaction(self._engine) as connection:
-            known = incident_with(connection, evidence)
-            if known is not None:
-                return load_incident(connection, known)
-            incident_id = unfinished_like(connection, evidence)
+            incident_id = incident_of(connection, evidence)
             if incident_id is None:
                 incident_id = self._open(connection, evidence, status)
+            elif is_known(connection, incident_id, evidence):
+                return load_incident(connection, incident_id)
             connection.execute(
                 schema.evidence.insert().values(
                     incident_id=incident_id,
@@ -273,7 +273,7 @@ class Ledger:
                 subject=evidence.subject,
                 status=status.value,
                 summary=evidence.summary,
-                detected_at=self._now(),
+                detected_at=min(evidence.observed_at, self._now()),
             )
         )
         detail = {

@@ -19,24 +19,26 @@ def _same_thing(evidence: Evidence) -> sa.ColumnElement[bool]:
     )
 
 
-def incident_with(connection: sa.Connection, evidence: Evidence) -> str | None:
-    """Id of the incident, ended or not, that already holds this observation (same observer, same time)."""
+def incident_of(connection: sa.Connection, evidence: Evidence) -> str | None:
+    """Id of the incident about the same thing that had not ended when this was observed; the unfinished one first."""
+    table = schema.incidents
     query = (
-        sa.select(schema.incidents.c.id)
-        .join(schema.evidence, schema.evidence.c.incident_id == schema.incidents.c.id)
-        .where(
-            _same_thing(evidence),
-            schema.evidence.c.observer == evidence.observer,
-            schema.evidence.c.observed_at == evidence.observed_at,
-        )
+        sa.select(table.c.id)
+        .where(_same_thing(evidence), sa.or_(table.c.ended_at.is_(None), table.c.ended_at >= evidence.observed_at))
+        .order_by(table.c.ended_at.is_not(None), table.c.ended_at)
     )
     return connection.scalars(query).first()
 
 
-def unfinished_like(connection: sa.Connection, evidence: Evidence) -> str | None:
-    """Id of the unfinished incident of the same pipeline, cause and subject."""
-    query = sa.select(schema.incidents.c.id).where(_same_thing(evidence), schema.incidents.c.ended_at.is_(None))
-    return connection.scalars(query).first()
+def is_known(connection: sa.Connection, incident_id: str, evidence: Evidence) -> bool:
+    """Whether the incident already holds this observation (same observer, same time)."""
+    table = schema.evidence
+    query = sa.select(table.c.id).where(
+        table.c.incident_id == incident_id,
+        table.c.observer == evidence.observer,
+        table.c.observed_at == evidence.observed_at,
+    )
+    return connection.scalars(query).first() is not None
 
 
 def load_incident(connection: sa.Connection, incident_id: str) -> Incident:

@@ -63,8 +63,10 @@ def test_the_same_observation_is_written_once_and_does_not_reopen(ledger):
     assert len(ledger.observe(CORRUPT).evidence) == 1
     ledger.set_status(incident.id, Status.DISMISSED, "not confirmed")
     assert ledger.observe(CORRUPT).status is Status.DISMISSED
-    later = ledger.observe(replace(CORRUPT, observed_at=T0 + timedelta(seconds=1)))
-    assert later.id != incident.id
+    assert ledger.observe(replace(CORRUPT, observer="late event")).id == incident.id
+    again = ledger.observe(replace(CORRUPT, observed_at=datetime.now(UTC)))
+    assert again.id != incident.id
+    assert again.status is Status.OPEN
 
 
 def test_two_threads_that_observe_at_once_open_one_incident(url):

@@ -1,0 +1,96 @@
+"""Events make repair faster; nothing depends on their arrival, because `heal` also looks for itself every minute."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from uuid import UUID
+
+import structlog
+from prefect.events import emit_event
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+
+from healing.evidence import Evidence
+from healing.incident import Cause
+
+log = structlog.get_logger(__name__)
+
+
+class EventName(StrEnum):
+    """Every event this project emits; the resource is always `autopilot.pipeline.<pipeline>`."""
+
+    BATCH_ACCEPTED = "autopilot.batch.accepted"
+    BATCH_REPAIRED = "autopilot.batch.repaired"
+    BATCH_QUARANTINED = "autopilot.batch.quarantined"
+    BATCH_REJECTED = "autopilot.batch.rejected"
+    SOURCE_SWITCHED = "autopilot.source.switched"
+    DRIFT_DETECTED = "autopilot.drift.detected"
+    QUALITY_DROPPED = "autopilot.quality.dropped"
+    MODEL_PUBLISHED = "autopilot.model.published"
+    RELEASE_COMMITTED = "autopilot.release.committed"
+    CANARY_ABORTED = "autopilot.canary.aborted"
+    GATEWAY_PROBLEM = "autopilot.gateway.problem"
+    INCIDENT_OPENED = "autopilot.incident.opened"
+    INCIDENT_RECOVERED = "autopilot.incident.recovered"
+    INCIDENT_ESCALATED = "autopilot.incident.escalated"
+    INCIDENT_DISMISSED = "autopilot.incident.dismissed"
+    RETRAIN_FINISHED = "autopilot.retrain.finished"
+
+
+# What an event points to when its payload does not say: somebody may emit one by hand with an empty payload.
+_IMPLIED: Mapping[str, Cause] = {
+    EventName.DRIFT_DETECTED: Cause.DATA_DRIFT,
+    EventName.QUALITY_DROPPED: Cause.QUALITY_DROP,
+    EventName.CANARY_ABORTED: Cause.BAD_CANDIDATE,
+}
+
+
+class EventEvidence(BaseModel):
+    """An event as the parameter of a flow run, filled in by the deployment's trigger."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: UUID
+    name: str
+    occurred: AwareDatetime
+    payload: dict[str, JsonValue] = Field(default_factory=dict)
+
+    def evidence(self, pipeline: str) -> Evidence | None:
+        """What the event reports, or None for one that only asks to look again (a retrain that finished).
+
+        A cause that this version does not know becomes `unknown`, which policy gives to a person.
+        """
+        cause = self._cause()
+        if cause is None:
+            return None
+        facts = self.payload.get("facts")
+        return Evidence(
+            pipeline=pipeline,
+            cause=cause,
+            subject=str(self.payload.get("subject") or pipeline),
+            observer=f"event:{self.name}",
+            observed_at=self.occurred,
+            summary=str(self.payload.get("summary") or self.name),
+            facts=facts if isinstance(facts, dict) else {},
+        )
+
+    def _cause(self) -> Cause | None:
+        named = self.payload.get("cause")
+        if named is None:
+            return _IMPLIED.get(self.name)
+        return Cause(named) if named in set(Cause) else Cause.UNKNOWN
+
+
+def emit(name: EventName, pipeline: str, payload: Mapping[str, object]) -> None:
+    """Tell Prefect's event system, best effort and in the background; without an API the event is only logged."""
+    resource = {"prefect.resource.id": f"autopilot.pipeline.{pipeline}", "prefect.resource.name": pipeline}
+    sent = emit_event(event=name.value, resource=resource, payload=dict(payload))
+    log.info("event_emitted", name=name.value, pipeline=pipeline, sent=sent is not None, payload=dict(payload))
+
+
+def payload_of(evidence: Evidence) -> dict[str, object]:
+    """The payload that carries evidence: what `EventEvidence.evidence` reads back."""
+    return {
+        "cause": evidence.cause.value,
+        "subject": evidence.subject,
+        "summary": evidence.summary,
+        "facts": dict(evidence.facts),
+    }

@@ -1,0 +1,182 @@
+"""The gateway as the control plane sees it: what it serves, what troubles it, and whether a model answers rightly."""
+
+import math
+import time
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import httpx
+import stamina
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from healing.diagnosis import Problem
+from healing.errors import GatewayUnavailable
+from healing.incident import Cause
+from healing.slo import Served
+from healing.verdict import Outcome, Verdict
+from releases.manifest import Manifest
+
+TIMEOUT = httpx.Timeout(3.0, connect=1.0)  # seconds; on loopback a healthy router answers within milliseconds
+POLL_SECONDS = 0.2  # the gateway itself looks at the log that often
+PROBE_PREFIX = "probe-"  # request ids of probes, so that monitoring can leave them out
+
+
+class _View(BaseModel):
+    """The gateway may report more than is needed here."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ReportedProblem(_View):
+    code: Cause
+    subject: str
+    message: str = ""
+    since: datetime
+
+
+class ArmCounts(_View):
+    requests: int = 0
+    errors: int = 0
+
+
+class CanaryState(_View):
+    """The trial that is on: counts since its generation became active, and the guard's verdict on harm."""
+
+    digest: str
+    weight: float
+    challenger: ArmCounts
+    champion: ArmCounts
+    verdict: Outcome = Outcome.INCONCLUSIVE
+    log_e: float | None = None
+    threshold_log_e: float | None = None
+
+
+class WorkerState(_View):
+    digest: str
+    role: str
+    state: str
+    pid: int | None = None
+    restarts: int = 0
+
+
+class ServedCounts(_View):
+    good: int = 0
+    degraded: int = 0
+    failed: int = 0
+
+    def counts(self) -> Served:
+        return Served(self.good, self.degraded, self.failed)
+
+
+class GatewayState(_View):
+    """What `GET /release` of the operate port says."""
+
+    pipeline: str
+    desired_generation: int
+    active_generation: int
+    problems: tuple[ReportedProblem, ...] = ()
+    canary: CanaryState | None = None
+    workers: tuple[WorkerState, ...] = ()
+    served: ServedCounts = Field(default_factory=ServedCounts)
+
+    def problems_of(self, digest: str) -> tuple[ReportedProblem, ...]:
+        return tuple(problem for problem in self.problems if problem.subject == digest)
+
+    def as_signals(self) -> tuple[Problem, ...]:
+        return tuple(Problem(problem.code, problem.subject, problem.message) for problem in self.problems)
+
+
+def look_at_gateway(operate_url: str) -> GatewayState:
+    """The gateway's state now; GatewayUnavailable when it does not answer, or not in the agreed form."""
+    response = _request("GET", f"{operate_url}/release")
+    try:
+        return GatewayState.model_validate_json(response.content)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        raise GatewayUnavailable(
+            f"expected the release state from {operate_url}/release, found {first['loc']}: {first['msg']}; "
+            "the gateway may be of another version than this command"
+        ) from exc
+
+
+@stamina.retry(on=GatewayUnavailable, attempts=3, timeout=5, wait_initial=0.1, wait_max=1)
+def read_gateway(operate_url: str) -> GatewayState:
+    """`look_at_gateway`, with two more tries within five seconds: a restart in progress is not an outage."""
+    return look_at_gateway(operate_url)
+
+
+@stamina.retry(on=GatewayUnavailable, attempts=3, timeout=10, wait_initial=0.2)
+def restart_worker(operate_url: str, digest: str) -> None:
+    """Ask the gateway to replace the worker of one model."""
+    _request("POST", f"{operate_url}/workers/{digest}/restart")
+
+
+def await_gateway(
+    operate_url: str, ready: Callable[[GatewayState], bool], expected: str, seconds_max: float
+) -> GatewayState:
+    """The gateway's state once `ready` holds of it; GatewayUnavailable names what was `expected` and what was found."""
+    deadline = time.monotonic() + seconds_max
+    found = "no answer"
+    while True:
+        try:
+            state = look_at_gateway(operate_url)
+        except GatewayUnavailable as exc:
+            found = str(exc)
+        else:
+            if ready(state):
+                return state
+            troubles = "; ".join(problem.message for problem in state.problems) or "no problem reported"
+            found = f"generation {state.active_generation} of {state.desired_generation}, {troubles}"
+        if time.monotonic() >= deadline:
+            raise GatewayUnavailable(
+                f"expected {expected} within {seconds_max:g} s, found {found}; see {operate_url}/release"
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def await_generation(operate_url: str, generation: int, seconds_max: float) -> GatewayState:
+    """The gateway's state once `generation` or a later one is active; GatewayUnavailable after `seconds_max`."""
+    return await_gateway(
+        operate_url,
+        lambda state: state.active_generation >= generation,
+        f"generation {generation} to serve",
+        seconds_max,
+    )
+
+
+def probe_model(predict_url: str, digest: str, manifest: Manifest) -> Verdict:
+    """Ask the gateway for the model's golden rows: PASS when that very model gives its golden answers over HTTP.
+
+    INCONCLUSIVE when the model is not loaded there; GatewayUnavailable when the gateway does not answer.
+    """
+    golden = manifest.golden
+    body: dict[str, Any] = {"dataframe_split": {"columns": list(golden.columns), "data": [*map(list, golden.rows)]}}
+    headers = {"x-model-digest": digest, "x-request-id": f"{PROBE_PREFIX}{uuid.uuid4()}"}
+    try:
+        response = httpx.post(f"{predict_url}/invocations", json=body, headers=headers, timeout=TIMEOUT)
+    except httpx.HTTPError as exc:
+        raise GatewayUnavailable(f"expected an answer from {predict_url}/invocations, found {exc!r}") from exc
+    count = len(golden.outputs)
+    if response.status_code == httpx.codes.NOT_FOUND:
+        return Verdict("probe", Outcome.INCONCLUSIVE, f"the gateway has not loaded {digest[:12]}", 0)
+    if response.status_code != httpx.codes.OK:
+        found = f"status {response.status_code}: {response.text[:200]}"
+        return Verdict("probe", Outcome.FAIL, found, count)
+    answers = response.json()["predictions"]
+    if response.headers.get("x-model-digest") != digest:
+        return Verdict("probe", Outcome.FAIL, f"answered by {response.headers.get('x-model-digest')}", count)
+    worst = max((abs(a - b) for a, b in zip(answers, golden.outputs, strict=False)), default=math.inf)
+    right = len(answers) == count and worst <= golden.tolerance
+    reason = "largest difference from the golden answers"
+    return Verdict("probe", Outcome.PASS if right else Outcome.FAIL, reason, count, worst, golden.tolerance)
+
+
+def _request(method: str, url: str) -> httpx.Response:
+    try:
+        response = httpx.request(method, url, timeout=TIMEOUT)
+        response.raise_for_status()
+    except httpx.HTTPError as exc:
+        raise GatewayUnavailable(f"expected the gateway to answer {method} {url}, found {exc!r}") from exc
+    return response
