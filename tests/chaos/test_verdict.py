@@ -1,0 +1,106 @@
+import pytest
+
+from chaos.verdict import Exit, judge
+
+SPEC = {
+    "name": "model-corruption",
+    "indicator": "requests",
+    "deadline_seconds": 60,
+    "limits": {"recovery_seconds": 30, "requests_min": 100},
+}
+TIMES = {f"t{i}": [float(i), i + 0.5] for i in range(6)}
+FINDINGS = {
+    "spec": SPEC,
+    "timings": TIMES,
+    "durations": {"detect": [1, 2], "act": [0, 1], "mitigate": [0, 1], "recover": [4.5, 5.5]},
+    "requests": {"total": 500, "good": 400, "degraded": 100},
+    "latency_seconds": {"p50": 0.01},
+    "incidents": [{"cause": "model_corrupt", "subject": "x"}],
+    "unproven": [],
+    "outstanding_leases": 0,
+}
+STEADY = {"steady_state_met": True, "probes": []}
+NOT_STEADY = {
+    "steady_state_met": False,
+    "probes": [{"activity": {"name": "champion-answers"}, "status": "succeeded", "output": False}],
+}
+JOURNAL = {
+    "status": "completed",
+    "deviated": False,
+    "steady_states": {"before": STEADY, "after": STEADY, "during": []},
+    "run": [{"activity": {"name": "send-load"}, "status": "succeeded"}],
+    "rollbacks": [],
+    "autopilot": FINDINGS,
+}
+RAISED = {"activity": {"name": "corrupt-champion"}, "status": "failed", "exception": ["LookupError: none\n"]}
+
+
+def journal(**changes):
+    return {**JOURNAL, **changes}
+
+
+def findings(**changes):
+    return journal(autopilot={**FINDINGS, **changes})
+
+
+def quiet(**changes):
+    """A drill that breaks nothing."""
+    nothing = {
+        "timings": dict.fromkeys(TIMES),
+        "durations": {},
+        "incidents": [],
+        "requests": {"total": 500, "good": 500},
+    }
+    return findings(spec={**SPEC, "name": "noop", "fault": False}, **{**nothing, **changes})
+
+
+@pytest.mark.parametrize(
+    ("recorded", "code", "why"),
+    [
+        (journal(), Exit.RECOVERED, "recovered in 5.5 s"),
+        (quiet(), Exit.RECOVERED, "nothing was reported"),
+        # did not recover, or lost or corrupted something
+        (findings(durations={}), Exit.NOT_RECOVERED, "not restored"),
+        (findings(durations={"recover": [29, 31]}), Exit.NOT_RECOVERED, "31.0 s"),
+        (findings(requests={"total": 500, "failed": 1}), Exit.NOT_RECOVERED, "1 requests failed"),
+        (findings(requests={"total": 500, "wrong": 1}), Exit.NOT_RECOVERED, "1 answers were wrong"),
+        (journal(steady_states={"before": STEADY, "after": NOT_STEADY}), Exit.NOT_RECOVERED, "champion-answers"),
+        (quiet(incidents=FINDINGS["incidents"]), Exit.NOT_RECOVERED, "incidents were reported: model_corrupt"),
+        (quiet(requests={"total": 500, "degraded": 2}), Exit.NOT_RECOVERED, "2 answers were degraded"),
+        # steady state
+        (journal(steady_states={"before": NOT_STEADY, "after": None}), Exit.NOT_STEADY, "champion-answers"),
+        # a vacuous pass
+        (findings(unproven=["worker 7 killed"]), Exit.FAULT_NOT_PROVEN, "worker 7 killed"),
+        (findings(timings=dict.fromkeys(TIMES), durations={}), Exit.FAULT_NOT_PROVEN, "no proof"),
+        # the harness
+        (None, Exit.HARNESS_FAILED, "no journal"),
+        ({k: v for k, v in JOURNAL.items() if k != "autopilot"}, Exit.HARNESS_FAILED, "no readable timings"),
+        (journal(autopilot={"spec": SPEC}), Exit.HARNESS_FAILED, "no readable timings"),
+        (journal(steady_states={"before": None, "after": None}), Exit.HARNESS_FAILED, "no steady state"),
+        (journal(run=[RAISED]), Exit.HARNESS_FAILED, "LookupError: none"),
+        (journal(rollbacks=[RAISED]), Exit.HARNESS_FAILED, "corrupt-champion"),
+        (findings(requests={"total": 99}), Exit.HARNESS_FAILED, "too little load"),
+        (findings(requests={"total": 500, "unverified": 1}), Exit.HARNESS_FAILED, "without reference"),
+        (findings(outstanding_leases=1), Exit.HARNESS_FAILED, "still in"),
+        (findings(timings={**TIMES, "t1": None}), Exit.HARNESS_FAILED, "nothing was breached"),
+        (findings(timings={**TIMES, "t2": None}), Exit.HARNESS_FAILED, "t2 left no record"),
+        (journal(steady_states={"before": STEADY, "after": None}), Exit.HARNESS_FAILED, "from after the fault"),
+        # aborted
+        (journal(status="interrupted"), Exit.ABORTED, "interrupted"),
+        (journal(status="aborted"), Exit.ABORTED, "aborted"),
+    ],
+)
+def test_a_journal_has_one_verdict(recorded, code, why):
+    judgement = judge(recorded)
+    assert judgement.exit is code, judgement.reason
+    assert why in judgement.reason
+
+
+def test_chaos_run_would_have_called_an_unmet_steady_state_completed():
+    recorded = journal(status="completed", deviated=False, steady_states={"before": NOT_STEADY, "after": None})
+    assert judge(recorded).exit is Exit.NOT_STEADY
+
+
+def test_losing_requests_is_reported_before_slow_recovery():
+    recorded = findings(requests={"total": 500, "wrong": 3}, durations={})
+    assert "wrong" in judge(recorded).reason
