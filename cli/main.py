@@ -4,6 +4,17 @@ import sys
 
 import typer
 
+from cli import drill
+from cli.bootstrap import bootstrap
+from cli.example import example
+from cli.heal import heal
+from cli.history import history
+from cli.ingest import ingest
+from cli.monitor import monitor
+from cli.release import release
+from cli.retrain import retrain
+from cli.rollback import rollback
+from cli.status import status
 from cli.up import up
 from healing.errors import AutopilotError, ConfigError, UsageError
 
@@ -17,7 +28,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(up)
+for command in (up, status, bootstrap, example, ingest, monitor, retrain, release, rollback, heal, history):
+    app.command()(command)
+app.add_typer(drill.app, name="drill")
 
 
 @app.callback()

@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 
 from cli.ports import LOOPBACK
-from tasks.runs import OrchestratorUnavailable, crash_orphaned_runs
+from healing.errors import OrchestratorUnavailable
+from tasks.runs import crash_orphaned_runs
 
 WORK_POOL = "autopilot"
 PORTS = ("prefect", "gateway", "operate", "feed", "mirror")
@@ -173,7 +174,7 @@ class Stack:
 def answers(url: str) -> bool:
     """Whether `url` answers with a 2xx right now."""
     try:
-        return httpx.get(url, timeout=PROBE_TIMEOUT).is_success
+        return httpx.get(url, timeout=PROBE_TIMEOUT, trust_env=False).is_success
     except httpx.HTTPError:
         return False
 
@@ -181,7 +182,12 @@ def answers(url: str) -> bool:
 def create_work_pool(prefect_api: str) -> None:
     """Make sure that the pool is there; the worker completes it with the template of its type."""
     try:
-        response = httpx.post(f"{prefect_api}/work_pools/", json={"name": WORK_POOL, "type": "process"}, timeout=10)
+        response = httpx.post(
+            f"{prefect_api}/work_pools/",
+            json={"name": WORK_POOL, "type": "process"},
+            timeout=PROBE_TIMEOUT,
+            trust_env=False,
+        )
         if response.status_code != httpx.codes.CONFLICT:
             response.raise_for_status()
     except httpx.HTTPError as exc:
@@ -193,7 +199,7 @@ def worker_is_online(prefect_api: str, worker_name: str) -> bool:
     url = f"{prefect_api}/work_pools/{WORK_POOL}/workers/filter"
     body = {"workers": {"status": {"any_": ["ONLINE"]}}, "limit": 200}
     try:
-        response = httpx.post(url, json=body, timeout=PROBE_TIMEOUT)
+        response = httpx.post(url, json=body, timeout=PROBE_TIMEOUT, trust_env=False)
     except httpx.HTTPError:
         return False
     return response.is_success and any(worker["name"] == worker_name for worker in response.json())

@@ -1,0 +1,49 @@
+"""Where this command's flows report: the running stack's Prefect, or an ephemeral one with its files in the home."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import structlog
+
+from cli.home import check_home, is_up
+from cli.options import settings_of
+from cli.stack import NO_TELEMETRY
+from tasks.pipeline import load_pipeline
+from tasks.settings import Settings
+
+
+def enter(home: Path | None, pipeline: str) -> Settings:
+    """Settings for a command that runs a flow; what is wrong with its arguments is refused before anything starts."""
+    settings = settings_of(home)
+    load_pipeline(pipeline, settings.pipelines_dir)
+    check_home(settings.home)
+    connect(settings)
+    return settings
+
+
+def connect(settings: Settings) -> None:
+    """Point Prefect and the loggers, by environment, to where they belong. Call it before Prefect is imported.
+
+    Output is for the command's result: Prefect's console stays silent (its API keeps every log line), and our own
+    warnings go to standard error.
+    """
+    os.environ.update(NO_TELEMETRY)
+    os.environ.setdefault("AUTOPILOT_HOME", str(settings.home))
+    os.environ.setdefault("PREFECT_HOME", str(settings.home / "prefect"))
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+    if is_up(settings.home):
+        os.environ["PREFECT_API_URL"] = settings.addresses().require("prefect")
+    else:
+        os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+    log_to_stderr()
+
+
+def log_to_stderr(level: int = logging.WARNING) -> None:
+    """Our own log lines from `level` up, on standard error."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -1,0 +1,45 @@
+"""Rows of the lake's features in the form in which a client asks about them."""
+
+import json
+from dataclasses import dataclass
+from datetime import date
+
+from healing.errors import UsageError
+from releases.log import ReleaseLog
+from releases.store import ModelStore
+from tasks.lake import LakeTable
+from tasks.pipeline import Pipeline
+from tasks.settings import Settings
+
+FEATURES_TABLE = "features"
+DAY_COLUMN = "event_day"
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureRows:
+    """JSON values by row; the first column is the key that names the row, the others are the model's input."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+
+    def body(self, rows: tuple[tuple[object, ...], ...]) -> dict[str, object]:
+        """The request that asks about `rows`, in MLflow's `dataframe_split` form."""
+        return {"dataframe_split": {"columns": list(self.columns), "data": [list(row) for row in rows]}}
+
+
+def read_feature_rows(
+    settings: Settings, pipeline: Pipeline, since: date | None = None, until: date | None = None
+) -> FeatureRows:
+    """The features of the days from `since` to `until`, in the order of the lake.
+
+    UsageError when no model was released yet: its manifest says which columns are input.
+    """
+    release = ReleaseLog(settings.release_root(pipeline.name)).current()
+    if release is None:
+        raise UsageError(f"no model serves {pipeline.name} yet; run `autopilot bootstrap {pipeline.name} --until DAY`")
+    manifest = ModelStore(settings.release_root(pipeline.name)).manifest(release.champion.digest)
+    columns = (pipeline.key, *manifest.input_schema.names)
+    table = LakeTable(settings.lake_root(pipeline.name), FEATURES_TABLE, [pipeline.key])
+    frame = table.read(since=since, until=until, day_column=DAY_COLUMN, columns=columns)[list(columns)]
+    split = json.loads(frame.to_json(orient="split", index=False, double_precision=15))
+    return FeatureRows(columns, tuple(tuple(row) for row in split["data"]))

@@ -1,0 +1,53 @@
+"""`autopilot history`: what served when and why, and what went wrong."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options import HomeOption, JsonOption, PipelineArgument, settings_of
+
+if TYPE_CHECKING:
+    from cli.record import IncidentLine, ReleaseLine
+
+
+def history(
+    pipeline: PipelineArgument,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many releases, and as many incidents.")] = 20,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show releases and incidents, oldest first."""
+    from cli.output import as_document, print_result
+    from cli.record import incidents_of, releases_of
+    from tasks.pipeline import load_pipeline
+
+    settings = settings_of(home)
+    load_pipeline(pipeline, settings.pipelines_dir)
+    releases = releases_of(settings, pipeline)[-limit:]
+    incidents = incidents_of(settings, pipeline, limit)[::-1]
+    if as_json:
+        print_result({"releases": as_document(releases), "incidents": as_document(incidents)}, as_json=True)
+        return
+    print_lines(releases, incidents)
+
+
+def print_lines(releases: "list[ReleaseLine]", incidents: "list[IncidentLine]") -> None:
+    """Both records as one list in the order of time."""
+    lines = [(release.at, _release(release)) for release in releases]
+    lines += [(incident.at, _incident(incident)) for incident in incidents]
+    if not lines:
+        print("Nothing yet; `autopilot bootstrap` makes the first release.")
+    for at, text in sorted(lines):
+        print(f"{at:%Y-%m-%d %H:%M:%S}Z  {text}")
+
+
+def _release(release: "ReleaseLine") -> str:
+    trial = f", {release.challenger} on {release.weight:.1%}" if release.challenger and release.weight else ""
+    note = f"  ({release.note})" if release.note else ""
+    return f"release {release.generation:<4} {release.reason:<10} {release.champion}{trial}, by {release.author}{note}"
+
+
+def _incident(incident: "IncidentLine") -> str:
+    tried = ", ".join(incident.remedies) or "nothing tried"
+    ended = "" if incident.ended_seconds is None else f" after {incident.ended_seconds:.1f} s"
+    return f"incident     {incident.cause} of {incident.subject[:40]}: {incident.status}{ended} ({tried})"

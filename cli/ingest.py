@@ -1,0 +1,20 @@
+"""`autopilot ingest`: fetch, validate and commit the days that are missing."""
+
+from cli.options import DayOption, HomeOption, JsonOption, PipelineArgument, day_of
+
+
+def ingest(
+    pipeline: PipelineArgument,
+    since: DayOption = None,
+    until: DayOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring the lake up to date with the source."""
+    from cli.control_plane import enter
+    from cli.output import print_result
+
+    enter(home, pipeline)
+    from flows.ingest import ingest as flow
+
+    print_result(flow(pipeline, since=day_of(since), until=day_of(until)), as_json=as_json)
