@@ -1,0 +1,203 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from chaos import runner
+from chaos.lab import StackDown
+from chaos.leases import read_all
+from chaos.runner import WrongUsage, experiments, run_drill
+from chaos.verdict import Exit
+
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def standin(home, *options):
+    """The stand-in stack, and at the end no process of it."""
+    home.mkdir()
+    command = [sys.executable, "-m", "tests.chaos.standin", str(home), *options]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "ready\n"
+            yield home
+        finally:
+            family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+            for member in family:
+                member.kill()
+
+
+@pytest.fixture(autouse=True)
+def quick(tmp_path, monkeypatch):
+    """The same experiments with less load and shorter waits: the stand-in needs no minutes."""
+    directory = tmp_path / "experiments"
+    directory.mkdir()
+    for path in runner.EXPERIMENTS.glob("*.yaml"):
+        content = yaml.safe_load(path.read_text())
+        drill = content["extensions"][0]["drill"]
+        drill["limits"]["requests_min"] = min(20, drill["limits"].get("requests_min", 0))
+        drill["limits"]["hold_seconds"] = min(0.5, drill["limits"].get("hold_seconds", 0))
+        for step in content["method"]:
+            arguments = step["provider"].get("arguments", {})
+            shorter = {"requests_max": 200, "seconds_max": 15, "requests": 10, "hold_seconds": 1, "deadline_seconds": 5}
+            arguments.update({key: value for key, value in shorter.items() if key in arguments})
+        (directory / path.name).write_text(yaml.safe_dump(content))
+    monkeypatch.setattr(runner, "EXPERIMENTS", directory)
+    return directory
+
+
+def test_a_rolled_back_champion_is_a_recovery_with_all_its_times(tmp_path):
+    with standin(tmp_path / "home", "--heals") as home:
+        outcome = run_drill("model-corruption", home)
+        assert outcome.exit is Exit.RECOVERED, outcome.reason
+        assert outcome.requests.degraded > 0
+        assert outcome.requests.failed == outcome.requests.wrong == outcome.requests.unverified == 0
+        times = outcome.durations
+        assert times.mitigate[1] <= times.recover[1]
+        assert times.detect[0] > 0
+        section = json.loads((outcome.directory / "timings.json").read_text())
+        assert list(section["timings"]) == ["t0", "t1", "t2", "t3", "t4", "t5"]
+        assert None not in section["timings"].values()
+        assert not any(lease.outstanding for lease in read_all(outcome.directory / "leases"))
+
+
+def test_without_a_healer_the_drill_turns_red_and_the_fault_is_undone(tmp_path):
+    with standin(tmp_path / "home") as home:
+        outcome = run_drill("model-corruption", home)
+        assert outcome.exit is Exit.NOT_RECOVERED, outcome.reason
+        assert outcome.durations.recover is None
+        assert outcome.durations.mitigate is not None
+        [lease] = read_all(outcome.directory / "leases")
+        assert not lease.outstanding
+        assert not lease.fault.active()
+
+
+def test_with_its_remedy_switched_off_the_drill_turns_red_and_the_remedy_comes_back(tmp_path):
+    with standin(tmp_path / "home", "--heals") as home:
+        outcome = run_drill("model-corruption", home, ablate="rollback")
+        assert (outcome.exit, outcome.ablated) == (Exit.NOT_RECOVERED, "rollback"), outcome.reason
+        [lease] = read_all(outcome.directory / "ablation")
+        assert not lease.outstanding
+        assert not lease.fault.active()
+
+
+def test_nothing_broken_and_nothing_reported_is_green(tmp_path):
+    with standin(tmp_path / "home", "--heals") as home:
+        outcome = run_drill("noop", home)
+        assert outcome.exit is Exit.RECOVERED, outcome.reason
+        assert outcome.requests.good == outcome.requests.total == 200
+
+
+def test_nothing_broken_and_an_incident_reported_is_red(tmp_path):
+    with standin(tmp_path / "home", "--jumpy") as home:
+        outcome = run_drill("noop", home)
+        assert outcome.exit is Exit.NOT_RECOVERED
+        assert "data_drift" in outcome.reason
+
+
+def test_a_hanging_source_is_recovered_from_by_the_mirror(tmp_path):
+    with standin(tmp_path / "home", "--heals") as home:
+        outcome = run_drill("source-outage", home)
+        assert outcome.exit is Exit.RECOVERED, outcome.reason
+        feed = json.loads((home / "processes.json").read_text())["services"][0]
+        assert psutil.Process(feed["pid"]).status() != psutil.STATUS_STOPPED
+
+
+def test_the_unhealable_drill_reports_not_recovered(tmp_path):
+    with standin(tmp_path / "home", "--heals") as home:
+        outcome = run_drill("unhealable", home)
+        assert outcome.exit is Exit.NOT_RECOVERED, outcome.reason
+
+
+def test_a_stack_that_is_not_steady_is_not_broken_further(tmp_path):
+    with standin(tmp_path / "home", "--heals") as home:
+        feed = json.loads((home / "processes.json").read_text())["services"][1]
+        os.kill(feed["pid"], signal.SIGKILL)
+        outcome = run_drill("source-outage", home)
+        assert outcome.exit is Exit.NOT_STEADY, outcome.reason
+        assert "sources-answer" in outcome.reason
+        assert read_all(outcome.directory / "leases") == []
+
+
+def test_a_fault_that_nothing_proves_is_a_vacuous_pass(tmp_path, quick):
+    content = yaml.safe_load((quick / "source-outage.yaml").read_text())
+    content["method"] = [step for step in content["method"] if step["name"] != "faults-are-active"]
+    (quick / "source-outage.yaml").write_text(yaml.safe_dump(content))
+    with standin(tmp_path / "home", "--heals") as home:
+        assert run_drill("source-outage", home).exit is Exit.FAULT_NOT_PROVEN
+
+
+def test_a_step_that_raises_is_a_harness_failure_though_chaos_run_completes(tmp_path, quick):
+    content = yaml.safe_load((quick / "source-outage.yaml").read_text())
+    content["method"][0]["provider"]["arguments"]["service"] = "nobody"
+    (quick / "source-outage.yaml").write_text(yaml.safe_dump(content))
+    with standin(tmp_path / "home", "--heals") as home:
+        outcome = run_drill("source-outage", home)
+        assert outcome.exit is Exit.HARNESS_FAILED
+        assert "nobody" in outcome.reason
+        assert json.loads((outcome.directory / "journal.json").read_text())["status"] == "completed"
+
+
+def test_an_experiment_that_hangs_is_stopped_and_its_faults_undone(tmp_path, quick):
+    content = yaml.safe_load((quick / "source-outage.yaml").read_text())
+    content["extensions"][0]["drill"]["deadline_seconds"] = 4
+    content["method"] = [content["method"][0], {**content["method"][1], "pauses": {"after": 600}}]
+    (quick / "source-outage.yaml").write_text(yaml.safe_dump(content))
+    with standin(tmp_path / "home", "--heals") as home:
+        outcome = run_drill("source-outage", home)
+        assert outcome.exit is Exit.HARNESS_FAILED
+        assert "longer" in outcome.reason
+        assert not any(lease.outstanding for lease in read_all(outcome.directory / "leases"))
+
+
+def test_a_killed_experiment_is_aborted_and_its_fault_undone(tmp_path):
+    with standin(tmp_path / "home") as home:
+        killer = threading.Thread(target=_kill_experiment_mid_fault, args=(home,))
+        killer.start()
+        outcome = run_drill("model-corruption", home)
+        killer.join()
+        assert outcome.exit is Exit.ABORTED
+        assert "SIGKILL" in outcome.reason
+        [lease] = read_all(outcome.directory / "leases")
+        assert not lease.outstanding
+        assert not lease.fault.active()
+
+
+def _kill_experiment_mid_fault(home):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        for path in home.glob("drills/*/*/leases/*.lease.json"):
+            [lease] = read_all(path.parent)
+            if lease.fault.active():
+                os.kill(lease.holder.pid, signal.SIGKILL)
+                return
+        time.sleep(0.02)
+
+
+def test_an_unknown_drill_lists_the_known_ones(tmp_path):
+    with pytest.raises(WrongUsage, match="model-corruption, noop, source-outage, unhealable"):
+        run_drill("nope", tmp_path)
+
+
+def test_an_unknown_ablation_lists_the_known_ones(tmp_path):
+    with pytest.raises(WrongUsage, match="rollback"):
+        run_drill("model-corruption", tmp_path, ablate="prayer")
+
+
+def test_without_a_stack_nothing_is_written(tmp_path):
+    with pytest.raises(StackDown, match="autopilot up"):
+        run_drill("noop", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["experiments"]
+
+
+def test_every_experiment_promises_its_own_name():
+    assert [each.name for each in experiments()] == [each.spec.name for each in experiments()]
