@@ -1,0 +1,82 @@
+"""What a router and a worker say to each other over their socket: length-prefixed frames.
+
+    frame    = header payload
+    header   = payload bytes (u32), kind (u8), batch number (u64), network byte order
+    BATCH    = JSON array with one array of values a column, in the manifest's order   (router to worker)
+    ANSWER   = row count (u32), one float64 a row, then a note in UTF-8                 (worker to router)
+    STARTED  = the worker's process id in decimal                                       (worker to router)
+    READY    = empty: verified, warm, may get traffic                                   (worker to router)
+    CORRUPT, BROKEN = why the model does not load, in UTF-8                             (worker to router)
+
+A row that the model could not answer is NaN in an ANSWER; the note says why.
+"""
+
+import struct
+import sys
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+HEADER = struct.Struct("!IBQ")
+_COUNT = struct.Struct("!I")
+FRAME_BYTES_MAX = 256 * 2**20  # far above any batch; a longer length means that the stream is out of step
+
+assert sys.byteorder == "little", "answers are read in the machine's own byte order, the same on both ends"
+
+
+class Kind(IntEnum):
+    BATCH = 1
+    ANSWER = 2
+    STARTED = 3
+    READY = 4
+    CORRUPT = 5
+    BROKEN = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    kind: Kind
+    number: int
+    payload: bytes
+
+
+def encode(kind: Kind, number: int = 0, payload: bytes = b"") -> bytes:
+    return HEADER.pack(len(payload), kind, number) + payload
+
+
+def encode_answer(number: int, values: "array[float]", note: str = "") -> bytes:
+    return encode(Kind.ANSWER, number, _COUNT.pack(len(values)) + values.tobytes() + note.encode())
+
+
+def decode_answer(payload: bytes) -> tuple[Sequence[float], str]:
+    """The values of an ANSWER and its note; ValueError when the payload is not one."""
+    if len(payload) < _COUNT.size:
+        raise ValueError(f"an answer has at least {_COUNT.size} bytes, found {len(payload)}")
+    end = _COUNT.size + 8 * int(_COUNT.unpack_from(payload)[0])
+    values = array("d")
+    values.frombytes(payload[_COUNT.size : end])
+    if len(payload) < end:
+        raise ValueError(f"an answer of {len(payload)} bytes promises {end}")
+    return values, payload[end:].decode(errors="replace")
+
+
+class Decoder:
+    """Takes bytes as they come and gives back whole frames."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, received: bytes) -> Iterator[Frame]:
+        """Whole frames so far; ValueError when the stream is not made of frames."""
+        self._buffer += received
+        while len(self._buffer) >= HEADER.size:
+            length, kind, number = HEADER.unpack_from(self._buffer)
+            if length > FRAME_BYTES_MAX:
+                raise ValueError(f"a frame has at most {FRAME_BYTES_MAX} bytes, found {length}: out of step")
+            end = HEADER.size + length
+            if len(self._buffer) < end:
+                return
+            payload = bytes(self._buffer[HEADER.size : end])
+            del self._buffer[:end]
+            yield Frame(Kind(kind), number, payload)

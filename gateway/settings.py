@@ -1,0 +1,79 @@
+"""The gateway's settings: from the command line (`--release-root`), else the environment (`AUTOPILOT_GATEWAY_*`)."""
+
+import ipaddress
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from healing.errors import ConfigError
+
+
+class GatewaySettings(BaseSettings):
+    """Built once at the entry point and handed down. Times are in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="AUTOPILOT_GATEWAY_", frozen=True, extra="ignore")
+
+    pipeline: str = Field(min_length=1, description="Name of the pipeline that is served.")
+    release_root: Path = Field(description="Directory with the release log and the published models.")
+    public_key: Path = Field(description="PEM file; models signed by another key do not load.")
+    state_dir: Path = Field(description="Directory of the prediction log; nothing is written outside it.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on; loopback only.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Predict port; 0 takes a free one.")
+    operate_port: int = Field(default=8081, ge=0, le=65535, description="Operate port; 0 takes a free one.")
+    events_url: str | None = Field(default=None, description="Prefect's `<api>/events`; no events are sent when unset.")
+    release_poll_seconds: float = Field(
+        default=0.2, ge=0.01, le=60, description="Time between two looks at the release log."
+    )
+    batch_rows_max: int = Field(default=256, ge=1, le=10_000, description="Rows in one micro-batch.")
+    pending_rows_max: int = Field(
+        default=8192, ge=1, description="Rows that may wait for one version; beyond it requests get 503."
+    )
+    body_bytes_max: int = Field(default=8 * 2**20, ge=1024, description="Longest request body, in bytes; else 413.")
+    batch_deadline_seconds: float = Field(
+        default=1.0, gt=0, le=60, description="Time a version has for one batch before the next rung answers."
+    )
+    request_deadline_seconds: float = Field(
+        default=2.5, gt=0, le=120, description="Time all rungs have together before the baseline answers."
+    )
+    hang_seconds: float = Field(
+        default=3.0, gt=0, le=120, description="A worker that is silent this long past its deadline is killed."
+    )
+    load_deadline_seconds: float = Field(
+        default=60.0, gt=0, le=600, description="Time a worker has to load and verify its model."
+    )
+    restart_backoff_seconds: float = Field(
+        default=0.1, gt=0, le=60, description="Wait before the first restart of a worker; doubles each time."
+    )
+    restart_backoff_max_seconds: float = Field(default=10.0, gt=0, le=600, description="Longest wait for a restart.")
+    deaths_max: int = Field(
+        default=5, ge=1, le=100, description="Deaths within a minute after which a version is set aside."
+    )
+    canary_alpha: float = Field(
+        default=0.001, gt=0, lt=1, description="Chance that a whole trial of a sound challenger is aborted."
+    )
+    canary_ratio_tolerated: float = Field(
+        default=1.0, ge=1, le=100, description="Challenger's error rate over the champion's that is tolerated."
+    )
+    drain_seconds: float = Field(default=10.0, gt=0, le=300, description="Time running requests have after SIGTERM.")
+
+    @field_validator("host")
+    @classmethod
+    def _loopback(cls, host: str) -> str:
+        if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+            raise ValueError(f"the gateway has no API keys yet and listens on loopback only, found {host}")
+        return host
+
+
+def parse_settings(arguments: Sequence[str]) -> GatewaySettings:
+    """Settings from `arguments` and the environment; ConfigError names each one that is wrong or missing."""
+    try:
+        return GatewaySettings(_cli_parse_args=list(arguments), _cli_prog_name="gateway", _cli_kebab_case=True)
+    except ValidationError as exc:
+        wrong = "; ".join(f"{_option(error['loc'])}: {error['msg']}" for error in exc.errors())
+        raise ConfigError(f"{wrong} (set the option, or AUTOPILOT_GATEWAY_<NAME>; see --help)") from exc
+
+
+def _option(location: tuple[int | str, ...]) -> str:
+    return "--" + ".".join(str(part) for part in location).replace("_", "-")

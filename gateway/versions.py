@@ -1,0 +1,116 @@
+"""The model versions on duty: each with its worker, its batcher and its breaker."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+
+import structlog
+
+from gateway.batcher import Batcher
+from gateway.guard import Breaker
+from gateway.predictions import PredictionLog
+from gateway.problems import ProblemBoard
+from gateway.schema import Binder, binder_of
+from gateway.settings import GatewaySettings
+from gateway.warm import WarmForks
+from gateway.workers import Worker, WorkerState, WorkerTiming
+from healing.errors import Corrupt, StoreUnavailable
+from healing.release import ModelRef, Release
+from releases.manifest import Manifest
+from releases.store import ModelStore
+
+_log = structlog.get_logger(__name__)
+
+
+class Version:
+    """One model version. `manifest` is None while it cannot be read; the version then does not answer."""
+
+    def __init__(self, model: ModelRef, worker: Worker, batcher: Batcher) -> None:
+        self.model = model
+        self.worker = worker
+        self.batcher = batcher
+        self.breaker = Breaker()
+        self.manifest: Manifest | None = None
+        self.binder: Binder | None = None
+
+    def describe(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self.binder = binder_of(manifest.input_schema)
+
+
+def models_of(release: Release) -> list[ModelRef]:
+    """Every model that a release names: champion, challenger, fallbacks."""
+    trial = [] if release.challenger is None else [release.challenger.model]
+    return [release.champion, *trial, *release.fallbacks]
+
+
+class VersionPool:
+    """Starts the versions that a release names, and stops those that none on duty names any more."""
+
+    def __init__(self, settings: GatewaySettings, forks: WarmForks, problems: ProblemBoard, log: PredictionLog) -> None:
+        self._store = ModelStore(settings.release_root)
+        self._settings = settings
+        self._timing = WorkerTiming.of(settings)
+        self._forks = forks
+        self._problems = problems
+        self._log = log
+        self._versions: dict[str, Version] = {}
+        self._stopping = asyncio.Event()
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    def __getitem__(self, digest: str) -> Version:
+        return self._versions[digest]
+
+    def get(self, digest: str) -> Version | None:
+        return self._versions.get(digest)
+
+    def all(self) -> list[Version]:
+        return list(self._versions.values())
+
+    async def ensure(self, release: Release) -> None:
+        """Have a worker for every model of the release; those that had given up start over."""
+        for model in models_of(release):
+            version = self._versions.get(model.digest)
+            if version is None:
+                version = self._versions[model.digest] = self._begin(model)
+            elif version.worker.state in (WorkerState.FAILED, WorkerState.SET_ASIDE):
+                version.worker.restart()
+            if version.manifest is None:
+                await self._describe(version)
+
+    def _begin(self, model: ModelRef) -> Version:
+        path = self._store.path(model.digest)
+        worker = Worker(model, path, self._settings.public_key, self._forks, self._problems, self._timing)
+        worker.start()
+        batcher = Batcher(worker.predict, self._settings.batch_rows_max, self._settings.pending_rows_max)
+        return Version(model, worker, batcher)
+
+    async def _describe(self, version: Version) -> None:
+        try:
+            manifest = await asyncio.to_thread(self._store.manifest, version.model.digest)
+        except (Corrupt, StoreUnavailable) as exc:
+            # The worker meets the same file and puts it on the problem board.
+            _log.warning("manifest_unreadable", digest=version.model.digest, reason=str(exc))
+            return
+        version.describe(manifest)
+        self._log.remember_model(version.model.digest, version.model.version, manifest.input_schema.names)
+
+    def retire_all_but(self, keep: Iterable[str]) -> None:
+        """Stop the versions that are not in `keep`, after as long as a request that knows them may still take."""
+        for digest in self._versions.keys() - set(keep):
+            task = asyncio.create_task(self._retire(self._versions.pop(digest)))
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+
+    async def _retire(self, version: Version) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.request_deadline_seconds):
+                await self._stopping.wait()
+        await version.worker.stop()
+        _log.info("version_retired", version=version.model.version, digest=version.model.digest)
+
+    async def stop(self) -> None:
+        """Stop every worker, those included that were waiting for their last requests."""
+        self._stopping.set()
+        self.retire_all_but(())
+        await asyncio.gather(*self._retiring)
