@@ -86,6 +86,13 @@ class Lab:
         state: dict[str, Any] = self._get(f"{self.operate}/release", TIMEOUT_SECONDS)
         return state
 
+    def champion(self) -> str:
+        """Digest of the champion that the gateway serves; LookupError before there is any release."""
+        release = self.release_state()["release"]
+        if release is None:
+            raise LookupError(f"expected a release of {self.pipeline} to break, found none; run `autopilot bootstrap`")
+        return str(release["champion"]["digest"])
+
     def answers(self, url: str) -> bool:
         """Whether `url` answers with a 2xx within TIMEOUT_SECONDS."""
         try:

@@ -14,7 +14,7 @@ CHAMPION = "champion"
 def collect_reference_answers(configuration: Mapping[str, Any]) -> int:
     """Keep the reference answers in the drill's record; return how many. ValueError when the champion's are wrong."""
     lab = Lab.of(configuration)
-    champion = lab.release_state()["release"]["champion"]["digest"]
+    champion = lab.champion()
     remember(lab.directory, CHAMPION, champion)
     reference = oracle.ask(lab, oracle.rows_of(lab, champion), Reference(answers={}))
     oracle.check_golden(lab, champion, reference)

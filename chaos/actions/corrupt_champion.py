@@ -14,7 +14,7 @@ from chaos.recovery import FAULT_ACTIVE
 def corrupt_champion(ttl_seconds: float, configuration: Mapping[str, Any]) -> str:
     """Flip bytes in the champion's model file; return the lease's id. Its running worker notices at its next load."""
     lab = Lab.of(configuration)
-    directory = lab.models / lab.release_state()["release"]["champion"]["digest"]
+    directory = lab.models / lab.champion()
     path = directory / json.loads((directory / "manifest.json").read_bytes())["model_file"]
     fault = CorruptedFile.prepare(path, lab.leases / f"{directory.name[:12]}.original")
     sample(lab.directory, FAULT_ACTIVE, holds=fault.active(), value=fault.title)

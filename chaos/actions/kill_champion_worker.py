@@ -16,9 +16,9 @@ DEATH_SECONDS_MAX = 10.0
 def kill_champion_worker(configuration: Mapping[str, Any]) -> int:
     """SIGKILL the champion's worker and see it gone; return its number. There is nothing to undo: it has to reload."""
     lab = Lab.of(configuration)
-    state = lab.release_state()
-    champion = state["release"]["champion"]["digest"]
-    pids = [worker["pid"] for worker in state["workers"] if worker["digest"] == champion and worker["pid"]]
+    champion = lab.champion()
+    workers = lab.release_state()["workers"]
+    pids = [worker["pid"] for worker in workers if worker["digest"] == champion and worker["pid"]]
     if not pids:
         raise LookupError(f"expected a worker for champion {champion[:12]}, found none; is the gateway warm?")
     name = ProcessName.of(pids[0])

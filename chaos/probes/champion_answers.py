@@ -13,8 +13,7 @@ from chaos.load import Body
 def champion_answers(configuration: Mapping[str, Any]) -> bool:
     """Whether a golden row of the current champion gets a 200 that is not degraded."""
     lab = Lab.of(configuration)
-    champion = lab.release_state()["release"]["champion"]["digest"]
-    return answered_in_full(lab, oracle.rows_of(lab, champion)[0])
+    return answered_in_full(lab, oracle.rows_of(lab, lab.champion())[0])
 
 
 def answered_in_full(lab: Lab, body: Body) -> bool:
