@@ -24,7 +24,7 @@ NUMBERS = [
 
 
 def build_estimator() -> Pipeline:
-    """An unfitted classifier; columns it does not name are dropped, a category that it has not met counts as missing."""
+    """An unfitted classifier; columns it does not name are dropped, a category it has not met counts as missing."""
     categories = OrdinalEncoder(
         handle_unknown="use_encoded_value", unknown_value=float("nan"), encoded_missing_value=-1
     )

@@ -1,0 +1,153 @@
+"""Bring the lake up to date: fetch, examine, repair or set aside, commit, and compute features.
+
+One run may take in many days. Whatever is missing between the first and the last is taken in, in chunks, so that a
+backfill costs little more than its data; a run that dies is finished by the next.
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import date
+
+import structlog
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
+from pydantic import BaseModel, ConfigDict
+
+from healing.errors import UsageError
+from tasks import commit, features, points, watermark
+from tasks.events import emit
+from tasks.ledger import Ledger
+from tasks.ledger_records import BatchRecord, BatchStatus
+from tasks.lock import exclusive
+from tasks.pipeline import load_pipeline
+from tasks.settings import load_settings
+from tasks.sources import SourceChain, open_sources
+
+log = structlog.get_logger(__name__)
+
+
+class RowCounts(BaseModel):
+    """Where rows went: received = accepted + quarantined + duplicates."""
+
+    model_config = ConfigDict(frozen=True)
+
+    received: int
+    accepted: int
+    quarantined: int
+    duplicates: int
+
+
+class IngestReport(BaseModel):
+    """What one run took in. `since` and `until` are the first and last day it looked at, None when there was none."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pipeline: str
+    since: date | None
+    until: date | None
+    batches: int
+    rows: RowCounts
+    feature_rows: int
+    repaired: tuple[str, ...]
+    quarantined: tuple[str, ...]
+    rejected: tuple[str, ...]
+    seconds: float
+
+
+@flow(flow_run_name="ingest-{pipeline}", persist_result=False)
+def ingest(pipeline: str, since: date | None = None, until: date | None = None, chunk_days: int = 31) -> IngestReport:
+    """Take in every missing day from `since` (the source's first) until `until` (its last complete one).
+
+    `chunk_days` bounds how many days are held in memory. SourceUnavailable when no source answers, UsageError or
+    ConfigError when the pipeline or a parameter is wrong; what was committed before stays.
+    """
+    settings = load_settings()
+    config = load_pipeline(pipeline, settings.pipelines_dir)
+    if chunk_days < 1 or (since and until and since > until):
+        raise UsageError(f"expected since <= until and chunk_days >= 1, found {since}, {until} and {chunk_days}")
+    started = time.monotonic()
+    records: list[BatchRecord] = []
+    feature_rows = 0
+    with ExitStack() as held:
+        chain = held.enter_context(open_sources(config, settings.addresses().model_dump()))
+        held.enter_context(exclusive(settings.lake_root(pipeline) / "ingest.lock"))
+        ledger = held.enter_context(Ledger(settings.ledger_dsn))
+        stores = commit.Stores(
+            config, settings.lake_root(pipeline), settings.quarantine_root(pipeline), ledger, emit, flow_run.id
+        )
+        remedies = held.enter_context(ExitStack())
+        days = watermark.days_to_look_at(stores, chain, since, until, remedies)
+        for chunk in _chunks(days, chunk_days):
+            for table in config.tables:
+                missing = watermark.missing_days(stores, table, chunk)
+                records += take_in(stores, chain, table, missing) if missing else []
+            feature_rows += commit_features(stores, chunk)
+        watermark.settle_incidents(stores, chain)
+    report = _report(pipeline, days, records, feature_rows, time.monotonic() - started)
+    _show(report)
+    return report
+
+
+@task(task_run_name="take-in-{table}", cache_policy=NO_CACHE, persist_result=False)
+def take_in(stores: commit.Stores, chain: SourceChain, table: str, days: Sequence[date]) -> list[BatchRecord]:
+    """Batches of one table, from the source into the lake. Safe to repeat: a batch that is in stays as it is."""
+    return commit.take_in(stores, chain, table, days)
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def commit_features(stores: commit.Stores, days: Sequence[date]) -> int:
+    """Features of those days whose batches are in and that have none yet; returns the number of rows."""
+    accepted = watermark.accepted_days(stores, days)
+    pending = features.pending_days(stores.pipeline, stores.lake_root, accepted)
+    rows = features.commit_features(stores.pipeline, stores.lake_root, pending) if pending else 0
+    points.reached("ingest.features", rows=rows)
+    return rows
+
+
+def _chunks(days: Sequence[date], size: int) -> list[Sequence[date]]:
+    return [days[start : start + size] for start in range(0, len(days), size)]
+
+
+def _report(
+    pipeline: str, days: Sequence[date], records: Sequence[BatchRecord], feature_rows: int, seconds: float
+) -> IngestReport:
+    def having(status: BatchStatus) -> tuple[str, ...]:
+        return tuple(record.batch_id for record in records if record.status is status)
+
+    return IngestReport(
+        pipeline=pipeline,
+        since=days[0] if days else None,
+        until=days[-1] if days else None,
+        batches=len(records),
+        rows=RowCounts(
+            received=sum(record.received for record in records),
+            accepted=sum(record.accepted for record in records),
+            quarantined=sum(record.quarantined for record in records),
+            duplicates=sum(record.duplicates for record in records),
+        ),
+        feature_rows=feature_rows,
+        repaired=having(BatchStatus.REPAIRED),
+        quarantined=having(BatchStatus.QUARANTINED),
+        rejected=having(BatchStatus.REJECTED),
+        seconds=round(seconds, 3),
+    )
+
+
+def _show(report: IngestReport) -> None:
+    log.info("ingest_finished", **report.model_dump(mode="json"))
+    rows = report.rows
+    lines = [
+        f"{report.batches} batches, days {report.since} to {report.until}, {report.seconds} s",
+        "",
+        "| received | accepted | quarantined | duplicates | feature rows |",
+        "|---|---|---|---|---|",
+        f"| {rows.received} | {rows.accepted} | {rows.quarantined} | {rows.duplicates} | {report.feature_rows} |",
+        "",
+        *(f"* repaired {batch}" for batch in report.repaired),
+        *(f"* quarantined, in part or whole: {batch}" for batch in report.quarantined),
+        *(f"* rejected {batch}" for batch in report.rejected),
+    ]
+    create_markdown_artifact(key=f"ingest-{report.pipeline}".replace("_", "-"), markdown="\n".join(lines))
