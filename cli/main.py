@@ -6,6 +6,7 @@ import typer
 
 from cli import drill
 from cli.bootstrap import bootstrap
+from cli.demo.command import demo
 from cli.example import example
 from cli.heal import heal
 from cli.history import history
@@ -28,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (up, status, bootstrap, example, ingest, monitor, retrain, release, rollback, heal, history):
+for command in (demo, up, status, bootstrap, example, ingest, monitor, retrain, release, rollback, heal, history):
     app.command()(command)
 app.add_typer(drill.app, name="drill")
 

@@ -1,0 +1,20 @@
+"""`autopilot demo`: play 2013 and judge the result."""
+
+from typing import Annotated
+
+import typer
+
+from cli.options import HomeOption, settings_of
+
+
+def demo(
+    home: HomeOption = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running at the end, until Ctrl-C.")] = False,
+) -> None:
+    """Play a year of flights with its troubles against a real stack; exit 1 when an expected outcome is missing."""
+    from cli.demo.show import run_demo
+    from cli.up import stop_at_signals
+
+    stopping = stop_at_signals()
+    report = run_demo(settings_of(home), stopping, keep=keep)
+    raise typer.Exit(1 if report.missing else 0)

@@ -1,0 +1,98 @@
+"""Sorts every answer into good, degraded, failed or wrong.
+
+Wrong is a 200 whose number is not what the model that it names would answer. The reference is a copy of each model,
+taken when its release appeared and scored here, apart from the gateway.
+"""
+
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import orjson
+
+from chaos.load import Answer
+from healing.release import Release
+from releases.loader import frame_of, load
+from releases.store import ModelStore
+
+TOLERANCE = 1e-9
+OK = 200
+BASELINE = "baseline"
+
+References = Mapping[tuple[str, str], float]  # (digest, row) to the right number
+Baselines = Mapping[int, float]  # generation to the answer of last resort
+
+
+class Class(StrEnum):
+    """What an answer was worth to its client."""
+
+    GOOD = "good"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Pristine:
+    """Copies of the released models in `root`, from before anything could happen to them."""
+
+    root: Path
+    public_key: Path
+
+    def keep(self, store: ModelStore, release: Release) -> None:
+        """Copy every model of `release` that is not kept yet."""
+        trial = (release.challenger.model,) if release.challenger else ()
+        for model in (release.champion, *trial, *release.fallbacks):
+            kept = self.path(model.digest)
+            if not kept.exists():
+                beside = kept.with_suffix(".copying")
+                shutil.copytree(store.path(model.digest), beside, dirs_exist_ok=True)
+                beside.rename(kept)
+
+    def path(self, digest: str) -> Path:
+        return self.root / "models" / digest
+
+    def score(self, digest: str, columns: tuple[str, ...], rows: list[list[object]]) -> list[float]:
+        """What the model answers to `rows`; ModelCorrupt when the copy itself is not whole."""
+        model = load(self.path(digest), self.public_key)
+        frame = frame_of(model.manifest, columns, rows)
+        return [float(value) for value in model.predict(frame)]
+
+
+def classify(
+    answers: Iterable[Answer], references: Mapping[tuple[str, str], float], baselines: Mapping[int, float]
+) -> list[Class]:
+    """The class of each answer. `references` maps (digest, row) to the right number, `baselines` the generation."""
+    return [_class_of(answer, references, baselines) for answer in answers]
+
+
+def reference_answers(answers: Iterable[Answer], pools: Path, pristine: Pristine) -> dict[tuple[str, str], float]:
+    """The right number for every (digest, row) that was answered."""
+    asked: dict[str, set[str]] = defaultdict(set)
+    for answer in answers:
+        if answer.status == OK and answer.digest and answer.rung != BASELINE:
+            asked[answer.digest].add(answer.row)
+    contents = {path.stem: orjson.loads(path.read_bytes()) for path in pools.glob("*.json")}
+    found: dict[tuple[str, str], float] = {}
+    for digest, names in asked.items():
+        ordered = sorted(names)
+        rows = [contents[pool]["rows"][int(position)] for pool, _, position in (n.partition("/") for n in ordered)]
+        columns = tuple(next(iter(contents.values()))["columns"])
+        for name, value in zip(ordered, pristine.score(digest, columns, rows), strict=True):
+            found[digest, name] = value
+    return found
+
+
+def _class_of(answer: Answer, references: References, baselines: Baselines) -> Class:
+    if answer.status != OK or answer.error or len(answer.predictions) != 1:
+        return Class.FAILED
+    if answer.rung == BASELINE:
+        right = baselines.get(answer.generation or 0)
+    else:
+        right = references.get((answer.digest, answer.row))
+    if right is None or not abs(answer.predictions[0] - right) <= TOLERANCE:
+        return Class.WRONG
+    return Class.DEGRADED if answer.degraded else Class.GOOD

@@ -1,0 +1,143 @@
+"""The demo's report: what was asked, what came in, what went wrong and how fast it was over, what served."""
+
+import subprocess
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+from pydantic import BaseModel, ConfigDict
+
+from cli.demo.judge import Class
+from cli.stack import PROJECT_DIR
+from healing.incident import Cause, Incident, Remedy, Status
+from healing.release import Reason, Release
+from tasks.ledger_records import BatchRecord
+
+if TYPE_CHECKING:
+    from cli.demo.stage import Trouble
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Requests(_Document):
+    """Every request is in exactly one of the four classes."""
+
+    total: int
+    good: int
+    degraded: int
+    failed: int
+    wrong: int
+
+
+class Rows(_Document):
+    """Every row that came in is in exactly one of the other three."""
+
+    received: int
+    accepted: int
+    quarantined: int
+    duplicates: int
+
+
+class IncidentReport(_Document):
+    """Seconds count from the trouble's beginning; None where that did not happen."""
+
+    cause: Cause
+    subject: str
+    status: Status
+    remedies: tuple[Remedy, ...]
+    detected_s: float | None
+    mitigated_s: float | None
+    recovered_s: float | None
+
+
+class ReleaseReport(_Document):
+    generation: int
+    reason: Reason
+    champion: str
+    challenger: str | None
+    author: str
+    note: str
+
+
+class ChapterReport(_Document):
+    title: str
+    seconds: float
+
+
+class Machine(_Document):
+    cores: int
+    memory_gib: float
+
+
+class Report(_Document):
+    """`report.json`."""
+
+    requests: Requests
+    rows: Rows
+    incidents: tuple[IncidentReport, ...]
+    releases: tuple[ReleaseReport, ...]
+    chapters: tuple[ChapterReport, ...]
+    machine: Machine
+    revision: str
+    missing: tuple[str, ...] = ()
+
+
+def requests_report(classes: Sequence[Class]) -> Requests:
+    counts = Counter(classes)
+    return Requests(total=len(classes), **{each.value: counts[each] for each in Class})
+
+
+def rows_report(batches: Sequence[BatchRecord]) -> Rows:
+    return Rows(
+        received=sum(batch.received for batch in batches),
+        accepted=sum(batch.accepted for batch in batches),
+        quarantined=sum(batch.quarantined for batch in batches),
+        duplicates=sum(batch.duplicates for batch in batches),
+    )
+
+
+def incident_report(incident: Incident, troubles: "Sequence[Trouble]") -> IncidentReport:
+    """Timed from the last trouble of its kind before its detection, else from the detection itself."""
+    before = [t.began_at for t in troubles if incident.cause in t.causes and t.began_at <= incident.detected_at]
+    began_at = max(before, default=incident.detected_at)
+
+    def seconds_to(moment: datetime | None) -> float | None:
+        return None if moment is None else round((moment - began_at).total_seconds(), 2)
+
+    return IncidentReport(
+        cause=incident.cause,
+        subject=incident.subject,
+        status=incident.status,
+        remedies=tuple(attempt.remedy for attempt in incident.attempts),
+        detected_s=seconds_to(incident.detected_at),
+        mitigated_s=seconds_to(incident.mitigated_at),
+        recovered_s=seconds_to(incident.ended_at) if incident.status is Status.RECOVERED else None,
+    )
+
+
+def release_report(release: Release) -> ReleaseReport:
+    return ReleaseReport(
+        generation=release.generation,
+        reason=release.reason,
+        champion=release.champion.version,
+        challenger=release.challenger.model.version if release.challenger else None,
+        author=release.author,
+        note=release.note,
+    )
+
+
+def this_machine() -> Machine:
+    return Machine(cores=psutil.cpu_count() or 1, memory_gib=round(psutil.virtual_memory().total / 2**30, 1))
+
+
+def this_revision(project: Path = PROJECT_DIR) -> str:
+    """The commit of the code that ran; `unknown` outside a repository."""
+    asked = subprocess.run(
+        ["git", "-C", str(project), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return asked.stdout.strip() if asked.returncode == 0 else "unknown"
