@@ -82,7 +82,7 @@ def crash_orphaned_runs(api_url: str, work_pool: str = "autopilot", timeout_seco
     alive = _carried_runs()
     crashed: list[str] = []
     try:
-        with httpx.Client(base_url=api_url, timeout=timeout_seconds) as api:
+        with httpx.Client(base_url=api_url, timeout=timeout_seconds, trust_env=False) as api:
             pool = {"work_pools": {"name": {"any_": [work_pool]}}}
             for run_id in _unended(api, pool):
                 if run_id not in alive:

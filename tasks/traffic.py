@@ -155,7 +155,9 @@ def probe_model(predict_url: str, digest: str, manifest: Manifest) -> Verdict:
     body: dict[str, Any] = {"dataframe_split": {"columns": list(golden.columns), "data": [*map(list, golden.rows)]}}
     headers = {"x-model-digest": digest, "x-request-id": f"{PROBE_PREFIX}{uuid.uuid4()}"}
     try:
-        response = httpx.post(f"{predict_url}/invocations", json=body, headers=headers, timeout=TIMEOUT)
+        response = httpx.post(
+            f"{predict_url}/invocations", json=body, headers=headers, timeout=TIMEOUT, trust_env=False
+        )
     except httpx.HTTPError as exc:
         raise GatewayUnavailable(f"expected an answer from {predict_url}/invocations, found {exc!r}") from exc
     count = len(golden.outputs)
@@ -175,7 +177,7 @@ def probe_model(predict_url: str, digest: str, manifest: Manifest) -> Verdict:
 
 def _request(method: str, url: str) -> httpx.Response:
     try:
-        response = httpx.request(method, url, timeout=TIMEOUT)
+        response = httpx.request(method, url, timeout=TIMEOUT, trust_env=False)
         response.raise_for_status()
     except httpx.HTTPError as exc:
         raise GatewayUnavailable(f"expected the gateway to answer {method} {url}, found {exc!r}") from exc

@@ -1,0 +1,188 @@
+"""What `heal` can do: each remedy is safe to repeat, bounded in time, and says whether it is seen to have worked."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from flows.rollback import verify_rollback, write_rollback
+from healing.errors import GatewayUnavailable
+from healing.incident import AttemptOutcome, Incident, Remedy
+from healing.release import Reason, Release
+from healing.remedy import Role, role_of
+from healing.slo import MITIGATED, judge_served
+from healing.verdict import Outcome
+from releases.log import ReleaseLog
+from tasks.announce import announce_release
+from tasks.rollout import NothingToRollBackTo, abort_trial, drop_fallback
+from tasks.runs import start_run
+from tasks.settings import Settings
+from tasks.traffic import GatewayState, await_gateway, await_generation, read_gateway, restart_worker
+
+AUTHOR = "heal"
+FOLLOW_SECONDS_MAX = 20.0
+RESTART_SECONDS_MAX = 15.0  # a worker starts from a warm process, loads, and answers its golden rows
+WAIT_SECONDS_MAX = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """How a remedy went. RUNNING with a flow run: it goes on there, and a later `heal` looks at how it ended."""
+
+    outcome: AttemptOutcome
+    note: str
+    flow_run_id: str | None = None
+    release: Release | None = None
+
+
+def apply_remedy(settings: Settings, incident: Incident, remedy: Remedy, attempt_number: int) -> Applied:
+    """Apply one remedy to one incident, and look whether it worked."""
+    able = _REMEDIES.get(remedy)
+    if able is None:
+        return Applied(AttemptOutcome.FUTILE, f"this version cannot {remedy} by itself; take it out of the policy")
+    return able(settings, incident, attempt_number)
+
+
+@task(name="restart worker", cache_policy=NO_CACHE)
+def restart(settings: Settings, incident: Incident, _attempt: int) -> Applied:
+    """Replace the model's worker process; worked when it is ready and its problem is gone."""
+    operate = settings.addresses().require("operate")
+    restart_worker(operate, incident.subject)
+
+    def healthy(state: GatewayState) -> bool:
+        ready = any(w.digest == incident.subject and w.state == "ready" for w in state.workers)
+        return ready and not state.problems_of(incident.subject)
+
+    try:
+        await_gateway(operate, healthy, f"a ready worker of {incident.subject[:12]}", RESTART_SECONDS_MAX)
+    except GatewayUnavailable as exc:
+        return Applied(AttemptOutcome.FAILED, str(exc))
+    return Applied(AttemptOutcome.SUCCEEDED, "the new worker is ready and its problem is gone")
+
+
+def replace_model(settings: Settings, incident: Incident, _attempt: int) -> Applied:
+    """Take a broken model out of service by its role: roll back a champion, end a trial, drop a fallback."""
+    root = settings.release_root(incident.pipeline)
+    digest = incident.subject
+    match role_of(ReleaseLog(root).current(), digest):
+        case Role.CHAMPION:
+            return _roll_back(settings, incident)
+        case Role.CHALLENGER:
+            return end_trial(settings, incident, _attempt)
+        case Role.FALLBACK:
+            written = drop_fallback(root, digest, author=AUTHOR, incident_id=incident.id)
+            return _followed(settings, incident, written, f"without fallback {digest[:12]}")
+        case Role.ABSENT:
+            return _followed(settings, incident, None, f"{digest[:12]} serves no more")
+
+
+def _roll_back(settings: Settings, incident: Incident) -> Applied:
+    try:
+        release = write_rollback(
+            settings,
+            incident.pipeline,
+            author=AUTHOR,
+            away_from=incident.subject,
+            reason=f"{incident.cause}: {incident.summary}",
+            incident_id=incident.id,
+        )
+    except NothingToRollBackTo as exc:
+        return Applied(AttemptOutcome.FUTILE, str(exc))
+    seen = verify_rollback(settings, release)
+    if release.incident_id == incident.id and release.reason is Reason.ROLLBACK:
+        announce_release(settings.ledger_dsn, release)
+    if seen.verified is Outcome.FAIL:
+        return Applied(AttemptOutcome.FAILED, seen.note, release=release)
+    return Applied(AttemptOutcome.SUCCEEDED, f"champion {seen.version}; {seen.note}", release=release)
+
+
+@task(name="end trial", cache_policy=NO_CACHE)
+def end_trial(settings: Settings, incident: Incident, _attempt: int) -> Applied:
+    """The challenger leaves; it has often left already, by the gateway's own guard."""
+    root = settings.release_root(incident.pipeline)
+    note = f"{incident.cause}: {incident.summary}"
+    written = abort_trial(root, incident.subject, author=AUTHOR, incident_id=incident.id, note=note)
+    return _followed(settings, incident, written, f"challenger {incident.subject[:12]} gets no traffic")
+
+
+def _followed(settings: Settings, incident: Incident, written: Release | None, note: str) -> Applied:
+    """See the gateway on the release just written (or on the current one), serving."""
+    if written is not None:
+        announce_release(settings.ledger_dsn, written)
+    release = written or ReleaseLog(settings.release_root(incident.pipeline)).current()
+    operate = settings.addresses().operate
+    if release is None or operate is None:
+        return Applied(AttemptOutcome.SUCCEEDED, f"{note}; no gateway is running", release=written)
+    before = read_gateway(operate).served.counts()
+    state = await_generation(operate, release.generation, FOLLOW_SECONDS_MAX)
+    served = judge_served(state.served.counts().since(before), MITIGATED)
+    outcome = AttemptOutcome.FAILED if served.failed else AttemptOutcome.SUCCEEDED
+    return Applied(outcome, f"{note}; generation {state.active_generation} serves", release=written)
+
+
+def retrain(settings: Settings, incident: Incident, attempt: int) -> Applied:
+    """Replace the model by one trained on newer data: as a run of its own, or here and now."""
+    parameters = {"pipeline": incident.pipeline, "incident_id": incident.id}
+    if settings.dispatch == "deployment":
+        return _dispatched("retrain/retrain", parameters, incident, attempt)
+    from flows.retrain import retrain as run_here
+
+    before = ReleaseLog(settings.release_root(incident.pipeline)).latest_generation()
+    run_here(**parameters)
+    return promoted_since(settings, incident, before)
+
+
+def ingest_again(settings: Settings, incident: Incident, attempt: int) -> Applied:
+    """Ingestion switches, repairs and quarantines by itself; one that was cut off is run again."""
+    if settings.dispatch == "deployment":
+        return _dispatched("ingest/ingest", {"pipeline": incident.pipeline}, incident, attempt)
+    from flows.ingest import ingest as run_here
+
+    run_here(incident.pipeline)
+    return Applied(AttemptOutcome.SUCCEEDED, "ingested")
+
+
+def wait(settings: Settings, incident: Incident, _attempt: int) -> Applied:
+    """Some outages end by themselves: a gateway that restarts, a disk that is cleared."""
+    operate = settings.addresses().operate
+    if operate is None:
+        return Applied(AttemptOutcome.FAILED, "nothing is running that could recover")
+
+    def over(state: GatewayState) -> bool:
+        return not any((p.code, p.subject) == (incident.cause, incident.subject) for p in state.problems)
+
+    try:
+        await_gateway(operate, over, f"an end of {incident.cause}", WAIT_SECONDS_MAX)
+    except GatewayUnavailable as exc:
+        return Applied(AttemptOutcome.FAILED, str(exc))
+    return Applied(AttemptOutcome.SUCCEEDED, "it went by itself")
+
+
+def promoted_since(settings: Settings, incident: Incident, generation: int) -> Applied:
+    """Whether a new champion came after `generation`: only that ends drift and loss of quality."""
+    releases = ReleaseLog(settings.release_root(incident.pipeline))
+    later = [releases.read(number) for number in range(generation + 1, releases.latest_generation() + 1)]
+    promotion = next((release for release in later if release.reason is Reason.PROMOTE), None)
+    if promotion is None:
+        return Applied(AttemptOutcome.FAILED, "the retrained model was not promoted")
+    return Applied(AttemptOutcome.SUCCEEDED, f"champion {promotion.champion.version}", release=promotion)
+
+
+def _dispatched(deployment: str, parameters: Mapping[str, object], incident: Incident, attempt: int) -> Applied:
+    """The key makes the start safe to repeat: a `heal` that died before it wrote the run down finds the same run."""
+    run = start_run(deployment, parameters, idempotency_key=f"{incident.id}/{attempt}")
+    return Applied(AttemptOutcome.RUNNING, f"run of {deployment}", flow_run_id=run)
+
+
+_REMEDIES: Mapping[Remedy, Callable[[Settings, Incident, int], Applied]] = {
+    Remedy.WAIT: wait,
+    Remedy.RETRY: ingest_again,
+    Remedy.SWITCH_SOURCE: ingest_again,
+    Remedy.REPAIR_BATCH: ingest_again,
+    Remedy.QUARANTINE_BATCH: ingest_again,
+    Remedy.RESTART_WORKER: restart,
+    Remedy.ABORT_CANARY: end_trial,
+    Remedy.ROLLBACK: replace_model,
+    Remedy.RETRAIN: retrain,
+}

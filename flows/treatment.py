@@ -1,0 +1,200 @@
+"""The treatment of one incident in one run of `heal`: resume, diagnose, remedy, until nothing more can be done now."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from flows.remedies import Applied, apply_remedy, ingest_again, promoted_since
+from healing.diagnosis import Finding, Signals, diagnose
+from healing.errors import AutopilotError, Conflict
+from healing.incident import Attempt, AttemptOutcome, Cause, Incident, Remedy, Status
+from healing.policy import Apply, Escalate, Policy, WaitUntil, next_step
+from healing.remedy import LONG_REMEDIES
+from releases.log import ReleaseLog
+from tasks.alerts import alert
+from tasks.events import EventName, emit
+from tasks.ledger import Ledger
+from tasks.runs import RunState, run_state
+from tasks.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+STEPS_MAX = 6  # in one run: a diagnosis and a few remedies; what is left waits for the next run
+SHORT_SECONDS_MAX = 120.0  # no short remedy takes longer; one that seems to was cut off
+LONG_SECONDS_MAX = 1800.0  # a retrain with its canary
+INGEST_SECONDS = 60.0  # ingestion heals its own incidents; `heal` steps in when it has been silent this long
+
+HEALED_BY_INGEST = frozenset(
+    {
+        Cause.SOURCE_UNAVAILABLE,
+        Cause.SOURCE_SLOW,
+        Cause.SCHEMA_BREAK,
+        Cause.NULL_SPIKE,
+        Cause.BAD_ROWS,
+        Cause.VOLUME_ANOMALY,
+        Cause.STALE_DATA,
+        Cause.DUPLICATE_DATA,
+    }
+)
+
+
+@dataclass(slots=True)
+class Treatment:
+    """One incident in the hands of one run. `look` reads the signals again, as they change under treatment."""
+
+    settings: Settings
+    ledger: Ledger
+    policy: Policy
+    look: Callable[[], Signals]
+    run_id: str | None
+    remedies: list[Remedy] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def treat(self, incident: Incident) -> Incident:
+        """The incident as far as this run can bring it. Another run's claim on it is left alone."""
+        try:
+            for _ in range(STEPS_MAX):
+                if incident.ended or not self._step(incident):
+                    break
+                incident = self.ledger.incident(incident.id)
+        except Conflict as exc:
+            self._note(incident, f"in other hands: {exc}")
+        return self.ledger.incident(incident.id)
+
+    def _step(self, incident: Incident) -> bool:
+        """Do the next thing; whether there may be more to do now."""
+        running = incident.running_attempt
+        if running is not None:
+            return self._resume(incident, running)
+        if any(attempt.outcome is AttemptOutcome.SUCCEEDED for attempt in incident.attempts):
+            return self._recover(incident, "a remedy worked before this run")  # killed between the two writes
+        if incident.cause in HEALED_BY_INGEST and not self._is_silent(incident):
+            self._note(incident, "ingestion is at it")
+            return False
+        return self._look_again(incident)
+
+    def _look_again(self, incident: Incident) -> bool:
+        """No remedy is applied to what cannot be seen at this moment."""
+        diagnosis = diagnose(incident, self.look())
+        if diagnosis.finding is Finding.ABSENT:
+            return self._close_absent(incident, diagnosis.reason)
+        if diagnosis.finding is Finding.UNDECIDED:
+            self._note(incident, diagnosis.reason)
+            return False
+        if incident.status is Status.OPEN:
+            self.ledger.set_status(incident.id, Status.DIAGNOSED, diagnosis.reason)
+            return True
+        return self._follow_policy(incident)
+
+    def _follow_policy(self, incident: Incident) -> bool:
+        similar = [other for other in self.ledger.incidents(incident.pipeline) if other.cause is incident.cause]
+        attempts = [attempt for other in similar for attempt in other.attempts]
+        match next_step(incident, self.policy, datetime.now(UTC), attempts):
+            case WaitUntil(until, reason):
+                self._note(incident, f"{reason}, until {until:%H:%M:%S}")
+                return False
+            case Escalate(reason):
+                return self._escalate(incident, reason)
+            case Apply(remedy):
+                return self._apply(incident, remedy)
+
+    def _apply(self, incident: Incident, remedy: Remedy) -> bool:
+        if remedy in LONG_REMEDIES and self._another_goes_on(incident, remedy):
+            return False
+        if incident.cause in HEALED_BY_INGEST:
+            # Ingestion writes its own attempts, so only the run is started; its key counts the attempts so far.
+            self._note(incident, ingest_again(self.settings, incident, len(incident.attempts)).note)
+            return False
+        attempt = self.ledger.start_attempt(incident.id, remedy, self.run_id)
+        self.remedies.append(remedy)
+        log.info("remedy_started", incident=incident.id, cause=incident.cause, remedy=remedy, attempt=attempt.number)
+        try:
+            applied = apply_remedy(self.settings, incident, remedy, attempt.number)
+        except AutopilotError as exc:
+            applied = Applied(AttemptOutcome.FAILED, f"{type(exc).__name__}: {exc}")
+        return self._conclude(incident, attempt, applied)
+
+    def _conclude(self, incident: Incident, attempt: Attempt, applied: Applied) -> bool:
+        """Write down how an attempt ended, or which run carries it on."""
+        self._note(incident, f"{attempt.remedy} {applied.outcome}: {applied.note}")
+        if applied.outcome is AttemptOutcome.RUNNING:
+            assert applied.flow_run_id is not None  # a remedy goes on only in a run
+            self.ledger.attach_run(incident.id, attempt.number, applied.flow_run_id)
+            return False
+        if applied.outcome is AttemptOutcome.SUCCEEDED:
+            self.ledger.mitigated(incident.id, applied.note)
+        self.ledger.finish_attempt(incident.id, attempt.number, applied.outcome, applied.note)
+        if applied.outcome is AttemptOutcome.SUCCEEDED:
+            return self._recover(incident, applied.note)
+        return True
+
+    def _resume(self, incident: Incident, attempt: Attempt) -> bool:
+        """Look at the run that carries the attempt: it goes on, it ended, or it was cut off."""
+        age = (datetime.now(UTC) - attempt.started_at).total_seconds()
+        long = attempt.remedy in LONG_REMEDIES
+        state = RunState.MISSING if attempt.flow_run_id is None else run_state(attempt.flow_run_id)
+        stale = age > (LONG_SECONDS_MAX if long else SHORT_SECONDS_MAX)
+        if state is RunState.GOING and not stale:
+            self._note(incident, f"{attempt.remedy} goes on in run {attempt.flow_run_id}")
+            return False
+        if attempt.flow_run_id is None and not stale:
+            self._note(incident, f"{attempt.remedy} goes on")
+            return False
+        if attempt.remedy is Remedy.RETRAIN and state is RunState.COMPLETED:
+            return self._conclude(incident, attempt, self._judge_retrain(incident, attempt))
+        note = f"cut off: its run is {state}{' and too old' if stale else ''}"
+        return self._conclude(incident, attempt, Applied(AttemptOutcome.FAILED, note))
+
+    def _judge_retrain(self, incident: Incident, attempt: Attempt) -> Applied:
+        history = ReleaseLog(self.settings.release_root(incident.pipeline)).history()
+        before = max((release.generation for release in history if release.created_at <= attempt.started_at), default=0)
+        return promoted_since(self.settings, incident, before)
+
+    def _another_goes_on(self, incident: Incident, remedy: Remedy) -> bool:
+        """Drift and loss of quality come together; one retrain answers both, so the second incident waits for it."""
+        for other in self.ledger.unfinished(incident.pipeline):
+            running = other.running_attempt
+            if other.id != incident.id and running is not None and running.remedy is remedy:
+                self._note(incident, f"waits for the {remedy} of incident {other.id}")
+                return True
+        return False
+
+    def _is_silent(self, incident: Incident) -> bool:
+        """Whether ingestion has given no sign about the incident for a while."""
+        signs = [incident.detected_at, *(a.ended_at or a.started_at for a in incident.attempts)]
+        return datetime.now(UTC) - max(signs) > timedelta(seconds=INGEST_SECONDS)
+
+    def _close_absent(self, incident: Incident, reason: str) -> bool:
+        """What nobody ever confirmed is dismissed; what was there and is gone has recovered."""
+        if incident.status is Status.OPEN:
+            self.ledger.set_status(incident.id, Status.DISMISSED, reason)
+            self._tell(EventName.INCIDENT_DISMISSED, incident, reason)
+            return False
+        return self._recover(incident, f"gone without a further remedy: {reason}")
+
+    def _recover(self, incident: Incident, reason: str) -> bool:
+        self.ledger.set_status(incident.id, Status.RECOVERED, reason)
+        self._tell(EventName.INCIDENT_RECOVERED, incident, reason)
+        return False
+
+    def _escalate(self, incident: Incident, reason: str) -> bool:
+        """Alert, then write it down: a run killed in between alerts twice rather than never."""
+        attempt = self.ledger.start_attempt(incident.id, Remedy.ESCALATE, self.run_id)
+        self.remedies.append(Remedy.ESCALATE)
+        told = alert(incident, reason, datetime.now(UTC), file=self.settings.alerts_file, urls=self.settings.alert_urls)
+        note = f"{reason}; alerted {told.delivered} addresses, {told.undelivered} did not take it"
+        self.ledger.finish_attempt(incident.id, attempt.number, AttemptOutcome.SUCCEEDED, note)
+        self.ledger.set_status(incident.id, Status.ESCALATED, reason)
+        self._tell(EventName.INCIDENT_ESCALATED, incident, reason)
+        return False
+
+    def _tell(self, name: EventName, incident: Incident, reason: str) -> None:
+        self._note(incident, f"{name.value.rpartition('.')[2]}: {reason}")
+        facts = {"cause": incident.cause.value, "subject": incident.subject, "summary": reason}
+        emit(name, incident.pipeline, {**facts, "incident_id": incident.id})
+
+    def _note(self, incident: Incident, note: str) -> None:
+        log.info("incident_treated", incident=incident.id, cause=incident.cause, note=note)
+        self.notes.append(note)
