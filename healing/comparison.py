@@ -26,7 +26,7 @@ class ComparisonRule:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The outcome with its numbers: mean gain in log-loss (nats a row, positive favours the candidate) and its bounds."""
+    """The outcome with its numbers: the gain in log-loss (nats a row, positive favours the candidate) and its bounds."""
 
     outcome: Comparison
     against: str
@@ -41,8 +41,8 @@ class Compared:
 def compare(against: str, gains: Sequence[DaySum], rule: ComparisonRule) -> Compared:
     """Judge paired gains: the incumbent's log-loss less the candidate's on each row, summed by day.
 
-    WIN when the lower bound is above zero, NOT_BETTER when the mean is not, else INCONCLUSIVE: the candidate looks better
-    and may owe it to chance.
+    WIN when the lower bound is above zero, NOT_BETTER when the mean is not, else INCONCLUSIVE: the candidate looks
+    better and may owe it to chance.
     """
     rows, days = sum(day.rows for day in gains), sum(day.rows > 0 for day in gains)
     if rows < rule.rows_min or days < rule.days_min:
@@ -50,10 +50,8 @@ def compare(against: str, gains: Sequence[DaySum], rule: ComparisonRule) -> Comp
         return Compared(Comparison.INCONCLUSIVE, against, rows, days, None, None, None, reason)
     mean = clustered_mean(gains)
     lower, upper = mean.lower(rule.alpha), mean.upper(rule.alpha)
-    if lower > 0:
-        outcome = Comparison.WIN
-    else:
-        outcome = Comparison.NOT_BETTER if mean.value <= 0 else Comparison.INCONCLUSIVE
+    undecided = Comparison.NOT_BETTER if mean.value <= 0 else Comparison.INCONCLUSIVE
+    outcome = Comparison.WIN if lower > 0 else undecided
     reason = (
         f"log-loss {mean.value:+.4f} better than {against} on the same {rows} rows of {days} days, "
         f"between {lower:+.4f} and {upper:+.4f} ({1 - 2 * rule.alpha:.0%} interval)"

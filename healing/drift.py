@@ -1,14 +1,15 @@
-"""Drift: what the distances between a window and the reference say, judged against how far the reference drifts itself.
+"""Drift: how far a window lies from the reference, judged against how far the reference drifts by itself.
 
-Fixed thresholds alarm on every small window, and subsampled nulls promise too much on time-ordered data (weather differs
-from week to week without anything being wrong). So every column is held against *leave-one-block-out* distances: how far
-each block of the reference, as long as the window, lies from the rest of the reference.
+Fixed thresholds alarm on every small window, and subsampled nulls promise too much on time-ordered data (weather
+differs from week to week without anything being wrong). So every column is held against *leave-one-block-out*
+distances: how far each block of the reference, as long as the window, lies from the rest of the reference.
 """
 
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from enum import StrEnum
 
 from healing.student import upper_quantile, upper_tail
@@ -175,3 +176,29 @@ def _null_of_log(nulls: Sequence[float]) -> tuple[float, float]:
     logs = [_log(distance) for distance in nulls]
     spread = max(statistics.stdev(logs), SPREAD_FLOOR)
     return statistics.fmean(logs), spread * math.sqrt(1 + 1 / len(logs))
+
+
+@dataclass(frozen=True, slots=True)
+class CoolDown:
+    """Days of event time in which nothing is done again: after a model was accepted, and after the last action."""
+
+    days: int
+
+    def ends(self, accepted_until: date, acted_until: date | None) -> date:
+        """The last day of the cool-down.
+
+        `accepted_until` is the last day that the champion was compared on, `acted_until` the last day of the window
+        that led to the latest action about it.
+        """
+        return max(day for day in (accepted_until, acted_until) if day is not None) + timedelta(days=self.days)
+
+
+def act_on(verdict: Verdict, calls: bool, why_not: str) -> Verdict:
+    """The verdict as `heal` may believe it: a FAIL only where the diagnosis calls for action.
+
+    A failure that does not persist, is seasonal, or falls into a cool-down is INCONCLUSIVE, with `why_not` before its
+    reason: the numbers stay on record and nothing is done.
+    """
+    if not verdict.failed or calls:
+        return verdict
+    return replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=f"{why_not}: {verdict.reason}")

@@ -22,8 +22,9 @@ DAYS_MIN = 7  # a spread between fewer days is a guess, and a week has its own r
 class QualityRule:
     """When a loss of quality counts.
 
-    `tolerated` is the excess log-loss (nats a row) above the reference's that nobody would act on; `alpha` the chance of
-    a FAIL in a window that loses no more; labels for less than `coverage_min` of the predictions may be the odd ones.
+    `tolerated` is the excess log-loss (nats a row) above the reference's that nobody would act on; `alpha` the chance
+    of a FAIL in a window that loses no more; labels for less than `coverage_min` of the predictions may be the odd
+    ones.
     """
 
     rows_min: int

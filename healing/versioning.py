@@ -1,6 +1,7 @@
 """The semantic version of a model, by rule, so that a version says what a caller has to expect."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from healing.errors import UsageError
@@ -11,24 +12,43 @@ _FORM = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """What a model was made of: digests (or any stable text) of its input schema with features, and of its estimator."""
+    """What a model was made of: digests (or any stable text) of its schema with features, and of its estimator."""
 
     features: str
     estimator: str
 
 
-def following(version: str, previous: Lineage, candidate: Lineage) -> str:
+def following(version: str, previous: Lineage, candidate: Lineage, taken: Collection[str] = ()) -> str:
     """The version after `version`: features or schema changed → major, estimator changed → minor, new data → patch.
+
+    Versions that are `taken` (by candidates that were not released) are passed over, so none is given twice.
 
     >>> following("1.4.2", Lineage("f", "trees"), Lineage("f", "linear"))
     '1.5.0'
     """
-    found = _FORM.fullmatch(version)
-    if found is None:
-        raise UsageError(f"a model version is MAJOR.MINOR.PATCH, found {version!r}")
-    major, minor, patch = (int(part) for part in found.groups())
-    if candidate.features != previous.features:
-        return f"{major + 1}.0.0"
+    place = 2
     if candidate.estimator != previous.estimator:
-        return f"{major}.{minor + 1}.0"
-    return f"{major}.{minor}.{patch + 1}"
+        place = 1
+    if candidate.features != previous.features:
+        place = 0
+    found = _bump(version, place)
+    while found in taken:
+        found = _bump(found, place)
+    return found
+
+
+def first(taken: Collection[str] = ()) -> str:
+    """The version of a model without predecessor: the first major that is not `taken`."""
+    found = FIRST
+    while found in taken:
+        found = _bump(found, 0)
+    return found
+
+
+def _bump(version: str, place: int) -> str:
+    """`version` with its number at `place` (0 major, 1 minor, 2 patch) raised by one, and zero after it."""
+    match = _FORM.fullmatch(version)
+    if match is None:
+        raise UsageError(f"a model version is MAJOR.MINOR.PATCH, found {version!r}")
+    numbers = [int(part) for part in match.groups()]
+    return ".".join(str(number) for number in [*numbers[:place], numbers[place] + 1, *[0] * (2 - place)])

@@ -1,0 +1,28 @@
+"""The champion as the release log names it, opened and verified."""
+
+from datetime import date
+from pathlib import Path
+
+from healing.errors import UsageError
+from releases.loader import LoadedModel, load
+from releases.log import ReleaseLog
+from releases.store import ModelStore
+
+
+def open_champion(release_root: Path, public_key: Path) -> LoadedModel | None:
+    """The model that should serve, None before the first release. ModelCorrupt when its bytes do not verify."""
+    current = ReleaseLog(release_root).current()
+    return None if current is None else load(ModelStore(release_root).path(current.champion.digest), public_key)
+
+
+def require_champion(pipeline: str, release_root: Path, public_key: Path) -> LoadedModel:
+    """The champion; UsageError says how to make the first one."""
+    champion = open_champion(release_root, public_key)
+    if champion is None:
+        raise UsageError(f"pipeline {pipeline!r} has no model yet; make one with `autopilot bootstrap {pipeline}`")
+    return champion
+
+
+def learned_until(model: LoadedModel) -> date:
+    """The last day that the model learned from."""
+    return date.fromisoformat(model.manifest.trained_until)

@@ -1,0 +1,132 @@
+"""What the monitor looks at: the champion's answers on windows before a day, against what it learned from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from healing.drift import DriftRule, judge_drift
+from healing.quality import CHECK as QUALITY
+from healing.quality import QualityRule, judge_quality
+from healing.verdict import Outcome, Verdict
+from releases.loader import LoadedModel
+from tasks.champion import learned_until
+from tasks.drift import Kind, kinds_of, measure
+from tasks.labels import LabelDelay, LabelSource, read_features
+from tasks.pipeline import Monitor
+from tasks.training import as_inputs
+from tasks.windows import LOGGED, PREDICTION, DayRange, answered_rows, labelled_window, windows_back
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEATURES_CHECK = "features"
+PREDICTIONS_CHECK = "predictions"
+HOLDOUT_EXCESS = "holdout_excess_log_loss"  # metric in the manifest: what quality is held against
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The champion under judgement, on the lake as it is known at the end of day `until`."""
+
+    model: LoadedModel
+    labels: LabelSource
+    until: date
+    rules: Monitor
+
+    @property
+    def reference_excess(self) -> float:
+        """Excess log-loss on the rows that the champion was accepted on; zero, as of a calibrated model, if unknown."""
+        return self.model.manifest.reference.metrics.get(HOLDOUT_EXCESS, 0.0)
+
+    def windows(self, days: int, count: int) -> tuple[DayRange, ...]:
+        """Windows that the champion did not learn from."""
+        return windows_back(self.until, days, count, after=learned_until(self.model))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict on one window, with what stands behind a verdict on labels."""
+
+    window: DayRange
+    verdict: Verdict
+    logged_share: float | None = None
+    delay: LabelDelay | None = None
+
+
+def judge_quality_windows(subject: Subject) -> tuple[Judged, ...]:
+    """Quality on mature labels in the last windows, newest first; one INCONCLUSIVE when none fits yet."""
+    rules = subject.rules
+    windows = subject.windows(rules.quality_window_days, rules.persistence_windows)
+    if not windows:
+        window = DayRange(subject.until - timedelta(days=rules.quality_window_days - 1), subject.until)
+        return (Judged(window, _too_new(QUALITY, subject, rules.quality_window_days)),)
+    rule = QualityRule(rows_min=rules.rows_min, tolerated=rules.loss_increase_tolerated)
+    judged = []
+    for window in windows:
+        rows = answered_rows(subject.labels.lake_root, subject.labels.key, window, subject.model)
+        labelled, delay = labelled_window(rows, subject.labels, subject.until)
+        verdict = judge_quality(labelled, subject.reference_excess, rule)
+        logged = float(rows[LOGGED].mean()) if len(rows) else None
+        judged.append(Judged(window, _saying_source(verdict, logged), logged, delay))
+    return tuple(judged)
+
+
+def judge_drift_windows(subject: Subject, count: int, cache_dir: Path) -> tuple[tuple[Judged, ...], tuple[Judged, ...]]:
+    """Feature drift and prediction drift in the last `count` windows, newest first."""
+    rules, model = subject.rules, subject.model
+    windows = subject.windows(rules.window_days, count)
+    if not windows:
+        window = DayRange(subject.until - timedelta(days=rules.window_days - 1), subject.until)
+        new = [Judged(window, _too_new(check, subject, rules.window_days)) for check in _DRIFT_CHECKS]
+        return (new[0],), (new[1],)
+    kinds, reference = column_kinds(model), reference_rows(subject)
+    rule = DriftRule(rows_min=rules.rows_min)
+    features, predictions = [], []
+    for window in windows:
+        rows = answered_rows(subject.labels.lake_root, subject.labels.key, window, model)
+        if len(rows) < rule.rows_min:  # the distances would tell nothing, and cost Evidently's import
+            few = [Judged(window, judge_drift(check, (), len(rows), rule)) for check in _DRIFT_CHECKS]
+            features.append(few[0])
+            predictions.append(few[1])
+            continue
+        measured = measure(rows, reference, kinds, rules.window_days, cache_dir / f"nulls-{model.digest[:16]}")
+        inputs = [column for column in measured if column.column != PREDICTION]
+        answers = [column for column in measured if column.column == PREDICTION]
+        features.append(Judged(window, judge_drift(FEATURES_CHECK, inputs, len(rows), rule)))
+        predictions.append(Judged(window, judge_drift(PREDICTIONS_CHECK, answers, len(rows), rule)))
+    return tuple(features), tuple(predictions)
+
+
+def reference_rows(subject: Subject) -> "pd.DataFrame":
+    """The last days that the champion learned from, with the answers it gives to them."""
+    last = learned_until(subject.model)
+    first = max(
+        date.fromisoformat(subject.model.manifest.trained_from),
+        last - timedelta(days=subject.rules.reference_days - 1),
+    )
+    rows = read_features(subject.labels.lake_root, subject.labels.key, first, last)
+    answers = subject.model.predict(as_inputs(rows, subject.model.manifest.input_schema))
+    return rows.assign(**{PREDICTION: answers})
+
+
+def column_kinds(model: LoadedModel) -> Mapping[str, Kind]:
+    """How each input, and the prediction, is compared."""
+    columns = [(column.name, column.type) for column in model.manifest.input_schema.columns]
+    return kinds_of([*columns, (PREDICTION, "double")])
+
+
+_DRIFT_CHECKS = (FEATURES_CHECK, PREDICTIONS_CHECK)
+
+
+def _too_new(check: str, subject: Subject, days: int) -> Verdict:
+    reason = f"{days} days after {learned_until(subject.model)}, the last that the champion learned from, are needed"
+    return Verdict(check, Outcome.INCONCLUSIVE, reason, observations=0)
+
+
+def _saying_source(verdict: Verdict, logged_share: float | None) -> Verdict:
+    """Name in the reason which answers were judged: the gateway's own, or some made afterwards."""
+    if logged_share is None or logged_share == 1:
+        return verdict
+    return replace(verdict, reason=f"{verdict.reason}; {1 - logged_share:.0%} of the answers computed afterwards")

@@ -1,0 +1,72 @@
+"""Windows of answered rows: which days, what the champion answered, and what became known of it."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from healing.quality import LabelledWindow
+from releases.loader import LoadedModel
+from tasks.contract import BATCH_DAY
+from tasks.evaluation import by_day, entropies, log_losses
+from tasks.labels import LABEL, LabelDelay, LabelSource, day_end, join_labels, label_delay, read_features
+from tasks.predictions import read_predictions
+from tasks.training import as_inputs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PREDICTION = "prediction"
+LOGGED = "logged"  # column: whether the answer is the gateway's own, not one computed here afterwards
+
+
+@dataclass(frozen=True, slots=True)
+class DayRange:
+    """Days from `since` to `until`, both included."""
+
+    since: date
+    until: date
+
+    @property
+    def days(self) -> int:
+        return (self.until - self.since).days + 1
+
+
+def windows_back(until: date, days: int, count: int, after: date) -> tuple[DayRange, ...]:
+    """Up to `count` adjoining windows of `days`, newest first, the newest ending at `until`, none reaching `after`.
+
+    They do not overlap: m of n overlapping windows would count one bad week several times.
+    """
+    windows = []
+    for index in range(count):
+        last = until - timedelta(days=index * days)
+        first = last - timedelta(days=days - 1)
+        if first <= after:
+            break
+        windows.append(DayRange(first, last))
+    return tuple(windows)
+
+
+def answered_rows(lake_root: Path, key: str, days: DayRange, model: LoadedModel) -> "pd.DataFrame":
+    """Rows of features with the model's `prediction` and whether it was `logged` by the gateway.
+
+    A row that the gateway never answered with this model is answered here, so that a window can be judged without
+    traffic.
+    """
+    rows = read_features(lake_root, key, days.since, days.until)
+    logged = read_predictions(lake_root, model.digest).rename(columns={"key": key})
+    joined = rows.merge(logged, on=key, how="left", validate="one_to_one")
+    is_logged = joined[PREDICTION].notna()
+    missing = joined[~is_logged]
+    if len(missing):
+        joined.loc[~is_logged, PREDICTION] = model.predict(as_inputs(missing, model.manifest.input_schema))
+    return joined.assign(**{LOGGED: is_logged})
+
+
+def labelled_window(rows: "pd.DataFrame", source: LabelSource, until: date) -> tuple[LabelledWindow, LabelDelay]:
+    """What is known at the end of day `until` of how answered rows turned out."""
+    joined = join_labels(rows, source, day_end(until, source.zone))
+    known = joined[joined[LABEL].notna()]
+    probabilities, labels = known[PREDICTION].to_numpy(), known[LABEL].to_numpy()
+    excess = log_losses(probabilities, labels) - entropies(probabilities)
+    return LabelledWindow(days=by_day(known[BATCH_DAY], excess), predicted=len(joined)), label_delay(joined)
