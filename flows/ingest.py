@@ -7,7 +7,8 @@ backfill costs little more than its data; a run that dies is finished by the nex
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import date
+from datetime import UTC, date, datetime
+from functools import partial
 
 import structlog
 from prefect import flow, task
@@ -17,13 +18,15 @@ from prefect.runtime import flow_run
 from pydantic import BaseModel, ConfigDict
 
 from healing.errors import UsageError
+from healing.incident import Incident
 from tasks import commit, features, points, watermark
+from tasks.alerts import alert
 from tasks.events import emit
 from tasks.ledger import Ledger
 from tasks.ledger_records import BatchRecord, BatchStatus
 from tasks.lock import exclusive
 from tasks.pipeline import load_pipeline
-from tasks.settings import load_settings
+from tasks.settings import Settings, load_settings
 from tasks.sources import SourceChain, open_sources
 
 log = structlog.get_logger(__name__)
@@ -76,7 +79,13 @@ def ingest(pipeline: str, since: date | None = None, until: date | None = None, 
         held.enter_context(exclusive(settings.lake_root(pipeline) / "ingest.lock"))
         ledger = held.enter_context(Ledger(settings.ledger_dsn))
         stores = commit.Stores(
-            config, settings.lake_root(pipeline), settings.quarantine_root(pipeline), ledger, emit, flow_run.id
+            config,
+            settings.lake_root(pipeline),
+            settings.quarantine_root(pipeline),
+            ledger,
+            emit,
+            partial(_call_person, settings),
+            flow_run.id,
         )
         remedies = held.enter_context(ExitStack())
         days = watermark.days_to_look_at(stores, chain, since, until, remedies)
@@ -84,7 +93,8 @@ def ingest(pipeline: str, since: date | None = None, until: date | None = None, 
             for table in config.tables:
                 missing = watermark.missing_days(stores, table, chunk)
                 records += take_in(stores, chain, table, missing) if missing else []
-            feature_rows += commit_features(stores, chunk)
+            pending = watermark.featureless_days(stores, chunk)
+            feature_rows += commit_features(stores, pending) if pending else 0
         watermark.settle_incidents(stores, chain)
     report = _report(pipeline, days, records, feature_rows, time.monotonic() - started)
     _show(report)
@@ -99,12 +109,14 @@ def take_in(stores: commit.Stores, chain: SourceChain, table: str, days: Sequenc
 
 @task(cache_policy=NO_CACHE, persist_result=False)
 def commit_features(stores: commit.Stores, days: Sequence[date]) -> int:
-    """Features of those days whose batches are in and that have none yet; returns the number of rows."""
-    accepted = watermark.accepted_days(stores, days)
-    pending = features.pending_days(stores.pipeline, stores.lake_root, accepted)
-    rows = features.commit_features(stores.pipeline, stores.lake_root, pending) if pending else 0
+    """Features of days whose batches are in; returns the number of rows."""
+    rows = features.commit_features(stores.pipeline, stores.lake_root, days)
     points.reached("ingest.features", rows=rows)
     return rows
+
+
+def _call_person(settings: Settings, incident: Incident, reason: str) -> None:
+    alert(incident, reason, datetime.now(UTC), file=settings.alerts_file, urls=settings.alert_urls)
 
 
 def _chunks(days: Sequence[date], size: int) -> list[Sequence[date]]:

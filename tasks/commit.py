@@ -14,10 +14,12 @@ from typing import Any
 
 import pyarrow as pa
 import stamina
+import structlog
 
 from healing.errors import Conflict, SourceUnavailable
 from healing.evidence import Evidence
-from healing.incident import Cause, Remedy
+from healing.incident import Cause, Incident, Remedy, Status
+from healing.policy import DEFAULT_REMEDIES
 from tasks import points
 from tasks.contract import BATCH_DAY
 from tasks.events import EventName
@@ -30,10 +32,13 @@ from tasks.pipeline import Pipeline
 from tasks.quarantine import QuarantineNote, set_aside
 from tasks.sources import Batch, HttpSource, SourceChain, batch_id
 
+log = structlog.get_logger(__name__)
+
 OBSERVER = "ingest"
 _RACES_MAX = 5  # lost races for one commit; only a second ingest of the same days makes any
 
 Emit = Callable[[EventName, str, Mapping[str, object]], None]
+CallPerson = Callable[[Incident, str], object]
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,12 @@ class Stores:
     quarantine_root: Path
     ledger: Ledger
     emit: Emit
+    call_person: CallPerson
     run_id: str | None = None
+
+    def remedies(self, cause: Cause) -> tuple[Remedy, ...]:
+        """What the pipeline's policy allows against `cause`."""
+        return self.pipeline.policy.get(cause, DEFAULT_REMEDIES.get(cause, ()))
 
     def lake(self, table: str) -> LakeTable:
         return LakeTable(self.lake_root, table, self.pipeline.tables[table].key)
@@ -65,11 +75,9 @@ def take_in(stores: Stores, chain: SourceChain, table: str, days: Sequence[date]
     with ExitStack() as remedies:
         batches = _fetch(stores, chain, table, days, remedies)
         points.reached("ingest.fetched", table=table)
-        found = examine(stores.pipeline, table, batches)
+        found = [_best(stores, chain, judged) for judged in examine(stores.pipeline, table, batches)]
         for judged in found:
-            for finding in judged.findings:
-                evidence = stores.evidence(finding, judged.batch.id)
-                remedies.enter_context(remedied(stores.ledger, evidence, finding.remedy, stores.run_id))
+            _open_incidents(stores, judged, remedies)
         for judged in found:
             _quarantine(stores, judged)
         points.reached("ingest.quarantined", table=table)
@@ -112,6 +120,41 @@ def _fetch(stores: Stores, chain: SourceChain, table: str, days: Sequence[date],
             continue
         return [batches[day] for day in days]
     raise chain.exhausted()
+
+
+def _best(stores: Stores, chain: SourceChain, judged: Examined) -> Examined:
+    """The batch itself, or, where it is rejected and policy allows, what another source gives for the same day."""
+    if judged.rejected is None:
+        return judged
+    why = judged.findings[0]
+    if Remedy.SWITCH_SOURCE not in stores.remedies(why.cause):
+        return judged
+    batch = judged.batch
+    for source in chain.up():
+        if source.name == batch.source:
+            continue
+        try:
+            [other] = source.fetch(batch.table, stores.pipeline.tables[batch.table], [batch.day])
+        except SourceUnavailable as exc:
+            log.warning("second_source_unavailable", source=source.name, batch=batch.id, reason=str(exc))
+            continue
+        [again] = examine(stores.pipeline, batch.table, [other])
+        if again.rejected is None:
+            switched = replace(why, remedy=Remedy.SWITCH_SOURCE)
+            return replace(again, findings=(switched, *again.findings))
+    return judged
+
+
+def _open_incidents(stores: Stores, judged: Examined, remedies: ExitStack) -> None:
+    """An incident for each finding; of a batch that is rejected a person has to hear."""
+    ends = Status.RECOVERED if judged.rejected is None else Status.ESCALATED
+    for finding in judged.findings:
+        evidence = stores.evidence(finding, judged.batch.id)
+        incident = remedies.enter_context(remedied(stores.ledger, evidence, finding.remedy, stores.run_id, ends))
+        if ends is Status.ESCALATED:
+            remedies.callback(
+                stores.call_person, incident, f"batch {judged.batch.id} is in quarantine: {judged.rejected}"
+            )
 
 
 def switch_source(

@@ -33,11 +33,20 @@ def judge_rows(suite_file: Path, rows: "pd.DataFrame") -> list[Broken]:
     ConfigError when the suite cannot be read, or asks something that is not about rows.
     """
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read when the library is imported
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+    from great_expectations.data_context import EphemeralDataContext, project_manager
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
 
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(),  # get_context() would make a directory under /tmp
+        progress_bars=ProgressBarsConfig(globally=False),
+        analytics_enabled=False,
+    )
+    context = EphemeralDataContext(project_config=config)
+    project_manager.set_project(context)
     suite = _read_suite(suite_file)
     asset = context.data_sources.add_pandas("lake").add_dataframe_asset("rows")
     batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": rows})

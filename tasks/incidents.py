@@ -12,9 +12,12 @@ _LOST = "the run that carried this attempt ended without a word"
 
 
 @contextmanager
-def remedied(ledger: Ledger, evidence: Evidence, remedy: Remedy, run_id: str | None = None) -> Iterator[Incident]:
-    """The incident of `evidence` while `remedy` is applied in the block; it recovers when the block ends well.
+def remedied(
+    ledger: Ledger, evidence: Evidence, remedy: Remedy, run_id: str | None = None, ends: Status = Status.RECOVERED
+) -> Iterator[Incident]:
+    """The incident of `evidence` while `remedy` is applied in the block; it ends as `ends` when the block ends well.
 
+    `ends` is ESCALATED where the remedy keeps harm away and a person still has to bring back what is missing.
     When the block raises, the attempt is written down as failed and the incident stays unfinished, for the next run of
     the flow or for `heal`.
     """
@@ -30,7 +33,7 @@ def remedied(ledger: Ledger, evidence: Evidence, remedy: Remedy, run_id: str | N
         raise
     ledger.finish_attempt(incident.id, attempt.number, AttemptOutcome.SUCCEEDED)
     ledger.mitigated(incident.id)
-    ledger.set_status(incident.id, Status.RECOVERED)
+    ledger.set_status(incident.id, ends, evidence.summary)
 
 
 def end_lost_attempt(ledger: Ledger, incident: Incident) -> None:

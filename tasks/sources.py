@@ -112,7 +112,12 @@ class HttpSource:
     def _get(self, path: str) -> httpx.Response:
         patience = self._source.patience_seconds
         for attempt in stamina.retry_context(
-            on=_may_pass, attempts=self._source.attempts, timeout=patience, wait_initial=0.1, wait_max=1.0
+            on=_may_pass,
+            attempts=self._source.attempts,
+            timeout=patience,
+            wait_initial=0.1,
+            wait_max=1.0,
+            wait_jitter=0.1,
         ):
             with attempt:
                 return self._get_once(path)

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from healing.errors import SourceUnavailable
 from healing.incident import Cause, Status
 from tasks.commit import Stores, make_up_records, switch_source
+from tasks.features import pending_days
 from tasks.incidents import end_lost_attempt
 from tasks.ledger_records import BatchStatus
 from tasks.sources import Days, SourceChain
@@ -37,12 +38,12 @@ def missing_days(stores: Stores, table: str, days: Sequence[date]) -> list[date]
     return [day for day in unrecorded if day not in made_up]
 
 
-def accepted_days(stores: Stores, days: Sequence[date]) -> list[date]:
-    """Those of `days` whose batches are in, so that their features can be computed."""
+def featureless_days(stores: Stores, days: Sequence[date]) -> list[date]:
+    """Those of `days` whose batches are in and whose features are not."""
     batches = stores.ledger.batches(stores.pipeline.name)
     table = stores.pipeline.batch_table
     accepted = {record.day for record in batches if record.table == table and record.status is not BatchStatus.REJECTED}
-    return [day for day in days if day in accepted]
+    return pending_days(stores.pipeline, stores.lake_root, [day for day in days if day in accepted])
 
 
 def settle_incidents(stores: Stores, chain: SourceChain) -> None:
