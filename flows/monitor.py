@@ -66,9 +66,9 @@ class CheckView(BaseModel):
 class MonitorReport(BaseModel):
     """What the checks say of the champion at the end of day `until`.
 
-    `logged_share` is the share of the newest quality window's answers that the gateway gave itself, `label_coverage` and
-    `label_hours` (median, from asking) how complete and how late its labels are. `incident_id` is set when the diagnosis
-    called for action and no cool-down held it back.
+    `logged_share` is the share of the newest quality window's answers that the gateway gave itself, `label_coverage`
+    and `label_hours` (median, from asking) how complete and how late its labels are. `incident_id` is set when the
+    diagnosis called for action and no cool-down held it back.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -26,7 +26,7 @@ class ComparisonRule:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The outcome with its numbers: the gain in log-loss (nats a row, positive favours the candidate) and its bounds."""
+    """The outcome and the gain in log-loss behind it (nats a row, positive favours the candidate), with its bounds."""
 
     outcome: Comparison
     against: str
