@@ -1,0 +1,82 @@
+"""The command's manners: light to start, one clear line for what is wrong, nothing on disk when it refuses."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.ports import LOOPBACK
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("prefect", "mlflow", "evidently", "great_expectations", "sklearn", "pandas", "matplotlib", "httpx")
+REPORTING = ("status", "ingest", "monitor", "retrain", "release", "rollback", "heal", "history", "bootstrap")
+
+
+def autopilot(*words):
+    command = [sys.executable, "-m", "cli", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def refused(*words, code):
+    """The one line with which the command refuses."""
+    done = autopilot(*words)
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
+    [line] = done.stderr.splitlines()
+    return line
+
+
+def test_help_names_every_command_without_heavy_imports():
+    script = f"import sys, cli.main; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"
+    text = autopilot("--help").stdout
+    for command in ("demo", "up", "example", "drill", *REPORTING):
+        assert f" {command} " in text
+
+
+@pytest.mark.parametrize("command", REPORTING)
+def test_reporting_commands_offer_json(command):
+    assert "--json" in autopilot(command, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    "words", [("up", "--pipeline", "nope"), ("heal", "nope"), ("status", "nope"), ("example", "nope")]
+)
+def test_unknown_pipeline_is_refused_with_those_there_are(tmp_path, words):
+    line = refused(*words, "--home", str(tmp_path / "home"), code=2)
+    assert line == "autopilot: unknown pipeline 'nope'; known: flights"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_taken_port_is_refused_before_anything_is_written(tmp_path):
+    with socket.socket() as listener:
+        listener.bind((LOOPBACK, 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        line = refused("up", "--gateway-port", str(port), "--home", str(tmp_path / "home"), code=2)
+    assert line.startswith(f"autopilot: port {port} for gateway is taken")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [("up",), ("ingest", "flights"), ("demo",)])
+def test_home_that_cannot_be_is_refused(tmp_path, words):
+    (tmp_path / "file").write_text("")
+    line = refused(*words, "--home", str(tmp_path / "file" / "home"), code=2)
+    assert "found a file" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_history_and_status_of_an_empty_home_leave_it_alone(tmp_path):
+    home = tmp_path / "home"
+    assert autopilot("history", "flights", "--home", str(home)).returncode == 0
+    assert autopilot("status", "--home", str(home), "--json").returncode == 0
+    assert not home.exists()
+
+
+def test_usage_error_exits_2():
+    assert autopilot("bootstrap", "flights").returncode == 2
+    assert autopilot("no-such-command").returncode == 2

@@ -1,0 +1,75 @@
+"""An `autopilot up` of one home, as a person would start and stop it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.home import Processes, read_processes
+from cli.lineage import members
+from cli.processes import wait_until
+
+ROOT = Path(__file__).parents[2]
+READY_SECONDS_MAX = 150.0
+END_SECONDS_MAX = 40.0
+
+
+def wait(condition, seconds_max):
+    """Whether the condition came true; a test asserts it, so that a failure names the condition."""
+    return wait_until(condition, seconds_max, threading.Event())
+
+
+def autopilot(*words, home, seconds_max=180.0):
+    """Run one command to its end."""
+    command = [sys.executable, "-m", "cli", *words, "--home", str(home)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds_max, check=False)
+
+
+@dataclass
+class RunningStack:
+    home: Path
+    process: subprocess.Popen
+    ready_file: Path
+
+    @classmethod
+    def start(cls, home):
+        """Start it; `await_ready` waits for it."""
+        ready_file = home.parent / f"{home.name}.ready"
+        ready_file.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "cli", "up", "--home", str(home), "--ready-file", str(ready_file)]
+        log = home.parent / f"{home.name}.log"
+        with log.open("ab") as output:
+            process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, env=dict(os.environ))
+        return cls(home, process, ready_file)
+
+    def await_ready(self):
+        wait(lambda: self.ready_file.exists() or self.process.poll() is not None, READY_SECONDS_MAX)
+        assert self.ready_file.exists(), (self.home.parent / f"{self.home.name}.log").read_text()
+        return self
+
+    @property
+    def addresses(self):
+        return json.loads((self.home / "addresses.json").read_text())
+
+    def recorded(self) -> Processes:
+        return read_processes(self.home)
+
+    def living(self):
+        """Every process that this stack started and that still lives, whoever its parent is now."""
+        mark = self.recorded().mark
+        return members(mark) if mark else []
+
+    def interrupt(self):
+        """Ctrl-C; the exit code."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(timeout=END_SECONDS_MAX)
+
+    def end(self):
+        """For teardown: whatever a failed test left."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(timeout=END_SECONDS_MAX)

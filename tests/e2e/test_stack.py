@@ -1,0 +1,151 @@
+"""One stack, from start to Ctrl-C to start again to SIGKILL. The tests share it and run in the order of the file."""
+
+import json
+import signal
+import uuid
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from healing.incident import Cause, Status
+from tasks.ledger import Ledger
+from tests.e2e.running_stack import RunningStack, autopilot, wait
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+
+DEPLOYMENTS = {"ingest", "monitor", "retrain", "release", "rollback", "heal", "drill"}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("e2e") / "home"
+
+
+@pytest.fixture(scope="module")
+def stack(home):
+    running = RunningStack.start(home).await_ready()
+    yield running
+    running.end()
+
+
+@pytest.fixture(scope="module")
+def bootstrapped(stack):
+    done = autopilot("bootstrap", "flights", "--until", "2013-01-21", "--json", home=stack.home)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+def test_all_seven_deployments_are_registered(stack):
+    found = httpx.post(f"{stack.addresses['prefect']}/deployments/filter", json={}, trust_env=False).json()
+    assert {deployment["name"] for deployment in found} == DEPLOYMENTS
+
+
+def test_every_service_is_recorded_and_alive(stack):
+    services = stack.recorded().services
+    assert {service.name for service in services} == {"prefect", "feed", "mirror", "gateway", "worker"}
+    assert all(service.alive() for service in services)
+
+
+def test_second_up_on_the_same_home_is_refused_in_one_line(stack):
+    before = stack.recorded()
+    second = autopilot("up", home=stack.home)
+    assert second.returncode == 1
+    assert second.stderr.count("\n") == 1
+    assert "already runs" in second.stderr
+    assert stack.recorded() == before
+
+
+def test_first_model_is_released_and_served(stack, bootstrapped):
+    assert bootstrapped["ingest"]
+    shown = autopilot("status", "flights", "--json", home=stack.home)
+    condition = json.loads(shown.stdout)
+    assert shown.returncode == 0, shown.stdout
+    assert (condition["serving"], condition["release"]["reason"]) == (1, "bootstrap")
+
+
+def test_example_is_a_body_that_the_gateway_answers(stack, bootstrapped):
+    example = autopilot("example", "flights", "--rows", "3", home=stack.home)
+    assert example.returncode == 0, example.stderr
+    answer = httpx.post(
+        f"{stack.addresses['gateway']}/invocations",
+        content=example.stdout,
+        headers={"content-type": "application/json"},
+        trust_env=False,
+    )
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["predictions"]) == 3
+    assert all(0 < probability < 1 for probability in answer.json()["predictions"])
+    assert answer.headers["x-rung"] == "champion"
+
+
+def test_drift_event_by_hand_starts_heal_which_dismisses_it(stack, bootstrapped):
+    event = {
+        "id": str(uuid.uuid4()),
+        "occurred": datetime.now(UTC).isoformat(),
+        "event": "autopilot.drift.detected",
+        "resource": {"prefect.resource.id": "autopilot.pipeline.flights", "prefect.resource.name": "flights"},
+        "related": [],
+        "payload": {},
+    }
+    url = f"{stack.addresses['prefect']}/events"
+    httpx.post(url, json=[event], trust_env=False).raise_for_status()
+    with Ledger(f"sqlite:///{stack.home / 'ledger.db'}") as ledger:
+
+        def dismissed():
+            return [i.status for i in ledger.incidents("flights") if i.cause is Cause.DATA_DRIFT] == [Status.DISMISSED]
+
+        assert wait(dismissed, 90.0), ledger.incidents("flights")
+
+
+def test_killed_service_is_restarted(stack):
+    [feed] = [service for service in stack.recorded().services if service.name == "feed"]
+    httpx.get(f"{stack.addresses['feed']}/health", trust_env=False).raise_for_status()
+    [process] = [process for process in stack.living() if process.pid == feed.pid]
+    process.kill()
+
+    def restarted():
+        return any(s.name == "feed" and s.pid != feed.pid and s.restarts == 1 for s in stack.recorded().services)
+
+    assert wait(restarted, 30.0)
+    assert wait(lambda: _answers(f"{stack.addresses['feed']}/health"), 30.0)
+
+
+def test_ctrl_c_leaves_no_process_and_exits_0(stack):
+    assert stack.interrupt() == 0
+    assert stack.living() == []
+    assert not (stack.home / "addresses.json").exists()
+    assert stack.recorded().services == ()
+
+
+def test_it_resumes_with_its_model_and_dies_whole_when_killed(stack, bootstrapped):
+    ports = stack.recorded().ports
+    resumed = RunningStack.start(stack.home).await_ready()
+    try:
+        assert resumed.recorded().ports == ports
+        release = f"{resumed.addresses['operate']}/release"
+        served = lambda: httpx.get(release, trust_env=False).json()["active_generation"] == 1  # noqa: E731
+        assert wait(served, 30.0)
+        assert len(resumed.living()) >= 5
+        resumed.process.send_signal(signal.SIGKILL)
+        resumed.process.wait(timeout=10)
+        assert wait(lambda: resumed.living() == [], 20.0)
+    finally:
+        resumed.end()
+
+
+def test_ctrl_c_in_the_middle_of_starting_leaves_nothing(home):
+    early = RunningStack.start(home.parent / "early")
+    try:
+        assert wait(lambda: (early.home / "processes.json").exists() and len(early.living()) > 2, 30.0)
+        assert early.interrupt() == 0
+        assert early.living() == []
+    finally:
+        early.end()
+
+
+def _answers(url):
+    try:
+        return httpx.get(url, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
