@@ -8,6 +8,9 @@ import httpx
 from chaos import oracle
 from chaos.lab import TIMEOUT_SECONDS, Lab
 from chaos.load import Body
+from chaos.record import sample
+
+ANSWERED_IN_FULL = "answered_in_full"
 
 
 def champion_answers(configuration: Mapping[str, Any]) -> bool:
@@ -17,7 +20,13 @@ def champion_answers(configuration: Mapping[str, Any]) -> bool:
 
 
 def answered_in_full(lab: Lab, body: Body) -> bool:
-    """Whether `body` gets a 200 from a model that is not a fallback."""
+    """Whether `body` gets a 200 from a model that is not a fallback; the record keeps what it got instead."""
+    problem = _ask(lab, body)
+    return sample(lab.directory, ANSWERED_IN_FULL, holds=not problem, value=problem)
+
+
+def _ask(lab: Lab, body: Body) -> str:
+    """What is wrong with the answer to `body`; nothing when it is full."""
     try:
         response = httpx.post(
             f"{lab.gateway}/invocations",
@@ -26,6 +35,9 @@ def answered_in_full(lab: Lab, body: Body) -> bool:
             timeout=TIMEOUT_SECONDS,
             trust_env=False,
         )
-    except httpx.HTTPError:
-        return False
-    return response.status_code == httpx.codes.OK and response.headers.get("x-degraded", "").lower() != "true"
+    except httpx.HTTPError as exc:
+        return repr(exc)
+    if response.status_code != httpx.codes.OK:
+        return f"{response.status_code}: {response.text[:200]}"
+    degraded = response.headers.get("x-degraded", "").lower() == "true"
+    return f"answered by the {response.headers.get('x-rung', '')}" if degraded else ""
