@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 UV      = $(BIN)/uv pip install --quiet --python $(BIN)/python
+BENCHMARKS = $(filter-out __init__ result readme,$(notdir $(basename $(wildcard benchmarks/*.py))))
 LOCK    = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
           --no-emit-find-links --no-annotate --custom-compile-command 'make lock'
 
@@ -58,8 +59,8 @@ drills: $(VENV)/.dev ## the slow recovery drills, against a stack of their own
 	$(BIN)/pytest -m drill --timeout 900
 
 bench: $(VENV)/.dev ## every benchmark, or one: make bench NAME=gateway
-	@set -e; for script in $(if $(NAME),benchmarks/$(NAME).py,$(wildcard benchmarks/*.py)); do \
-	  echo "$$script"; $(BIN)/python "$$script"; done
+	@set -e; for script in $(if $(NAME),$(NAME),$(BENCHMARKS)); do \
+	  echo "$$script"; $(BIN)/python -m "benchmarks.$$script"; done
 
 lock: $(VENV)/.tools ## write the locks again from pyproject.toml
 	$(LOCK) requirements/setup.in --output-file requirements/setup.txt

@@ -1,0 +1,80 @@
+"""The one shape that every benchmark's result has, and where it is kept."""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+RESULTS = Path(__file__).parent / "results"
+PROJECT = Path(__file__).parents[1]
+
+Figure = float | int | str | None
+Comparison = Literal["<=", ">=", "=="]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a benchmark found.
+
+    `figures` maps a name that ends in its unit to a number; `goals` maps some of them to what they should be;
+    `peers` holds the same figures of what a user would take instead, measured in the same run.
+    """
+
+    name: str
+    figures: Mapping[str, Figure]
+    goals: Mapping[str, tuple[Comparison, float]] = field(default_factory=dict)
+    peers: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
+
+    def missed(self) -> list[str]:
+        """The goals that were not reached, in words."""
+        return [
+            f"{figure} {comparison} {bound}, found {self.figures.get(figure)}"
+            for figure, (comparison, bound) in self.goals.items()
+            if not _holds(self.figures.get(figure), comparison, bound)
+        ]
+
+
+def _holds(found: Figure, comparison: Comparison, bound: float) -> bool:
+    if not isinstance(found, int | float):
+        return False
+    match comparison:
+        case "<=":
+            return found <= bound
+        case ">=":
+            return found >= bound
+        case "==":
+            return found == bound
+
+
+def keep(result: Result) -> None:
+    """Write the result to `results/NAME.json` and print it as one line."""
+    document = {**asdict(result), "machine": _machine(), "revision": _revision()}
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{result.name}.json").write_text(json.dumps(document, indent=1) + "\n")
+    print(json.dumps(document))
+
+
+def read(name: str) -> dict[str, dict[str, Figure]]:
+    """A kept result; FileNotFoundError when `make bench NAME=name` was never run."""
+    document: dict[str, dict[str, Figure]] = json.loads((RESULTS / f"{name}.json").read_text())
+    return document
+
+
+def _machine() -> dict[str, Figure]:
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {"cores": os.cpu_count(), "memory_gib": round(memory_gib, 1), "python": platform.python_version()}
+
+
+def _revision() -> str:
+    """The commit that was measured, with a mark when the tree held more than that."""
+    asked = subprocess.run(
+        ["git", "-C", str(PROJECT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return asked.stdout.strip() or "unknown"
