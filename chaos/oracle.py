@@ -20,19 +20,14 @@ ROWS_MAX = 32
 
 def rows_of(lab: Lab, digest: str) -> list[Body]:
     """One request a golden row of the model; FileNotFoundError when its manifest is not in the release root."""
-    manifest = _manifest(lab, digest)
-    golden = manifest["golden"]
-    types = {column["name"]: column["type"] for column in manifest["input_schema"]["columns"]}
-    whole = [types[column] == "long" for column in golden["columns"]]
-    bodies = []
-    for index, row in enumerate(golden["rows"][:ROWS_MAX]):
-        # a manifest may keep 12 as 12.0, which the gateway does not take for a whole number
-        typed = [
-            int(value) if as_int and value is not None else value for value, as_int in zip(row, whole, strict=True)
-        ]
-        content = orjson.dumps({"dataframe_split": {"columns": golden["columns"], "data": [typed]}})
-        bodies.append(Body(row=str(index), content=content))
-    return bodies
+    golden = _manifest(lab, digest)["golden"]
+    return [
+        Body(
+            row=str(index),
+            content=orjson.dumps({"dataframe_split": {"columns": golden["columns"], "data": [row]}}),
+        )
+        for index, row in enumerate(golden["rows"][:ROWS_MAX])
+    ]
 
 
 def ask(lab: Lab, bodies: Iterable[Body], known: Reference) -> Reference:

@@ -10,7 +10,7 @@ from healing.errors import ModelCorrupt
 MANIFEST_FILE = "manifest.json"
 SIGNATURE_FILE = "model.sig"
 
-Scalar = str | float | bool | None
+Scalar = str | bool | int | float | None  # int too: 12 read back as 12.0 is no whole number to the gateway
 ColumnType = Literal["string", "double", "long", "boolean"]
 
 

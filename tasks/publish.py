@@ -111,13 +111,18 @@ def _golden(estimator: Any, schema: InputSchema, inputs: "pd.DataFrame", answers
     chosen = np.flatnonzero(np.isfinite(answers))[:GOLDEN_ROWS]
     if not chosen.size:
         raise TrainingRefused(f"expected a model that answers, found none of {len(inputs)} of its own rows answered")
-    rows = tuple(_json_row(row) for row in inputs.iloc[chosen].itertuples(index=False, name=None))
+    whole = [column.type == "long" for column in schema.columns]
+    rows = tuple(_json_row(row, whole) for row in inputs.iloc[chosen].itertuples(index=False, name=None))
     outputs = predict(estimator, inputs.iloc[chosen])
     return Golden(columns=schema.names, rows=rows, outputs=tuple(float(output) for output in outputs))
 
 
-def _json_row(row: Sequence[Any]) -> tuple[Scalar, ...]:
-    return tuple(None if value is None or value != value else value for value in row)  # noqa: PLR0124 - NaN
+def _json_row(row: Sequence[Any], whole: Sequence[bool]) -> tuple[Scalar, ...]:
+    """NaN is null in JSON; a whole number is one again after its stay in a float column, or no gateway would take it."""
+    return tuple(
+        None if value is None or value != value else int(value) if is_whole else value  # noqa: PLR0124 - NaN
+        for value, is_whole in zip(row, whole, strict=True)
+    )
 
 
 def _reference_profile(

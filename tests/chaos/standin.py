@@ -22,7 +22,6 @@ import psutil
 
 CHAMPION, FALLBACK = "c" * 64, "f" * 64
 OUTPUTS = {CHAMPION: [0.1, 0.2, 0.3], FALLBACK: [0.4, 0.5, 0.6]}
-SCHEMA = {"input_schema": {"columns": [{"name": "x", "type": "long"}]}}
 DEPLOYMENT, AUTOMATION, RUN = ("00000000-0000-0000-0000-00000000000%d" % i for i in (1, 2, 3))  # noqa: UP031
 HEAL_SECONDS = 0.4
 SOURCE_TIMEOUT_SECONDS = 0.4
@@ -122,7 +121,7 @@ class Stack:
             (directory / "model.skops").write_bytes(b"model bytes " * 100)
             golden = {"columns": ["x"], "rows": [[0], [1], [2]], "outputs": outputs, "tolerance": 1e-9}
             (directory / "manifest.json").write_text(
-                json.dumps({"model_file": "model.skops", "golden": golden, **SCHEMA})
+                json.dumps({"model_file": "model.skops", "golden": golden})
             )
         self.model_file = home / "releases" / "flights" / "models" / CHAMPION / "model.skops"
         self.good = sha256(self.model_file.read_bytes()).hexdigest()
