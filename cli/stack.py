@@ -15,7 +15,7 @@ from tasks.runs import crash_orphaned_runs
 WORK_POOL = "autopilot"
 PORTS = ("prefect", "gateway", "operate", "feed", "mirror")
 PROJECT_DIR = Path(__file__).parents[1]  # where prefect.yaml stands; its entrypoints are dotted names from here
-START_SECONDS_MAX = 120.0  # Prefect's server takes 6-16 s on two idle cores; a loaded CI machine gets ten times that
+START_SECONDS_MAX = 240.0  # about 25 s on two idle cores; a loaded CI machine gets ten times that
 PROBE_TIMEOUT = httpx.Timeout(2.0)
 
 NO_TELEMETRY = {

@@ -68,12 +68,12 @@ class Supervisor:
     def start(self) -> None:
         """Return when everything is healthy. ServiceFailed names what is not, Stopped that somebody lost patience."""
         deadline = time.monotonic() + START_SECONDS_MAX
-        while not all(watched.state in (State.HEALTHY, State.DONE) for watched in self._watched.values()):
-            for watched in self._watched.values():
-                self._advance(watched)
+        while late := self._not_ready():
             if time.monotonic() >= deadline:
-                late = [name for name, watched in self._watched.items() if watched.state is not State.HEALTHY]
-                raise ServiceFailed(f"{', '.join(late)} not healthy within {START_SECONDS_MAX:.0f} s; see {self.logs}")
+                names = ", ".join(watched.service.name for watched in late)
+                raise ServiceFailed(f"{names} not healthy within {START_SECONDS_MAX:.0f} s; see {self.logs}")
+            for watched in late:
+                self._advance(watched)
             if self.stopping.wait(POLL_SECONDS):
                 raise Stopped
 
@@ -89,6 +89,9 @@ class Supervisor:
         for names in (self._watched.keys() - needed, needed):
             running = [self._watched[name].process for name in names]
             self.tree.end(process for process in running if process is not None)
+
+    def _not_ready(self) -> list[_Watched]:
+        return [each for each in self._watched.values() if each.state not in (State.HEALTHY, State.DONE)]
 
     def _advance(self, watched: _Watched) -> None:
         """One step of one service towards health."""
