@@ -118,7 +118,7 @@ def _golden(estimator: Any, schema: InputSchema, inputs: "pd.DataFrame", answers
 
 
 def _json_row(row: Sequence[Any], whole: Sequence[bool]) -> tuple[Scalar, ...]:
-    """NaN is null in JSON; a whole number is one again after its stay in a float column, or no gateway would take it."""
+    """NaN is null in JSON; a whole number is one again after its stay in a float column, or a gateway refuses it."""
     return tuple(
         None if value is None or value != value else int(value) if is_whole else value  # noqa: PLR0124 - NaN
         for value, is_whole in zip(row, whole, strict=True)
