@@ -1,0 +1,137 @@
+"""The test must alarm seldom where nothing is wrong, and soon where something is, over many seeds."""
+
+import math
+import random
+from statistics import median
+
+import pytest
+
+from healing.sequential import LIVE_RESTARTS_MAX, RESTART_REQUESTS, RelativeErrorTest
+
+SEEDS = 200
+
+
+def requests_until_alarm(
+    seed: int, *, challenger_rate: float, champion_rate: float, share: float, requests: int, alpha: float
+) -> int | None:
+    """Challenger requests seen when the alarm came, None when it did not come within `requests` of both arms."""
+    generator = random.Random(seed)
+    test = RelativeErrorTest(alpha=alpha)
+    seen = 0
+    for _ in range(requests):
+        challenger = generator.random() < share
+        seen += challenger
+        failed = generator.random() < (challenger_rate if challenger else champion_rate)
+        test.observe(challenger=challenger, failed=failed, share=share)
+        if test.alarmed:
+            return seen
+    return None
+
+
+@pytest.mark.parametrize(("rate", "share"), [(0.05, 0.05), (0.3, 0.2), (0.02, 0.5)])
+def test_equal_arms_alarm_no_more_often_than_alpha_over_whole_runs(rate, share):
+    alpha = 0.05
+    alarms = sum(
+        requests_until_alarm(seed, challenger_rate=rate, champion_rate=rate, share=share, requests=5_000, alpha=alpha)
+        is not None
+        for seed in range(SEEDS)
+    )
+    # alpha bounds the expected share; three standard deviations of a binomial keep this test from crying wolf itself
+    assert alarms / SEEDS <= alpha + 3 * math.sqrt(alpha * (1 - alpha) / SEEDS)
+
+
+def test_at_the_default_level_no_sound_canary_of_200_is_aborted():
+    assert not any(
+        requests_until_alarm(seed, challenger_rate=0.01, champion_rate=0.01, share=0.05, requests=5_000, alpha=0.001)
+        for seed in range(SEEDS)
+    )
+
+
+def test_five_percent_against_a_third_of_a_percent_is_found_within_110_canary_requests_at_the_median():
+    found = [
+        requests_until_alarm(seed, challenger_rate=0.05, champion_rate=0.003, share=0.05, requests=40_000, alpha=0.001)
+        for seed in range(SEEDS)
+    ]
+    assert None not in found
+    assert median(found) <= 110
+
+
+def test_total_failure_is_found_within_five_canary_requests():
+    for seed in range(SEEDS):
+        seen = requests_until_alarm(
+            seed, challenger_rate=1, champion_rate=0.003, share=0.05, requests=5_000, alpha=0.001
+        )
+        assert seen is not None
+        assert seen <= 5
+
+
+def test_a_shared_outage_blames_nobody():
+    alarms = 0
+    for seed in range(SEEDS):
+        generator = random.Random(seed)
+        test = RelativeErrorTest(alpha=0.01)
+        for number in range(3_000):
+            rate = 0.9 if 1_000 <= number < 1_500 else 0.001
+            test.observe(challenger=generator.random() < 0.1, failed=generator.random() < rate, share=0.1)
+        alarms += test.alarmed
+    assert alarms / SEEDS <= 0.01 + 3 * math.sqrt(0.01 * 0.99 / SEEDS)
+
+
+def test_a_changing_share_is_not_mistaken_for_a_changing_error_rate():
+    alarms = 0
+    for seed in range(SEEDS):
+        generator = random.Random(seed)
+        test = RelativeErrorTest(alpha=0.01)
+        for share in (0.01, 0.05, 0.2, 0.5):
+            for _ in range(700):
+                test.observe(challenger=generator.random() < share, failed=generator.random() < 0.05, share=share)
+            test.restart()
+        alarms += test.alarmed
+    assert alarms / SEEDS <= 0.01 + 3 * math.sqrt(0.01 * 0.99 / SEEDS)
+
+
+def test_a_version_that_turns_bad_late_is_found_soon_all_the_same():
+    generator = random.Random(1)
+    test = RelativeErrorTest()
+    for _ in range(10 * RESTART_REQUESTS):
+        test.observe(challenger=generator.random() < 0.05, failed=generator.random() < 0.01, share=0.05)
+    assert not test.alarmed
+    canary_requests = 0
+    while not test.alarmed and canary_requests < 1_000:
+        challenger = generator.random() < 0.05
+        canary_requests += challenger
+        failed = generator.random() < (0.5 if challenger else 0.01)
+        test.observe(challenger=challenger, failed=failed, share=0.05)
+    assert canary_requests <= 60
+
+
+def test_many_restarts_take_bounded_memory_and_keep_the_sum_at_most_one_without_errors():
+    test = RelativeErrorTest()
+    for _ in range(3 * LIVE_RESTARTS_MAX):
+        test.restart()
+    assert test.log_e == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_errors_while_only_one_arm_has_traffic_are_no_evidence(share):
+    test = RelativeErrorTest()
+    for _ in range(100):
+        test.observe(challenger=share == 1, failed=True, share=share)
+    assert test.log_e == pytest.approx(0, abs=1e-9)
+
+
+def test_an_alarm_stays_when_evidence_fades():
+    test = RelativeErrorTest()
+    for _ in range(6):
+        test.observe(challenger=True, failed=True, share=0.05)
+    assert test.alarmed
+    for _ in range(500):
+        test.observe(challenger=False, failed=True, share=0.05)
+    assert test.log_e < test.threshold_log_e
+    assert test.alarmed
+
+
+@pytest.mark.parametrize(("alpha", "ratio"), [(0, 1), (1, 1), (0.01, 0.5)])
+def test_settings_that_make_no_sense_are_refused(alpha, ratio):
+    with pytest.raises(ValueError, match="found"):
+        RelativeErrorTest(alpha=alpha, tolerated_ratio=ratio)
