@@ -118,9 +118,10 @@ class LakeTable:
         columns: Sequence[str] | None = None,
         version: int | None = None,
     ) -> "pd.DataFrame":
-        """Rows whose day is in [since, until], of the newest or of a pinned version.
+        """Rows whose day is in [since, until], of the newest or of a pinned version, by day and key.
 
-        Instants come as UTC microseconds, days as `datetime.date`. StoreUnavailable when the table does not exist yet.
+        The order is part of the answer: a model learnt from the same rows in another order is another model. Instants
+        come as UTC microseconds, days as `datetime.date`. StoreUnavailable when the table does not exist yet.
         """
         table = self._open(version)
         if table is None:
@@ -130,8 +131,11 @@ class LakeTable:
         wanted = None
         for bound in bounds:
             wanted = bound if wanted is None else wanted & bound
-        rows = table.to_pyarrow_dataset().to_table(columns=list(columns) if columns else None, filter=wanted)
-        frame: pd.DataFrame = rows.to_pandas()
+        data = table.to_pyarrow_dataset()
+        order = [name for name in (day_column, *self._key) if name in data.schema.names]
+        shown = list(columns) if columns is not None else data.schema.names
+        rows = data.to_table(columns=[*shown, *(name for name in order if name not in shown)], filter=wanted)
+        frame: pd.DataFrame = rows.sort_by([(name, "ascending") for name in order]).select(shown).to_pandas()
         return frame
 
     def count(self) -> int:
@@ -141,10 +145,15 @@ class LakeTable:
 
     def _open(self, version: int | None = None) -> "DeltaTable | None":
         from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
 
-        if not DeltaTable.is_deltatable(str(self.path)):
-            return None
-        return DeltaTable(self.path, version=version)
+        try:
+            exists = DeltaTable.is_deltatable(str(self.path))
+            return DeltaTable(self.path, version=version) if exists else None
+        except (DeltaError, OSError) as exc:
+            raise StoreUnavailable(
+                f"table {self._name}: cannot read {self.path}: {exc}; fix access, or restore it"
+            ) from exc
 
     def _latest(self, rows: pa.Table) -> tuple[pa.Table, pa.Table]:
         """The last row of each key, and the rows that these override."""
@@ -162,8 +171,8 @@ class LakeTable:
         stored = data.to_table(columns=self._key)
         if not pc.any(pc.is_in(_keys(stored, self._key), value_set=_keys(rows, self._key))).as_py():
             return rows.slice(0, 0)
-        first = self._key[0]
-        near = data.to_table(columns=rows.column_names, filter=ds.field(first).isin(rows[first].unique()))
+        # No filter on text here: after a merge Delta's statistics are of a type that Arrow cannot compare with text.
+        near = data.to_table(columns=rows.column_names)
         return near.filter(pc.is_in(_keys(near, self._key), value_set=_keys(rows, self._key))).cast(rows.schema)
 
     def _merge(self, rows: pa.Table, properties: Any) -> None:

@@ -200,8 +200,11 @@ def _parse(source: str, answer: httpx.Response) -> "pd.DataFrame":
         text = answer.content.decode("utf-8")
         if "html" in kind or text.lstrip()[:1] in ("<", "{"):
             text = ""  # pandas would make a column of it
-        return pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, na_values=_MISSING)
+        rows = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, na_values=_MISSING)
     except ValueError as exc:  # pandas' parser errors and decoding errors are ValueErrors
         raise SourceUnavailable(
             f"source {source}: expected CSV from {answer.url}, found {exc}; it begins {answer.content[:60]!r}"
         ) from exc
+    if not isinstance(rows.index, pd.RangeIndex):  # pandas takes the first fields for an index
+        raise SourceUnavailable(f"source {source}: expected CSV from {answer.url}, found rows longer than its header")
+    return rows

@@ -15,13 +15,13 @@ directory are a primary (--faulty) and its mirror.
 """
 
 import argparse
+import functools
 import json
 import re
 import signal
 import sys
 import threading
 from datetime import date, timedelta
-from functools import cached_property
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -37,6 +37,18 @@ _BODY_BYTES_MAX = 1_000_000  # a list of faults is far smaller
 _IDLE_SECONDS = 30  # an open connection without a request is closed after this
 
 
+_reading = threading.Lock()
+
+
+def year() -> dict[str, DailyTable]:
+    """The year's tables, read once a process however many ask at the same time."""
+    with _reading:
+        return _year()
+
+
+_year = functools.cache(read_year)
+
+
 class Feed(ThreadingHTTPServer):
     """Listens at once; the first request waits for the year to be read."""
 
@@ -46,20 +58,11 @@ class Feed(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], state: FeedState, *, faulty: bool) -> None:
         self.state = state
         self.faulty = faulty
-        self._reading = threading.Lock()
         super().__init__(address, _Handler)
-
-    def tables(self) -> dict[str, DailyTable]:
-        with self._reading:
-            return self._tables
-
-    @cached_property
-    def _tables(self) -> dict[str, DailyTable]:
-        return read_year()
 
     def batch(self, table: str, day: date) -> bytes:
         """The batch as the client gets it."""
-        rows = self.tables()[table].day(day)
+        rows = year()[table].day(day)
         return as_csv(self.state.break_batch(rows, table, day) if self.faulty else rows)
 
 
@@ -72,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         match self.path.partition("?")[0]:
             case "/health":
-                self.server.tables()
+                year()
                 self._json({"status": "ok", "now": self.server.state.now.isoformat()})
             case "/days":
                 self._json({"first": str(FIRST_DAY), "last": str(last_complete_day(self.server.state.now))})
@@ -158,7 +161,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=feed.shutdown).start())
     sys.stdout.write(f"feed listens on http://{options.host}:{feed.server_address[1]}\n")
     sys.stdout.flush()
-    threading.Thread(target=feed.tables, daemon=True).start()
+    threading.Thread(target=year, daemon=True).start()
     try:
         feed.serve_forever(poll_interval=0.1)
     except KeyboardInterrupt:
