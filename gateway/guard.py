@@ -28,6 +28,7 @@ class Breaker:
         self.open_until: float | None = None
         self._window: deque[bool] = deque(maxlen=WINDOW_REQUESTS)
         self._in_a_row = 0
+        self._probing = False
         self._open_seconds = _OPEN_SECONDS
 
     @property
@@ -41,11 +42,13 @@ class Breaker:
         if now < self.open_until:
             return False
         self.open_until = now + self._open_seconds  # the others wait for this probe's outcome
+        self._probing = True
         return True
 
     def record(self, *, failed: bool, now: float) -> None:
         if self.open_until is not None:
-            self._record_probe(failed=failed, now=now)
+            if self._probing:  # else it began before the breaker opened, and says nothing new
+                self._record_probe(failed=failed, now=now)
             return
         self._window.append(failed)
         self._in_a_row = self._in_a_row + 1 if failed else 0
@@ -57,6 +60,7 @@ class Breaker:
         return enough and sum(self._window) > ERROR_RATE_MAX * len(self._window)
 
     def _record_probe(self, *, failed: bool, now: float) -> None:
+        self._probing = False
         if failed:
             self._open_seconds = min(2 * self._open_seconds, _OPEN_SECONDS_MAX)
             self.open_until = now + self._open_seconds

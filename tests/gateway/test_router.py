@@ -1,0 +1,36 @@
+from collections.abc import Sequence
+
+import pytest
+
+from gateway.router import falls_to_challenger
+from healing.release import Challenger, Mode, ModelRef
+
+KEYS = [f"client {number}" for number in range(20_000)]
+
+
+def challenger(weight: float, letter: str = "b", mode: Mode = Mode.CANARY) -> Challenger:
+    return Challenger(ModelRef(letter * 64, "2.0.0"), mode, weight)
+
+
+def chosen(trial: Challenger, keys: Sequence[str] = KEYS) -> set[str]:
+    return {key for key in keys if falls_to_challenger(trial, key)}
+
+
+@pytest.mark.parametrize("weight", [0.001, 0.05, 0.5])
+def test_the_challenger_gets_its_share(weight):
+    share = len(chosen(challenger(weight))) / len(KEYS)
+    assert abs(share - weight) < 4 * (weight * (1 - weight) / len(KEYS)) ** 0.5
+
+
+def test_a_larger_weight_keeps_everybody_who_was_there():
+    assert chosen(challenger(0.05)) < chosen(challenger(0.2)) < chosen(challenger(1.0)) == set(KEYS)
+
+
+def test_another_challenger_meets_other_clients():
+    both = chosen(challenger(0.05)) & chosen(challenger(0.05, letter="c"))
+    assert len(both) / len(KEYS) < 0.006
+
+
+@pytest.mark.parametrize("trial", [None, challenger(0.0), challenger(1.0, mode=Mode.SHADOW)])
+def test_without_a_canary_nobody_falls_to_it(trial):
+    assert not any(falls_to_challenger(trial, key) for key in KEYS[:100])
