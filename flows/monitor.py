@@ -37,7 +37,7 @@ from tasks.ledger_records import CheckRecord
 from tasks.pipeline import Pipeline, load_pipeline
 from tasks.predictions import drain_predictions
 from tasks.settings import Settings, load_settings
-from tasks.training import latest_day
+from tasks.training import feature_days
 from tasks.windows import answered_rows
 
 log = structlog.get_logger(__name__)
@@ -205,17 +205,19 @@ def _subject(settings: Settings, config: Pipeline, until: date | None) -> Subjec
     return Subject(
         model=model,
         labels=label_source(config, lake_root),
-        until=until or latest_day(lake_root, config.key),
+        until=until or feature_days(lake_root, config.key)[1],
+        accepted_until=learned_until(model) + timedelta(days=config.retrain.holdout_days),
         rules=config.monitor,
     )
 
 
 def _cooling_until(settings: Settings, config: Pipeline, subject: Subject) -> date | None:
     """The last day of a cool-down that is on: the champion is fresh, or its last trouble has just been dealt with."""
-    accepted = min(learned_until(subject.model) + timedelta(days=config.retrain.holdout_days), subject.until)
     with Ledger(settings.ledger_dsn) as ledger:
         dealt_with = [_acted_until(i) for i in ledger.incidents(config.name) if i.ended and _is_about(i, subject)]
-    last = CoolDown(config.monitor.cooldown_days).ends(accepted, max((d for d in dealt_with if d), default=None))
+    last = CoolDown(config.monitor.cooldown_days).ends(
+        subject.accepted_until, max((d for d in dealt_with if d), default=None)
+    )
     return last if subject.until <= last else None
 
 

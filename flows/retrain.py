@@ -29,7 +29,7 @@ from tasks.lock import exclusive
 from tasks.pipeline import load_pipeline
 from tasks.registry import RegisteredModel, Registry
 from tasks.settings import Settings, load_settings
-from tasks.training import TrainingPlan, latest_day, refuse_on_open_incidents
+from tasks.training import TrainingPlan, refuse_on_open_incidents
 
 log = structlog.get_logger(__name__)
 
@@ -121,12 +121,7 @@ def _retrain(
 ) -> RetrainOutcome:
     """The story of one candidate; the caller holds the pipeline's retrain lock."""
     workshop = _workshop(settings, pipeline)
-    plan = plan_training(
-        workshop.pipeline,
-        workshop.labels,
-        until or latest_day(workshop.labels.lake_root, workshop.labels.key),
-        estimator,
-    )
+    plan = plan_training(workshop.pipeline, workshop.labels, until, estimator)
     check_incidents(settings.ledger_dsn, pipeline, incident_id)
     champion = open_champion(settings.release_root(pipeline), ensure_keys(settings.keys_dir).public)
     _note(settings, pipeline, "retrain.started", plan, until=plan.until.isoformat(), incident_id=incident_id)

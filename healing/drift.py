@@ -16,8 +16,7 @@ from healing.student import upper_quantile, upper_tail
 from healing.verdict import Outcome, Verdict
 
 BLOCKS_MIN = 4  # below that, the spread of the null distances is a guess
-DISTANCE_FLOOR = 0.005  # distances below this (in standard deviations, or Jensen-Shannon) differ by nothing but noise
-SPREAD_FLOOR = 0.10  # of log distance: eight equal null distances do not make a ninth 1 % larger a sensation
+SPREAD_FLOOR = 0.01  # on the normal scale: eight equal null distances do not make a hair more a sensation
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +35,17 @@ class ColumnDistance:
     def p_value(self) -> float:
         """Chance of a distance at least this large in one more block of the reference.
 
-        Log distances are taken as normal with unknown mean and variance, so a new one follows Student's t with
-        K - 1 degrees of freedom at scale s·sqrt(1 + 1/K): the usual prediction interval for K past values.
+        A distance is about the length of a random vector, and the 2/3rd power of a length is close to normal (the
+        cube root of its square: Wilson & Hilferty 1931). Mean and variance being unknown, a new one follows Student's t
+        with K - 1 degrees of freedom at scale s·sqrt(1 + 1/K): the usual prediction interval after K values.
         """
-        centre, scale = _null_of_log(self.nulls)
-        return upper_tail((_log(self.distance) - centre) / scale, len(self.nulls) - 1)
+        centre, scale = _null(self.nulls)
+        return upper_tail((_normal(self.distance) - centre) / scale, len(self.nulls) - 1)
 
     def threshold(self, p_value: float) -> float:
         """The distance that has this p-value."""
-        centre, scale = _null_of_log(self.nulls)
-        return math.exp(centre + scale * upper_quantile(p_value, len(self.nulls) - 1))
+        centre, scale = _null(self.nulls)
+        return float((centre + scale * upper_quantile(p_value, len(self.nulls) - 1)) ** 1.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class DriftRule:
     """
 
     rows_min: int
-    alpha: float = 0.01
+    alpha: float = 0.05
     distance_min: float = 0.1
 
 
@@ -148,6 +148,8 @@ def diagnose(checks: Checks, persistence: Persistence) -> Diagnosis:
     """
     if _persist(checks.quality, persistence):
         return Diagnosis.QUALITY_DROP
+    if _failed_now(checks.quality):
+        return Diagnosis.UNDECIDED  # one bad window is not yet a loss, and no season either
     features, predictions = _failed_now(checks.features), _failed_now(checks.predictions)
     if bool(checks.quality) and checks.quality[0].statistic is not None:
         return Diagnosis.SEASONAL if features or predictions else Diagnosis.NOTHING
@@ -167,15 +169,15 @@ def _failed_now(verdicts: Sequence[Verdict]) -> bool:
     return bool(verdicts) and verdicts[0].failed
 
 
-def _log(distance: float) -> float:
-    return math.log(max(distance, DISTANCE_FLOOR))
+def _normal(distance: float) -> float:
+    return float(max(distance, 0.0) ** (2 / 3))
 
 
-def _null_of_log(nulls: Sequence[float]) -> tuple[float, float]:
-    """Centre and prediction scale of the log distances among the reference's own blocks."""
-    logs = [_log(distance) for distance in nulls]
-    spread = max(statistics.stdev(logs), SPREAD_FLOOR)
-    return statistics.fmean(logs), spread * math.sqrt(1 + 1 / len(logs))
+def _null(nulls: Sequence[float]) -> tuple[float, float]:
+    """Centre and prediction scale, on the normal scale, of the distances among the reference's own blocks."""
+    values = [_normal(distance) for distance in nulls]
+    spread = max(statistics.stdev(values), SPREAD_FLOOR)
+    return statistics.fmean(values), spread * math.sqrt(1 + 1 / len(values))
 
 
 @dataclass(frozen=True, slots=True)

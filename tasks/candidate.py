@@ -39,6 +39,7 @@ from tasks.training import (
     TrainingPlan,
     TrainingRows,
     as_inputs,
+    feature_days,
     pinned_versions,
     read_training_rows,
     train,
@@ -64,14 +65,19 @@ class Workshop:
     registry: Registry
 
 
-def plan_training(pipeline: Pipeline, labels: LabelSource, until: date, estimator: str | None) -> TrainingPlan:
-    """Pin everything that decides what the model will be; `estimator` replaces the pipeline's own."""
+def plan_training(pipeline: Pipeline, labels: LabelSource, until: date | None, estimator: str | None) -> TrainingPlan:
+    """Pin everything that decides what the model will be.
+
+    Without `until`, the last day with features is the last day used; `estimator` replaces the pipeline's own.
+    """
     rules = pipeline.retrain
+    first_day, last_day = feature_days(labels.lake_root, labels.key)
+    until = until or last_day
     train_from, train_until = training_days(until, rules.lookback_days, rules.holdout_days)
     features_version, labels_version = pinned_versions(labels)
     return TrainingPlan(
         pipeline=pipeline.name,
-        train_from=train_from,
+        train_from=max(train_from, first_day),
         train_until=train_until,
         until=until,
         as_of=day_end(until, labels.zone),

@@ -11,18 +11,19 @@ from healing.quality import CHECK as QUALITY
 from healing.quality import QualityRule, judge_quality
 from healing.verdict import Outcome, Verdict
 from releases.loader import LoadedModel
-from tasks.champion import learned_until
 from tasks.drift import Kind, kinds_of, measure
-from tasks.labels import LabelDelay, LabelSource, read_features
+from tasks.labels import LabelDelay, LabelSource, day_end, join_labels, label_delay, read_features
 from tasks.pipeline import Monitor
 from tasks.training import as_inputs
-from tasks.windows import LOGGED, PREDICTION, DayRange, answered_rows, labelled_window, windows_back
+from tasks.windows import LOGGED, PREDICTION, DayRange, answered_rows, labelled_window, rows_of, windows_back
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FEATURES_CHECK = "features"
 PREDICTIONS_CHECK = "predictions"
+REFERENCE_ROWS = 20_000  # some 2,500 a week of 8: more than a window's sample, and answered in a third of a second
+_SEED = 20130101
 HOLDOUT_EXCESS = "holdout_excess_log_loss"  # metric in the manifest: what quality is held against
 
 
@@ -33,6 +34,7 @@ class Subject:
     model: LoadedModel
     labels: LabelSource
     until: date
+    accepted_until: date  # the last day that the champion was compared on before it became champion
     rules: Monitor
 
     @property
@@ -41,8 +43,8 @@ class Subject:
         return self.model.manifest.reference.metrics.get(HOLDOUT_EXCESS, 0.0)
 
     def windows(self, days: int, count: int) -> tuple[DayRange, ...]:
-        """Windows that the champion did not learn from."""
-        return windows_back(self.until, days, count, after=learned_until(self.model))
+        """Windows after the days that the champion was made and accepted with."""
+        return windows_back(self.until, days, count, after=self.accepted_until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +58,31 @@ class Judged:
 
 
 def judge_quality_windows(subject: Subject) -> tuple[Judged, ...]:
-    """Quality on mature labels in the last windows, newest first; one INCONCLUSIVE when none fits yet."""
+    """Quality on mature labels, newest window first; one INCONCLUSIVE when none fits yet.
+
+    Earlier windows are only looked at when the newest one fails: they say whether that persists.
+    """
+    newest = _judge_quality_windows(subject, 1)
+    return _judge_quality_windows(subject, subject.rules.persistence_windows) if newest[0].verdict.failed else newest
+
+
+def _judge_quality_windows(subject: Subject, count: int) -> tuple[Judged, ...]:
     rules = subject.rules
-    windows = subject.windows(rules.quality_window_days, rules.persistence_windows)
+    windows = subject.windows(rules.quality_window_days, count)
     if not windows:
         window = DayRange(subject.until - timedelta(days=rules.quality_window_days - 1), subject.until)
         return (Judged(window, _too_new(QUALITY, subject, rules.quality_window_days)),)
     rule = QualityRule(rows_min=rules.rows_min, tolerated=rules.loss_increase_tolerated)
-    judged = []
-    for window in windows:
-        rows = answered_rows(subject.labels.lake_root, subject.labels.key, window, subject.model)
-        labelled, delay = labelled_window(rows, subject.labels, subject.until)
-        verdict = judge_quality(labelled, subject.reference_excess, rule)
-        logged = float(rows[LOGGED].mean()) if len(rows) else None
-        judged.append(Judged(window, _saying_source(verdict, logged), logged, delay))
-    return tuple(judged)
+    everything = DayRange(windows[-1].since, windows[0].until)
+    rows = answered_rows(subject.labels.lake_root, subject.labels.key, everything, subject.model)
+    joined = join_labels(rows, subject.labels, day_end(subject.until, subject.labels.zone))
+    return tuple(_judge_quality(subject, window, rows_of(joined, window), rule) for window in windows)
+
+
+def _judge_quality(subject: Subject, window: DayRange, joined: "pd.DataFrame", rule: QualityRule) -> Judged:
+    verdict = judge_quality(labelled_window(joined), subject.reference_excess, rule)
+    logged = float(joined[LOGGED].mean()) if len(joined) else None
+    return Judged(window, _saying_source(verdict, logged), logged, label_delay(joined))
 
 
 def judge_drift_windows(subject: Subject, count: int, cache_dir: Path) -> tuple[tuple[Judged, ...], tuple[Judged, ...]]:
@@ -100,13 +112,15 @@ def judge_drift_windows(subject: Subject, count: int, cache_dir: Path) -> tuple[
 
 
 def reference_rows(subject: Subject) -> "pd.DataFrame":
-    """The last days that the champion learned from, with the answers it gives to them."""
-    last = learned_until(subject.model)
+    """A sample of the last days that the champion was made and accepted with, and its answers to them."""
+    last = subject.accepted_until
     first = max(
         date.fromisoformat(subject.model.manifest.trained_from),
         last - timedelta(days=subject.rules.reference_days - 1),
     )
     rows = read_features(subject.labels.lake_root, subject.labels.key, first, last)
+    if len(rows) > REFERENCE_ROWS:
+        rows = rows.sample(REFERENCE_ROWS, random_state=_SEED).sort_index()
     answers = subject.model.predict(as_inputs(rows, subject.model.manifest.input_schema))
     return rows.assign(**{PREDICTION: answers})
 
@@ -121,7 +135,7 @@ _DRIFT_CHECKS = (FEATURES_CHECK, PREDICTIONS_CHECK)
 
 
 def _too_new(check: str, subject: Subject, days: int) -> Verdict:
-    reason = f"{days} days after {learned_until(subject.model)}, the last that the champion learned from, are needed"
+    reason = f"{days} days are needed after {subject.accepted_until}, the last that the champion was accepted on"
     return Verdict(check, Outcome.INCONCLUSIVE, reason, observations=0)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from tasks.contract import BATCH_DAY
 from tasks.features import ASKED_AT, FEATURES
 from tasks.lake import LakeTable
 from tasks.pipeline import Pipeline
@@ -69,11 +70,15 @@ def join_labels(
     if rows.empty:
         return rows.assign(**{LABEL: pd.Series(dtype="float64"), KNOWN_AT: pd.Series(dtype="datetime64[us, UTC]")})
     table = LakeTable(source.lake_root, source.table, source.table_key)
-    labels = table.read(columns=[source.key, source.column, source.known_at], version=version)
+    asked_first: date = rows[BATCH_DAY].min()  # nothing is known of a row before the day on which it is asked
+    labels = table.read(since=asked_first, columns=[source.key, source.column, source.known_at], version=version)
     known = labels[(labels[source.known_at] <= pd.Timestamp(as_of)) & labels[source.column].notna()]
     known = known.sort_values(source.known_at).drop_duplicates(source.key, keep="last")
-    renamed = known.rename(columns={source.column: LABEL, source.known_at: KNOWN_AT}).astype({LABEL: "float64"})
-    return rows.merge(renamed, on=source.key, how="left", validate="many_to_one")
+    by_key = known.set_index(source.key)
+    keys = rows[source.key]
+    return rows.assign(
+        **{LABEL: keys.map(by_key[source.column]).astype("float64"), KNOWN_AT: keys.map(by_key[source.known_at])}
+    )
 
 
 def label_delay(joined: "pd.DataFrame") -> LabelDelay:

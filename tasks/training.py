@@ -87,13 +87,12 @@ def refuse_on_open_incidents(unfinished: Sequence[Incident], except_id: str | No
         raise TrainingRefused(f"expected data that nobody doubts, found open incidents: {named}; heal them first")
 
 
-def latest_day(lake_root: Path, key: str) -> date:
-    """The last day that has features; StoreUnavailable when there is none yet."""
+def feature_days(lake_root: Path, key: str) -> tuple[date, date]:
+    """The first and the last day that have features; StoreUnavailable when there is none yet."""
     days = LakeTable(lake_root, FEATURES, [key]).read(columns=[BATCH_DAY])[BATCH_DAY]
     if days.empty:
         raise StoreUnavailable(f"expected rows in table {FEATURES} of {lake_root}, found none; ingest a day first")
-    last: date = days.max()
-    return last
+    return days.min(), days.max()
 
 
 def pinned_versions(source: LabelSource) -> tuple[int, int]:

@@ -9,14 +9,14 @@ from healing.quality import LabelledWindow
 from releases.loader import LoadedModel
 from tasks.contract import BATCH_DAY
 from tasks.evaluation import by_day, entropies, log_losses
-from tasks.labels import LABEL, LabelDelay, LabelSource, day_end, join_labels, label_delay, read_features
+from tasks.labels import LABEL, read_features
 from tasks.predictions import read_predictions
 from tasks.training import as_inputs
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PREDICTION = "prediction"
+PREDICTION = "prediction"  # column: the champion's answer
 LOGGED = "logged"  # column: whether the answer is the gateway's own, not one computed here afterwards
 
 
@@ -54,19 +54,22 @@ def answered_rows(lake_root: Path, key: str, days: DayRange, model: LoadedModel)
     traffic.
     """
     rows = read_features(lake_root, key, days.since, days.until)
-    logged = read_predictions(lake_root, model.digest).rename(columns={"key": key})
-    joined = rows.merge(logged, on=key, how="left", validate="one_to_one")
-    is_logged = joined[PREDICTION].notna()
-    missing = joined[~is_logged]
-    if len(missing):
-        joined.loc[~is_logged, PREDICTION] = model.predict(as_inputs(missing, model.manifest.input_schema))
-    return joined.assign(**{LOGGED: is_logged})
+    logged = read_predictions(lake_root, model.digest).set_index("key")[PREDICTION]
+    answers = rows[key].map(logged).astype("float64")
+    is_logged = answers.notna()
+    if not is_logged.all():
+        answers[~is_logged] = model.predict(as_inputs(rows[~is_logged], model.manifest.input_schema))
+    return rows.assign(prediction=answers, logged=is_logged)
 
 
-def labelled_window(rows: "pd.DataFrame", source: LabelSource, until: date) -> tuple[LabelledWindow, LabelDelay]:
-    """What is known at the end of day `until` of how answered rows turned out."""
-    joined = join_labels(rows, source, day_end(until, source.zone))
+def rows_of(rows: "pd.DataFrame", days: DayRange) -> "pd.DataFrame":
+    """The rows of one window."""
+    return rows[(rows[BATCH_DAY] >= days.since) & (rows[BATCH_DAY] <= days.until)]
+
+
+def labelled_window(joined: "pd.DataFrame") -> LabelledWindow:
+    """Excess log-loss a day of answered rows that were joined with their labels."""
     known = joined[joined[LABEL].notna()]
     probabilities, labels = known[PREDICTION].to_numpy(), known[LABEL].to_numpy()
     excess = log_losses(probabilities, labels) - entropies(probabilities)
-    return LabelledWindow(days=by_day(known[BATCH_DAY], excess), predicted=len(joined)), label_delay(joined)
+    return LabelledWindow(days=by_day(known[BATCH_DAY], excess), predicted=len(joined))
