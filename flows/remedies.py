@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -15,6 +16,8 @@ from healing.slo import MITIGATED, judge_served
 from healing.verdict import Outcome
 from releases.log import ReleaseLog
 from tasks.announce import announce_release
+from tasks.ledger import Ledger
+from tasks.ledger_records import JournalEntry
 from tasks.rollout import NothingToRollBackTo, abort_trial, drop_fallback
 from tasks.runs import start_run
 from tasks.settings import Settings
@@ -128,9 +131,9 @@ def retrain(settings: Settings, incident: Incident, attempt: int) -> Applied:
         return _dispatched("retrain/retrain", parameters, incident, attempt)
     from flows.retrain import retrain as run_here
 
-    before = ReleaseLog(settings.release_root(incident.pipeline)).latest_generation()
+    began = datetime.now(UTC)
     run_here(**parameters)
-    return promoted_since(settings, incident, before)
+    return judge_retrain(settings, incident, began)
 
 
 def ingest_again(settings: Settings, incident: Incident, attempt: int) -> Applied:
@@ -159,14 +162,26 @@ def wait(settings: Settings, incident: Incident, _attempt: int) -> Applied:
     return Applied(AttemptOutcome.SUCCEEDED, "it went by itself")
 
 
-def promoted_since(settings: Settings, incident: Incident, generation: int) -> Applied:
-    """Whether a new champion came after `generation`: only that ends drift and loss of quality."""
-    releases = ReleaseLog(settings.release_root(incident.pipeline))
-    later = [releases.read(number) for number in range(generation + 1, releases.latest_generation() + 1)]
-    promotion = next((release for release in later if release.reason is Reason.PROMOTE), None)
-    if promotion is None:
-        return Applied(AttemptOutcome.FAILED, "the retrained model was not promoted")
-    return Applied(AttemptOutcome.SUCCEEDED, f"champion {promotion.champion.version}", release=promotion)
+def judge_retrain(settings: Settings, incident: Incident, began: datetime) -> Applied:
+    """Whether a new champion came since `began`: only that ends drift and loss of quality.
+
+    A candidate that was no better is futile: the same days would teach the next one the same.
+    """
+    history = ReleaseLog(settings.release_root(incident.pipeline)).history()
+    promoted = [r for r in history if r.reason is Reason.PROMOTE and r.created_at >= began]
+    if promoted:
+        return Applied(AttemptOutcome.SUCCEEDED, f"champion {promoted[-1].champion.version}", release=promoted[-1])
+    report = retrain_report(settings, incident, began)
+    result = None if report is None else report.detail.get("result")
+    outcome = AttemptOutcome.FUTILE if result == "not_better" else AttemptOutcome.FAILED
+    return Applied(outcome, f"no new champion: the retrain ended {result or 'without a report'}")
+
+
+def retrain_report(settings: Settings, incident: Incident, began: datetime) -> JournalEntry | None:
+    """What the retrain for this incident wrote at its end, if it came so far."""
+    with Ledger(settings.ledger_dsn) as ledger:
+        reports = ledger.noted(incident.pipeline, "retrain.finished")
+    return next((r for r in reports if r.at >= began and r.detail.get("incident_id") == incident.id), None)
 
 
 def _dispatched(deployment: str, parameters: Mapping[str, object], incident: Incident, attempt: int) -> Applied:

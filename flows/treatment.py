@@ -6,13 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from flows.remedies import Applied, apply_remedy, ingest_again, promoted_since
+from flows.remedies import Applied, apply_remedy, ingest_again, judge_retrain, retrain_report
 from healing.diagnosis import Finding, Signals, diagnose
-from healing.errors import AutopilotError, Conflict
+from healing.errors import AutopilotError, Conflict, Transient
 from healing.incident import Attempt, AttemptOutcome, Cause, Incident, Remedy, Status
 from healing.policy import Apply, Escalate, Policy, WaitUntil, next_step
 from healing.remedy import LONG_REMEDIES
-from releases.log import ReleaseLog
 from tasks.alerts import alert
 from tasks.events import EventName, emit
 from tasks.ledger import Ledger
@@ -53,7 +52,7 @@ class Treatment:
     notes: list[str] = field(default_factory=list)
 
     def treat(self, incident: Incident) -> Incident:
-        """The incident as far as this run can bring it. Another run's claim on it is left alone."""
+        """The incident as far as this run can bring it; what another run has claimed, or cannot be asked now, waits."""
         try:
             for _ in range(STEPS_MAX):
                 if incident.ended or not self._step(incident):
@@ -61,6 +60,9 @@ class Treatment:
                 incident = self.ledger.incident(incident.id)
         except Conflict as exc:
             self._note(incident, f"in other hands: {exc}")
+        except Transient as exc:
+            log.warning("treatment_interrupted", incident=incident.id, cause=str(exc))
+            self._note(incident, f"waits: {exc}")
         return self.ledger.incident(incident.id)
 
     def _step(self, incident: Incident) -> bool:
@@ -132,25 +134,16 @@ class Treatment:
 
     def _resume(self, incident: Incident, attempt: Attempt) -> bool:
         """Look at the run that carries the attempt: it goes on, it ended, or it was cut off."""
-        age = (datetime.now(UTC) - attempt.started_at).total_seconds()
-        long = attempt.remedy in LONG_REMEDIES
-        state = RunState.MISSING if attempt.flow_run_id is None else run_state(attempt.flow_run_id)
-        stale = age > (LONG_SECONDS_MAX if long else SHORT_SECONDS_MAX)
+        if attempt.remedy is Remedy.RETRAIN and retrain_report(self.settings, incident, attempt.started_at):
+            return self._conclude(incident, attempt, judge_retrain(self.settings, incident, attempt.started_at))
+        age_seconds = (datetime.now(UTC) - attempt.started_at).total_seconds()
+        stale = age_seconds > (LONG_SECONDS_MAX if attempt.remedy in LONG_REMEDIES else SHORT_SECONDS_MAX)
+        state = RunState.GOING if attempt.flow_run_id is None else run_state(attempt.flow_run_id)
         if state is RunState.GOING and not stale:
             self._note(incident, f"{attempt.remedy} goes on in run {attempt.flow_run_id}")
             return False
-        if attempt.flow_run_id is None and not stale:
-            self._note(incident, f"{attempt.remedy} goes on")
-            return False
-        if attempt.remedy is Remedy.RETRAIN and state is RunState.COMPLETED:
-            return self._conclude(incident, attempt, self._judge_retrain(incident, attempt))
         note = f"cut off: its run is {state}{' and too old' if stale else ''}"
         return self._conclude(incident, attempt, Applied(AttemptOutcome.FAILED, note))
-
-    def _judge_retrain(self, incident: Incident, attempt: Attempt) -> Applied:
-        history = ReleaseLog(self.settings.release_root(incident.pipeline)).history()
-        before = max((release.generation for release in history if release.created_at <= attempt.started_at), default=0)
-        return promoted_since(self.settings, incident, before)
 
     def _another_goes_on(self, incident: Incident, remedy: Remedy) -> bool:
         """Drift and loss of quality come together; one retrain answers both, so the second incident waits for it."""

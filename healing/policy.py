@@ -43,7 +43,7 @@ class Budget:
     """How often healing may try before a person is called."""
 
     attempts_max: int = 3  # an incident
-    cooldown: timedelta = timedelta(seconds=5)  # before a remedy is tried again, doubled each time
+    cooldown: timedelta = timedelta(seconds=30)  # between starts of the same remedy, doubled each time
     attempts_daily_max: int = 24  # a cause: a remedy that is needed every hour does not heal
 
 
@@ -118,6 +118,9 @@ def _mildest(allowed: Sequence[Remedy], tried: Sequence[Attempt]) -> Remedy | No
 
 
 def _cooled_down(tried: Sequence[Attempt], cooldown: timedelta) -> datetime | None:
-    """When a remedy with these attempts may start again; None before its first. Another remedy need not wait."""
-    ends = [attempt.ended_at for attempt in tried if attempt.ended_at is not None]
-    return max(ends) + cooldown * 2 ** (len(ends) - 1) if ends else None
+    """When a remedy with these attempts may start again; None before its first. Another remedy need not wait.
+
+    Counted between starts: an attempt that was cut off after minutes has rested by then.
+    """
+    starts = [attempt.started_at for attempt in tried]
+    return max(starts) + cooldown * 2 ** (len(starts) - 1) if starts else None

@@ -1,6 +1,7 @@
 """Whether a challenger has earned the next stage: its own test, apart from the guard that looks for harm."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -8,7 +9,8 @@ from healing.verdict import Outcome, Verdict
 
 # Alternatives as parts of the tolerance, and how the bet is spread over them. A sound model has no errors at all, so
 # most of the stake is on zero; the rest lets a model with a few transport errors pass too, later.
-_ALTERNATIVES = ((0.0, 0.8), (0.125, 0.07), (0.25, 0.07), (0.5, 0.06))
+_BETTER = ((0.0, 0.8), (0.125, 0.07), (0.25, 0.07), (0.5, 0.06))
+_WORSE_RATES = (0.03, 0.1, 0.3, 0.6, 0.95)  # error rates a harmful model is suspected of, equally; those above p0 count
 
 
 class Decision(StrEnum):
@@ -24,23 +26,30 @@ class Decision(StrEnum):
 class StageRule:
     """What one stage asks of the challenger.
 
-    `alpha` bounds the chance that a model whose error rate is the tolerance or worse passes, over all looks together.
+    Over all looks together, `alpha` bounds the chance that a model whose error rate is the tolerance or worse passes,
+    and `harm_alpha` the chance that one within the tolerance is called harmful.
     """
 
     requests_min: int
     deadline_seconds: float
     error_rate_tolerated: float
     alpha: float = 0.05
+    harm_alpha: float = 0.001
 
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """What the challenger has been through in this stage. `guard` is the gateway's own verdict on harm."""
+    """What the challenger has been through in this stage, and the champion beside it.
+
+    `guard` is the gateway's own verdict on harm.
+    """
 
     requests: int
     errors: int
     elapsed_seconds: float
     guard: Outcome = Outcome.INCONCLUSIVE
+    champion_requests: int = 0
+    champion_errors: int = 0
 
 
 def judge_errors(exposure: Exposure, rule: StageRule) -> Verdict:
@@ -68,29 +77,56 @@ def judge_errors(exposure: Exposure, rule: StageRule) -> Verdict:
     )
 
 
+def judge_harm(exposure: Exposure, rule: StageRule) -> Verdict:
+    """FAIL when an error rate within the tolerance is rejected, else INCONCLUSIVE; never PASS.
+
+    The gateway's guard is quicker, for it sees every request. This one does not starve when a breaker has taken the
+    challenger's traffic away. It blames nobody while the champion fails too: that is an outage, not a bad model.
+    """
+    p0 = rule.error_rate_tolerated
+    rates = [rate for rate in _WORSE_RATES if rate > p0] or [(1 + p0) / 2]
+    worse = [(rate / p0, 1 / len(rates)) for rate in rates]
+    log_e = _log_evidence(exposure.errors, exposure.requests, p0, worse)
+    threshold = -math.log(rule.harm_alpha)
+    outage = exposure.champion_errors > p0 * exposure.champion_requests
+    return Verdict(
+        check="harm",
+        outcome=Outcome.FAIL if log_e >= threshold and not outage else Outcome.INCONCLUSIVE,
+        reason=(
+            f"{exposure.errors} errors in {exposure.requests} requests, log e-value against an error rate of "
+            f"{p0:g} or less{'; the champion fails too' if outage else ''}"
+        ),
+        observations=exposure.requests,
+        statistic=log_e,
+        threshold=threshold,
+    )
+
+
 def judge_stage(exposure: Exposure, rule: StageRule) -> tuple[Decision, Verdict]:
     """The decision at this look, with the verdict behind it. Harm outranks promise, and promise the deadline."""
-    verdict = judge_errors(exposure, rule)
-    if exposure.guard is Outcome.FAIL:
-        return Decision.ABORT, verdict
-    if verdict.passed:
-        return Decision.PROMOTE, verdict
+    harm, promise = judge_harm(exposure, rule), judge_errors(exposure, rule)
+    if exposure.guard is Outcome.FAIL or harm.failed:
+        return Decision.ABORT, harm
+    if promise.passed:
+        return Decision.PROMOTE, promise
     if exposure.elapsed_seconds >= rule.deadline_seconds:
-        return Decision.INCONCLUSIVE, verdict
-    return Decision.CONTINUE, verdict
+        return Decision.INCONCLUSIVE, promise
+    return Decision.CONTINUE, promise
 
 
-def _log_evidence(errors: int, requests: int, tolerance: float) -> float:
-    """Natural log of the mixture e-value; -inf when the observations rule out every alternative."""
+def _log_evidence(
+    errors: int, requests: int, tolerance: float, alternatives: Sequence[tuple[float, float]] = _BETTER
+) -> float:
+    """Natural log of the mixture e-value over `alternatives`: (error rate as a multiple of the tolerance, weight)."""
     if not 0 < tolerance < 1 or not 0 <= errors <= requests:
         raise ValueError(
             f"expected a tolerance in (0, 1) and errors <= requests, found {tolerance}, {errors}/{requests}"
         )
     terms = []
-    for part, weight in _ALTERNATIVES:
+    for part, weight in alternatives:
         rate = part * tolerance
         if rate == 0 and errors:
-            continue
+            continue  # an alternative without errors is ruled out by one
         on_errors = errors * math.log(part) if errors else 0.0
         terms.append(math.log(weight) + on_errors + (requests - errors) * math.log((1 - rate) / (1 - tolerance)))
     top = max(terms)

@@ -6,6 +6,7 @@ import structlog
 
 from healing.errors import RegistryUnavailable
 from healing.release import Release
+from releases.store import ModelStore
 from tasks.events import EventName, emit
 from tasks.ledger import Ledger
 
@@ -34,7 +35,10 @@ def mirror_release(tracking_uri: str, release: Release, release_root: Path) -> b
     """Set MLflow's aliases to the release, for people to read; whether MLflow took them.
 
     They decide nothing, so an MLflow that is down is logged and the release stands; the next release sets them again.
+    A champion that MLflow never saw has no alias to set, which saves the seconds that importing MLflow takes.
     """
+    if ModelStore(release_root).manifest(release.champion.digest).mlflow_model_version is None:
+        return False
     from tasks.registry import mirror_aliases
 
     try:

@@ -254,6 +254,14 @@ class Ledger:
         with schema.transaction(self._engine) as connection:
             self._write(connection, pipeline, kind, subject, detail or {})
 
+    def noted(self, pipeline: str, kind: str, limit: int = 50) -> list[JournalEntry]:
+        """The last journal entries of one kind, newest first."""
+        table = schema.journal
+        query = table.select().where(table.c.pipeline == pipeline, table.c.kind == kind)
+        with schema.snapshot(self._engine) as connection:
+            rows = connection.execute(query.order_by(table.c.id.desc()).limit(limit))
+            return [journal_entry(row) for row in rows.mappings()]
+
     def timeline(self, pipeline: str | None = None, after_id: int = 0, limit: int = 1000) -> list[JournalEntry]:
         """What happened after entry `after_id`, oldest first; of every pipeline when none is named."""
         table = schema.journal

@@ -140,6 +140,7 @@ journal = sa.Table(
     sa.Column("detail", sa.JSON, nullable=False),
     sqlite_autoincrement=True,  # an id is never given twice, so a reader may continue after the last one it saw
 )
+sa.Index("latest_of_kind", journal.c.pipeline, journal.c.kind, journal.c.id)
 
 
 def open_engine(url: str) -> sa.Engine:

@@ -186,7 +186,14 @@ def _look(operate_url: str, model: ModelRef, before: Exposure, elapsed_seconds: 
         return unseen
     if canary is None or canary.digest != model.digest:
         return unseen
-    return Exposure(canary.challenger.requests, canary.challenger.errors, elapsed_seconds, canary.verdict)
+    return Exposure(
+        requests=canary.challenger.requests,
+        errors=canary.challenger.errors,
+        elapsed_seconds=elapsed_seconds,
+        guard=canary.verdict,
+        champion_requests=canary.champion.requests,
+        champion_errors=canary.champion.errors,
+    )
 
 
 def _end_of(rollout: Rollout, trial: Release) -> Release | None:

@@ -52,7 +52,7 @@ def test_a_person_is_called_when_healing_is_at_its_end(found):
     assert isinstance(next_step(found, Policy(), NOW), Escalate)
 
 
-def test_a_failed_attempt_rests_twice_as_long_each_time():
+def test_the_starts_of_a_remedy_lie_twice_as_far_apart_each_time():
     budget = Budget(cooldown=timedelta(seconds=10))
     once = incident(Cause.QUALITY_DROP, (Remedy.RETRAIN, FAILED), ended=timedelta(seconds=9))
     twice = incident(Cause.QUALITY_DROP, *[(Remedy.RETRAIN, FAILED)] * 2, ended=timedelta(seconds=15))

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from healing.promotion import Decision, Exposure, StageRule, judge_errors, judge_stage
+from healing.promotion import Decision, Exposure, StageRule, judge_errors, judge_harm, judge_stage
 from healing.verdict import Outcome
 
 RULE = StageRule(requests_min=150, deadline_seconds=90, error_rate_tolerated=0.02)
@@ -23,6 +23,8 @@ RULE = StageRule(requests_min=150, deadline_seconds=90, error_rate_tolerated=0.0
         (Exposure(5000, 0, 10, guard=Outcome.FAIL), Decision.ABORT),
         (Exposure(20, 20, 100, guard=Outcome.FAIL), Decision.ABORT),
         (Exposure(20, 0, 90), Decision.INCONCLUSIVE),
+        (Exposure(10, 10, 1, champion_requests=10), Decision.ABORT),
+        (Exposure(10, 10, 1, champion_requests=10, champion_errors=9), Decision.CONTINUE),
     ],
 )
 def test_one_look(exposure, decision):
@@ -68,3 +70,13 @@ def test_a_model_with_a_quarter_of_the_tolerated_errors_passes_in_the_end():
 def test_impossible_counts_are_refused(exposure):
     with pytest.raises(ValueError, match="errors <= requests"):
         judge_errors(exposure, RULE)
+
+
+def test_a_model_at_the_tolerance_is_hardly_ever_called_harmful_over_all_looks():
+    alarms = sum(any(judge_harm(look, RULE).failed for look in looks(seed, 0.02, 800)) for seed in range(400))
+    assert alarms <= 3  # 400 runs at a true chance of 0.1 % give 4 or more with a chance of 0.1 %
+
+
+def test_harm_of_one_request_in_five_is_found_within_a_hundred_requests():
+    found = sum(any(judge_harm(look, RULE).failed for look in looks(seed, 0.2, 100)) for seed in range(100))
+    assert found >= 95
