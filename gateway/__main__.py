@@ -19,6 +19,8 @@ from healing.errors import AutopilotError, ConfigError, StoreUnavailable
 
 _log = structlog.get_logger("gateway")
 _BACKLOG = 2048
+# Longer than any client keeps an idle connection: a server that closes first meets requests that are on their way.
+_KEEP_ALIVE_SECONDS = 120
 
 
 class _Server(uvicorn.Server):
@@ -82,6 +84,7 @@ def _server(app: Any, settings: GatewaySettings) -> _Server:
         log_level="warning",
         server_header=False,
         date_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(settings.drain_seconds) or 1,
     )
     return _Server(config)

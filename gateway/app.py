@@ -17,6 +17,7 @@ from gateway.metrics import Metrics
 from gateway.predictions import LogRow, PredictionLog
 from gateway.protocols import BadRequest, error_body, parse_body
 from gateway.versions import VersionPool
+from healing.release import ModelRef
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -28,6 +29,7 @@ _JSON: Header = (b"content-type", b"application/json")
 _TEXT: Header = (b"content-type", b"text/plain")
 _RETRY_AFTER: Header = (b"retry-after", b"1")
 _ID_BYTES_MAX = 256
+_BASELINE = ModelRef(digest="", version="baseline")  # how the log names an answer that no model gave
 
 
 class Served:
@@ -169,21 +171,11 @@ def _question(headers: dict[bytes, bytes], request_id: bytes, content: bytes, se
 
 def _log_rows(question: Question, answer: Answer) -> list[LogRow]:
     at = datetime.now(UTC).isoformat()
-    digest, name = (
-        ("", "baseline") if answer.version is None else (answer.version.model.digest, answer.version.model.version)
-    )
+    model = answer.version.model if answer.version is not None else _BASELINE
     return [
         (
-            question.request_id,
-            number,
-            at,
-            answer.generation,
-            digest,
-            name,
-            answer.rung.value,
-            key,
-            orjson.dumps(row).decode(),
-            value,
+            *(question.request_id, number, at, answer.generation, model.digest, model.version, answer.rung.value),
+            *(key, orjson.dumps(row).decode(), value),
         )
         for number, (row, key, value) in enumerate(zip(answer.rows, question.bound.keys, answer.values, strict=True))
     ]

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from gateway.batcher import Row
 from gateway.guard import Trial
@@ -72,13 +73,16 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One value a row, and who gave it; `version` is None for the baseline."""
+    """One value a row, and who gave it; `version` is None for the baseline.
+
+    `rows` are in the order of the version's columns, and by name where there is no version.
+    """
 
     values: Sequence[float]
     rung: Rung
     version: Version | None
     generation: int
-    rows: Sequence[Row]
+    rows: Sequence[Row] | Sequence[dict[str, Any]]
 
 
 class Ladder:
@@ -139,7 +143,9 @@ class Ladder:
         if len(failed) == 1:  # where several versions fail on the same rows, the rows are odd, not the versions
             self._blame(failed, serving, question, chosen=chosen, since=started)
         baseline = [serving.release.baseline] * len(question.bound.rows)
-        return Answer(baseline, Rung.BASELINE, None, serving.release.generation, question.bound.rows)
+        names = serving.binder.schema.names
+        named = [dict(zip(names, row, strict=True)) for row in question.bound.rows]
+        return Answer(baseline, Rung.BASELINE, None, serving.release.generation, named)
 
     async def answer_by(self, version: Version, question: Question) -> Answer | None:
         """What this one version says, or None when it cannot; nobody else is asked, nothing is recorded."""

@@ -38,6 +38,7 @@ _INSERT = """
 INSERT INTO predictions (request_id, row, at, generation, digest, version, rung, key, features, prediction)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+_REMEMBER = "INSERT OR IGNORE INTO models (digest, version, columns) VALUES (?, ?, ?)"
 _FEEDBACK = """
 INSERT INTO feedback (request_id, row, label, at) VALUES (?, ?, ?, ?)
 ON CONFLICT (request_id, row) DO UPDATE SET label = excluded.label, at = excluded.at
@@ -71,6 +72,7 @@ class PredictionLog:
         self.commits = 0
         self._path = directory / "predictions.db"
         self._problems = problems
+        self._new_models: list[tuple[str, str, str]] = []
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -100,10 +102,9 @@ class PredictionLog:
         """Log labels; saying the same one again changes nothing, another one replaces it."""
         return self._put(_FEEDBACK, [(x.request_id, x.row, x.label, x.at) for x in labels])
 
-    def remember_model(self, digest: str, version: str, columns: Sequence[str]) -> "asyncio.Future[bool]":
-        """Note the order of a model's columns, which its logged rows follow."""
-        statement = "INSERT OR IGNORE INTO models (digest, version, columns) VALUES (?, ?, ?)"
-        return self._put(statement, [(digest, version, orjson.dumps(list(columns)).decode())])
+    def remember_model(self, digest: str, version: str, columns: Sequence[str]) -> None:
+        """Note the order of a model's columns, which its logged rows follow; written with the next answers."""
+        self._new_models.append((digest, version, orjson.dumps(list(columns)).decode()))
 
     def read(self, after: int, limit: int) -> Iterator[bytes]:
         """Logged answers with `seq` > `after`, oldest first, as JSON lines. Blocking: call it in a thread."""
@@ -152,8 +153,10 @@ class PredictionLog:
 
     def _commit(self, connection: sqlite3.Connection, writes: list[_Write]) -> str | None:
         """One transaction; returns what went wrong. Answers leave in any case: a full disk is no reason to refuse."""
+        models = list(self._new_models)
         try:
             connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(_REMEMBER, models)
             for write in writes:
                 connection.executemany(write.statement, write.rows)
             connection.execute("COMMIT")
@@ -161,6 +164,7 @@ class PredictionLog:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             return str(exc)
+        del self._new_models[: len(models)]
         return None
 
     def _settle(self, writes: list[_Write], error: str | None) -> None:
@@ -187,7 +191,7 @@ class PredictionLog:
 def _as_line(row: tuple[Any, ...], columns: dict[str, list[str]]) -> bytes:
     seq, request_id, number, at, generation, digest, version, rung, key, features, prediction = row
     values = orjson.loads(features)
-    names = columns.get(digest) or [str(i) for i in range(len(values))]
+    named = values if isinstance(values, dict) else dict(zip(columns[digest], values, strict=True))
     return orjson.dumps(
         {
             "seq": seq,
@@ -199,7 +203,7 @@ def _as_line(row: tuple[Any, ...], columns: dict[str, list[str]]) -> bytes:
             "version": version,
             "rung": rung,
             "key": key,
-            "features": dict(zip(names, values, strict=True)),
+            "features": named,
             "prediction": prediction,
         },
         option=orjson.OPT_APPEND_NEWLINE,

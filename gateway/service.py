@@ -1,7 +1,6 @@
 """One gateway, put together: what it consists of, in which order it starts, and in which it stops."""
 
 import asyncio
-import contextlib
 from types import TracebackType
 from typing import Self
 
@@ -63,6 +62,7 @@ class Gateway:
         self._forks.start()
         self.events.start()
         self._following = asyncio.create_task(self.watch.follow(), name="release-watch")
+        self._following.add_done_callback(self._tell_end_of_watch)
         return self
 
     async def __aexit__(
@@ -70,8 +70,7 @@ class Gateway:
     ) -> None:
         if self._following is not None:
             self._following.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._following
+            await asyncio.wait([self._following])
         await self._abort.stop()
         await self.pool.stop()
         await self._forks.stop()
@@ -92,6 +91,12 @@ class Gateway:
         current = [problem.code for problem in self.problems.current()]
         for cause in Cause:
             metrics.problems.labels(cause.value).set(current.count(cause))
+
+    def _tell_end_of_watch(self, following: asyncio.Task[None]) -> None:
+        """Answers go on without the watch, but nobody may think that releases are followed."""
+        if not following.cancelled() and (error := following.exception()) is not None:
+            _log.error("release_watch_ended", exc_info=error)
+            self.problems.begin(Cause.UNKNOWN, "release-watch", f"the release log is not followed any more: {error!r}")
 
     def _condemn_hopeless_challenger(self, problem: Problem) -> None:
         """A challenger that cannot be loaded again, or that keeps dying, ends its trial."""

@@ -38,7 +38,7 @@ class GatewaySettings(BaseSettings):
         default=2.5, gt=0, le=120, description="Time all rungs have together before the baseline answers."
     )
     hang_seconds: float = Field(
-        default=3.0, gt=0, le=120, description="A worker that is silent this long past its deadline is killed."
+        default=5.0, gt=0, le=120, description="A worker that is silent this long past its deadline is killed."
     )
     load_deadline_seconds: float = Field(
         default=60.0, gt=0, le=600, description="Time a worker has to load and verify its model."

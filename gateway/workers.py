@@ -162,8 +162,8 @@ class Worker:
             self.state = WorkerState.STARTING
             try:
                 message = await self._live_once()
-            except ForkFailed as exc:
-                message = str(exc)
+            except (ForkFailed, OSError) as exc:
+                message = f"no worker could be started: {exc}"
             self.state = WorkerState.FAILED
             self._count_death(message)
             self.settled.set()

@@ -28,7 +28,7 @@ def answered(name: str) -> LogRow:
 
 async def test_rows_are_readable_once_recorded_and_in_order(tmp_path):
     async with opened(tmp_path) as log:
-        await log.remember_model("d", "0.1.0", ["carrier", "distance"])
+        log.remember_model("d", "0.1.0", ["carrier", "distance"])
         assert await log.record([answered("r1"), answered("r2")])
         lines = [json.loads(line) for line in log.read(after=0, limit=10)]
         assert [line["request_id"] for line in lines] == ["r1", "r2"]
@@ -63,6 +63,7 @@ async def test_a_full_disk_is_told_and_counted_and_forgotten_when_there_is_room(
     log.open()
     allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
+        log.remember_model("d", "0.1.0", ["carrier", "distance"])
         assert await log.record([answered("before")])
         resource.setrlimit(resource.RLIMIT_FSIZE, (1024, allowed[1]))  # no file may grow beyond 1 kB
         assert not await log.record([answered("unlogged"), answered("unlogged")])
