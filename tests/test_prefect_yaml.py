@@ -1,0 +1,79 @@
+"""The deployments are what the README promises, and each of them loads."""
+
+import importlib
+import inspect
+import json
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+from prefect import Flow
+from prefect.server.events.schemas.events import ReceivedEvent, Resource
+from prefect.utilities.schema_tools.hydration import HydrationContext, hydrate
+
+from gateway.events import EventSender
+from healing.incident import Cause
+from tasks.events import EventEvidence, EventName
+
+CONFIG = yaml.safe_load((Path(__file__).parents[1] / "prefect.yaml").read_text())
+DEPLOYMENTS = {deployment["name"]: deployment for deployment in CONFIG["deployments"]}
+REPORTED = DEPLOYMENTS["heal"]["triggers"][0]
+
+
+def flow_of(deployment) -> Flow:
+    module, _, name = deployment["entrypoint"].rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def test_there_are_the_seven_deployments():
+    assert sorted(DEPLOYMENTS) == ["drill", "heal", "ingest", "monitor", "release", "retrain", "rollback"]
+
+
+@pytest.mark.parametrize("name", sorted(DEPLOYMENTS))
+def test_every_entrypoint_is_a_flow_that_takes_the_parameters(name):
+    deployment = DEPLOYMENTS[name]
+    flow = flow_of(deployment)
+    assert isinstance(flow, Flow)
+    assert flow.name == name
+    assert set(deployment["parameters"]) <= set(inspect.signature(flow.fn).parameters)
+
+
+@pytest.mark.parametrize("name", sorted(DEPLOYMENTS))
+def test_every_deployment_is_bounded_and_its_schedules_name_a_timezone(name):
+    deployment = DEPLOYMENTS[name]
+    assert deployment["work_pool"]["name"] == "autopilot"
+    assert deployment["concurrency_limit"]["collision_strategy"] == "ENQUEUE"
+    assert all(schedule["timezone"] == "America/New_York" for schedule in deployment.get("schedules", ()))
+
+
+def test_heal_runs_every_minute_whatever_events_come():
+    (schedule,) = DEPLOYMENTS["heal"]["schedules"]
+    assert (schedule["interval"], schedule["active"]) == (60, True)
+
+
+def test_heal_waits_only_for_events_that_somebody_emits():
+    sent_by_gateway = inspect.getsource(EventSender) + inspect.getsource(importlib.import_module("gateway.abort"))
+    for name in REPORTED["expect"]:
+        assert name in set(EventName) or name in sent_by_gateway
+
+
+@pytest.mark.parametrize("payload", [{}, {"cause": "model_corrupt", "subject": 'a "quoted" name', "facts": {"n": 3}}])
+async def test_the_trigger_turns_an_event_into_the_parameter_that_heal_takes(payload):
+    """Prefect's own hydration, because a template that does not render starts no run and says nothing."""
+    received = ReceivedEvent(
+        id=uuid.uuid4(),
+        occurred=datetime.now(UTC),
+        received=datetime.now(UTC),
+        event="autopilot.gateway.problem",
+        resource=Resource({"prefect.resource.id": "autopilot.pipeline.flights"}),
+        payload=payload,
+    )
+    context = HydrationContext(render_jinja=True, raise_on_error=True, jinja_context={"event": received})
+    rendered = hydrate(REPORTED["parameters"], context)
+    event = EventEvidence.model_validate(json.loads(json.dumps(rendered["event"])))
+    assert (event.id, event.name, event.payload) == (received.id, received.event, payload)
+    if payload:
+        evidence = event.evidence("flights")
+        assert (evidence.cause, evidence.subject) == (Cause.MODEL_CORRUPT, payload["subject"])
