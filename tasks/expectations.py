@@ -70,6 +70,9 @@ def _read_suite(path: Path) -> Any:
         suite = ExpectationSuite(**document)
     except Exception as exc:  # the library raises many kinds for a suite that it cannot read
         raise ConfigError(f"{path}: expected a Great Expectations suite, found {type(exc).__name__}: {exc}") from exc
+    asked, kept = ([expectation["type"] for expectation in document["expectations"]], len(suite.expectations))
+    if kept != len(asked):  # the library logs what it cannot add, and goes on without it
+        raise ConfigError(f"{path}: expected {len(asked)} expectations ({', '.join(asked)}), the library knows {kept}")
     for expectation in suite.expectations:
         if not isinstance(expectation, ColumnMapExpectation | ColumnPairMapExpectation | MulticolumnMapExpectation):
             raise ConfigError(f"{path}: {expectation.expectation_type} is not about rows; use row-wise expectations")

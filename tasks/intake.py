@@ -157,7 +157,7 @@ def _account(
     schema = arrow_schema(pipeline, table)
     kept = typed.rows[good].assign(**{BATCH_DAY: batch.day})
     bad = {place: reason for place, reason in enumerate(typed.reasons) if reason}
-    rows = pa.Table.from_pandas(kept, schema=schema, preserve_index=False)
+    rows = pa.Table.from_pandas(kept, schema=schema, preserve_index=False).replace_schema_metadata(None)
     return Examined(batch, rows, bad, repairs, tuple(findings))
 
 
