@@ -1,0 +1,112 @@
+"""The toy pipeline's world: a lake whose days follow a law that a test may change from a day on."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from deltalake import write_deltalake
+
+from tasks.labels import LabelSource, label_source
+from tasks.pipeline import Pipeline, load_pipeline
+
+PIPELINES_DIR = Path(__file__).parent / "toy_pipeline"
+PIPELINE = "toy"
+FIRST = date(2013, 1, 1)
+ROWS_A_DAY = 120
+
+_FEATURES = pa.schema(
+    [
+        ("id", pa.string()),
+        ("asked_at", pa.timestamp("us", tz="UTC")),
+        ("event_day", pa.date32()),
+        ("kind", pa.string()),
+        ("x", pa.float64()),
+        ("z", pa.float64()),
+    ]
+)
+_OUTCOMES = pa.schema(
+    [
+        ("id", pa.string()),
+        ("known_at", pa.timestamp("us", tz="UTC")),
+        ("event_day", pa.date32()),
+        ("late", pa.int64()),
+    ]
+)
+
+Logit = Callable[[pd.DataFrame], pd.Series]
+
+
+def usual(rows: pd.DataFrame) -> pd.Series:
+    """The law that holds unless a test changes it."""
+    return 1.5 * rows["x"] + rows["kind"].map({"a": -1.0, "b": 0.5})
+
+
+def reversed_law(rows: pd.DataFrame) -> pd.Series:
+    """What was late is early now."""
+    return -usual(rows)
+
+
+def day_of(index: int) -> date:
+    """The index-th day of the toy's world, from 0."""
+    return FIRST + timedelta(days=index)
+
+
+def write_days(
+    lake_root: Path,
+    first: int,
+    days: int,
+    *,
+    law: Logit = usual,
+    shift: float = 0.0,
+    labels: bool = True,
+    seed: int = 0,
+) -> None:
+    """Append `days` days from day `first` on; `shift` moves every x. Labels are known three hours after asking."""
+    for index in range(first, first + days):
+        rows = _rows(index, shift, seed)
+        _append(lake_root / "features", rows[_FEATURES.names], _FEATURES)
+        outcomes = _outcomes(rows, law, np.random.default_rng((seed, index, 1)))
+        _append(lake_root / "outcomes", outcomes if labels else outcomes.iloc[:0], _OUTCOMES)
+
+
+def toy_pipeline() -> Pipeline:
+    return load_pipeline(PIPELINE, PIPELINES_DIR)
+
+
+def toy_labels(lake_root: Path) -> LabelSource:
+    return label_source(toy_pipeline(), lake_root)
+
+
+def _rows(index: int, shift: float, seed: int) -> pd.DataFrame:
+    generator = np.random.default_rng((seed, index))
+    day = day_of(index)
+    noon = pd.Timestamp(day, tz="UTC") + pd.Timedelta(hours=15)
+    return pd.DataFrame(
+        {
+            "id": [f"{day}-{number}" for number in range(ROWS_A_DAY)],
+            "asked_at": noon + pd.to_timedelta(np.arange(ROWS_A_DAY), unit="s"),
+            "event_day": day,
+            "kind": generator.choice(["a", "b"], ROWS_A_DAY),
+            "x": generator.normal(size=ROWS_A_DAY) + shift,
+            "z": generator.normal(size=ROWS_A_DAY),
+        }
+    )
+
+
+def _outcomes(rows: pd.DataFrame, law: Logit, generator: np.random.Generator) -> pd.DataFrame:
+    chance = 1 / (1 + np.exp(-law(rows)))
+    return pd.DataFrame(
+        {
+            "id": rows["id"],
+            "known_at": rows["asked_at"] + pd.Timedelta(hours=3),
+            "event_day": rows["event_day"],
+            "late": (generator.random(len(rows)) < chance).astype("int64"),
+        }
+    )
+
+
+def _append(path: Path, rows: pd.DataFrame, schema: pa.Schema) -> None:
+    write_deltalake(path, pa.Table.from_pandas(rows, schema=schema, preserve_index=False), mode="append")

@@ -1,0 +1,36 @@
+"""What the owner of the toy pipeline writes: features, an estimator, and two estimators that are no good."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+
+def build_features(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    return tables["rows"].rename(columns={"at": "asked_at"})
+
+
+def build_estimator() -> Pipeline:
+    """Logistic regression on both numbers and the kind."""
+    return _pipeline(LogisticRegression(), "ignore")
+
+
+def build_blind_estimator() -> Pipeline:
+    """Answers everybody with the base rate."""
+    return _pipeline(DummyClassifier(strategy="prior"), "ignore")
+
+
+def build_strict_estimator() -> Pipeline:
+    """Raises on a value of x that it has not met, which is every live one."""
+    columns = ColumnTransformer([("x", OneHotEncoder(handle_unknown="error"), ["x"])], remainder="drop")
+    return Pipeline([("columns", columns), ("answers", LogisticRegression())])
+
+
+def _pipeline(answers: object, unknown: str) -> Pipeline:
+    kinds = OneHotEncoder(handle_unknown=unknown)
+    columns = ColumnTransformer([("kinds", kinds, ["kind"])], remainder="passthrough")
+    return Pipeline([("columns", columns), ("answers", answers)])
