@@ -1,0 +1,23 @@
+from benchmarks.result import PROJECT
+from healing.incident import Cause
+from tasks.pipeline import Pipeline
+from tasks.settings import Settings
+
+
+def text(name: str) -> str:
+    return (PROJECT / "docs" / name).read_text()
+
+
+def test_the_runbook_has_a_section_on_every_cause_and_no_other():
+    sections = [line.removeprefix("## ") for line in text("runbook.md").splitlines() if line.startswith("## ")]
+    assert sections == [cause.value for cause in Cause]
+
+
+def test_every_setting_is_documented():
+    page = text("configuration.md")
+    assert [name for name in Settings.model_fields if f"`AUTOPILOT_{name.upper()}`" not in page] == []
+
+
+def test_every_section_of_a_pipeline_is_documented():
+    page = text("configuration.md")
+    assert [name for name in Pipeline.model_fields if f"`{name}`" not in page] == []
