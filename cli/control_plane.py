@@ -30,6 +30,7 @@ def connect(settings: Settings) -> None:
     warnings go to standard error.
     """
     os.environ.update(NO_TELEMETRY)
+    os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")  # it would print its own progress
     os.environ.setdefault("AUTOPILOT_HOME", str(settings.home))
     os.environ.setdefault("PREFECT_HOME", str(settings.home / "prefect"))
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,10 +16,6 @@ from cli.lineage import kill_members, marked, new_mark
 
 POLL_SECONDS = 0.1  # how often a condition is looked at; loopback answers in a few milliseconds
 POLITE_SECONDS = 6.0  # uvicorn and Prefect's worker finish within 3 s on two busy cores
-
-
-class Stopped(Exception):
-    """Somebody asked the supervisor to stop; what was under way is abandoned."""
 
 
 class ProcessTree:
@@ -85,14 +80,13 @@ class ProcessTree:
         self._running = [process for process in self._running if process not in ending]
 
 
-def wait_until(condition: Callable[[], bool], seconds_max: float, stopping: threading.Event) -> bool:
-    """Whether `condition` came true within `seconds_max`; Stopped when `stopping` is set meanwhile."""
+def wait_until(condition: Callable[[], bool], seconds_max: float) -> bool:
+    """Whether `condition` came true within `seconds_max`."""
     deadline = time.monotonic() + seconds_max
     while not condition():
         if time.monotonic() >= deadline:
             return False
-        if stopping.wait(POLL_SECONDS):
-            raise Stopped
+        time.sleep(POLL_SECONDS)
     return True
 
 

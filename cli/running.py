@@ -17,10 +17,10 @@ from cli.home import (
     write_processes,
 )
 from cli.ports import choose_ports
-from cli.processes import ProcessTree, Stopped
+from cli.processes import ProcessTree
 from cli.progress import Progress
 from cli.stack import PORTS, Stack
-from cli.supervisor import State, Supervisor
+from cli.supervisor import State, Stopped, Supervisor
 from releases.files import write_atomically
 from releases.signing import ensure_keys
 from tasks.pipeline import load_pipeline

@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from cli.home import Running
-from cli.processes import POLL_SECONDS, ProcessTree, Stopped, started_at, tail
+from cli.processes import POLL_SECONDS, ProcessTree, started_at, tail
 from cli.stack import PROJECT_DIR, START_SECONDS_MAX, Service
 from healing.errors import Transient
 
@@ -31,6 +31,10 @@ class State(StrEnum):
     HEALTHY = "healthy"
     DONE = "done"
     RESTARTING = "restarting"
+
+
+class Stopped(Exception):
+    """Somebody asked the supervisor to stop; what was under way is abandoned."""
 
 
 class ServiceFailed(Transient):

@@ -1,5 +1,6 @@
 """`autopilot demo`: play 2013 and judge the result."""
 
+import signal
 from typing import Annotated
 
 import typer
@@ -13,8 +14,7 @@ def demo(
 ) -> None:
     """Play a year of flights with its troubles against a real stack; exit 1 when an expected outcome is missing."""
     from cli.demo.show import run_demo
-    from cli.up import stop_at_signals
 
-    stopping = stop_at_signals()
-    report = run_demo(settings_of(home), stopping, keep=keep)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: every context is left, nothing stays
+    report = run_demo(settings_of(home), keep=keep)
     raise typer.Exit(1 if report.missing else 0)

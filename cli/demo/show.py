@@ -1,9 +1,11 @@
 """Puts the demo on: its own home, its own stack, the story, and the report at the end."""
 
+import importlib
+import logging
 import os
 import shutil
+import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from datetime import date
@@ -13,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from chaos.lab import Lab
-from cli.control_plane import connect
+from cli.control_plane import connect, log_to_stderr
 from cli.demo.expectations import missing_outcomes
 from cli.demo.judge import Pristine, classify, reference_answers
 from cli.demo.report import (
@@ -32,10 +34,9 @@ from cli.demo.story import CHAPTERS
 from cli.demo.timeline import Timeline
 from cli.demo.traffic import Traffic
 from cli.home import check_home, reap_leftovers, refuse_second
-from cli.processes import ProcessTree, Stopped, tail, wait_until
-from cli.stack import PROJECT_DIR, START_SECONDS_MAX
+from cli.processes import ProcessTree, tail, wait_until
+from cli.stack import NO_TELEMETRY, PROJECT_DIR, START_SECONDS_MAX
 from cli.supervisor import ServiceFailed
-from healing.errors import AutopilotError
 from releases.files import write_atomically
 from releases.log import ReleaseLog
 from releases.signing import PUBLIC_KEY_FILE
@@ -45,29 +46,23 @@ from tasks.pipeline import load_pipeline
 from tasks.settings import Settings, load_settings
 
 PIPELINE = "flights"
+HEAVY = ("pandas", "sklearn.ensemble", "great_expectations", "evidently", "mlflow", "skops.io", "matplotlib.figure")
 CHECKS_SHOWN = 200
 
 
-class DemoStopped(AutopilotError):
-    """Somebody pressed Ctrl-C."""
-
-
-def run_demo(settings: Settings, stopping: threading.Event, *, keep: bool) -> Report:
-    """Play the story in `<home>/demo`; its state is made anew each time. DemoStopped when interrupted."""
+def run_demo(settings: Settings, *, keep: bool) -> Report:
+    """Play the story in `<home>/demo`; its state is made anew each time. Ctrl-C ends everything that was started."""
     directory = settings.home / "demo"
     console = Console()
     state = _fresh_home(settings, directory)
     traffic = Traffic(directory)
-    try:
-        with ProcessTree() as tree, Timeline(console, lambda: f"{traffic.count():,} answers") as timeline:
-            _start_stack(tree, state, directory, timeline, stopping)
-            stage = _set_stage(tree, directory, timeline, traffic, stopping)
-            report = _play(stage, console)
-            if keep:
-                timeline.say(f"the stack stays up: {stage.settings.addresses().require('prefect')}; Ctrl-C ends it")
-                stopping.wait()
-    except Stopped as exc:
-        raise DemoStopped("stopped before the end; nothing is left running, and the next demo starts anew") from exc
+    with ProcessTree() as tree, Timeline(console, lambda: f"{traffic.count():,} answers") as timeline:
+        _start_stack(tree, state, directory, timeline)
+        stage = _set_stage(tree, directory, timeline, traffic)
+        report = _play(stage, console)
+        if keep:
+            timeline.say(f"the stack stays up: {stage.settings.addresses().require('prefect')}; Ctrl-C ends it")
+            signal.pause()
     return report
 
 
@@ -86,23 +81,28 @@ def _fresh_home(settings: Settings, directory: Path) -> Path:
     return state
 
 
-def _start_stack(
-    tree: ProcessTree, state: Path, directory: Path, timeline: Timeline, stopping: threading.Event
-) -> None:
+def _start_stack(tree: ProcessTree, state: Path, directory: Path, timeline: Timeline) -> None:
     timeline.chapter("Starting Prefect, worker, feed and gateway")
     ready, log = directory / "ready", directory / "up.log"
     command = [sys.executable, "-m", "cli", "up", "--home", str(state), "--pipeline", PIPELINE]
     process = tree.start([*command, "--ready-file", str(ready)], os.environ, log, PROJECT_DIR)
-    wait_until(lambda: ready.exists() or process.poll() is not None, START_SECONDS_MAX + 10, stopping)
+    _import_meanwhile()
+    wait_until(lambda: ready.exists() or process.poll() is not None, START_SECONDS_MAX + 10)
     if not ready.exists():
         raise ServiceFailed(f"expected a stack within {START_SECONDS_MAX:.0f} s, found: {tail(log)}")
     os.environ["AUTOPILOT_HOME"] = str(state)
     connect(load_settings())
+    log_to_stderr(logging.ERROR)  # the timeline tells what the warnings would
 
 
-def _set_stage(
-    tree: ProcessTree, directory: Path, timeline: Timeline, traffic: Traffic, stopping: threading.Event
-) -> Stage:
+def _import_meanwhile() -> None:
+    """Load the heavy libraries while Prefect's server starts, which keeps one core busy and leaves the other idle."""
+    os.environ.update(NO_TELEMETRY)
+    for name in HEAVY:
+        importlib.import_module(name)
+
+
+def _set_stage(tree: ProcessTree, directory: Path, timeline: Timeline, traffic: Traffic) -> Stage:
     settings = load_settings()
     ledger = Ledger(settings.ledger_dsn)
     log = ReleaseLog(settings.release_root(PIPELINE))
@@ -119,7 +119,6 @@ def _set_stage(
         traffic=traffic,
         timeline=timeline,
         directory=directory,
-        stopping=stopping,
         today=date(2013, 1, 1),
     )
 

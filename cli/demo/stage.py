@@ -1,7 +1,6 @@
 """What every chapter of the story works with: the running stack, its record, its clients, its timeline."""
 
 import os
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -46,7 +45,6 @@ class Stage:
     traffic: Traffic
     timeline: Timeline
     directory: Path
-    stopping: threading.Event
     today: date
     troubles: list[Trouble] = field(default_factory=list)
 
@@ -76,7 +74,7 @@ class Stage:
 
     def wait_for(self, what: str, condition: Callable[[], bool], seconds_max: float) -> bool:
         """Whether `condition` came true in time. If not the story goes on, and the report says what is missing."""
-        came = wait_until(condition, seconds_max, self.stopping)
+        came = wait_until(condition, seconds_max)
         if not came:
             self.timeline.say(f"missing after {seconds_max:.0f} s: {what}", style="bold red")
         return came

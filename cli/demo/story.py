@@ -36,9 +36,8 @@ class Chapter:
 
 def learn(stage: Stage) -> None:
     """Ingest January and February, train the first model, see it served, let the clients come."""
-    from flows.retrain import retrain
-
     from flows.ingest import ingest
+    from flows.retrain import retrain
 
     stage.set_clock(LEARN_UNTIL)
     ingest(stage.name, until=LEARN_UNTIL)
@@ -76,10 +75,10 @@ def feed_down(stage: Stage) -> None:
 
 
 def summer(stage: Stage) -> None:
-    """Week after week, until quality drops by itself; then a new model is trained, tried on clients, promoted."""
+    """Fortnights, until quality drops by itself; then a new model is trained, tried on clients and promoted."""
     while stage.today < LAST_DAY and not stage.incidents(*DRIFT):
         stage.trouble(*DRIFT)
-        play_week(stage)
+        play_days(stage, 14)
     if stage.wait_for("an incident of drift", lambda: bool(stage.incidents(*DRIFT)), 5.0):
         stage.wait_for("a promotion", lambda: stage.released(Reason.PROMOTE) is not None, RENEW_SECONDS_MAX)
         stage.wait_for("the end of the drift incident", stage.all_ended, HEAL_SECONDS_MAX)
@@ -133,18 +132,22 @@ CHAPTERS = (
 
 
 def play_week(stage: Stage) -> None:
-    """The feed's clock goes on by a week; ingest it, ask about it, judge it."""
+    """One more week."""
+    play_days(stage, 7)
+
+
+def play_days(stage: Stage, days: int) -> None:
+    """The feed's clock goes on; the days come in, are asked about, are judged."""
+    from flows.ingest import ingest
     from flows.monitor import monitor
 
-    from flows.ingest import ingest
-
     since = stage.today + timedelta(days=1)
-    until = stage.today + timedelta(days=7)
+    until = stage.today + timedelta(days=days)
     stage.set_clock(until)
     ingest(stage.name, until=until)
     stage.ask_about(since, until)
     monitor(stage.name, until=until)
-    stage.timeline.say(f"week to {until:%d %B}")
+    stage.timeline.say(f"{days} days to {until:%d %B}")
 
 
 def week_after(day: date) -> list[date]:

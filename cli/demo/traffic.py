@@ -13,7 +13,7 @@ from cli.processes import ProcessTree
 from cli.stack import PROJECT_DIR
 from releases.files import write_atomically
 
-RATE_PER_SECOND = 150.0
+RATE_PER_SECOND = 130.0
 SECONDS_MAX = 900.0  # a bound for a story that hangs; it takes three minutes
 
 

@@ -5,16 +5,14 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from pathlib import Path
 
 import psutil
-import pytest
 
 from cli import processes
 from cli.lineage import members
-from cli.processes import ProcessTree, Stopped, wait_until
+from cli.processes import ProcessTree, wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,7 +45,7 @@ def _gone(pid: int) -> bool:
 
 
 def _wait(condition, seconds_max=20.0):
-    assert wait_until(condition, seconds_max, threading.Event()), "condition did not come true in time"
+    assert wait_until(condition, seconds_max), "condition did not come true in time"
 
 
 def _pids(where: Path) -> list[int]:
@@ -102,16 +100,9 @@ def test_output_goes_to_the_log_and_its_tail_explains_a_failure(tmp_path):
     assert processes.tail(tmp_path / "log") == "why | it failed"
 
 
-def test_waiting_ends_when_asked_to_stop():
-    stopping = threading.Event()
-    threading.Timer(0.05, stopping.set).start()
-    with pytest.raises(Stopped):
-        wait_until(lambda: False, 30.0, stopping)
-
-
 def test_waiting_gives_up_at_its_deadline():
     began = time.monotonic()
-    assert not wait_until(lambda: False, 0.2, threading.Event())
+    assert not wait_until(lambda: False, 0.2)
     assert time.monotonic() - began >= 0.2
 
 

@@ -8,9 +8,9 @@ import threading
 import pytest
 
 from cli import supervisor as supervisors
-from cli.processes import ProcessTree, Stopped, wait_until
+from cli.processes import ProcessTree, wait_until
 from cli.stack import Service
-from cli.supervisor import ServiceFailed, State, Supervisor
+from cli.supervisor import ServiceFailed, State, Stopped, Supervisor
 
 PAUSE = "import pathlib, signal, sys; pathlib.Path(sys.argv[1]).touch(); signal.pause()"
 
@@ -108,7 +108,7 @@ def test_killed_service_is_restarted_and_healthy_again(tree, tmp_path, monkeypat
     watch = threading.Thread(target=supervisor.watch)
     watch.start()
     try:
-        assert wait_until(lambda: changes[-1][1] is State.HEALTHY and len(changes) > 2, 20.0, threading.Event())
+        assert wait_until(lambda: changes[-1][1] is State.HEALTHY and len(changes) > 2, 20.0)
     finally:
         stopping.set()
         watch.join()

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +19,7 @@ END_SECONDS_MAX = 40.0
 
 def wait(condition, seconds_max):
     """Whether the condition came true; a test asserts it, so that a failure names the condition."""
-    return wait_until(condition, seconds_max, threading.Event())
+    return wait_until(condition, seconds_max)
 
 
 def autopilot(*words, home, seconds_max=180.0):
