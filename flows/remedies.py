@@ -132,7 +132,7 @@ def retrain(settings: Settings, incident: Incident, attempt: int) -> Applied:
     from flows.retrain import retrain as run_here
 
     began = datetime.now(UTC)
-    run_here(**parameters)
+    run_here(incident.pipeline, incident_id=incident.id)
     return judge_retrain(settings, incident, began)
 
 
