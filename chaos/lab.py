@@ -14,7 +14,6 @@ import httpx
 from chaos.processes import ProcessName
 
 TIMEOUT_SECONDS = 5.0
-_PREFECT_SECONDS = 20.0  # its API shares two cores with whatever the drill set off
 
 
 class StackDown(RuntimeError):
@@ -83,7 +82,7 @@ class Lab:
 
     def release_state(self) -> dict[str, Any]:
         """The gateway's own account of what it serves; httpx.HTTPError when it gives none."""
-        state: dict[str, Any] = self._get(f"{self.operate}/release", TIMEOUT_SECONDS)
+        state: dict[str, Any] = self._get(f"{self.operate}/release")
         return state
 
     def champion(self) -> str:
@@ -100,16 +99,9 @@ class Lab:
         except httpx.HTTPError:
             return False
 
-    def prefect_get(self, path: str) -> Any:
-        return self._get(f"{self.prefect}{path}", _PREFECT_SECONDS)
-
-    def prefect_post(self, path: str, body: Mapping[str, Any]) -> Any:
-        url = f"{self.prefect}{path}"
-        return httpx.post(url, json=dict(body), timeout=_PREFECT_SECONDS, trust_env=False).raise_for_status().json()
-
     @staticmethod
-    def _get(url: str, timeout_seconds: float) -> Any:
-        return httpx.get(url, timeout=timeout_seconds, trust_env=False).raise_for_status().json()
+    def _get(url: str) -> Any:
+        return httpx.get(url, timeout=TIMEOUT_SECONDS, trust_env=False).raise_for_status().json()
 
 
 def new_directory(home: Path, name: str) -> Path:

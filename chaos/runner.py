@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,19 +90,26 @@ def run_drill(name: str, home: Path, *, pipeline: str = "flights", ablate: str |
     """
     experiment = find(name)
     home = home.absolute()
-    with ExitStack() as stack:
-        _check(experiment, home, pipeline, ablate)
-        stack.enter_context(_only_drill(home))
+    _check(experiment, home, pipeline, ablate)
+    with _only_drill(home):
         directory = new_directory(home, name)
         lab = Lab.open(home, pipeline, directory)
         started_at = datetime.now(UTC)
-        if ablate is not None:
-            stack.enter_context(_ablated(lab, experiment.spec.ablations[ablate], experiment.spec.deadline_seconds))
-        stopped, left = _run_experiment(experiment, lab), _undo(lab)
-        judgement = stopped or left or judge(_journal(directory))
+        try:
+            judgement = _run_ablated(experiment, lab, ablate)
+        except httpx.HTTPError as exc:
+            judgement = Judgement(Exit.HARNESS_FAILED, f"remedy {ablate} could not be switched off and on: {exc!r}")
     outcome = _outcome(experiment, pipeline, started_at, ablate, judgement, directory)
     (directory / OUTCOME_FILE).write_text(outcome.model_dump_json(indent=2), encoding="utf-8")
     return outcome
+
+
+def _run_ablated(experiment: Experiment, lab: Lab, ablate: str | None) -> Judgement:
+    """Run and judge the experiment, with a remedy switched off meanwhile; httpx.HTTPError when that fails."""
+    off = nullcontext() if ablate is None else _ablated(lab, experiment.spec, ablate)
+    with off:
+        stopped, left = _run_experiment(experiment, lab), _undo(lab)
+    return stopped or left or judge(_journal(lab.directory))
 
 
 def _check(experiment: Experiment, home: Path, pipeline: str, ablate: str | None) -> None:
@@ -133,10 +140,11 @@ def _lock(descriptor: int, home: Path) -> None:
 
 
 @contextmanager
-def _ablated(lab: Lab, deployment: str, seconds: float) -> Iterator[None]:
+def _ablated(lab: Lab, spec: DrillSpec, remedy: str) -> Iterator[None]:
     """Switch a remedy's deployment off; a lease, so that it comes back whatever happens to us."""
-    fault = PausedDeployment.prepare(lab.prefect, deployment)
-    lease = leases.take(lab.directory / "ablation", fault, ttl_seconds=seconds + ABLATION_SECONDS_MORE)
+    fault = PausedDeployment.prepare(lab.prefect, spec.ablations[remedy])
+    ttl_seconds = spec.deadline_seconds + ABLATION_SECONDS_MORE
+    lease = leases.take(lab.directory / "ablation", fault, ttl_seconds=ttl_seconds)
     try:
         yield
     finally:

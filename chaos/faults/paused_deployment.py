@@ -3,10 +3,9 @@
 from typing import Literal
 from uuid import UUID
 
-import httpx
 from pydantic import BaseModel, ConfigDict
 
-TIMEOUT_SECONDS = 10.0
+from chaos import prefect
 
 
 class PausedDeployment(BaseModel):
@@ -22,10 +21,8 @@ class PausedDeployment(BaseModel):
     @classmethod
     def prepare(cls, api: str, name: str) -> "PausedDeployment":
         """Find deployment `flow/deployment` and its enabled automations; httpx.HTTPStatusError when it is unknown."""
-        with httpx.Client(base_url=api, timeout=TIMEOUT_SECONDS, trust_env=False) as client:
-            deployment = client.get(f"/deployments/name/{name}").raise_for_status().json()
-            resource = f"prefect.deployment.{deployment['id']}"
-            automations = client.get(f"/automations/related-to/{resource}").raise_for_status().json()
+        deployment = prefect.call(api, "GET", f"/deployments/name/{name}")
+        automations = prefect.call(api, "GET", f"/automations/related-to/prefect.deployment.{deployment['id']}")
         return cls(
             api=api,
             deployment_id=UUID(deployment["id"]),
@@ -46,16 +43,12 @@ class PausedDeployment(BaseModel):
 
     def active(self) -> bool:
         """Prefect itself says that the deployment and every automation are off."""
-        with httpx.Client(base_url=self.api, timeout=TIMEOUT_SECONDS, trust_env=False) as client:
-            paused = client.get(f"/deployments/{self.deployment_id}").raise_for_status().json()["paused"]
-            enabled = [
-                client.get(f"/automations/{each}").raise_for_status().json()["enabled"] for each in self.automation_ids
-            ]
+        paused = prefect.call(self.api, "GET", f"/deployments/{self.deployment_id}")["paused"]
+        enabled = [prefect.call(self.api, "GET", f"/automations/{each}")["enabled"] for each in self.automation_ids]
         return bool(paused) and not any(enabled)
 
     def _switch(self, *, on: bool) -> None:
-        with httpx.Client(base_url=self.api, timeout=TIMEOUT_SECONDS, trust_env=False) as client:
-            for automation_id in self.automation_ids:
-                client.patch(f"/automations/{automation_id}", json={"enabled": on}).raise_for_status()
-            step = "resume_deployment" if on else "pause_deployment"
-            client.post(f"/deployments/{self.deployment_id}/{step}").raise_for_status()
+        for automation_id in self.automation_ids:
+            prefect.call(self.api, "PATCH", f"/automations/{automation_id}", {"enabled": on})
+        step = "resume_deployment" if on else "pause_deployment"
+        prefect.call(self.api, "POST", f"/deployments/{self.deployment_id}/{step}")

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from chaos import ledger
+from chaos import ledger, prefect
 from chaos.actions.advance_clock import DUE_DAY
 from chaos.actions.request_ingest import INGEST_RUN
 from chaos.controls.timings import START
@@ -26,7 +26,7 @@ def due_batch_is_in(deadline_seconds: float, configuration: Mapping[str, Any]) -
     day, run_id = recall(lab.directory, DUE_DAY), recall(lab.directory, INGEST_RUN)
     deadline = time.monotonic() + deadline_seconds
     while time.monotonic() < deadline:
-        run_state = lab.prefect_get(f"/flow_runs/{run_id}")["state"]["type"]
+        run_state = prefect.call(lab.prefect, "GET", f"/flow_runs/{run_id}")["state"]["type"]
         batch_in = sample(lab.directory, INDICATOR_MET, holds=_taken_in(lab, day), value=day)
         quiet = not ledger.unfinished(lab.ledger, lab.pipeline)
         restored = batch_in and quiet and run_state == "COMPLETED"

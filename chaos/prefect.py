@@ -1,0 +1,34 @@
+"""Prefect's HTTP API, asked again while it is busy: on SQLite it answers 503 when writers queue."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import stamina
+
+TIMEOUT_SECONDS = 20.0  # it shares two cores with whatever the drill set off
+ATTEMPTS_MAX = 8
+SECONDS_MAX = 60.0
+
+
+def call(api: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    """The JSON answer of one request, None where it has none; httpx.HTTPError when it fails for good.
+
+    Every call of the drills may be repeated: it reads, sets a state, or carries an idempotency key.
+    """
+    for attempt in stamina.retry_context(on=_is_busy, attempts=ATTEMPTS_MAX, timeout=SECONDS_MAX):
+        with attempt:
+            response = httpx.request(
+                method,
+                f"{api}{path}",
+                json=None if body is None else dict(body),
+                timeout=TIMEOUT_SECONDS,
+                trust_env=False,
+            ).raise_for_status()
+    return response.json() if response.content else None
+
+
+def _is_busy(exc: Exception) -> bool:
+    if isinstance(exc, httpx.HTTPStatusError):
+        return exc.response.is_server_error
+    return isinstance(exc, httpx.TransportError)
