@@ -12,6 +12,8 @@ from tests.gateway.load import keep_asking
 from tests.gateway.running import gateway_command, run_gateway, split_body, wait_until
 from tests.published import bootstrap, publish_tiny_model, start_canary, tiny_rows
 
+pytestmark = pytest.mark.timeout(300)  # a cold fork server imports scikit-learn: 4 s idle, 80 s on a crowded machine
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory, keys):
