@@ -98,11 +98,15 @@ def _describe(outcome: "DrillOutcome") -> str:
 
 def _describe_summary(summary: "DrillSummary") -> str:
     name = summary.name if summary.ablated is None else f"{summary.name} without {summary.ablated}"
+    counts = (
+        f"{name}: {summary.recovered}/{summary.trials} recovered (at least {summary.recovered_share_min:.0%} with 95 % "
+        f"confidence), {summary.not_counted} not counted"
+    )
+    if summary.mitigate.p50 is None and summary.recovered == summary.trials:
+        return counts  # nothing was broken, so there is nothing to time
     mean = "none" if summary.mean_recover_seconds is None else f"{summary.mean_recover_seconds:.1f} s"
     return (
-        f"{name}: {summary.recovered}/{summary.trials} recovered (at least {summary.recovered_share_min:.0%} with 95 % "
-        f"confidence), {summary.not_counted} not counted\n"
-        f"  detect {_quantiles(summary.detect)}\n  mitigate {_quantiles(summary.mitigate)}\n"
+        f"{counts}\n  detect {_quantiles(summary.detect)}\n  mitigate {_quantiles(summary.mitigate)}\n"
         f"  recover {_quantiles(summary.recover)}; mean over recovered trials {mean}"
     )
 

@@ -1,0 +1,116 @@
+"""Every drill against the whole stack, as `autopilot drill run` runs it. Minutes: `make drills`.
+
+The tests share one stack and run in the order of the file; each leaves it steady.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from chaos import oracle
+from chaos.lab import Lab
+from chaos.load import OpenLoop
+from chaos.verdict import Exit
+from tests.e2e.running_stack import ROOT, RunningStack, autopilot
+
+pytestmark = [pytest.mark.drill, pytest.mark.timeout(900)]
+
+REQUESTS_MAX = 40_000
+SECONDS_MAX = 600.0
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    running = RunningStack.start(tmp_path_factory.mktemp("drills") / "home").await_ready()
+    must("bootstrap", "flights", "--until", "2013-01-21", home=running.home)
+    yield running
+    running.end()
+
+
+@pytest.fixture
+def two_models(stack):
+    """A champion with a warm fallback: another model was promoted through a canary under load."""
+    lab = Lab.open(stack.home, "flights", stack.home)
+    state = lab.release_state()
+    if not state["release"]["fallbacks"]:
+        must("ingest", "flights", "--until", "2013-01-28", home=stack.home)
+        with load(lab):
+            must("retrain", "flights", "--until", "2013-01-28", "--skip-comparison", home=stack.home)
+    return stack
+
+
+def must(*words, home):
+    done = autopilot(*words, home=home, seconds_max=SECONDS_MAX)
+    assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-3000:]
+
+
+@contextmanager
+def load(lab):
+    """Clients that ask for predictions all the while."""
+    done = threading.Event()
+    bodies = oracle.rows_of(lab, lab.champion())
+    answers = []
+    requests = OpenLoop(
+        url=f"{lab.gateway}/invocations",
+        next_body=lambda index: bodies[index % len(bodies)],
+        on_answer=answers.append,
+        rate_per_second=50,
+        requests_max=REQUESTS_MAX,
+        seconds_max=SECONDS_MAX,
+        stopped=done.is_set,
+    )
+    thread = threading.Thread(target=lambda: asyncio.run(requests.run()))
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+    assert all(answer.status == 200 for answer in answers)
+
+
+def drill(name, home, *options):
+    """The drill's outcome; its exit code is the one that it reports."""
+    command = [sys.executable, "-m", "cli", "drill", "run", name, "--home", str(home), "--json", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS_MAX, check=False)
+    outcome = json.loads(done.stdout)
+    assert done.returncode == outcome["exit"], done.stderr
+    return outcome
+
+
+def test_nothing_broken_reports_nothing(stack):
+    outcome = drill("noop", stack.home)
+    assert outcome["exit"] == Exit.RECOVERED, outcome["reason"]
+
+
+def test_a_hanging_source_is_replaced_by_its_mirror(stack):
+    outcome = drill("source-outage", stack.home)
+    assert outcome["exit"] == Exit.RECOVERED, outcome["reason"]
+
+
+def test_what_nothing_can_heal_is_reported_as_not_recovered(stack):
+    outcome = drill("unhealable", stack.home)
+    assert outcome["exit"] == Exit.NOT_RECOVERED, outcome["reason"]
+
+
+def test_without_a_fallback_the_champion_is_not_broken(stack):
+    outcome = drill("model-corruption", stack.home)
+    assert outcome["exit"] == Exit.NOT_STEADY
+    assert "fallback-is-warm" in outcome["reason"]
+
+
+def test_with_rollback_switched_off_a_corrupt_champion_turns_the_drill_red(two_models):
+    outcome = drill("model-corruption", two_models.home, "--ablate", "rollback")
+    assert outcome["exit"] == Exit.NOT_RECOVERED, outcome["reason"]
+    assert outcome["requests"]["failed"] == outcome["requests"]["wrong"] == 0
+
+
+def test_a_corrupt_champion_is_rolled_back_without_a_failed_or_wrong_answer(two_models):
+    outcome = drill("model-corruption", two_models.home)
+    assert outcome["exit"] == Exit.RECOVERED, outcome["reason"]
+    assert outcome["requests"]["failed"] == outcome["requests"]["wrong"] == 0
