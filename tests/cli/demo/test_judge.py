@@ -1,0 +1,60 @@
+"""Wrong is a 200 with a number that the named model would not give; everything else is told apart too."""
+
+from dataclasses import replace
+
+import orjson
+import pytest
+
+from chaos.load import Answer
+from cli.demo.judge import Class, Pristine, classify, reference_answers
+from healing.release import ModelRef
+from releases.log import ReleaseLog
+from releases.signing import ensure_keys
+from releases.store import ModelStore
+from tests.published import SCHEMA, bootstrap, publish_tiny_model, tiny_rows
+
+GOOD = Answer(0, "000001/0", 1.0, 1.0, 1.1, 200, (0.25,), digest="d", generation=3, rung="champion")
+REFERENCES = {("d", "000001/0"): 0.25}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, Class.GOOD),
+        ({"degraded": True, "rung": "fallback"}, Class.DEGRADED),
+        ({"predictions": (0.2500001,)}, Class.WRONG),
+        ({"predictions": (float("nan"),)}, Class.WRONG),
+        ({"digest": "another"}, Class.WRONG),
+        ({"rung": "baseline", "degraded": True, "predictions": (0.4,)}, Class.DEGRADED),
+        ({"rung": "baseline", "degraded": True, "predictions": (0.5,)}, Class.WRONG),
+        ({"status": 500, "predictions": ()}, Class.FAILED),
+        ({"status": None, "predictions": (), "error": "ReadTimeout"}, Class.FAILED),
+        ({"predictions": ()}, Class.FAILED),
+    ],
+)
+def test_answers_fall_into_one_class_each(changes, expected):
+    assert classify([replace(GOOD, **changes)], REFERENCES, {3: 0.4}) == [expected]
+
+
+def test_reference_is_the_copy_from_before_the_model_was_damaged(tmp_path):
+    keys = ensure_keys(tmp_path / "keys")
+    root = tmp_path / "releases"
+    model = publish_tiny_model(root, keys)
+    bootstrap(root, model)
+    pristine = Pristine(tmp_path / "pristine", keys.public)
+    release = ReleaseLog(root).current()
+    pristine.keep(ModelStore(root), release)
+    pristine.keep(ModelStore(root), release)
+    assert release.champion == ModelRef(model.digest, model.version)
+    skops = ModelStore(root).path(model.digest) / "model.skops"
+    skops.write_bytes(b"rotten")
+
+    pools = tmp_path / "pools"
+    pools.mkdir()
+    pool = {"columns": ["id", *SCHEMA.names], "rows": [[str(place), *row] for place, row in enumerate(tiny_rows(5))]}
+    (pools / "000001.json").write_bytes(orjson.dumps(pool))
+    answers = [replace(GOOD, row=f"000001/{number}", digest=model.digest) for number in range(5)]
+    references = reference_answers(answers, pools, pristine)
+    assert set(references) == {(model.digest, f"000001/{number}") for number in range(5)}
+    right = [replace(answer, predictions=(references[answer.digest, answer.row],)) for answer in answers]
+    assert set(classify(right, references, {})) == {Class.GOOD}

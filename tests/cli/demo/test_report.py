@@ -1,0 +1,83 @@
+"""Incidents are timed from their own trouble, and the page needs nothing from outside."""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+
+from chaos.load import Answer
+from cli.demo.judge import Class
+from cli.demo.report import Machine, Report, incident_report, requests_report, rows_report
+from cli.demo.report_html import Material, render
+from cli.demo.stage import Trouble
+from healing.incident import Attempt, AttemptOutcome, Cause, Incident, Remedy, Status
+from healing.verdict import Outcome, Verdict
+from tasks.ledger_records import BatchRecord, BatchStatus, CheckRecord
+
+NOW = datetime(2013, 3, 1, tzinfo=UTC)
+
+
+def at(seconds):
+    return NOW + timedelta(seconds=seconds)
+
+
+def _incident(**changes):
+    values = {
+        "id": "i",
+        "pipeline": "p",
+        "cause": Cause.NULL_SPIKE,
+        "subject": "<b>flights</b>",
+        "status": Status.RECOVERED,
+        "detected_at": at(10),
+        "mitigated_at": at(12),
+        "ended_at": at(15),
+        "attempts": (Attempt(1, Remedy.QUARANTINE_BATCH, at(11), AttemptOutcome.SUCCEEDED, at(12)),),
+    }
+    return Incident(**{**values, **changes})
+
+
+def test_incident_is_timed_from_the_last_trouble_of_its_cause():
+    troubles = [
+        Trouble(frozenset({Cause.NULL_SPIKE}), at(1)),
+        Trouble(frozenset({Cause.NULL_SPIKE}), at(7)),
+        Trouble(frozenset({Cause.SCHEMA_BREAK}), at(9)),
+        Trouble(frozenset({Cause.NULL_SPIKE}), at(11)),
+    ]
+    report = incident_report(_incident(), troubles)
+    assert (report.detected_s, report.mitigated_s, report.recovered_s) == (3, 5, 8)
+
+
+def test_incident_without_a_known_trouble_is_timed_from_its_detection():
+    report = incident_report(_incident(), [])
+    assert (report.detected_s, report.mitigated_s, report.recovered_s) == (0, 2, 5)
+
+
+def test_incident_that_was_not_overcome_has_no_recovery():
+    assert incident_report(_incident(status=Status.ESCALATED), []).recovered_s is None
+
+
+def _batch(status=BatchStatus.REPAIRED):
+    return BatchRecord("p", "flights/2013-03-01", "flights", date(2013, 3, 1), "primary", 9, 6, 2, 1, status, NOW)
+
+
+def test_page_is_self_contained_and_escapes_what_it_shows():
+    answers = [Answer(i, "1/0", 100 + i, 100 + i, 100.01 + i, 200, (0.5,)) for i in range(4)]
+    classes = [Class.GOOD, Class.DEGRADED, Class.GOOD, Class.GOOD]
+    verdict = Verdict("quality", Outcome.FAIL, "loss", 100, 0.3, 0.2)
+    records = [CheckRecord("p", Cause.QUALITY_DROP, verdict, at(0), at(60), at(61))]
+    report = Report(
+        requests=requests_report(classes),
+        rows=rows_report([_batch()]),
+        incidents=(incident_report(_incident(), []),),
+        releases=(),
+        chapters=(),
+        machine=Machine(cores=2, memory_gib=8),
+        revision="abc",
+        missing=("a promotion",),
+    )
+    page = render(report, Material(answers, classes, [_batch()], {"quality": records}))
+    addresses = set(re.findall(r"(?:https?:)?//[^\s\"'<>]+", page))
+    assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    assert "src=" not in page
+    assert "&lt;b&gt;flights&lt;/b&gt;" in page
+    assert page.count("<svg") == 4
+    assert "a promotion" in page
+    assert len(page) < 2_000_000
