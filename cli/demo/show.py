@@ -35,7 +35,7 @@ from cli.demo.timeline import Timeline
 from cli.demo.traffic import Traffic
 from cli.home import check_home, reap_leftovers, refuse_second
 from cli.processes import ProcessTree, tail, wait_until
-from cli.stack import NO_TELEMETRY, PROJECT_DIR, START_SECONDS_MAX
+from cli.stack import PROJECT_DIR, START_SECONDS_MAX
 from cli.supervisor import ServiceFailed
 from releases.files import write_atomically
 from releases.log import ReleaseLog
@@ -86,20 +86,15 @@ def _start_stack(tree: ProcessTree, state: Path, directory: Path, timeline: Time
     ready, log = directory / "ready", directory / "up.log"
     command = [sys.executable, "-m", "cli", "up", "--home", str(state), "--pipeline", PIPELINE]
     process = tree.start([*command, "--ready-file", str(ready)], os.environ, log, PROJECT_DIR)
-    _import_meanwhile()
+    os.environ["AUTOPILOT_HOME"] = str(state)
+    connect(load_settings())  # silences what the imports would print; Prefect is not among them
+    for name in HEAVY:  # Prefect's server keeps one core busy while it starts, and leaves the other idle
+        importlib.import_module(name)
     wait_until(lambda: ready.exists() or process.poll() is not None, START_SECONDS_MAX + 10)
     if not ready.exists():
         raise ServiceFailed(f"expected a stack within {START_SECONDS_MAX:.0f} s, found: {tail(log)}")
-    os.environ["AUTOPILOT_HOME"] = str(state)
     connect(load_settings())
     log_to_stderr(logging.ERROR)  # the timeline tells what the warnings would
-
-
-def _import_meanwhile() -> None:
-    """Load the heavy libraries while Prefect's server starts, which keeps one core busy and leaves the other idle."""
-    os.environ.update(NO_TELEMETRY)
-    for name in HEAVY:
-        importlib.import_module(name)
 
 
 def _set_stage(tree: ProcessTree, directory: Path, timeline: Timeline, traffic: Traffic) -> Stage:

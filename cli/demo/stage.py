@@ -52,9 +52,9 @@ class Stage:
     def name(self) -> str:
         return self.pipeline.name
 
-    def trouble(self, *causes: Cause) -> None:
-        """From now on an incident of one of `causes` belongs to what happens next."""
-        self.troubles.append(Trouble(frozenset(causes), datetime.now(UTC)))
+    def trouble(self, *causes: Cause, began_at: datetime | None = None) -> None:
+        """From `began_at` (now) on an incident of one of `causes` belongs to what happens next."""
+        self.troubles.append(Trouble(frozenset(causes), began_at or datetime.now(UTC)))
 
     def set_clock(self, day: date) -> None:
         """Let the feed's time go on to the end of `day`; the mirror has the same clock and never a fault."""
