@@ -157,7 +157,7 @@ def mirror_aliases(tracking_uri: str, pipeline: str, release: Release, release_r
         "previous": release.fallbacks[0] if release.fallbacks else None,
     }
     with _client(tracking_uri) as client:
-        known = {version.version for version in client.search_model_versions(f"name = '{name}'")}
+        known = {str(version.version) for version in client.search_model_versions(f"name = '{name}'")}
         if not known:
             return
         for alias in _ALIASES:
@@ -181,13 +181,19 @@ def _client(tracking_uri: str) -> Iterator["MlflowClient"]:
             Path(tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         yield MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
     except (MlflowException, SQLAlchemyError, OSError) as exc:
-        raise RegistryUnavailable(f"MLflow at {_shown(tracking_uri)} did not do its part: {exc}") from exc
+        raise RegistryUnavailable(
+            f"MLflow at {_shown(tracking_uri)} did not do its part: {_redacted(str(exc), tracking_uri)}"
+        ) from exc
 
 
 def _shown(tracking_uri: str) -> str:
     """The address without what may be a password."""
-    scheme, _, rest = tracking_uri.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
+    return _redacted(tracking_uri, tracking_uri)
+
+
+def _redacted(text: str, tracking_uri: str) -> str:
+    credentials, at, _ = tracking_uri.partition("://")[2].rpartition("@")
+    return text.replace(f"{credentials}{at}", "") if at else text
 
 
 def _experiment(client: "MlflowClient", registry: Registry) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from healing.drift import DriftRule, judge_drift
 from tasks.drift import blocks_of, distances, leave_one_block_out, measure, write_report
 
 KINDS = {"x": "numeric", "kind": "category"}
@@ -65,6 +66,15 @@ def test_a_shifted_window_lies_beyond_every_block_and_an_unshifted_one_does_not(
     near = measure(rows(7, seed=3), reference, KINDS, 7, tmp_path / "nulls")
     assert far[0].p_value < 1e-4
     assert near[0].p_value > 0.01
+
+
+def test_windows_of_an_unchanged_stream_seldom_alarm(tmp_path):
+    rule = DriftRule(rows_min=100)
+    alarms = 0
+    for seed in range(200):
+        measured = measure(rows(7, seed=seed + 1000), rows(42, seed=seed), KINDS, 7, tmp_path / str(seed))
+        alarms += judge_drift("features", measured, 700, rule).failed
+    assert alarms / 200 <= 0.05
 
 
 def test_thresholds_are_learned_once_a_model(tmp_path):

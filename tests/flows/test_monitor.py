@@ -1,0 +1,148 @@
+"""The monitor on a toy whose law changes: what it records, what it hands over, and what it leaves alone."""
+
+from datetime import timedelta
+
+import pytest
+from skops import io as skops_io
+
+from flows.monitor import monitor
+from healing.drift import Diagnosis
+from healing.errors import UsageError
+from healing.incident import Cause, Status
+from healing.release import Reason, Release
+from healing.verdict import Outcome
+from releases.log import ReleaseLog
+from releases.signing import ensure_keys
+from tasks.candidate import plan_training
+from tasks.evaluation import score
+from tasks.history import CHECKS
+from tasks.labels import LABEL
+from tasks.lake import LakeTable
+from tasks.ledger import Ledger
+from tasks.publish import Offer, predict, publish
+from tasks.registry import RegisteredModel
+from tasks.settings import Settings, load_settings
+from tasks.training import as_inputs, train
+from tests.published import NOW
+from tests.toy import PIPELINE, PIPELINES_DIR, day_of, reversed_law, toy_labels, toy_pipeline, write_days
+
+LEARNED = 56  # days until the champion is accepted
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch) -> Settings:
+    """A home with a champion that learned the usual law in the first 56 days."""
+    monkeypatch.setenv("AUTOPILOT_HOME", str(tmp_path))
+    monkeypatch.setenv("AUTOPILOT_PIPELINES_DIR", str(PIPELINES_DIR))
+    settings = load_settings()
+    lake = settings.lake_root(PIPELINE)
+    write_days(lake, 0, LEARNED)
+    plan = plan_training(toy_pipeline(), toy_labels(lake), None, None)
+    trained = train(plan, toy_labels(lake), toy_pipeline().estimator)
+    answers = predict(trained.estimator, as_inputs(trained.rows.held_out, trained.rows.schema))
+    metrics = score(answers, trained.rows.held_out[LABEL].to_numpy()).named("holdout")
+    registered = RegisteredModel("run", "1", "1.0.0", plan.key, NOW, 0.1, metrics)
+    offer = Offer(plan, trained.rows, registered, skops_io.dumps(trained.estimator))
+    root = settings.release_root(PIPELINE)
+    champion = publish(offer, root, ensure_keys(settings.keys_dir))
+    ReleaseLog(root).append(Release(1, NOW, PIPELINE, "test", Reason.BOOTSTRAP, champion=champion, baseline=0.5))
+    return settings
+
+
+def then(settings, days, **world):
+    """Let `days` more days pass."""
+    lake = settings.lake_root(PIPELINE)
+    passed = (max(LakeTable(lake, "features", ["id"]).read(columns=["event_day"])["event_day"]) - day_of(0)).days + 1
+    write_days(lake, passed, days, **world)
+
+
+def ledgered(settings):
+    with Ledger(settings.ledger_dsn) as ledger:
+        return {record.verdict.check: record for record in ledger.latest_checks(PIPELINE)}
+
+
+def incidents(settings):
+    with Ledger(settings.ledger_dsn) as ledger:
+        return ledger.incidents(PIPELINE)
+
+
+def test_an_unchanged_world_raises_nothing(settings):
+    then(settings, 28)
+    report = monitor(PIPELINE)
+    assert report.diagnosis is Diagnosis.NOTHING
+    assert report.logged_share == 0
+    assert report.label_coverage == 1
+    assert "computed afterwards" in report.checks[0].reason
+    assert {check: record.verdict.outcome for check, record in ledgered(settings).items()} == {
+        "quality": Outcome.PASS,
+        "features": Outcome.PASS,
+        "predictions": Outcome.PASS,
+    }
+    assert incidents(settings) == []
+
+
+def test_a_shift_that_costs_no_quality_is_recorded_and_not_acted_on(settings):
+    then(settings, 28, shift=2.0)
+    report = monitor(PIPELINE)
+    assert report.diagnosis is Diagnosis.SEASONAL
+    assert {check.check: check.outcome for check in report.checks}["features"] is Outcome.FAIL
+    assert ledgered(settings)["features"].verdict.outcome is Outcome.INCONCLUSIVE  # heal must not act on it
+    assert ledgered(settings)["features"].cause is Cause.DATA_DRIFT
+    assert incidents(settings) == []
+
+
+def test_a_loss_of_quality_is_handed_over_once_it_persists(settings):
+    then(settings, 14)
+    then(settings, 7, law=reversed_law)
+    assert monitor(PIPELINE).diagnosis is Diagnosis.UNDECIDED  # one bad window
+    assert incidents(settings) == []
+
+    then(settings, 7, law=reversed_law)
+    report = monitor(PIPELINE)
+    assert report.diagnosis is Diagnosis.QUALITY_DROP
+    [incident] = incidents(settings)
+    assert (incident.id, incident.cause, incident.subject) == (report.incident_id, Cause.QUALITY_DROP, "1.0.0")
+    assert ledgered(settings)["quality"].verdict.failed
+    assert report.report is not None
+
+
+def test_repeated_monitoring_joins_the_incident_and_adds_no_history(settings):
+    then(settings, 28, law=reversed_law)
+    first, second = monitor(PIPELINE), monitor(PIPELINE)
+    assert first.incident_id == second.incident_id
+    history = LakeTable(settings.lake_root(PIPELINE), CHECKS, ["digest"]).read(day_column="window_until")
+    assert sorted(history["check"]) == ["features", "predictions", "quality"]
+
+
+def test_what_was_just_dealt_with_is_left_to_cool_down(settings):
+    then(settings, 28, law=reversed_law)
+    monitor(PIPELINE)
+    with Ledger(settings.ledger_dsn) as ledger:
+        ledger.set_status(incidents(settings)[0].id, Status.ESCALATED, "nothing helped")
+    then(settings, 3, law=reversed_law)
+    report = monitor(PIPELINE)
+    assert report.diagnosis is Diagnosis.QUALITY_DROP
+    assert report.incident_id is None
+    assert report.cooling_until == day_of(LEARNED + 28 - 1) + timedelta(days=7)
+    assert not ledgered(settings)["quality"].verdict.failed
+
+
+def test_without_labels_drift_of_inputs_and_answers_is_handed_over(settings):
+    then(settings, 28, shift=2.0, labels=False)
+    report = monitor(PIPELINE)
+    assert report.diagnosis is Diagnosis.DATA_DRIFT
+    assert incidents(settings)[0].cause is Cause.DATA_DRIFT
+
+
+def test_a_fresh_champion_is_not_judged_yet(settings):
+    then(settings, 3)
+    report = monitor(PIPELINE)
+    assert report.diagnosis is Diagnosis.UNDECIDED
+    assert {check.outcome for check in report.checks} == {Outcome.INCONCLUSIVE}
+
+
+def test_before_the_first_release_it_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUTOPILOT_HOME", str(tmp_path))
+    monkeypatch.setenv("AUTOPILOT_PIPELINES_DIR", str(PIPELINES_DIR))
+    with pytest.raises(UsageError, match="autopilot bootstrap toy"):
+        monitor(PIPELINE)

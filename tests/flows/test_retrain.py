@@ -1,0 +1,129 @@
+"""Retraining on a real lake, MLflow and release root; the canary itself is tested with the release flow."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from flows.retrain import RetrainResult, retrain
+from healing.comparison import Comparison
+from healing.errors import TrainingRefused
+from healing.evidence import Evidence
+from healing.incident import Cause
+from releases.log import ReleaseLog
+from releases.store import ModelStore
+from tasks.ledger import Ledger
+from tasks.registry import Registry, registered_versions
+from tasks.settings import Settings, load_settings
+from tests.published import NOW
+from tests.toy import PIPELINE, PIPELINES_DIR, day_of, reversed_law, write_days
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint:UserWarning")  # MLflow about its own types, on import
+
+
+@pytest.fixture(scope="module")
+def empty_mlflow(tmp_path_factory):
+    """MLflow's database before the first run; creating it takes seconds, a copy none."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_registered_models()
+    return path
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch, empty_mlflow) -> Settings:
+    monkeypatch.setenv("AUTOPILOT_HOME", str(tmp_path))
+    monkeypatch.setenv("AUTOPILOT_PIPELINES_DIR", str(PIPELINES_DIR))
+    (tmp_path / "mlflow").mkdir()
+    shutil.copy(empty_mlflow, tmp_path / "mlflow")
+    settings = load_settings()
+    write_days(settings.lake_root(PIPELINE), 0, 40)
+    return settings
+
+
+def releases(settings):
+    return ReleaseLog(settings.release_root(PIPELINE)).history()
+
+
+def kinds(settings):
+    with Ledger(settings.ledger_dsn) as ledger:
+        return [entry.kind for entry in ledger.timeline(PIPELINE)]
+
+
+def test_the_first_model_beats_the_base_rate_and_becomes_champion(settings):
+    outcome = retrain(PIPELINE)
+    assert outcome.result is RetrainResult.BOOTSTRAPPED
+    assert [(c.against, c.outcome) for c in outcome.comparisons] == [("the base rate", Comparison.WIN)]
+    assert [release.champion.digest for release in releases(settings)] == [outcome.digest]
+    assert kinds(settings) == [
+        "retrain.started",
+        "retrain.compared",
+        "model.published",
+        "release.committed",
+        "retrain.finished",
+    ]
+
+
+def test_a_model_no_better_than_the_base_rate_is_not_published(settings):
+    outcome = retrain(PIPELINE, estimator=".model:build_blind_estimator")
+    assert outcome.result is RetrainResult.NOT_BETTER
+    assert outcome.digest is None
+    assert releases(settings) == []
+    assert ModelStore(settings.release_root(PIPELINE)).digests() == []
+
+
+def test_a_candidate_must_win_against_the_champion_on_the_same_rows(settings):
+    champion = retrain(PIPELINE)
+    write_days(settings.lake_root(PIPELINE), 40, 7)
+    same_law = retrain(PIPELINE)
+    assert same_law.result is RetrainResult.NOT_BETTER
+    assert [release.champion.digest for release in releases(settings)] == [champion.digest]
+
+    write_days(settings.lake_root(PIPELINE), 47, 56, law=reversed_law)
+    other_law = retrain(PIPELINE, dry_run=True)
+    assert {c.against: c.outcome for c in other_law.comparisons} == {
+        "the base rate": Comparison.WIN,
+        "the champion": Comparison.WIN,
+    }
+    assert other_law.result is RetrainResult.COMPARED
+    assert len(ModelStore(settings.release_root(PIPELINE)).digests()) == 1
+
+
+def test_a_person_may_insist_and_the_record_keeps_it(settings):
+    outcome = retrain(PIPELINE, estimator=".model:build_blind_estimator", skip_comparison=True)
+    assert outcome.result is RetrainResult.BOOTSTRAPPED
+    assert outcome.insisted
+    assert outcome.comparisons[0].outcome is not Comparison.WIN
+
+
+def test_doubtful_data_are_not_learned_from(settings):
+    with Ledger(settings.ledger_dsn) as ledger:
+        ledger.observe(Evidence(PIPELINE, Cause.NULL_SPIKE, "rows/2013-02-01", "ingest", NOW))
+    with pytest.raises(TrainingRefused, match="null_spike"):
+        retrain(PIPELINE)
+    assert releases(settings) == []
+    assert kinds(settings)[-1] == "retrain.finished"
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("point", ["retrain.planned", "retrain.registered", "retrain.published"])
+def test_a_retrain_killed_anywhere_is_finished_by_the_next(settings, tmp_path, point):
+    command = [sys.executable, "-m", "tests.flows.toy_in_a_process", point, day_of(39).isoformat()]
+    with (tmp_path / "output.txt").open("w") as output:
+        killed = subprocess.run(command, env=_environment(), stdout=output, stderr=output, timeout=250, check=False)
+    assert killed.returncode == -signal.SIGKILL, (tmp_path / "output.txt").read_text()[-3000:]
+    outcome = retrain(PIPELINE, until=day_of(39))
+    assert outcome.result is RetrainResult.BOOTSTRAPPED
+    assert ModelStore(settings.release_root(PIPELINE)).digests() == [outcome.digest]
+    assert len(releases(settings)) == 1
+    assert registered_versions(Registry(settings.tracking_uri, PIPELINE, tmp_path)) == {"1.0.0"}
+
+
+def _environment():
+    from prefect.settings import PREFECT_API_URL
+
+    return {**os.environ, "PREFECT_API_URL": str(PREFECT_API_URL.value())}
