@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from flows.remedies import Applied, apply_remedy, ingest_again, judge_retrain, retrain_report
-from healing.diagnosis import Finding, Signals, diagnose
+from healing.diagnosis import SEEN_BY_GATEWAY, Finding, Signals, diagnose
 from healing.errors import AutopilotError, Conflict, Transient
 from healing.incident import Attempt, AttemptOutcome, Cause, Incident, Remedy, Status
 from healing.policy import Apply, Escalate, Policy, WaitUntil, next_step
@@ -17,12 +17,14 @@ from tasks.events import EventName, emit
 from tasks.ledger import Ledger
 from tasks.runs import RunState, run_state
 from tasks.settings import Settings
+from tasks.traffic import judge_service
 
 log = structlog.get_logger(__name__)
 
 STEPS_MAX = 6  # in one run: a diagnosis and a few remedies; what is left waits for the next run
 SHORT_SECONDS_MAX = 120.0  # no short remedy takes longer; one that seems to was cut off
 LONG_SECONDS_MAX = 1800.0  # a retrain with its canary
+SERVICE_SECONDS_MAX = 1.0  # to see a few requests; without clients nobody can say, and the remedy should not wait
 INGEST_SECONDS = 60.0  # ingestion heals its own incidents; `heal` steps in when it has been silent this long
 
 HEALED_BY_INGEST = frozenset(
@@ -87,8 +89,18 @@ class Treatment:
             return False
         if incident.status is Status.OPEN:
             self.ledger.set_status(incident.id, Status.DIAGNOSED, diagnosis.reason)
+            self._note_mitigation(incident)
             return True
         return self._follow_policy(incident)
+
+    def _note_mitigation(self, incident: Incident) -> None:
+        """The gateway's ladder is faster than any remedy; whether it answers meanwhile is seen, not assumed."""
+        operate = self.settings.addresses().operate
+        if incident.cause not in SEEN_BY_GATEWAY or operate is None:
+            return
+        service = judge_service(operate, SERVICE_SECONDS_MAX)
+        if service.passed:
+            self.ledger.mitigated(incident.id, f"clients are answered meanwhile: {service.reason}")
 
     def _follow_policy(self, incident: Incident) -> bool:
         similar = [other for other in self.ledger.incidents(incident.pipeline) if other.cause is incident.cause]

@@ -14,25 +14,14 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-# Types that skops would ask about and that scikit-learn's own estimators need. The list is ours: one that is read from
-# the model's own files would trust whatever the model says of itself.
+# The types that scikit-learn's own trees and calibrated classifiers need and that skops does not trust by itself. The
+# list is ours: one that is read from the model's own files would trust whatever the model says of itself. It leaves out
+# functools.partial on purpose, which could carry any function.
 TRUSTED_TYPES = frozenset(
     {
         "numpy.dtype",
-        "numpy.random._pickle.__randomstate_ctor",
-        "scipy.sparse._csr.csr_matrix",
-        "sklearn._loss._loss.CyHalfBinomialLoss",
-        "sklearn._loss._loss.CyHalfMultinomialLoss",
-        "sklearn._loss._loss.CyHalfSquaredError",
-        "sklearn._loss.link.IdentityLink",
-        "sklearn._loss.link.Interval",
-        "sklearn._loss.link.LogitLink",
-        "sklearn._loss.link.MultinomialLogit",
-        "sklearn._loss.loss.HalfBinomialLoss",
-        "sklearn._loss.loss.HalfMultinomialLoss",
-        "sklearn._loss.loss.HalfSquaredError",
-        "sklearn.compose._column_transformer._RemainderColsList",
-        "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._SigmoidCalibration",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
         "sklearn.tree._tree.Tree",
     }

@@ -3,6 +3,7 @@
 What meets the champion is read back from the registry, so that exactly the bytes that won are the ones that serve.
 """
 
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -54,6 +55,7 @@ log = structlog.get_logger(__name__)
 
 BASELINE = "the base rate"
 CHAMPION = "the champion"
+REASON_CHARACTERS_MAX = 200  # an encoder may list every category that it never saw
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def compare_candidate(
     try:
         losses = log_losses(predict(estimator, inputs), labels)
     except ValueError as exc:
-        reason = f"it raises on the held-out rows: {exc}"
+        reason = textwrap.shorten(f"it raises on the held-out rows: {exc}", REASON_CHARACTERS_MAX)
         return tuple(
             Compared(Comparison.NOT_BETTER, rival, len(inputs), 0, None, None, None, reason) for rival in rivals
         )

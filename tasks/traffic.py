@@ -14,12 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from healing.diagnosis import Problem
 from healing.errors import GatewayUnavailable
 from healing.incident import Cause
-from healing.slo import Served
+from healing.slo import MITIGATED, Served, judge_served
 from healing.verdict import Outcome, Verdict
 from releases.manifest import Manifest
 
 TIMEOUT = httpx.Timeout(3.0, connect=1.0)  # seconds; on loopback a healthy router answers within milliseconds
 POLL_SECONDS = 0.2  # the gateway itself looks at the log that often
+SERVICE_REQUESTS = 10  # a look at service is not a measurement of it; a ladder that failed would fail all ten
 PROBE_PREFIX = "probe-"  # request ids of probes, so that monitoring can leave them out
 
 
@@ -144,6 +145,22 @@ def await_generation(operate_url: str, generation: int, seconds_max: float) -> G
         f"generation {generation} to serve",
         seconds_max,
     )
+
+
+def judge_service(operate_url: str, seconds_max: float) -> Verdict:
+    """Whether clients are answered at this moment, by whatever rung; INCONCLUSIVE when too few of them ask."""
+    before = read_gateway(operate_url).served.counts()
+
+    def served(state: GatewayState) -> Served:
+        return state.served.counts().since(before)
+
+    try:
+        state = await_gateway(
+            operate_url, lambda state: served(state).total >= SERVICE_REQUESTS, "new requests", seconds_max
+        )
+    except GatewayUnavailable as exc:
+        return Verdict("slo", Outcome.INCONCLUSIVE, str(exc), 0)
+    return judge_served(served(state), MITIGATED)
 
 
 def probe_model(predict_url: str, digest: str, manifest: Manifest) -> Verdict:

@@ -151,7 +151,8 @@ def as_inputs(rows: "pd.DataFrame", schema: InputSchema) -> "pd.DataFrame":
     dtypes = {"string": "object", "double": "float64", "long": "float64", "boolean": "float64"}
     inputs = rows[list(schema.names)].astype({column.name: dtypes[column.type] for column in schema.columns})
     strings = [column.name for column in schema.columns if column.type == "string"]
-    return inputs.assign(**{name: inputs[name].where(inputs[name].notna(), None) for name in strings})
+    missing: Any = None  # pandas takes it, its stubs do not
+    return inputs.assign(**{name: inputs[name].where(inputs[name].notna(), missing) for name in strings})
 
 
 def _column_type(column: "pd.Series") -> Any:

@@ -5,7 +5,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from chaos.load import Answer
@@ -77,7 +77,7 @@ def plot_batches(batches: Sequence[BatchRecord]) -> str:
     repaired = [days.index(b.day.isoformat()) for b in batches if b.status is BatchStatus.REPAIRED]
     axes.plot(repaired, [0] * len(repaired), "^", color="#264653", label="repaired batch", markersize=7)
     ticks = range(0, len(days), 14)
-    axes.set_xticks(list(ticks), [days[tick] for tick in ticks], fontsize=7)
+    axes.set_xticks(list(ticks), [f"{date.fromisoformat(days[tick]):%d %b}" for tick in ticks], fontsize=7)
     axes.legend(fontsize=8, loc="lower right")
     return _svg(figure)
 
