@@ -20,6 +20,7 @@ import orjson
 from chaos.load import Answer, Body, OpenLoop
 
 REQUESTS_MAX = 1_000_000
+IN_FLIGHT_MAX = 32  # httpx searches its pool for every request: with hundreds of connections it falls behind for good
 LOOK_SECONDS = 0.5  # how late a new pool may be noticed
 KEY_HEADER = "x-route-key"
 
@@ -44,6 +45,7 @@ def main() -> None:
             rate_per_second=arguments.rate,
             requests_max=REQUESTS_MAX,
             seconds_max=arguments.seconds_max,
+            in_flight_max=IN_FLIGHT_MAX,
             stopped=stopping.is_set,
         )
         asyncio.run(load.run())

@@ -145,7 +145,7 @@ def play_days(stage: Stage, days: int) -> None:
     since = stage.today + timedelta(days=1)
     until = stage.today + timedelta(days=days)
     stage.set_clock(until)
-    ingest(stage.name, until=until)
+    ingest(stage.name, since=since, until=until)
     stage.ask_about(since, until)
     monitor(stage.name, until=until)
     stage.timeline.say(f"{days} days to {until:%d %B}")
