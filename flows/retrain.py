@@ -3,7 +3,8 @@
 Every step finds what an earlier, killed run of the same plan did, so running it again is finishing it.
 """
 
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from flows.release import ReleaseOutcome, Result, release
 from healing.comparison import Compared, Comparison
 from healing.errors import AutopilotError
 from healing.release import ModelRef
+from healing.verdict import Outcome
 from releases.loader import LoadedModel
 from releases.signing import ensure_keys
 from tasks import points
@@ -128,6 +130,10 @@ def _retrain(
     points.reached("retrain.planned", plan=plan.key)
     registered = register(workshop, plan, champion)
     points.reached("retrain.registered", version=registered.version)
+    if champion is not None and champion.manifest.mlflow_run_id == registered.run_id:
+        # An earlier run of this plan was cut off after the promotion; the candidate need not beat itself.
+        done = {"result": RetrainResult.PROMOTED, "digest": champion.digest}
+        return _outcome(plan, registered, (), insisted, incident_id).model_copy(update=done)
     comparisons = meet_rivals(workshop, plan, registered, champion)
     _note(settings, pipeline, "retrain.compared", plan, version=registered.version, **_gains(comparisons))
     points.reached("retrain.compared", version=registered.version)
@@ -141,6 +147,8 @@ def _retrain(
     reason = "; ".join(compared.reason for compared in comparisons)
     rollout = release(pipeline, model.digest, incident_id=incident_id, reason=reason)
     points.reached("retrain.released", generation=rollout.generation)
+    if rollout.result is Result.PROMOTED:
+        withdraw_verdicts(settings.ledger_dsn, pipeline, model.version)
     return outcome.model_copy(update={"result": _RESULTS[rollout.result], "digest": model.digest, "rollout": rollout})
 
 
@@ -182,6 +190,16 @@ def sign_and_store(settings: Settings, workshop: Workshop, plan: TrainingPlan, r
         ledger.note(plan.pipeline, "model.published", model.digest, {"version": model.version})
     emit(EventName.MODEL_PUBLISHED, plan.pipeline, {"digest": model.digest, "version": model.version})
     return model
+
+
+@_task
+def withdraw_verdicts(ledger_dsn: str, pipeline: str, version: str) -> None:
+    """The monitor's verdicts were about the champion before; until it looks again, nothing is known of this one."""
+    now = datetime.now(UTC)
+    with Ledger(ledger_dsn) as ledger:
+        for record in ledger.latest_checks(pipeline):
+            unknown = replace(record.verdict, outcome=Outcome.INCONCLUSIVE, reason=f"{version} is champion since")
+            ledger.record_check(replace(record, verdict=unknown, recorded_at=now))
 
 
 def _workshop(settings: Settings, pipeline: str) -> Workshop:

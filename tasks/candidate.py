@@ -77,6 +77,7 @@ def plan_training(pipeline: Pipeline, labels: LabelSource, until: date | None, e
     until = until or last_day
     train_from, train_until = training_days(until, rules.lookback_days, rules.holdout_days)
     features_version, labels_version = pinned_versions(labels)
+    reference = estimator or pipeline.estimator_path
     return TrainingPlan(
         pipeline=pipeline.name,
         train_from=max(train_from, first_day),
@@ -85,9 +86,9 @@ def plan_training(pipeline: Pipeline, labels: LabelSource, until: date | None, e
         as_of=day_end(until, labels.zone),
         features_version=features_version,
         labels_version=labels_version,
-        estimator=estimator or pipeline.estimator_path,
+        estimator=reference,
+        estimator_sha256=source_sha256(pipeline.resolve(reference)),
         rows_min=rules.rows_min,
-        code_revision=code_revision(),
         requirements_sha256=installed_environment().sha256,
     )
 
@@ -105,6 +106,7 @@ def register_candidate(workshop: Workshop, plan: TrainingPlan, champion: LoadedM
         plan_key=plan.key,
         version=_version(workshop.registry, lineage, champion),
         lineage=lineage,
+        code_revision=code_revision(),
         params={**params_of(trained.estimator), "estimator": plan.estimator},
         metrics=_metrics(trained),
         tags=_tags(plan),
@@ -185,7 +187,6 @@ def _tags(plan: TrainingPlan) -> Mapping[str, str]:
         "autopilot.until": plan.until.isoformat(),
         "autopilot.lake_version.features": str(plan.features_version),
         "autopilot.lake_version.labels": str(plan.labels_version),
-        "autopilot.code_revision": plan.code_revision,
         "autopilot.requirements_sha256": plan.requirements_sha256,
     }
 

@@ -62,7 +62,7 @@ def publish(offer: Offer, release_root: Path, keys: Keys) -> ModelRef:
         lake_version=plan.features_version,
         trained_from=rows.learned[BATCH_DAY].min().isoformat(),
         trained_until=plan.train_until.isoformat(),
-        code_revision=plan.code_revision,
+        code_revision=offer.registered.code_revision,
         requirements_sha256=plan.requirements_sha256,
         input_schema=schema,
         reference=_reference_profile(rows, answers, offer.registered.metrics),

@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 MODEL_FILE = "model.skops"  # MLflow's own name for it, inside the model's artifacts
 _PLAN, _VERSION, _SECONDS = "autopilot.plan", "autopilot.version", "autopilot.training_seconds"
+_REVISION = "autopilot.code_revision"
 _LINEAGE = {"features": "autopilot.lineage.features", "estimator": "autopilot.lineage.estimator"}
 _ALIASES = ("champion", "challenger", "previous")
 
@@ -51,6 +52,7 @@ class Record:
     plan_key: str
     version: str
     lineage: Lineage
+    code_revision: str
     params: Mapping[str, Any]
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
@@ -69,6 +71,7 @@ class RegisteredModel:
     plan_key: str
     created_at: datetime
     training_seconds: float
+    code_revision: str
     metrics: Mapping[str, float]
 
 
@@ -110,7 +113,7 @@ def log_and_register(registry: Registry, record: Record, estimator: Any) -> Regi
         experiment_id = _experiment(client, registry)
         _end_unfinished(client, experiment_id, record.plan_key)
         mlflow.set_tracking_uri(registry.tracking_uri)
-        tags = {**record.tags, _PLAN: record.plan_key, _VERSION: record.version}
+        tags = {**record.tags, _PLAN: record.plan_key, _VERSION: record.version, _REVISION: record.code_revision}
         tags |= {_LINEAGE["features"]: record.lineage.features, _LINEAGE["estimator"]: record.lineage.estimator}
         with mlflow.start_run(experiment_id=experiment_id, run_name=record.version, tags=tags) as run:
             mlflow.log_params(dict(record.params))
@@ -229,6 +232,7 @@ def _signature(schema: InputSchema) -> Any:
 def _registered(client: "MlflowClient", version: Any) -> RegisteredModel:
     """From MLflow's entity, which has no types, and the metrics of its run."""
     tags: Mapping[str, str] = version.tags
+    run = client.get_run(version.run_id)
     return RegisteredModel(
         run_id=version.run_id,
         model_version=str(version.version),
@@ -236,7 +240,8 @@ def _registered(client: "MlflowClient", version: Any) -> RegisteredModel:
         plan_key=tags[_PLAN],
         created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, tz=UTC),
         training_seconds=float(tags[_SECONDS]),
-        metrics=dict(client.get_run(version.run_id).data.metrics),
+        code_revision=run.data.tags[_REVISION],
+        metrics=dict(run.data.metrics),
     )
 
 

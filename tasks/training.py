@@ -40,7 +40,8 @@ class TrainingPlan:
     """Everything that decides what the model will be. The same plan gives the same `key`, and the same model.
 
     Days are inclusive: the model learns from [train_from, train_until] and is compared on (train_until, until]. Labels
-    count when they were known at `as_of`. The versions pin the lake's tables.
+    count when they were known at `as_of`. The versions pin the lake's tables, the digests the estimator's source file
+    and the installed libraries.
     """
 
     pipeline: str
@@ -51,8 +52,8 @@ class TrainingPlan:
     features_version: int
     labels_version: int
     estimator: str
+    estimator_sha256: str
     rows_min: int
-    code_revision: str
     requirements_sha256: str
 
     @property

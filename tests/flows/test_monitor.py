@@ -41,7 +41,7 @@ def settings(tmp_path, monkeypatch) -> Settings:
     trained = train(plan, toy_labels(lake), toy_pipeline().estimator)
     answers = predict(trained.estimator, as_inputs(trained.rows.held_out, trained.rows.schema))
     metrics = score(answers, trained.rows.held_out[LABEL].to_numpy()).named("holdout")
-    registered = RegisteredModel("run", "1", "1.0.0", plan.key, NOW, 0.1, metrics)
+    registered = RegisteredModel("run", "1", "1.0.0", plan.key, NOW, 0.1, "test", metrics)
     offer = Offer(plan, trained.rows, registered, skops_io.dumps(trained.estimator))
     root = settings.release_root(PIPELINE)
     champion = publish(offer, root, ensure_keys(settings.keys_dir))

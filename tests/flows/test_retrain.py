@@ -68,6 +68,14 @@ def test_the_first_model_beats_the_base_rate_and_becomes_champion(settings):
     ]
 
 
+def test_a_plan_whose_candidate_is_champion_already_is_done(settings):
+    first = retrain(PIPELINE)
+    again = retrain(PIPELINE)
+    assert again.result is RetrainResult.PROMOTED
+    assert again.digest == first.digest
+    assert len(releases(settings)) == 1
+
+
 def test_a_model_no_better_than_the_base_rate_is_not_published(settings):
     outcome = retrain(PIPELINE, estimator=".model:build_blind_estimator")
     assert outcome.result is RetrainResult.NOT_BETTER

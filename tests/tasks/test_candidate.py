@@ -153,6 +153,6 @@ def test_a_registry_that_is_no_database_is_unavailable(tmp_path):
 
 def test_a_server_that_is_away_is_named_without_its_password(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(RegistryUnavailable, match="http://127.0.0.1:1 ") as raised:
+    with pytest.raises(RegistryUnavailable, match=r"http://127\.0\.0\.1:1 ") as raised:
         find_registered(Registry("http://someone:secret@127.0.0.1:1", PIPELINE, tmp_path), "0" * 64)
     assert "secret@" not in str(raised.value)
