@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from flows.release import ReleaseOutcome, Result, release
 from healing.comparison import Compared, Comparison
-from healing.errors import AutopilotError
+from healing.errors import AutopilotError, TrainingRefused
 from healing.release import ModelRef
 from healing.verdict import Outcome
 from releases.loader import LoadedModel
@@ -162,8 +162,16 @@ _RESULTS = {
 
 @_task
 def check_incidents(ledger_dsn: str, pipeline: str, incident_id: str | None) -> None:
-    """Refuse while an unfinished incident says that the newest data may be wrong."""
+    """Refuse while an unfinished incident says that the newest data may be wrong, and for one that is over.
+
+    A run that waited in the queue while its worker was dead may find that a later attempt has healed its incident.
+    """
     with Ledger(ledger_dsn) as ledger:
+        if incident_id is not None and (incident := ledger.incident(incident_id)).ended:
+            raise TrainingRefused(
+                f"incident {incident_id} has {incident.status} meanwhile and needs no retrain; leave out "
+                "incident_id to retrain all the same"
+            )
         refuse_on_open_incidents(ledger.unfinished(pipeline), except_id=incident_id)
 
 

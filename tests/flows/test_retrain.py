@@ -12,7 +12,7 @@ from flows.retrain import RetrainResult, retrain
 from healing.comparison import Comparison
 from healing.errors import TrainingRefused
 from healing.evidence import Evidence
-from healing.incident import Cause
+from healing.incident import Cause, Status
 from releases.log import ReleaseLog
 from releases.store import ModelStore
 from tasks.ledger import Ledger
@@ -115,6 +115,15 @@ def test_doubtful_data_are_not_learned_from(settings):
         retrain(PIPELINE)
     assert releases(settings) == []
     assert kinds(settings)[-1] == "retrain.finished"
+
+
+def test_a_run_that_comes_too_late_for_its_incident_changes_nothing(settings):
+    with Ledger(settings.ledger_dsn) as ledger:
+        late = ledger.observe(Evidence(PIPELINE, Cause.QUALITY_DROP, "1.0.0", "monitor", NOW))
+        ledger.set_status(late.id, Status.DISMISSED)
+    with pytest.raises(TrainingRefused, match="needs no retrain"):
+        retrain(PIPELINE, incident_id=late.id)
+    assert releases(settings) == []
 
 
 @pytest.mark.timeout(300)
