@@ -120,9 +120,7 @@ class Stack:
             directory.mkdir(parents=True)
             (directory / "model.skops").write_bytes(b"model bytes " * 100)
             golden = {"columns": ["x"], "rows": [[0], [1], [2]], "outputs": outputs, "tolerance": 1e-9}
-            (directory / "manifest.json").write_text(
-                json.dumps({"model_file": "model.skops", "golden": golden})
-            )
+            (directory / "manifest.json").write_text(json.dumps({"model_file": "model.skops", "golden": golden}))
         self.model_file = home / "releases" / "flights" / "models" / CHAMPION / "model.skops"
         self.good = sha256(self.model_file.read_bytes()).hexdigest()
         self.worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
