@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from healing.errors import Conflict
 from healing.verdict import Verdict
 from tasks.lake import LakeTable, Novelty
+from tasks.lock import exclusive
 from tasks.windows import DayRange
 
 CHECKS = "checks"  # table of the lake
@@ -59,11 +59,9 @@ def record_history(
     ]
     table = LakeTable(lake_root, CHECKS, ["digest", "check", "window_until"])
     batch = f"{CHECKS}/{digest}/{verdicts[0][0].until}"
-    if table.has([batch]) == [True]:
-        return False
-    added = pa.Table.from_pylist(rows, schema=_SCHEMA)
-    try:
+    with exclusive(lake_root / f"{CHECKS}.lock"):
+        if table.has([batch]) == [True]:
+            return False
+        added = pa.Table.from_pylist(rows, schema=_SCHEMA)
         table.commit(Novelty(added=added, corrected=added.slice(0, 0), duplicates={}), {batch: {"rows": len(rows)}})
-    except Conflict:
-        return False  # another monitor of the same day was first, with the same verdicts
     return True

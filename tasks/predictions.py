@@ -11,8 +11,9 @@ import pyarrow as pa
 import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue, ValidationError
 
-from healing.errors import Conflict, GatewayUnavailable
+from healing.errors import GatewayUnavailable
 from tasks.lake import LakeTable, Novelty
+from tasks.lock import exclusive
 from tasks.traffic import PROBE_PREFIX
 
 if TYPE_CHECKING:
@@ -74,19 +75,16 @@ def predictions_table(lake_root: Path) -> LakeTable:
 def drain_predictions(operate_url: str, lake_root: Path) -> Drained:
     """Bring in what the gateway logged since the last time.
 
-    Exactly once: the commit that holds a page also says that the page after that number is in, so a repeated or a
-    concurrent drain finds it there. GatewayUnavailable when the gateway does not answer; what came in before stays.
+    Exactly once: the rows of a page and the place in the log up to which the lake is complete are one commit, and one
+    drain runs at a time. GatewayUnavailable when the gateway does not answer; what came in before stays.
     """
     table, total = predictions_table(lake_root), 0
-    after = _last_seq(table)
-    for page in _pages(operate_url, after):
-        novelty = Novelty(added=page, corrected=page.slice(0, 0), duplicates={})
-        try:
+    with exclusive(lake_root / "predictions.lock"):
+        after = _last_seq(table)
+        for page in _pages(operate_url, after):
+            novelty = Novelty(added=page, corrected=page.slice(0, 0), duplicates={})
             table.commit(novelty, {f"{PREDICTIONS}/after-{after}": {"rows": page.num_rows}})
-        except Conflict as exc:
-            log.info("predictions_drained_elsewhere", after=after, cause=str(exc))
-            break
-        total, after = total + page.num_rows, page["seq"][-1].as_py()
+            total, after = total + page.num_rows, page["seq"][-1].as_py()
     log.info("predictions_drained", rows=total, until_seq=after)
     return Drained(rows=total, until_seq=after)
 
