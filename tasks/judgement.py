@@ -39,8 +39,11 @@ class Subject:
 
     @property
     def reference_excess(self) -> float:
-        """Excess log-loss on the rows that the champion was accepted on; zero, as of a calibrated model, if unknown."""
-        return self.model.manifest.reference.metrics.get(HOLDOUT_EXCESS, 0.0)
+        """Excess log-loss on the rows that the champion was accepted on, at least the zero of a calibrated model.
+
+        A lucky fortnight may show less than zero; to hold the champion against that would punish it for its luck.
+        """
+        return max(0.0, self.model.manifest.reference.metrics.get(HOLDOUT_EXCESS, 0.0))
 
     def windows(self, days: int, count: int) -> tuple[DayRange, ...]:
         """Windows after the days that the champion was made and accepted with."""
