@@ -9,8 +9,9 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
-import httpx
+import aiohttp
 import orjson
 
 STOP_CHECK_SECONDS = 0.25  # how late a stop may be noticed at a low rate
@@ -80,15 +81,12 @@ class OpenLoop:
     async def run(self) -> int:
         """Send until a bound is met; return how many requests were sent. Raises what a callback raises."""
         places = asyncio.Semaphore(self.in_flight_max)
-        limits = httpx.Limits(
-            max_connections=self.in_flight_max,
-            max_keepalive_connections=self.in_flight_max,
-            keepalive_expiry=KEEP_ALIVE_SECONDS,
-        )
+        timeout = aiohttp.ClientTimeout(total=self.timeout_seconds)
+        connector = aiohttp.TCPConnector(limit=self.in_flight_max, keepalive_timeout=KEEP_ALIVE_SECONDS)
         start = time.monotonic()
         sent = 0
         async with (
-            httpx.AsyncClient(timeout=self.timeout_seconds, limits=limits, trust_env=False) as client,
+            aiohttp.ClientSession(connector=connector, timeout=timeout) as client,
             asyncio.TaskGroup() as requests,
         ):
             while sent < self.requests_max:
@@ -111,35 +109,33 @@ class OpenLoop:
             await asyncio.sleep(min(left, STOP_CHECK_SECONDS))
         return False
 
-    async def _send(self, client: httpx.AsyncClient, places: asyncio.Semaphore, index: int, due: float) -> None:
+    async def _send(self, client: aiohttp.ClientSession, places: asyncio.Semaphore, index: int, due: float) -> None:
         body = self.next_body(index)
         sent_at = time.monotonic()
+        headers = {"content-type": "application/json", **body.headers}
         try:
-            response = await client.post(
-                self.url, content=body.content, headers={"content-type": "application/json", **body.headers}
-            )
-        except httpx.HTTPError as exc:
+            async with client.post(self.url, data=body.content, headers=headers) as response:
+                answer = _read(response, await response.read(), index, body.row, due, sent_at)
+        except (aiohttp.ClientError, TimeoutError) as exc:
             answer = Answer(index, body.row, due, sent_at, time.monotonic(), None, error=_describe(exc))
-        else:
-            answer = _read(response, index, body.row, due, sent_at)
         finally:
             places.release()
         self.on_answer(answer)
 
 
-def _read(response: httpx.Response, index: int, row: str, due: float, sent_at: float) -> Answer:
+def _read(response: aiohttp.ClientResponse, content: bytes, index: int, row: str, due: float, sent_at: float) -> Answer:
     """The answer that a response carries; a 200 that cannot be read is an error, not an answer."""
     answered_at = time.monotonic()
     headers = response.headers
     predictions: tuple[float, ...] = ()
     error = ""
-    if response.status_code == httpx.codes.OK:
+    if response.status == HTTPStatus.OK:
         try:
-            predictions = tuple(float(value) for value in orjson.loads(response.content)["predictions"])
+            predictions = tuple(float(value) for value in orjson.loads(content)["predictions"])
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as exc:
             error = f"unreadable answer: {_describe(exc)}"
     else:
-        error = response.text[:200]
+        error = content[:200].decode(errors="replace")
     generation = headers.get("x-release-generation", "")
     return Answer(
         index=index,
@@ -147,7 +143,7 @@ def _read(response: httpx.Response, index: int, row: str, due: float, sent_at: f
         intended_at=due,
         sent_at=sent_at,
         answered_at=answered_at,
-        status=response.status_code,
+        status=response.status,
         predictions=predictions,
         request_id=headers.get("x-request-id", ""),
         digest=headers.get("x-model-digest", ""),
