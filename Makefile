@@ -12,6 +12,9 @@ export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export MLFLOW_DISABLE_TELEMETRY = true
 export GX_ANALYTICS_ENABLED = false
 
+# Container images often forbid compiled modules; here every flow run starts a process, which would compile all it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo up test check format drills bench lock clean

@@ -88,8 +88,9 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """What every process of the stack gets: where state is, where Prefect is, and silence towards the world."""
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         return {
-            **os.environ,
+            **inherited,  # without the variable above: a flow run would compile all that it imports, each time again
             **NO_TELEMETRY,
             **ONE_THREAD_EACH,
             "AUTOPILOT_HOME": str(self.home),
