@@ -118,12 +118,17 @@ def _last_seq(table: LakeTable) -> int:
 
 
 def _pages(operate_url: str, after: int) -> Iterator[pa.Table]:
+    """Pages up to the end of the log as it was on arrival: a page that is not full was the last one.
+
+    Waiting for an empty page instead would never end while clients ask, and commit a handful of rows at a time.
+    """
     with httpx.Client(base_url=operate_url, timeout=TIMEOUT) as client:
         while True:
             page = _page(client, after)
-            if not page.num_rows:
+            if page.num_rows:
+                yield page
+            if page.num_rows < PAGE_ROWS:
                 return
-            yield page
             after = page["seq"][-1].as_py()
 
 

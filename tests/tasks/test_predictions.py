@@ -74,6 +74,22 @@ def test_every_row_comes_in_once_over_many_pages_and_drains(tmp_path, monkeypatc
     assert seqs(tmp_path) == list(range(1, 10))
 
 
+def test_a_drain_ends_although_clients_go_on_asking(tmp_path):
+    class Growing(list):
+        """Every look at the log finds one more answer in it, for longer than anybody would wait."""
+
+        def __iter__(self):
+            if len(self) < 50:
+                self.append(logged(len(self) + 1))
+            return super().__iter__()
+
+    rows = Growing([logged(1)])
+    with log_serving(rows) as url:
+        assert drain_predictions(url, tmp_path).rows == 2
+        assert drain_predictions(url, tmp_path).rows == 1
+    assert seqs(tmp_path) == [1, 2, 3]
+
+
 def test_two_drains_at_once_bring_every_row_in_once(tmp_path, monkeypatch):
     monkeypatch.setattr(predictions, "PAGE_ROWS", 5)
     with log_serving([logged(seq) for seq in range(1, 41)]) as url:
