@@ -32,7 +32,7 @@ def demo_figures(figures: Mapping[str, Figure]) -> str:
         f"challenger, {figures['requests_degraded']:,} by a fallback, {figures['requests_failed']} failed, "
         f"{figures['requests_wrong']} wrong. {figures['rows_received']:,} rows received: {figures['rows_accepted']:,} "
         f"accepted, {figures['rows_quarantined']:,} quarantined, {figures['rows_duplicates']:,} duplicates. "
-        f"{figures['demo_seconds']} seconds from start to report."
+        f"The story took {figures['demo_seconds']} seconds."
     )
     return "\n".join(rows) + f"\n\n{summary}\n"
 

@@ -54,12 +54,13 @@ def spring(stage: Stage) -> None:
         {"table": "flights", "day": str(RENAMED_ON), "kind": "rename", "columns": {"carrier": "airline", "dest": "to"}},
         {"table": "flights", "day": str(NULLS_ON), "kind": "null", "column": "distance", "share": 0.3, "seed": 7},
     )
-    while stage.today < FEED_DOWN_WEEK_ENDS - timedelta(days=7):
+    while stage.today < NULLS_ON:
         if RENAMED_ON in week_after(stage.today):
             stage.trouble(Cause.SCHEMA_BREAK)
         if NULLS_ON in week_after(stage.today):
             stage.trouble(Cause.NULL_SPIKE)
         play_week(stage)
+    play_days(stage, (FEED_DOWN_WEEK_ENDS - timedelta(days=7) - stage.today).days)
 
 
 def feed_down(stage: Stage) -> None:
