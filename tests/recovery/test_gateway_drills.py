@@ -19,7 +19,7 @@ from tasks.rollout import roll_back
 from tests.gateway.running import run_gateway, wait_until
 from tests.published import PIPELINE, bootstrap, publish_tiny_model
 
-pytestmark = [pytest.mark.drill, pytest.mark.timeout(300)]  # a gateway start and a whole drill each, on a machine that may be busy
+pytestmark = [pytest.mark.drill, pytest.mark.timeout(300)]  # a gateway and a whole drill each
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing here asks Prefect or a source
 
 
