@@ -58,7 +58,7 @@ def judge_errors(exposure: Exposure, rule: StageRule) -> Verdict:
     The statistic is an e-value: a mixture of likelihood ratios of error rates below the tolerance p0 against p0 itself.
     Under every rate of p0 or more it is a supermartingale, so by Ville's inequality it exceeds 1/alpha at *any* of the
     looks with a chance of at most alpha; a fixed-sample binomial test, looked at every second, would not hold that.
-    Without errors at most ln(1 / (0.8 alpha)) / -ln(1 - p0) requests are needed: 154 in all at p0 = 2 % and alpha = 5 %.
+    Without errors at most ln(1 / (0.8 alpha)) / -ln(1 - p0) requests are needed: 154 at p0 = 2 % and alpha = 5 %.
     (Ramdas, Grünwald, Vovk & Shafer, *Game-theoretic statistics and safe anytime-valid inference*, 2023.)
     """
     log_e = _log_evidence(exposure.errors, exposure.requests, rule.error_rate_tolerated)
