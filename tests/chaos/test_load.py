@@ -74,7 +74,7 @@ async def test_a_refused_connection_is_an_answer_without_status():
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/invocations"
         await OpenLoop(url, lambda index: Body("0", b"{}"), answers.append, 100.0, 3, 5.0).run()
     assert [answer.status for answer in answers] == [None] * 3
-    assert all("ConnectError" in answer.error for answer in answers)
+    assert all("ClientConnectorError" in answer.error for answer in answers)
 
 
 @pytest.mark.parametrize("body", [b"not json", b"{}", b'{"predictions": ["x"]}'])
