@@ -34,7 +34,6 @@ class Objective:
 
 
 MITIGATED = Objective()
-RECOVERED = Objective(undegraded_min=0.99)
 
 
 def judge_served(served: Served, objective: Objective) -> Verdict:
@@ -52,12 +51,3 @@ def judge_served(served: Served, objective: Objective) -> Verdict:
         statistic=answered,
         threshold=objective.answered_min,
     )
-
-
-def judge_latency(exceeding: int, total: int, share_max: float) -> Verdict:
-    """PASS when at most `share_max` of `total` requests took longer than a threshold that was fixed beforehand."""
-    if total == 0:
-        return Verdict("slo.latency", Outcome.INCONCLUSIVE, "no requests seen", 0)
-    share = exceeding / total
-    outcome = Outcome.PASS if share <= share_max else Outcome.FAIL
-    return Verdict("slo.latency", outcome, "share of requests over the threshold", total, share, share_max)

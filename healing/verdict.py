@@ -1,6 +1,5 @@
 """Verdicts are three-valued: too little evidence is never a PASS."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -35,11 +34,3 @@ class Verdict:
     @property
     def passed(self) -> bool:
         return self.outcome is Outcome.PASS
-
-
-def worst(verdicts: Iterable[Verdict]) -> Outcome:
-    """FAIL if any failed, else PASS if all of at least one passed, else INCONCLUSIVE."""
-    outcomes = {verdict.outcome for verdict in verdicts}
-    if Outcome.FAIL in outcomes:
-        return Outcome.FAIL
-    return Outcome.PASS if outcomes == {Outcome.PASS} else Outcome.INCONCLUSIVE
