@@ -1,6 +1,6 @@
 """The operate port: what serves and what is wrong, metrics, the prediction log, labels, and restarts."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,6 +52,7 @@ def operate_app(gateway: "Gateway") -> Starlette:
             Route("/metrics", desk.metrics, methods=["GET"]),
             Route("/health", desk.health, methods=["GET"]),
             Route("/predictions", desk.predictions, methods=["GET"]),
+            Route("/shadow", desk.shadow, methods=["GET"]),
             Route("/feedback", desk.feedback, methods=["POST"]),
             Route("/workers/{digest}/restart", desk.restart_worker, methods=["POST"]),
         ]
@@ -73,6 +74,13 @@ class _Desk:
         return _json({"pipeline": self._gateway.settings.pipeline, "serving": self._gateway.ladder.serving is not None})
 
     async def predictions(self, request: Request) -> Response:
+        return self._page(request, self._gateway.log.read)
+
+    async def shadow(self, request: Request) -> Response:
+        return self._page(request, self._gateway.log.read_shadow)
+
+    def _page(self, request: Request, read: Callable[[int, int], Iterator[bytes]]) -> Response:
+        """JSON lines of one of the log's streams."""
         try:
             after = int(request.query_params.get("after", "0"))
             limit = int(request.query_params.get("limit", str(_PAGE_ROWS)))
@@ -80,7 +88,7 @@ class _Desk:
             return _refusal(400, "BAD_REQUEST", "`after` and `limit` are whole numbers", "after")
         if after < 0 or not 1 <= limit <= _PAGE_ROWS_MAX:
             return _refusal(400, "BAD_REQUEST", f"`after` is at least 0, `limit` in 1…{_PAGE_ROWS_MAX}", "limit")
-        lines: AsyncIterator[bytes] = iterate_in_threadpool(self._gateway.log.read(after, limit))
+        lines: AsyncIterator[bytes] = iterate_in_threadpool(read(after, limit))
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
     async def feedback(self, request: Request) -> Response:

@@ -29,6 +29,10 @@ CREATE TABLE IF NOT EXISTS predictions (
     generation INTEGER NOT NULL, digest TEXT NOT NULL, version TEXT NOT NULL, rung TEXT NOT NULL, key TEXT,
     features TEXT NOT NULL, prediction REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS shadow (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, request_id TEXT NOT NULL, row INTEGER NOT NULL, at TEXT NOT NULL,
+    generation INTEGER NOT NULL, digest TEXT NOT NULL, version TEXT NOT NULL, prediction REAL, error TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS feedback (
     request_id TEXT NOT NULL, row INTEGER NOT NULL, label REAL NOT NULL, at TEXT NOT NULL,
     PRIMARY KEY (request_id, row)
@@ -38,6 +42,9 @@ _INSERT = """
 INSERT INTO predictions (request_id, row, at, generation, digest, version, rung, key, features, prediction)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+_INSERT_SHADOW = """
+INSERT INTO shadow (request_id, row, at, generation, digest, version, prediction, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
 _REMEMBER = "INSERT OR IGNORE INTO models (digest, version, columns) VALUES (?, ?, ?)"
 _FEEDBACK = """
 INSERT INTO feedback (request_id, row, label, at) VALUES (?, ?, ?, ?)
@@ -45,6 +52,8 @@ ON CONFLICT (request_id, row) DO UPDATE SET label = excluded.label, at = exclude
 """
 _BUSY_SECONDS = 5.0
 LogRow = tuple[str, int, str, int, str, str, str, str | None, str, float]
+ShadowRow = tuple[str, int, str, int, str, str, float | None, str]
+"""Request id, row, time in ISO 8601, generation, digest, version, prediction (None where there is none), error ("")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,10 @@ class PredictionLog:
         """Log answers; done when they are committed (true) or could not be (false), and then counted in `unlogged`."""
         return self._put(_INSERT, rows)
 
+    def record_shadow(self, rows: Sequence[ShadowRow]) -> "asyncio.Future[bool]":
+        """Log what a shadow scored, beside the answers; nobody needs to wait for it."""
+        return self._put(_INSERT_SHADOW, rows)
+
     def record_labels(self, labels: Sequence[Label]) -> "asyncio.Future[bool]":
         """Log labels; saying the same one again changes nothing, another one replaces it."""
         return self._put(_FEEDBACK, [(x.request_id, x.row, x.label, x.at) for x in labels])
@@ -114,6 +127,13 @@ class PredictionLog:
             }
             for row in db.execute("SELECT * FROM predictions WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)):
                 yield _as_line(row, columns)
+
+    def read_shadow(self, after: int, limit: int) -> Iterator[bytes]:
+        """Shadow scores with `seq` > `after`, oldest first, as JSON lines. Blocking: call it in a thread."""
+        with contextlib.closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as db:
+            db.row_factory = sqlite3.Row
+            for row in db.execute("SELECT * FROM shadow WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)):
+                yield orjson.dumps(dict(row), option=orjson.OPT_APPEND_NEWLINE)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)

@@ -36,6 +36,19 @@ async def test_rows_are_readable_once_recorded_and_in_order(tmp_path):
         assert [json.loads(line)["seq"] for line in log.read(after=lines[0]["seq"], limit=10)] == [lines[1]["seq"]]
 
 
+async def test_shadow_scores_are_logged_beside_and_say_what_went_wrong(tmp_path):
+    async with opened(tmp_path) as log:
+        scored = ("r1", 0, "2013-03-01T12:00:00+00:00", 3, "d", "0.2.0", 0.75, "")
+        failed = ("r2", 0, "2013-03-01T12:00:00+00:00", 3, "d", "0.2.0", None, "silent for 1.0 s")
+        assert await log.record_shadow([scored, failed])
+        lines = [json.loads(line) for line in log.read_shadow(after=0, limit=10)]
+        assert [(line["request_id"], line["prediction"], line["error"]) for line in lines] == [
+            ("r1", 0.75, ""),
+            ("r2", None, "silent for 1.0 s"),
+        ]
+        assert list(log.read(after=0, limit=10)) == []
+
+
 async def test_what_waits_together_is_committed_together(tmp_path):
     async with opened(tmp_path) as log:
         await asyncio.gather(*(log.record([answered(f"r{n}")]) for n in range(500)))
