@@ -13,6 +13,7 @@ import structlog
 import uvicorn
 
 from gateway.operate import operate_app
+from gateway.predict_port import PredictPort
 from gateway.service import Gateway
 from gateway.settings import GatewaySettings, parse_settings
 from healing.errors import AutopilotError, ConfigError, StoreUnavailable
@@ -64,7 +65,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 async def _serve(settings: GatewaySettings, predict: socket.socket, operate: socket.socket) -> None:
     async with Gateway(settings) as gateway:
-        servers = [_server(gateway.predict, settings), _server(operate_app(gateway), settings)]
+        servers = [_server(PredictPort(gateway), settings), _server(operate_app(gateway), settings)]
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _drain, servers, number)

@@ -1,33 +1,22 @@
-"""The predict port: raw ASGI, because it is on the path of every request.
-
-`POST /invocations`, `GET /ping`, `/version` and `/health`, as MLflow's own scoring server has them.
-"""
+"""How a request is answered: read, checked, asked of the ladder, logged, written; every protocol comes this way."""
 
 import os
 import time
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 import orjson
 
+from gateway.asgi import JSON, RETRY_AFTER, Header, Receive, Send, read_body, respond
 from gateway.ladder import Answer, Ladder, Overloaded, Question, Serving
 from gateway.metrics import Metrics
 from gateway.predictions import LogRow, PredictionLog
-from gateway.protocols import BadRequest, error_body, parse_body
+from gateway.refusals import NO_RELEASE, BadRequest
+from gateway.table import Table
 from gateway.versions import VersionPool
+from gateway.wire import WireProtocol, Written
 from healing.release import ModelRef
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Header = tuple[bytes, bytes]
-
-_JSON: Header = (b"content-type", b"application/json")
-_TEXT: Header = (b"content-type", b"text/plain")
-_RETRY_AFTER: Header = (b"retry-after", b"1")
 _ID_BYTES_MAX = 256
 _BASELINE = ModelRef(digest="", version="baseline")  # how the log names an answer that no model gave
 
@@ -53,96 +42,71 @@ class PredictApp:
         self._log = log
         self._metrics = metrics
         self._body_bytes_max = body_bytes_max
-        self._version = _own_version()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path, method = scope["path"], scope["method"]
-        if path == "/invocations" and method == "POST":
-            await self._invoke(scope, receive, send)
-        elif path in ("/ping", "/health") and method in ("GET", "HEAD"):
-            await self._ping(send)
-        elif path == "/version" and method in ("GET", "HEAD"):
-            await _respond(send, 200, self._version, [_TEXT])
-        elif path in ("/invocations", "/ping", "/health", "/version"):
-            allowed = b"POST" if path == "/invocations" else b"GET"
-            await _respond(
-                send, 405, error_body("METHOD_NOT_ALLOWED", f"use {allowed.decode()}"), [_JSON, (b"allow", allowed)]
-            )
-        else:
-            told = "there is POST /invocations, GET /ping, GET /version and GET /health"
-            await _respond(send, 404, error_body("NOT_FOUND", told), [_JSON])
-
-    async def _ping(self, send: Send) -> None:
-        if self._ladder.serving is None:
-            await _respond(send, 503, error_body("NO_RELEASE", _no_release()), [_JSON, _RETRY_AFTER])
-        else:
-            await _respond(send, 200, b"\n", [_JSON])
-
-    async def _invoke(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = dict(scope["headers"])
+    async def answer(
+        self,
+        protocol: WireProtocol,
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+        send: Send,
+        forced: str | None = None,
+    ) -> None:
+        """Answer one request; `forced` is the digest of the only version that may, where a client asks for one."""
         request_id = headers.get(b"x-request-id", b"") or os.urandom(16).hex().encode()
         try:
-            status, body, told = await self._answer(headers, request_id, receive)
+            status, body, told = await self._answer(protocol, headers, request_id, receive, forced)
         except BadRequest as exc:
-            status, body, told = exc.status, exc.body(), [_JSON]
+            status, body, told = exc.status, protocol.refuse(exc.code, str(exc), exc.field), [JSON]
+            if status == 503:
+                told.append(RETRY_AFTER)
         except Overloaded as exc:
             self.served.failed += 1
-            status, body, told = 503, error_body("OVERLOADED", str(exc)), [_JSON, _RETRY_AFTER]
+            status, body, told = 503, protocol.refuse("OVERLOADED", str(exc), None), [JSON, RETRY_AFTER]
         if status != 200:
             self._metrics.refused(status)
-        if len(request_id) <= _ID_BYTES_MAX:
-            told.append((b"x-request-id", request_id))
-        await _respond(send, status, body, told)
+            if len(request_id) <= _ID_BYTES_MAX:
+                told.append((b"x-request-id", request_id))
+        await respond(send, status, body, told)
 
     async def _answer(
-        self, headers: dict[bytes, bytes], request_id: bytes, receive: Receive
+        self,
+        protocol: WireProtocol,
+        headers: Mapping[bytes, bytes],
+        request_id: bytes,
+        receive: Receive,
+        forced: str | None,
     ) -> tuple[int, bytes, list[Header]]:
         """Status, body and headers of an answer that is already logged."""
-        content = await self._read_body(receive)
+        content = await read_body(receive, self._body_bytes_max)
         serving = self._ladder.serving
         if serving is None:
             self.served.failed += 1
-            return 503, error_body("NO_RELEASE", _no_release()), [_JSON, _RETRY_AFTER]
+            return 503, protocol.refuse("NO_RELEASE", NO_RELEASE, None), [JSON, RETRY_AFTER]
         started = time.perf_counter()
-        question = _question(headers, request_id, content, serving)
-        forced = headers.get(b"x-model-digest")
+        asked = protocol.read(headers, content)
+        if asked.request_id is not None and b"x-request-id" not in headers:
+            request_id = asked.request_id.encode()
+        question = _question(headers, request_id, asked.table, serving)
         if forced is not None:
-            return await self._answer_forced(forced.decode("latin-1"), question)
-        answer = await self._ladder.answer(serving, question)
-        await self._log.record(_log_rows(question, answer))
-        self._count(answer, time.perf_counter() - started)
-        return 200, _body(answer), _headers(answer)
+            answer = await self._answer_forced(forced, question)
+        else:
+            answer = await self._ladder.answer(serving, question)
+            await self._log.record(_log_rows(question, answer))
+            self._count(answer, time.perf_counter() - started)
+        return 200, *_written(asked.write(answer), answer, request_id)
 
-    async def _answer_forced(self, digest: str, question: Question) -> tuple[int, bytes, list[Header]]:
+    async def _answer_forced(self, digest: str, question: Question) -> Answer:
         """By this version and no other. A probe, not traffic: neither logged nor counted."""
         version = self._pool.get(digest)
         if version is None:
             loaded = ", ".join(sorted(v.model.digest for v in self._pool.all()))
-            return (
-                404,
-                error_body("NOT_LOADED", f"no version with digest {digest!r} is loaded; there is {loaded}"),
-                [_JSON],
-            )
+            told = f"no version with digest {digest[:80]!r} is loaded; there is {loaded}"
+            raise BadRequest(told, status=404, code="NOT_LOADED")
         answer = await self._ladder.answer_by(version, question)
         if answer is None:
             told = f"version {version.model.version} does not answer now: it is {version.worker.state}"
-            return 503, error_body("NOT_READY", told), [_JSON, _RETRY_AFTER]
-        return 200, _body(answer), _headers(answer)
-
-    async def _read_body(self, receive: Receive) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise BadRequest("the client hung up before its body was whole", status=499)
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size > self._body_bytes_max:
-                raise BadRequest(f"a body has at most {self._body_bytes_max} bytes", status=413)
-            chunks.append(chunk)
-            if not message.get("more_body", False):
-                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            raise BadRequest(told, status=503, code="NOT_READY")
+        return answer
 
     def _count(self, answer: Answer, seconds: float) -> None:
         if answer.rung.degraded:
@@ -154,13 +118,12 @@ class PredictApp:
         self._metrics.seconds.observe(seconds)
 
 
-def _question(headers: dict[bytes, bytes], request_id: bytes, content: bytes, serving: Serving) -> Question:
+def _question(headers: Mapping[bytes, bytes], request_id: bytes, table: Table, serving: Serving) -> Question:
     """A checked question; BadRequest names the header or field that is wrong."""
     route_key = headers.get(b"x-route-key")
     for name, value in (("x-request-id", request_id), ("x-route-key", route_key)):
         if value is not None and (len(value) > _ID_BYTES_MAX or not value.isascii()):
             raise BadRequest(f"{name} is at most {_ID_BYTES_MAX} ASCII characters", field=name)
-    table = parse_body(headers.get(b"content-type", b"application/json").decode("latin-1"), content)
     return Question(
         request_id=request_id.decode(),
         route_key=route_key.decode() if route_key else None,
@@ -181,14 +144,12 @@ def _log_rows(question: Question, answer: Answer) -> list[LogRow]:
     ]
 
 
-def _body(answer: Answer) -> bytes:
-    return orjson.dumps({"predictions": list(answer.values)})
-
-
-def _headers(answer: Answer) -> list[Header]:
-    """`x-model-digest` is left out where no model answered."""
+def _written(written: Written, answer: Answer, request_id: bytes) -> tuple[bytes, list[Header]]:
+    """Body and headers; `x-model-digest` is left out where no model answered."""
+    body, content = written
     told = [
-        _JSON,
+        *content,
+        (b"x-request-id", request_id),
         (b"x-rung", answer.rung.value.encode()),
         (b"x-release-generation", str(answer.generation).encode()),
     ]
@@ -199,23 +160,4 @@ def _headers(answer: Answer) -> list[Header]:
         told.append((b"x-model-digest", answer.version.model.digest.encode()))
     if answer.rung.degraded:
         told.append((b"x-degraded", b"true"))
-    return told
-
-
-async def _respond(send: Send, status: int, body: bytes, headers: Sequence[Header]) -> None:
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
-    await send({"type": "http.response.body", "body": body})
-
-
-def _no_release() -> str:
-    return (
-        "there is no release to serve yet: publish a model and release it (autopilot bootstrap), or wait while it loads"
-    )
-
-
-def _own_version() -> bytes:
-    try:
-        return version("mlops-autopilot").encode()
-    except PackageNotFoundError:
-        return b"unknown"  # run from a checkout that is not installed
+    return body, told

@@ -10,9 +10,10 @@ from typing import Any
 from gateway.batcher import Row
 from gateway.guard import Trial
 from gateway.problems import ProblemBoard
-from gateway.protocols import BadRequest, Table
+from gateway.refusals import BadRequest
 from gateway.router import falls_to_challenger
 from gateway.schema import Binder, Bound
+from gateway.table import Table
 from gateway.versions import Version
 from gateway.workers import VersionFailed
 from healing.errors import Transient

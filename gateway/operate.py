@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from gateway.guard import Arm, Trial
 from gateway.predictions import Label
-from gateway.protocols import error_body
+from gateway.refusals import error_body
 from gateway.versions import Version
 from healing.release import Release
 from healing.verdict import Outcome

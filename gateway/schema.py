@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from gateway.protocols import BadRequest, Table
+from gateway.refusals import BadRequest
+from gateway.table import Table
 from releases.manifest import Column, InputSchema
 
 _LONG_MIN, _LONG_MAX = -(2**63), 2**63 - 1

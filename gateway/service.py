@@ -26,7 +26,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Gateway:
-    """`async with Gateway(settings) as gateway:` serve `gateway.predict`. StoreUnavailable when its log cannot open."""
+    """`async with Gateway(settings) as gateway:` serve `PredictPort(gateway)`. StoreUnavailable: no log."""
 
     def __init__(self, settings: GatewaySettings) -> None:
         self.settings = settings
