@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from gateway.batcher import Row
 from gateway.guard import Trial
@@ -74,16 +73,14 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One value a row, and who gave it; `version` is None for the baseline.
-
-    `rows` are in the order of the version's columns, and by name where there is no version.
-    """
+    """One value a row, and who gave it; `version` is None for the baseline. `rows` are what it read, under `names`."""
 
     values: Sequence[float]
     rung: Rung
     version: Version | None
     generation: int
-    rows: Sequence[Row] | Sequence[dict[str, Any]]
+    names: Sequence[str]
+    rows: Sequence[Row]
 
 
 class Ladder:
@@ -140,13 +137,12 @@ class Ladder:
             if tried == 1:
                 self._observe(serving, question, challenger=chosen, failed=False, since=asked)
             self._blame(failed, serving, question, chosen=chosen, since=started)
-            return Answer(values, rung, version, serving.release.generation, rows)
+            return Answer(values, rung, version, serving.release.generation, _names_of(version), rows)
         if len(failed) == 1:  # where several versions fail on the same rows, the rows are odd, not the versions
             self._blame(failed, serving, question, chosen=chosen, since=started)
         baseline = [serving.release.baseline] * len(question.bound.rows)
         names = serving.binder.schema.names
-        named = [dict(zip(names, row, strict=True)) for row in question.bound.rows]
-        return Answer(baseline, Rung.BASELINE, None, serving.release.generation, named)
+        return Answer(baseline, Rung.BASELINE, None, serving.release.generation, names, question.bound.rows)
 
     async def answer_by(self, version: Version, question: Question) -> Answer | None:
         """What this one version says, or None when it cannot; nobody else is asked, nothing is recorded."""
@@ -155,7 +151,8 @@ class Ladder:
             rows, values = await self._ask(version, self.serving, question, shed=False)
         except VersionFailed:
             return None
-        return Answer(values, _rung_of(version, self.serving), version, self.serving.release.generation, rows)
+        generation = self.serving.release.generation
+        return Answer(values, _rung_of(version, self.serving), version, generation, _names_of(version), rows)
 
     def _chooses_challenger(self, serving: Serving, question: Question) -> bool:
         trial = serving.release.challenger
@@ -231,6 +228,11 @@ def _rungs(serving: Serving, *, challenger: bool) -> Iterator[tuple[Rung, Versio
 def _rung_of(version: Version, serving: Serving) -> Rung:
     """The rung on which this version stands; one that no release on duty names counts as a fallback."""
     return next((rung for rung, other in _rungs(serving, challenger=True) if other is version), Rung.FALLBACK)
+
+
+def _names_of(version: Version) -> Sequence[str]:
+    assert version.binder is not None, "it has read rows"
+    return version.binder.schema.names
 
 
 def _rows_for(version: Version, serving: Serving, question: Question) -> Sequence[Row]:
