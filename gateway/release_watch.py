@@ -1,9 +1,14 @@
-"""Following the release log: look, load beside, switch in one step; on any doubt keep serving what serves."""
+"""Following the release log: look, load beside, switch in one step; on any doubt keep serving what serves.
+
+What serves is kept beside the prediction log, so that a gateway that starts while the release root is away begins with
+the last release that it served, and follows the log again when it is back.
+"""
 
 import asyncio
 
 import structlog
 
+from gateway.cache import ReleaseCache
 from gateway.ladder import Ladder, Serving
 from gateway.problems import ProblemBoard
 from gateway.versions import Version, VersionPool, models_of
@@ -21,6 +26,7 @@ class ReleaseWatch:
     def __init__(
         self,
         log: ReleaseLog,
+        cache: ReleaseCache,
         subject: str,
         pool: VersionPool,
         ladder: Ladder,
@@ -29,6 +35,8 @@ class ReleaseWatch:
     ) -> None:
         self.desired: Release | None = None
         self._log = log
+        self._cache = cache
+        self._kept: Release | None = None
         self._subject = subject
         self._pool = pool
         self._ladder = ladder
@@ -48,18 +56,64 @@ class ReleaseWatch:
     async def look(self) -> None:
         """One look at the log, and a switch if what it asks for is ready."""
         try:
-            newest = await asyncio.to_thread(self._log.latest_generation)
-            if newest > (self.desired.generation if self.desired else 0):
-                desired = await asyncio.to_thread(self._log.read, newest)
-                await self._pool.ensure(desired)
-                self.desired = desired
-                _log.info("release_seen", generation=newest, reason=desired.reason, champion=desired.champion.version)
+            desired = await asyncio.to_thread(self._newer)
         except (StoreUnavailable, LogCorrupt) as exc:
-            self._problems.begin(Cause.STORE_UNAVAILABLE, self._subject, str(exc))
+            await self._go_on_without_log(exc)
+        else:
+            self._problems.end(self._subject, Cause.STORE_UNAVAILABLE)
+            if desired is not None:
+                await self._want(desired)
+        if self.desired is None:
             return
-        self._problems.end(self._subject, Cause.STORE_UNAVAILABLE)
-        if self.desired is not None and self.desired != self.active and self._switchable(self.desired):
+        await self._pool.describe()
+        if self.desired != self.active and self._switchable(self.desired):
             self._switch(self.desired)
+        await self._keep()
+
+    def _newer(self) -> Release | None:
+        """The newest release, if it is another than the desired one.
+
+        StoreUnavailable when the log ends before it: a log is never shortened, so that directory is not the log now.
+        """
+        newest = self._log.latest_generation()
+        known = self.desired or (self._cache.newest() if newest == 0 else None)
+        if known is not None and newest < known.generation:
+            raise StoreUnavailable(
+                f"expected release {known.generation} or a later one in {self._subject}, found {newest or 'none'}; "
+                "bring the release root back"
+            )
+        if newest == 0 or (known is not None and newest == known.generation):
+            return None
+        return self._log.read(newest)
+
+    async def _want(self, desired: Release) -> None:
+        await self._pool.ensure(desired)
+        self.desired = desired
+        _log.info(
+            "release_seen", generation=desired.generation, reason=desired.reason, champion=desired.champion.version
+        )
+
+    async def _go_on_without_log(self, error: StoreUnavailable | LogCorrupt) -> None:
+        """Serve what is on duty, or, where nothing is yet, what was on duty last."""
+        if self.desired is None and (kept := await asyncio.to_thread(self._cache.newest)) is not None:
+            await self._want(kept)
+            self._kept = kept
+        served = f"; serving release {self.desired.generation} from this gateway's copy" if self.desired else ""
+        self._problems.begin(Cause.STORE_UNAVAILABLE, self._subject, f"{error}{served}")
+
+    async def _keep(self) -> None:
+        """Have a copy of the release on duty, and of no models but those that are loaded."""
+        active = self.active
+        if active is None or active == self._kept:
+            return
+        subject = f"copy of release {active.generation}"
+        try:
+            await asyncio.to_thread(self._cache.remember, active, {v.model.digest for v in self._pool.all()})
+        except OSError as exc:
+            self._problems.begin(Cause.STORE_UNAVAILABLE, str(self._cache.directory), f"no {subject} is kept: {exc}")
+            return
+        self._problems.end(str(self._cache.directory), Cause.STORE_UNAVAILABLE)
+        self._kept = active
 
     def _switchable(self, desired: Release) -> bool:
         """A release on duty gives way only to one whose models answer; the first one is taken as it is."""

@@ -1,13 +1,16 @@
 """One gateway, put together: what it consists of, in which order it starts, and in which it stops."""
 
 import asyncio
+from collections.abc import Coroutine
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import structlog
 
 from gateway.abort import CanaryAbort
 from gateway.app import PredictApp
+from gateway.audit import ModelAudit
+from gateway.cache import ReleaseCache
 from gateway.events import EventSender
 from gateway.guard import Trial
 from gateway.ladder import Ladder
@@ -41,10 +44,12 @@ class Gateway:
             settings.canary_ratio_tolerated,
         )
         self._forks = WarmForks()
-        self.pool = VersionPool(settings, self._forks, self.problems, self.log)
+        cache = ReleaseCache(settings.state_dir / "cache", settings.release_root)
+        self.pool = VersionPool(settings, cache, self._forks, self.problems, self.log)
         releases = ReleaseLog(settings.release_root)
         self.watch = ReleaseWatch(
             releases,
+            cache,
             str(settings.release_root),
             self.pool,
             self.ladder,
@@ -52,8 +57,9 @@ class Gateway:
             settings.release_poll_seconds,
         )
         self.predict = PredictApp(self.ladder, self.pool, self.log, self.metrics, settings.body_bytes_max)
+        self._audit = ModelAudit(cache, self.pool.all, self.problems, settings.model_audit_seconds)
         self._abort = CanaryAbort(releases, self.events)
-        self._following: asyncio.Task[None] | None = None
+        self._following: list[asyncio.Task[None]] = []
         self.problems.listeners += [self.events.send_problem, self._condemn_hopeless_challenger]
         self.ladder.on_condemned.append(self._abort_canary)
 
@@ -61,16 +67,16 @@ class Gateway:
         self.log.open()
         self._forks.start()
         self.events.start()
-        self._following = asyncio.create_task(self.watch.follow(), name="release-watch")
-        self._following.add_done_callback(self._tell_end_of_watch)
+        self._follow(self.watch.follow(), "release-watch", "the release log is not followed any more")
+        self._follow(self._audit.follow(), "model-audit", "published models are not looked after any more")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._following is not None:
-            self._following.cancel()
-            await asyncio.wait([self._following])
+        for task in self._following:
+            task.cancel()
+        await asyncio.wait(self._following)
         await self._abort.stop()
         await self.pool.stop()
         await self._forks.stop()
@@ -92,11 +98,17 @@ class Gateway:
         for cause in Cause:
             metrics.problems.labels(cause.value).set(current.count(cause))
 
-    def _tell_end_of_watch(self, following: asyncio.Task[None]) -> None:
-        """Answers go on without the watch, but nobody may think that releases are followed."""
-        if not following.cancelled() and (error := following.exception()) is not None:
-            _log.error("release_watch_ended", exc_info=error)
-            self.problems.begin(Cause.UNKNOWN, "release-watch", f"the release log is not followed any more: {error!r}")
+    def _follow(self, watch: Coroutine[Any, Any, None], name: str, told: str) -> None:
+        """Run a watch. Answers go on without it, but nobody may think that it goes on."""
+
+        def tell_end(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                _log.error("watch_ended", watch=name, exc_info=error)
+                self.problems.begin(Cause.UNKNOWN, name, f"{told}: {error!r}")
+
+        task = asyncio.create_task(watch, name=name)
+        task.add_done_callback(tell_end)
+        self._following.append(task)
 
     def _condemn_hopeless_challenger(self, problem: Problem) -> None:
         """A challenger that cannot be loaded again, or that keeps dying, ends its trial."""

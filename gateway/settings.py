@@ -26,6 +26,9 @@ class GatewaySettings(BaseSettings):
     release_poll_seconds: float = Field(
         default=0.2, ge=0.01, le=60, description="Time between two looks at the release log."
     )
+    model_audit_seconds: float = Field(
+        default=2.0, ge=0.1, le=3600, description="Time between two looks at the published models that are loaded."
+    )
     batch_rows_max: int = Field(default=256, ge=1, le=10_000, description="Rows in one micro-batch.")
     pending_rows_max: int = Field(
         default=8192, ge=1, description="Rows that may wait for one version; beyond it requests get 503."

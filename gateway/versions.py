@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import structlog
 
 from gateway.batcher import Batcher
+from gateway.cache import ReleaseCache
 from gateway.guard import Breaker
 from gateway.predictions import PredictionLog
 from gateway.problems import ProblemBoard
@@ -17,7 +18,6 @@ from gateway.workers import Worker, WorkerState, WorkerTiming
 from healing.errors import Corrupt, StoreUnavailable
 from healing.release import ModelRef, Release
 from releases.manifest import Manifest
-from releases.store import ModelStore
 
 _log = structlog.get_logger(__name__)
 
@@ -47,8 +47,15 @@ def models_of(release: Release) -> list[ModelRef]:
 class VersionPool:
     """Starts the versions that a release names, and stops those that none on duty names any more."""
 
-    def __init__(self, settings: GatewaySettings, forks: WarmForks, problems: ProblemBoard, log: PredictionLog) -> None:
-        self._store = ModelStore(settings.release_root)
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        cache: ReleaseCache,
+        forks: WarmForks,
+        problems: ProblemBoard,
+        log: PredictionLog,
+    ) -> None:
+        self._cache = cache
         self._settings = settings
         self._timing = WorkerTiming.of(settings)
         self._forks = forks
@@ -75,22 +82,26 @@ class VersionPool:
                 version = self._versions[model.digest] = self._begin(model)
             elif version.worker.state in (WorkerState.FAILED, WorkerState.SET_ASIDE):
                 version.worker.restart()
+        await self.describe()
+
+    async def describe(self) -> None:
+        """Read the manifests that could not be read before."""
+        for version in self.all():
             if version.manifest is None:
                 await self._describe(version)
 
     def _begin(self, model: ModelRef) -> Version:
-        path = self._store.path(model.digest)
-        worker = Worker(model, path, self._settings.public_key, self._forks, self._problems, self._timing)
+        worker = Worker(model, self._cache.obtain, self._settings.public_key, self._forks, self._problems, self._timing)
         worker.start()
         batcher = Batcher(worker.predict, self._settings.batch_rows_max, self._settings.pending_rows_max)
         return Version(model, worker, batcher)
 
     async def _describe(self, version: Version) -> None:
         try:
-            manifest = await asyncio.to_thread(self._store.manifest, version.model.digest)
+            manifest = await asyncio.to_thread(self._cache.manifest, version.model)
         except (Corrupt, StoreUnavailable) as exc:
             # The worker meets the same file and puts it on the problem board.
-            _log.warning("manifest_unreadable", digest=version.model.digest, reason=str(exc))
+            _log.debug("manifest_unreadable", digest=version.model.digest, reason=str(exc))
             return
         version.describe(manifest)
         self._log.remember_model(version.model.digest, version.model.version, manifest.input_schema.names)

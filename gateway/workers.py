@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +14,7 @@ from gateway.channel import Channel, WorkerGone
 from gateway.problems import ProblemBoard
 from gateway.settings import GatewaySettings
 from gateway.warm import ForkFailed, WarmForks
-from healing.errors import ModelCorrupt, Transient
+from healing.errors import ModelCorrupt, StoreUnavailable, Transient
 from healing.incident import Cause
 from healing.release import ModelRef
 
@@ -72,7 +72,7 @@ class Worker:
     def __init__(
         self,
         model: ModelRef,
-        model_dir: Path,
+        obtain: Callable[[ModelRef], Path],
         public_key: Path,
         forks: WarmForks,
         problems: ProblemBoard,
@@ -82,7 +82,7 @@ class Worker:
         self.state = WorkerState.STARTING
         self.restarts = 0
         self.settled = asyncio.Event()
-        self._model_dir = model_dir
+        self._obtain = obtain
         self._public_key = public_key
         self._forks = forks
         self._problems = problems
@@ -161,17 +161,23 @@ class Worker:
             self._wanted.clear()
             self.state = WorkerState.STARTING
             try:
-                message = await self._live_once()
+                message = await self._live_once(await asyncio.to_thread(self._obtain, self.model))
             except (ForkFailed, OSError) as exc:
                 message = f"no worker could be started: {exc}"
+            except ModelCorrupt as exc:
+                message = str(exc)
+                self._problems.begin(Cause.MODEL_CORRUPT, self.model.digest, message)
+            except StoreUnavailable as exc:
+                message = str(exc)
+                self._problems.begin(Cause.STORE_UNAVAILABLE, self.model.digest, message)
             self.state = WorkerState.FAILED
             self._count_death(message)
             self.settled.set()
             await self._pause()
 
-    async def _live_once(self) -> str:
+    async def _live_once(self, model_dir: Path) -> str:
         """From the fork to the end of one process; returns how it ended."""
-        self._channel = channel = await Channel.open(self._forks.fork(self._model_dir, self._public_key))
+        self._channel = channel = await Channel.open(self._forks.fork(model_dir, self._public_key))
         message = ""
         try:
             message = await self._load(channel)
@@ -198,7 +204,7 @@ class Worker:
         except TimeoutError:
             return f"version {version} did not load within {self._timing.load_deadline} s"
         self.state = WorkerState.READY
-        self._problems.end(digest, Cause.MODEL_CORRUPT)
+        self._problems.end(digest, Cause.MODEL_CORRUPT, Cause.STORE_UNAVAILABLE)
         _log.info("worker_ready", version=version, digest=digest, pid=channel.pid)
         self.settled.set()
         return ""
@@ -210,7 +216,8 @@ class Worker:
         self._deaths.append(now)
         self.restarts += 1
         often = len(self._deaths) == self._timing.deaths_max and now - self._deaths[0] <= _DEATHS_WINDOW_SECONDS
-        if often and not self._problems.has(Cause.MODEL_CORRUPT, self.model.digest):
+        elsewhere = (Cause.MODEL_CORRUPT, Cause.STORE_UNAVAILABLE)  # what ends by itself is tried again and again
+        if often and not any(self._problems.has(cause, self.model.digest) for cause in elsewhere):
             self.state = WorkerState.SET_ASIDE
             told = f"{self._timing.deaths_max} deaths within {_DEATHS_WINDOW_SECONDS:.0f} s, the last: {message}"
             self._problems.begin(Cause.MODEL_FAILING, self.model.digest, told)

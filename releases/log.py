@@ -22,8 +22,15 @@ class ReleaseLog:
 
     def latest_generation(self) -> int:
         """The highest generation, 0 for an empty log. One directory listing: cheap enough to poll."""
+        return max(self.generations(), default=0)
+
+    def generations(self) -> list[int]:
+        """The generations whose documents are there, oldest first; none where no log was begun."""
         try:
-            return max((int(p.stem) for p in self._directory.glob("[0-9]*.json")), default=0)
+            documents = [entry for entry in self._directory.iterdir() if entry.suffix == ".json"]
+            return sorted(int(entry.stem) for entry in documents if entry.name[0].isdigit())
+        except FileNotFoundError:
+            return []
         except OSError as exc:
             raise StoreUnavailable(f"the release log {self._directory} cannot be listed: {exc}") from exc
         except ValueError as exc:

@@ -51,8 +51,11 @@ class ModelStore:
             raise ModelCorrupt(f"manifest of model {digest} has digest {found}: it was changed after publishing")
         return parse_manifest(content, origin=str(path))
 
-    def verify(self, digest: str, public_key: Path) -> Manifest:
-        """The manifest of a model whose signature and every file digest hold; ModelCorrupt names what does not."""
+    def verify_digests(self, digest: str) -> Manifest:
+        """The manifest of a model whose every file has its digest; ModelCorrupt names one that has not.
+
+        `digest` fixes all these bytes, so that whoever was told it by a release knows them.
+        """
         directory = self.path(digest)
         manifest = self.manifest(digest)
         for name, expected in manifest.files.items():
@@ -60,7 +63,12 @@ class ModelStore:
             found = file_digest(file) if file.is_file() else "no such file"
             if found != expected:
                 raise ModelCorrupt(f"model {digest}: file {name} should have digest {expected}, found {found}")
-        signing.verify(directory, public_key)
+        return manifest
+
+    def verify(self, digest: str, public_key: Path) -> Manifest:
+        """The manifest of a model whose signature and every file digest hold; ModelCorrupt names what does not."""
+        manifest = self.verify_digests(digest)
+        signing.verify(self.path(digest), public_key)
         return manifest
 
     def publish(self, files: Mapping[str, bytes], manifest: Manifest, keys: signing.Keys) -> ModelRef:
