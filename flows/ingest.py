@@ -4,6 +4,7 @@ One run may take in many days. Whatever is missing between the first and the las
 backfill costs little more than its data; a run that dies is finished by the next.
 """
 
+import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -25,9 +26,9 @@ from tasks.events import emit
 from tasks.ledger import Ledger
 from tasks.ledger_records import BatchRecord, BatchStatus
 from tasks.lock import exclusive
-from tasks.pipeline import load_pipeline
+from tasks.pipeline import Pipeline, load_pipeline
 from tasks.settings import Settings, load_settings
-from tasks.sources import SourceChain, open_sources
+from tasks.sources import Lookup, SourceChain, open_sources
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +76,7 @@ def ingest(pipeline: str, since: date | None = None, until: date | None = None, 
     records: list[BatchRecord] = []
     feature_rows = 0
     with ExitStack() as held:
-        chain = held.enter_context(open_sources(config, settings.addresses().model_dump()))
+        chain = held.enter_context(_open_sources(config, settings))
         held.enter_context(exclusive(settings.lake_root(pipeline) / "ingest.lock"))
         ledger = held.enter_context(Ledger(settings.ledger_dsn))
         stores = commit.Stores(
@@ -113,6 +114,11 @@ def commit_features(stores: commit.Stores, days: Sequence[date]) -> int:
     rows = features.commit_features(stores.pipeline, stores.lake_root, days)
     points.reached("ingest.features", rows=rows)
     return rows
+
+
+def _open_sources(config: Pipeline, settings: Settings) -> SourceChain:
+    lookup = Lookup(settings.addresses().model_dump(), os.environ)
+    return open_sources(config, lookup, settings.sources_dir(config.name))
 
 
 def _call_person(settings: Settings, incident: Incident, reason: str) -> None:

@@ -3,6 +3,12 @@
 AutopilotError
 ├── Transient             the same call may work later
 │   ├── SourceUnavailable     a data source did not answer, or answered with garbage
+│   │   ├── NotServed             it answers, and says that it does not have this
+│   │   ├── Truncated             its answer ended before it was complete
+│   │   ├── NotData               its answer is something else than was promised
+│   │   ├── Oversized             its answer is larger than a batch may be
+│   │   ├── Looping               its redirects or pages lead back to where they began
+│   │   └── CircuitOpen           it failed so often that it is left alone for a while
 │   ├── StoreUnavailable      the lake, the release root or the ledger could not be reached
 │   ├── RegistryUnavailable   MLflow could not be reached
 │   ├── GatewayUnavailable    the gateway did not answer
@@ -40,7 +46,39 @@ class Corrupt(AutopilotError):
 
 
 class SourceUnavailable(Transient):
-    """A data source did not answer in time, or answered with something that is not data."""
+    """A data source did not answer in time, or answered with something that is not data.
+
+    `original` holds the bytes it sent, where it sent any that were refused, and `suffix` what they claim to be.
+    """
+
+    def __init__(self, message: str, original: bytes = b"", suffix: str = "") -> None:
+        super().__init__(message)
+        self.original = original
+        self.suffix = suffix
+
+
+class NotServed(SourceUnavailable):
+    """The source answers, and says that it does not have this. Asking again at once will not help."""
+
+
+class Truncated(SourceUnavailable):
+    """The source's answer ended before it was complete."""
+
+
+class NotData(SourceUnavailable):
+    """The source's answer is something else than was promised: a page, another format, broken text."""
+
+
+class Oversized(SourceUnavailable):
+    """The source's answer is larger than a batch, a row or a field may be."""
+
+
+class Looping(SourceUnavailable):
+    """The source's redirects or pages lead back to where they began."""
+
+
+class CircuitOpen(SourceUnavailable):
+    """The source failed so often in a row that it is left alone for a while."""
 
 
 class StoreUnavailable(Transient):

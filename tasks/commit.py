@@ -30,7 +30,7 @@ from tasks.ledger import Ledger
 from tasks.ledger_records import BatchRecord, BatchStatus
 from tasks.pipeline import Pipeline
 from tasks.quarantine import QuarantineNote, set_aside
-from tasks.sources import Batch, HttpSource, SourceChain, batch_id
+from tasks.sources import Batch, OpenSource, SourceChain, batch_id
 
 log = structlog.get_logger(__name__)
 
@@ -158,7 +158,7 @@ def _open_incidents(stores: Stores, judged: Examined, remedies: ExitStack) -> No
 
 
 def switch_source(
-    stores: Stores, chain: SourceChain, source: HttpSource, reason: SourceUnavailable, remedies: ExitStack
+    stores: Stores, chain: SourceChain, source: OpenSource, reason: SourceUnavailable, remedies: ExitStack
 ) -> None:
     """Leave `source` for the next one; its incident recovers when what `remedies` spans ends well."""
     chain.set_down(source, reason)

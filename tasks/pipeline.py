@@ -4,7 +4,6 @@ This module holds what the YAML may say. Unknown keys are refused with a suggest
 file names are looked up when the pipeline is loaded, so that a flow never finds out halfway.
 """
 
-import difflib
 import importlib
 import importlib.util
 import sys
@@ -15,11 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from healing.errors import ConfigError, UsageError
 from healing.incident import Cause, Remedy
 from healing.release import Mode
+from tasks.pipeline_section import Section
+from tasks.pipeline_sources import Source, check_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,42 +33,14 @@ BuildFeatures = Callable[[Mapping[str, "pd.DataFrame"]], "pd.DataFrame"]
 BuildEstimator = Callable[[], Any]
 
 
-class Section(BaseModel):
-    """A part of the file. A key that it does not know is refused, with the nearest that it does."""
-
-    model_config = ConfigDict(frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_unknown_keys(cls, found: Any) -> Any:
-        if not isinstance(found, dict):
-            return found
-        known = [field.alias or name for name, field in cls.model_fields.items()]
-        for key in found:
-            if key not in known:
-                near = difflib.get_close_matches(str(key), known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"known keys are {', '.join(sorted(known))}"
-                raise ValueError(f"unknown key {key!r}; {hint}")
-        return found
-
-
-class Source(Section):
-    """Where batches come from. Sources are tried in the order of the file."""
-
-    name: str
-    kind: Literal["http"]
-    url: str = Field(description="Base address; ${feed} and the like stand for an address of `autopilot up`.")
-    days: str | None = Field(default=None, description="Path that answers {first, last}: the days it can serve.")
-    timeout_seconds: float = Field(default=2.0, gt=0, description="For each connect, and for each wait for bytes.")
-    attempts: int = Field(default=3, ge=1, le=10, description="Tries before the next source is asked.")
-    patience_seconds: float = Field(default=6.0, gt=0, description="All tries together, waits included.")
-
-
 class Table(Section):
     """One table of the source: what a batch of it must look like."""
 
     role: Role
-    path: str = Field(description="Path of one day's batch below the source's url; {day} stands for the date.")
+    path: str = Field(
+        default="/{table}/{day}.csv",
+        description="Path of one day's batch below the source's url; {day} stands for the date, or {day:%Y/%m}.",
+    )
     key: tuple[str, ...] = Field(min_length=1, description="Columns that identify a row; the newest wins.")
     event_time: str = Field(description="Timestamp column: when what the row tells was known.")
     columns: dict[str, ColumnType]
@@ -86,8 +59,7 @@ class Table(Section):
                     raise ValueError(f"{part} names column {column!r}; columns are {', '.join(self.columns)}")
         if self.columns[self.event_time] != "timestamp":
             raise ValueError(f"event_time {self.event_time!r} is a {self.columns[self.event_time]}, not a timestamp")
-        if "{day}" not in self.path:
-            raise ValueError(f"path {self.path!r} lacks {{day}}: every batch is one day")
+        check_path(self.path)
         return self
 
     @property
@@ -201,6 +173,12 @@ class Pipeline(Section):
         names = [source.name for source in self.sources]
         if len(set(names)) != len(names):
             raise ValueError(f"sources need distinct names, found {', '.join(names)}")
+        for source in self.sources:
+            for name in source.tables:
+                if name not in self.tables:
+                    raise ValueError(
+                        f"source {source.name!r} names table {name!r}; tables are {', '.join(self.tables)}"
+                    )
         return self
 
     @property

@@ -116,6 +116,10 @@ class Settings(BaseSettings):
         """Directory of the pipeline's refused batches, original bytes and reason."""
         return self.home / "quarantine" / pipeline
 
+    def sources_dir(self, pipeline: str) -> Path:
+        """Directory with what is remembered of the pipeline's sources: the circuit of each endpoint."""
+        return self.home / "sources" / pipeline
+
     def gateway_dir(self, pipeline: str) -> Path:
         """State directory of the pipeline's gateway (prediction log, cache)."""
         return self.home / "gateway" / pipeline

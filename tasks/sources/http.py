@@ -1,210 +1,100 @@
-"""Sources of batches: one day of one table as bytes and rows, or SourceUnavailable.
+"""A source over HTTP: a batch is a document, or the pages of one."""
 
-Retries live here and nowhere above: a source is asked a few times within its patience, then the caller asks the next.
-"""
-
-import io
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import date
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
 
 import httpx
-import stamina
-from pydantic import BaseModel, ConfigDict, ValidationError
+import pyarrow as pa
+from pydantic import ValidationError
 
-from healing.errors import ConfigError, SourceUnavailable
-from tasks.pipeline import Pipeline, Source, Table
+from healing.errors import Looping, NotData
+from tasks.pipeline import Table
+from tasks.pipeline_sources import HttpEndpoint, path_of
+from tasks.sources.address import Lookup, shown
+from tasks.sources.assembly import Assembly
+from tasks.sources.batch import Batch, Days
+from tasks.sources.broken import Broken
+from tasks.sources.client import Answer, Client
+from tasks.sources.document import Document
+from tasks.sources.pages import first_page, next_page
+from tasks.sources.patience import Deadline, Patience
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-_CONNECTIONS_MAX = 4  # enough to hide the network in a backfill, few enough for a small source
-_PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
-_MISSING = ["", "NA", "NaN", "null", "NULL"]
-
-
-class NotServed(SourceUnavailable):
-    """The source answers, and says that it does not have this. Asking again at once will not help."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One day of one table as its source sent it. `rows` holds text, None where a value is missing."""
-
-    table: str
-    day: date
-    source: str
-    content: bytes
-    rows: "pd.DataFrame"
-
-    @property
-    def id(self) -> str:
-        return batch_id(self.table, self.day)
+_DAYS_BYTES_MAX = 65_536
 
 
-class Days(BaseModel):
-    """The days that a source can serve now, both included. `last` before `first` means none."""
+class HttpReader:
+    """Reads batches from one HTTP endpoint, page by page where it has pages."""
 
-    model_config = ConfigDict(frozen=True)
-
-    first: date
-    last: date
-
-
-def batch_id(table: str, day: date) -> str:
-    """How a batch is named everywhere: flights/2013-03-01."""
-    return f"{table}/{day}"
-
-
-class HttpSource:
-    """A source over HTTP: one CSV file a table and day."""
-
-    def __init__(self, source: Source, url: str) -> None:
-        self.name = source.name
-        self.answered = False  # it has, since this was made
-        self._source = source
-        self._client = httpx.Client(
-            base_url=url,
-            timeout=source.timeout_seconds,
-            limits=httpx.Limits(max_connections=_CONNECTIONS_MAX),
-            trust_env=False,  # a proxy of the host's environment must not decide where data come from
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def __init__(self, endpoint: HttpEndpoint, lookup: Lookup, patience: Patience) -> None:
+        self._endpoint = endpoint
+        self._patience = patience
+        self._client = Client(endpoint, lookup)
 
     def close(self) -> None:
         self._client.close()
 
     def days(self) -> Days | None:
-        """What it can serve, or None when the pipeline names no address for that. SourceUnavailable."""
-        if self._source.days is None:
+        """What it can serve, or None when the pipeline names no address for that."""
+        path = self._endpoint.days
+        if path is None:
             return None
-        answer = self._get(self._source.days)
-        try:
-            return Days.model_validate_json(answer.content)
-        except ValidationError as exc:
-            raise SourceUnavailable(
-                f"source {self.name}: expected {{first, last}} at {self._source.days}, found {answer.text[:80]!r}"
-            ) from exc
+        deadline = self._patience.deadline()
 
-    def fetch(self, name: str, table: Table, days: Sequence[date]) -> Iterator[Batch]:
-        """The batches of `days`, in order; SourceUnavailable at the first that it cannot give after all retries."""
-        pool = ThreadPoolExecutor(_CONNECTIONS_MAX, thread_name_prefix=f"source-{self.name}")
-        try:
-            yield from pool.map(lambda day: self._batch(name, table, day), days)
-        finally:
-            pool.shutdown(cancel_futures=True)
+        def once() -> Days:
+            answer = self._client.get(httpx.URL(path), deadline, _DAYS_BYTES_MAX)
+            try:
+                return Days.model_validate_json(answer.content)
+            except ValidationError as exc:
+                raise NotData(
+                    f"source {self._endpoint.name}: expected {{first, last}} at {path}, found {answer.content[:80]!r}"
+                ) from exc
 
-    def _batch(self, name: str, table: Table, day: date) -> Batch:
-        answer = self._get(table.path.format(day=day))
-        return Batch(name, day, self.name, answer.content, _parse(self.name, answer))
+        return self._patience.ask(once, deadline)
 
-    def _get(self, path: str) -> httpx.Response:
-        patience = self._source.patience_seconds
-        for attempt in stamina.retry_context(
-            on=_may_pass,
-            attempts=self._source.attempts,
-            timeout=patience,
-            wait_initial=0.1,
-            wait_max=1.0,
-            wait_jitter=0.1,
-        ):
-            with attempt:
-                return self._get_once(path)
-        raise AssertionError("unreachable: stamina returns or raises")  # pragma: no cover
+    def read(self, name: str, table: Table, day: date, deadline: Deadline) -> Batch:
+        """The batch of one day, from its first page until there is no next one."""
+        pages = Assembly(self._endpoint)
+        path = path_of(self._endpoint.tables.get(name, table.path), name, day)
+        following: httpx.URL | None = first_page(path, self._endpoint.paging)
+        asked: set[str] = set()
+        while following is not None:
+            self._check_progress(following, asked)
+            answer, document, rows = self._page(following, deadline, pages.bytes_left)
+            pages.add(document, rows)
+            following = self._next(answer, rows.num_rows)
+        return pages.batch(name, day)
 
-    def _get_once(self, path: str) -> httpx.Response:
-        try:
-            answer = self._client.get(path)
-        except httpx.HTTPError as exc:
-            raise SourceUnavailable(
-                f"source {self.name}: expected an answer from {self._client.base_url}{path} within "
-                f"{self._source.timeout_seconds} s, found {type(exc).__name__} {exc}"
-            ) from exc
-        self.answered = True
-        if answer.is_success:
-            return answer
-        found = f"source {self.name}: expected 200 from {path}, found {answer.status_code}: {answer.text[:120]}"
-        raise (NotServed if answer.is_client_error else SourceUnavailable)(found)
-
-
-class SourceChain:
-    """The pipeline's sources in their order. One that failed after all its retries is not asked again by this chain."""
-
-    def __init__(self, sources: Sequence[HttpSource]) -> None:
-        self._sources = list(sources)
-        self._down: dict[str, SourceUnavailable] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for source in self._sources:
-            source.close()
-
-    def up(self) -> list[HttpSource]:
-        """Sources that may still be asked, best first."""
-        return [source for source in self._sources if source.name not in self._down]
-
-    def set_down(self, source: HttpSource, reason: SourceUnavailable) -> None:
-        self._down[source.name] = reason
-
-    def exhausted(self) -> SourceUnavailable:
-        """The error for when no source is left: it says of each why."""
-        reasons = "; ".join(str(reason) for reason in self._down.values())
-        return SourceUnavailable(f"expected one of {len(self._sources)} sources to answer, found none: {reasons}")
-
-
-def open_sources(pipeline: Pipeline, addresses: Mapping[str, str | None]) -> SourceChain:
-    """The pipeline's sources at their addresses; ConfigError names an address that is not known."""
-    return SourceChain([HttpSource(source, resolve_url(source, addresses)) for source in pipeline.sources])
-
-
-def resolve_url(source: Source, addresses: Mapping[str, str | None]) -> str:
-    """The source's address with each ${name} replaced; ConfigError names an address that is not known."""
-
-    def address(match: re.Match[str]) -> str:
-        found = addresses.get(match[1])
-        if found is None:
-            raise ConfigError(
-                f"source {source.name}: expected an address for ${{{match[1]}}}, found none; start `autopilot up`, "
-                f"or set AUTOPILOT_{match[1].upper()}_URL"
+    def _page(self, url: httpx.URL, deadline: Deadline, bytes_max: int) -> tuple[Answer, Document, pa.Table]:
+        def once() -> tuple[Answer, Document, pa.Table]:
+            answer = self._client.get(url, deadline, bytes_max)
+            document = Document(
+                endpoint=self._endpoint,
+                where=shown(str(answer.asked)),
+                path=answer.asked.path,
+                content=answer.content,
+                format=self._endpoint.format,
+                content_type=answer.content_type,
+                records=self._endpoint.records,
+                measured=answer.measured,
             )
-        return found
+            return answer, document, document.rows()
 
-    return _PLACEHOLDER.sub(address, source.url)
+        return self._patience.ask(once, deadline)
 
+    def _check_progress(self, url: httpx.URL, asked: set[str]) -> None:
+        """Looping when this page was asked before, or after more pages than a batch may have."""
+        if str(url) in asked or len(asked) >= self._endpoint.paging.pages_max:
+            raise Looping(
+                f"source {self._endpoint.name}: expected the end of the batch or a new page after {len(asked)} pages, "
+                f"found {shown(str(url))}; see `paging` in pipeline.yaml"
+            )
+        asked.add(str(url))
 
-def _may_pass(error: Exception) -> bool:
-    return isinstance(error, SourceUnavailable) and not isinstance(error, NotServed)
-
-
-def _parse(source: str, answer: httpx.Response) -> "pd.DataFrame":
-    """CSV as text columns. An error page with status 200 is no data, whatever it calls itself."""
-    import pandas as pd
-
-    kind = answer.headers.get("content-type", "")
-    try:
-        text = answer.content.decode("utf-8")
-        if "html" in kind or text.lstrip()[:1] in ("<", "{"):
-            text = ""  # pandas would make a column of it
-        rows = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, na_values=_MISSING)
-    except ValueError as exc:  # pandas' parser errors and decoding errors are ValueErrors
-        raise SourceUnavailable(
-            f"source {source}: expected CSV from {answer.url}, found {exc}; it begins {answer.content[:60]!r}"
-        ) from exc
-    if not isinstance(rows.index, pd.RangeIndex):  # pandas takes the first fields for an index
-        raise SourceUnavailable(f"source {source}: expected CSV from {answer.url}, found rows longer than its header")
-    return rows
+    def _next(self, answer: Answer, rows: int) -> httpx.URL | None:
+        try:
+            return next_page(answer, rows, self._endpoint.paging)
+        except Broken as exc:
+            raise NotData(
+                f"source {self._endpoint.name}: expected the way to the next page in {shown(str(answer.asked))}, "
+                f"found {exc}",
+                answer.content,
+            ) from exc

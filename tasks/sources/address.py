@@ -1,0 +1,47 @@
+"""Addresses of sources: placeholders filled in, and never shown with a secret."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
+
+from healing.errors import ConfigError
+
+_PLACEHOLDER = re.compile(r"\$\{(env:)?(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """Where placeholders are looked up: `${name}` in `addresses`, `${env:NAME}` in `environment`."""
+
+    addresses: Mapping[str, str | None] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def fill(self, source: str, text: str) -> str:
+        """The text with each placeholder replaced; ConfigError names one that nothing is known of."""
+
+        def found(match: re.Match[str]) -> str:
+            secret, name = match[1] is not None, match[2]
+            value = self.environment.get(name) if secret else self.addresses.get(name)
+            if value is not None:
+                return value
+            if secret:
+                raise ConfigError(f"source {source}: expected a value of ${{env:{name}}}, found none; set {name}")
+            raise ConfigError(
+                f"source {source}: expected an address for ${{{name}}}, found none; start `autopilot up`, "
+                f"or set AUTOPILOT_{name.upper()}_URL"
+            )
+
+        return _PLACEHOLDER.sub(found, text)
+
+
+def shown(url: str) -> str:
+    """The address without user, password and the values of its query: what a message and a log may say."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if ":" in host:
+        host = f"[{host}]"
+    if parts.port is not None:
+        host = f"{host}:{parts.port}"
+    query = "&".join(f"{key}=…" for key, _ in parse_qsl(parts.query, keep_blank_values=True))
+    return urlunsplit((parts.scheme, host, parts.path, query, ""))

@@ -1,0 +1,50 @@
+"""Days in the names of files: `{day}` and `{day:%Y/%m/%d}` read backwards."""
+
+import re
+from datetime import date
+from string import Formatter
+
+_ISO = "%Y-%m-%d"
+_PARTS = {"%Y": r"(\d{4})", "%m": r"(\d{2})", "%d": r"(\d{2})"}
+_DIRECTIVE = re.compile("%[a-zA-Z]")
+
+
+def any_day(pattern: str) -> str:
+    """The pattern with a star where the day stands."""
+    return "".join(text + _DIRECTIVE.sub("*", _format(field, spec)) for text, field, spec, _ in _pieces(pattern))
+
+
+def day_in(path: str, pattern: str) -> date | None:
+    """The day that `path` names, if it is of the pattern and names one day in full."""
+    expression, parts = "", []
+    for text, field, spec, _ in _pieces(pattern):
+        expression += _glob_expression(text)
+        written = _format(field, spec)
+        parts += _DIRECTIVE.findall(written)
+        expression += _DIRECTIVE.sub(lambda found: _PARTS.get(found[0], ".*"), re.sub(r"([.+()])", r"\\\1", written))
+    found = re.fullmatch(expression, path)
+    known = [part for part in parts if part in _PARTS]
+    if found is None or set(known) != set(_PARTS):
+        return None
+    values: dict[str, str] = {}
+    for part, value in zip(known, found.groups(), strict=True):
+        if values.setdefault(part, value) != value:
+            return None
+    try:
+        return date(int(values["%Y"]), int(values["%m"]), int(values["%d"]))
+    except ValueError:
+        return None
+
+
+def _pieces(pattern: str) -> list[tuple[str, str | None, str | None, str | None]]:
+    return list(Formatter().parse(pattern))
+
+
+def _format(field: str | None, spec: str | None) -> str:
+    if field is None:
+        return ""
+    return (spec or _ISO) if field == "day" else "*"
+
+
+def _glob_expression(text: str) -> str:
+    return re.escape(text).replace(r"\*\*", ".*").replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
