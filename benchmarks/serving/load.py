@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,7 +187,3 @@ def wait_for_answer(target: Target, seconds: float) -> float:
 def rows_per_second(answers: Answers) -> float:
     return answers.requests_per_second * answers.rows_a_request
 
-
-def merged(parts: Sequence[Answers]) -> int:
-    """Failed requests of several loads."""
-    return sum(part.failed for part in parts)

@@ -1,0 +1,111 @@
+"""What a user would take instead: each server in its own environment, with the settings that were found best for it."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.result import PROJECT
+from benchmarks.serving.flights import BENCH, World
+from benchmarks.serving.installed import environment_of
+from benchmarks.serving.load import wait_for_answer
+from benchmarks.serving.processes import Running, free_port, running
+from benchmarks.serving.targets import BENTOML, LITSERVE, MLFLOW, MLSERVER, Target
+
+START_SECONDS_MAX = 180.0
+_SERVICES = PROJECT / "benchmarks" / "serving" / "services"
+# MLServer with a batch as large as the clients, and a wait that fills it at 64 clients and costs one client little.
+_MLSERVER_BATCH_REQUESTS_MAX = 64
+_MLSERVER_BATCH_WAIT_SECONDS = 0.005
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A server that answers with the named model of the world."""
+
+    server: Running
+    target: Target
+
+
+Start = Callable[[World, Path, str, int], AbstractContextManager[Peer]]  # world, scratch folder, model, processes
+
+
+@contextmanager
+def mlflow_serve(world: World, scratch: Path, model: str = "champion", workers: int = 1) -> Iterator[Peer]:
+    """`mlflow models serve` from the project's own environment, as its users run it."""
+    port = free_port()
+    command = [
+        *(str(Path(sys.executable).with_name("mlflow")), "models", "serve", "--env-manager", "local"),
+        *("--model-uri", str(world.mlflow(model)), "--host", "127.0.0.1", "--port", str(port)),
+        *("--workers", str(workers)),
+    ]
+    with running(command, scratch / "mlflow.log") as server:
+        yield _once_it_answers(server, Target("mlflow", port, MLFLOW, world))
+
+
+@contextmanager
+def mlserver(world: World, scratch: Path, model: str = "champion", workers: int = 0) -> Iterator[Peer]:
+    """MLServer's scikit-learn runtime with adaptive batching; `workers` inference processes, 0 for its own."""
+    python = environment_of("mlserver")
+    port, folder = free_port(), scratch / "mlserver"
+    (folder / "flights").mkdir(parents=True, exist_ok=True)
+    settings = {
+        **{"host": "127.0.0.1", "http_port": port, "grpc_port": free_port(), "metrics_port": free_port()},
+        **{"parallel_workers": workers, "debug": False, "access_log": False},
+    }
+    (folder / "settings.json").write_text(json.dumps(settings))
+    served = {
+        "name": "flights",
+        "implementation": "mlserver_sklearn.SKLearnModel",
+        "max_batch_size": _MLSERVER_BATCH_REQUESTS_MAX,
+        "max_batch_time": _MLSERVER_BATCH_WAIT_SECONDS,
+        "parameters": {"uri": str(world.joblib(model))},
+    }
+    (folder / "flights" / "model-settings.json").write_text(json.dumps(served))
+    with running([str(python.with_name("mlserver")), "start", "."], scratch / "mlserver.log", folder=folder) as server:
+        yield _once_it_answers(server, Target("mlserver", port, MLSERVER, world))
+
+
+@contextmanager
+def litserve(world: World, scratch: Path, model: str = "champion", workers: int = 1) -> Iterator[Peer]:
+    """LitServe with batching; `workers` is 1."""
+    assert workers == 1, "one model process, as everywhere"
+    python, port = environment_of("litserve"), free_port()
+    service = str(_SERVICES / "litserve_flights.py")
+    command = [str(python), service, str(port), str(world.joblib(model)), str(_schema(world, scratch))]
+    with running(command, scratch / "litserve.log", folder=scratch) as server:
+        yield _once_it_answers(server, Target("litserve", port, LITSERVE, world))
+
+
+@contextmanager
+def bentoml(world: World, scratch: Path, model: str = "champion", workers: int = 1) -> Iterator[Peer]:
+    """BentoML with adaptive batching; `workers` is 1."""
+    assert workers == 1, "one model process, as everywhere"
+    python, port = environment_of("bentoml"), free_port()
+    command = [
+        *(str(python.with_name("bentoml")), "serve", "bentoml_flights:Flights", "--working-dir", str(_SERVICES)),
+        *("--host", "127.0.0.1", "--port", str(port)),
+    ]
+    environment = {
+        "FLIGHTS_MODEL": str(world.joblib(model)),
+        "FLIGHTS_SCHEMA": str(_schema(world, scratch)),
+        "BENTOML_HOME": str(BENCH / "bentoml-home"),
+    }
+    with running(command, scratch / "bentoml.log", environment) as server:
+        yield _once_it_answers(server, Target("bentoml", port, BENTOML, world))
+
+
+def _once_it_answers(server: Running, target: Target) -> Peer:
+    try:
+        wait_for_answer(target, START_SECONDS_MAX)
+    except TimeoutError as exc:
+        raise TimeoutError(f"{exc}; the end of its log:\n{server.tail()}") from exc
+    return Peer(server, target)
+
+
+def _schema(world: World, scratch: Path) -> Path:
+    schema = scratch / "schema.json"
+    schema.write_text(json.dumps({"columns": world.columns, "text_columns": world.text_columns}))
+    return schema
