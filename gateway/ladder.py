@@ -1,86 +1,20 @@
 """Who answers: the chosen version, else the champion, else a fallback, else the baseline. Somebody always does."""
 
+import asyncio
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Sequence
 
 from gateway.batcher import Row
-from gateway.guard import Trial
 from gateway.problems import ProblemBoard
 from gateway.refusals import BadRequest
 from gateway.router import falls_to_challenger
-from gateway.schema import Binder, Bound
-from gateway.table import Table
+from gateway.serving import Answer, Overloaded, Question, Rung, Serving
+from gateway.trial import Trial
 from gateway.versions import Version
 from gateway.workers import VersionFailed
-from healing.errors import Transient
 from healing.incident import Cause
-from healing.release import Mode, Release
-
-
-class Rung(StrEnum):
-    """Which step of the ladder answered."""
-
-    CHALLENGER = "challenger"
-    CHAMPION = "champion"
-    FALLBACK = "fallback"
-    BASELINE = "baseline"
-
-    @property
-    def degraded(self) -> bool:
-        return self in (Rung.FALLBACK, Rung.BASELINE)
-
-
-class Overloaded(Transient):
-    """More rows wait than can be answered in time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """One release on duty. Replaced as a whole, so that a request sees one release from start to end."""
-
-    release: Release
-    champion: Version
-    challenger: Version | None
-    fallbacks: tuple[Version, ...]
-    binder: Binder
-    also_known: frozenset[str]
-
-    @classmethod
-    def of(
-        cls, release: Release, champion: Version, challenger: Version | None, fallbacks: Sequence[Version]
-    ) -> "Serving | None":
-        """None while no manifest can be read: without a schema no request can be checked."""
-        versions = [champion, *fallbacks, *([challenger] if challenger else [])]
-        binders = [version.binder for version in versions if version.binder is not None]
-        if not binders:
-            return None
-        known = frozenset(name for binder in binders for name in (*binder.schema.names, binder.schema.key or ""))
-        return cls(release, champion, challenger, tuple(fallbacks), binders[0], known)
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A valid request: its rows as sent (`table`) and in the champion's order (`bound`)."""
-
-    request_id: str
-    route_key: str | None
-    table: Table
-    bound: Bound
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One value a row, and who gave it; `version` is None for the baseline. `rows` are what it read, under `names`."""
-
-    values: Sequence[float]
-    rung: Rung
-    version: Version | None
-    generation: int
-    names: Sequence[str]
-    rows: Sequence[Row]
+from healing.release import Mode
 
 
 class Ladder:
@@ -97,6 +31,7 @@ class Ladder:
         self.trial: Trial | None = None
         self.condemned: str | None = None  # digest of a challenger that gets no more traffic
         self.on_condemned: list[Callable[[Trial, str], None]] = []
+        self.on_serve: list[Callable[[Serving], None]] = []
         self._problems = problems
         self._deadline = request_deadline_seconds
         self._alpha = canary_alpha
@@ -115,28 +50,42 @@ class Ladder:
         else:
             self.trial = Trial(challenger, release.generation, self._alpha, self._ratio_tolerated)
         self.serving = serving
+        for listener in self.on_serve:
+            listener(serving)
+
+    def admit(self, serving: Serving) -> None:
+        """Raise Overloaded while the champion has more to do than it can in time: before a request is even read."""
+        champion = serving.champion
+        if champion.worker.ready and champion.batcher.full:
+            raise _overloaded(champion)
 
     async def answer(self, serving: Serving, question: Question) -> Answer:
-        """The first rung that can; raises Overloaded when the queue of the chosen one is full."""
+        """The first rung that can; raises Overloaded when the queue of the one that should is full."""
         started = time.monotonic()
+        until = started + self._deadline
+        if question.until is not None:
+            until = min(until, question.until)
         chosen = self._chooses_challenger(serving, question)
         failed: list[Version] = []
         tried = 0
-        for rung, version in _rungs(serving, challenger=chosen):
-            if tried and time.monotonic() - started > self._deadline:
+        for rung, version in serving.rungs(challenger=chosen):
+            if tried and time.monotonic() > until:
                 break
             tried += 1
             asked = time.monotonic()
             try:
-                rows, values = await self._ask(version, serving, question, shed=tried == 1)
+                rows, values = await self._ask(rung, version, serving, question, until)
             except VersionFailed as exc:
                 if exc.attempted:
                     failed.append(version)
                 continue
+            seconds = time.monotonic() - asked
+            version.window.answered(seconds, values[0])
             self._record(version, failed=False)
             if tried == 1:
-                self._observe(serving, question, challenger=chosen, failed=False, since=asked)
-            self._blame(failed, serving, question, chosen=chosen, since=started)
+                self._observe(serving, question, challenger=chosen, failed=False, seconds=seconds)
+            if failed:
+                self._blame(failed, serving, question, chosen=chosen, since=started)
             return Answer(values, rung, version, serving.release.generation, _names_of(version), rows)
         if len(failed) == 1:  # where several versions fail on the same rows, the rows are odd, not the versions
             self._blame(failed, serving, question, chosen=chosen, since=started)
@@ -146,34 +95,51 @@ class Ladder:
 
     async def answer_by(self, version: Version, question: Question) -> Answer | None:
         """What this one version says, or None when it cannot; nobody else is asked, nothing is recorded."""
-        assert self.serving is not None
+        serving = self.serving
+        assert serving is not None
+        until = time.monotonic() + self._deadline
         try:
-            rows, values = await self._ask(version, self.serving, question, shed=False)
+            rows, values = await self._ask(Rung.CHALLENGER, version, serving, question, until)
         except VersionFailed:
             return None
-        generation = self.serving.release.generation
-        return Answer(values, _rung_of(version, self.serving), version, generation, _names_of(version), rows)
+        return Answer(values, serving.rung_of(version), version, serving.release.generation, _names_of(version), rows)
+
+    def condemn(self, why: str) -> None:
+        """Take the challenger's traffic away, from the next request on, and tell who writes the abort."""
+        trial = self.trial
+        if trial is None or self.condemned == trial.challenger.model.digest:
+            return
+        self.condemned = trial.challenger.model.digest
+        for listener in self.on_condemned:
+            listener(trial, why)
 
     def _chooses_challenger(self, serving: Serving, question: Question) -> bool:
         trial = serving.release.challenger
         if trial is None or serving.challenger is None or trial.model.digest == self.condemned:
             return False
-        return falls_to_challenger(trial, question.route_key or question.request_id)
+        return trial.mode is Mode.CANARY and falls_to_challenger(trial, question.route_key or question.request_id)
 
     async def _ask(
-        self, version: Version, serving: Serving, question: Question, *, shed: bool
+        self, rung: Rung, version: Version, serving: Serving, question: Question, until: float
     ) -> tuple[Sequence[Row], Sequence[float]]:
-        """The rows as this version reads them and its value for each; raises VersionFailed."""
-        if not version.worker.ready or not version.breaker.lets_through(time.monotonic()):
-            raise VersionFailed(f"version {version.model.version} is not available", attempted=False)
+        """The rows as this version reads them and its value for each; raises VersionFailed, or Overloaded.
+
+        A challenger has no breaker: its trial's test is the guard, and starves without its requests.
+        """
+        if not version.worker.ready:
+            raise VersionFailed(f"version {version.model.version} is {version.worker.state}", attempted=False)
+        if rung is not Rung.CHALLENGER and not version.breaker.lets_through(time.monotonic()):
+            raise VersionFailed(f"the breaker of version {version.model.version} is open", attempted=False)
         if version.batcher.full:
-            if shed:
-                raise Overloaded(f"{version.batcher.pending_rows} rows wait; try again in a second")
-            raise VersionFailed("queue full", attempted=False)
+            if rung is Rung.CHALLENGER:
+                raise VersionFailed(f"version {version.model.version} has too much to do", attempted=False)
+            raise _overloaded(version)
         rows = _rows_for(version, serving, question)
-        values = await version.batcher.submit(rows)
+        values = await _in_time(version.batcher.submit(rows, until), question.until)
         if not all(map(math.isfinite, values)):
             raise VersionFailed(f"version {version.model.version} has no number for a row", attempted=True)
+        if version.output_is_stuck(rows, values):
+            raise VersionFailed(f"version {version.model.version} answers {values[0]} to everything", attempted=True)
         return rows, values
 
     def _record(self, version: Version, *, failed: bool) -> None:
@@ -194,40 +160,36 @@ class Ladder:
         """Put failures on the account of the versions, now that it is known that the rows could be answered."""
         primary = serving.challenger if chosen else serving.champion
         for version in failed:
+            version.window.failed()
             self._record(version, failed=True)
             if version is primary:
-                self._observe(serving, question, challenger=chosen, failed=True, since=since)
+                seconds = time.monotonic() - since
+                self._observe(serving, question, challenger=chosen, failed=True, seconds=seconds)
 
-    def _observe(self, serving: Serving, question: Question, *, challenger: bool, failed: bool, since: float) -> None:
+    def _observe(self, serving: Serving, question: Question, *, challenger: bool, failed: bool, seconds: float) -> None:
         """Take a request into the trial, unless it began under another release than the trial's stage."""
         trial = self.trial
         if trial is None or trial.generation != serving.release.generation:
             return
-        latency_ms = 1000 * (time.monotonic() - since)
-        if trial.observe(challenger=challenger, failed=failed, route_key=question.route_key, latency_ms=latency_ms):
+        if trial.observe(challenger=challenger, failed=failed, route_key=question.route_key, latency_ms=1000 * seconds):
             self.condemn(f"errors: {trial.evidence()}")
 
-    def condemn(self, why: str) -> None:
-        """Take the challenger's traffic away, from the next request on, and tell who writes the abort."""
-        trial = self.trial
-        if trial is None or self.condemned == trial.challenger.model.digest:
-            return
-        self.condemned = trial.challenger.model.digest
-        for listener in self.on_condemned:
-            listener(trial, why)
+
+async def _in_time(answer: "asyncio.Future[Sequence[float]]", until: float | None) -> Sequence[float]:
+    """The answer, unless the client's own deadline comes first; VersionFailed then, which is nobody's error."""
+    if until is None:
+        return await answer
+    try:
+        async with asyncio.timeout(max(until - time.monotonic(), 0)):
+            return await answer
+    except TimeoutError as exc:
+        raise VersionFailed("the client's deadline has come", attempted=False) from exc
 
 
-def _rungs(serving: Serving, *, challenger: bool) -> Iterator[tuple[Rung, Version]]:
-    if challenger and serving.challenger is not None:
-        yield Rung.CHALLENGER, serving.challenger
-    yield Rung.CHAMPION, serving.champion
-    for fallback in serving.fallbacks:
-        yield Rung.FALLBACK, fallback
-
-
-def _rung_of(version: Version, serving: Serving) -> Rung:
-    """The rung on which this version stands; one that no release on duty names counts as a fallback."""
-    return next((rung for rung, other in _rungs(serving, challenger=True) if other is version), Rung.FALLBACK)
+def _overloaded(version: Version) -> Overloaded:
+    wait = version.batcher.wait_seconds
+    told = f"{version.batcher.pending_rows} rows wait, for some {wait:.1f} s; try again later"
+    return Overloaded(told, retry_seconds=max(1, math.ceil(wait)))
 
 
 def _names_of(version: Version) -> Sequence[str]:

@@ -31,6 +31,9 @@ def test_another_challenger_meets_other_clients():
     assert len(both) / len(KEYS) < 0.006
 
 
-@pytest.mark.parametrize("trial", [None, challenger(0.0), challenger(1.0, mode=Mode.SHADOW)])
-def test_without_a_canary_nobody_falls_to_it(trial):
-    assert not any(falls_to_challenger(trial, key) for key in KEYS[:100])
+def test_a_share_of_nothing_is_nobody():
+    assert not chosen(challenger(0.0))
+
+
+def test_a_shadow_copies_its_share():
+    assert chosen(challenger(0.05, mode=Mode.SHADOW)) == chosen(challenger(0.05))
