@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 import uvicorn
 
+from gateway.keys import KeyRing, read_keys
 from gateway.operate import operate_app
 from gateway.predict_port import PredictPort
 from gateway.service import Gateway
@@ -40,10 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         settings = parse_settings(sys.argv[1:] if arguments is None else arguments)
+        keys = read_keys(settings)
         with _listen(settings.host, settings.port) as predict, _listen(settings.host, settings.operate_port) as operate:
             uvicorn_loop = uvicorn.Config(app="", loop="auto").get_loop_factory()
             with asyncio.Runner(loop_factory=uvicorn_loop) as runner:
-                runner.run(_serve(settings, predict, operate))
+                runner.run(_serve(settings, keys, predict, operate))
     except AutopilotError as exc:
         print(f"gateway: {exc}", file=sys.stderr)  # noqa: T201  the one line that a person reads
         return 2 if isinstance(exc, ConfigError) else 1
@@ -63,9 +65,9 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def _serve(settings: GatewaySettings, predict: socket.socket, operate: socket.socket) -> None:
+async def _serve(settings: GatewaySettings, keys: KeyRing, predict: socket.socket, operate: socket.socket) -> None:
     async with Gateway(settings) as gateway:
-        servers = [_server(PredictPort(gateway), settings), _server(operate_app(gateway), settings)]
+        servers = [_server(PredictPort(gateway, keys), settings), _server(operate_app(gateway, keys), settings)]
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _drain, servers, number)

@@ -15,6 +15,7 @@ JSON: Header = (b"content-type", b"application/json")
 TEXT: Header = (b"content-type", b"text/plain; charset=utf-8")
 HTML: Header = (b"content-type", b"text/html; charset=utf-8")
 RETRY_AFTER: Header = (b"retry-after", b"1")
+CHALLENGE: Header = (b"www-authenticate", b'Bearer realm="gateway"')
 
 
 async def respond(send: Send, status: int, body: bytes, headers: Iterable[Header]) -> None:

@@ -3,11 +3,20 @@
 import ipaddress
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from healing.errors import ConfigError
+
+
+def _separated(keys: object) -> object:
+    """An environment variable holds one string; the command line gives a list."""
+    return [key for key in keys.replace(",", " ").split() if key] if isinstance(keys, str) else keys
+
+
+Keys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_separated)]
 
 
 class GatewaySettings(BaseSettings):
@@ -19,9 +28,21 @@ class GatewaySettings(BaseSettings):
     release_root: Path = Field(description="Directory with the release log and the published models.")
     public_key: Path = Field(description="PEM file; models signed by another key do not load.")
     state_dir: Path = Field(description="Directory of the prediction log; nothing is written outside it.")
-    host: str = Field(default="127.0.0.1", description="Address to listen on; loopback only.")
+    host: str = Field(default="127.0.0.1", description="IP address to listen on; any but loopback needs keys.")
     port: int = Field(default=8080, ge=0, le=65535, description="Predict port; 0 takes a free one.")
     operate_port: int = Field(default=8081, ge=0, le=65535, description="Operate port; 0 takes a free one.")
+    keys_file: Path | None = Field(
+        default=None, description='JSON file with API keys: `{"predict": […], "feedback": […], "operate": […]}`.'
+    )
+    predict_keys: Keys = Field(
+        default=(),
+        description="API keys for predictions, by commas; other users see a command line, so use the environment.",
+    )
+    feedback_keys: Keys = Field(default=(), description="API keys for labels; as above.")
+    operate_keys: Keys = Field(default=(), description="API keys for everything; as above.")
+    allow_forced_version: bool = Field(
+        default=True, description="Whether a request may name the version that answers; with keys, an operate key may."
+    )
     events_url: str | None = Field(default=None, description="Prefect's `<api>/events`; no events are sent when unset.")
     release_poll_seconds: float = Field(
         default=0.2, ge=0.01, le=60, description="Time between two looks at the release log."
@@ -63,10 +84,14 @@ class GatewaySettings(BaseSettings):
 
     @field_validator("host")
     @classmethod
-    def _loopback(cls, host: str) -> str:
-        if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
-            raise ValueError(f"the gateway has no API keys yet and listens on loopback only, found {host}")
+    def _address(cls, host: str) -> str:
+        is_loopback(host)
         return host
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address; ValueError where it is none."""
+    return host == "localhost" or ipaddress.ip_address(host).is_loopback
 
 
 def parse_settings(arguments: Sequence[str]) -> GatewaySettings:
