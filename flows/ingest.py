@@ -29,6 +29,8 @@ from tasks.lock import exclusive
 from tasks.pipeline import Pipeline, load_pipeline
 from tasks.settings import Settings, load_settings
 from tasks.sources import Lookup, SourceChain, open_sources
+from tasks.stores import Stores
+from tasks.switching import tell_return
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +81,7 @@ def ingest(pipeline: str, since: date | None = None, until: date | None = None, 
         chain = held.enter_context(_open_sources(config, settings))
         held.enter_context(exclusive(settings.lake_root(pipeline) / "ingest.lock"))
         ledger = held.enter_context(Ledger(settings.ledger_dsn))
-        stores = commit.Stores(
+        stores = Stores(
             config,
             settings.lake_root(pipeline),
             settings.quarantine_root(pipeline),
@@ -97,19 +99,20 @@ def ingest(pipeline: str, since: date | None = None, until: date | None = None, 
             pending = watermark.featureless_days(stores, chunk)
             feature_rows += commit_features(stores, pending) if pending else 0
         watermark.settle_incidents(stores, chain)
+        tell_return(stores, chain)
     report = _report(pipeline, days, records, feature_rows, time.monotonic() - started)
     _show(report)
     return report
 
 
 @task(task_run_name="take-in-{table}", cache_policy=NO_CACHE, persist_result=False)
-def take_in(stores: commit.Stores, chain: SourceChain, table: str, days: Sequence[date]) -> list[BatchRecord]:
+def take_in(stores: Stores, chain: SourceChain, table: str, days: Sequence[date]) -> list[BatchRecord]:
     """Batches of one table, from the source into the lake. Safe to repeat: a batch that is in stays as it is."""
     return commit.take_in(stores, chain, table, days)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def commit_features(stores: commit.Stores, days: Sequence[date]) -> int:
+def commit_features(stores: Stores, days: Sequence[date]) -> int:
     """Features of days whose batches are in; returns the number of rows."""
     rows = features.commit_features(stores.pipeline, stores.lake_root, days)
     points.reached("ingest.features", rows=rows)

@@ -5,65 +5,30 @@ the batch is in, then the record into the ledger. Whoever starts again finds a b
 ledger, and makes up the record from the note in the lake's commit.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import stamina
-import structlog
 
-from healing.errors import Conflict, SourceUnavailable
-from healing.evidence import Evidence
-from healing.incident import Cause, Incident, Remedy, Status
-from healing.policy import DEFAULT_REMEDIES
+from healing.errors import Conflict
+from healing.incident import Status
 from tasks import points
 from tasks.contract import BATCH_DAY
 from tasks.events import EventName
 from tasks.incidents import remedied
-from tasks.intake import Examined, Finding, examine
+from tasks.intake import Examined, examine
 from tasks.lake import LakeTable
-from tasks.ledger import Ledger
 from tasks.ledger_records import BatchRecord, BatchStatus
-from tasks.pipeline import Pipeline
 from tasks.quarantine import QuarantineNote, set_aside
-from tasks.sources import Batch, OpenSource, SourceChain, batch_id
+from tasks.sources import SourceChain, batch_id
+from tasks.stores import Stores
+from tasks.switching import best, fetch
 
-log = structlog.get_logger(__name__)
-
-OBSERVER = "ingest"
 _RACES_MAX = 5  # lost races for one commit; only a second ingest of the same days makes any
-
-Emit = Callable[[EventName, str, Mapping[str, object]], None]
-CallPerson = Callable[[Incident, str], object]
-
-
-@dataclass(frozen=True)
-class Stores:
-    """Where one pipeline's batches go, and who hears of them."""
-
-    pipeline: Pipeline
-    lake_root: Path
-    quarantine_root: Path
-    ledger: Ledger
-    emit: Emit
-    call_person: CallPerson
-    run_id: str | None = None
-
-    def remedies(self, cause: Cause) -> tuple[Remedy, ...]:
-        """What the pipeline's policy allows against `cause`."""
-        return self.pipeline.policy.get(cause, DEFAULT_REMEDIES.get(cause, ()))
-
-    def lake(self, table: str) -> LakeTable:
-        return LakeTable(self.lake_root, table, self.pipeline.tables[table].key)
-
-    def evidence(self, finding: Finding, subject: str) -> Evidence:
-        return Evidence(
-            self.pipeline.name, finding.cause, subject, OBSERVER, datetime.now(UTC), finding.summary, finding.facts
-        )
 
 
 def take_in(stores: Stores, chain: SourceChain, table: str, days: Sequence[date]) -> list[BatchRecord]:
@@ -73,9 +38,9 @@ def take_in(stores: Stores, chain: SourceChain, table: str, days: Sequence[date]
     no source gives a batch; everything that was committed before stays, and the next run goes on from there.
     """
     with ExitStack() as remedies:
-        batches = _fetch(stores, chain, table, days, remedies)
+        batches = fetch(stores, chain, table, days, remedies)
         points.reached("ingest.fetched", table=table)
-        found = [_best(stores, chain, judged) for judged in examine(stores.pipeline, table, batches)]
+        found = [best(stores, chain, judged) for judged in examine(stores.pipeline, table, batches)]
         for judged in found:
             _open_incidents(stores, judged, remedies)
         for judged in found:
@@ -107,44 +72,6 @@ def make_up_records(stores: Stores, table: str, days: Sequence[date]) -> list[Ba
     return records
 
 
-def _fetch(stores: Stores, chain: SourceChain, table: str, days: Sequence[date], remedies: ExitStack) -> list[Batch]:
-    """The batches of `days`, each from the best source that is up. A source that fails is an incident and is left."""
-    batches: dict[date, Batch] = {}
-    for source in chain.up():
-        wanted = [day for day in days if day not in batches]
-        try:
-            for batch in source.fetch(table, stores.pipeline.tables[table], wanted):
-                batches[batch.day] = batch
-        except SourceUnavailable as exc:
-            switch_source(stores, chain, source, exc, remedies)
-            continue
-        return [batches[day] for day in days]
-    raise chain.exhausted()
-
-
-def _best(stores: Stores, chain: SourceChain, judged: Examined) -> Examined:
-    """The batch itself, or, where it is rejected and policy allows, what another source gives for the same day."""
-    if judged.rejected is None:
-        return judged
-    why = judged.findings[0]
-    if Remedy.SWITCH_SOURCE not in stores.remedies(why.cause):
-        return judged
-    batch = judged.batch
-    for source in chain.up():
-        if source.name == batch.source:
-            continue
-        try:
-            [other] = source.fetch(batch.table, stores.pipeline.tables[batch.table], [batch.day])
-        except SourceUnavailable as exc:
-            log.warning("second_source_unavailable", source=source.name, batch=batch.id, reason=str(exc))
-            continue
-        [again] = examine(stores.pipeline, batch.table, [other])
-        if again.rejected is None:
-            switched = replace(why, remedy=Remedy.SWITCH_SOURCE)
-            return replace(again, findings=(switched, *again.findings))
-    return judged
-
-
 def _open_incidents(stores: Stores, judged: Examined, remedies: ExitStack) -> None:
     """An incident for each finding; of a batch that is rejected a person has to hear."""
     ends = Status.RECOVERED if judged.rejected is None else Status.ESCALATED
@@ -155,18 +82,6 @@ def _open_incidents(stores: Stores, judged: Examined, remedies: ExitStack) -> No
             remedies.callback(
                 stores.call_person, incident, f"batch {judged.batch.id} is in quarantine: {judged.rejected}"
             )
-
-
-def switch_source(
-    stores: Stores, chain: SourceChain, source: OpenSource, reason: SourceUnavailable, remedies: ExitStack
-) -> None:
-    """Leave `source` for the next one; its incident recovers when what `remedies` spans ends well."""
-    chain.set_down(source, reason)
-    finding = Finding(Cause.SOURCE_UNAVAILABLE, Remedy.SWITCH_SOURCE, str(reason), {"source": source.name})
-    evidence = stores.evidence(finding, source.name)
-    remedies.enter_context(remedied(stores.ledger, evidence, finding.remedy, stores.run_id))
-    left = [other.name for other in chain.up()]
-    stores.emit(EventName.SOURCE_SWITCHED, stores.pipeline.name, {"from": source.name, "to": left[:1]})
 
 
 def _quarantine(stores: Stores, judged: Examined) -> None:
@@ -183,7 +98,7 @@ def _quarantine(stores: Stores, judged: Examined) -> None:
         reasons=judged.reasons,
         rows=judged.bad,
     )
-    set_aside(stores.quarantine_root, batch.content, note)
+    set_aside(stores.quarantine_root, batch.content, note, batch.suffix)
 
 
 def _commit(stores: Stores, table: str, found: Sequence[Examined]) -> list[BatchRecord]:

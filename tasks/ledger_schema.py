@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from healing.errors import ConfigError, Conflict, StoreUnavailable
 
 LOCK_SECONDS_MAX = 30  # longer than any write here; a writer that waits this long meets a stuck one
-_CREATION_LOCK = 7_240_117  # any constant: PostgreSQL's advisory lock that serialises table creation
+_WRITERS_LOCK = 7_240_117  # any constant: PostgreSQL's advisory lock that one writer holds at a time
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -149,16 +149,16 @@ def open_engine(url: str) -> sa.Engine:
     ConfigError for a URL that SQLAlchemy cannot use, StoreUnavailable when the database cannot be reached.
     """
     try:
-        engine = sa.create_engine(url)
+        engine = sa.create_engine(url, pool_pre_ping=True)  # a server that was restarted costs no failed write
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as exc:
         raise ConfigError(f"the ledger needs a SQLAlchemy URL such as sqlite:///var/ledger.db: {exc}") from exc
     if engine.dialect.name == "sqlite":
         _prepare_directory(engine)
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_immediate)
+    if engine.dialect.name == "postgresql":
+        event.listen(engine, "begin", _begin_serialised)
     with transaction(engine) as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATION_LOCK)))
         metadata.create_all(connection)
     return engine
 
@@ -209,3 +209,16 @@ def _begin_immediate(connection: sa.Connection) -> None:
     """Take the write lock first, so that a transaction that reads and then writes never fails on a newer snapshot."""
     reading = connection.get_execution_options().get("reading", False)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _begin_serialised(connection: sa.Connection) -> None:
+    """What `BEGIN IMMEDIATE` is to SQLite: one writer at a time, which sees all that the writers before it wrote.
+
+    Without it, two that open the same incident at once both find none, and one of them fails on the constraint. Readers
+    wait for nobody and see one snapshot.
+    """
+    if connection.get_execution_options().get("reading", False):
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    else:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS_MAX}s'")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")

@@ -1,6 +1,7 @@
 """Where rows and batches wait that were not let in: the original bytes, and why.
 
 One folder a batch: `original` as the source sent it, and `reason.json`, whose presence says that the folder is whole.
+Below it, `refused/<source>/` keeps what a source sent for the batch and another source gave well instead.
 """
 
 import os
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 ORIGINAL = "original.csv"
 REASON = "reason.json"
+REFUSAL = "refusal.json"
 
 
 class QuarantineNote(BaseModel):
@@ -30,13 +32,44 @@ class QuarantineNote(BaseModel):
     rows: Mapping[int, str]
 
 
-def set_aside(root: Path, content: bytes, note: QuarantineNote) -> Path:
-    """Keep the batch's bytes with the note; returns the folder. The same batch again replaces what was there."""
+class Refusal(BaseModel):
+    """What a source sent for a batch and nothing was taken of: `error` names the kind, `reason` says what was found."""
+
+    model_config = ConfigDict(frozen=True)
+
+    batch_id: str
+    table: str
+    day: date
+    source: str
+    error: str
+    reason: str
+
+
+def set_aside(root: Path, content: bytes, note: QuarantineNote, suffix: str = "csv") -> Path:
+    """Keep the batch's bytes with the note; returns the folder. The same batch again replaces what was there.
+
+    `suffix` says what the bytes are: csv, json.gz, or zip for several pages.
+    """
     folder = root / note.batch_id
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / ORIGINAL, content)
+    _replace(folder / f"original.{suffix}", content)
     _replace(folder / REASON, note.model_dump_json(indent=2).encode())
     return folder
+
+
+def keep_refused(root: Path, content: bytes, suffix: str, refusal: Refusal) -> Path:
+    """Keep what a source sent with the reason why it was refused; what the same source sent before is replaced."""
+    folder = root / refusal.batch_id / "refused" / refusal.source
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / f"original.{suffix or 'bin'}", content)
+    _replace(folder / REFUSAL, refusal.model_dump_json(indent=2).encode())
+    return folder
+
+
+def refusals(root: Path) -> list[Refusal]:
+    """Everything that was refused and kept, oldest day first."""
+    found = [Refusal.model_validate_json(path.read_bytes()) for path in root.glob(f"**/refused/*/{REFUSAL}")]
+    return sorted(found, key=lambda refusal: (refusal.day, refusal.batch_id, refusal.source))
 
 
 def noted(root: Path) -> list[QuarantineNote]:

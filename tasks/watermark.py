@@ -6,11 +6,13 @@ from datetime import UTC, date, datetime, timedelta
 
 from healing.errors import SourceUnavailable
 from healing.incident import Cause, Status
-from tasks.commit import Stores, make_up_records, switch_source
+from tasks.commit import make_up_records
 from tasks.features import pending_days
 from tasks.incidents import end_lost_attempt
 from tasks.ledger_records import BatchStatus
 from tasks.sources import Days, SourceChain
+from tasks.stores import Stores
+from tasks.switching import switch_source
 
 _ABOUT_A_BATCH = frozenset({Cause.SCHEMA_BREAK, Cause.NULL_SPIKE, Cause.BAD_ROWS, Cause.VOLUME_ANOMALY})
 

@@ -26,8 +26,9 @@ CORRUPT = Evidence(
 
 
 @pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path / 'ledger.db'}"
+def url(database):
+    """Every promise is kept on SQLite and on PostgreSQL."""
+    return database
 
 
 @pytest.fixture

@@ -1,0 +1,122 @@
+"""Which source gives a batch: the first that answers with rows that meet their contract.
+
+A source that fails is left for the rest of the run, and that is told; so is its return. What it sent and was refused is
+kept in quarantine with the reason, also where another source gave the same batch well.
+"""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import date
+
+import structlog
+
+from healing.errors import SourceUnavailable
+from healing.incident import Cause, Remedy
+from tasks.events import EventName
+from tasks.incidents import remedied
+from tasks.intake import Examined, Finding, examine
+from tasks.quarantine import Refusal, keep_refused
+from tasks.sources import Batch, OpenSource, SourceChain, batch_id
+from tasks.stores import Stores
+
+log = structlog.get_logger(__name__)
+
+SWITCHED = "source.switched"  # kind of the journal's entries
+
+
+def fetch(stores: Stores, chain: SourceChain, table: str, days: Sequence[date], remedies: ExitStack) -> list[Batch]:
+    """The batches of `days`, each from the best source that is up. A source that fails is an incident and is left."""
+    batches: dict[date, Batch] = {}
+    for source in chain.up():
+        wanted = [day for day in days if day not in batches]
+        try:
+            for batch in source.fetch(table, stores.pipeline.tables[table], wanted):
+                batches[batch.day] = batch
+        except SourceUnavailable as exc:
+            failed = next(day for day in wanted if day not in batches)  # batches come in the order of their days
+            _keep(stores, source, table, failed, exc)
+            switch_source(stores, chain, source, exc, remedies)
+            continue
+        return [batches[day] for day in days]
+    raise chain.exhausted()
+
+
+def best(stores: Stores, chain: SourceChain, judged: Examined) -> Examined:
+    """The batch itself, or, where it is rejected and policy allows, what another source gives for the same day."""
+    if judged.rejected is None:
+        return judged
+    why = judged.findings[0]
+    if Remedy.SWITCH_SOURCE not in stores.remedies(why.cause):
+        return judged
+    batch = judged.batch
+    for source in chain.up():
+        if source.name == batch.source:
+            continue
+        try:
+            [other] = source.fetch(batch.table, stores.pipeline.tables[batch.table], [batch.day])
+        except SourceUnavailable as exc:
+            log.warning("second_source_unavailable", source=source.name, batch=batch.id, reason=str(exc))
+            _keep(stores, source, batch.table, batch.day, exc)
+            continue
+        [again] = examine(stores.pipeline, batch.table, [other])
+        if again.rejected is None:
+            _keep_batch(stores, batch, judged.rejected)
+            switched = replace(why, remedy=Remedy.SWITCH_SOURCE)
+            return replace(again, findings=(switched, *again.findings))
+        _keep_batch(stores, other, again.rejected)
+    return judged
+
+
+def switch_source(
+    stores: Stores, chain: SourceChain, source: OpenSource, reason: SourceUnavailable, remedies: ExitStack
+) -> None:
+    """Leave `source` for the next one; its incident recovers when what `remedies` spans ends well."""
+    chain.set_down(source, reason)
+    facts: dict[str, object] = {"source": source.name, "error": type(reason).__name__}
+    finding = Finding(Cause.SOURCE_UNAVAILABLE, Remedy.SWITCH_SOURCE, str(reason), facts)
+    evidence = stores.evidence(finding, source.name)
+    remedies.enter_context(remedied(stores.ledger, evidence, finding.remedy, stores.run_id))
+    _tell(stores, source.name, [other.name for other in chain.up()][:1], str(reason))
+
+
+def tell_return(stores: Stores, chain: SourceChain) -> None:
+    """Say that a better source answers again than the one that was switched to last."""
+    last = next(iter(stores.ledger.noted(stores.pipeline.name, SWITCHED, limit=1)), None)
+    serving = next((source.name for source in chain.up() if source.answered), None)
+    if last is None or serving is None:
+        return
+    before = [name for name in chain.names() if name in _names(last.detail.get("to"))]
+    if serving not in before and chain.names().index(serving) < min(map(chain.names().index, before), default=1 << 30):
+        _tell(stores, before[0] if before else None, [serving], "it answers again")
+
+
+def _names(found: object) -> list[str]:
+    return [str(name) for name in found] if isinstance(found, list) else []
+
+
+def _tell(stores: Stores, before: str | None, after: list[str], reason: str) -> None:
+    """Event first, journal last: a run that dies between them tells it twice rather than never."""
+    stores.emit(EventName.SOURCE_SWITCHED, stores.pipeline.name, {"from": before, "to": after, "reason": reason})
+    stores.ledger.note(stores.pipeline.name, SWITCHED, before or "", {"from": before, "to": after, "reason": reason})
+
+
+def _keep(stores: Stores, source: OpenSource, table: str, day: date, reason: SourceUnavailable) -> None:
+    if not reason.original:
+        return
+    refusal = Refusal(
+        batch_id=batch_id(table, day),
+        table=table,
+        day=day,
+        source=source.name,
+        error=type(reason).__name__,
+        reason=str(reason),
+    )
+    keep_refused(stores.quarantine_root, reason.original, reason.suffix, refusal)
+
+
+def _keep_batch(stores: Stores, batch: Batch, reason: str) -> None:
+    refusal = Refusal(
+        batch_id=batch.id, table=batch.table, day=batch.day, source=batch.source, error="ContractBroken", reason=reason
+    )
+    keep_refused(stores.quarantine_root, batch.content, batch.suffix, refusal)
