@@ -1,23 +1,26 @@
 """How a request is answered: read, checked, asked of the ladder, logged, written; every protocol comes this way."""
 
+import asyncio
 import os
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-import orjson
-
 from gateway.asgi import JSON, RETRY_AFTER, Header, Receive, Send, read_body, respond
-from gateway.ladder import Answer, Ladder, Overloaded, Question, Serving
+from gateway.hangups import HangUps
+from gateway.ladder import Ladder
 from gateway.metrics import Metrics
 from gateway.predictions import LogRow, PredictionLog
 from gateway.refusals import NO_RELEASE, BadRequest
+from gateway.serving import Answer, Overloaded, Question, Serving
+from gateway.shadow import Shadow
 from gateway.table import Table
 from gateway.versions import VersionPool
 from gateway.wire import WireProtocol, Written
 from healing.release import ModelRef
 
 _ID_BYTES_MAX = 256
+_TIMEOUT_MS_MAX = 120_000
 _BASELINE = ModelRef(digest="", version="baseline")  # how the log names an answer that no model gave
 
 
@@ -42,6 +45,8 @@ class PredictApp:
         self._log = log
         self._metrics = metrics
         self._body_bytes_max = body_bytes_max
+        self.shadow: Shadow | None = None
+        self.hangups = HangUps()
 
     async def answer(
         self,
@@ -61,7 +66,12 @@ class PredictApp:
                 told.append(RETRY_AFTER)
         except Overloaded as exc:
             self.served.failed += 1
-            status, body, told = 503, protocol.refuse("OVERLOADED", str(exc), None), [JSON, RETRY_AFTER]
+            retry_after = (b"retry-after", str(exc.retry_seconds).encode())
+            status, body, told = 503, protocol.refuse("OVERLOADED", str(exc), None), [JSON, retry_after]
+        except asyncio.CancelledError:
+            if self.hangups.hung_up(_this_request()):
+                return
+            raise
         if status != 200:
             self._metrics.refused(status)
             if len(request_id) <= _ID_BYTES_MAX:
@@ -77,11 +87,29 @@ class PredictApp:
         forced: str | None,
     ) -> tuple[int, bytes, list[Header]]:
         """Status, body and headers of an answer that is already logged."""
-        content = await read_body(receive, self._body_bytes_max)
         serving = self._ladder.serving
+        if serving is not None and forced is None:
+            self._ladder.admit(serving)
+        content = await read_body(receive, self._body_bytes_max)
         if serving is None:
             self.served.failed += 1
             return 503, protocol.refuse("NO_RELEASE", NO_RELEASE, None), [JSON, RETRY_AFTER]
+        request = _this_request()
+        self.hangups.begin(request, receive)
+        try:
+            return await self._answer_body(protocol, headers, request_id, content, serving, forced)
+        finally:
+            self.hangups.end(request)
+
+    async def _answer_body(
+        self,
+        protocol: WireProtocol,
+        headers: Mapping[bytes, bytes],
+        request_id: bytes,
+        content: bytes,
+        serving: Serving,
+        forced: str | None,
+    ) -> tuple[int, bytes, list[Header]]:
         started = time.perf_counter()
         asked = protocol.read(headers, content)
         if asked.request_id is not None and b"x-request-id" not in headers:
@@ -93,6 +121,8 @@ class PredictApp:
             answer = await self._ladder.answer(serving, question)
             await self._log.record(_log_rows(question, answer))
             self._count(answer, time.perf_counter() - started)
+            if self.shadow is not None and self.shadow.generation == answer.generation:
+                self.shadow.copy(question, answer)
         return 200, *_written(asked.write(answer), answer, request_id)
 
     async def _answer_forced(self, digest: str, question: Question) -> Answer:
@@ -118,6 +148,13 @@ class PredictApp:
         self._metrics.seconds.observe(seconds)
 
 
+def _this_request() -> "asyncio.Task[None]":
+    """The task that the server runs the present request in."""
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
 def _question(headers: Mapping[bytes, bytes], request_id: bytes, table: Table, serving: Serving) -> Question:
     """A checked question; BadRequest names the header or field that is wrong."""
     route_key = headers.get(b"x-route-key")
@@ -129,16 +166,30 @@ def _question(headers: Mapping[bytes, bytes], request_id: bytes, table: Table, s
         route_key=route_key.decode() if route_key else None,
         table=table,
         bound=serving.binder.bind(table, serving.also_known),
+        until=_until(headers.get(b"x-request-timeout-ms")),
     )
+
+
+def _until(timeout_ms: bytes | None) -> float | None:
+    """When the client gives up, in monotonic seconds."""
+    if timeout_ms is None:
+        return None
+    if not timeout_ms.isdigit() or not 0 < int(timeout_ms[:10]) <= _TIMEOUT_MS_MAX:
+        raise BadRequest(
+            f"x-request-timeout-ms is a whole number of milliseconds in 1…{_TIMEOUT_MS_MAX}, found {timeout_ms[:20]!r}",
+            field="x-request-timeout-ms",
+        )
+    return time.monotonic() + int(timeout_ms) / 1000
 
 
 def _log_rows(question: Question, answer: Answer) -> list[LogRow]:
     at = datetime.now(UTC).isoformat()
     model = answer.version.model if answer.version is not None else _BASELINE
+    request_id, generation, rung = question.request_id, answer.generation, answer.rung.value
     return [
         (
-            *(question.request_id, number, at, answer.generation, model.digest, model.version, answer.rung.value),
-            *(key, orjson.dumps(row).decode(), value),
+            *(request_id, number, at, generation, model.digest, model.version, rung, key),
+            *(dict(zip(answer.names, row, strict=True)), value),
         )
         for number, (row, key, value) in enumerate(zip(answer.rows, question.bound.keys, answer.values, strict=True))
     ]

@@ -15,8 +15,8 @@ import orjson
 
 from gateway.asgi import JSON, Header
 from gateway.json_body import parse_object
-from gateway.ladder import Answer
 from gateway.refusals import BadRequest, error_body
+from gateway.serving import Answer
 from gateway.table import Table, check_rectangular, check_row_count
 from gateway.wire import Asked, WireProtocol, Written
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gateway.asgi import Header
-from gateway.ladder import Answer
+from gateway.serving import Answer
 from gateway.table import Table
 
 Written = tuple[bytes, tuple[Header, ...]]
