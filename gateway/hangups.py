@@ -1,0 +1,56 @@
+"""Requests whose client has hung up are ended, so that no model computes for nobody.
+
+ASGI tells of it only to those who wait for it, and a task that waits costs a request more than its parsing. So nobody
+waits for the many requests that are answered at once; the few that are still under way after a while are watched.
+"""
+
+import asyncio
+import time
+
+from gateway.asgi import Receive
+
+_WATCH_AFTER_SECONDS = 0.1
+
+
+class HangUps:
+    """`begin` and `end` every request; `follow` runs beside. `ended` counts those whose client did not wait."""
+
+    def __init__(self) -> None:
+        self.ended = 0
+        self._under_way: dict[asyncio.Task[None], tuple[float, Receive]] = {}
+        self._watched: dict[asyncio.Task[None], asyncio.Task[None]] = {}
+        self._hung_up: set[asyncio.Task[None]] = set()
+
+    def begin(self, request: "asyncio.Task[None]", receive: Receive) -> None:
+        """Once its body is read; it must not be read from after."""
+        self._under_way[request] = (time.monotonic(), receive)
+
+    def end(self, request: "asyncio.Task[None]") -> None:
+        del self._under_way[request]
+        if (watcher := self._watched.pop(request, None)) is not None:
+            watcher.cancel()
+
+    def hung_up(self, request: "asyncio.Task[None]") -> bool:
+        """Whether a request that was cancelled was cancelled for this; true once."""
+        if request not in self._hung_up:
+            return False
+        self._hung_up.discard(request)
+        self.ended += 1
+        return True
+
+    async def follow(self) -> None:
+        """Never returns; cancel it."""
+        while True:
+            await asyncio.sleep(_WATCH_AFTER_SECONDS)
+            before = time.monotonic() - _WATCH_AFTER_SECONDS
+            for request, (began, receive) in list(self._under_way.items()):
+                if began > before:
+                    break  # they stand in the order in which they began
+                if request not in self._watched:
+                    self._watched[request] = asyncio.create_task(self._watch(request, receive))
+
+    async def _watch(self, request: "asyncio.Task[None]", receive: Receive) -> None:
+        message = await receive()
+        if message["type"] == "http.disconnect" and request in self._under_way:
+            self._hung_up.add(request)
+            request.cancel()
