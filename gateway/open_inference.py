@@ -16,7 +16,7 @@ import orjson
 from gateway.asgi import JSON, Header
 from gateway.json_body import parse_object
 from gateway.refusals import BadRequest
-from gateway.ladder import Answer
+from gateway.serving import Answer
 from gateway.table import Table
 from gateway.tensors import Tensor, read_head, values_in_binary, values_in_json
 from gateway.wire import Asked, WireProtocol, Written

@@ -15,7 +15,7 @@ from gateway.keys import ForcedVersions, Purpose
 from gateway.open_inference import OUTPUT, open_inference, refuse
 from gateway.refusals import NO_RELEASE, BadRequest
 from gateway.routes import Route
-from gateway.ladder import Serving
+from gateway.serving import Serving
 from gateway.software import NAME, software_version
 from gateway.versions import Version
 from releases.manifest import Column, InputSchema
