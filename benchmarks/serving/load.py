@@ -106,7 +106,9 @@ class RunningLoad:
         load = self._load
         limit = load.warmup_seconds + load.seconds + load.silent_seconds + _LATE_SECONDS
         if self._process.wait(limit) != 0:
-            raise ClientFailed(f"expected the client to end with 0, found {self._process.returncode}; see its traceback")
+            raise ClientFailed(
+                f"expected the client to end with 0, found {self._process.returncode}; see its traceback"
+            )
         return _read(self._folder, load)
 
 
@@ -164,13 +166,16 @@ def _read(folder: Path, load: Load) -> Answers:
     )
 
 
-def wait_for_answer(target: Target, seconds: float) -> float:
-    """When the target first answered a request with 200, as a monotonic time; TimeoutError when it did not in time."""
+def wait_for_answer(target: Target, seconds: float, process: "subprocess.Popen[bytes] | None" = None) -> float:
+    """When the target first answered a request with 200, as a monotonic time.
+
+    TimeoutError when it did not in time, or when its `process` ended before it did.
+    """
     import http.client
 
     deadline = time.monotonic() + seconds
     head, body = target.first_request()
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and (process is None or process.poll() is None):
         connection = http.client.HTTPConnection(target.host, target.port, timeout=seconds)
         try:
             connection.request("POST", target.protocol.path, body, head)
@@ -186,4 +191,3 @@ def wait_for_answer(target: Target, seconds: float) -> float:
 
 def rows_per_second(answers: Answers) -> float:
     return answers.requests_per_second * answers.rows_a_request
-

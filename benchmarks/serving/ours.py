@@ -103,7 +103,7 @@ class Gateway:
 def gateway(root: ReleaseRoot, state_dir: Path, *options: str) -> Iterator[Gateway]:
     """A gateway that serves the root's newest release, answering and with its fallback warm."""
     with starting(root, state_dir, *options) as started:
-        wait_for_answer(started.target, START_SECONDS_MAX)
+        wait_for_answer(started.target, START_SECONDS_MAX, started.server.process)
         started.wait_for_generation(root.log.latest_generation())
         yield started
 

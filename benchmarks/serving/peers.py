@@ -1,6 +1,7 @@
 """What a user would take instead: each server in its own environment, with the settings that were found best for it."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -41,7 +42,9 @@ def mlflow_serve(world: World, scratch: Path, model: str = "champion", workers: 
         *("--model-uri", str(world.mlflow(model)), "--host", "127.0.0.1", "--port", str(port)),
         *("--workers", str(workers)),
     ]
-    with running(command, scratch / "mlflow.log") as server:
+    # It starts `uvicorn` by name, from whatever environment is on PATH.
+    path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    with running(command, scratch / "mlflow.log", path) as server:
         yield _once_it_answers(server, Target("mlflow", port, MLFLOW, world))
 
 
@@ -99,7 +102,7 @@ def bentoml(world: World, scratch: Path, model: str = "champion", workers: int =
 
 def _once_it_answers(server: Running, target: Target) -> Peer:
     try:
-        wait_for_answer(target, START_SECONDS_MAX)
+        wait_for_answer(target, START_SECONDS_MAX, server.process)
     except TimeoutError as exc:
         raise TimeoutError(f"{exc}; the end of its log:\n{server.tail()}") from exc
     return Peer(server, target)

@@ -91,5 +91,3 @@ MLSERVER = Protocol(
 )
 LITSERVE = Protocol("/predict", _plain_rows, lambda body: json.loads(body)["predictions"])
 BENTOML = Protocol("/predict", _plain_rows, lambda body: json.loads(body))
-
-
