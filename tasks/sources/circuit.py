@@ -4,13 +4,12 @@ Whether an endpoint can be reached depends on the machine that asks, so each mac
 under a lock and replace the whole file: two runs at once neither lose a failure nor read half a file.
 """
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import structlog
+from pydantic import BaseModel, ValidationError
 
 from healing.circuit import FAILURES_MAX, Circuit
 from healing.errors import CircuitOpen, StoreUnavailable
@@ -18,6 +17,11 @@ from releases.files import write_atomically
 from tasks.lock import exclusive
 
 log = structlog.get_logger(__name__)
+
+
+class _Kept(BaseModel):
+    endpoint: str
+    circuit: Circuit
 
 
 class KeptCircuit:
@@ -86,6 +90,6 @@ class KeptCircuit:
 
     def _write(self, circuit: Circuit) -> None:
         try:
-            write_atomically(self._path, json.dumps({"endpoint": self._endpoint, **asdict(circuit)}).encode())
+            write_atomically(self._path, _Kept(endpoint=self._endpoint, circuit=circuit).model_dump_json().encode())
         except OSError as exc:
             raise StoreUnavailable(f"cannot write {self._path}: {exc}; free space or fix access") from exc

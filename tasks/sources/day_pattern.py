@@ -17,12 +17,12 @@ def any_day(pattern: str) -> str:
 def day_in(path: str, pattern: str) -> date | None:
     """The day that `path` names, if it is of the pattern and names one day in full."""
     expression, parts = "", []
-    for text, field, spec, _ in _pieces(pattern):
+    for text, field, spec, _ in _pieces(pattern.lstrip("/")):
         expression += _glob_expression(text)
         written = _format(field, spec)
         parts += _DIRECTIVE.findall(written)
         expression += _DIRECTIVE.sub(lambda found: _PARTS.get(found[0], ".*"), re.sub(r"([.+()])", r"\\\1", written))
-    found = re.fullmatch(expression, path)
+    found = re.fullmatch(expression, path.lstrip("/"))
     known = [part for part in parts if part in _PARTS]
     if found is None or set(known) != set(_PARTS):
         return None
