@@ -1,5 +1,6 @@
 """The operate port's OpenAPI document: what serves, what is wrong, the log, labels, restarts."""
 
+from gateway.drained import DrainedBody
 from gateway.feedback import FeedbackBody
 from gateway.keys import Purpose
 from gateway.openapi import (
@@ -50,6 +51,8 @@ def _paths() -> Node:
         "/health": {"get": operation("health", "Whether the process runs", None, health)},
         "/predictions": {"get": _stream("predictions", "Answered rows, oldest first")},
         "/shadow": {"get": _stream("shadow", "What shadow challengers scored, oldest first")},
+        "/predictions/drained": {"post": _drained("predictions")},
+        "/shadow/drained": {"post": _drained("shadow")},
         "/feedback": {"post": feedback_operation()},
         "/workers/{digest}/restart": {
             "post": operation(
@@ -75,6 +78,13 @@ def _stream(name: str, summary: str) -> Node:
     return operation(name, summary, Purpose.OPERATE, lines, refusals=(400,), parameters=[_AFTER, _LIMIT])
 
 
+def _drained(name: str) -> Node:
+    deleted = {200: _json("Closed segments up to there are deleted.", record({"deleted_segments": INTEGER}))}
+    summary = f"Say up to where the lake has the stream of {name}"
+    body = {JSON_TYPE: {"schema": ref("DrainedBody")}}
+    return operation(f"{name}Drained", summary, Purpose.OPERATE, deleted, refusals=(400, 413), body=body)
+
+
 def _schemas() -> Node:
     body = FeedbackBody.model_json_schema(ref_template="#/components/schemas/{model}")
     problem = record({"code": STRING, "subject": STRING, "message": STRING, "since": STRING})
@@ -94,6 +104,7 @@ def _schemas() -> Node:
         "Error": record({"error_code": STRING, "message": STRING, "field": STRING}, optional=("field",)),
         **body.pop("$defs"),
         "FeedbackBody": body,
+        "DrainedBody": DrainedBody.model_json_schema(),
         "ReleaseState": record(
             {
                 "pipeline": STRING,

@@ -1,5 +1,6 @@
 """The operate port: what serves and what is wrong, metrics, the prediction log, labels, and restarts."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.asgi import read_body
 from gateway.docs_page import render_page
+from gateway.drained import take_drained
 from gateway.feedback import take_labels
 from gateway.keys import KeyRing, Purpose
 from gateway.openapi_operate import operate_document
+from gateway.predictions import Stream
 from gateway.refusals import BadRequest, error_body
 from gateway.release_state import release_state
 
@@ -38,7 +41,9 @@ def operate_app(gateway: "Gateway", keys: KeyRing) -> ASGIApp:
             Route("/metrics", desk.metrics, methods=["GET"]),
             Route("/health", desk.health, methods=["GET"]),
             Route("/predictions", desk.predictions, methods=["GET"]),
+            Route("/predictions/drained", desk.predictions_drained, methods=["POST"]),
             Route("/shadow", desk.shadow, methods=["GET"]),
+            Route("/shadow/drained", desk.shadow_drained, methods=["POST"]),
             Route("/feedback", desk.feedback, methods=["POST"]),
             Route("/workers/{digest}/restart", desk.restart_worker, methods=["POST"]),
             Route("/openapi.json", desk.openapi, methods=["GET"]),
@@ -82,10 +87,23 @@ class _Desk:
         return _json({"pipeline": self._gateway.settings.pipeline, "serving": self._gateway.ladder.serving is not None})
 
     async def predictions(self, request: Request) -> Response:
-        return _page(request, self._gateway.log.read)
+        log = self._gateway.log
+        return _page(request, log.read, log.epoch(Stream.PREDICTIONS))
 
     async def shadow(self, request: Request) -> Response:
-        return _page(request, self._gateway.log.read_shadow)
+        log = self._gateway.log
+        return _page(request, log.read_shadow, log.epoch(Stream.SHADOW))
+
+    async def predictions_drained(self, request: Request) -> Response:
+        return await self._drained(request, Stream.PREDICTIONS)
+
+    async def shadow_drained(self, request: Request) -> Response:
+        return await self._drained(request, Stream.SHADOW)
+
+    async def _drained(self, request: Request, stream: Stream) -> Response:
+        body = await read_body(request.receive, self._gateway.settings.body_bytes_max)
+        deleted = await asyncio.to_thread(take_drained, self._gateway.log, stream, body)
+        return Response(deleted, media_type="application/json")
 
     async def feedback(self, request: Request) -> Response:
         body = await read_body(request.receive, self._gateway.settings.body_bytes_max)
@@ -106,12 +124,12 @@ class _Desk:
         return HTMLResponse(render_page(self._document))
 
 
-def _page(request: Request, read: Callable[[int, int], Iterator[bytes]]) -> Response:
+def _page(request: Request, read: Callable[[int, int], Iterator[bytes]], epoch: str) -> Response:
     """JSON lines of one of the log's streams, by `after` and `limit`."""
     after = _whole_number(request, "after", 0, 0, _SEQ_MAX)
     limit = _whole_number(request, "limit", _PAGE_ROWS, 1, _PAGE_ROWS_MAX)
     lines: AsyncIterator[bytes] = iterate_in_threadpool(read(after, limit))
-    return StreamingResponse(lines, media_type="application/x-ndjson")
+    return StreamingResponse(lines, media_type="application/x-ndjson", headers={"x-log-epoch": epoch})
 
 
 def _whole_number(request: Request, name: str, default: int, least: int, most: int) -> int:

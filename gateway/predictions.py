@@ -1,59 +1,43 @@
-"""The prediction log: every answered request is on disk before its answer leaves.
+"""The prediction log: every answered request is on disk before its answer leaves; shadow scores and labels beside it.
 
-SQLite in WAL mode, written by one thread that commits whatever has gathered while it committed the last time. A commit
-survives the death of this process at any moment; `synchronous=NORMAL` may lose the last ones in a power cut.
+What is written survives the death of this process at any moment. A power cut may lose the last seconds: only closed
+segments are synced. A drain reads the streams by number, and says up to where the lake has them; closed segments are
+deleted then, and never before. So long as nobody drains, the log grows up to its bound, and then takes nothing more.
 """
 
 import asyncio
-import contextlib
-import queue
-import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
+import errno
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import orjson
-import structlog
 
+from gateway.appender import Appender
 from gateway.problems import ProblemBoard
+from gateway.replays import Logged, Replays
+from gateway.segments import Segments
 from healing.errors import StoreUnavailable
 from healing.incident import Cause
 
-_log = structlog.get_logger(__name__)
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS models (digest TEXT PRIMARY KEY, version TEXT NOT NULL, columns TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS predictions (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, request_id TEXT NOT NULL, row INTEGER NOT NULL, at TEXT NOT NULL,
-    generation INTEGER NOT NULL, digest TEXT NOT NULL, version TEXT NOT NULL, rung TEXT NOT NULL, key TEXT,
-    features TEXT NOT NULL, prediction REAL NOT NULL
-);
-CREATE TABLE IF NOT EXISTS shadow (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, request_id TEXT NOT NULL, row INTEGER NOT NULL, at TEXT NOT NULL,
-    generation INTEGER NOT NULL, digest TEXT NOT NULL, version TEXT NOT NULL, prediction REAL, error TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS feedback (
-    request_id TEXT NOT NULL, row INTEGER NOT NULL, label REAL NOT NULL, at TEXT NOT NULL,
-    PRIMARY KEY (request_id, row)
-);
-"""
-_INSERT = """
-INSERT INTO predictions (request_id, row, at, generation, digest, version, rung, key, features, prediction)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_INSERT_SHADOW = """
-INSERT INTO shadow (request_id, row, at, generation, digest, version, prediction, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_REMEMBER = "INSERT OR IGNORE INTO models (digest, version, columns) VALUES (?, ?, ?)"
-_FEEDBACK = """
-INSERT INTO feedback (request_id, row, label, at) VALUES (?, ?, ?, ?)
-ON CONFLICT (request_id, row) DO UPDATE SET label = excluded.label, at = excluded.at
-"""
-_BUSY_SECONDS = 5.0
-LogRow = tuple[str, int, str, int, str, str, str, str | None, str, float]
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_TAIL_BYTES = 4 * 2**20  # of the log, in which a start looks for requests that may be asked again; read in 0.05 s
+
+LogRow = tuple[str, int, str, int, str, str, str, str | None, Mapping[str, Any], float]
+"""Request id, row, time in ISO 8601, generation, digest, version, rung, key, features by name, prediction."""
+_PREDICTION = (
+    *("seq", "request_id", "row", "at", "generation", "digest", "version", "rung", "key", "features", "prediction"),
+    "replaces",  # only in entries of a request that was asked again and answered otherwise
+)
+_ROW, _END = _PREDICTION.index("row"), [0, "", 0]
+_REPLACES = _PREDICTION.index("replaces")
 ShadowRow = tuple[str, int, str, int, str, str, float | None, str]
-"""Request id, row, time in ISO 8601, generation, digest, version, prediction (None where there is none), error ("")."""
+_SHADOW = ("seq", "request_id", "row", "at", "generation", "digest", "version", "prediction", "error")
+_LABEL = ("seq", "request_id", "row", "label", "at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,165 +50,145 @@ class Label:
     at: str
 
 
-@dataclass(slots=True)
-class _Write:
-    statement: str
-    rows: Sequence[tuple[Any, ...]]
-    done: "asyncio.Future[bool]"
+@dataclass(frozen=True, slots=True)
+class LogLimits:
+    """Bounds of each stream of the log; see the settings of the same names."""
+
+    segment_bytes_max: int = 32 * 2**20
+    segment_age_seconds_max: float = 3600.0
+    bytes_max: int = 4 * 2**30
+
+
+class Stream(StrEnum):
+    """What the log consists of; each is numbered and drained by itself."""
+
+    PREDICTIONS = "predictions"
+    SHADOW = "shadow"
+    LABELS = "labels"
 
 
 class PredictionLog:
-    """One writer per state directory. `open` first; `close` commits what is left."""
+    """One writer per state directory. `open` first; `close` writes what is left.
 
-    def __init__(self, directory: Path, problems: ProblemBoard) -> None:
+    `unlogged` counts answered rows that are not in the log, because the disk would not take them.
+    """
+
+    def __init__(self, directory: Path, problems: ProblemBoard, limits: LogLimits | None = None) -> None:
+        limits = limits or LogLimits()
+        bounds = (limits.segment_bytes_max, limits.segment_age_seconds_max, limits.bytes_max)
         self.unlogged = 0
-        self.commits = 0
-        self._path = directory / "predictions.db"
+        self._directory = directory
         self._problems = problems
-        self._new_models: list[tuple[str, str, str]] = []
-        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._replays = Replays()
+        self._failing: set[Stream] = set()
+        self._segments = {stream: Segments(directory, stream, *bounds) for stream in Stream}
+        self._appenders = {
+            stream: Appender(segments, partial(self._settled, stream)) for stream, segments in self._segments.items()
+        }
+        self._answers = self._appenders[Stream.PREDICTIONS]
+
+    @property
+    def commits(self) -> int:
+        return self._answers.writes
 
     def open(self) -> None:
-        """Create or open the file; StoreUnavailable says why it cannot be."""
+        """Open or begin the files; StoreUnavailable says why it cannot be done."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.closing(self._connect()) as connection:
-                connection.executescript(_SCHEMA)
-        except (OSError, sqlite3.Error) as exc:
-            raise StoreUnavailable(f"the prediction log {self._path} cannot be opened for writing: {exc}") from exc
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._write_all, name="prediction-log", daemon=True)
-        self._thread.start()
+            for appender in self._appenders.values():
+                appender.open()
+            self._remember_tail()
+        except OSError as exc:
+            raise StoreUnavailable(
+                f"the prediction log in {self._directory} cannot be opened for writing: {exc}"
+            ) from exc
 
     async def close(self) -> None:
-        self._queue.put(None)
-        if self._thread is not None:
-            await asyncio.to_thread(self._thread.join)
+        for appender in self._appenders.values():
+            await appender.close()
 
     def record(self, rows: Sequence[LogRow]) -> "asyncio.Future[bool]":
-        """Log answers; done when they are committed (true) or could not be (false), and then counted in `unlogged`."""
-        return self._put(_INSERT, rows)
+        """Log one request's answer; done when it is committed (true) or could not be (false), and then in `unlogged`.
+
+        A request id that was logged lately is the same request asked again: the same answer is not logged twice, and
+        another one is logged as replacing the first.
+        """
+        request_id, count, told = rows[0][0], len(rows), _told(rows)
+        place = original = self._answers.last + 1
+        before = self._replays.find(request_id, count)
+        if before is not None:
+            if before.answer == told:
+                return self._answers.written(before.place)
+            original = before.original
+            rows = [(*row, original + number) for number, row in enumerate(rows)]  # type: ignore[misc]
+        self._replays.remember(request_id, count, Logged(place, original, told))
+        return self._answers.record(rows)
 
     def record_shadow(self, rows: Sequence[ShadowRow]) -> "asyncio.Future[bool]":
-        """Log what a shadow scored, beside the answers; nobody needs to wait for it."""
-        return self._put(_INSERT_SHADOW, rows)
+        """Log what a shadow scored; nobody needs to wait for it."""
+        return self._appenders[Stream.SHADOW].record(rows)
 
     def record_labels(self, labels: Sequence[Label]) -> "asyncio.Future[bool]":
-        """Log labels; saying the same one again changes nothing, another one replaces it."""
-        return self._put(_FEEDBACK, [(x.request_id, x.row, x.label, x.at) for x in labels])
-
-    def remember_model(self, digest: str, version: str, columns: Sequence[str]) -> None:
-        """Note the order of a model's columns, which its logged rows follow; written with the next answers."""
-        self._new_models.append((digest, version, orjson.dumps(list(columns)).decode()))
+        """Log labels; of several for one row the last one holds, so that saying the same twice changes nothing."""
+        return self._appenders[Stream.LABELS].record([(x.request_id, x.row, x.label, x.at) for x in labels])
 
     def read(self, after: int, limit: int) -> Iterator[bytes]:
         """Logged answers with `seq` > `after`, oldest first, as JSON lines. Blocking: call it in a thread."""
-        with contextlib.closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as db:
-            columns = {
-                digest: orjson.loads(names) for digest, names in db.execute("SELECT digest, columns FROM models")
-            }
-            for row in db.execute("SELECT * FROM predictions WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)):
-                yield _as_line(row, columns)
+        return _as_lines(_PREDICTION, self._segments[Stream.PREDICTIONS].read(after, limit))
 
     def read_shadow(self, after: int, limit: int) -> Iterator[bytes]:
-        """Shadow scores with `seq` > `after`, oldest first, as JSON lines. Blocking: call it in a thread."""
-        with contextlib.closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as db:
-            db.row_factory = sqlite3.Row
-            for row in db.execute("SELECT * FROM shadow WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)):
-                yield orjson.dumps(dict(row), option=orjson.OPT_APPEND_NEWLINE)
+        """Shadow scores with `seq` > `after`, likewise."""
+        return _as_lines(_SHADOW, self._segments[Stream.SHADOW].read(after, limit))
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        return connection
+    def read_labels(self, after: int, limit: int) -> Iterator[bytes]:
+        """Labels with `seq` > `after`, likewise; a later one replaces an earlier one of the same request and row."""
+        return _as_lines(_LABEL, self._segments[Stream.LABELS].read(after, limit))
 
-    def _put(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> "asyncio.Future[bool]":
-        assert self._loop is not None, "open the log first"
-        done: asyncio.Future[bool] = self._loop.create_future()
-        self._queue.put(_Write(statement, rows, done))
-        return done
+    def epoch(self, stream: Stream) -> str:
+        """The identity of a stream: numbers of another epoch are numbers of another log."""
+        return self._segments[stream].epoch
 
-    # -- the writing thread -------------------------------------------------------------------------------------------
+    def drained(self, stream: Stream, epoch: str, until: int) -> int:
+        """Delete the closed segments up to the number `until`, which the lake has; returns how many. Blocking."""
+        return self._segments[stream].drained(epoch, until)
 
-    def _write_all(self) -> None:
-        connection = self._connect()
-        try:
-            while (first := self._queue.get()) is not None:
-                writes, last = self._gather(first)
-                self._settle(writes, self._commit(connection, writes))
-                if last:
-                    return
-        finally:
-            connection.close()
+    def _remember_tail(self) -> None:
+        """Requests that a gateway that was killed had logged, and whose clients may ask again."""
+        asked: list[list[Any]] = []
+        for entry in chain(self._segments[Stream.PREDICTIONS].tail(_TAIL_BYTES), [_END]):
+            if entry[_ROW] == 0 and asked:
+                self._remember(asked)
+                asked = []
+            if asked or entry[_ROW] == 0:  # else its beginning is further up
+                asked.append(entry)
 
-    def _gather(self, first: _Write) -> tuple[list[_Write], bool]:
-        """All that waits now, and whether the log is closing."""
-        writes = [first]
-        with contextlib.suppress(queue.Empty):
-            while True:
-                following = self._queue.get_nowait()
-                if following is None:
-                    return writes, True
-                writes.append(following)
-        return writes, False
+    def _remember(self, entries: Sequence[Sequence[Any]]) -> None:
+        first = entries[0]
+        original = first[_REPLACES] if len(first) > _REPLACES else first[0]
+        told = _told([tuple(entry[1:_REPLACES]) for entry in entries])
+        self._replays.remember(first[1], len(entries), Logged(first[0], original, told))
 
-    def _commit(self, connection: sqlite3.Connection, writes: list[_Write]) -> str | None:
-        """One transaction; returns what went wrong. Answers leave in any case: a full disk is no reason to refuse."""
-        models = list(self._new_models)
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(_REMEMBER, models)
-            for write in writes:
-                connection.executemany(write.statement, write.rows)
-            connection.execute("COMMIT")
-        except sqlite3.Error as exc:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            return str(exc)
-        del self._new_models[: len(models)]
-        return None
-
-    def _settle(self, writes: list[_Write], error: str | None) -> None:
-        assert self._loop is not None
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for these any more
-            self._loop.call_soon_threadsafe(self._tell, writes, error)
-
-    # -- the event loop's thread --------------------------------------------------------------------------------------
-
-    def _tell(self, writes: list[_Write], error: str | None) -> None:
-        directory = str(self._path.parent)
+    def _settled(self, stream: Stream, rows: int, error: OSError | None) -> None:
+        """Answers leave in any case: a full disk is no reason to refuse."""
+        directory = str(self._directory)
         if error is None:
-            self.commits += 1
-            self._problems.end(directory, Cause.DISK_FULL, Cause.STORE_UNAVAILABLE)
-        else:
-            self.unlogged += sum(len(write.rows) for write in writes if write.statement is _INSERT)
-            code = Cause.DISK_FULL if "full" in error or "disk I/O" in error else Cause.STORE_UNAVAILABLE
-            self._problems.begin(code, directory, f"answers leave without being logged: {error}")
-        for write in writes:
-            if not write.done.done():
-                write.done.set_result(error is None)
+            self._failing.discard(stream)
+            if not self._failing:
+                self._problems.end(directory, Cause.DISK_FULL, Cause.STORE_UNAVAILABLE)
+            return
+        self._failing.add(stream)
+        if stream is Stream.PREDICTIONS:
+            self.unlogged += rows
+            self._replays.forget()
+        code = Cause.DISK_FULL if error.errno in _NO_ROOM else Cause.STORE_UNAVAILABLE
+        self._problems.begin(code, directory, f"{stream} are not logged: {error.strerror or error}")
 
 
-def _as_line(row: tuple[Any, ...], columns: dict[str, list[str]]) -> bytes:
-    seq, request_id, number, at, generation, digest, version, rung, key, features, prediction = row
-    values = orjson.loads(features)
-    named = values if isinstance(values, dict) else dict(zip(columns[digest], values, strict=True))
-    return orjson.dumps(
-        {
-            "seq": seq,
-            "request_id": request_id,
-            "row": number,
-            "at": at,
-            "generation": generation,
-            "digest": digest,
-            "version": version,
-            "rung": rung,
-            "key": key,
-            "features": named,
-            "prediction": prediction,
-        },
-        option=orjson.OPT_APPEND_NEWLINE,
-    )
+def _told(rows: Sequence[LogRow]) -> int:
+    """A hash of who answered what to which question, by the first row; the same within this process."""
+    _, _, _, _, digest, _, _, key, features, prediction = rows[0]
+    return hash((digest, key, prediction, *features.values()))
+
+
+def _as_lines(names: Sequence[str], entries: Iterator[list[Any]]) -> Iterator[bytes]:
+    for entry in entries:
+        yield orjson.dumps(dict(zip(names, entry, strict=False)), option=orjson.OPT_APPEND_NEWLINE)

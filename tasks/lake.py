@@ -65,6 +65,11 @@ class LakeTable:
                 return int(commit["version"]), notes[batch_id]
         return None
 
+    def progress(self, app: str) -> int:
+        """How far `app` says that it has come, in the commit that last said so; 0 before the first."""
+        table = self._open()
+        return 0 if table is None else table.transaction_version(app) or 0
+
     def compare(self, rows: pa.Table, day_column: str) -> Novelty:
         """Sort `rows` into new, corrected and already there. Of equal keys within `rows` the last is the newest."""
         latest, overridden = self._latest(rows)
@@ -78,18 +83,28 @@ class LakeTable:
         dropped = pa.chunked_array([*overridden[day_column].chunks, *met.filter(same)[day_column].chunks], pa.date32())
         return Novelty(latest.filter(pc.invert(is_known)), met.filter(pc.invert(same)), _count(dropped))
 
-    def commit(self, novelty: Novelty, notes: Mapping[str, Mapping[str, Any]]) -> int:
+    def commit(
+        self,
+        novelty: Novelty,
+        notes: Mapping[str, Mapping[str, Any]],
+        progress: tuple[str, int] | None = None,
+    ) -> int:
         """Write in one commit, together with the fact that the batches named in `notes` are in; returns the version.
 
-        Conflict when somebody else brought one of them in meanwhile: compare again. StoreUnavailable when the disk or
-        the object store refuses.
+        `progress` is an app and how far it has come with this commit, which is further than before. Conflict when
+        somebody else brought one of them in meanwhile: compare again. StoreUnavailable when the disk or the object
+        store refuses.
         """
         from deltalake import CommitProperties, Transaction, write_deltalake
         from deltalake.exceptions import CommitFailedError, DeltaError
 
-        properties = CommitProperties(
-            app_transactions=[Transaction(batch, _DONE) for batch in notes], custom_metadata={_NOTES: json.dumps(notes)}
-        )
+        transactions = [Transaction(batch, _DONE) for batch in notes]
+        if progress is not None:
+            app, place = progress
+            if (found := self.progress(app)) >= place:
+                raise Conflict(f"table {self._name}: expected {app} before {place}, found {found}; read it again")
+            transactions.append(Transaction(app, place))
+        properties = CommitProperties(app_transactions=transactions, custom_metadata={_NOTES: json.dumps(notes)})
         if any(self.has(list(notes))):
             raise Conflict(
                 f"table {self._name}: expected none of {', '.join(notes)} to be in, found some; compare again"

@@ -1,15 +1,14 @@
 """Real workers are killed, stopped and given rows that they cannot answer, under load: no request fails."""
 
-import contextlib
 import os
 import signal
-import sqlite3
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.segments import Segments
 from healing.release import Challenger, Mode, ModelRef, Reason
 from releases.log import ReleaseLog, promotion_of, trial_of
 from releases.signing import Keys
@@ -259,8 +258,7 @@ def test_killed_at_any_moment_every_answered_request_is_logged_once_and_no_worke
                 gateway.process.wait()
             acknowledged += [reply.request_id for reply in load.replies if reply.status == 200]
             wait_until(lambda pids=workers: not any(map(alive, pids)), "the workers die with it")
-    with contextlib.closing(sqlite3.connect(state_dir / "predictions.db")) as database:
-        logged = [row[0] for row in database.execute("SELECT request_id FROM predictions")]
+    logged = [entry[1] for entry in Segments(state_dir, "predictions", 1).read(0, 1_000_000)]
     assert len(acknowledged) >= 2 * 150
     assert set(acknowledged) <= set(logged)
     assert len(logged) == len(set(logged))

@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 
 from healing.errors import GatewayUnavailable
-from tasks import predictions
-from tasks.predictions import drain_predictions, predictions_table, read_predictions
+from tasks import gateway_log
+from tasks.predictions import Drained, drain_predictions, predictions_table, read_predictions
 
 DIGEST = "d" * 64
 
@@ -33,16 +33,30 @@ def logged(seq, *, key=None, prediction=0.25, digest=DIGEST, rung="champion", re
 
 
 @contextmanager
-def log_serving(rows) -> Iterator[str]:
-    """A prediction log behind HTTP, paged as the gateway's is; `rows` may grow meanwhile."""
+def log_serving(rows, *, epoch=lambda: "e1", told=None) -> Iterator[str]:
+    """A log behind HTTP, paged as the gateway's is, without shadow scores; `rows` may grow meanwhile.
+
+    What the drain says it has is added to `told`.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            query = parse_qs(urlparse(self.path).query)
+            url = urlparse(self.path)
+            query = parse_qs(url.query)
             after, limit = int(query["after"][0]), int(query["limit"][0])
-            found = rows if isinstance(rows, str) else [r for r in rows if r["seq"] > after][:limit]
-            body = found if isinstance(found, str) else "".join(json.dumps(row) + "\n" for row in found)
+            stream = rows if url.path == "/predictions" else []
+            found = stream if isinstance(stream, str) else [r for r in stream if r["seq"] > after][:limit]
+            self.answer(found if isinstance(found, str) else "".join(json.dumps(row) + "\n" for row in found))
+
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            if told is not None and self.path == "/predictions/drained":
+                told.append((body["epoch"], body["until"]))
+            self.answer("{}")
+
+        def answer(self, body):
             self.send_response(200)
+            self.send_header("x-log-epoch", epoch())
             self.end_headers()
             self.wfile.write(body.encode())
 
@@ -64,7 +78,7 @@ def seqs(root):
 
 
 def test_every_row_comes_in_once_over_many_pages_and_drains(tmp_path, monkeypatch):
-    monkeypatch.setattr(predictions, "PAGE_ROWS", 3)
+    monkeypatch.setattr(gateway_log, "PAGE_ROWS", 3)
     rows = [logged(seq) for seq in range(1, 8)]
     with log_serving(rows) as url:
         assert drain_predictions(url, tmp_path).rows == 7
@@ -85,13 +99,43 @@ def test_a_drain_ends_although_clients_go_on_asking(tmp_path):
 
     rows = Growing([logged(1)])
     with log_serving(rows) as url:
-        assert drain_predictions(url, tmp_path).rows == 2
-        assert drain_predictions(url, tmp_path).rows == 1
-    assert seqs(tmp_path) == [1, 2, 3]
+        drain_predictions(url, tmp_path)
+        until = drain_predictions(url, tmp_path).until_seq
+    assert until < 10
+    assert seqs(tmp_path) == list(range(1, until + 1))
+
+
+def test_the_gateway_is_told_what_the_lake_has_also_when_it_did_not_hear_it_before(tmp_path):
+    told = []
+    with log_serving([logged(1), logged(2)], told=told) as url:
+        drain_predictions(url, tmp_path)
+        drain_predictions(url, tmp_path)
+    assert told == [("e1", 2), ("e1", 2)]
+
+
+def test_a_log_that_was_wiped_is_drained_from_its_beginning(tmp_path):
+    with log_serving([logged(seq) for seq in range(1, 6)]) as url:
+        drain_predictions(url, tmp_path)
+    with log_serving([logged(1, request_id="new"), logged(2)], epoch=lambda: "e2") as url:
+        assert drain_predictions(url, tmp_path) == Drained(rows=2, until_seq=2)
+        assert drain_predictions(url, tmp_path).rows == 0
+    assert seqs(tmp_path) == [1, 1, 2, 2, 3, 4, 5]
+
+
+def test_an_answer_that_replaces_another_takes_its_place_whichever_drain_brought_it(tmp_path):
+    first, again = logged(1, request_id="r"), logged(3, request_id="r", prediction=0.5) | {"replaces": 1}
+    rows = [first, logged(2)]
+    with log_serving(rows) as url:
+        drain_predictions(url, tmp_path)
+        rows += [again, logged(4, request_id="s"), logged(5, request_id="s", prediction=0.75) | {"replaces": 4}]
+        drain_predictions(url, tmp_path)
+        assert drain_predictions(url, tmp_path).until_seq == 5
+    found = predictions_table(tmp_path).read(columns=["seq", "request_id", "prediction"])
+    assert sorted(found.itertuples(index=False, name=None)) == [(1, "r", 0.5), (2, "r2", 0.25), (4, "s", 0.75)]
 
 
 def test_two_drains_at_once_bring_every_row_in_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(predictions, "PAGE_ROWS", 5)
+    monkeypatch.setattr(gateway_log, "PAGE_ROWS", 5)
     with log_serving([logged(seq) for seq in range(1, 41)]) as url:
         together = [threading.Thread(target=drain_predictions, args=(url, tmp_path)) for _ in range(3)]
         for thread in together:
@@ -128,5 +172,5 @@ def test_an_answer_that_is_no_log_is_the_gateways_fault(tmp_path, answer):
 def test_a_gateway_that_is_away_is_named(tmp_path):
     with log_serving([]) as url:
         pass
-    with pytest.raises(GatewayUnavailable, match="prediction log"):
+    with pytest.raises(GatewayUnavailable, match="expected the log"):
         drain_predictions(url, tmp_path)

@@ -1,0 +1,43 @@
+"""Which requests were logged lately, so that one that is asked again is not logged twice.
+
+A client that got no answer cannot know whether its request is in the log, and asks again under the same request id.
+Where the answer is the same, the first entry stands for both; where it is another one, the new entry says which number
+it replaces, and the lake keeps the new one only.
+"""
+
+from dataclasses import dataclass
+
+REQUESTS_MIN = 16_384  # remembered at least; some 10 MB with the generation before them
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A request in the log: where its rows are, where they were the first time, and a hash of what it was told."""
+
+    place: int
+    original: int
+    answer: int
+
+
+class Replays:
+    """Remembers the last `REQUESTS_MIN` requests, up to twice as many: two dicts that take turns, without upkeep."""
+
+    def __init__(self, requests_min: int = REQUESTS_MIN) -> None:
+        self._requests_min = requests_min
+        self._newer: dict[tuple[str, int], Logged] = {}
+        self._older: dict[tuple[str, int], Logged] = {}
+
+    def find(self, request_id: str, rows: int) -> Logged | None:
+        """How this request was logged before. With another number of rows it is another request."""
+        key = request_id, rows
+        return self._newer.get(key) or self._older.get(key)
+
+    def remember(self, request_id: str, rows: int, logged: Logged) -> None:
+        self._newer[request_id, rows] = logged
+        if len(self._newer) >= self._requests_min:
+            self._older, self._newer = self._newer, {}
+
+    def forget(self) -> None:
+        """After a write that failed nobody knows which numbers are on disk."""
+        self._newer.clear()
+        self._older.clear()
