@@ -75,18 +75,13 @@ class KeptCircuit:
 
     def _read(self) -> Circuit:
         try:
-            found = json.loads(self._path.read_bytes())
-            if found["endpoint"] == self._endpoint:
-                return Circuit(int(found["failures"]), found["opened_at"], found["probed_at"])
+            found = _Kept.model_validate_json(self._path.read_bytes())
         except FileNotFoundError:
             return Circuit()
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-        ) as exc:  # a hint, no record: without it the source is asked
-            log.warning("circuit_unreadable", path=str(self._path), reason=str(exc))
-        return Circuit()
+        except ValidationError as exc:  # a hint, no record: without it the source is asked
+            log.warning("circuit_unreadable", path=str(self._path), reason=exc.errors()[0]["msg"])
+            return Circuit()
+        return found.circuit if found.endpoint == self._endpoint else Circuit()
 
     def _write(self, circuit: Circuit) -> None:
         try:

@@ -1,4 +1,4 @@
-"""The circuit of an endpoint outlives its process, and two processes at once neither lose a failure nor share a probe."""
+"""The circuit of an endpoint outlives its process; two at once neither lose a failure nor share a probe."""
 
 import subprocess
 import sys

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import lzma
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -24,7 +25,12 @@ ROWS = [
     {"id": "Zürich", "n": None, "x": 1e300, "ok": False, "at": MOMENT},
     {"id": None, "n": 9_007_199_254_740_993, "x": None, "ok": None, "at": None},
 ]
-CSV = "id,n,x,ok,at\na,1,0.1,true,2013-03-01T05:00:00Z\nZürich,,1e300,false,2013-03-01T05:00:00Z\nNA,9007199254740993,,,\n"
+CSV = """\
+id,n,x,ok,at
+a,1,0.1,true,2013-03-01T05:00:00Z
+Zürich,,1e300,false,2013-03-01T05:00:00Z
+NA,9007199254740993,,,
+"""
 
 
 def document(content: bytes, path: str, **changes) -> Document:
@@ -79,7 +85,7 @@ def test_rows_of_a_json_object_are_found_by_their_path():
     assert document(content, "t.json", records="result.items").rows()["id"].to_pylist() == ["a"]
     with pytest.raises(NotData, match="no array of rows"):
         document(content, "t.json").rows()
-    with pytest.raises(NotData, match="NoneType at 'result.rows'"):
+    with pytest.raises(NotData, match=r"NoneType at 'result\.rows'"):
         document(content, "t.json", records="result.rows").rows()
 
 
@@ -126,7 +132,7 @@ def test_a_small_file_may_not_unpack_to_more_than_a_batch():
     with pytest.raises(Oversized, match="unpack to more than 1000000"):
         document(bomb, "t.csv.gz", batch_bytes_max=1_000_000).rows()
     wide = parquet([{"id": "x" * 1000}] * 10_000)
-    with pytest.raises(Oversized, match="rows|bytes of columns|a value"):
+    with pytest.raises(Oversized, match=r"bytes of columns|a value"):
         document(wide, "t.parquet", batch_bytes_max=1_000, field_bytes_max=100).rows()
 
 
@@ -141,9 +147,6 @@ def test_a_small_file_may_not_unpack_to_more_than_a_batch():
 def test_whatever_is_sent_is_rows_or_an_error_of_the_source(path, whole, cut, noise, at):
     content = whole[: max(0, len(whole) - cut)]
     content = content[:at] + noise + content[at + len(noise) :]
-    try:
+    with suppress(SourceUnavailable):
         rows = document(content, path).rows()
-    except SourceUnavailable as exc:
-        assert "source primary: expected" in str(exc)
-    else:
         assert all(pa.types.is_string(rows[name].type) for name in rows.column_names)

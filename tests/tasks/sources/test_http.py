@@ -101,8 +101,9 @@ def test_a_body_without_an_end_is_left_at_the_limit(tmp_path):
 
 def test_more_rows_than_a_batch_may_have_are_refused(tmp_path):
     with answering(lambda _: Reply()) as (url, _), http_source(tmp_path, url, batch_rows_max=1) as primary:
+        fetched = primary.fetch("t", TABLE, DAYS)
         with pytest.raises(Oversized, match="2 rows, more than 1"):
-            first(primary)
+            next(fetched)
 
 
 def test_a_source_that_hangs_is_left_within_its_patience(tmp_path):
@@ -122,11 +123,13 @@ def test_a_port_where_nobody_listens_is_unavailable(tmp_path):
 
 def test_says_which_days_it_can_serve(tmp_path):
     body = b'{"first": "2013-01-01", "last": "2013-02-28"}'
-    with answering(lambda _: Reply(body, kind="application/json")) as (url, _):
-        with http_source(tmp_path, url, days="/days") as primary:
-            assert primary.days() == Days(first=date(2013, 1, 1), last=date(2013, 2, 28))
-    with answering(lambda _: Reply(b"[]", kind="application/json")) as (url, _):
-        with http_source(tmp_path, url, days="/days") as primary, pytest.raises(NotData, match=r"\{first, last\}"):
+    bodies = iter([body, b"[]"])
+    with (
+        answering(lambda _: Reply(next(bodies), kind="application/json")) as (url, _),
+        http_source(tmp_path, url, days="/days") as primary,
+    ):
+        assert primary.days() == Days(first=date(2013, 1, 1), last=date(2013, 2, 28))
+        with pytest.raises(NotData, match=r"\{first, last\}"):
             primary.days()
 
 

@@ -123,13 +123,19 @@ def test_a_page_that_fails_is_asked_again_and_not_the_ones_before_it(tmp_path):
     ],
 )
 def test_pages_without_an_end_or_that_do_not_fit_together_are_refused(tmp_path, answer, config, error, found):
-    with answering(answer) as (url, _), http_source(tmp_path, url, **config) as primary:
-        with pytest.raises(error, match=found):
-            list(primary.fetch("t", TABLE, [DAY]))
+    with (
+        answering(answer) as (url, _),
+        http_source(tmp_path, url, **config) as primary,
+        pytest.raises(error, match=found),
+    ):
+        list(primary.fetch("t", TABLE, [DAY]))
 
 
 def test_all_pages_together_stay_within_the_limits_of_a_batch(tmp_path):
     for limit in ({"batch_rows_max": 12}, {"batch_bytes_max": 400}):
-        with answering(by_link) as (url, _), http_source(tmp_path, url, **limit) as primary:
-            with pytest.raises(SourceUnavailable, match="expected at most"):
-                list(primary.fetch("t", TABLE, [DAY]))
+        with (
+            answering(by_link) as (url, _),
+            http_source(tmp_path, url, **limit) as primary,
+            pytest.raises(SourceUnavailable, match="expected at most"),
+        ):
+            list(primary.fetch("t", TABLE, [DAY]))
