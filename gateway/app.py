@@ -143,9 +143,7 @@ class PredictApp:
             self.served.degraded += 1
         else:
             self.served.good += 1
-        self._metrics.answered[answer.rung].inc()
-        self._metrics.rows.inc(len(answer.values))
-        self._metrics.seconds.observe(seconds)
+        self._metrics.requests.answer(answer.rung, len(answer.values), seconds)
 
 
 def _this_request() -> "asyncio.Task[None]":

@@ -1,8 +1,10 @@
 """What serves, what is wrong and how requests ended, as one document for people, `heal` and drills."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from gateway.guard import Arm, Trial
+from gateway.shadow import Shadow
+from gateway.trial import Arm, Trial
 from gateway.versions import Version
 from healing.release import Release
 from healing.verdict import Outcome
@@ -26,6 +28,7 @@ def release_state(gateway: "Gateway") -> dict[str, Any]:
             for p in gateway.problems.current()
         ],
         "canary": gateway.ladder.trial and _canary(gateway.ladder.trial, condemned=gateway.ladder.condemned),
+        "shadow": gateway.predict.shadow and _shadow(gateway.predict.shadow),
         "workers": [_worker(version, serving.release if serving else desired) for version in gateway.pool.all()],
         "served": {"good": served.good, "degraded": served.degraded, "failed": served.failed},
         "unlogged_rows": gateway.log.unlogged,
@@ -49,6 +52,20 @@ def _canary(trial: Trial, *, condemned: str | None) -> dict[str, Any]:
     }
 
 
+def _shadow(shadow: Shadow) -> dict[str, Any]:
+    """Rows, since the release on duty began; `distance_mean` is the mean |shadow's answer - answer given|."""
+    counts = shadow.counts
+    return {
+        "digest": shadow.version.model.digest,
+        "generation": shadow.generation,
+        "copied": counts.copied,
+        "scored": counts.scored,
+        "failed": counts.failed,
+        "dropped": counts.dropped,
+        "distance_mean": counts.distance_mean,
+    }
+
+
 def _counts(arm: Arm) -> dict[str, int]:
     return {"requests": arm.requests, "errors": arm.errors}
 
@@ -57,15 +74,16 @@ def _worker(version: Version, release: Release | None) -> dict[str, Any]:
     return {
         "digest": version.model.digest,
         "version": version.model.version,
-        "role": _role(version, release),
+        "role": role_of(version, release),
         "pid": version.worker.pid,
         "state": version.worker.state.value,
         "breaker": "closed" if version.breaker.closed else "open",
         "restarts": version.worker.restarts,
+        "lately": asdict(version.window.lately()),
     }
 
 
-def _role(version: Version, release: Release | None) -> str:
+def role_of(version: Version, release: Release | None) -> str:
     """The part a version plays in the release on duty; `next` while it loads for the one that follows."""
     digest = version.model.digest
     if release is not None:

@@ -6,7 +6,7 @@ more than one. What does not fit in the queue is dropped and counted.
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,6 +34,10 @@ class ShadowCounts:
     failed: int = 0
     dropped: int = 0
     distance_sum: float = 0.0
+
+    def outcomes(self) -> Counter[str]:
+        """Rows by what became of them, without those that still wait."""
+        return Counter(scored=self.scored, failed=self.failed, dropped=self.dropped)
 
     @property
     def distance_mean(self) -> float | None:

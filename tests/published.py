@@ -117,12 +117,12 @@ def bootstrap(root: Path, champion: ModelRef, *, fallbacks: tuple[ModelRef, ...]
     return release
 
 
-def start_canary(root: Path, challenger: ModelRef, weight: float) -> Release:
-    """Append a release that gives `challenger` its share of traffic."""
+def start_canary(root: Path, challenger: ModelRef, weight: float, mode: Mode = Mode.CANARY) -> Release:
+    """Append a release that gives `challenger` its share of traffic, or of copies of it when it is a shadow."""
     log = ReleaseLog(root)
     current = log.current()
     assert current is not None, "bootstrap first"
-    trial = trial_of(current, Challenger(challenger, Mode.CANARY, weight), author="test", now=NOW)
+    trial = trial_of(current, Challenger(challenger, mode, weight), author="test", now=NOW)
     log.append(trial)
     return trial
 
