@@ -41,7 +41,6 @@ _ASKING = [
     parameter("header", "x-route-key", "Requests with one key meet the same arm of a canary.", HEADER_NAME),
     parameter("header", "x-model-digest", "Ask this loaded version and no other; such a probe is not logged.", STRING),
 ]
-_MODEL = parameter("path", "name", "The pipeline's name.", STRING)
 _VERSION = parameter("path", "version", "A loaded semantic version.", STRING)
 _LEARN = {
     JSON_TYPE: {
@@ -59,13 +58,13 @@ _INFER = {
 }
 
 
-def predict_document() -> Node:
-    """The document of the predict port."""
+def predict_document(pipeline: str) -> Node:
+    """The document of a predict port; the pipeline's name is the only model that it has."""
     told = (
         "Predictions of one pipeline. Columns are those of the model's input schema, which `GET /v2/models/{name}` "
         "tells, and its key column. JSON has no NaN: a missing value is null."
     )
-    return document("Gateway: predict port", told, {**_mlflow(), **_open_inference(), **_about()}, _schemas())
+    return document("Gateway: predict port", told, {**_mlflow(), **_open_inference(pipeline), **_about()}, _schemas())
 
 
 def _mlflow() -> Node:
@@ -107,7 +106,8 @@ def feedback_operation() -> Node:
     )
 
 
-def _open_inference() -> Node:
+def _open_inference(pipeline: str) -> Node:
+    model = parameter("path", "name", "The pipeline's name.", {"const": pipeline})
     v2 = partial(operation, error="InferenceError")
     server = record({"name": STRING, "version": STRING, "extensions": many(STRING)})
     ready = record({"name": STRING, "ready": BOOLEAN})
@@ -126,8 +126,8 @@ def _open_inference() -> Node:
         },
     }
     for place, suffix, parameters in (
-        ("/v2/models/{name}", "", [_MODEL]),
-        ("/v2/models/{name}/versions/{version}", "Version", [_MODEL, _VERSION]),
+        ("/v2/models/{name}", "", [model]),
+        ("/v2/models/{name}/versions/{version}", "Version", [model, _VERSION]),
     ):
         described = {200: _json("Its tensors.", ref("ModelMetadata"))}
         paths[place] = {

@@ -27,7 +27,7 @@ class PredictPort:
         self._gateway = gateway
         self._keys = keys
         self._forcing = ForcedVersions(keys, allowed=gateway.settings.allow_forced_version)
-        document = predict_document()
+        document = predict_document(gateway.settings.pipeline)
         self._document, self._page = orjson.dumps(document), render_page(document)
         self._open_inference = OpenInferencePort(gateway, self._forcing)
         self._routes = {
