@@ -2,7 +2,7 @@ from datetime import date
 
 import pytest
 
-from tasks.quarantine import ORIGINAL, QuarantineNote, noted, set_aside
+from tasks.quarantine import ORIGINAL, QuarantineNote, Refusal, keep_refused, noted, refusals, set_aside
 
 
 def note(day: date, **changes) -> QuarantineNote:
@@ -53,3 +53,23 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
         set_aside(tmp_path, "text, not bytes", note(date(2013, 3, 1)))
     assert (folder / ORIGINAL).read_bytes() == b"old"
     assert sorted(path.name for path in folder.iterdir()) == ["original.csv", "reason.json"]
+
+
+def test_what_was_refused_is_kept_beside_the_batch_and_is_no_note_of_it(tmp_path):
+    refusal = Refusal(
+        batch_id="flights/2013-03-01",
+        table="flights",
+        day=date(2013, 3, 1),
+        source="primary",
+        error="NotData",
+        reason="a page",
+    )
+    folder = keep_refused(tmp_path, b"<html>", "csv", refusal)
+    assert (folder / ORIGINAL).read_bytes() == b"<html>"
+    assert refusals(tmp_path) == [refusal]
+    assert noted(tmp_path) == []
+
+
+def test_a_batch_in_another_format_is_kept_under_its_own_extension(tmp_path):
+    folder = set_aside(tmp_path, b"[]", note(date(2013, 3, 1)), "json.gz")
+    assert (folder / "original.json.gz").read_bytes() == b"[]"
