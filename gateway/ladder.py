@@ -14,18 +14,14 @@ from gateway.trial import Trial
 from gateway.versions import Version
 from gateway.workers import VersionFailed
 from healing.incident import Cause
-from healing.release import Mode
+from healing.release import Mode, Release
 
 
 class Ladder:
     """Answers questions by the release on duty, and keeps the books on every version that it asks."""
 
     def __init__(
-        self,
-        problems: ProblemBoard,
-        request_deadline_seconds: float,
-        canary_alpha: float,
-        canary_ratio_tolerated: float,
+        self, problems: ProblemBoard, request_deadline_seconds: float, begin_trial: Callable[[Release], Trial]
     ) -> None:
         self.serving: Serving | None = None
         self.trial: Trial | None = None
@@ -34,8 +30,7 @@ class Ladder:
         self.on_serve: list[Callable[[Serving], None]] = []
         self._problems = problems
         self._deadline = request_deadline_seconds
-        self._alpha = canary_alpha
-        self._ratio_tolerated = canary_ratio_tolerated
+        self._begin_trial = begin_trial
 
     def serve(self, serving: Serving) -> None:
         """Switch to a release in one step; requests under way finish on the one they began with."""
@@ -48,10 +43,12 @@ class Ladder:
         elif self.trial is not None and self.trial.challenger.model == challenger.model:
             self.trial.next_stage(release)
         else:
-            self.trial = Trial(challenger, release.generation, self._alpha, self._ratio_tolerated)
+            self.trial = self._begin_trial(release)
         self.serving = serving
         for listener in self.on_serve:
             listener(serving)
+        if self.trial is not None and self.trial.test.alarmed:  # a trial that went on after a restart
+            self.condemn(f"errors: {self.trial.evidence()}")
 
     def admit(self, serving: Serving) -> None:
         """Raise Overloaded while the champion has more to do than it can in time: before a request is even read."""

@@ -32,7 +32,7 @@ class Trial:
         self.generation = generation
         self.test = RelativeErrorTest(alpha=alpha, tolerated_ratio=ratio_tolerated)
         self.arms = {True: Arm(), False: Arm()}
-        self._failed_keys: set[str] = set()
+        self.failed_keys: set[str] = set()
 
     def next_stage(self, release: Release) -> None:
         """Follow the challenger into a release where its share may differ."""
@@ -68,8 +68,8 @@ class Trial:
     def _failed_before(self, route_key: str | None) -> bool:
         if route_key is None:
             return False
-        if route_key in self._failed_keys:
+        if route_key in self.failed_keys:
             return True
-        if len(self._failed_keys) < _FAILED_KEYS_MAX:
-            self._failed_keys.add(route_key)
+        if len(self.failed_keys) < _FAILED_KEYS_MAX:
+            self.failed_keys.add(route_key)
         return False

@@ -62,6 +62,19 @@ class _Run:
         return self.log_weight + _log_sum(self.log_wealth) - math.log(THETAS)
 
 
+@dataclass(frozen=True, slots=True)
+class SavedTest:
+    """All that a test knows, to go on with it in another process. `runs` are weight and wealth of each, as logs."""
+
+    errors_challenger: int
+    errors_champion: int
+    alarmed: bool
+    started: int
+    requests_since_restart: int
+    log_frozen: float | None
+    runs: tuple[tuple[float, tuple[float, ...]], ...]
+
+
 @dataclass(slots=True)
 class RelativeErrorTest:
     """Alarms at level `alpha` when the challenger's error rate exceeds `tolerated_ratio` times the champion's.
@@ -127,6 +140,26 @@ class RelativeErrorTest:
         self._started += 1
         self._live.append(_Run(log_weight=-math.log(self._started * (self._started + 1))))
         self._requests_since_restart = 0
+
+    def save(self) -> SavedTest:
+        return SavedTest(
+            errors_challenger=self.errors_challenger,
+            errors_champion=self.errors_champion,
+            alarmed=self._alarmed,
+            started=self._started,
+            requests_since_restart=self._requests_since_restart,
+            log_frozen=None if math.isinf(self._log_frozen) else self._log_frozen,
+            runs=tuple((run.log_weight, tuple(run.log_wealth)) for run in self._live),
+        )
+
+    def resume(self, saved: SavedTest) -> None:
+        """Go on where a test with the same alpha and ratio stood."""
+        self.errors_challenger, self.errors_champion = saved.errors_challenger, saved.errors_champion
+        self._alarmed = saved.alarmed
+        self._started = saved.started
+        self._requests_since_restart = saved.requests_since_restart
+        self._log_frozen = -math.inf if saved.log_frozen is None else saved.log_frozen
+        self._live = [_Run(weight, list(wealth)) for weight, wealth in saved.runs]
 
     def _observe_error(self, challenger: bool, share: float) -> None:
         if challenger:
