@@ -6,8 +6,8 @@ A process of its own and cheap, so that on a small machine it is the server that
 request and judges nothing. Closed loop: each connection asks again once it was answered. Open loop (`rate`): requests
 leave on a schedule, whether earlier ones were answered or not, and a request's time counts from when it was due.
 
-Per request, in arrays of equal length: `due` and `ended` (seconds, CLOCK_MONOTONIC, the same in every process), `status`,
-`marks` (bit n: the answer's head holds the n-th mark), `row` (which request was sent).
+Per request, in arrays of equal length: `due` and `ended` (seconds, CLOCK_MONOTONIC, the same in every process),
+`status`, `marks` (bit n: the answer's head holds the n-th mark), `row` (which request was sent).
 """
 
 import asyncio
@@ -48,7 +48,7 @@ class Tally:
             if mark in head:
                 found |= bit
         self.marks.append(found)
-        if len(self.samples) < self._samples_max and status == 200:  # noqa: PLR2004
+        if len(self.samples) < self._samples_max and status == 200:
             self.samples.append((row, found, body.decode("latin-1")))
 
     def write(self, folder: Path) -> None:
@@ -140,7 +140,7 @@ class Connection(asyncio.Protocol):
         if b"connection: close" in head:
             assert self._transport is not None
             self._transport.abort()
-        elif status < 500 or self._load.open_loop:  # noqa: PLR2004
+        elif status < 500 or self._load.open_loop:
             self._go_on()
         else:
             asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._go_on)

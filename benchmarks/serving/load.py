@@ -56,7 +56,7 @@ class Answers:
 
     @property
     def good(self) -> "NDArray[np.bool_]":
-        return self.status == 200  # noqa: PLR2004
+        return self.status == 200
 
     @property
     def failed(self) -> int:
@@ -179,7 +179,7 @@ def wait_for_answer(target: Target, seconds: float, process: "subprocess.Popen[b
         connection = http.client.HTTPConnection(target.host, target.port, timeout=seconds)
         try:
             connection.request("POST", target.protocol.path, body, head)
-            if connection.getresponse().status == 200:  # noqa: PLR2004
+            if connection.getresponse().status == 200:
                 return time.monotonic()
         except (OSError, http.client.HTTPException):
             pass  # not there yet: asked again until the deadline

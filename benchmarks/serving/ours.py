@@ -13,7 +13,7 @@ import httpx
 
 from benchmarks.serving.flights import World
 from benchmarks.serving.load import wait_for_answer
-from benchmarks.serving.processes import Running, free_port, running
+from benchmarks.serving.processes import Running, Wrap, free_port, running
 from benchmarks.serving.targets import GATEWAY, Target
 from healing.release import Challenger, Mode, Reason, Release
 from releases.log import ReleaseLog, promotion_of, trial_of
@@ -85,7 +85,7 @@ class Gateway:
     def worker_pid(self, role: str = "champion") -> int:
         """The process that answers for this role; AssertionError when there is none now."""
         pids = [w["pid"] for w in self.release()["workers"] if w["role"] == role and w["state"] == "ready"]
-        assert pids and pids[0], f"no ready {role}: {self.release()['workers']}"
+        assert pids, f"no ready {role}: {self.release()['workers']}"
         return int(pids[0])
 
     def wait_for_generation(self, generation: int, seconds: float = START_SECONDS_MAX) -> None:
@@ -100,22 +100,22 @@ class Gateway:
 
 
 @contextmanager
-def gateway(root: ReleaseRoot, state_dir: Path, *options: str) -> Iterator[Gateway]:
+def gateway(root: ReleaseRoot, state_dir: Path, wrap: Wrap = tuple) -> Iterator[Gateway]:
     """A gateway that serves the root's newest release, answering and with its fallback warm."""
-    with starting(root, state_dir, *options) as started:
+    with starting(root, state_dir, wrap) as started:
         wait_for_answer(started.target, START_SECONDS_MAX, started.server.process)
         started.wait_for_generation(root.log.latest_generation())
         yield started
 
 
 @contextmanager
-def starting(root: ReleaseRoot, state_dir: Path, *options: str) -> Iterator[Gateway]:
-    """The same, but not waited for."""
+def starting(root: ReleaseRoot, state_dir: Path, wrap: Wrap = tuple) -> Iterator[Gateway]:
+    """The same, but not waited for; its command runs inside of what `wrap` makes of it."""
     port, operate_port = free_port(), free_port()
     command = [
         *(sys.executable, "-m", "gateway", "--pipeline", "flights", "--release-root", str(root.path)),
         *("--public-key", str(root.world.public_key), "--state-dir", str(state_dir)),
-        *("--port", str(port), "--operate-port", str(operate_port), *options),
+        *("--port", str(port), "--operate-port", str(operate_port)),
     ]
-    with running(command, state_dir.with_suffix(".log")) as server:
+    with running(wrap(command), state_dir.with_suffix(".log")) as server:
         yield Gateway(server, Target("gateway", port, GATEWAY, root.world), f"http://127.0.0.1:{operate_port}")

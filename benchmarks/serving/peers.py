@@ -12,7 +12,7 @@ from benchmarks.result import PROJECT
 from benchmarks.serving.flights import BENCH, World
 from benchmarks.serving.installed import environment_of
 from benchmarks.serving.load import wait_for_answer
-from benchmarks.serving.processes import Running, free_port, running
+from benchmarks.serving.processes import Running, Wrap, free_port, running
 from benchmarks.serving.targets import BENTOML, LITSERVE, MLFLOW, MLSERVER, Target
 
 START_SECONDS_MAX = 180.0
@@ -30,33 +30,49 @@ class Peer:
     target: Target
 
 
-Start = Callable[[World, Path, str, int], AbstractContextManager[Peer]]  # world, scratch folder, model, processes
+@dataclass(frozen=True)
+class Launch:
+    """How a peer is started: `workers` model processes, its command inside of what `wrap` makes of it."""
+
+    world: World
+    scratch: Path
+    model: str = "champion"
+    workers: int = 1
+    wrap: Wrap = tuple
+
+
+Start = Callable[[Launch], AbstractContextManager[Peer]]
 
 
 @contextmanager
-def mlflow_serve(world: World, scratch: Path, model: str = "champion", workers: int = 1) -> Iterator[Peer]:
+def mlflow_serve(launch: Launch) -> Iterator[Peer]:
     """`mlflow models serve` from the project's own environment, as its users run it."""
     port = free_port()
     command = [
         *(str(Path(sys.executable).with_name("mlflow")), "models", "serve", "--env-manager", "local"),
-        *("--model-uri", str(world.mlflow(model)), "--host", "127.0.0.1", "--port", str(port)),
-        *("--workers", str(workers)),
+        *("--model-uri", str(launch.world.mlflow(launch.model)), "--host", "127.0.0.1", "--port", str(port)),
+        *("--workers", str(launch.workers)),
     ]
     # It starts `uvicorn` by name, from whatever environment is on PATH.
     path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    with running(command, scratch / "mlflow.log", path) as server:
-        yield _once_it_answers(server, Target("mlflow", port, MLFLOW, world))
+    with running(launch.wrap(command), launch.scratch / "mlflow.log", path) as server:
+        yield _once_it_answers(server, Target("mlflow", port, MLFLOW, launch.world))
 
 
 @contextmanager
-def mlserver(world: World, scratch: Path, model: str = "champion", workers: int = 0) -> Iterator[Peer]:
-    """MLServer's scikit-learn runtime with adaptive batching; `workers` inference processes, 0 for its own."""
+def mlserver(launch: Launch) -> Iterator[Peer]:
+    """MLServer's scikit-learn runtime with adaptive batching; a single worker is its own process, its fastest way."""
     python = environment_of("mlserver")
-    port, folder = free_port(), scratch / "mlserver"
+    port, folder = free_port(), launch.scratch / "mlserver"
     (folder / "flights").mkdir(parents=True, exist_ok=True)
     settings = {
-        **{"host": "127.0.0.1", "http_port": port, "grpc_port": free_port(), "metrics_port": free_port()},
-        **{"parallel_workers": workers, "debug": False, "access_log": False},
+        "host": "127.0.0.1",
+        "http_port": port,
+        "grpc_port": free_port(),
+        "metrics_port": free_port(),
+        "parallel_workers": launch.workers if launch.workers > 1 else 0,
+        "debug": False,
+        "access_log": False,
     }
     (folder / "settings.json").write_text(json.dumps(settings))
     served = {
@@ -64,40 +80,39 @@ def mlserver(world: World, scratch: Path, model: str = "champion", workers: int 
         "implementation": "mlserver_sklearn.SKLearnModel",
         "max_batch_size": _MLSERVER_BATCH_REQUESTS_MAX,
         "max_batch_time": _MLSERVER_BATCH_WAIT_SECONDS,
-        "parameters": {"uri": str(world.joblib(model))},
+        "parameters": {"uri": str(launch.world.joblib(launch.model))},
     }
     (folder / "flights" / "model-settings.json").write_text(json.dumps(served))
-    with running([str(python.with_name("mlserver")), "start", "."], scratch / "mlserver.log", folder=folder) as server:
-        yield _once_it_answers(server, Target("mlserver", port, MLSERVER, world))
+    command = [str(python.with_name("mlserver")), "start", "."]
+    with running(launch.wrap(command), launch.scratch / "mlserver.log", folder=folder) as server:
+        yield _once_it_answers(server, Target("mlserver", port, MLSERVER, launch.world))
 
 
 @contextmanager
-def litserve(world: World, scratch: Path, model: str = "champion", workers: int = 1) -> Iterator[Peer]:
-    """LitServe with batching; `workers` is 1."""
-    assert workers == 1, "one model process, as everywhere"
+def litserve(launch: Launch) -> Iterator[Peer]:
+    """LitServe with batching and one model process."""
     python, port = environment_of("litserve"), free_port()
     service = str(_SERVICES / "litserve_flights.py")
-    command = [str(python), service, str(port), str(world.joblib(model)), str(_schema(world, scratch))]
-    with running(command, scratch / "litserve.log", folder=scratch) as server:
-        yield _once_it_answers(server, Target("litserve", port, LITSERVE, world))
+    command = [str(python), service, str(port), str(launch.world.joblib(launch.model)), str(_schema(launch))]
+    with running(launch.wrap(command), launch.scratch / "litserve.log", folder=launch.scratch) as server:
+        yield _once_it_answers(server, Target("litserve", port, LITSERVE, launch.world))
 
 
 @contextmanager
-def bentoml(world: World, scratch: Path, model: str = "champion", workers: int = 1) -> Iterator[Peer]:
-    """BentoML with adaptive batching; `workers` is 1."""
-    assert workers == 1, "one model process, as everywhere"
+def bentoml(launch: Launch) -> Iterator[Peer]:
+    """BentoML with adaptive batching and one model process."""
     python, port = environment_of("bentoml"), free_port()
     command = [
         *(str(python.with_name("bentoml")), "serve", "bentoml_flights:Flights", "--working-dir", str(_SERVICES)),
         *("--host", "127.0.0.1", "--port", str(port)),
     ]
     environment = {
-        "FLIGHTS_MODEL": str(world.joblib(model)),
-        "FLIGHTS_SCHEMA": str(_schema(world, scratch)),
+        "FLIGHTS_MODEL": str(launch.world.joblib(launch.model)),
+        "FLIGHTS_SCHEMA": str(_schema(launch)),
         "BENTOML_HOME": str(BENCH / "bentoml-home"),
     }
-    with running(command, scratch / "bentoml.log", environment) as server:
-        yield _once_it_answers(server, Target("bentoml", port, BENTOML, world))
+    with running(launch.wrap(command), launch.scratch / "bentoml.log", environment) as server:
+        yield _once_it_answers(server, Target("bentoml", port, BENTOML, launch.world))
 
 
 def _once_it_answers(server: Running, target: Target) -> Peer:
@@ -108,7 +123,7 @@ def _once_it_answers(server: Running, target: Target) -> Peer:
     return Peer(server, target)
 
 
-def _schema(world: World, scratch: Path) -> Path:
-    schema = scratch / "schema.json"
+def _schema(launch: Launch) -> Path:
+    schema, world = launch.scratch / "schema.json", launch.world
     schema.write_text(json.dumps({"columns": world.columns, "text_columns": world.text_columns}))
     return schema

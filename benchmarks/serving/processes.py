@@ -5,13 +5,14 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+Wrap = Callable[[Sequence[str]], Sequence[str]]
 _END_SECONDS = 15.0
 # One thread a model process: with more of them a one-row predict takes many times as long under load.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -65,7 +66,7 @@ def running(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env=os.environ | _QUIET | ONE_THREAD | (environment or {}),
+            env={**os.environ, **_QUIET, **ONE_THREAD, **(environment or {})},
             cwd=folder,
             start_new_session=True,
         )
@@ -90,6 +91,11 @@ def end(server: Running) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(server.pid, signal.SIGKILL)  # what it started after the tree was read is still in its group
     server.process.wait()
+
+
+def supervised(command: Sequence[str]) -> list[str]:
+    """The command under a loop that starts it again 100 ms after it ended, as systemd's Restart=always does."""
+    return ["sh", "-c", 'while :; do "$@"; sleep 0.1; done', "sh", *command]
 
 
 def free_port() -> int:

@@ -40,7 +40,7 @@ def measure_switch(bench: Bench) -> dict[str, Figure]:
         )
     return {
         "switch_requests_failed": failed,
-        "switch_requests_wrong": wrong,
+        "switch_answers_wrong": int(wrong),
         "switch_worst_request_ms": round(max(worst_ms), 1),
         "switch_to_first_answer_seconds": round(float(np.max(to_first)), 3),
     }

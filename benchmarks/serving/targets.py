@@ -90,4 +90,4 @@ MLSERVER = Protocol(
     "/v2/models/flights/infer", _open_inference, lambda body: json.loads(body)["outputs"][0]["data"][1::2]
 )
 LITSERVE = Protocol("/predict", _plain_rows, lambda body: json.loads(body)["predictions"])
-BENTOML = Protocol("/predict", _plain_rows, lambda body: json.loads(body))
+BENTOML = Protocol("/predict", _plain_rows, json.loads)

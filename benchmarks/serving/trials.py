@@ -1,40 +1,49 @@
 """What a challenger costs: the throughput that is left with a fifth of the traffic on it, or all of it copied."""
 
+import statistics
+from contextlib import AbstractContextManager, ExitStack
+
 from benchmarks.result import Figure
-from benchmarks.serving.load import Load, send
-from benchmarks.serving.ours import gateway, release_root
+from benchmarks.serving.load import Answers, Load, send
+from benchmarks.serving.ours import Gateway, gateway, release_root
 from benchmarks.serving.plan import CLIENTS, Bench
 from healing.release import Mode
 
 CANARY_WEIGHT = 0.2
+_ROUNDS = 3
 _CHALLENGED = "x-rung: challenger"
+_TRIALS = {"plain": None, "canary": (Mode.CANARY, CANARY_WEIGHT), "shadow": (Mode.SHADOW, 1.0)}
 
 
 def measure_trials(bench: Bench) -> dict[str, Figure]:
-    """Each point beside a run without a challenger on the same gateway, so that a slow minute hits both."""
-    folder = bench.folder("trials")
+    """Three gateways, loaded in turn: a slow minute of the machine hits all of them, and the median round counts."""
+    with ExitStack() as stack:
+        gateways = {name: stack.enter_context(_gateway(bench, name)) for name in _TRIALS}
+        load = Load(clients=CLIENTS, seconds=bench.plan.point_seconds, marks=(_CHALLENGED,))
+        rounds = [{name: send(each.target, load) for name, each in gateways.items()} for _ in range(_ROUNDS)]
+        counts = gateways["shadow"].release()["shadow"]
+    return {
+        "canary_throughput_share": _share(rounds, "canary"),
+        "canary_requests_share": round(float(rounds[-1]["canary"].marked(0).mean()), 3),
+        "shadow_throughput_share": _share(rounds, "shadow"),
+        "shadow_p99_ratio": round(
+            statistics.median(each["shadow"].latency_ms(0.99) / each["plain"].latency_ms(0.99) for each in rounds), 3
+        ),
+        "shadow_dropped_share": round(counts["dropped"] / max(counts["copied"] + counts["dropped"], 1), 3),
+        "trials_requests_failed": sum(answers.failed for each in rounds for answers in each.values()),
+    }
+
+
+def _gateway(bench: Bench, name: str) -> AbstractContextManager[Gateway]:
+    folder = bench.folder(f"trial-{name}")
     root = release_root(bench.world, folder / "releases")
     root.bootstrap()
-    load = Load(clients=CLIENTS, seconds=bench.plan.point_seconds, marks=(_CHALLENGED,))
-    with gateway(root, folder / "canary") as canary:
-        plain = send(canary.target, load)
-        release = root.trial("next", Mode.CANARY, CANARY_WEIGHT)
-        canary.wait_for_generation(release.generation)
-        shared = send(canary.target, load)
-    root = release_root(bench.world, folder / "shadowed")
-    root.bootstrap()
-    with gateway(root, folder / "shadow") as shadow:
-        alone = send(shadow.target, load)
-        release = root.trial("next", Mode.SHADOW, 1.0)
-        shadow.wait_for_generation(release.generation)
-        copied = send(shadow.target, load)
-        counts = shadow.release()["shadow"]
-    return {
-        "canary_throughput_share": round(shared.requests_per_second / plain.requests_per_second, 3),
-        "canary_requests_share": round(float(shared.marked(0).mean()), 3),
-        "canary_requests_failed": shared.failed,
-        "shadow_throughput_share": round(copied.requests_per_second / alone.requests_per_second, 3),
-        "shadow_p99_ratio": round(copied.latency_ms(0.99) / alone.latency_ms(0.99), 3),
-        "shadow_scored_share": round(counts["scored"] / max(counts["copied"] + counts["dropped"], 1), 3),
-        "shadow_requests_failed": copied.failed,
-    }
+    trial = _TRIALS[name]
+    if trial is not None:
+        root.trial("next", *trial)
+    return gateway(root, folder / "state")
+
+
+def _share(rounds: list[dict[str, Answers]], name: str) -> float:
+    ratios = [each[name].requests_per_second / each["plain"].requests_per_second for each in rounds]
+    return round(statistics.median(ratios), 3)
