@@ -1,8 +1,9 @@
 """What a source gives: one day of one table, as the bytes that came and as rows of text."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict
 
@@ -40,6 +41,12 @@ class Days(BaseModel):
 
     first: date
     last: date
+
+
+def without_today(days: Days, zone: ZoneInfo) -> Days:
+    """The days that are over in `zone`: of today, only the rows until now are there."""
+    yesterday = datetime.now(UTC).astimezone(zone).date() - timedelta(days=1)
+    return Days(first=days.first, last=min(days.last, yesterday))
 
 
 def batch_id(table: str, day: date) -> str:

@@ -115,7 +115,7 @@ def _reader(pipeline: Pipeline, source: Source, lookup: Lookup, patience: Patien
             from tasks.sources.files import FilesReader
 
             pattern = source.tables.get(name, pipeline.tables[name].path).replace("{table}", name)
-            return FilesReader(source, lookup, patience, pattern)
+            return FilesReader(source, lookup, patience, pipeline.zone, pattern)
         case SqlEndpoint():
             from tasks.sources.sql import SqlReader
 

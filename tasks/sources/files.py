@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import date
 from functools import partial
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import pyarrow as pa
@@ -13,7 +14,7 @@ from tasks.pipeline import Table
 from tasks.pipeline_sources import FilesEndpoint, path_of
 from tasks.sources.address import Lookup, shown
 from tasks.sources.assembly import Assembly
-from tasks.sources.batch import Batch, Days
+from tasks.sources.batch import Batch, Days, without_today
 from tasks.sources.day_pattern import any_day, day_in
 from tasks.sources.document import Document
 from tasks.sources.patience import Deadline, Patience
@@ -26,11 +27,14 @@ _STEP_BYTES = 1 << 20
 class FilesReader:
     """Reads batches from files below one address. `first_pattern` is the one whose files say which days there are."""
 
-    def __init__(self, endpoint: FilesEndpoint, lookup: Lookup, patience: Patience, first_pattern: str) -> None:
+    def __init__(
+        self, endpoint: FilesEndpoint, lookup: Lookup, patience: Patience, zone: ZoneInfo, first_pattern: str
+    ) -> None:
         import fsspec
 
         self._endpoint = endpoint
         self._patience = patience
+        self._zone = zone
         self._first_pattern = first_pattern
         url = lookup.fill(endpoint.name, endpoint.url)
         options = {
@@ -48,13 +52,13 @@ class FilesReader:
         """Nothing is held open."""
 
     def days(self) -> Days | None:
-        """The first and last day that there are files for; None when there is none yet."""
+        """The first and last day that is over and has files; None when there is none yet."""
         deadline = self._patience.deadline()
         pattern = any_day(self._first_pattern).lstrip("/")
         paths = self._patience.ask(lambda: self._named(lambda: self._files.glob(f"{self._root}/{pattern}")), deadline)
         found = [day_in(str(path).removeprefix(self._root), self._first_pattern) for path in paths]
         known = sorted(day for day in found if day is not None)
-        return Days(first=known[0], last=known[-1]) if known else None
+        return without_today(Days(first=known[0], last=known[-1]), self._zone) if known else None
 
     def read(self, name: str, table: Table, day: date, deadline: Deadline) -> Batch:
         """The batch of one day: its files, in the order of their names; NotServed when there is none."""

@@ -14,7 +14,7 @@ from tasks.pipeline import Table
 from tasks.pipeline_sources import Relation, SqlEndpoint
 from tasks.sources.address import Lookup
 from tasks.sources.assembly import Assembly
-from tasks.sources.batch import Batch, Days
+from tasks.sources.batch import Batch, Days, without_today
 from tasks.sources.broken import Broken
 from tasks.sources.document import Document
 from tasks.sources.json_rows import as_text, from_records
@@ -54,7 +54,8 @@ class SqlReader:
                 span = DayRows(connection, name, table, relation, self._zone).span()
             if span is None:
                 return None
-            return Days(first=day_of(span[0], self._zone), last=day_of(span[1], self._zone))
+            days = Days(first=day_of(span[0], self._zone), last=day_of(span[1], self._zone))
+            return without_today(days, self._zone)
 
         return self._patience.ask(once, self._patience.deadline())
 

@@ -1,7 +1,8 @@
 """A source of files: every file that the day's pattern matches, whole, and the days that there are."""
 
 import gzip
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -22,7 +23,9 @@ def source(folder, pattern="{table}/{day}*.csv*", **changes) -> OpenSource:
     config = {"name": "primary", "kind": "files", "url": str(folder / "lake"), "tables": {"t": pattern}, "attempts": 1}
     endpoint = FilesEndpoint(**{**config, **changes})
     patience = Patience(endpoint, KeptCircuit(folder / "primary.json", "files"))
-    return OpenSource("primary", FilesReader(endpoint, Lookup(), patience, pattern.replace("{table}", "t")), patience)
+    return OpenSource(
+        "primary", FilesReader(endpoint, Lookup(), patience, ZoneInfo("UTC"), pattern.replace("{table}", "t")), patience
+    )
 
 
 @pytest.fixture
@@ -56,6 +59,13 @@ def test_a_directory_by_year_month_and_day_is_read_and_listed(tmp_path, lake):
     assert files.days() == Days(first=date(2013, 2, 27), last=date(2013, 3, 1))
     [batch] = files.fetch("t", TABLE, DAYS[:1])
     assert len(batch.rows) == 2
+
+
+def test_a_day_that_is_not_over_is_not_offered(tmp_path, lake):
+    today = datetime.now(UTC).date()
+    for day in (DAYS[0], today):
+        (lake / f"{day}.csv").write_bytes(CSV)
+    assert source(tmp_path).days() in [Days(first=DAYS[0], last=today - timedelta(days=over)) for over in (0, 1)]
 
 
 def test_files_on_any_file_system_are_read(tmp_path):
