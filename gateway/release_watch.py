@@ -9,8 +9,9 @@ import asyncio
 import structlog
 
 from gateway.cache import ReleaseCache
-from gateway.ladder import Ladder, Serving
+from gateway.ladder import Ladder
 from gateway.problems import ProblemBoard
+from gateway.serving import Serving
 from gateway.versions import Version, VersionPool, models_of
 from healing.errors import LogCorrupt, StoreUnavailable
 from healing.incident import Cause

@@ -1,6 +1,7 @@
 """One gateway, put together: what it consists of, in which order it starts, and in which it stops."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self
@@ -12,17 +13,22 @@ from gateway.app import PredictApp
 from gateway.audit import ModelAudit
 from gateway.cache import ReleaseCache
 from gateway.events import EventSender
-from gateway.guard import Trial
 from gateway.ladder import Ladder
 from gateway.metrics import Metrics
-from gateway.predictions import PredictionLog
+from gateway.predictions import LogLimits, PredictionLog
 from gateway.problems import Problem, ProblemBoard
+from gateway.release_state import role_of
 from gateway.release_watch import ReleaseWatch
+from gateway.serving import Serving
 from gateway.settings import GatewaySettings
+from gateway.shadow import Shadow
+from gateway.trial import Trial
+from gateway.trial_file import TrialFile
 from gateway.versions import VersionPool
 from gateway.warm import WarmForks
 from gateway.workers import WorkerState
 from healing.incident import Cause
+from healing.release import Mode
 from releases.log import ReleaseLog
 
 _log = structlog.get_logger(__name__)
@@ -36,16 +42,15 @@ class Gateway:
         self.metrics = Metrics()
         self.problems = ProblemBoard()
         self.events = EventSender(settings.pipeline, settings.events_url)
-        self.log = PredictionLog(settings.state_dir, self.problems)
-        self.ladder = Ladder(
-            self.problems,
-            settings.request_deadline_seconds,
-            settings.canary_alpha,
-            settings.canary_ratio_tolerated,
+        limits = LogLimits(settings.log_segment_bytes_max, settings.log_segment_age_seconds_max, settings.log_bytes_max)
+        self.log = PredictionLog(settings.state_dir, self.problems, limits)
+        self._trial_file = TrialFile(
+            settings.state_dir / "trial.json", settings.canary_alpha, settings.canary_ratio_tolerated
         )
+        self.ladder = Ladder(self.problems, settings.request_deadline_seconds, self._trial_file.begin)
         self._forks = WarmForks()
         cache = ReleaseCache(settings.state_dir / "cache", settings.release_root)
-        self.pool = VersionPool(settings, cache, self._forks, self.problems, self.log)
+        self.pool = VersionPool(settings, cache, self._forks, self.problems)
         releases = ReleaseLog(settings.release_root)
         self.watch = ReleaseWatch(
             releases,
@@ -59,15 +64,21 @@ class Gateway:
         self.predict = PredictApp(self.ladder, self.pool, self.log, self.metrics, settings.body_bytes_max)
         self._audit = ModelAudit(cache, self.pool.all, self.problems, settings.model_audit_seconds)
         self._abort = CanaryAbort(releases, self.events)
+        self._shadow_rows_before: Counter[str] = Counter()
         self._following: list[asyncio.Task[None]] = []
         self.problems.listeners += [self.events.send_problem, self._condemn_hopeless_challenger]
         self.ladder.on_condemned.append(self._abort_canary)
+        self.ladder.on_serve.append(self._change_shadow)
 
     async def __aenter__(self) -> Self:
         self.log.open()
         self._forks.start()
         self.events.start()
         self._follow(self.watch.follow(), "release-watch", "the release log is not followed any more")
+        self._follow(
+            self.predict.hangups.follow(), "hang-ups", "requests whose client has hung up are answered all the same"
+        )
+        self._follow(self._trial_file.follow(), "trial-file", "a restart of the gateway forgets the trial's evidence")
         self._follow(self._audit.follow(), "model-audit", "published models are not looked after any more")
         return self
 
@@ -77,6 +88,7 @@ class Gateway:
         for task in self._following:
             task.cancel()
         await asyncio.wait(self._following)
+        await self._trial_file.save()
         await self._abort.stop()
         await self.pool.stop()
         await self._forks.stop()
@@ -97,6 +109,21 @@ class Gateway:
         current = [problem.code for problem in self.problems.current()]
         for cause in Cause:
             metrics.problems.labels(cause.value).set(current.count(cause))
+        metrics.requests.abandoned = self.predict.hangups.ended
+        metrics.requests.shadow_rows = self._shadow_rows()
+        for version in versions:
+            role, lately = role_of(version, active), version.window.lately()
+            if lately.requests:
+                metrics.error_share.labels(role).set(lately.errors / lately.requests)
+            if lately.latency_p99_seconds is not None:
+                metrics.latency_p99_seconds.labels(role).set(lately.latency_p99_seconds)
+            if lately.confidence is not None:
+                metrics.confidence.labels(role).set(lately.confidence)
+
+    def _shadow_rows(self) -> Counter[str]:
+        """Rows of the shadow on duty and of all before it."""
+        shadow = self.predict.shadow
+        return self._shadow_rows_before + (shadow.counts.outcomes() if shadow else Counter())
 
     def _follow(self, watch: Coroutine[Any, Any, None], name: str, told: str) -> None:
         """Run a watch. Answers go on without it, but nobody may think that it goes on."""
@@ -118,6 +145,17 @@ class Gateway:
         version = self.pool.get(problem.subject)
         if problem.code is Cause.MODEL_CORRUPT or (version and version.worker.state is WorkerState.SET_ASIDE):
             self.ladder.condemn(problem.message)
+
+    def _change_shadow(self, serving: Serving) -> None:
+        """Begin the shadow of the release that is on duty now; what the one before still had waiting is dropped."""
+        before, trial = self.predict.shadow, serving.release.challenger
+        self.predict.shadow = None
+        if trial is not None and trial.mode is Mode.SHADOW:
+            settings = self.settings
+            self.predict.shadow = Shadow(serving, self.log, settings.shadow_rows_max, settings.batch_rows_max)
+        if before is not None:
+            before.stop()
+            self._shadow_rows_before += before.counts.outcomes()
 
     def _abort_canary(self, trial: Trial, why: str) -> None:
         self._abort.begin(trial, why)

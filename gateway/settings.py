@@ -47,12 +47,35 @@ class GatewaySettings(BaseSettings):
     release_poll_seconds: float = Field(
         default=0.2, ge=0.01, le=60, description="Time between two looks at the release log."
     )
+    log_segment_bytes_max: int = Field(
+        default=32 * 2**20, ge=4096, description="Size at which a segment of the prediction log is closed, in bytes."
+    )
+    log_segment_age_seconds_max: float = Field(
+        default=3600.0, gt=0, description="Age at which the next answer begins another segment."
+    )
+    log_bytes_max: int = Field(
+        default=4 * 2**30,
+        ge=8192,
+        description="Bytes of each stream of the log that may wait for a drain; beyond it answers leave unlogged.",
+    )
     model_audit_seconds: float = Field(
         default=2.0, ge=0.1, le=3600, description="Time between two looks at the published models that are loaded."
     )
     batch_rows_max: int = Field(default=256, ge=1, le=10_000, description="Rows in one micro-batch.")
+    batch_wait_seconds_max: float = Field(
+        default=0.005,
+        ge=0,
+        le=1,
+        description="Longest wait for company on an idle version; a lone client waits for none.",
+    )
     pending_rows_max: int = Field(
         default=8192, ge=1, description="Rows that may wait for one version; beyond it requests get 503."
+    )
+    queue_seconds_max: float = Field(
+        default=0.5, gt=0, le=60, description="Longest wait for a version that is foreseen; beyond it requests get 503."
+    )
+    shadow_rows_max: int = Field(
+        default=4096, ge=1, description="Copied rows that may wait for the shadow; the rest are dropped and counted."
     )
     body_bytes_max: int = Field(default=8 * 2**20, ge=1024, description="Longest request body, in bytes; else 413.")
     batch_deadline_seconds: float = Field(

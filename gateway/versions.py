@@ -2,18 +2,18 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import structlog
 
-from gateway.batcher import Batcher
+from gateway.batcher import Batcher, BatchLimits, Row
+from gateway.breaker import Breaker
 from gateway.cache import ReleaseCache
-from gateway.guard import Breaker
-from gateway.predictions import PredictionLog
 from gateway.problems import ProblemBoard
 from gateway.schema import Binder, binder_of
 from gateway.settings import GatewaySettings
 from gateway.warm import WarmForks
+from gateway.window import StuckOutput, VersionWindow
 from gateway.workers import Worker, WorkerState, WorkerTiming
 from healing.errors import Corrupt, StoreUnavailable
 from healing.release import ModelRef, Release
@@ -30,12 +30,19 @@ class Version:
         self.worker = worker
         self.batcher = batcher
         self.breaker = Breaker()
+        self.window = VersionWindow()
         self.manifest: Manifest | None = None
         self.binder: Binder | None = None
+        self._stuck: StuckOutput | None = None
 
     def describe(self, manifest: Manifest) -> None:
         self.manifest = manifest
         self.binder = binder_of(manifest.input_schema)
+        self._stuck = StuckOutput(manifest)
+
+    def output_is_stuck(self, rows: Sequence[Row], values: Sequence[float]) -> bool:
+        """Take answers; whether the version gives the same one to everything."""
+        return self._stuck is not None and self._stuck.take(rows, values)
 
 
 def models_of(release: Release) -> list[ModelRef]:
@@ -48,19 +55,13 @@ class VersionPool:
     """Starts the versions that a release names, and stops those that none on duty names any more."""
 
     def __init__(
-        self,
-        settings: GatewaySettings,
-        cache: ReleaseCache,
-        forks: WarmForks,
-        problems: ProblemBoard,
-        log: PredictionLog,
+        self, settings: GatewaySettings, cache: ReleaseCache, forks: WarmForks, problems: ProblemBoard
     ) -> None:
         self._cache = cache
         self._settings = settings
         self._timing = WorkerTiming.of(settings)
         self._forks = forks
         self._problems = problems
-        self._log = log
         self._versions: dict[str, Version] = {}
         self._stopping = asyncio.Event()
         self._retiring: set[asyncio.Task[None]] = set()
@@ -93,8 +94,7 @@ class VersionPool:
     def _begin(self, model: ModelRef) -> Version:
         worker = Worker(model, self._cache.obtain, self._settings.public_key, self._forks, self._problems, self._timing)
         worker.start()
-        batcher = Batcher(worker.predict, self._settings.batch_rows_max, self._settings.pending_rows_max)
-        return Version(model, worker, batcher)
+        return Version(model, worker, Batcher(worker.predict, BatchLimits.of(self._settings)))
 
     async def _describe(self, version: Version) -> None:
         try:
@@ -104,7 +104,6 @@ class VersionPool:
             _log.debug("manifest_unreadable", digest=version.model.digest, reason=str(exc))
             return
         version.describe(manifest)
-        self._log.remember_model(version.model.digest, version.model.version, manifest.input_schema.names)
 
     def retire_all_but(self, keep: Iterable[str]) -> None:
         """Stop the versions that are not in `keep`, after as long as a request that knows them may still take."""
