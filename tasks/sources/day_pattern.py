@@ -10,8 +10,9 @@ _DIRECTIVE = re.compile("%[a-zA-Z]")
 
 
 def any_day(pattern: str) -> str:
-    """The pattern with a star where the day stands."""
-    return "".join(text + _DIRECTIVE.sub("*", _format(field, spec)) for text, field, spec, _ in _pieces(pattern))
+    """The pattern with a star where the day stands. Two stars that come to stand together are one."""
+    starred = "".join(text + _DIRECTIVE.sub("*", _format(field, spec)) for text, field, spec, _ in _pieces(pattern))
+    return "/".join(part if part == "**" else re.sub(r"\*+", "*", part) for part in starred.split("/"))
 
 
 def day_in(path: str, pattern: str) -> date | None:

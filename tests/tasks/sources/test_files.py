@@ -121,3 +121,8 @@ def test_an_address_that_no_file_system_knows_is_refused(tmp_path):
 def test_the_day_in_a_name_is_read_back(pattern, path, day):
     assert day_in(path, pattern) == day
     assert "{" not in any_day(pattern)
+
+
+def test_stars_are_not_doubled_but_for_those_that_mean_any_folder():
+    assert any_day("**/{day:%Y%m%d}*.csv") == "**/*.csv"
+    assert any_day("{day:%Y/%m/%d}/x") == "*/*/*/x"
