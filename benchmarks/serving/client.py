@@ -157,7 +157,7 @@ class Connection(asyncio.Protocol):
         self._coming_back = asyncio.ensure_future(self.connect())
 
     def _go_on(self) -> None:
-        if self._load.stopping or self._transport is None:
+        if self._load.stopping or self.asking or self._transport is None:
             return
         if self._load.open_loop:
             self._load.idle.append(self)
