@@ -15,7 +15,7 @@ from tests.gateway.running import RunningGateway, run_gateway, wait_until
 from tests.published import bootstrap, publish_tiny_model
 
 CONNECTIONS = 8
-ANSWER_SECONDS_MAX = 30.0
+ANSWER_SECONDS_MAX = 120.0  # a crowded machine stands still for ten seconds at a time, the client with it
 WARM = 2_000  # malformed requests after which the router has whatever it keeps
 GROWTH_BYTES_MAX = 16 * 2**20
 
