@@ -39,6 +39,8 @@ def take_in(stores: Stores, chain: SourceChain, table: str, days: Sequence[date]
     """
     with ExitStack() as remedies:
         batches = fetch(stores, chain, table, days, remedies)
+        if not batches:
+            return []
         points.reached("ingest.fetched", table=table)
         found = [best(stores, chain, judged) for judged in examine(stores.pipeline, table, batches)]
         for judged in found:

@@ -12,7 +12,7 @@ from datetime import date
 import structlog
 
 from healing.errors import SourceUnavailable
-from healing.incident import Cause, Remedy
+from healing.incident import Cause, Remedy, Status
 from tasks.events import EventName
 from tasks.incidents import remedied
 from tasks.intake import Examined, Finding, examine
@@ -26,20 +26,43 @@ SWITCHED = "source.switched"  # kind of the journal's entries
 
 
 def fetch(stores: Stores, chain: SourceChain, table: str, days: Sequence[date], remedies: ExitStack) -> list[Batch]:
-    """The batches of `days`, each from the best source that is up. A source that fails is an incident and is left."""
+    """The batches of `days`, each from the best source that gives it, in their order.
+
+    A source that does not answer is left. One that answers with something else than rows is still asked for the other
+    days (its circuit ends that, if it does so each time): a day that no source has right must not keep the rest out.
+    Such a day is not among the batches; a person hears of it, and the next run asks for it again. SourceUnavailable
+    when days are missing because no source is left to ask.
+    """
     batches: dict[date, Batch] = {}
+    refused: dict[date, SourceUnavailable] = {}
     for source in chain.up():
-        wanted = [day for day in days if day not in batches]
-        try:
-            for batch in source.fetch(table, stores.pipeline.tables[table], wanted):
-                batches[batch.day] = batch
-        except SourceUnavailable as exc:
-            failed = next(day for day in wanted if day not in batches)  # batches come in the order of their days
-            _keep(stores, source, table, failed, exc)
-            switch_source(stores, chain, source, exc, remedies)
-            continue
-        return [batches[day] for day in days]
-    raise chain.exhausted()
+        lied: set[date] = set()
+        while wanted := [day for day in days if day not in batches and day not in lied]:
+            try:
+                for batch in source.fetch(table, stores.pipeline.tables[table], wanted):
+                    batches[batch.day] = batch
+            except SourceUnavailable as exc:
+                failed = next(day for day in wanted if day not in batches)  # batches come in the order of their days
+                _keep(stores, source, table, failed, exc)
+                switch_source(stores, chain, source, exc, remedies, leave=not exc.original)
+                if not exc.original:
+                    break
+                lied.add(failed)
+                refused[failed] = exc
+    unread = [day for day in days if day not in batches]
+    if not chain.up() and any(day not in refused for day in unread):
+        raise chain.exhausted()
+    for day in unread:
+        _give_up(stores, batch_id(table, day), refused[day], remedies)
+    return [batches[day] for day in days if day in batches]
+
+
+def _give_up(stores: Stores, batch: str, reason: SourceUnavailable, remedies: ExitStack) -> None:
+    """An incident about a batch of which no source sent rows; what they sent is kept, and a person has to hear."""
+    finding = Finding(Cause.BAD_ROWS, Remedy.QUARANTINE_BATCH, str(reason), {"error": type(reason).__name__})
+    held = remedied(stores.ledger, stores.evidence(finding, batch), finding.remedy, stores.run_id, Status.ESCALATED)
+    incident = remedies.enter_context(held)
+    remedies.callback(stores.call_person, incident, f"no source sent rows of {batch}: {reason}")
 
 
 def best(stores: Stores, chain: SourceChain, judged: Examined) -> Examined:
@@ -69,21 +92,34 @@ def best(stores: Stores, chain: SourceChain, judged: Examined) -> Examined:
 
 
 def switch_source(
-    stores: Stores, chain: SourceChain, source: OpenSource, reason: SourceUnavailable, remedies: ExitStack
+    stores: Stores,
+    chain: SourceChain,
+    source: OpenSource,
+    reason: SourceUnavailable,
+    remedies: ExitStack,
+    *,
+    leave: bool = True,
 ) -> None:
-    """Leave `source` for the next one; its incident recovers when what `remedies` spans ends well."""
-    chain.set_down(source, reason)
+    """Turn to the next source; the incident of this one recovers when what `remedies` spans ends well.
+
+    With `leave`, it is not asked again in this run. Its first failure in a run is told, not each.
+    """
+    known = chain.in_trouble(source)
+    after = chain.after(source)
+    chain.set_trouble(source, reason, leave=leave)
+    if known:
+        return
     facts: dict[str, object] = {"source": source.name, "error": type(reason).__name__}
     finding = Finding(Cause.SOURCE_UNAVAILABLE, Remedy.SWITCH_SOURCE, str(reason), facts)
     evidence = stores.evidence(finding, source.name)
     remedies.enter_context(remedied(stores.ledger, evidence, finding.remedy, stores.run_id))
-    _tell(stores, source.name, [other.name for other in chain.up()][:1], str(reason))
+    _tell(stores, source.name, after, str(reason))
 
 
 def tell_return(stores: Stores, chain: SourceChain) -> None:
     """Say that a better source answers again than the one that was switched to last."""
     last = next(iter(stores.ledger.noted(stores.pipeline.name, SWITCHED, limit=1)), None)
-    serving = next((source.name for source in chain.up() if source.answered), None)
+    serving = next((source.name for source in chain.up() if source.answered and not chain.in_trouble(source)), None)
     if last is None or serving is None:
         return
     before = [name for name in chain.names() if name in _names(last.detail.get("to"))]

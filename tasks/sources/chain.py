@@ -56,11 +56,12 @@ class OpenSource:
 
 
 class SourceChain:
-    """The pipeline's sources in their order. One that failed after all its tries is not asked again by this chain."""
+    """The pipeline's sources in their order, and what went wrong with each since they were opened."""
 
     def __init__(self, sources: Sequence[OpenSource]) -> None:
         self._sources = list(sources)
-        self._down: dict[str, SourceUnavailable] = {}
+        self._trouble: dict[str, SourceUnavailable] = {}
+        self._left: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -77,14 +78,26 @@ class SourceChain:
 
     def up(self) -> list[OpenSource]:
         """Sources that may still be asked, best first."""
-        return [source for source in self._sources if source.name not in self._down]
+        return [source for source in self._sources if source.name not in self._left]
 
-    def set_down(self, source: OpenSource, reason: SourceUnavailable) -> None:
-        self._down[source.name] = reason
+    def after(self, source: OpenSource) -> list[str]:
+        """The name of the source that is asked after this one; empty when there is none."""
+        names = [other.name for other in self.up()]
+        return names[names.index(source.name) + 1 :][:1]
+
+    def in_trouble(self, source: OpenSource) -> bool:
+        """Whether it failed before, since this chain was opened."""
+        return source.name in self._trouble
+
+    def set_trouble(self, source: OpenSource, reason: SourceUnavailable, *, leave: bool) -> None:
+        """Remember that it failed; with `leave` it is not asked again."""
+        self._trouble[source.name] = reason
+        if leave:
+            self._left.add(source.name)
 
     def exhausted(self) -> SourceUnavailable:
         """The error for when no source is left: it says of each why."""
-        reasons = "; ".join(str(reason) for reason in self._down.values())
+        reasons = "; ".join(str(reason) for reason in self._trouble.values())
         return SourceUnavailable(f"expected one of {len(self._sources)} sources to answer, found none: {reasons}")
 
 
