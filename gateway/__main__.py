@@ -13,10 +13,8 @@ import structlog
 import uvicorn
 
 from gateway.keys import KeyRing, read_keys
-from gateway.operate import operate_app
-from gateway.predict_port import PredictPort
-from gateway.service import Gateway
 from gateway.settings import GatewaySettings, parse_settings
+from gateway.warm import WarmForks
 from healing.errors import AutopilotError, ConfigError, StoreUnavailable
 
 _log = structlog.get_logger("gateway")
@@ -43,9 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = parse_settings(sys.argv[1:] if arguments is None else arguments)
         keys = read_keys(settings)
         with _listen(settings.host, settings.port) as predict, _listen(settings.host, settings.operate_port) as operate:
+            forks = WarmForks()
+            forks.start()  # before anything else: it imports for seconds, and this process for another one beside it
             uvicorn_loop = uvicorn.Config(app="", loop="auto").get_loop_factory()
             with asyncio.Runner(loop_factory=uvicorn_loop) as runner:
-                runner.run(_serve(settings, keys, predict, operate))
+                runner.run(_serve(settings, keys, forks, predict, operate))
     except AutopilotError as exc:
         print(f"gateway: {exc}", file=sys.stderr)  # noqa: T201  the one line that a person reads
         return 2 if isinstance(exc, ConfigError) else 1
@@ -65,8 +65,14 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def _serve(settings: GatewaySettings, keys: KeyRing, predict: socket.socket, operate: socket.socket) -> None:
-    async with Gateway(settings) as gateway:
+async def _serve(
+    settings: GatewaySettings, keys: KeyRing, forks: WarmForks, predict: socket.socket, operate: socket.socket
+) -> None:
+    from gateway.operate import operate_app
+    from gateway.predict_port import PredictPort
+    from gateway.service import Gateway
+
+    async with Gateway(settings, forks) as gateway:
         servers = [_server(PredictPort(gateway, keys), settings), _server(operate_app(gateway, keys), settings)]
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

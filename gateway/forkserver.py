@@ -1,7 +1,7 @@
 """The warm fork server: imports the model libraries once, then forks a worker in milliseconds instead of seconds.
 
 Run as `python -m gateway.forkserver FD`; FD is a socket on which the router asks for workers, one datagram each: JSON
-with the model's directory and the public key, and the worker's end of its own socket beside it.
+with the model's directory and how to load it, and the worker's end of its own socket beside it.
 
 A worker is forked twice, so that it is an orphan at once and falls to the router, which is the subreaper. The router
 then learns how it died, a killed fork server takes no worker with it, and a killed router takes them all: workers ask
@@ -17,9 +17,9 @@ import socket
 import sys
 import time
 import traceback
-from pathlib import Path
 
-import orjson
+from gateway.memory import FORKSERVER_OOM_SCORE, WORKER_OOM_SCORE, prefer_to_be_killed
+from gateway.order import LoadOrder
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -59,10 +59,13 @@ def run(control: socket.socket) -> None:
     """Fork workers on request until the router hangs up."""
     router = os.getppid()
     die_with_parent()
+    prefer_to_be_killed(FORKSERVER_OOM_SCORE)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # they may reach the whole group; the router drains, then hangs up
+    gc.disable()  # imports make objects that stay: looking for garbage among them takes a tenth of the time
     for module in PRELOADED:
         importlib.import_module(module)
+    gc.enable()
     gc.freeze()  # the collector would otherwise write to pages that all workers share
     while True:
         request, descriptors, _, _ = socket.recv_fds(control, _REQUEST_BYTES_MAX, 1)
@@ -109,8 +112,8 @@ def _wait_for_adoption(between: int, router: int) -> None:
 def _serve(channel: socket.socket, request: bytes) -> None:
     from gateway.model import serve
 
-    wanted = orjson.loads(request)
-    serve(channel, Path(wanted["model_dir"]), Path(wanted["public_key"]))
+    prefer_to_be_killed(WORKER_OOM_SCORE)
+    serve(channel, *LoadOrder.from_bytes(request))
 
 
 if __name__ == "__main__":

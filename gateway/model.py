@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from gateway.frames import Decoder, Frame, Kind, encode, encode_answer
+from gateway.memory import limit_own_growth
+from gateway.order import LoadOrder
 from healing.errors import AutopilotError, ModelCorrupt
 from releases.loader import LoadedModel, load
 
@@ -21,12 +23,13 @@ if TYPE_CHECKING:
 _RECEIVE_BYTES = 1 << 18
 
 
-def serve(channel: socket.socket, model_dir: Path, public_key: Path) -> None:
+def serve(channel: socket.socket, model_dir: Path, order: LoadOrder) -> None:
     """Load the model and answer batches; returns when the model is refused or the router has hung up."""
     channel.sendall(encode(Kind.STARTED, payload=str(os.getpid()).encode()))
     try:
-        model = load(model_dir, public_key)
+        model = load(model_dir, order.public_key, order.trusted_types)
         _warm(model)
+        limit_own_growth(order.growth_bytes_max)
     except ModelCorrupt as exc:
         channel.sendall(encode(Kind.CORRUPT, payload=str(exc).encode()))
         return

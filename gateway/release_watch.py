@@ -19,6 +19,7 @@ from healing.release import Release
 from releases.log import ReleaseLog
 
 _log = structlog.get_logger(__name__)
+_LOADING_POLL_SECONDS = 0.02
 
 
 class ReleaseWatch:
@@ -52,7 +53,8 @@ class ReleaseWatch:
         """Never returns; cancel it."""
         while True:
             await self.look()
-            await asyncio.sleep(self._poll_seconds)
+            waits = self.desired is not None and self.desired != self.active  # for models that load
+            await asyncio.sleep(min(self._poll_seconds, _LOADING_POLL_SECONDS) if waits else self._poll_seconds)
 
     async def look(self) -> None:
         """One look at the log, and a switch if what it asks for is ready."""

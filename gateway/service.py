@@ -14,6 +14,7 @@ from gateway.audit import ModelAudit
 from gateway.cache import ReleaseCache
 from gateway.events import EventSender
 from gateway.ladder import Ladder
+from gateway.memory import MemoryWatch
 from gateway.metrics import Metrics
 from gateway.predictions import LogLimits, PredictionLog
 from gateway.problems import Problem, ProblemBoard
@@ -35,9 +36,9 @@ _log = structlog.get_logger(__name__)
 
 
 class Gateway:
-    """`async with Gateway(settings) as gateway:` serve `PredictPort(gateway)`. StoreUnavailable: no log."""
+    """`async with Gateway(settings, forks) as gateway:` with started `forks`; StoreUnavailable: no log."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
+    def __init__(self, settings: GatewaySettings, forks: WarmForks) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self.problems = ProblemBoard()
@@ -48,7 +49,7 @@ class Gateway:
             settings.state_dir / "trial.json", settings.canary_alpha, settings.canary_ratio_tolerated
         )
         self.ladder = Ladder(self.problems, settings.request_deadline_seconds, self._trial_file.begin)
-        self._forks = WarmForks()
+        self._forks = forks
         cache = ReleaseCache(settings.state_dir / "cache", settings.release_root)
         self.pool = VersionPool(settings, cache, self._forks, self.problems)
         releases = ReleaseLog(settings.release_root)
@@ -63,6 +64,7 @@ class Gateway:
         )
         self.predict = PredictApp(self.ladder, self.pool, self.log, self.metrics, settings.body_bytes_max)
         self._audit = ModelAudit(cache, self.pool.all, self.problems, settings.model_audit_seconds)
+        self._memory = MemoryWatch(self.pool.all, self.problems, settings.worker_memory_bytes_max)
         self._abort = CanaryAbort(releases, self.events)
         self._shadow_rows_before: Counter[str] = Counter()
         self._following: list[asyncio.Task[None]] = []
@@ -72,13 +74,13 @@ class Gateway:
 
     async def __aenter__(self) -> Self:
         self.log.open()
-        self._forks.start()
         self.events.start()
         self._follow(self.watch.follow(), "release-watch", "the release log is not followed any more")
         self._follow(
             self.predict.hangups.follow(), "hang-ups", "requests whose client has hung up are answered all the same"
         )
         self._follow(self._trial_file.follow(), "trial-file", "a restart of the gateway forgets the trial's evidence")
+        self._follow(self._memory.follow(), "memory-watch", "workers may grow without end")
         self._follow(self._audit.follow(), "model-audit", "published models are not looked after any more")
         return self
 

@@ -97,6 +97,15 @@ class GatewaySettings(BaseSettings):
     deaths_max: int = Field(
         default=5, ge=1, le=100, description="Deaths within a minute after which a version is set aside."
     )
+    worker_memory_bytes_max: int = Field(
+        default=2 * 2**30,
+        ge=2**20,
+        description="Bytes a worker may grow by after its model is loaded; beyond it is replaced.",
+    )
+    trusted_types: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_separated)] = Field(
+        default=(),
+        description="Importable types that a model may hold beside scikit-learn's own, by commas; their code runs.",
+    )
     canary_alpha: float = Field(
         default=0.001, gt=0, lt=1, description="Chance that a whole trial of a sound challenger is aborted."
     )

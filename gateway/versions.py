@@ -9,6 +9,7 @@ import structlog
 from gateway.batcher import Batcher, BatchLimits, Row
 from gateway.breaker import Breaker
 from gateway.cache import ReleaseCache
+from gateway.order import LoadOrder
 from gateway.problems import ProblemBoard
 from gateway.schema import Binder, binder_of
 from gateway.settings import GatewaySettings
@@ -60,6 +61,9 @@ class VersionPool:
         self._cache = cache
         self._settings = settings
         self._timing = WorkerTiming.of(settings)
+        self._order = LoadOrder(
+            settings.public_key, frozenset(settings.trusted_types), settings.worker_memory_bytes_max
+        )
         self._forks = forks
         self._problems = problems
         self._versions: dict[str, Version] = {}
@@ -92,7 +96,7 @@ class VersionPool:
                 await self._describe(version)
 
     def _begin(self, model: ModelRef) -> Version:
-        worker = Worker(model, self._cache.obtain, self._settings.public_key, self._forks, self._problems, self._timing)
+        worker = Worker(model, self._cache.obtain, self._order, self._forks, self._problems, self._timing)
         worker.start()
         return Version(model, worker, Batcher(worker.predict, BatchLimits.of(self._settings)))
 

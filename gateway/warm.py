@@ -7,10 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import orjson
 import structlog
 
 from gateway.forkserver import become_subreaper
+from gateway.order import LoadOrder
 from healing.errors import Transient
 
 _log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ class WarmForks:
         self._control = ours
         _log.info("forkserver_started", pid=self._process.pid)
 
-    def fork(self, model_dir: Path, public_key: Path) -> socket.socket:
+    def fork(self, model_dir: Path, order: LoadOrder) -> socket.socket:
         """Ask for a worker for one model; the socket returned is the way to it, and its end when it dies.
 
         The request waits in the fork server's queue while that is still importing.
@@ -57,7 +57,7 @@ class WarmForks:
             self._discard()
             self.start()
         assert self._control is not None
-        request = orjson.dumps({"model_dir": str(model_dir.absolute()), "public_key": str(public_key.absolute())})
+        request = order.to_bytes(model_dir)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
             try:

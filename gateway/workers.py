@@ -11,6 +11,8 @@ from pathlib import Path
 import structlog
 
 from gateway.channel import Channel, WorkerGone
+from gateway.memory import resident_bytes
+from gateway.order import LoadOrder
 from gateway.problems import ProblemBoard
 from gateway.settings import GatewaySettings
 from gateway.warm import ForkFailed, WarmForks
@@ -73,7 +75,7 @@ class Worker:
         self,
         model: ModelRef,
         obtain: Callable[[ModelRef], Path],
-        public_key: Path,
+        order: LoadOrder,
         forks: WarmForks,
         problems: ProblemBoard,
         timing: WorkerTiming,
@@ -81,9 +83,10 @@ class Worker:
         self.model = model
         self.state = WorkerState.STARTING
         self.restarts = 0
+        self.resident_bytes_when_ready = 0
         self.settled = asyncio.Event()
         self._obtain = obtain
-        self._public_key = public_key
+        self._order = order
         self._forks = forks
         self._problems = problems
         self._timing = timing
@@ -120,6 +123,11 @@ class Worker:
         if self._channel is not None:
             self._channel.kill()
         self._wanted.set()
+
+    def end_process(self) -> None:
+        """End the process as it is; another one starts, as after any death."""
+        if self._channel is not None:
+            self._channel.kill()
 
     async def predict(self, columns: bytes) -> tuple[Sequence[float], str]:
         """A value for each row of the batch, and a note on rows that are NaN; raises VersionFailed."""
@@ -177,7 +185,7 @@ class Worker:
 
     async def _live_once(self, model_dir: Path) -> str:
         """From the fork to the end of one process; returns how it ended."""
-        self._channel = channel = await Channel.open(self._forks.fork(model_dir, self._public_key))
+        self._channel = channel = await Channel.open(self._forks.fork(model_dir, self._order))
         message = ""
         try:
             message = await self._load(channel)
@@ -203,6 +211,8 @@ class Worker:
             return f"version {version} did not load: {exc}"
         except TimeoutError:
             return f"version {version} did not load within {self._timing.load_deadline} s"
+        assert channel.pid is not None
+        self.resident_bytes_when_ready = resident_bytes(channel.pid)
         self.state = WorkerState.READY
         self._problems.end(digest, Cause.MODEL_CORRUPT, Cause.STORE_UNAVAILABLE)
         _log.info("worker_ready", version=version, digest=digest, pid=channel.pid)

@@ -49,19 +49,23 @@ class LoadedModel:
         return np.asarray(self.estimator.predict(rows), dtype=np.float64)
 
 
-def read_estimator(content: bytes, origin: str) -> Any:
-    """Build the estimator from skops bytes, or raise ModelCorrupt when it needs a type that is not on our list."""
+def read_estimator(content: bytes, origin: str, also_trusted: frozenset[str] = frozenset()) -> Any:
+    """Build the estimator from skops bytes, or raise ModelCorrupt when it needs a type that is on no list of ours.
+
+    `also_trusted` are types that this installation vouches for: a class of one's own is code that runs.
+    """
     from skops import io
 
+    trusted = TRUSTED_TYPES | also_trusted
     try:
-        unknown = set(io.get_untrusted_types(data=content)) - TRUSTED_TYPES
-        estimator = None if unknown else io.loads(content, trusted=sorted(TRUSTED_TYPES))
+        unknown = set(io.get_untrusted_types(data=content)) - trusted
+        estimator = None if unknown else io.loads(content, trusted=sorted(trusted))
     except Exception as exc:
         raise ModelCorrupt(f"{origin} cannot be read as a skops model: {type(exc).__name__}: {exc}") from exc
     if unknown:
         raise ModelCorrupt(
             f"{origin} needs types that are not on the allow-list: {', '.join(sorted(unknown))}; use plain "
-            "scikit-learn estimators, or add the type to releases/loader.py after review"
+            "scikit-learn estimators, or trust the type by the gateway's --trusted-types after review"
         )
     return estimator
 
@@ -75,12 +79,12 @@ def frame_of(manifest: Manifest, columns: tuple[str, ...], rows: Sequence[Sequen
     return frame.astype({c.name: dtypes[c.type] for c in manifest.input_schema.columns if c.name in frame.columns})
 
 
-def load(model_dir: Path, public_key: Path) -> LoadedModel:
+def load(model_dir: Path, public_key: Path, also_trusted: frozenset[str] = frozenset()) -> LoadedModel:
     """Load `models/<digest>`; raises ModelCorrupt naming the first thing that does not agree."""
     digest = model_dir.name
     store = ModelStore(model_dir.parent.parent)
     manifest = store.verify(digest, public_key)
-    estimator = read_estimator((model_dir / manifest.model_file).read_bytes(), origin=f"model {digest}")
+    estimator = read_estimator((model_dir / manifest.model_file).read_bytes(), f"model {digest}", also_trusted)
     model = LoadedModel(digest=digest, manifest=manifest, estimator=estimator)
     check_golden(model)
     return model

@@ -1,0 +1,30 @@
+"""How a worker is to load its model: what the router tells the fork server, beside which model it is."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import orjson
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOrder:
+    """`trusted_types` may be in a model beside those on our list; `growth_bytes_max` is what a worker may grow by."""
+
+    public_key: Path
+    trusted_types: frozenset[str]
+    growth_bytes_max: int
+
+    def to_bytes(self, model_dir: Path) -> bytes:
+        order = asdict(self) | {
+            "public_key": str(self.public_key.absolute()),
+            "trusted_types": sorted(self.trusted_types),
+        }
+        return orjson.dumps({"model_dir": str(model_dir.absolute()), "order": order})
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> tuple[Path, "LoadOrder"]:
+        request = orjson.loads(content)
+        order = request["order"]
+        return Path(request["model_dir"]), cls(
+            Path(order["public_key"]), frozenset(order["trusted_types"]), order["growth_bytes_max"]
+        )

@@ -1,0 +1,38 @@
+"""A model of a user's own class that misbehaves on rows of some carriers, each in its way."""
+
+import ctypes
+import time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+TYPE = f"{__name__}.OddClassifier"
+HOG_BYTES = 8 * 2**30
+LEAK_BYTES = 64 * 2**20
+
+
+class OddClassifier(ClassifierMixin, BaseEstimator):
+    """Answers every carrier but the ones below, which no test row has by itself."""
+
+    def __init__(self) -> None:
+        self.kept: list[Any] = []
+
+    def predict_proba(self, rows: pd.DataFrame) -> NDArray[np.float64]:
+        carriers = set(rows["carrier"])
+        answers = rows["distance"].to_numpy() / 10
+        if "SEGFAULT" in carriers:
+            ctypes.string_at(0)
+        if "SLEEP" in carriers:
+            time.sleep(60)
+        if "HOG" in carriers:
+            answers = answers + np.ones(HOG_BYTES // 8)[: len(answers)]
+        if "LEAK" in carriers:
+            self.kept.append(np.ones(LEAK_BYTES // 8))
+        if "NAN" in carriers:
+            answers = np.where(rows["carrier"] == "NAN", np.nan, answers)
+        if "SHAPE" in carriers:
+            answers = answers[: len(answers) // 2]
+        return np.column_stack([1 - answers, answers])
