@@ -43,7 +43,7 @@ def _measure(seconds: float) -> Alone:
     took = {}
     for size in (1, BATCH_ROWS):
         frames = [frame_of(world, world.rows[n * size : (n + 1) * size]) for n in range(_FRAMES)]
-        times = []
+        times: list[float] = []
         until = time.perf_counter() + seconds / 2
         while time.perf_counter() < until:
             started = time.perf_counter()

@@ -81,7 +81,7 @@ class World:
         return self.folder / "mlflow" / name
 
     def estimator(self, name: str) -> Any:
-        import joblib
+        import joblib  # type: ignore[import-untyped]
 
         return joblib.load(self.joblib(name))
 

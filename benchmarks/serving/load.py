@@ -74,7 +74,9 @@ class Answers:
         return float(np.quantile(took, quantile) * 1000) if took.size else float("nan")
 
     def marked(self, mark: int) -> "NDArray[np.bool_]":
-        return (self.marks & (1 << mark)) != 0
+        import numpy as np
+
+        return np.not_equal(self.marks & (1 << mark), 0)
 
     def check(self, target: Target, expected: "NDArray[np.float64]") -> float:
         """Share of the sampled answers that are what the model itself says of those rows, `expected` in rows' order."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -67,7 +68,7 @@ def _open_inference(world: World, rows: Sequence[Row], _: Sequence[str]) -> byte
     """Open Inference v2, a tensor a column, read as a pandas frame."""
     inputs = []
     for name, values in zip(world.columns, zip(*rows, strict=True), strict=True):
-        tensor = {"name": name, "shape": [len(rows), 1], "data": values, "datatype": "FP64"}
+        tensor: dict[str, Any] = {"name": name, "shape": [len(rows), 1], "data": values, "datatype": "FP64"}
         if name in world.text_columns:
             tensor |= {"datatype": "BYTES", "parameters": {"content_type": "str"}}
         inputs.append(tensor)

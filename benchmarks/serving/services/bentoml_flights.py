@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-import bentoml
-import joblib
+import bentoml  # type: ignore[import-not-found]
+import joblib  # type: ignore[import-untyped]
 import pandas as pd
 
 
@@ -21,7 +21,7 @@ class Flights:
         self.columns = schema["columns"]
         self.dtypes = {c: "object" if c in schema["text_columns"] else "float64" for c in self.columns}
 
-    @bentoml.api(batchable=True, max_batch_size=256, max_latency_ms=1000, route="/predict")
+    @bentoml.api(batchable=True, max_batch_size=256, max_latency_ms=1000, route="/predict")  # type: ignore[untyped-decorator]
     def predict(self, rows: list[list[Any]]) -> list[float]:
         frame = pd.DataFrame(rows, columns=self.columns).astype(self.dtypes)
         answers: list[float] = self.model.predict_proba(frame)[:, 1].tolist()

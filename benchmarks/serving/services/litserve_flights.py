@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import joblib
-import litserve
+import joblib  # type: ignore[import-untyped]
+import litserve  # type: ignore[import-not-found]
 import pandas as pd
 
 # The best of those tried: larger batches than 64 clients fill wait in vain, shorter waits split them.
@@ -18,7 +18,7 @@ BATCH_REQUESTS_MAX = 64
 BATCH_WAIT_SECONDS = 0.005
 
 
-class FlightsAPI(litserve.LitAPI):
+class FlightsAPI(litserve.LitAPI):  # type: ignore[misc]
     """One batch is the rows of several requests; LitServe hands them over as a list."""
 
     def setup(self, device: str) -> None:
