@@ -16,6 +16,7 @@ from tasks.contract import BATCH_DAY, Typed, add_reason, cast_rows, schema_gap
 from tasks.expectations import judge_rows
 from tasks.pipeline import Pipeline
 from tasks.repair import rename_back
+from tasks.source_form import in_contract_form
 from tasks.sources import Batch
 
 if TYPE_CHECKING:
@@ -96,10 +97,11 @@ def examine(pipeline: Pipeline, table: str, batches: Sequence[Batch]) -> list[Ex
 
 def _repair(pipeline: Pipeline, table: str, batch: Batch) -> tuple["pd.DataFrame", tuple[str, ...]]:
     contract = pipeline.tables[table]
-    gap = schema_gap(contract, list(batch.rows.columns))
+    rows = in_contract_form(contract, batch.rows)
+    gap = schema_gap(contract, list(rows.columns))
     if not gap.missing or "rename" not in pipeline.contract.repairs:
-        return batch.rows, ()
-    return rename_back(contract, batch.rows, gap)
+        return rows, ()
+    return rename_back(contract, rows, gap)
 
 
 def _rejected(pipeline: Pipeline, table: str, batch: Batch, reason: str, finding: Finding) -> Examined:

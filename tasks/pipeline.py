@@ -19,61 +19,20 @@ from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, field_vali
 from healing.errors import ConfigError, UsageError
 from healing.incident import Cause, Remedy
 from healing.release import Mode
+from tasks.pipeline_contract import Contract as Contract
 from tasks.pipeline_section import Section
-from tasks.pipeline_sources import Source, check_path
+from tasks.pipeline_sources import Source
+from tasks.pipeline_table import ColumnType as ColumnType
+from tasks.pipeline_table import Role as Role
+from tasks.pipeline_table import Table as Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PIPELINE_FILE = "pipeline.yaml"
 
-ColumnType = Literal["string", "double", "long", "boolean", "timestamp"]
-Role = Literal["batch", "context", "labels"]
 BuildFeatures = Callable[[Mapping[str, "pd.DataFrame"]], "pd.DataFrame"]
 BuildEstimator = Callable[[], Any]
-
-
-class Table(Section):
-    """One table of the source: what a batch of it must look like."""
-
-    role: Role
-    path: str = Field(
-        default="/{table}/{day}.csv",
-        description="Path of one day's batch below the source's url; {day} stands for the date, or {day:%Y/%m}.",
-    )
-    key: tuple[str, ...] = Field(min_length=1, description="Columns that identify a row; the newest wins.")
-    event_time: str = Field(description="Timestamp column: when what the row tells was known.")
-    columns: dict[str, ColumnType]
-    required: tuple[str, ...] = Field(default=(), description="Columns in which a missing value is a bad row.")
-    renames: dict[str, str] = Field(default_factory=dict, description="Wrong name to right name, where repair may.")
-    suite: str | None = Field(default=None, description="Great Expectations suite (its own JSON) in the folder.")
-    rows_min: int = Field(default=0, ge=0, description="A batch with fewer rows is incomplete.")
-    context_days: int = Field(default=0, ge=0, le=366, description="Days before a row's own that features look back.")
-
-    @model_validator(mode="after")
-    def _names_its_own_columns(self) -> Self:
-        named = {"key": self.key, "event_time": (self.event_time,), "required": self.required}
-        for part, columns in {**named, "renames": tuple(self.renames.values())}.items():
-            for column in columns:
-                if column not in self.columns:
-                    raise ValueError(f"{part} names column {column!r}; columns are {', '.join(self.columns)}")
-        if self.columns[self.event_time] != "timestamp":
-            raise ValueError(f"event_time {self.event_time!r} is a {self.columns[self.event_time]}, not a timestamp")
-        check_path(self.path)
-        return self
-
-    @property
-    def needed(self) -> frozenset[str]:
-        """Columns in which every row has a value: the required ones, the key and the event time."""
-        return frozenset({*self.required, *self.key, self.event_time})
-
-
-class Contract(Section):
-    """What is done about a batch that breaks it."""
-
-    max_null_share: float = Field(default=0.05, gt=0, le=1, description="More missing values are an incident.")
-    max_bad_share: float = Field(default=0.05, gt=0, le=1, description="More bad rows of any kind are an incident.")
-    repairs: tuple[Literal["rename"], ...] = Field(default=("rename",), description="Repairs that policy allows.")
 
 
 class Label(Section):
@@ -82,10 +41,15 @@ class Label(Section):
     table: str
     column: str
     known_at: str = Field(description="Timestamp column of the same table.")
+    positive: str | bool | int | float | None = Field(
+        default=None, description="The value that counts as 1, every other as 0; without it the column holds 0 and 1."
+    )
 
 
 class Prediction(Section):
-    output: Literal["probability"] = "probability"
+    output: Output = Field(
+        default="probability", description="probability of the positive class, or value: the label is a quantity."
+    )
 
 
 class Monitor(Section):
@@ -170,6 +134,7 @@ class Pipeline(Section):
         for column in (self.label.column, self.label.known_at, self.key):
             if column not in labelled.columns:
                 raise ValueError(f"label needs column {column!r} in table {self.label.table!r}")
+        _check_label(self.label, labelled.columns[self.label.column], self.prediction.output)
         names = [source.name for source in self.sources]
         if len(set(names)) != len(names):
             raise ValueError(f"sources need distinct names, found {', '.join(names)}")
@@ -202,7 +167,7 @@ class Pipeline(Section):
 
     @cached_property
     def estimator(self) -> BuildEstimator:
-        """Makes an unfitted scikit-learn classifier."""
+        """Makes an unfitted scikit-learn classifier, or a regressor where a value is predicted."""
         return self.resolve(self.estimator_path)
 
     def resolve(self, reference: str) -> Callable[..., Any]:
@@ -242,6 +207,20 @@ class Pipeline(Section):
             package.__path__ = [str(self.folder)]
             sys.modules[name] = package
         return name
+
+
+def _check_label(label: Label, kind: ColumnType, output: Output) -> None:
+    """ValueError unless the label's column can be what is predicted."""
+    if output == "value":
+        if kind not in ("double", "long") or label.positive is not None:
+            raise ValueError(f"a value is predicted, so label {label.column!r} is a double or a long without positive")
+    elif kind == "string" and not isinstance(label.positive, str):
+        raise ValueError(
+            f"label {label.column!r} is text: positive needs the text that counts as 1, in quotes, "
+            f"found {label.positive!r}"
+        )
+    elif isinstance(label.positive, str) and kind != "string":
+        raise ValueError(f"label {label.column!r} is a {kind}, so positive is no text, found {label.positive!r}")
 
 
 def known_pipelines(pipelines_dir: Path) -> list[str]:

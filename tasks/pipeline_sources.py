@@ -77,7 +77,9 @@ class FilesEndpoint(Endpoint):
 
     kind: Literal["files"]
     tables: dict[str, str] = Field(
-        default_factory=dict, description="Pattern by table, with * and {day}, where it is not the table's path."
+        default_factory=dict,
+        description="Pattern by table, with * and {day}, where it is not the table's path. Without {day} the files "
+        "hold many days, which the table's event_time tells apart.",
     )
     format: Format | None = Field(default=None, description="By the file's extension when unset.")
     records: str | None = Field(default=None, description="Dotted path of the rows in a JSON file that is an object.")
@@ -86,9 +88,9 @@ class FilesEndpoint(Endpoint):
     )
 
     @model_validator(mode="after")
-    def _has_a_pattern_a_day(self) -> Self:
+    def _has_patterns_that_can_be_filled(self) -> Self:
         for path in self.tables.values():
-            check_path(path)
+            check_path(path, day_needed=False)
         return self
 
 
@@ -129,9 +131,9 @@ class SqlEndpoint(Endpoint):
 Source = Annotated[HttpEndpoint | FilesEndpoint | SqlEndpoint, Field(discriminator="kind")]
 
 
-def check_path(path: str) -> None:
-    """ValueError unless the path has a place for the day and no other."""
-    if "{day" not in path:
+def check_path(path: str, *, day_needed: bool = True) -> None:
+    """ValueError unless the path has a place for the day, where one is needed, and no other."""
+    if day_needed and not names_a_day(path):
         raise ValueError(f"path {path!r} lacks {{day}}: every batch is one day")
     try:
         path_of(path, "table", date(2013, 3, 1))
@@ -139,6 +141,11 @@ def check_path(path: str) -> None:
         raise ValueError(
             f"path {path!r}: expected {{day}}, {{day:%Y/%m/%d}} or {{table}} in braces, found {exc}"
         ) from exc
+
+
+def names_a_day(path: str) -> bool:
+    """Whether a file of this pattern holds one day; else it holds many."""
+    return "{day" in path
 
 
 def path_of(path: str, table: str, day: date) -> str:

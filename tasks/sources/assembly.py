@@ -38,10 +38,13 @@ class Assembly:
 
     def batch(self, name: str, day: date) -> Batch:
         """All of it as one batch."""
+        return Batch(name, day, self._endpoint.name, self._content(), self.rows().to_pandas(), self._suffix)
+
+    def rows(self) -> pa.Table:
+        """The rows of all documents, in their order."""
         parts = [part for part in self._rows if part.num_columns] or self._rows[:1]
         columns = parts[0].column_names
-        rows = pa.concat_tables([part.select(columns) for part in parts]).to_pandas()
-        return Batch(name, day, self._endpoint.name, self._content(), rows, self._suffix)
+        return pa.concat_tables([part.select(columns) for part in parts])
 
     def _check_fits(self, document: Document, rows: pa.Table) -> None:
         first, before = self._rows[0], self._documents[-1]

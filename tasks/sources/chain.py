@@ -126,9 +126,12 @@ def _reader(pipeline: Pipeline, source: Source, lookup: Lookup, patience: Patien
             return HttpReader(source, lookup, patience)
         case FilesEndpoint():
             from tasks.sources.files import FilesReader
+            from tasks.sources.whole_files import WholeFilesReader
 
-            pattern = source.tables.get(name, pipeline.tables[name].path).replace("{table}", name)
-            return FilesReader(source, lookup, patience, pipeline.zone, pattern)
+            first = (name, pipeline.tables[name])
+            pattern = source.tables.get(name, first[1].path).replace("{table}", name)
+            files = FilesReader(source, lookup, patience, pipeline.zone, pattern)
+            return WholeFilesReader(source, files, patience, pipeline.zone, first)
         case SqlEndpoint():
             from tasks.sources.sql import SqlReader
 

@@ -62,12 +62,15 @@ class FilesReader:
 
     def read(self, name: str, table: Table, day: date, deadline: Deadline) -> Batch:
         """The batch of one day: its files, in the order of their names; NotServed when there is none."""
-        pattern = path_of(self._endpoint.tables.get(name, table.path), name, day).lstrip("/")
+        return self.together(path_of(self._endpoint.tables.get(name, table.path), name, day), deadline).batch(name, day)
+
+    def together(self, pattern: str, deadline: Deadline) -> Assembly:
+        """Every file that the pattern matches, in the order of their names; NotServed when there is none."""
         together = Assembly(self._endpoint)
-        for path in self._patience.ask(partial(self._matching, pattern), deadline):
+        for path in self._patience.ask(partial(self._matching, pattern.lstrip("/")), deadline):
             once = partial(self._document, path, together.bytes_left, deadline)
             together.add(*self._patience.ask(once, deadline))
-        return together.batch(name, day)
+        return together
 
     def _matching(self, pattern: str) -> list[str]:
         paths = sorted(self._named(lambda: self._files.glob(f"{self._root}/{pattern}")))

@@ -1,0 +1,67 @@
+"""Rows as their source writes them, put into the words of the contract.
+
+A source may name its columns, write its dates and mark what is missing in its own way. What the contract says of that
+is applied here, before anything is judged; it repairs nothing, for nothing is wrong.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from tasks.pipeline import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+UNIX_SECONDS, UNIX_MILLISECONDS = "unix_s", "unix_ms"  # formats for what strptime has no letter
+_UNITS: dict[str, Literal["s", "ms"]] = {UNIX_SECONDS: "s", UNIX_MILLISECONDS: "ms"}
+
+
+def in_contract_form(table: Table, rows: "pd.DataFrame") -> "pd.DataFrame":
+    """Text columns under the contract's names, formatted times as ISO 8601, missing marks as None.
+
+    A time that no format fits stays as it is, so that the contract finds it and shows it. Columns that the contract
+    does not know keep their names.
+    """
+    if not (table.source_names or table.missing or table.formats):
+        return rows
+    renamed = {there: here for here, there in table.source_names.items() if there in rows.columns}
+    named = rows.rename(columns=renamed)
+    changed: dict[str, pd.Series[str]] = {}
+    for name in (*table.missing, *table.formats):
+        if name in named.columns:
+            text = changed.get(name, named[name])
+            text = text.mask(text.isin(table.missing.get(name, ())), None)
+            formats = table.formats.get(name, ())
+            changed[name] = _as_iso(text, formats) if formats else text
+    return named.assign(**changed)
+
+
+def parse_times(text: "pd.Series[str]", formats: Sequence[str] = ()) -> "pd.Series[pd.Timestamp]":
+    """UTC instants; the first format that fits a text reads it, ISO 8601 where there is none. NaT where none fits.
+
+    A time without a zone is taken to be UTC.
+    """
+    import pandas as pd
+
+    if not formats:
+        return pd.to_datetime(text, errors="coerce", utc=True, format="ISO8601").dt.as_unit("us")
+    found = pd.Series(pd.NaT, index=text.index, dtype="datetime64[us, UTC]")
+    for format_ in formats:
+        found = found.fillna(_parse(text, format_))
+    return found
+
+
+def _parse(text: "pd.Series[str]", format_: str) -> "pd.Series[pd.Timestamp]":
+    import pandas as pd
+
+    unit = _UNITS.get(format_)
+    if unit is not None:
+        seconds = pd.to_numeric(text, errors="coerce").astype("float64")
+        return pd.to_datetime(seconds, errors="coerce", utc=True, unit=unit).dt.as_unit("us")
+    return pd.to_datetime(text, errors="coerce", utc=True, format=format_).dt.as_unit("us")
+
+
+def _as_iso(text: "pd.Series[str]", formats: Sequence[str]) -> "pd.Series[str]":
+    times = parse_times(text, formats)
+    written = times.dt.strftime("%Y-%m-%dT%H:%M:%S.%f+00:00")
+    return written.astype(object).where(times.notna(), text)
