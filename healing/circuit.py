@@ -31,7 +31,7 @@ class Circuit:
         since = self.probed_at if self.probed_at is not None else self.opened_at
         if since is None or since > now:
             return 0.0
-        return max(0.0, since + open_seconds - now)
+        return max(0.0, open_seconds - (now - since))
 
     def admitted(self, now: float) -> "Circuit":
         """After a call was let through: when the circuit is open, that call is the probe."""
