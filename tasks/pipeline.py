@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 PIPELINE_FILE = "pipeline.yaml"
 
+Output = Literal["probability", "value"]
 BuildFeatures = Callable[[Mapping[str, "pd.DataFrame"]], "pd.DataFrame"]
 BuildEstimator = Callable[[], Any]
 
