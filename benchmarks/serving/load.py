@@ -56,7 +56,8 @@ class Answers:
 
     @property
     def good(self) -> "NDArray[np.bool_]":
-        return self.status == 200
+        good: NDArray[np.bool_] = self.status == 200
+        return good
 
     @property
     def failed(self) -> int:
@@ -74,9 +75,8 @@ class Answers:
         return float(np.quantile(took, quantile) * 1000) if took.size else float("nan")
 
     def marked(self, mark: int) -> "NDArray[np.bool_]":
-        import numpy as np
-
-        return np.not_equal(self.marks & (1 << mark), 0)
+        marked: NDArray[np.bool_] = (self.marks & (1 << mark)) != 0
+        return marked
 
     def check(self, target: Target, expected: "NDArray[np.float64]") -> float:
         """Share of the sampled answers that are what the model itself says of those rows, `expected` in rows' order."""
