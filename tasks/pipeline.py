@@ -19,15 +19,15 @@ from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, field_vali
 from healing.errors import ConfigError, UsageError
 from healing.incident import Cause, Remedy
 from healing.release import Mode
-from tasks.pipeline_contract import Contract as Contract
+from tasks.pipeline_contract import Contract
 from tasks.pipeline_section import Section
 from tasks.pipeline_sources import Source
-from tasks.pipeline_table import ColumnType as ColumnType
-from tasks.pipeline_table import Role as Role
-from tasks.pipeline_table import Table as Table
+from tasks.pipeline_table import ColumnType, Table
 
 if TYPE_CHECKING:
     import pandas as pd
+
+__all__ = ["ColumnType", "Contract", "Pipeline", "Table", "known_pipelines", "load_pipeline"]
 
 PIPELINE_FILE = "pipeline.yaml"
 
