@@ -55,9 +55,10 @@ def _read_text(column: Column, text: str) -> Any:
         return None
     try:
         match column.type:
-            case "double":
+            # Python reads 1_000 as a number, and nobody else does.
+            case "double" if "_" not in text:
                 return float(text)
-            case "long":
+            case "long" if "_" not in text:
                 return int(text)
             case "boolean":
                 lowered = text.strip().lower()

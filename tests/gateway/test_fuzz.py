@@ -48,7 +48,7 @@ class Outcome:
 
 async def _status(reader: asyncio.StreamReader) -> int:
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    length = int(head.partition(b"\r\ncontent-length: ")[2].partition(b"\r\n")[0])
     await reader.readexactly(length)
     return int(head.split(maxsplit=2)[1])
 

@@ -39,6 +39,39 @@ def test_csv_gives_the_same_rows_and_an_empty_field_is_missing():
     assert bound.keys == ["k1", "k2"]
 
 
+@pytest.mark.parametrize("text", ["1_000", "nan", "inf", "1e999", "far", "0x10"])
+def test_a_field_of_csv_that_is_no_number_is_refused(text):
+    with pytest.raises(BadRequest) as refusal:
+        bind(f"hour,carrier,distance\n7,AA,{text}\n".encode(), "text/csv")
+    assert refusal.value.field == "distance"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("text/csv; charset=latin-1", b"hour\n7\n"),
+        ("text/csv; header=no", b"hour\n7\n"),
+        ("application/json; charset=utf-16", b"{}"),
+        ("application/vnd.apache.parquet", b"PAR1"),
+    ],
+)
+def test_content_types_that_mlflow_refuses_are_refused(content_type, body):
+    with pytest.raises(BadRequest) as refusal:
+        table_of(content_type, body)
+    assert refusal.value.status == 415
+
+
+@pytest.mark.parametrize("body", [b'{"dataframe_split": {"data": [["AA", 1.5, 7]]}}', b'{"inputs": [["AA", 1.5, 7]]}'])
+def test_rows_without_names_follow_the_schema(body):
+    assert [list(row) for row in bind(body).rows] == [ROW]
+
+
+def test_a_nan_in_json_is_told_by_its_place():
+    with pytest.raises(BadRequest) as refusal:
+        bind(b'{"dataframe_records": [{"carrier": "AA", "distance": NaN, "hour": 7}]}')
+    assert refusal.value.field == "dataframe_records[0].distance"
+
+
 def test_the_key_is_kept_apart_from_what_the_model_reads():
     bound = bind(b'{"dataframe_records": [{"id": 42, "carrier": "AA", "distance": 1.5, "hour": 7}]}')
     assert (list(bound.rows[0]), bound.keys) == (ROW, ["42"])
