@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 import uvicorn
 
+from gateway.garbage import collect_rarely
 from gateway.keys import KeyRing, read_keys
 from gateway.settings import GatewaySettings, parse_settings
 from gateway.warm import WarmForks
@@ -77,6 +78,7 @@ async def _serve(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _drain, servers, number)
+        collect_rarely()
         _log.info("gateway_listening", predict=predict.getsockname(), operate=operate.getsockname())
         await asyncio.gather(*(s.serve([way]) for s, way in zip(servers, (predict, operate), strict=True)))
     _log.info("gateway_drained")
@@ -93,6 +95,7 @@ def _server(app: Any, settings: GatewaySettings) -> _Server:
         log_level="warning",
         server_header=False,
         date_header=False,
+        proxy_headers=False,  # a header that anybody may send says nothing about who asks
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(settings.drain_seconds) or 1,
     )

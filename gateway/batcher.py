@@ -1,9 +1,11 @@
-"""Micro-batching: what arrives while a version computes is its next batch, and a short wait keeps two batches in turn.
+"""Micro-batching: what arrives while a version computes is its next batch, and a short wait keeps batches full.
 
 A lone client finds the version idle and waits for nothing. Under load a version that took whatever came first would
-spend its time on batches of one: a model answers 64 rows in the time of one. So when many take part, an idle version
-waits for half of them, at most for half of the time that its last batches took; while it computes one half, the router
-reads and writes for the other.
+spend its time on batches of one: a model answers 64 rows in the time of one. So an idle version waits until those who
+took part lately are back, at most for half of the time that its last batches took.
+
+When it takes the router longer to write their answers and read their next requests than the version needs for half of
+them, they go in two halves, in turn: the version computes one while the router serves the other.
 """
 
 import asyncio
@@ -66,10 +68,13 @@ class Batcher:
         self._sending: asyncio.Task[None] | None = None
         self._enough = asyncio.Event()
         self._enough_requests = 1
-        # Of the recent batches: how long one took, how many rows it had, and how many requests took part.
+        # Of the recent batches: how long one took, how many rows it had, how many requests took part, and how long the
+        # version was idle for each of them when it had answered them all.
         self._seconds = 0.0
         self._rows = 1.0
         self._requests = 1.0
+        self._idle_seconds = 0.0
+        self._answered_all = 0.0
 
     @property
     def full(self) -> bool:
@@ -115,8 +120,8 @@ class Batcher:
             self._sending = None
 
     async def _gather(self) -> None:
-        """Wait until half of those who took part lately are there, or for half of the time that a batch takes."""
-        self._enough_requests = round(self._requests / 2)
+        """Wait until those who took part lately are there, or for half of the time that a batch takes."""
+        self._enough_requests = self._share(self._requests)
         if len(self._queue) >= self._enough_requests or self.pending_rows >= self._rows_fitting:
             return
         self._enough.clear()
@@ -124,12 +129,22 @@ class Batcher:
             async with asyncio.timeout(min(self._seconds / 2, self._limits.wait_seconds_max)):
                 await self._enough.wait()
 
+    def _share(self, requests: float) -> int:
+        """How many of these make a batch: all, or half of them where the version would be idle for longer than it
+        takes for all."""
+        halves = self._idle_seconds * self._requests > self._seconds
+        return max(1, round(requests / 2 if halves else requests))
+
     def _take(self) -> list[_Waiting]:
         """The next requests that fit in a batch; one that is larger than a batch goes alone."""
         now, rows_max = time.monotonic(), self._rows_fitting
+        if self._answered_all:
+            idle = (now - self._answered_all) / max(self._requests, 1)
+            self._idle_seconds += _RECENT * (idle - self._idle_seconds)
+        requests_max = self._share(max(self._requests, len(self._queue)))
         batch: list[_Waiting] = []
         rows = 0
-        while self._queue and (not rows or rows + len(self._queue[0].rows) <= rows_max):
+        while self._queue and len(batch) < requests_max and (not rows or rows + len(self._queue[0].rows) <= rows_max):
             waiting = self._queue.popleft()
             self.pending_rows -= len(waiting.rows)
             if waiting.answer.done():
@@ -166,6 +181,7 @@ class Batcher:
         self._seconds += recent * (seconds - self._seconds)
         self._rows += recent * (rows - self._rows)
         self._requests += recent * (requests + len(self._queue) - self._requests)
+        self._answered_all = 0.0 if self._queue else time.monotonic()
         self.batches += 1
 
     @staticmethod

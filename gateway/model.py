@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from gateway.frames import Decoder, Frame, Kind, encode, encode_answer
+from gateway.garbage import collect_rarely
 from gateway.memory import limit_own_growth
 from gateway.order import LoadOrder
 from healing.errors import AutopilotError, ModelCorrupt
@@ -36,6 +37,7 @@ def serve(channel: socket.socket, model_dir: Path, order: LoadOrder) -> None:
     except (AutopilotError, OSError) as exc:
         channel.sendall(encode(Kind.BROKEN, payload=f"{type(exc).__name__}: {exc}".encode()))
         return
+    collect_rarely()
     channel.sendall(encode(Kind.READY))
     decoder = Decoder()
     while received := channel.recv(_RECEIVE_BYTES):

@@ -89,6 +89,10 @@ class Segments:
         self._weigh()
         return self.first_of(self._path) - 1 if last is None else last
 
+    def has_room_for(self, size: int) -> bool:
+        """Whether `size` bytes go into the present segment; to begin another one syncs a file, which takes its time."""
+        return self._size + size <= self._segment_bytes_max and self._age() <= self._age_seconds_max
+
     def append(self, first: int, lines: bytes) -> None:
         """Write lines whose first entry has the number `first`: all of them, or OSError and none.
 
@@ -99,7 +103,7 @@ class Segments:
                 f"{self._closed_bytes + self._size} bytes of {self._stream} wait to be drained, {self._bytes_max} may"
             )
             raise OSError(errno.EDQUOT, waiting)
-        if self._size and (self._size + len(lines) > self._segment_bytes_max or self._age() > self._age_seconds_max):
+        if self._size and not self.has_room_for(len(lines)):
             self._begin(first)
         assert self._descriptor is not None, "open the log first"
         found = os.fstat(self._descriptor)

@@ -68,7 +68,7 @@ async def test_a_batch_is_cut_to_what_the_version_answers_in_time():
 
 async def test_it_is_full_when_the_wait_is_foreseen_to_be_too_long():
     version = Version(row_seconds=0.01)
-    await asyncio.gather(*(version.ask(n) for n in range(20)))
+    await asyncio.gather(*(keep_asking(version, client, 6) for client in range(40)))
     assert not version.batcher.full
     waiting = [version.ask(n) for n in range(100)]
     assert version.batcher.full  # 100 rows of 10 ms
