@@ -11,6 +11,7 @@ from cli.example import example
 from cli.heal import heal
 from cli.history import history
 from cli.ingest import ingest
+from cli.init import init
 from cli.monitor import monitor
 from cli.release import release
 from cli.retrain import retrain
@@ -29,7 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, up, status, bootstrap, example, ingest, monitor, retrain, release, rollback, heal, history):
+for command in (demo, up, status, init, bootstrap, example, ingest, monitor, retrain, release, rollback, heal, history):
     app.command()(command)
 app.add_typer(drill.app, name="drill")
 

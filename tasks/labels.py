@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from tasks.contract import BATCH_DAY
@@ -29,6 +29,7 @@ class LabelSource:
     column: str
     known_at: str
     zone: ZoneInfo
+    positive: str | bool | int | float | None = None  # the value that counts as 1; None where the column is a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +75,16 @@ def join_labels(
     labels = table.read(since=asked_first, columns=[source.key, source.column, source.known_at], version=version)
     known = labels[(labels[source.known_at] <= pd.Timestamp(as_of)) & labels[source.column].notna()]
     known = known.sort_values(source.known_at).drop_duplicates(source.key, keep="last")
-    by_key = known.set_index(source.key)
+    by_key = known.assign(**{LABEL: _as_number(known[source.column], source.positive)}).set_index(source.key)
     keys = rows[source.key]
     return rows.assign(
-        **{LABEL: keys.map(by_key[source.column]).astype("float64"), KNOWN_AT: keys.map(by_key[source.known_at])}
+        **{LABEL: keys.map(by_key[LABEL]).astype("float64"), KNOWN_AT: keys.map(by_key[source.known_at])}
     )
+
+
+def _as_number(values: "pd.Series[Any]", positive: str | bool | int | float | None) -> "pd.Series[float]":
+    """1.0 for the positive class and 0.0 for every other; the number itself where no class is named."""
+    return (values if positive is None else values == positive).astype("float64")
 
 
 def label_delay(joined: "pd.DataFrame") -> LabelDelay:
@@ -103,4 +109,5 @@ def label_source(pipeline: Pipeline, lake_root: Path) -> LabelSource:
         column=pipeline.label.column,
         known_at=pipeline.label.known_at,
         zone=pipeline.zone,
+        positive=pipeline.label.positive,
     )
