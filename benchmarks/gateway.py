@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.result import Comparison, Figure, Result, keep
 from benchmarks.serving import peers
 from benchmarks.serving.alone import measure_alone
-from benchmarks.serving.flights import build_world, frame_of
+from benchmarks.serving.flights import build_world
 from benchmarks.serving.memory import measure_memory
 from benchmarks.serving.ours import gateway, release_root
 from benchmarks.serving.overload import measure_overload
@@ -114,11 +114,10 @@ PARTS: dict[str, Callable[[Bench], Figures]] = {
 def run(plan: Plan, only: Sequence[str], *, with_peers: bool) -> Result:
     """Measure everything, or the parts named in `only`."""
     world = build_world()
-    expected = world.estimator("champion").predict_proba(frame_of(world, world.rows))[:, 1]
     figures: dict[str, Figure] = {}
     found: dict[str, Figures] = {}
     with tempfile.TemporaryDirectory(prefix="autopilot-bench-") as scratch:
-        bench = Bench(plan, world, expected, Path(scratch))
+        bench = Bench(plan, world, world.answers("champion"), Path(scratch))
         for name, measure in PARTS.items():
             if only and name not in only:
                 continue

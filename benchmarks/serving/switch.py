@@ -3,7 +3,6 @@
 import time
 
 from benchmarks.result import Figure
-from benchmarks.serving.flights import frame_of
 from benchmarks.serving.load import Load, sending
 from benchmarks.serving.ours import gateway, release_root
 from benchmarks.serving.plan import CLIENTS, Bench
@@ -16,7 +15,7 @@ def measure_switch(bench: Bench) -> dict[str, Figure]:
     """Several switches, a gateway each: the worst of them counts."""
     import numpy as np
 
-    expected = bench.world.estimator("next").predict_proba(frame_of(bench.world, bench.world.rows))[:, 1]
+    expected = bench.world.answers("next")
     new = f"x-model-version: {bench.world.versions['next']}"
     failed, worst_ms, to_first, wrong = 0, [], [], 0
     for number in range(bench.plan.switches):
