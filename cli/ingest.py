@@ -1,5 +1,9 @@
 """`autopilot ingest`: fetch, validate and commit the days that are missing."""
 
+from typing import Annotated
+
+import typer
+
 from cli.options import DayOption, HomeOption, JsonOption, PipelineArgument, day_of
 
 
@@ -7,6 +11,9 @@ def ingest(
     pipeline: PipelineArgument,
     since: DayOption = None,
     until: DayOption = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Ask again for days that are in: a source corrected them.")
+    ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -17,4 +24,4 @@ def ingest(
     enter(home, pipeline)
     from flows.ingest import ingest as flow
 
-    print_result(flow(pipeline, since=day_of(since), until=day_of(until)), as_json=as_json)
+    print_result(flow(pipeline, since=day_of(since), until=day_of(until), again=again), as_json=as_json)

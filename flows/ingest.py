@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from healing.errors import UsageError
 from healing.incident import Incident
-from tasks import commit, features, points, watermark
+from tasks import commit, features, points, reconcile, watermark
 from tasks.alerts import alert
 from tasks.events import emit
 from tasks.ledger import Ledger
@@ -64,9 +64,17 @@ class IngestReport(BaseModel):
 
 
 @flow(flow_run_name="ingest-{pipeline}", persist_result=False)
-def ingest(pipeline: str, since: date | None = None, until: date | None = None, chunk_days: int = 31) -> IngestReport:
+def ingest(
+    pipeline: str,
+    since: date | None = None,
+    until: date | None = None,
+    chunk_days: int = 31,
+    again: bool = False,
+) -> IngestReport:
     """Take in every missing day from `since` (the source's first) until `until` (its last complete one).
 
+    With `again`, days that are in are asked for once more, and what the source corrected is taken. Features are
+    computed again where a batch that they look back to came late or was corrected.
     `chunk_days` bounds how many days are held in memory. SourceUnavailable when no source answers, UsageError or
     ConfigError when the pipeline or a parameter is wrong; what was committed before stays.
     """
@@ -92,12 +100,12 @@ def ingest(pipeline: str, since: date | None = None, until: date | None = None, 
         )
         remedies = held.enter_context(ExitStack())
         days = watermark.days_to_look_at(stores, chain, since, until, remedies)
+        records += reconcile.make_up_records(stores)
         for chunk in _chunks(days, chunk_days):
             for table in config.tables:
-                missing = watermark.missing_days(stores, table, chunk)
-                records += take_in(stores, chain, table, missing) if missing else []
-            pending = watermark.featureless_days(stores, chunk)
-            feature_rows += commit_features(stores, pending) if pending else 0
+                wanted = chunk if again else watermark.missing_days(stores, table, chunk)
+                records += take_in(stores, chain, table, wanted) if wanted else []
+            feature_rows += commit_features(stores, chunk_days)
         watermark.settle_incidents(stores, chain)
         tell_return(stores, chain)
     report = _report(pipeline, days, records, feature_rows, time.monotonic() - started)
@@ -112,9 +120,9 @@ def take_in(stores: Stores, chain: SourceChain, table: str, days: Sequence[date]
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def commit_features(stores: Stores, days: Sequence[date]) -> int:
-    """Features of days whose batches are in; returns the number of rows."""
-    rows = features.commit_features(stores.pipeline, stores.lake_root, days)
+def commit_features(stores: Stores, chunk_days: int) -> int:
+    """Features of days whose batches are in, where they are missing or out of date; returns the number of rows."""
+    rows = features.commit_features(stores, features.pending_days(stores), chunk_days)
     points.reached("ingest.features", rows=rows)
     return rows
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import Any
 
 import pyarrow as pa
 import stamina
@@ -17,14 +16,17 @@ import stamina
 from healing.errors import Conflict
 from healing.incident import Status
 from tasks import points
+from tasks.batch_notes import write_note
 from tasks.contract import BATCH_DAY
 from tasks.events import EventName
 from tasks.incidents import remedied
 from tasks.intake import Examined, examine
-from tasks.lake import LakeTable
 from tasks.ledger_records import BatchRecord, BatchStatus
-from tasks.quarantine import QuarantineNote, set_aside
-from tasks.sources import SourceChain, batch_id
+from tasks.novelty import Novelty
+from tasks.quarantine import QuarantineNote, Refusal, keep_refused, set_aside, withdraw
+from tasks.reconcile import make_up_table
+from tasks.revision import Revision, revisions
+from tasks.sources import SourceChain
 from tasks.stores import Stores
 from tasks.switching import best, fetch
 
@@ -32,7 +34,7 @@ _RACES_MAX = 5  # lost races for one commit; only a second ingest of the same da
 
 
 def take_in(stores: Stores, chain: SourceChain, table: str, days: Sequence[date]) -> list[BatchRecord]:
-    """Bring the batches of `days` into one table; returns their records.
+    """Bring the batches of `days` into one table; returns the records of those that were new or corrected.
 
     Incidents that the batches cause are opened, remedied as the contract says and closed here. SourceUnavailable when
     no source gives a batch; everything that was committed before stays, and the next run goes on from there.
@@ -43,34 +45,33 @@ def take_in(stores: Stores, chain: SourceChain, table: str, days: Sequence[date]
             return []
         points.reached("ingest.fetched", table=table)
         found = [best(stores, chain, judged) for judged in examine(stores.pipeline, table, batches)]
-        for judged in found:
-            _open_incidents(stores, judged, remedies)
-        for judged in found:
-            _quarantine(stores, judged)
-        points.reached("ingest.quarantined", table=table)
-        records = _commit(stores, table, found)
-        points.reached("ingest.committed", table=table)
-        for record in records:
-            stores.ledger.record_batch(record)
-        points.reached("ingest.recorded", table=table)
-    _announce(stores, table, records)
+        points.reached("ingest.examined", table=table)
+        for revision in revisions(stores, table, found):
+            _open_incidents(stores, revision.judged, remedies)
+        points.reached("ingest.opened", table=table)
+        records = commit_batches(stores, table, found)
+    points.reached("ingest.settled", table=table)
     return records
 
 
-def make_up_records(stores: Stores, table: str, days: Sequence[date]) -> list[BatchRecord]:
-    """Write the ledger's records of those `days` that are in the lake already; returns them.
+def commit_batches(stores: Stores, table: str, found: Sequence[Examined]) -> list[BatchRecord]:
+    """Set bad rows aside, commit the good ones, and record where each went; what is in as it is stays so.
 
-    They are missing when a run died between the commit and the ledger.
+    All good rows go in one commit. After a race that somebody else won, what they brought in is known.
     """
-    lake = stores.lake(table)
-    ids = [batch_id(table, day) for day in days]
-    records = []
-    for batch, is_in in zip(ids, lake.has(ids), strict=True):
-        note = lake.note(batch) if is_in else None
-        if note is not None:
-            version, fields = note
-            records.append(_read_note(stores.pipeline.name, batch, version, fields))
-            stores.ledger.record_batch(records[-1])
+    records: list[BatchRecord] = []
+    for attempt in stamina.retry_context(on=Conflict, attempts=_RACES_MAX, timeout=30, wait_initial=0.02, wait_max=0.5):
+        with attempt:
+            make_up_table(stores, table)
+            news = revisions(stores, table, found)
+            for revision in news:
+                _quarantine(stores, revision)
+            points.reached("ingest.quarantined", table=table)
+            records = _commit(stores, table, [revision for revision in news if not revision.refused])
+    points.reached("ingest.committed", table=table)
+    stores.ledger.record_batches(records)
+    points.reached("ingest.recorded", table=table)
+    _announce(stores, table, records)
     return records
 
 
@@ -86,48 +87,53 @@ def _open_incidents(stores: Stores, judged: Examined, remedies: ExitStack) -> No
             )
 
 
-def _quarantine(stores: Stores, judged: Examined) -> None:
-    if not judged.bad:
-        return
-    batch = judged.batch
-    note = QuarantineNote(
-        batch_id=batch.id,
-        table=batch.table,
-        day=batch.day,
-        source=batch.source,
-        received=judged.received,
-        quarantined=len(judged.bad),
-        reasons=judged.reasons,
-        rows=judged.bad,
-    )
-    set_aside(stores.quarantine_root, batch.content, note, batch.suffix)
+def _quarantine(stores: Stores, revision: Revision) -> None:
+    """Keep what may not go in. A correction without bad rows ends the quarantine of what it corrects."""
+    judged, batch = revision.judged, revision.judged.batch
+    if revision.refused:
+        refusal = Refusal(
+            batch_id=batch.id,
+            table=batch.table,
+            day=batch.day,
+            source=batch.source,
+            error="ContractBroken",
+            reason=judged.rejected or "",
+        )
+        keep_refused(stores.quarantine_root, batch.content, batch.suffix, refusal)
+    elif judged.bad:
+        note = QuarantineNote(
+            batch_id=batch.id,
+            table=batch.table,
+            day=batch.day,
+            source=batch.source,
+            received=judged.received,
+            quarantined=len(judged.bad),
+            reasons=judged.reasons,
+            rows=judged.bad,
+        )
+        set_aside(stores.quarantine_root, batch.content, note, batch.suffix)
+    elif revision.known is not None and revision.known.quarantined:
+        withdraw(stores.quarantine_root, batch.id)
 
 
-def _commit(stores: Stores, table: str, found: Sequence[Examined]) -> list[BatchRecord]:
-    """Commit all good rows at once; a race that somebody else won is looked at again."""
-    lake = stores.lake(table)
-    for attempt in stamina.retry_context(on=Conflict, attempts=_RACES_MAX, timeout=30, wait_initial=0.02, wait_max=0.5):
-        with attempt:
-            is_in = lake.has([judged.batch.id for judged in found])
-            already = [judged.batch.day for judged, known in zip(found, is_in, strict=True) if known]
-            fresh = [judged for judged, known in zip(found, is_in, strict=True) if not known]
-            return [*make_up_records(stores, table, already), *_commit_fresh(stores, lake, fresh)]
-    raise AssertionError("unreachable: stamina returns or raises")  # pragma: no cover
-
-
-def _commit_fresh(stores: Stores, lake: LakeTable, fresh: Sequence[Examined]) -> list[BatchRecord]:
-    if not fresh:
+def _commit(stores: Stores, table: str, news: Sequence[Revision]) -> list[BatchRecord]:
+    if not news:
         return []
-    novelty = lake.compare(pa.concat_tables([judged.good for judged in fresh]), BATCH_DAY)
-    records = [_record(stores.pipeline.name, judged, novelty.duplicates) for judged in fresh]
-    version = lake.commit(novelty, {record.batch_id: _write_note(record) for record in records})
+    lake = stores.lake(table)
+    novelty = lake.compare(pa.concat_tables([revision.judged.good for revision in news]), BATCH_DAY)
+    records = [_record(stores.pipeline.name, revision, novelty) for revision in news]
+    version = lake.commit(novelty, {record.batch_id: write_note(record) for record in records})
     return [replace(record, lake_version=version) for record in records]
 
 
-def _record(pipeline: str, judged: Examined, duplicates: Mapping[date, int]) -> BatchRecord:
-    """The account of one batch. Its constructor refuses an account that loses or makes up a row."""
-    batch = judged.batch
-    known = duplicates.get(batch.day, 0)
+def _record(pipeline: str, revision: Revision, novelty: Novelty) -> BatchRecord:
+    """The account of one batch. Its constructor refuses an account that loses or makes up a row.
+
+    A row that the lake has already is a duplicate, unless an earlier revision of the same batch brought it.
+    """
+    judged, batch = revision.judged, revision.judged.batch
+    known = novelty.duplicates.get(batch.day, 0)
+    known += novelty.unchanged.get(batch.day, 0) if revision.number == 1 else 0
     return BatchRecord(
         pipeline=pipeline,
         batch_id=batch.id,
@@ -141,6 +147,8 @@ def _record(pipeline: str, judged: Examined, duplicates: Mapping[date, int]) -> 
         status=_status(judged),
         recorded_at=datetime.now(UTC),
         repairs=judged.repairs,
+        revision=revision.number,
+        sha256=revision.sha256,
     )
 
 
@@ -152,42 +160,7 @@ def _status(judged: Examined) -> BatchStatus:
     return BatchStatus.REPAIRED if judged.repairs else BatchStatus.ACCEPTED
 
 
-def _write_note(record: BatchRecord) -> dict[str, Any]:
-    """What the lake's commit says of a batch."""
-    return {
-        "table": record.table,
-        "day": record.day.isoformat(),
-        "source": record.source,
-        "received": record.received,
-        "accepted": record.accepted,
-        "quarantined": record.quarantined,
-        "duplicates": record.duplicates,
-        "status": record.status.value,
-        "recorded_at": record.recorded_at.isoformat(),
-        "repairs": list(record.repairs),
-    }
-
-
-def _read_note(pipeline: str, batch: str, version: int, note: Mapping[str, Any]) -> BatchRecord:
-    """The record that `_write_note` was made from."""
-    return BatchRecord(
-        pipeline=pipeline,
-        batch_id=batch,
-        table=note["table"],
-        day=date.fromisoformat(note["day"]),
-        source=note["source"],
-        received=note["received"],
-        accepted=note["accepted"],
-        quarantined=note["quarantined"],
-        duplicates=note["duplicates"],
-        status=BatchStatus(note["status"]),
-        recorded_at=datetime.fromisoformat(note["recorded_at"]),
-        lake_version=version,
-        repairs=tuple(note["repairs"]),
-    )
-
-
-_EVENTS = {
+_EVENTS: Mapping[BatchStatus, EventName] = {
     BatchStatus.REPAIRED: EventName.BATCH_REPAIRED,
     BatchStatus.QUARANTINED: EventName.BATCH_QUARANTINED,
     BatchStatus.REJECTED: EventName.BATCH_REJECTED,
@@ -201,5 +174,5 @@ def _announce(stores: Stores, table: str, records: Sequence[BatchRecord]) -> Non
         stores.emit(EventName.BATCH_ACCEPTED, stores.pipeline.name, {"subject": table, "batches": plain})
     for record in records:
         if record.status in _EVENTS:
-            payload = {"subject": record.batch_id, **_write_note(record)}
+            payload = {"subject": record.batch_id, **write_note(record)}
             stores.emit(_EVENTS[record.status], stores.pipeline.name, payload)

@@ -1,17 +1,23 @@
-"""Features of days that are in the lake: computed by the pipeline's own function, committed once."""
+"""Features of days that are in the lake: computed by the pipeline's own function, committed once.
 
-from collections.abc import Sequence
+They are computed again when a batch that they look back to came late or was corrected.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from healing.errors import ConfigError
+from tasks import points
 from tasks.contract import BATCH_DAY
-from tasks.lake import LakeTable
+from tasks.intake import arrow_schema
+from tasks.ledger_records import BatchRecord, BatchStatus, FeatureRecord
 from tasks.pipeline import Pipeline
 from tasks.sources import batch_id
+from tasks.stores import Stores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,37 +26,79 @@ FEATURES = "features"  # name of the table, and of its batches
 ASKED_AT = "asked_at"  # column: the instant at which the prediction is wanted; nothing later may be known
 
 
-def features_table(pipeline: Pipeline, lake_root: Path) -> LakeTable:
-    return LakeTable(lake_root, FEATURES, [pipeline.key])
-
-
 def input_columns(pipeline: Pipeline, columns: Sequence[str]) -> list[str]:
     """The columns of the features table that the model gets: all but key, instant and day."""
     return [name for name in columns if name not in (pipeline.key, ASKED_AT, BATCH_DAY)]
 
 
-def pending_days(pipeline: Pipeline, lake_root: Path, days: Sequence[date]) -> list[date]:
-    """Those of `days` whose features are not committed yet."""
-    done = features_table(pipeline, lake_root).has([batch_id(FEATURES, day) for day in days])
-    return [day for day, is_done in zip(days, done, strict=True) if not is_done]
+def pending_days(stores: Stores) -> dict[date, int]:
+    """Days whose features are missing or were made from less than there is now, with what there is now.
 
-
-def commit_features(pipeline: Pipeline, lake_root: Path, days: Sequence[date]) -> int:
-    """Compute and commit the features of consecutive `days`; returns the number of rows.
-
-    ConfigError when the pipeline's function does not return one row a row of the batch table.
+    What there is counts the revisions of every batch that a day's features look back to. It only grows, so features are
+    computed again exactly when one of their batches came late or was corrected.
     """
-    rows = _as_arrow(pipeline, _build(pipeline, lake_root, days))
-    table = features_table(pipeline, lake_root)
-    notes = {batch_id(FEATURES, day): {"rows": rows.num_rows} for day in days}
-    table.commit(table.compare(rows, BATCH_DAY), notes)
-    return len(rows)
+    pipeline = stores.pipeline
+    batches = stores.ledger.batches(pipeline.name)
+    made = stores.ledger.features(pipeline.name)
+    number = {(record.table, record.day): record.revision for record in batches}
+    answered = {record.day for record in batches if record.table == pipeline.batch_table and _holds_rows(record)}
+    inputs = {day: _revisions_below(pipeline, number, day) for day in answered}
+    return {day: seen for day, seen in inputs.items() if day not in made or made[day].inputs < seen}
 
 
-def _build(pipeline: Pipeline, lake_root: Path, days: Sequence[date]) -> "pd.DataFrame":
+def commit_features(stores: Stores, pending: Mapping[date, int], chunk_days: int) -> int:
+    """Compute and commit the features of `pending` days, as `pending_days` gives them; returns how many rows.
+
+    At most `chunk_days` days are held in memory. ConfigError when the pipeline's function does not return one row a row
+    of the batch table.
+    """
+    name, table = stores.pipeline.name, stores.lake(FEATURES)
+    rows = 0
+    for days in _adjoining(sorted(pending), chunk_days):
+        found = _as_arrow(stores.pipeline, _build(stores, days))
+        a_day = Counter(found[BATCH_DAY].to_pylist())
+        notes = {batch_id(FEATURES, day): _note(pending[day], a_day[day]) for day in days}
+        version = table.commit(table.compare(found, BATCH_DAY), notes)
+        points.reached("ingest.features_committed", rows=found.num_rows)
+        stores.ledger.record_features([FeatureRecord(name, day, pending[day], a_day[day], version) for day in days])
+        rows += found.num_rows
+    return rows
+
+
+def _note(inputs: int, rows: int) -> dict[str, int]:
+    return {"rows": rows, "inputs": inputs, "revision": inputs}
+
+
+def _holds_rows(record: BatchRecord) -> bool:
+    return record.status is not BatchStatus.REJECTED
+
+
+def _revisions_below(pipeline: Pipeline, number: Mapping[tuple[str, date], int], day: date) -> int:
+    return sum(
+        number.get((name, day - timedelta(days=back)), 0)
+        for name, table in pipeline.tables.items()
+        for back in range(table.context_days + 1)
+    )
+
+
+def _adjoining(days: Sequence[date], size: int) -> list[list[date]]:
+    """The days cut into runs of at most `size` without a gap: features of a run are computed together."""
+    runs: list[list[date]] = []
+    for day in days:
+        if runs and len(runs[-1]) < size and day - runs[-1][-1] == timedelta(days=1):
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    return runs
+
+
+def _build(stores: Stores, days: Sequence[date]) -> "pd.DataFrame":
+    pipeline = stores.pipeline
     first, last = min(days), max(days)
     tables = {
-        name: LakeTable(lake_root, name, table.key).read(since=first - timedelta(days=table.context_days), until=last)
+        name: stores.lake(name).read(since=first - timedelta(days=table.context_days), until=last)
+        if stores.lake(name).version() is not None
+        else arrow_schema(pipeline, name).empty_table().to_pandas()  # nothing came of it yet
         for name, table in pipeline.tables.items()
     }
     batch = tables[pipeline.batch_table]

@@ -14,7 +14,8 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from healing.errors import GatewayUnavailable
-from tasks.lake import LakeTable, Novelty
+from tasks.lake import LakeTable
+from tasks.novelty import Novelty
 
 PAGE_ROWS = 20_000  # entries asked for at once: some 10 MB
 TIMEOUT = httpx.Timeout(20.0, connect=2.0)  # seconds; a page takes the gateway well under one

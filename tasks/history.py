@@ -7,8 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from healing.verdict import Verdict
-from tasks.lake import LakeTable, Novelty
+from tasks.lake import LakeTable
 from tasks.lock import exclusive
+from tasks.novelty import Novelty
 from tasks.windows import DayRange
 
 CHECKS = "checks"  # table of the lake

@@ -23,7 +23,8 @@ class BatchStatus(StrEnum):
 class BatchRecord:
     """One batch and where each of its rows went.
 
-    Rows are conserved: received == accepted + quarantined + duplicates, or ContractBroken.
+    Rows are conserved: received == accepted + quarantined + duplicates, or ContractBroken. `revision` counts what the
+    source sent for it: 2 is the first correction. `sha256` (64 hex digits) is that of the bytes.
     """
 
     pipeline: str
@@ -39,6 +40,8 @@ class BatchRecord:
     recorded_at: datetime
     lake_version: int | None = None
     repairs: tuple[str, ...] = ()
+    revision: int = 1
+    sha256: str = ""
 
     def __post_init__(self) -> None:
         counts = (self.received, self.accepted, self.quarantined, self.duplicates)
@@ -47,6 +50,17 @@ class BatchRecord:
                 f"batch {self.batch_id}: expected received = accepted + quarantined + duplicates, found "
                 f"{self.received} = {self.accepted} + {self.quarantined} + {self.duplicates}; rows were lost or made up"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureRecord:
+    """A day whose features are in the lake. `inputs` counts the revisions of all batches that they were made from."""
+
+    pipeline: str
+    day: date
+    inputs: int
+    rows: int
+    lake_version: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ Below it, `refused/<source>/` keeps what a source sent for the batch and another
 """
 
 import os
-import tempfile
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
+
+from healing.errors import StoreUnavailable
 
 ORIGINAL = "original.csv"
 REASON = "reason.json"
@@ -51,16 +52,31 @@ def set_aside(root: Path, content: bytes, note: QuarantineNote, suffix: str = "c
     `suffix` says what the bytes are: csv, json.gz, or zip for several pages.
     """
     folder = root / note.batch_id
-    folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / f"original.{suffix}", content)
+    original = folder / f"original.{suffix}"
+    _replace(original, content)
     _replace(folder / REASON, note.model_dump_json(indent=2).encode())
+    for other in folder.glob("original.*"):
+        if other != original:  # what was kept before came in another format
+            other.unlink(missing_ok=True)
     return folder
+
+
+def withdraw(root: Path, batch_id: str) -> None:
+    """End the quarantine of a batch of which nothing is bad now. The note goes first: it says that there is one."""
+    folder = root / batch_id
+    try:
+        (folder / REASON).unlink(missing_ok=True)
+        for original in folder.glob("original.*"):
+            original.unlink(missing_ok=True)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+    except OSError as exc:
+        raise StoreUnavailable(f"cannot clear {folder}: {exc}; fix access") from exc
 
 
 def keep_refused(root: Path, content: bytes, suffix: str, refusal: Refusal) -> Path:
     """Keep what a source sent with the reason why it was refused; what the same source sent before is replaced."""
     folder = root / refusal.batch_id / "refused" / refusal.source
-    folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / f"original.{suffix or 'bin'}", content)
     _replace(folder / REFUSAL, refusal.model_dump_json(indent=2).encode())
     return folder
@@ -79,14 +95,22 @@ def noted(root: Path) -> list[QuarantineNote]:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write so that a crash leaves either the old or the new file, and no reader sees half of it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Write so that a crash leaves either the old or the new file, and no reader sees half of it.
+
+    What a kill leaves half written has one name, so the next write of the same file replaces it. StoreUnavailable when
+    the disk refuses.
+    """
+    half = path.with_name(f".{path.name}.half")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with half.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            half.replace(path)
+        except BaseException:
+            half.unlink(missing_ok=True)
+            raise
+    except OSError as exc:
+        raise StoreUnavailable(f"cannot write {path}: {exc}; free space or fix access") from exc

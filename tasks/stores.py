@@ -1,7 +1,7 @@
 """Where one pipeline's batches go, and who hears of them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,13 +31,19 @@ class Stores:
     emit: Emit
     call_person: CallPerson
     run_id: str | None = None
+    _open_tables: dict[str, LakeTable] = field(default_factory=dict, repr=False, compare=False)
 
     def remedies(self, cause: Cause) -> tuple[Remedy, ...]:
         """What the pipeline's policy allows against `cause`."""
         return self.pipeline.policy.get(cause, DEFAULT_REMEDIES.get(cause, ()))
 
     def lake(self, table: str) -> LakeTable:
-        return LakeTable(self.lake_root, table, self.pipeline.tables[table].key)
+        """One of the pipeline's tables, or its features. It stays open, so that only new commits are read each time."""
+        if table not in self._open_tables:
+            known = self.pipeline.tables.get(table)
+            key = (self.pipeline.key,) if known is None else known.key
+            self._open_tables[table] = LakeTable(self.lake_root, table, key)
+        return self._open_tables[table]
 
     def evidence(self, finding: Finding, subject: str) -> Evidence:
         return Evidence(
