@@ -19,6 +19,7 @@ def enter(home: Path | None, pipeline: str) -> Settings:
     settings = settings_of(home)
     load_pipeline(pipeline, settings.pipelines_dir)
     check_home(settings.home)
+    (settings.home / "prefect").mkdir(parents=True, exist_ok=True)  # Prefect makes the last directory only
     connect(settings)
     return settings
 
