@@ -69,6 +69,8 @@ lock: $(VENV)/.tools ## write the locks again from pyproject.toml
 	$(LOCK) requirements/setup.in --output-file requirements/setup.txt
 	$(LOCK) pyproject.toml --extra demo --extra dev --output-file requirements/dev.txt
 	$(LOCK) pyproject.toml --extra demo --constraint requirements/dev.txt --output-file requirements/demo.txt
+	for peer in mlserver litserve bentoml; do \
+	  $(LOCK) requirements/peers/$$peer.in --output-file requirements/peers/$$peer.txt; done
 
 clean: ## remove what the targets made: the virtual environment, caches and ./var
 	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,13 +1,12 @@
-"""The contract of a table: which columns, of which types, with a value where one is needed.
+"""The contract of a table's columns: which there are, of which types, with a value where one is needed.
 
-It looks at rows of text and returns typed rows and, for each bad row, why. What Great Expectations adds stands in
-`expectations`.
+It looks at rows of text and returns typed rows, and where a value does not fit or is missing.
 """
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tasks.pipeline import ColumnType, Table
+from tasks.pipeline_table import ColumnType, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,14 +27,11 @@ class SchemaGap:
 
 @dataclass(frozen=True)
 class Typed:
-    """Rows in the contract's types, and a reason for each bad one.
-
-    All three are indexed alike. `reasons` is empty text where the row is good; `missing` says of every needed column
-    where its value is missing.
-    """
+    """Rows in the contract's types. `misfit` says where a text is there and no value of its type, `missing` where
+    there is none. All three have the same index and columns."""
 
     rows: "pd.DataFrame"
-    reasons: "pd.Series[str]"
+    misfit: "pd.DataFrame"
     missing: "pd.DataFrame"
 
 
@@ -48,42 +44,33 @@ def schema_gap(table: Table, columns: list[str]) -> SchemaGap:
 
 
 def cast_rows(table: Table, rows: "pd.DataFrame") -> Typed:
-    """Cast text to the contract's types. A value that does not fit, or is missing where needed, makes its row bad."""
+    """Cast text to the contract's types."""
     import pandas as pd
 
-    reasons = pd.Series("", index=rows.index, dtype=object)
-    typed: dict[str, pd.Series[Any]] = {}
-    missing: dict[str, pd.Series[bool]] = {}
-    for name, kind in table.columns.items():
-        typed[name] = _cast(rows[name], kind)
-        misfit = typed[name].isna() & rows[name].notna()
-        reasons = add_reason(reasons, misfit, f"{name} is no {kind}")
-        if name in table.needed:
-            missing[name] = rows[name].isna()
-            reasons = add_reason(reasons, missing[name], f"{name} is missing")
-    return Typed(pd.DataFrame(typed, index=rows.index), reasons, pd.DataFrame(missing, index=rows.index))
+    typed = {name: cast(rows[name], kind) for name, kind in table.columns.items()}
+    return Typed(
+        pd.DataFrame(typed, index=rows.index),
+        pd.DataFrame({name: typed[name].isna() & rows[name].notna() for name in typed}, index=rows.index),
+        pd.DataFrame({name: rows[name].isna() for name in typed}, index=rows.index),
+    )
 
 
-def _cast(text: "pd.Series[str]", kind: ColumnType) -> "pd.Series[Any]":
+def cast(text: "pd.Series[str]", kind: ColumnType) -> "pd.Series[Any]":
+    """One column in its type, missing where the text is no such value. A double is finite, a long is whole."""
+    import numpy as np
     import pandas as pd
 
     match kind:
         case "string":
             return text.astype(object)
         case "double":
-            return pd.to_numeric(text, errors="coerce").astype("float64")
+            number = pd.to_numeric(text, errors="coerce").astype("float64")
+            return number.where(np.isfinite(number))
         case "long":
             number = pd.to_numeric(text, errors="coerce").astype("float64")
-            return number.where(number == number.round()).astype("Int64")
+            return number.where((number == number.round()) & (number.abs() < 2**53)).astype("Int64")
         case "boolean":
             truth = {"true": True, "1": True, "false": False, "0": False}
             return text.str.lower().map(truth).astype("boolean")
         case "timestamp":
             return pd.to_datetime(text, errors="coerce", utc=True, format="ISO8601").dt.as_unit("us")
-
-
-def add_reason(reasons: "pd.Series[str]", bad: "pd.Series[bool]", reason: str) -> "pd.Series[str]":
-    """The reasons with one more where `bad`."""
-    if not bad.any():
-        return reasons
-    return reasons.mask(bad, reasons.where(reasons == "", reasons + "; ") + reason)

@@ -19,16 +19,21 @@ Severity = Literal["critical", "warning", "info"]
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
-    """One expectation that some rows break. `rows` are index labels of the frame that was judged."""
+class Judged:
+    """One expectation, and the rows that break it: index labels of the frame that was judged.
+
+    A critical one rejects a batch of which more than `tolerated` (a share) breaks it; the rows are bad in any case.
+    """
 
     expectation: str
     severity: Severity
     rows: tuple[int, ...]
+    columns: tuple[str, ...] = ()
+    tolerated: float = 0.0
 
 
-def judge_rows(suite_file: Path, rows: "pd.DataFrame") -> list[Broken]:
-    """The expectations of the suite that `rows` break. `rows` needs a unique integer index.
+def judge_rows(suite_file: Path, rows: "pd.DataFrame") -> list[Judged]:
+    """Every expectation of the suite with the rows that break it. `rows` needs a unique integer index.
 
     ConfigError when the suite cannot be read, or asks something that is not about rows.
     """
@@ -50,10 +55,10 @@ def judge_rows(suite_file: Path, rows: "pd.DataFrame") -> list[Broken]:
     suite = _read_suite(suite_file)
     asset = context.data_sources.add_pandas("lake").add_dataframe_asset("rows")
     batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": rows})
-    if batch.validate(suite, result_format="SUMMARY").success:
-        return []
-    judged = batch.validate(suite, result_format="COMPLETE")  # slower: lists every unexpected row
-    return [_broken(result, suite_file) for result in judged.results if not result.success]
+    judged = batch.validate(suite, result_format="SUMMARY")
+    if any(_count(result, suite_file) for result in judged.results):
+        judged = batch.validate(suite, result_format="COMPLETE")  # slower: lists every unexpected row
+    return [_judged(result, suite_file) for result in judged.results]
 
 
 def _read_suite(path: Path) -> Any:
@@ -76,18 +81,38 @@ def _read_suite(path: Path) -> Any:
     for expectation in suite.expectations:
         if not isinstance(expectation, ColumnMapExpectation | ColumnPairMapExpectation | MulticolumnMapExpectation):
             raise ConfigError(f"{path}: {expectation.expectation_type} is not about rows; use row-wise expectations")
-        if expectation.mostly != 1:
+        if expectation.mostly != 1 and _severity(expectation) != "critical":
             raise ConfigError(
-                f"{path}: {expectation.expectation_type} has mostly, which would let bad rows in; leave it out"
+                f"{path}: {expectation.expectation_type} has mostly, which says when a critical expectation rejects "
+                "the batch; a row that breaks a warning is set aside in any case, so leave it out"
             )
     return suite
 
 
-def _broken(result: Any, suite_file: Path) -> Broken:
-    config = result.expectation_config
-    named = ", ".join(str(value) for key, value in config.kwargs.items() if key.startswith("column"))
-    name = f"{config.type}({named})"
-    if result.exception_info.get("raised_exception") or "unexpected_index_list" not in result.result:
+def _count(result: Any, suite_file: Path) -> int:
+    """How many rows break it. ConfigError when it could not be evaluated, which the library reports as a result."""
+    if result.exception_info.get("raised_exception") or "unexpected_count" not in result.result:
+        name = _name(result.expectation_config)
         raise ConfigError(f"{suite_file}: {name} could not be evaluated: {result.exception_info}")
-    severity = cast("Severity", str(getattr(config.severity, "value", config.severity)))
-    return Broken(name, severity, tuple(result.result["unexpected_index_list"]))
+    return int(result.result["unexpected_count"])
+
+
+def _judged(result: Any, suite_file: Path) -> Judged:
+    config = result.expectation_config
+    rows = result.result["unexpected_index_list"] if _count(result, suite_file) else ()
+    tolerated = 1 - float(config.kwargs.get("mostly", 1))
+    return Judged(_name(config), _severity(config), tuple(rows), tuple(_columns(config)), tolerated)
+
+
+def _name(config: Any) -> str:
+    condition = config.kwargs.get("row_condition")
+    return f"{config.type}({', '.join(_columns(config))}{f' where {condition}' if condition else ''})"
+
+
+def _columns(config: Any) -> list[str]:
+    named = [value for key, value in config.kwargs.items() if key.startswith("column")]
+    return [str(name) for value in named for name in (value if isinstance(value, list | tuple) else [value])]
+
+
+def _severity(config: Any) -> Severity:
+    return cast("Severity", str(getattr(config.severity, "value", config.severity)))

@@ -9,18 +9,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from healing.incident import Cause, Remedy
-from tasks.contract import BATCH_DAY, Typed, add_reason, cast_rows, schema_gap
+from tasks import row_checks
+from tasks.account import Ruling, account
+from tasks.casting import recast
+from tasks.contract import BATCH_DAY, cast_rows, schema_gap
 from tasks.expectations import judge_rows
+from tasks.finding import Check, Finding
+from tasks.imputation import impute
+from tasks.past import Past
 from tasks.pipeline import Pipeline
+from tasks.pipeline_contract import Repair
+from tasks.reference import read_reference
 from tasks.repair import rename_back
+from tasks.sheet import Mended, Rules, Sheet
 from tasks.source_form import in_contract_form
 from tasks.sources import Batch
+from tasks.units import convert
 
 if TYPE_CHECKING:
     import pandas as pd
+
+__all__ = ["Examined", "Finding", "arrow_schema", "examine", "rules_of"]
 
 _ARROW = {
     "string": pa.string(),
@@ -29,16 +42,6 @@ _ARROW = {
     "boolean": pa.bool_(),
     "timestamp": pa.timestamp("us", tz="UTC"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something about a batch that is an incident, and what the contract does about it."""
-
-    cause: Cause
-    remedy: Remedy
-    summary: str
-    facts: dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Examined:
     repairs: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     rejected: str | None = None
+    checks: tuple[Check, ...] = ()
 
     @property
     def received(self) -> int:
@@ -65,114 +69,123 @@ class Examined:
         return dict(Counter(self.bad.values()))
 
 
+@dataclass(frozen=True)
+class _Readable:
+    """A batch that has the contract's columns."""
+
+    batch: Batch
+    mended: tuple[Mended, ...]
+    rows: "pd.DataFrame"
+    unknown: tuple[str, ...]
+
+
 def arrow_schema(pipeline: Pipeline, table: str) -> pa.Schema:
     """The table's columns in the lake: the contract's, and the day of the batch that brought the row."""
     fields = [(name, _ARROW[kind]) for name, kind in pipeline.tables[table].columns.items()]
     return pa.schema([*fields, (BATCH_DAY, pa.date32())])
 
 
-def examine(pipeline: Pipeline, table: str, batches: Sequence[Batch]) -> list[Examined]:
-    """Judge batches of one table against its contract and suite, each on its own account, in their order."""
-    import pandas as pd
+def rules_of(pipeline: Pipeline, table: str) -> Rules:
+    """What the rows of a table are held against."""
+    file = pipeline.reference_file(table)
+    reference = None if file is None else read_reference(file)
+    return Rules(pipeline.tables[table], pipeline.contract, pipeline.zone, reference)
 
-    readable: list[tuple[Batch, tuple[str, ...], pd.DataFrame]] = []
+
+def examine(pipeline: Pipeline, table: str, batches: Sequence[Batch], past: Past | None = None) -> list[Examined]:
+    """Judge batches of one table against its contract and suite, each on its own account, in their order.
+
+    `past` says what the days before held; without it no batch is compared with them.
+    """
+    readable: list[_Readable] = []
     examined: dict[str, Examined] = {}
     for batch in batches:
-        rows, repairs = _repair(pipeline, table, batch)
-        gap = schema_gap(pipeline.tables[table], list(rows.columns))
-        if gap.missing:
-            facts: dict[str, object] = {"missing": list(gap.missing), "unknown": list(gap.unknown)}
-            finding = Finding(Cause.SCHEMA_BREAK, Remedy.QUARANTINE_BATCH, f"columns {gap}", facts)
-            examined[batch.id] = _rejected(pipeline, table, batch, f"columns: {gap}", finding)
-        elif len(rows) < pipeline.tables[table].rows_min:
-            summary = f"expected at least {pipeline.tables[table].rows_min} rows, found {len(rows)}"
-            finding = Finding(Cause.VOLUME_ANOMALY, Remedy.QUARANTINE_BATCH, summary, {"rows": len(rows)})
-            examined[batch.id] = _rejected(pipeline, table, batch, summary, finding)
+        opened = _open(pipeline, table, batch)
+        if isinstance(opened, Finding):
+            examined[batch.id] = _rejected(pipeline, table, batch, opened)
         else:
-            readable.append((batch, repairs, rows))
-    for judged in _judge(pipeline, table, readable):
+            readable.append(opened)
+    for judged in _judge(pipeline, table, readable, past or Past()):
         examined[judged.batch.id] = judged
     return [examined[batch.id] for batch in batches]
 
 
-def _repair(pipeline: Pipeline, table: str, batch: Batch) -> tuple["pd.DataFrame", tuple[str, ...]]:
+def _open(pipeline: Pipeline, table: str, batch: Batch) -> _Readable | Finding:
+    """The batch under the contract's names, or why its rows need not be looked at."""
     contract = pipeline.tables[table]
     rows = in_contract_form(contract, batch.rows)
+    mended: tuple[Mended, ...] = ()
     gap = schema_gap(contract, list(rows.columns))
-    if not gap.missing or "rename" not in pipeline.contract.repairs:
-        return rows, ()
-    return rename_back(contract, rows, gap)
+    if gap.missing and Repair.RENAME in pipeline.contract.repairs:
+        rows, renamed = rename_back(contract, rows, gap)
+        mended = tuple(Mended(Repair.RENAME, what, Cause.SCHEMA_BREAK) for what in renamed)
+        gap = schema_gap(contract, list(rows.columns))
+    if gap.missing:
+        facts: dict[str, object] = {"missing": list(gap.missing), "unknown": list(gap.unknown)}
+        return Finding(Cause.SCHEMA_BREAK, Remedy.QUARANTINE_BATCH, f"columns: {gap}", facts, "columns", True)
+    if len(rows) < contract.rows_min:
+        summary = f"expected at least {contract.rows_min} rows, found {len(rows)}"
+        return Finding(Cause.VOLUME_ANOMALY, Remedy.QUARANTINE_BATCH, summary, {"rows": len(rows)}, "least rows", True)
+    return _Readable(batch, mended, rows[list(contract.columns)], gap.unknown)
 
 
-def _rejected(pipeline: Pipeline, table: str, batch: Batch, reason: str, finding: Finding) -> Examined:
+def _rejected(pipeline: Pipeline, table: str, batch: Batch, finding: Finding) -> Examined:
     nothing = arrow_schema(pipeline, table).empty_table()
-    return Examined(batch, nothing, dict.fromkeys(range(len(batch.rows)), reason), (), (finding,), reason)
+    check = Check(finding.check, "critical", len(batch.rows))
+    bad = dict.fromkeys(range(len(batch.rows)), finding.summary)
+    return Examined(batch, nothing, bad, (), (finding,), finding.summary, (check,))
 
 
-def _judge(
-    pipeline: Pipeline, table: str, readable: Sequence[tuple[Batch, tuple[str, ...], "pd.DataFrame"]]
-) -> list[Examined]:
-    """Cast and judge all rows at once, then cut them into their batches again."""
-    import pandas as pd
-
+def _judge(pipeline: Pipeline, table: str, readable: Sequence[_Readable], past: Past) -> list[Examined]:
+    """Cast, mend and judge all rows at once, then give an account of each batch."""
     if not readable:
         return []
-    contract = pipeline.tables[table]
-    together = pd.concat([rows[list(contract.columns)] for _, _, rows in readable], ignore_index=True)
-    days = pd.Series([batch.day for batch, _, rows in readable for _ in range(len(rows))], dtype=object)
-    typed = cast_rows(contract, together)
-    local_days = typed.rows[contract.event_time].dt.tz_convert(pipeline.zone).dt.date
-    elsewhere = local_days.notna() & (local_days != days)
-    reasons = add_reason(typed.reasons, elsewhere, f"{contract.event_time} is not on the batch's day")
-    critical = pd.Series("", index=reasons.index, dtype=object)
+    sheet = _spread(rules_of(pipeline, table), readable)
+    allowed = pipeline.contract.repairs
+    if Repair.CAST in allowed:
+        recast(sheet)
+    if Repair.CONVERT in allowed:
+        convert(sheet)
+    if Repair.IMPUTE in allowed:
+        impute(sheet)
+    row_checks.check_types(sheet)
+    row_checks.check_day(sheet)
+    row_checks.check_composed(sheet)
+    row_checks.check_determined(sheet)
+    row_checks.check_categories(sheet)
     suite = pipeline.suite_file(table)
-    for broken in judge_rows(suite, typed.rows) if suite is not None else []:
-        broke = pd.Series(reasons.index.isin(broken.rows), index=reasons.index)
-        if broken.severity != "info":
-            reasons = add_reason(reasons, broke, broken.expectation)
-        if broken.severity == "critical":
-            critical = add_reason(critical, broke, broken.expectation)
-    found = []
-    start = 0
-    for batch, repairs, rows in readable:
-        own = slice(start, start + len(rows))
-        start += len(rows)
-        part = Typed(typed.rows.iloc[own], reasons.iloc[own], typed.missing.iloc[own])
-        found.append(_account(pipeline, table, batch, repairs, part, max(critical.iloc[own], default="")))
-    return found
+    judged = judge_rows(suite, sheet.rows) if suite is not None else []
+    for expectation in judged:
+        mask = np.zeros(len(sheet.place), dtype=bool)
+        mask[list(expectation.rows)] = True
+        sheet.refuse(expectation.expectation, mask, expectation.columns, expectation.severity)
+    again = row_checks.check_duplicates(sheet)
+    return [
+        _examined(arrow_schema(pipeline, table), each, ruling)
+        for each, ruling in zip(readable, account(sheet, judged, again, past), strict=True)
+    ]
 
 
-def _account(
-    pipeline: Pipeline, table: str, batch: Batch, repairs: tuple[str, ...], typed: Typed, critical: str
-) -> Examined:
-    """One batch's good rows, bad rows and findings."""
-    findings = []
-    if repairs:
-        summary = "; ".join(repairs)
-        findings.append(Finding(Cause.SCHEMA_BREAK, Remedy.REPAIR_BATCH, summary, {"repairs": list(repairs)}))
-    if critical:
-        share = float((typed.reasons != "").mean())
-        finding = Finding(Cause.BAD_ROWS, Remedy.QUARANTINE_BATCH, f"critical: {critical}", {"bad_share": share})
-        return _rejected(pipeline, table, batch, f"critical: {critical}", finding)
-    findings += _shares(pipeline, typed)
-    good = (typed.reasons == "").to_numpy()
-    schema = arrow_schema(pipeline, table)
-    kept = typed.rows[good].assign(**{BATCH_DAY: batch.day})
-    bad = {place: reason for place, reason in enumerate(typed.reasons) if reason}
-    rows = pa.Table.from_pandas(kept, schema=schema, preserve_index=False).replace_schema_metadata(None)
-    return Examined(batch, rows, bad, repairs, tuple(findings))
+def _examined(schema: pa.Schema, readable: _Readable, ruling: Ruling) -> Examined:
+    batch = readable.batch
+    checks = (*ruling.checks, *_added(readable))
+    if ruling.rejected is not None:
+        bad = {place: ruling.bad.get(place, ruling.rejected) for place in range(len(batch.rows))}
+        return Examined(batch, schema.empty_table(), bad, (), ruling.findings, ruling.rejected, checks)
+    good = ruling.good.assign(**{BATCH_DAY: batch.day})
+    rows = pa.Table.from_pandas(good, schema=schema, preserve_index=False).replace_schema_metadata(None)
+    return Examined(batch, rows, ruling.bad, tuple(map(str, ruling.repairs)), ruling.findings, None, checks)
 
 
-def _shares(pipeline: Pipeline, typed: Typed) -> list[Finding]:
-    """Too many missing values, or too many bad rows for other reasons. A few are set aside and only counted."""
-    rules = pipeline.contract
-    shares = {name: float(share) for name, share in typed.missing.mean().items() if share > rules.max_null_share}
-    if shares:
-        worst = max(shares, key=lambda name: shares[name])
-        summary = f"{worst}: expected at most {rules.max_null_share:.1%} missing values, found {shares[worst]:.1%}"
-        return [Finding(Cause.NULL_SPIKE, Remedy.QUARANTINE_BATCH, summary, {"null_shares": shares})]
-    bad_share = float((typed.reasons != "").mean()) if len(typed.reasons) else 0.0
-    if bad_share > rules.max_bad_share:
-        summary = f"expected at most {rules.max_bad_share:.1%} bad rows, found {bad_share:.1%}"
-        return [Finding(Cause.BAD_ROWS, Remedy.QUARANTINE_BATCH, summary, {"bad_share": bad_share})]
-    return []
+def _added(readable: _Readable) -> list[Check]:
+    """Columns that nobody asked for are left out, and that is worth a remark."""
+    return [Check(f"unknown column: {name}", "info", len(readable.rows)) for name in readable.unknown]
+
+
+def _spread(rules: Rules, readable: Sequence[_Readable]) -> Sheet:
+    import pandas as pd
+
+    text = pd.concat([each.rows for each in readable], ignore_index=True)
+    place = np.repeat(np.arange(len(readable)), [len(each.rows) for each in readable])
+    mended = [list(each.mended) for each in readable]
+    return Sheet(rules, [each.batch for each in readable], place, text, cast_rows(rules.table, text), mended)

@@ -195,6 +195,11 @@ class Pipeline(Section):
         suite = self.tables[table].suite
         return None if suite is None else self.folder / suite
 
+    def reference_file(self, table: str) -> Path | None:
+        """What says what is usual in the table, if it has one."""
+        reference = self.tables[table].reference
+        return None if reference is None else self.folder / reference
+
     def _package(self) -> str:
         """A package name for the folder, so that its modules import each other wherever the folder lies."""
         name = f"autopilot_pipeline_{self.name.replace('-', '_')}"
@@ -249,6 +254,12 @@ def load_pipeline(name: str, pipelines_dir: Path) -> Pipeline:
         suite = pipeline.suite_file(table)
         if suite is not None and not suite.is_file():
             raise ConfigError(f"{path}: table {table!r} names suite {suite.name!r}, which is not in {folder}")
+        reference = pipeline.reference_file(table)
+        if reference is not None and not reference.is_file():
+            raise ConfigError(
+                f"{path}: table {table!r} names reference {reference.name!r}, which is not in {folder}; "
+                "write it with `autopilot reference`"
+            )
     return pipeline
 
 

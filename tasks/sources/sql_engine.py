@@ -28,7 +28,7 @@ def open_engine(endpoint: SqlEndpoint, lookup: Lookup) -> sa.Engine:
         engine = sa.create_engine(url, connect_args=_timeouts(url, endpoint), poolclass=sa.NullPool)
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as exc:
         raise ConfigError(
-            f"source {endpoint.name}: expected a SQLAlchemy URL such as postgresql+psycopg://user@host/db "
+            f"source {endpoint.name}: expected a SQLAlchemy URL such as postgresql+pg8000://user@host/db "
             f"and its driver installed, found {type(exc).__name__}"
         ) from None  # the cause quotes the URL, password and all
     return engine.execution_options(**_ISOLATION.get(engine.dialect.name, {}))
@@ -48,6 +48,9 @@ def _timeouts(url: sa.URL, endpoint: SqlEndpoint) -> dict[str, Any]:
             milliseconds = round(endpoint.timeout_seconds * 1000)
             limit = {} if "options" in url.query else {"options": f"-c statement_timeout={milliseconds}"}
             return {"connect_timeout": max(2, round(endpoint.connect_seconds)), **limit}  # libpq takes no less than 2
+        case "pg8000":
+            limits = {"statement_timeout": str(round(endpoint.timeout_seconds * 1000))}
+            return {"timeout": endpoint.timeout_seconds + endpoint.connect_seconds, "startup_params": limits}
         case "sqlite" | "pysqlite":
             return {"timeout": endpoint.timeout_seconds}
         case "pymysql" | "mysqldb" | "mysql":

@@ -240,7 +240,7 @@ def test_a_source_that_lies_about_every_day_is_left_by_its_circuit(world):
 def test_with_no_source_left_it_says_of_each_why_and_shows_no_secret(world):
     world.configure("http://127.0.0.1:9")
     pipeline = load_pipeline("small", world.folder / "pipelines")
-    lookup = Lookup({}, {"DATABASE": "postgresql+psycopg://reader:s3cret@127.0.0.1:9/db"})
+    lookup = Lookup({}, {"DATABASE": "postgresql+pg8000://reader:s3cret@127.0.0.1:9/db"})
     with Ledger(world.database) as ledger, open_sources(pipeline, lookup, world.folder / "sources") as chain:
         stores = Stores(pipeline, world.folder / "lake", world.folder / "quarantine", ledger, world._emit, world._call)
         with pytest.raises(SourceUnavailable, match="expected one of 2 sources") as caught:

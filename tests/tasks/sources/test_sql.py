@@ -154,7 +154,7 @@ def test_a_database_that_is_not_there_is_unavailable_and_is_not_made(tmp_path):
 
 def test_no_message_shows_the_password(tmp_path):
     with pytest.raises(SourceUnavailable) as caught:
-        list(source(tmp_path, "postgresql+psycopg://reader:s3cret@127.0.0.1:9/db").fetch("t", TABLE, [DAY]))
+        list(source(tmp_path, "postgresql+pg8000://reader:s3cret@127.0.0.1:9/db").fetch("t", TABLE, [DAY]))
     assert "s3cret" not in str(caught.value)
     with pytest.raises(ConfigError, match="SQLAlchemy URL") as caught:
         source(tmp_path, "nosuch://reader:s3cret@127.0.0.1/db")

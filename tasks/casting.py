@@ -1,0 +1,59 @@
+"""Repair `cast`: values written in another way that can mean one thing only.
+
+A thousand with its separator, a number with its decimals written out, an instant in seconds since 1970, a truth as a
+word. What could mean two things (1,5 or 03/04) is left for quarantine.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from healing.incident import Cause
+from tasks.contract import cast
+from tasks.pipeline_contract import Repair
+from tasks.pipeline_table import ColumnType
+from tasks.sheet import Mended, Sheet
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$"
+_EPOCH = r"^\d{10}(\d{3}){0,2}(\.\d+)?$"  # seconds, milliseconds or microseconds of the years 2001 to 2286
+_WORDS = {"yes": "true", "no": "false", "y": "true", "n": "false", "t": "true", "f": "false"}
+_NUMBERS = {"true": "1", "false": "0"}
+
+
+def recast(sheet: Sheet) -> None:
+    """Read what the plain cast could not, where it can mean one thing only."""
+    for name, kind in sheet.rules.table.columns.items():
+        misfit = sheet.typed.misfit[name].to_numpy()
+        if kind == "string" or not misfit.any():
+            continue
+        text = sheet.text[name].where(misfit)
+        values = cast(_plain(text, kind), kind)
+        readable = sheet.within(misfit & values.notna().to_numpy(), Repair.CAST)
+        note = Mended(Repair.CAST, f"cast {name} to {kind}", Cause.SCHEMA_BREAK)
+        sheet.mend(name, readable, values, note)
+        sheet.typed.misfit[name] = misfit & ~readable
+
+
+def _plain(text: "pd.Series[str]", kind: ColumnType) -> "pd.Series[Any]":
+    """The same values as the plain cast reads them; missing where that is not certain."""
+    trimmed = text.str.strip()
+    if kind == "timestamp":
+        return _instants(trimmed.where(trimmed.str.fullmatch(_EPOCH).fillna(False).astype(bool)))
+    lower = trimmed.str.lower()
+    if kind == "boolean":
+        return lower.map(_WORDS).fillna(lower)
+    grouped = trimmed.str.fullmatch(_THOUSANDS).fillna(False).astype(bool)
+    without = trimmed.mask(grouped, trimmed.str.replace(",", ""))
+    return lower.map(_NUMBERS).fillna(without)
+
+
+def _instants(epoch: "pd.Series[str]") -> "pd.Series[Any]":
+    import pandas as pd
+
+    whole = epoch.str.partition(".")[0].str.len()
+    number = pd.to_numeric(epoch, errors="coerce").astype("float64")
+    seconds = number / whole.map({10: 1.0, 13: 1e3, 16: 1e6}).astype("float64")
+    return pd.to_datetime(seconds, unit="s", utc=True, errors="coerce").map(
+        lambda at: None if pd.isna(at) else at.isoformat()
+    )
