@@ -46,7 +46,7 @@ def take_in(stores: Stores, chain: SourceChain, table: str, days: Sequence[date]
         points.reached("ingest.fetched", table=table)
         found = [best(stores, chain, judged) for judged in examine(stores.pipeline, table, batches)]
         points.reached("ingest.examined", table=table)
-        for revision in revisions(stores, table, found):
+        for revision in revisions(stores, found):
             _open_incidents(stores, revision.judged, remedies)
         points.reached("ingest.opened", table=table)
         records = commit_batches(stores, table, found)
@@ -63,7 +63,7 @@ def commit_batches(stores: Stores, table: str, found: Sequence[Examined]) -> lis
     for attempt in stamina.retry_context(on=Conflict, attempts=_RACES_MAX, timeout=30, wait_initial=0.02, wait_max=0.5):
         with attempt:
             make_up_table(stores, table)
-            news = revisions(stores, table, found)
+            news = revisions(stores, found)
             for revision in news:
                 _quarantine(stores, revision)
             points.reached("ingest.quarantined", table=table)

@@ -14,7 +14,8 @@ from healing.errors import ConfigError
 from tasks import points
 from tasks.contract import BATCH_DAY
 from tasks.intake import arrow_schema
-from tasks.ledger_records import BatchRecord, BatchStatus, FeatureRecord
+from tasks.ledger_batches import Seen
+from tasks.ledger_records import BatchStatus, FeatureRecord
 from tasks.pipeline import Pipeline
 from tasks.sources import batch_id
 from tasks.stores import Stores
@@ -38,12 +39,11 @@ def pending_days(stores: Stores) -> dict[date, int]:
     computed again exactly when one of their batches came late or was corrected.
     """
     pipeline = stores.pipeline
-    batches = stores.ledger.batches(pipeline.name)
+    seen = stores.ledger.seen(pipeline.name)
     made = stores.ledger.features(pipeline.name)
-    number = {(record.table, record.day): record.revision for record in batches}
-    answered = {record.day for record in batches if record.table == pipeline.batch_table and _holds_rows(record)}
-    inputs = {day: _revisions_below(pipeline, number, day) for day in answered}
-    return {day: seen for day, seen in inputs.items() if day not in made or made[day].inputs < seen}
+    answered = [day for (table, day), batch in seen.items() if table == pipeline.batch_table and _holds_rows(batch)]
+    inputs = {day: _revisions_below(pipeline, seen, day) for day in answered}
+    return {day: number for day, number in inputs.items() if day not in made or made[day].inputs < number}
 
 
 def commit_features(stores: Stores, pending: Mapping[date, int], chunk_days: int) -> int:
@@ -69,16 +69,17 @@ def _note(inputs: int, rows: int) -> dict[str, int]:
     return {"rows": rows, "inputs": inputs, "revision": inputs}
 
 
-def _holds_rows(record: BatchRecord) -> bool:
-    return record.status is not BatchStatus.REJECTED
+def _holds_rows(batch: Seen) -> bool:
+    return batch.status is not BatchStatus.REJECTED
 
 
-def _revisions_below(pipeline: Pipeline, number: Mapping[tuple[str, date], int], day: date) -> int:
-    return sum(
-        number.get((name, day - timedelta(days=back)), 0)
+def _revisions_below(pipeline: Pipeline, seen: Mapping[tuple[str, date], Seen], day: date) -> int:
+    looked_at = [
+        (name, day - timedelta(days=back))
         for name, table in pipeline.tables.items()
         for back in range(table.context_days + 1)
-    )
+    ]
+    return sum(seen[batch].revision for batch in looked_at if batch in seen)
 
 
 def _adjoining(days: Sequence[date], size: int) -> list[list[date]]:

@@ -3,16 +3,24 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from tasks import ledger_schema as schema
 from tasks.ledger_book import Book
 from tasks.ledger_database import snapshot, transaction
-from tasks.ledger_records import BatchRecord, FeatureRecord
+from tasks.ledger_records import BatchRecord, BatchStatus, FeatureRecord
 from tasks.ledger_rows import batch_record
 
 _SHOWN = ("received", "accepted", "quarantined", "duplicates", "status", "source", "revision")
+
+
+class Seen(NamedTuple):
+    """What became of a batch, and how often its source has sent it differently."""
+
+    revision: int
+    status: BatchStatus
 
 
 class Batches(Book):
@@ -24,41 +32,43 @@ class Batches(Book):
 
     def record_batches(self, records: Sequence[BatchRecord]) -> None:
         """Remember all of them or none."""
+        if not records:
+            return
+        rows = [
+            {**asdict(record), "status": record.status.value, "repairs": list(record.repairs)} for record in records
+        ]
+        table = schema.batches
+        same = sa.and_(table.c.pipeline == sa.bindparam("of"), table.c.batch_id == sa.bindparam("named"))
+        told = [(row["pipeline"], row["batch_id"], {key: row[key] for key in _SHOWN}) for row in rows]
         with transaction(self._engine) as connection:
-            for record in records:
-                self._record(connection, record)
+            connection.execute(
+                table.delete().where(same), [{"of": row["pipeline"], "named": row["batch_id"]} for row in rows]
+            )
+            connection.execute(table.insert(), rows)
+            self._write_all(connection, "batch.recorded", told)
 
-    def _record(self, connection: sa.Connection, record: BatchRecord) -> None:
-        row = {
-            "pipeline": record.pipeline,
-            "batch_id": record.batch_id,
-            "table": record.table,
-            "day": record.day,
-            "source": record.source,
-            "received": record.received,
-            "accepted": record.accepted,
-            "quarantined": record.quarantined,
-            "duplicates": record.duplicates,
-            "status": record.status.value,
-            "lake_version": record.lake_version,
-            "repairs": list(record.repairs),
-            "recorded_at": record.recorded_at,
-            "revision": record.revision,
-            "sha256": record.sha256,
-        }
-        shown = {key: row[key] for key in _SHOWN}
-        connection.execute(schema.batches.delete().where(_is_batch(record.pipeline, record.batch_id)))
-        connection.execute(schema.batches.insert().values(row))
-        self._write(connection, record.pipeline, "batch.recorded", record.batch_id, shown)
-
-    def batches(self, pipeline: str, table: str | None = None) -> list[BatchRecord]:
-        """Every batch of the pipeline, or of one of its tables, in the order of recording."""
+    def batches(self, pipeline: str) -> list[BatchRecord]:
+        """Every batch of the pipeline, in the order of recording."""
         query = schema.batches.select().where(schema.batches.c.pipeline == pipeline)
-        if table is not None:
-            query = query.where(schema.batches.c.table == table)
         with snapshot(self._engine) as connection:
             rows = connection.execute(query.order_by(schema.batches.c.recorded_at, schema.batches.c.batch_id))
             return [batch_record(row) for row in rows.mappings()]
+
+    def batches_named(self, pipeline: str, batch_ids: Sequence[str]) -> Mapping[str, BatchRecord]:
+        """Those of the named batches that are known, by id."""
+        query = schema.batches.select().where(
+            schema.batches.c.pipeline == pipeline, schema.batches.c.batch_id.in_(batch_ids)
+        )
+        with snapshot(self._engine) as connection:
+            return {row["batch_id"]: batch_record(row) for row in connection.execute(query).mappings()}
+
+    def seen(self, pipeline: str) -> Mapping[tuple[str, date], Seen]:
+        """Revision and status of every batch, by table and day: little to read where there are thousands."""
+        table = schema.batches
+        query = sa.select(table.c.table, table.c.day, table.c.revision, table.c.status)
+        with snapshot(self._engine) as connection:
+            rows = connection.execute(query.where(table.c.pipeline == pipeline)).all()
+        return {(name, day): Seen(revision, BatchStatus(status)) for name, day, revision, status in rows}
 
     def batch(self, pipeline: str, batch_id: str) -> BatchRecord | None:
         with snapshot(self._engine) as connection:
@@ -76,12 +86,13 @@ class Batches(Book):
 
     def record_features(self, records: Sequence[FeatureRecord]) -> None:
         """Remember of which days there are features, and from which state of their batches."""
+        if not records:
+            return
         table = schema.feature_days
         with transaction(self._engine) as connection:
-            for record in records:
-                same = sa.and_(table.c.pipeline == record.pipeline, table.c.day == record.day)
-                connection.execute(table.delete().where(same))
-                connection.execute(table.insert().values(asdict(record)))
+            same = sa.and_(table.c.pipeline == sa.bindparam("of"), table.c.day == sa.bindparam("on"))
+            connection.execute(table.delete().where(same), [{"of": each.pipeline, "on": each.day} for each in records])
+            connection.execute(table.insert(), [asdict(record) for record in records])
 
     def features(self, pipeline: str) -> Mapping[date, FeatureRecord]:
         """The days that have features."""

@@ -1,7 +1,7 @@
 """The journal, and what every part of the ledger has: a database, a clock, and one way to write what changed."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Self
 
@@ -59,13 +59,21 @@ class Book:
     def _write(
         self, connection: sa.Connection, pipeline: str, kind: str, subject: str, detail: Mapping[str, object]
     ) -> None:
-        connection.execute(
-            schema.journal.insert().values(
-                at_utc=self._now(),
-                at_monotonic_ns=time.monotonic_ns(),
-                pipeline=pipeline,
-                kind=kind,
-                subject=subject,
-                detail=dict(detail),
-            )
-        )
+        self._write_all(connection, kind, [(pipeline, subject, detail)])
+
+    def _write_all(
+        self, connection: sa.Connection, kind: str, entries: Sequence[tuple[str, str, Mapping[str, object]]]
+    ) -> None:
+        """One entry for each pipeline, subject and detail, in their order."""
+        rows = [
+            {
+                "at_utc": self._now(),
+                "at_monotonic_ns": time.monotonic_ns(),
+                "pipeline": pipeline,
+                "kind": kind,
+                "subject": subject,
+                "detail": dict(detail),
+            }
+            for pipeline, subject, detail in entries
+        ]
+        connection.execute(schema.journal.insert(), rows)

@@ -41,9 +41,9 @@ class Revision:
         return len(self.judged.bad) < self.known.quarantined
 
 
-def revisions(stores: Stores, table: str, found: Sequence[Examined]) -> list[Revision]:
+def revisions(stores: Stores, found: Sequence[Examined]) -> list[Revision]:
     """Those of the examined batches that are news, given what the ledger knows now."""
-    known = {record.batch_id: record for record in stores.ledger.batches(stores.pipeline.name, table)}
+    known = stores.ledger.batches_named(stores.pipeline.name, [judged.batch.id for judged in found])
     each = [
         Revision(judged, known.get(judged.batch.id), hashlib.sha256(judged.batch.content).hexdigest())
         for judged in found

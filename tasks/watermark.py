@@ -30,8 +30,8 @@ def days_to_look_at(
 
 def missing_days(stores: Stores, table: str, days: Sequence[date]) -> list[date]:
     """Those of `days` of which the ledger has no batch. What only the lake has is made up for before."""
-    recorded = {record.day for record in stores.ledger.batches(stores.pipeline.name, table)}
-    return [day for day in days if day not in recorded]
+    seen = stores.ledger.seen(stores.pipeline.name)
+    return [day for day in days if (table, day) not in seen]
 
 
 def settle_incidents(stores: Stores, chain: SourceChain) -> None:

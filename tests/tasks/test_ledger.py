@@ -5,13 +5,14 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from healing.errors import ConfigError, Conflict, ContractBroken, IllegalTransition, StoreUnavailable, UsageError
 from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Cause, Remedy, Status
 from healing.verdict import Outcome, Verdict
 from tasks.ledger import Ledger
-from tasks.ledger_records import BatchRecord, BatchStatus, CheckRecord
+from tasks.ledger_records import BatchRecord, BatchStatus, CheckRecord, FeatureRecord
 
 T0 = datetime(2013, 3, 1, 12, tzinfo=UTC)
 CORRUPT = Evidence(
@@ -262,3 +263,37 @@ def test_what_is_wrong_with_the_database_is_named(tmp_path, ledger):
     (tmp_path / "broken.db").write_bytes(b"not a database " * 100)
     with pytest.raises(StoreUnavailable, match="not a database"):
         Ledger(f"sqlite:///{tmp_path / 'broken.db'}")
+
+
+def test_a_ledger_of_an_earlier_version_gets_the_columns_that_came_later(url):
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with Ledger(url) as ledger:
+        ledger.record_batch(batch())
+    with engine.begin() as connection:
+        for column in ("revision", "sha256"):
+            connection.exec_driver_sql(f"ALTER TABLE batches DROP COLUMN {column}")
+    with Ledger(url) as ledger:
+        assert [(each.revision, each.sha256) for each in ledger.batches("flights")] == [(1, "")]
+
+
+def test_batches_are_recorded_all_or_none(ledger):
+    with pytest.raises(Conflict):
+        ledger.record_batches([batch(), batch()])
+    assert ledger.batches("flights") == []
+    assert ledger.noted("flights", "batch.recorded") == []
+
+
+def test_what_was_seen_of_a_batch_is_its_latest_revision(ledger):
+    ledger.record_batch(batch())
+    ledger.record_batch(batch(revision=2))
+    [seen] = ledger.seen("flights").values()
+    assert seen.revision == 2
+    assert ledger.batches_named("flights", [batch().batch_id, "other"]).keys() == {batch().batch_id}
+
+
+def test_features_of_a_day_are_recorded_once(ledger):
+    day = FeatureRecord("flights", date(2013, 3, 1), inputs=3, rows=900, lake_version=0)
+    ledger.record_features([day])
+    ledger.record_features([replace(day, inputs=4, lake_version=1)])
+    assert [each.inputs for each in ledger.features("flights").values()] == [4]
+    assert ledger.features("other") == {}
