@@ -22,11 +22,12 @@ class ComparisonRule:
     rows_min: int
     alpha: float = 0.05
     days_min: int = 7
+    measure: str = "log-loss"  # what messages call the loss
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The outcome and the gain in log-loss behind it (nats a row, positive favours the candidate), with its bounds."""
+    """The outcome and the gain in loss behind it (nats or variances a row, positive favours the candidate), bounded."""
 
     outcome: Comparison
     against: str
@@ -39,7 +40,7 @@ class Compared:
 
 
 def compare(against: str, gains: Sequence[DaySum], rule: ComparisonRule) -> Compared:
-    """Judge paired gains: the incumbent's log-loss less the candidate's on each row, summed by day.
+    """Judge paired gains: the incumbent's loss less the candidate's on each row, summed by day.
 
     WIN when the lower bound is above zero, NOT_BETTER when the mean is not, else INCONCLUSIVE: the candidate looks
     better and may owe it to chance.
@@ -53,7 +54,7 @@ def compare(against: str, gains: Sequence[DaySum], rule: ComparisonRule) -> Comp
     undecided = Comparison.NOT_BETTER if mean.value <= 0 else Comparison.INCONCLUSIVE
     outcome = Comparison.WIN if lower > 0 else undecided
     reason = (
-        f"log-loss {mean.value:+.4f} better than {against} on the same {rows} rows of {days} days, "
+        f"{rule.measure} {mean.value:+.4f} better than {against} on the same {rows} rows of {days} days, "
         f"between {lower:+.4f} and {upper:+.4f} ({1 - 2 * rule.alpha:.0%} interval)"
     )
     return Compared(outcome, against, rows, days, mean.value, lower, upper, reason)

@@ -22,15 +22,16 @@ DAYS_MIN = 7  # a spread between fewer days is a guess, and a week has its own r
 class QualityRule:
     """When a loss of quality counts.
 
-    `tolerated` is the excess log-loss (nats a row) above the reference's that nobody would act on; `alpha` the chance
-    of a FAIL in a window that loses no more; labels for less than `coverage_min` of the predictions may be the odd
-    ones.
+    `tolerated` is the excess loss (nats a row, or variances of a value) above the reference's that nobody would act
+    on; `alpha` the chance of a FAIL in a window that loses no more; labels for less than `coverage_min` of the
+    predictions may be the odd ones.
     """
 
     rows_min: int
     tolerated: float = 0.02
     alpha: float = 0.05
     coverage_min: float = 0.8
+    measure: str = "log-loss"  # what messages call the loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,9 @@ def judge_quality(window: LabelledWindow, reference_excess: float, rule: Quality
     excess = clustered_mean(window.days)
     increase, lower = excess.value - reference_excess, excess.lower(rule.alpha) - reference_excess
     reason = (
-        f"excess log-loss {excess.value:+.4f} against {reference_excess:+.4f} when accepted: increase {increase:+.4f}, "
-        f"at least {lower:+.4f} ({1 - rule.alpha:.0%} bound, {days} days), labels for {window.coverage:.1%}"
+        f"excess {rule.measure} {excess.value:+.4f} against {reference_excess:+.4f} when accepted: "
+        f"increase {increase:+.4f}, at least {lower:+.4f} ({1 - rule.alpha:.0%} bound, {days} days), "
+        f"labels for {window.coverage:.1%}"
     )
     if lower > rule.tolerated:
         outcome = Outcome.FAIL

@@ -19,8 +19,9 @@ from healing.versioning import Lineage, first, following
 from releases.loader import LoadedModel, read_estimator
 from releases.signing import Keys
 from tasks.contract import BATCH_DAY
-from tasks.evaluation import by_day, log_losses, score
+from tasks.evaluation import by_day
 from tasks.labels import LABEL, LabelSource, day_end
+from tasks.loss import VARIANCE, LogLoss, Loss, SquaredError
 from tasks.pipeline import Pipeline
 from tasks.provenance import code_revision, installed_environment, source_sha256
 from tasks.publish import Offer, base_rate, predict, publish
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-BASELINE = "the base rate"
+BASELINE = "the base rate"  # of a quantity, its mean
 CHAMPION = "the champion"
 REASON_CHARACTERS_MAX = 200  # an encoder may list every category that it never saw
 
@@ -90,6 +91,7 @@ def plan_training(pipeline: Pipeline, labels: LabelSource, until: date | None, e
         estimator_sha256=source_sha256(pipeline.resolve(reference)),
         rows_min=rules.rows_min,
         requirements_sha256=installed_environment().sha256,
+        output=pipeline.prediction.output,
     )
 
 
@@ -108,7 +110,7 @@ def register_candidate(workshop: Workshop, plan: TrainingPlan, champion: LoadedM
         lineage=lineage,
         code_revision=code_revision(),
         params={**params_of(trained.estimator), "estimator": plan.estimator},
-        metrics=_metrics(trained),
+        metrics=_metrics(plan, trained),
         tags=_tags(plan),
         schema=trained.rows.schema,
         pins=installed_environment().model_pins,
@@ -124,19 +126,20 @@ def compare_candidate(
     rows = read_training_rows(plan, workshop.labels)
     estimator = read_estimator(model_bytes(workshop.registry, registered), origin=f"candidate {registered.version}")
     inputs, labels = as_inputs(rows.held_out, rows.schema), rows.held_out[LABEL].to_numpy()
+    loss = _loss(plan, rows)
     rivals = {BASELINE: _constant(base_rate(rows), len(inputs))}
     if champion is not None:
         rivals[CHAMPION] = champion.predict(as_inputs(rows.held_out, champion.manifest.input_schema))
     try:
-        losses = log_losses(predict(estimator, inputs), labels)
+        losses = loss.of(predict(estimator, inputs), labels)
     except ValueError as exc:
         reason = textwrap.shorten(f"it raises on the held-out rows: {exc}", REASON_CHARACTERS_MAX)
         return tuple(
             Compared(Comparison.NOT_BETTER, rival, len(inputs), 0, None, None, None, reason) for rival in rivals
         )
-    rule = ComparisonRule(rows_min=workshop.pipeline.monitor.rows_min)
+    rule = ComparisonRule(rows_min=workshop.pipeline.monitor.rows_min, measure=loss.name)
     return tuple(
-        compare(rival, by_day(rows.held_out[BATCH_DAY], log_losses(answers, labels) - losses), rule)
+        compare(rival, by_day(rows.held_out[BATCH_DAY], loss.of(answers, labels) - losses), rule)
         for rival, answers in rivals.items()
     )
 
@@ -168,15 +171,24 @@ def _version(registry: Registry, lineage: Lineage, champion: LoadedModel | None)
     return following(champion.manifest.version, previous, lineage, taken)
 
 
-def _metrics(trained: Trained) -> dict[str, float]:
+def _loss(plan: TrainingPlan, rows: TrainingRows) -> Loss:
+    return LogLoss() if plan.output == "probability" else SquaredError(float(rows.learned[LABEL].var(ddof=0)))
+
+
+def _metrics(plan: TrainingPlan, trained: Trained) -> dict[str, float]:
     rows: TrainingRows = trained.rows
-    counted = {"train_rows": float(len(rows.learned)), "train_positive_share": base_rate(rows)}
+    loss = _loss(plan, rows)
+    counted = {"train_rows": float(len(rows.learned))}
+    if isinstance(loss, SquaredError):
+        counted |= {"train_label_mean": base_rate(rows), VARIANCE: loss.variance}
+    else:
+        counted |= {"train_positive_share": base_rate(rows)}
     try:
         answers = predict(trained.estimator, as_inputs(rows.held_out, rows.schema))
     except ValueError as exc:
         log.warning("candidate_raises", cause=str(exc))
         return counted
-    return counted | score(answers, rows.held_out[LABEL].to_numpy()).named("holdout")
+    return counted | dict(loss.metrics(answers, rows.held_out[LABEL].to_numpy()))
 
 
 def _tags(plan: TrainingPlan) -> Mapping[str, str]:

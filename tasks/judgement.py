@@ -13,6 +13,7 @@ from healing.verdict import Outcome, Verdict
 from releases.loader import LoadedModel
 from tasks.drift import Kind, kinds_of, measure
 from tasks.labels import LabelDelay, LabelSource, day_end, join_labels, label_delay, read_features
+from tasks.loss import Loss, loss_of
 from tasks.pipeline import Monitor
 from tasks.training import as_inputs
 from tasks.windows import LOGGED, PREDICTION, DayRange, answered_rows, labelled_window, rows_of, windows_back
@@ -24,7 +25,6 @@ FEATURES_CHECK = "features"
 PREDICTIONS_CHECK = "predictions"
 REFERENCE_ROWS = 20_000  # some 2,500 a week of 8: more than a window's sample, and answered in a third of a second
 _SEED = 20130101
-HOLDOUT_EXCESS = "holdout_excess_log_loss"  # metric in the manifest: what quality is held against
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,17 @@ class Subject:
     rules: Monitor
 
     @property
+    def loss(self) -> Loss:
+        """How the champion's answers are held against labels."""
+        return loss_of(self.model.manifest.reference.metrics)
+
+    @property
     def reference_excess(self) -> float:
-        """Excess log-loss on the rows that the champion was accepted on, at least the zero of a calibrated model.
+        """Excess loss on the rows that the champion was accepted on, at least the zero of a calibrated model.
 
         A lucky fortnight may show less than zero; to hold the champion against that would punish it for its luck.
         """
-        return max(0.0, self.model.manifest.reference.metrics.get(HOLDOUT_EXCESS, 0.0))
+        return max(0.0, self.model.manifest.reference.metrics.get(self.loss.excess_metric, 0.0))
 
     def windows(self, days: int, count: int) -> tuple[DayRange, ...]:
         """Windows after the days that the champion was made and accepted with."""
@@ -75,7 +80,7 @@ def _judge_quality_windows(subject: Subject, count: int) -> tuple[Judged, ...]:
     if not windows:
         window = DayRange(subject.until - timedelta(days=rules.quality_window_days - 1), subject.until)
         return (Judged(window, _too_new(QUALITY, subject, rules.quality_window_days)),)
-    rule = QualityRule(rows_min=rules.rows_min, tolerated=rules.loss_increase_tolerated)
+    rule = QualityRule(rows_min=rules.rows_min, tolerated=rules.loss_increase_tolerated, measure=subject.loss.name)
     everything = DayRange(windows[-1].since, windows[0].until)
     rows = answered_rows(subject.labels.lake_root, subject.labels.key, everything, subject.model)
     joined = join_labels(rows, subject.labels, day_end(subject.until, subject.labels.zone))
@@ -83,7 +88,7 @@ def _judge_quality_windows(subject: Subject, count: int) -> tuple[Judged, ...]:
 
 
 def _judge_quality(subject: Subject, window: DayRange, joined: "pd.DataFrame", rule: QualityRule) -> Judged:
-    verdict = judge_quality(labelled_window(joined), subject.reference_excess, rule)
+    verdict = judge_quality(labelled_window(joined, subject.loss), subject.reference_excess, rule)
     logged = float(joined[LOGGED].mean()) if len(joined) else None
     return Judged(window, _saying_source(verdict, logged), logged, label_delay(joined))
 

@@ -76,14 +76,16 @@ def publish(offer: Offer, release_root: Path, keys: Keys) -> ModelRef:
 
 
 def predict(estimator: Any, inputs: "pd.DataFrame") -> "NDArray[np.float64]":
-    """Probability of the positive class, shape (rows,)."""
+    """Probability of the positive class, or the value of an estimator that has no classes; shape (rows,)."""
     import numpy as np
 
+    if not hasattr(estimator, "predict_proba"):
+        return np.asarray(estimator.predict(inputs), dtype=np.float64)
     return np.asarray(estimator.predict_proba(inputs)[:, 1], dtype=np.float64)
 
 
 def base_rate(rows: TrainingRows) -> float:
-    """Share of the positive class among the rows learned from: the answer that needs no model."""
+    """Mean label of the rows learned from, for a class its share: the answer that needs no model."""
     return float(rows.learned[LABEL].mean())
 
 

@@ -21,6 +21,7 @@ from tasks.contract import BATCH_DAY
 from tasks.features import ASKED_AT, FEATURES
 from tasks.labels import KNOWN_AT, LABEL, LabelSource, join_labels, read_features
 from tasks.lake import LakeTable
+from tasks.pipeline import Output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 POSITIVES_MIN = 50  # of each class: below, a log-loss is mostly chance
+VALUES_MIN = 3  # of a quantity: with fewer it is a class
 
 # While one of these is open, the newest rows may be wrong, and a model would learn that.
 BLOCKING_CAUSES = frozenset(
@@ -55,6 +57,7 @@ class TrainingPlan:
     estimator_sha256: str
     rows_min: int
     requirements_sha256: str
+    output: Output = "probability"
 
     @property
     def key(self) -> str:
@@ -120,10 +123,14 @@ def train(plan: TrainingPlan, source: LabelSource, build_estimator: Callable[[],
     rows = read_training_rows(plan, source)
     started = time.perf_counter()
     inputs = as_inputs(rows.learned, rows.schema)
-    estimator = build_estimator().fit(inputs, rows.learned[LABEL].astype("int64"))
+    estimator = build_estimator().fit(inputs, _targets(plan, rows.learned))
     seconds = time.perf_counter() - started
     log.info("model_fitted", pipeline=plan.pipeline, rows=len(inputs), seconds=round(seconds, 3), plan=plan.key[:12])
     return Trained(estimator=estimator, rows=rows, seconds=seconds)
+
+
+def _targets(plan: TrainingPlan, learned: "pd.DataFrame") -> "pd.Series[Any]":
+    return learned[LABEL].astype("int64" if plan.output == "probability" else "float64")
 
 
 def read_training_rows(plan: TrainingPlan, source: LabelSource) -> TrainingRows:
@@ -168,6 +175,26 @@ def _column_type(column: "pd.Series") -> Any:
 
 
 def _refuse_too_few(plan: TrainingPlan, learned: "pd.DataFrame", held_out: "pd.DataFrame") -> None:
+    if plan.output == "value":
+        _refuse_too_few_values(plan, learned)
+    else:
+        _refuse_too_few_of_a_class(plan, learned)
+    if held_out.empty:
+        raise TrainingRefused(
+            f"expected labelled rows after {plan.train_until} up to {plan.until}, found none; wait for their labels"
+        )
+
+
+def _refuse_too_few_values(plan: TrainingPlan, learned: "pd.DataFrame") -> None:
+    if len(learned) < plan.rows_min or learned[LABEL].nunique() < VALUES_MIN:
+        raise TrainingRefused(
+            f"expected {plan.rows_min} labelled rows in {plan.train_from}…{plan.train_until} with {VALUES_MIN} "
+            f"different values, found {len(learned)} with {learned[LABEL].nunique()}; ingest more days or lower "
+            "retrain.rows_min"
+        )
+
+
+def _refuse_too_few_of_a_class(plan: TrainingPlan, learned: "pd.DataFrame") -> None:
     positives = int(learned[LABEL].sum())
     negatives = len(learned) - positives
     if len(learned) < plan.rows_min or min(positives, negatives) < POSITIVES_MIN:
@@ -175,8 +202,4 @@ def _refuse_too_few(plan: TrainingPlan, learned: "pd.DataFrame", held_out: "pd.D
             f"expected {plan.rows_min} labelled rows in {plan.train_from}…{plan.train_until} with {POSITIVES_MIN} of "
             f"each class, found {positives} positive and {negatives} negative; ingest more days or lower "
             "retrain.rows_min"
-        )
-    if held_out.empty:
-        raise TrainingRefused(
-            f"expected labelled rows after {plan.train_until} up to {plan.until}, found none; wait for their labels"
         )

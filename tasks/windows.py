@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from healing.quality import LabelledWindow
 from releases.loader import LoadedModel
 from tasks.contract import BATCH_DAY
-from tasks.evaluation import by_day, entropies, log_losses
+from tasks.evaluation import by_day
 from tasks.labels import LABEL, read_features
+from tasks.loss import Loss
 from tasks.predictions import read_predictions
 from tasks.training import as_inputs
 
@@ -67,9 +68,8 @@ def rows_of(rows: "pd.DataFrame", days: DayRange) -> "pd.DataFrame":
     return rows[(rows[BATCH_DAY] >= days.since) & (rows[BATCH_DAY] <= days.until)]
 
 
-def labelled_window(joined: "pd.DataFrame") -> LabelledWindow:
-    """Excess log-loss a day of answered rows that were joined with their labels."""
+def labelled_window(joined: "pd.DataFrame", loss: Loss) -> LabelledWindow:
+    """Excess loss a day of answered rows that were joined with their labels."""
     known = joined[joined[LABEL].notna()]
-    probabilities, labels = known[PREDICTION].to_numpy(), known[LABEL].to_numpy()
-    excess = log_losses(probabilities, labels) - entropies(probabilities)
+    excess = loss.excess(known[PREDICTION].to_numpy(), known[LABEL].to_numpy())
     return LabelledWindow(days=by_day(known[BATCH_DAY], excess), predicted=len(joined))
