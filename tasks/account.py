@@ -16,7 +16,7 @@ from tasks.finding import Check, Finding
 from tasks.past import Past, fingerprint
 from tasks.row_checks import local_days
 from tasks.share_checks import judge_critical, judge_gaps, judge_shares
-from tasks.sheet import Mask, Mended, Sheet
+from tasks.sheet import Mask, Mended, Ran, Sheet
 from tasks.sources import Batch
 
 if TYPE_CHECKING:
@@ -111,12 +111,15 @@ def _mended(mended: Sequence[Mended]) -> Iterator[Finding]:
 
 def _row_checks(sheet: Sheet, rows: slice) -> Iterator[Check]:
     for ran in sheet.ran:
-        failed = int(ran.mask[rows].sum()) if ran.found else 0
-        places = np.flatnonzero(ran.mask[rows])[:_EXAMPLES_MAX] if failed else np.array([], dtype=np.intp)
-        named = [name for name in sheet.text.columns if name in ran.columns]
-        shown = sheet.text.iloc[rows][named].iloc[places] if named else None
-        examples = () if shown is None else tuple(" ".join(map(str, row)) for row in shown.itertuples(index=False))
-        yield Check(ran.reason, ran.severity, failed, examples)
+        places = np.flatnonzero(ran.mask[rows]).tolist() if ran.found else []
+        yield Check(ran.reason, ran.severity, len(places), _examples(sheet, rows, ran, places) if places else ())
+
+
+def _examples(sheet: Sheet, rows: slice, ran: Ran, places: list[int]) -> tuple[str, ...]:
+    """The first values, as the source wrote them."""
+    named = [name for name in ran.columns if name in sheet.text.columns]
+    shown = sheet.text[named].iloc[rows].iloc[places[:_EXAMPLES_MAX]]
+    return tuple(" ".join(map(str, row)) for row in shown.itertuples(index=False)) if named else ()
 
 
 def _batch_check(finding: Finding) -> Check:

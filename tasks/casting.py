@@ -39,11 +39,11 @@ def _plain(text: "pd.Series[str]", kind: ColumnType) -> "pd.Series[Any]":
     """The same values as the plain cast reads them; missing where that is not certain."""
     trimmed = text.str.strip()
     if kind == "timestamp":
-        return _instants(trimmed.where(trimmed.str.fullmatch(_EPOCH).fillna(False).astype(bool)))
+        return _instants(trimmed.where(trimmed.str.fullmatch(_EPOCH, na=False).astype(bool)))
     lower = trimmed.str.lower()
     if kind == "boolean":
         return lower.map(_WORDS).fillna(lower)
-    grouped = trimmed.str.fullmatch(_THOUSANDS).fillna(False).astype(bool)
+    grouped = trimmed.str.fullmatch(_THOUSANDS, na=False).astype(bool)
     without = trimmed.mask(grouped, trimmed.str.replace(",", ""))
     return lower.map(_NUMBERS).fillna(without)
 

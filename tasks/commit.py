@@ -23,6 +23,7 @@ from tasks.incidents import remedied
 from tasks.intake import Examined, examine
 from tasks.ledger_records import BatchRecord, BatchStatus
 from tasks.novelty import Novelty
+from tasks.past import read_past
 from tasks.quarantine import QuarantineNote, Refusal, keep_refused, set_aside, withdraw
 from tasks.reconcile import make_up_table
 from tasks.revision import Revision, revisions
@@ -44,7 +45,8 @@ def take_in(stores: Stores, chain: SourceChain, table: str, days: Sequence[date]
         if not batches:
             return []
         points.reached("ingest.fetched", table=table)
-        found = [best(stores, chain, judged) for judged in examine(stores.pipeline, table, batches)]
+        past = read_past(stores.lake(table), stores.pipeline.tables[table], days)
+        found = [best(stores, chain, judged, past) for judged in examine(stores.pipeline, table, batches, past)]
         points.reached("ingest.examined", table=table)
         for revision in revisions(stores, found):
             _open_incidents(stores, revision.judged, remedies)

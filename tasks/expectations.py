@@ -93,8 +93,15 @@ def _count(result: Any, suite_file: Path) -> int:
     """How many rows break it. ConfigError when it could not be evaluated, which the library reports as a result."""
     if result.exception_info.get("raised_exception") or "unexpected_count" not in result.result:
         name = _name(result.expectation_config)
-        raise ConfigError(f"{suite_file}: {name} could not be evaluated: {result.exception_info}")
+        raise ConfigError(f"{suite_file}: {name} could not be evaluated: {_why(result.exception_info)}")
     return int(result.result["unexpected_count"])
+
+
+def _why(exception_info: Any) -> str:
+    """The library's message; it stands one level deeper where a metric failed, keyed by its name."""
+    found = exception_info.get("exception_message")
+    deeper = [each["exception_message"] for each in exception_info.values() if isinstance(each, dict)]
+    return str(found or "; ".join(deeper) or exception_info)[:400]
 
 
 def _judged(result: Any, suite_file: Path) -> Judged:

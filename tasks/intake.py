@@ -23,7 +23,7 @@ from tasks.imputation import impute
 from tasks.past import Past
 from tasks.pipeline import Pipeline
 from tasks.pipeline_contract import Repair
-from tasks.reference import read_reference
+from tasks.reference import read_domain, read_reference
 from tasks.repair import rename_back
 from tasks.sheet import Mended, Rules, Sheet
 from tasks.source_form import in_contract_form
@@ -89,7 +89,9 @@ def rules_of(pipeline: Pipeline, table: str) -> Rules:
     """What the rows of a table are held against."""
     file = pipeline.reference_file(table)
     reference = None if file is None else read_reference(file)
-    return Rules(pipeline.tables[table], pipeline.contract, pipeline.zone, reference)
+    rules = pipeline.tables[table]
+    domains = {name: read_domain(pipeline.folder / file) for name, file in rules.domains.items()}
+    return Rules(rules, pipeline.contract, pipeline.zone, reference, domains)
 
 
 def examine(pipeline: Pipeline, table: str, batches: Sequence[Batch], past: Past | None = None) -> list[Examined]:
@@ -152,6 +154,7 @@ def _judge(pipeline: Pipeline, table: str, readable: Sequence[_Readable], past: 
     row_checks.check_day(sheet)
     row_checks.check_composed(sheet)
     row_checks.check_determined(sheet)
+    row_checks.check_domains(sheet)
     row_checks.check_categories(sheet)
     suite = pipeline.suite_file(table)
     judged = judge_rows(suite, sheet.rows) if suite is not None else []

@@ -254,12 +254,10 @@ def load_pipeline(name: str, pipelines_dir: Path) -> Pipeline:
         suite = pipeline.suite_file(table)
         if suite is not None and not suite.is_file():
             raise ConfigError(f"{path}: table {table!r} names suite {suite.name!r}, which is not in {folder}")
-        reference = pipeline.reference_file(table)
-        if reference is not None and not reference.is_file():
-            raise ConfigError(
-                f"{path}: table {table!r} names reference {reference.name!r}, which is not in {folder}; "
-                "write it with `autopilot reference`"
-            )
+        named = pipeline.tables[table]
+        for file in (*([named.reference] if named.reference else []), *named.domains.values()):
+            if not (folder / file).is_file():
+                raise ConfigError(f"{path}: table {table!r} names {file!r}, which is not in {folder}")
     return pipeline
 
 

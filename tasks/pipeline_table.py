@@ -63,6 +63,9 @@ class Table(Section):
     determined: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="By column, the others that fix its value: distance by origin and dest."
     )
+    domains: dict[str, str] = Field(
+        default_factory=dict, description="By column, a file in the folder with the values that there are, one a line."
+    )
     reference: str | None = Field(default=None, description="What is usual (JSON, `autopilot reference` writes it).")
     suite: str | None = Field(default=None, description="Great Expectations suite (its own JSON) in the folder.")
     rows_min: int = Field(default=0, ge=0, description="A batch with fewer rows is incomplete.")
@@ -98,6 +101,7 @@ class Table(Section):
             "impute": self.impute,
             "composed": (*self.composed, *(part for text in self.composed.values() for part in _parts(text))),
             "determined": (*self.determined, *(by for columns in self.determined.values() for by in columns)),
+            "domains": tuple(self.domains),
             "covers.each": tuple(self.covers.each),
         }
         for part, columns in named.items():

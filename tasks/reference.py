@@ -106,6 +106,18 @@ def read_reference(path: Path) -> Reference:
         ) from exc
 
 
+@functools.lru_cache(maxsize=32)
+def read_domain(path: Path) -> frozenset[str]:
+    """The values in a file, one a line; ConfigError when it cannot be read or holds none."""
+    try:
+        values = frozenset(path.read_text(encoding="utf-8").split("\n")) - {""}
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{path}: expected one value a line, found {exc}") from exc
+    if not values:
+        raise ConfigError(f"{path}: expected one value a line, found none; no row would be good")
+    return values
+
+
 def _medians(name: str, by: Sequence[str], rows: "pd.DataFrame") -> dict[str, float]:
     fixed = rows[name].astype("float64").groupby(_joined(by, rows)).median().dropna()
     return {str(group): float(value) for group, value in fixed.items()}

@@ -62,6 +62,13 @@ def check_determined(sheet: Sheet) -> None:
         sheet.refuse(f"determined: {name} is not that of {', '.join(by)}", differs, [name, *by])
 
 
+def check_domains(sheet: Sheet) -> None:
+    """A value is one of those that there are, where the contract names a list."""
+    for name, values in sheet.rules.domains.items():
+        found = sheet.rows[name]
+        sheet.refuse(f"domain: {name} is none of the known", (found.notna() & ~found.isin(values)).to_numpy(), [name])
+
+
 def check_categories(sheet: Sheet) -> None:
     """A category that the reference does not know is remarked on; many of them in one batch are bad rows."""
     reference = sheet.rules.reference

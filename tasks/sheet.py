@@ -4,7 +4,7 @@ Judgements stay a batch's own: shares are counted batch by batch, and a repair t
 leaves that batch alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -57,6 +57,7 @@ class Rules:
     contract: Contract
     zone: ZoneInfo
     reference: Reference | None
+    domains: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass

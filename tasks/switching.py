@@ -16,6 +16,7 @@ from healing.incident import Cause, Remedy, Status
 from tasks.events import EventName
 from tasks.incidents import remedied
 from tasks.intake import Examined, Finding, examine
+from tasks.past import Past
 from tasks.quarantine import Refusal, keep_refused
 from tasks.sources import Batch, OpenSource, SourceChain, batch_id
 from tasks.stores import Stores
@@ -65,12 +66,13 @@ def _give_up(stores: Stores, batch: str, reason: SourceUnavailable, remedies: Ex
     remedies.callback(stores.call_person, incident, f"no source sent rows of {batch}: {reason}")
 
 
-def best(stores: Stores, chain: SourceChain, judged: Examined) -> Examined:
-    """The batch itself, or, where it is rejected and policy allows, what another source gives for the same day."""
-    if judged.rejected is None:
-        return judged
-    why = judged.findings[0]
-    if Remedy.SWITCH_SOURCE not in stores.remedies(why.cause):
+def best(stores: Stores, chain: SourceChain, judged: Examined, past: Past | None = None) -> Examined:
+    """The batch itself, or, where it is rejected or loses rows and policy allows, a better one of the same day.
+
+    Another source's batch is better when it is accepted and keeps fewer rows out.
+    """
+    why = next((each for each in judged.findings if each.remedy is Remedy.QUARANTINE_BATCH), None)
+    if why is None or Remedy.SWITCH_SOURCE not in stores.remedies(why.cause):
         return judged
     batch = judged.batch
     for source in chain.up():
@@ -82,12 +84,14 @@ def best(stores: Stores, chain: SourceChain, judged: Examined) -> Examined:
             log.warning("second_source_unavailable", source=source.name, batch=batch.id, reason=str(exc))
             _keep(stores, source, batch.table, batch.day, exc)
             continue
-        [again] = examine(stores.pipeline, batch.table, [other])
-        if again.rejected is None:
-            _keep_batch(stores, batch, judged.rejected)
+        [again] = examine(stores.pipeline, batch.table, [other], past)
+        if again.rejected is None and (judged.rejected is not None or len(again.bad) < len(judged.bad)):
+            _keep_batch(stores, batch, why.summary)
             switched = replace(why, remedy=Remedy.SWITCH_SOURCE)
             return replace(again, findings=(switched, *again.findings))
-        _keep_batch(stores, other, again.rejected)
+        _keep_batch(
+            stores, other, again.rejected or f"no better than that of {batch.source}: {len(again.bad)} bad rows"
+        )
     return judged
 
 

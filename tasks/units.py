@@ -1,7 +1,8 @@
 """Repair `convert`: a whole column that came in another unit.
 
-The unit is known by its scale: the median of absolute values, against the reference's, is nearer (in logarithms) to a
-factor that the contract lists than to 1. Part of a column in another unit is no such case: those rows are bad.
+The unit is known by its scale: the median of absolute values, against what is usual, is nearer (in logarithms) to a
+factor that the contract lists than to 1. Where other columns fix the value, each is held against its own, so that a day
+of long routes is not taken for kilometres. Part of a column in another unit is no such case: those rows are bad.
 """
 
 import math
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from healing.incident import Cause
 from tasks.pipeline_contract import Repair
+from tasks.reference import Reference
 from tasks.sheet import Mended, Sheet
 
 ROWS_MIN = 30  # the median of fewer rows says little
@@ -21,16 +23,17 @@ ROWS_MIN = 30  # the median of fewer rows says little
 def convert(sheet: Sheet) -> None:
     """Bring whole columns back into the contract's unit."""
     reference = sheet.rules.reference
+    if reference is None:
+        return
     share_max = sheet.rules.contract.share_max(Repair.CONVERT)
     for name, factors in sheet.rules.table.units.items():
-        usual = reference.numbers.get(name) if reference is not None else None
-        if usual is None or usual.scale == 0:
-            continue
-        values = sheet.rows[name].astype("float64").to_numpy(na_value=np.nan)
+        relative = _relative(sheet, reference, name)
         for index in range(len(sheet.batches)):
-            own = (sheet.place == index) & np.isfinite(values)
-            unit = recognise(values[own], usual.scale, factors) if own.sum() >= ROWS_MIN else None
-            if unit is None or own.sum() > share_max * (sheet.place == index).sum():
+            rows = sheet.place == index
+            known = relative[rows & np.isfinite(relative)]
+            unit = recognise(known, factors) if len(known) >= ROWS_MIN else None
+            own = rows & sheet.rows[name].notna().to_numpy()
+            if unit is None or own.sum() > share_max * rows.sum():
                 continue
             note = Mended(
                 Repair.CONVERT, f"converted {name} from {unit} (divided by {factors[unit]:g})", Cause.BAD_ROWS
@@ -38,21 +41,31 @@ def convert(sheet: Sheet) -> None:
             sheet.mend(name, own, _divided(sheet.rows[name], factors[unit]), note)
 
 
-def recognise(values: NDArray[np.float64], scale: float, factors: Mapping[str, float]) -> str | None:
-    """The unit whose factor explains the values' scale best; None when the contract's own does.
+def recognise(relative: NDArray[np.float64], factors: Mapping[str, float]) -> str | None:
+    """The unit whose factor explains best how many times as large as usual the values are; None when 1 does.
 
     >>> import numpy as np
-    >>> recognise(np.array([1400.0, 2200.0, 700.0]) * 1.609344, 1400.0, {"kilometres": 1.609344, "metres": 1609.344})
+    >>> recognise(np.array([1.61, 1.58, 1.7]), {"kilometres": 1.609344, "metres": 1609.344})
     'kilometres'
     """
-    found = float(np.median(np.abs(values)))
+    found = float(np.median(np.abs(relative)))
     if found <= 0:
         return None
-    ratio = math.log(found / scale)
+    ratio = math.log(found)
     unit = min(factors, key=lambda name: abs(ratio - math.log(factors[name])), default=None)
     if unit is None or abs(ratio) <= abs(ratio - math.log(factors[unit])):
         return None
     return unit
+
+
+def _relative(sheet: Sheet, reference: Reference, name: str) -> NDArray[np.float64]:
+    """How many times as large as usual each value is; NaN where nothing is known of it."""
+    values = np.asarray(sheet.rows[name].astype("float64").to_numpy(na_value=np.nan), dtype=np.float64)
+    by = sheet.rules.table.determined.get(name)
+    if by:
+        return values / reference.fixed(name, by, sheet.rows).to_numpy(dtype="float64")
+    usual = reference.numbers.get(name)
+    return values / usual.scale if usual is not None and usual.scale > 0 else np.full_like(values, np.nan)
 
 
 def _divided(values: Any, factor: float) -> Any:
