@@ -95,6 +95,7 @@ class Stack:
             **ONE_THREAD_EACH,
             "AUTOPILOT_HOME": str(self.home),
             "AUTOPILOT_PIPELINES_DIR": str(self.pipelines_dir),
+            "AUTOPILOT_PIPELINE": self.pipeline,  # what prefect.yaml deploys the flows for
             "AUTOPILOT_DISPATCH": "deployment",
             "PREFECT_HOME": str(self.home / "prefect"),
             "PREFECT_API_URL": self.prefect_api,

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import json
+import os
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 from prefect import Flow
 from prefect.server.events.schemas.events import ReceivedEvent, Resource
 from prefect.utilities.schema_tools.hydration import HydrationContext, hydrate
+from prefect.utilities.templating import apply_values
 
 from gateway.events import EventSender
 from healing.incident import Cause
@@ -46,6 +48,18 @@ def test_every_deployment_is_bounded_and_its_schedules_name_a_timezone(name):
     assert deployment["work_pool"]["name"] == "autopilot"
     assert deployment["concurrency_limit"]["collision_strategy"] == "ENQUEUE"
     assert all(schedule["timezone"] == "America/New_York" for schedule in deployment.get("schedules", ()))
+
+
+def test_every_deployment_is_for_the_pipeline_that_the_stack_serves(monkeypatch):
+    """As `prefect deploy` fills in the environment."""
+    monkeypatch.setenv("AUTOPILOT_PIPELINE", "orders")
+    filled = apply_values(CONFIG, dict(os.environ), remove_notset=False)
+    for deployment in filled["deployments"]:
+        assert deployment["parameters"]["pipeline"] == "orders"
+        for trigger in deployment.get("triggers", ()):
+            assert trigger["parameters"]["pipeline"] == "orders"
+    reported = next(d for d in filled["deployments"] if d["name"] == "heal")["triggers"][0]
+    assert reported["match"] == {"prefect.resource.id": "autopilot.pipeline.orders"}
 
 
 def test_heal_runs_every_minute_whatever_events_come():
