@@ -4,8 +4,8 @@ A lone client finds the version idle and waits for nothing. Under load a version
 spend its time on batches of one: a model answers 64 rows in the time of one. So an idle version waits until those who
 took part lately are back, at most for half of the time that its last batches took.
 
-When it takes the router longer to write their answers and read their next requests than the version needs for half of
-them, they go in two halves, in turn: the version computes one while the router serves the other.
+When it takes the router longer to write their answers and read their next requests than the version to answer, they go in
+two halves, in turn: the version computes one while the router serves the other.
 """
 
 import asyncio
@@ -18,11 +18,13 @@ from typing import Any
 
 import orjson
 
+from gateway.router_cost import RouterCost
 from gateway.settings import GatewaySettings
 from gateway.workers import VersionFailed
 
 Row = Sequence[Any]
 Predict = Callable[[bytes], Awaitable[tuple[Sequence[float], str]]]
+_ENOUGH = 0.75  # of those who took part: waiting for the last few leaves the version idle
 _RECENT = 0.2  # weight of the latest batch in what is known of the recent ones
 
 
@@ -58,23 +60,21 @@ class _Waiting:
 class Batcher:
     """Gathers rows for one version; at most one batch is on its way at a time."""
 
-    def __init__(self, predict: Predict, limits: BatchLimits) -> None:
+    def __init__(self, predict: Predict, limits: BatchLimits, router: RouterCost) -> None:
         self.pending_rows = 0
         self.batches = 0
         self.note = ""  # the model's last complaint about a row
         self._predict = predict
         self._limits = limits
+        self._router = router
         self._queue: deque[_Waiting] = deque()
         self._sending: asyncio.Task[None] | None = None
         self._enough = asyncio.Event()
         self._enough_requests = 1
-        # Of the recent batches: how long one took, how many rows it had, how many requests took part, and how long the
-        # version was idle for each of them when it had answered them all.
+        # Of the recent batches: how long one took, how many rows it had, and how many requests took part.
         self._seconds = 0.0
         self._rows = 1.0
         self._requests = 1.0
-        self._idle_seconds = 0.0
-        self._answered_all = 0.0
 
     @property
     def full(self) -> bool:
@@ -121,7 +121,7 @@ class Batcher:
 
     async def _gather(self) -> None:
         """Wait until those who took part lately are there, or for half of the time that a batch takes."""
-        self._enough_requests = self._share(self._requests)
+        self._enough_requests = max(1, round(_ENOUGH * self._together(self._requests)))
         if len(self._queue) >= self._enough_requests or self.pending_rows >= self._rows_fitting:
             return
         self._enough.clear()
@@ -129,19 +129,15 @@ class Batcher:
             async with asyncio.timeout(min(self._seconds / 2, self._limits.wait_seconds_max)):
                 await self._enough.wait()
 
-    def _share(self, requests: float) -> int:
-        """How many of these make a batch: all, or half of them where the version would be idle for longer than it
-        takes for all."""
-        halves = self._idle_seconds * self._requests > self._seconds
+    def _together(self, requests: float) -> int:
+        """How many of these make a batch: all, or half of them where the router is the slower one."""
+        halves = self._router.seconds * self._requests > self._seconds
         return max(1, round(requests / 2 if halves else requests))
 
     def _take(self) -> list[_Waiting]:
         """The next requests that fit in a batch; one that is larger than a batch goes alone."""
         now, rows_max = time.monotonic(), self._rows_fitting
-        if self._answered_all:
-            idle = (now - self._answered_all) / max(self._requests, 1)
-            self._idle_seconds += _RECENT * (idle - self._idle_seconds)
-        requests_max = self._share(max(self._requests, len(self._queue)))
+        requests_max = self._together(max(self._requests, len(self._queue)))
         batch: list[_Waiting] = []
         rows = 0
         while self._queue and len(batch) < requests_max and (not rows or rows + len(self._queue[0].rows) <= rows_max):
@@ -181,7 +177,7 @@ class Batcher:
         self._seconds += recent * (seconds - self._seconds)
         self._rows += recent * (rows - self._rows)
         self._requests += recent * (requests + len(self._queue) - self._requests)
-        self._answered_all = 0.0 if self._queue else time.monotonic()
+        self._router.note(requests)
         self.batches += 1
 
     @staticmethod

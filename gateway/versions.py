@@ -11,6 +11,7 @@ from gateway.breaker import Breaker
 from gateway.cache import ReleaseCache
 from gateway.order import LoadOrder
 from gateway.problems import ProblemBoard
+from gateway.router_cost import RouterCost
 from gateway.schema import Binder, binder_of
 from gateway.settings import GatewaySettings
 from gateway.warm import WarmForks
@@ -66,6 +67,7 @@ class VersionPool:
         )
         self._forks = forks
         self._problems = problems
+        self._router = RouterCost()
         self._versions: dict[str, Version] = {}
         self._stopping = asyncio.Event()
         self._retiring: set[asyncio.Task[None]] = set()
@@ -98,7 +100,7 @@ class VersionPool:
     def _begin(self, model: ModelRef) -> Version:
         worker = Worker(model, self._cache.obtain, self._order, self._forks, self._problems, self._timing)
         worker.start()
-        return Version(model, worker, Batcher(worker.predict, BatchLimits.of(self._settings)))
+        return Version(model, worker, Batcher(worker.predict, BatchLimits.of(self._settings), self._router))
 
     async def _describe(self, version: Version) -> None:
         try:

@@ -5,6 +5,7 @@ import orjson
 import pytest
 
 from gateway.batcher import Batcher, BatchLimits
+from gateway.router_cost import RouterCost
 from gateway.workers import VersionFailed
 
 LIMITS = BatchLimits(
@@ -19,7 +20,7 @@ class Version:
         self.sizes: list[int] = []
         self.seconds = seconds
         self.row_seconds = row_seconds
-        self.batcher = Batcher(self.predict, limits)
+        self.batcher = Batcher(self.predict, limits, RouterCost())
 
     async def predict(self, columns):
         (values,) = orjson.loads(columns)
@@ -49,6 +50,14 @@ async def test_clients_that_come_together_share_batches_and_everybody_gets_their
     await asyncio.gather(*(keep_asking(version, 1000 * client, 40) for client in range(32)))
     assert sum(version.sizes) == 32 * 40
     assert len(version.sizes) < 4 * 40  # of 16 and more, where whatever came first would make batches of one and 31
+
+
+async def test_where_the_router_is_the_slower_one_two_halves_go_in_turn():
+    version = Version(seconds=0.002)
+    version.batcher._router.seconds = 0.001  # 32 requests take the router 32 ms, the version 2 ms
+    version.batcher._router.note = lambda requests: None
+    await asyncio.gather(*(keep_asking(version, 1000 * client, 40) for client in range(32)))
+    assert 12 <= sorted(version.sizes)[len(version.sizes) // 2] <= 16
 
 
 async def test_an_idle_version_does_not_wait_long_for_those_who_went_away():
@@ -105,7 +114,7 @@ async def test_a_batch_that_fails_is_one_failure():
     async def die(_):
         raise VersionFailed("it died", attempted=True)
 
-    batcher = Batcher(die, LIMITS)
+    batcher = Batcher(die, LIMITS, RouterCost())
     outcomes = await asyncio.gather(
         *(batcher.submit([[n]], time.monotonic() + 1) for n in range(10)), return_exceptions=True
     )

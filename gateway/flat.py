@@ -1,0 +1,139 @@
+"""The same pipeline by a shorter way: half of what a one-row answer costs is scikit-learn handing frames around.
+
+A fitted Pipeline whose first step is a ColumnTransformer chooses columns of a frame, runs its transformers by way of a
+job queue, and stacks what they give. Here the columns come as lists, each transformer gets its own, and the rest of the
+pipeline runs as it is: every number is computed by the same fitted objects. `shorten` gives such a way only where it
+gives the model's own answers to the last bit; any doubt leaves the model as it is
+(docs/decisions/0014-a-shorter-way-through-a-pipeline.md).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from releases.loader import LoadedModel, frame_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Columns = Sequence[Sequence[Any]]
+Answer = Callable[[Columns], "NDArray[np.float64]"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One transformer, or None for columns that pass as they are; where its columns stand, and their names."""
+
+    transform: Callable[[Any], Any] | None
+    places: tuple[int, ...]
+    names: Any  # a pandas Index, made once: looking names up in a new one costs as much as the transformer
+    textual: bool
+
+
+def shorten(model: LoadedModel) -> Answer | None:
+    """A way from columns (lists in the schema's order) to answers, or None where the model's own is the only one."""
+    parts = _parts(model)
+    if parts is None:
+        return None
+    (_, *steps) = (step for _, step in model.estimator.steps)
+    *between, last = steps
+
+    def answer(columns: Columns) -> "NDArray[np.float64]":
+        import numpy as np
+
+        features = np.hstack([_output(part, columns) for part in parts])
+        for step in between:
+            features = step.transform(features)
+        if hasattr(last, "predict_proba"):
+            return np.asarray(last.predict_proba(features)[:, 1], dtype=np.float64)
+        return np.asarray(last.predict(features), dtype=np.float64)
+
+    return answer if _agrees(model, answer) else None
+
+
+def _parts(model: LoadedModel) -> list[_Part] | None:
+    """What the ColumnTransformer does, part by part; None for a model of another build."""
+    import pandas as pd
+    from sklearn.compose import ColumnTransformer
+    from sklearn.pipeline import Pipeline
+
+    pipeline, schema = model.estimator, model.manifest.input_schema
+    if type(pipeline) is not Pipeline or len(pipeline.steps) < 2:
+        return None
+    first = pipeline.steps[0][1]
+    if type(first) is not ColumnTransformer or first.sparse_output_ or first.transformer_weights:
+        return None
+    parts = []
+    for _, transformer, wanted in first.transformers_:
+        if isinstance(transformer, str) and transformer == "drop":
+            continue
+        if not isinstance(wanted, list) or not set(wanted) <= set(schema.names):
+            return None
+        places = tuple(schema.names.index(name) for name in wanted)
+        kinds = {schema.columns[place].type == "string" for place in places}
+        if len(kinds) != 1:
+            return None
+        (textual,) = kinds
+        passes = _passes(transformer)
+        if passes and textual:
+            return None
+        transform = None if passes else transformer.transform
+        parts.append(_Part(transform, places, pd.Index(wanted, dtype=object), textual))
+    return parts or None
+
+
+def _passes(transformer: Any) -> bool:
+    """Whether columns pass as they are: scikit-learn puts an identity where a user wrote "passthrough"."""
+    from sklearn.preprocessing import FunctionTransformer
+
+    return type(transformer) is FunctionTransformer and transformer.func is None and not transformer.validate
+
+
+def _output(part: _Part, columns: Columns) -> Any:
+    import numpy as np
+    import pandas as pd
+
+    chosen = [columns[place] for place in part.places]
+    if part.textual:
+        values = np.empty((len(chosen[0]), len(chosen)), dtype=object)
+        for place, column in enumerate(chosen):
+            values[:, place] = column
+    else:
+        values = np.array(chosen, dtype=np.float64).T
+    if part.transform is None:
+        return values
+    output = part.transform(pd.DataFrame(values, columns=part.names))
+    return output.toarray() if hasattr(output, "toarray") else output
+
+
+def _agrees(model: LoadedModel, answer: Answer) -> bool:
+    """Whether the short way gives the model's own answers, bit by bit: to the golden rows, and with values missing."""
+    golden, schema = model.manifest.golden, model.manifest.input_schema
+    order = [golden.columns.index(name) for name in schema.names]
+    rows = [[row[place] for place in order] for row in golden.rows]
+    holes = [
+        [None if place == hole else value for place, value in enumerate(rows[hole % len(rows)])]
+        for hole, column in enumerate(schema.columns)
+        if column.nullable
+    ]
+    asked = [rows, rows[:1], *([holes] if holes else [])]
+    return all(_same(model, answer, each) for each in asked)
+
+
+def _same(model: LoadedModel, answer: Answer, rows: Sequence[Sequence[Any]]) -> bool:
+    import numpy as np
+
+    own = _outcome(lambda: model.predict(frame_of(model.manifest, model.manifest.input_schema.names, rows)))
+    short = _outcome(lambda: answer(list(zip(*rows, strict=True))))
+    if own is None or short is None:
+        return own is short  # what one refuses the other refuses too
+    return np.array_equal(own, short, equal_nan=True)
+
+
+def _outcome(ask: Callable[[], "NDArray[np.float64]"]) -> "NDArray[np.float64] | None":
+    """An answer, or None where the rows are refused."""
+    try:
+        return ask()
+    except Exception:  # noqa: BLE001  the estimator is somebody's model, and may raise anything
+        return None
