@@ -104,7 +104,10 @@ def check_duplicates(sheet: Sheet) -> Mask:
 
 def local_days(sheet: Sheet) -> Any:
     """Of each row its day on the pipeline's calendar, None where its time is not known."""
-    return _local(sheet, sheet.rules.table.event_time).dt.date.where(lambda day: day.notna(), None).to_numpy(object)
+    moments = _local(sheet, sheet.rules.table.event_time)
+    days = moments.dt.date.to_numpy(dtype=object)
+    days[moments.isna().to_numpy()] = None
+    return days
 
 
 def batch_days(sheet: Sheet) -> Any:
