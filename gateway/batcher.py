@@ -4,8 +4,8 @@ A lone client finds the version idle and waits for nothing. Under load a version
 spend its time on batches of one: a model answers 64 rows in the time of one. So an idle version waits until those who
 took part lately are back, at most for half of the time that its last batches took.
 
-When it takes the router longer to write their answers and read their next requests than the version to answer, they go in
-two halves, in turn: the version computes one while the router serves the other.
+When it takes the router longer to write their answers and read their next requests than the version to answer, they go
+in two halves, in turn: the version computes one while the router serves the other.
 """
 
 import asyncio
