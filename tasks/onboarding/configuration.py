@@ -77,7 +77,7 @@ def configuration(draft: Draft) -> str:
         rows=draft.rows,
         name=_flow(draft.asked.name),
         label=_comment(label.source_name),
-        url=_flow(data.parent.as_uri()),
+        url=_flow(str(data.parent)),
         pattern=_flow(escape(data.name).replace("{", "{{").replace("}", "}}")),
         rows_table=ROWS,
         outcomes_table=OUTCOMES,

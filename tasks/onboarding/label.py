@@ -13,7 +13,7 @@ Task = Literal["classification", "regression"]
 Positive = str | bool | int | float
 
 # What people call the class that they look for.
-_POSITIVE_WORDS = frozenset({"yes", "y", "true", "t", "1", "positive", "pos", "churned", "fraud", "late", "failed"})
+_POSITIVE_WORDS = frozenset({"yes", "y", "true", "t", "positive", "pos", "churned", "fraud", "late", "failed"})
 _VALUES_MIN_OF_A_QUANTITY = 20  # fewer different numbers are rather grades or codes
 
 

@@ -22,7 +22,7 @@ def read_rows(path: Path) -> "pd.DataFrame":
         raise UsageError(
             f"expected a CSV or Parquet file at {path}, found {'a directory' if path.is_dir() else 'none'}"
         )
-    endpoint = FilesEndpoint(name=path.name.lstrip("._-") or "data", kind="files", url=str(path.parent))
+    endpoint = FilesEndpoint(name="file", kind="files", url=str(path.parent))
     try:
         rows: pd.DataFrame = Document(endpoint, str(path), path.name, path.read_bytes()).rows().to_pandas()
     except SourceUnavailable as exc:

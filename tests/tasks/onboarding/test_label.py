@@ -1,0 +1,54 @@
+import pandas as pd
+import pytest
+
+from healing.errors import UsageError
+from tasks.onboarding.label import guess_label
+
+
+def guess(values, task=None, positive=None):
+    return guess_label("Label", "label_2", pd.Series(values, dtype=object), task, positive)
+
+
+@pytest.mark.parametrize(
+    ("values", "type_", "positive"),
+    [
+        (["0", "1", "0"], "long", None),
+        (["True", "False"], "boolean", None),
+        (["Yes", "No", "Yes"], "string", "Yes"),  # by its name, though it is the more frequent
+        (["good", "bad", "good"], "string", "bad"),  # the rarer
+        (["1", "2", "1"], "double", 2.0),
+    ],
+)
+def test_two_classes_are_told_apart(values, type_, positive):
+    found = guess(values)
+    assert (found.output, found.type, found.positive) == ("probability", type_, positive)
+
+
+def test_a_quantity_is_predicted_as_a_value():
+    assert guess(["1.5", "2.25", "9"]).output == "value"
+    assert guess([str(number) for number in range(30)]).output == "value"
+    assert guess(["1", "2", "3"], task="regression").output == "value"
+
+
+def test_a_named_class_is_told_from_all_the_others():
+    found = guess(["setosa", "virginica", "versicolor"], positive="virginica")
+    assert (found.positive, found.values) == ("virginica", None)
+    assert guess(["1", "2", "3"], positive="2").positive == 2.0
+    assert guess(["True", "False"], positive="False").positive is False
+
+
+@pytest.mark.parametrize(
+    ("values", "asked", "message"),
+    [
+        (["a", "b", "c"], {}, r"found 3 \('a', 'b', 'c'\); name with --positive"),
+        (["1", "2", "3"], {}, r"found 3 .* or --task regression"),
+        (["a", "a"], {}, "found only 'a'; nothing to learn"),
+        ([None], {}, "found no value"),
+        (["a", "b"], {"positive": "c"}, "--positive 'c' occurs nowhere; found a, b"),
+        (["a", "b"], {"task": "regression"}, "found texts as well"),
+    ],
+)
+def test_what_cannot_be_learned_is_said_in_one_line(values, asked, message):
+    with pytest.raises(UsageError, match=message) as refused:
+        guess(values, **asked)
+    assert "\n" not in str(refused.value)
