@@ -1,10 +1,12 @@
 """How a request is answered: read, checked, asked of the ladder, logged, written; every protocol comes this way."""
 
 import asyncio
+import itertools
 import os
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from gateway.asgi import JSON, RETRY_AFTER, Header, Receive, Send, read_body, respond
 from gateway.hangups import HangUps
@@ -12,7 +14,7 @@ from gateway.ladder import Ladder
 from gateway.metrics import Metrics
 from gateway.predictions import LogRow, PredictionLog
 from gateway.refusals import NO_RELEASE, BadRequest
-from gateway.serving import Answer, Overloaded, Question, Serving
+from gateway.serving import Answer, Overloaded, Question, Rung, Serving
 from gateway.shadow import Shadow
 from gateway.table import Table
 from gateway.versions import VersionPool
@@ -47,6 +49,8 @@ class PredictApp:
         self._body_bytes_max = body_bytes_max
         self.shadow: Shadow | None = None
         self.hangups = HangUps()
+        self._ids = os.urandom(8).hex().encode()  # requests without a name of their own are numbered within this life
+        self._numbers = itertools.count(1)
 
     async def answer(
         self,
@@ -57,7 +61,7 @@ class PredictApp:
         forced: str | None = None,
     ) -> None:
         """Answer one request; `forced` is the digest of the only version that may, where a client asks for one."""
-        request_id = headers.get(b"x-request-id", b"") or os.urandom(16).hex().encode()
+        request_id = headers.get(b"x-request-id", b"") or b"%b%016x" % (self._ids, next(self._numbers))
         try:
             status, body, told = await self._answer(protocol, headers, request_id, receive, forced)
         except BadRequest as exc:
@@ -194,19 +198,20 @@ def _log_rows(question: Question, answer: Answer) -> list[LogRow]:
 
 
 def _written(written: Written, answer: Answer, request_id: bytes) -> tuple[bytes, list[Header]]:
-    """Body and headers; `x-model-digest` is left out where no model answered."""
+    """Body and headers."""
     body, content = written
-    told = [
-        *content,
-        (b"x-request-id", request_id),
-        (b"x-rung", answer.rung.value.encode()),
-        (b"x-release-generation", str(answer.generation).encode()),
-    ]
-    if answer.version is None:
+    model = None if answer.version is None else answer.version.model
+    return body, [*content, (b"x-request-id", request_id), *_told_of(answer.rung, answer.generation, model)]
+
+
+@lru_cache(maxsize=64)
+def _told_of(rung: Rung, generation: int, model: ModelRef | None) -> tuple[Header, ...]:
+    """What headers say of who answered; `x-model-digest` is left out where no model did."""
+    told = [(b"x-rung", rung.value.encode()), (b"x-release-generation", str(generation).encode())]
+    if model is None:
         told.append((b"x-model-version", b"baseline"))
     else:
-        told.append((b"x-model-version", answer.version.model.version.encode()))
-        told.append((b"x-model-digest", answer.version.model.digest.encode()))
-    if answer.rung.degraded:
+        told += [(b"x-model-version", model.version.encode()), (b"x-model-digest", model.digest.encode())]
+    if rung.degraded:
         told.append((b"x-degraded", b"true"))
-    return body, told
+    return tuple(told)

@@ -73,8 +73,8 @@ class StuckOutput:
         """Whether these answers are stuck."""
         if not self._varies:
             return False
-        if not all(value == self._value for value in values):
-            self._value = values[-1] if len(set(values)) == 1 else math.nan
+        if values[0] != self._value or min(values) != max(values):
+            self._value = values[-1] if min(values) == max(values) else math.nan
             self._rows = 0
             self._different.clear()
         self._rows += len(values)
