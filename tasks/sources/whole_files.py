@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from healing.errors import NotData
 from tasks.pipeline import Table
-from tasks.pipeline_sources import FilesEndpoint, names_a_day
+from tasks.pipeline_sources import FilesEndpoint, names_a_day, path_of
 from tasks.source_form import in_contract_form, parse_times
 from tasks.sources.batch import Batch, Days, without_today
 from tasks.sources.files import FilesReader
@@ -67,13 +67,13 @@ class WholeFilesReader:
         return Batch(name, day, self._endpoint.name, _as_csv(rows), rows.to_pandas())
 
     def _pattern(self, name: str, table: Table) -> str:
-        return self._endpoint.tables.get(name, table.path).replace("{table}", name)
+        return self._endpoint.tables.get(name, table.path)
 
     def _split(self, name: str, table: Table, deadline: Deadline) -> _Split:
         """The files' rows by day. Whoever asks meanwhile waits: it needs the same files."""
         with self._lock:
             if name not in self._splits:
-                pattern = self._pattern(name, table)
+                pattern = path_of(self._pattern(name, table), name, date.min)  # no day in it, maybe the table
                 if pattern not in self._rows:
                     self._rows[pattern] = self._files.together(pattern, deadline).rows()
                 self._splits[name] = _split(self._rows[pattern], table, self._zone, self._endpoint.name)
