@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import drill
+from cli import drill, quarantine
 from cli.bootstrap import bootstrap
 from cli.demo.command import demo
 from cli.example import example
@@ -33,6 +33,7 @@ app = typer.Typer(
 for command in (demo, up, status, init, bootstrap, example, ingest, monitor, retrain, release, rollback, heal, history):
     app.command()(command)
 app.add_typer(drill.app, name="drill")
+app.add_typer(quarantine.app, name="quarantine")
 
 
 @app.callback()

@@ -8,24 +8,19 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import UTC, date, datetime
-from functools import partial
+from datetime import date
 
 import structlog
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.runtime import flow_run
+from prefect.transactions import Transaction, transaction
 from pydantic import BaseModel, ConfigDict
 
+from flows.stores import opened
 from healing.errors import UsageError
-from healing.incident import Incident
 from tasks import commit, features, points, reconcile, watermark
-from tasks.alerts import alert
-from tasks.events import emit
-from tasks.ledger import Ledger
 from tasks.ledger_records import BatchRecord, BatchStatus
-from tasks.lock import exclusive
 from tasks.pipeline import Pipeline, load_pipeline
 from tasks.settings import Settings, load_settings
 from tasks.sources import Lookup, SourceChain, open_sources
@@ -87,25 +82,16 @@ def ingest(
     feature_rows = 0
     with ExitStack() as held:
         chain = held.enter_context(_open_sources(config, settings))
-        held.enter_context(exclusive(settings.lake_root(pipeline) / "ingest.lock"))
-        ledger = held.enter_context(Ledger(settings.ledger_dsn))
-        stores = Stores(
-            config,
-            settings.lake_root(pipeline),
-            settings.quarantine_root(pipeline),
-            ledger,
-            emit,
-            partial(_call_person, settings),
-            flow_run.id,
-        )
+        stores = held.enter_context(opened(config, settings))
         remedies = held.enter_context(ExitStack())
         days = watermark.days_to_look_at(stores, chain, since, until, remedies)
         records += reconcile.make_up_records(stores)
         for chunk in _chunks(days, chunk_days):
-            for table in config.tables:
-                wanted = chunk if again else watermark.missing_days(stores, table, chunk)
-                records += take_in(stores, chain, table, wanted) if wanted else []
-            feature_rows += commit_features(stores, chunk_days)
+            with transaction():
+                for table in config.tables:
+                    wanted = chunk if again else watermark.missing_days(stores, table, chunk)
+                    records += take_in(stores, chain, table, wanted) if wanted else []
+                feature_rows += commit_features(stores, chunk_days)
         watermark.settle_incidents(stores, chain)
         tell_return(stores, chain)
     report = _report(pipeline, days, records, feature_rows, time.monotonic() - started)
@@ -119,6 +105,12 @@ def take_in(stores: Stores, chain: SourceChain, table: str, days: Sequence[date]
     return commit.take_in(stores, chain, table, days)
 
 
+@take_in.on_rollback
+def say_interrupted(interrupted: Transaction) -> None:
+    """A later step of the chunk failed. Nothing is undone: each commit is whole, and the next run does the rest."""
+    log.warning("chunk_interrupted", transaction=interrupted.key, kept="batches that are in; the next run goes on")
+
+
 @task(cache_policy=NO_CACHE, persist_result=False)
 def commit_features(stores: Stores, chunk_days: int) -> int:
     """Features of days whose batches are in, where they are missing or out of date; returns the number of rows."""
@@ -130,10 +122,6 @@ def commit_features(stores: Stores, chunk_days: int) -> int:
 def _open_sources(config: Pipeline, settings: Settings) -> SourceChain:
     lookup = Lookup(settings.addresses().model_dump(), os.environ)
     return open_sources(config, lookup, settings.sources_dir(config.name))
-
-
-def _call_person(settings: Settings, incident: Incident, reason: str) -> None:
-    alert(incident, reason, datetime.now(UTC), file=settings.alerts_file, urls=settings.alert_urls)
 
 
 def _chunks(days: Sequence[date], size: int) -> list[Sequence[date]]:

@@ -69,7 +69,13 @@ def commit_batches(stores: Stores, table: str, found: Sequence[Examined]) -> lis
             for revision in news:
                 _quarantine(stores, revision)
             points.reached("ingest.quarantined", table=table)
-            records = _commit(stores, table, [revision for revision in news if not revision.refused])
+            records = commit_revisions(stores, table, [revision for revision in news if not revision.refused])
+    return records
+
+
+def commit_revisions(stores: Stores, table: str, news: Sequence[Revision]) -> list[BatchRecord]:
+    """Commit the good rows of all in one commit, and record where each row went. Conflict when another was first."""
+    records = _commit(stores, table, news)
     points.reached("ingest.committed", table=table)
     stores.ledger.record_batches(records)
     points.reached("ingest.recorded", table=table)

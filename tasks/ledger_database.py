@@ -58,7 +58,8 @@ def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
         raise Conflict(f"another writer was first ({exc.orig}); re-read the ledger, then decide again") from exc
     except DBAPIError as exc:
         raise StoreUnavailable(
-            f"expected the ledger at {engine.url.render_as_string(hide_password=True)} to answer, found: {exc.orig}"
+            f"expected the ledger at {engine.url.render_as_string(hide_password=True)} to answer, found: "
+            f"{exc.orig}; free space, or see to the database"
         ) from exc
 
 

@@ -9,13 +9,24 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from healing.errors import StoreUnavailable
+from healing.errors import StoreUnavailable, UsageError
 
 ORIGINAL = "original.csv"
 REASON = "reason.json"
 REFUSAL = "refusal.json"
+
+
+class Vouched(BaseModel):
+    """Who let rows in after all, why, and which."""
+
+    model_config = ConfigDict(frozen=True)
+
+    by: str
+    why: str
+    at: AwareDatetime
+    rows: tuple[int, ...]
 
 
 class QuarantineNote(BaseModel):
@@ -31,6 +42,7 @@ class QuarantineNote(BaseModel):
     quarantined: int
     reasons: Mapping[str, int]
     rows: Mapping[int, str]
+    vouched: tuple[Vouched, ...] = ()
 
 
 class Refusal(BaseModel):
@@ -44,6 +56,28 @@ class Refusal(BaseModel):
     source: str
     error: str
     reason: str
+
+
+def read_note(root: Path, batch_id: str) -> QuarantineNote:
+    """Why rows of a batch were set aside; UsageError when none are."""
+    path = root / batch_id / REASON
+    if not path.is_file():
+        raise UsageError(f"no batch {batch_id!r} in quarantine; `autopilot quarantine list` shows what is")
+    return QuarantineNote.model_validate_json(path.read_bytes())
+
+
+def original_file(root: Path, batch_id: str) -> Path:
+    """Where the batch's bytes are, as the source sent them; StoreUnavailable when somebody took them away."""
+    found = sorted((root / batch_id).glob("original.*"))
+    if not found:
+        raise StoreUnavailable(f"expected the original of batch {batch_id} in {root / batch_id}, found none")
+    return found[0]
+
+
+def read_original(root: Path, batch_id: str) -> tuple[str, bytes]:
+    """What the bytes are (csv, json.gz, zip) and the bytes themselves."""
+    path = original_file(root, batch_id)
+    return path.name.removeprefix("original."), path.read_bytes()
 
 
 def set_aside(root: Path, content: bytes, note: QuarantineNote, suffix: str = "csv") -> Path:

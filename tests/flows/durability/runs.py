@@ -1,0 +1,136 @@
+"""Ingests in processes of their own, forked from one that has imported everything: about a second each.
+
+python -m tests.flows.durability.runs      reads one Order a line, forks, answers with one Ended a line
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.flows.durability.world import SINCE, UNTIL
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to run and how it is disturbed: it dies at a `point` or an `event` (k), or its disk is full then (f).
+
+    `writers` run at once; without `locked` nothing but the lake itself keeps them apart.
+    """
+
+    home: str
+    pipelines: str
+    point: str | None = None
+    mode: str = "c"
+    event: int = 0
+    writers: int = 1
+    locked: bool = True
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How one run ended: by a signal or not, the error's type and message, events and points that it came by."""
+
+    killed: bool
+    error: str = ""
+    message: str = ""
+    events: int = 0
+    points: tuple[str, ...] = ()
+
+
+class Runs:
+    """Starts runs. `shim` is the compiled file_events.c."""
+
+    def __init__(self, shim: Path, api_url: str) -> None:
+        environment = {**os.environ, "LD_PRELOAD": str(shim), "FILE_EVENTS": str(shim), "PREFECT_API_URL": api_url}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.flows.durability.runs"],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, order: Order) -> list[Ended]:
+        """Run and wait; one Ended a writer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asdict(order)) + "\n")
+        self._process.stdin.flush()
+        return [Ended(**each) for each in json.loads(self._process.stdout.readline())]
+
+    def close(self) -> None:
+        self._process.communicate(timeout=30)
+
+
+def main() -> None:
+    import deltalake  # noqa: F401 - imported here once, not in each run
+    import pandas as pd  # noqa: F401
+    import prefect  # noqa: F401
+
+    import flows.ingest  # noqa: F401
+
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a run prints is no answer
+    for line in sys.stdin:
+        order = Order(**json.loads(line))
+        started = [_start(order, number) for number in range(order.writers)]
+        answers.write(json.dumps([_end(pid, report) for pid, report in started]) + "\n")
+        answers.flush()
+
+
+def _start(order: Order, number: int) -> tuple[int, Path]:
+    report = Path(f"{order.home}.{number}.json")
+    report.unlink(missing_ok=True)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _ingest(order, report)
+        finally:
+            os._exit(0)
+    return pid, report
+
+
+def _end(pid: int, report: Path) -> dict[str, object]:
+    _, status = os.waitpid(pid, 0)
+    if os.WIFSIGNALED(status):
+        return asdict(Ended(killed=True, message=signal.Signals(os.WTERMSIG(status)).name))
+    return json.loads(report.read_text())
+
+
+def _ingest(order: Order, report: Path) -> None:
+    import flows.ingest
+    import flows.stores
+    from tasks import points
+
+    os.environ.update(AUTOPILOT_HOME=order.home, AUTOPILOT_PIPELINES_DIR=order.pipelines)
+    passed: list[str] = []
+
+    def reached(name: str, **_: object) -> None:
+        passed.append(name)
+        if name == order.point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    points.reached = reached
+    if not order.locked:
+        flows.stores.exclusive = contextlib.nullcontext
+    shim = ctypes.CDLL(os.environ["FILE_EVENTS"])
+    shim.file_events_arm(order.home.encode(), ctypes.c_char(order.mode.encode()), ctypes.c_long(order.event))
+    error = ("", "")
+    try:
+        flows.ingest.ingest("small", since=SINCE, until=UNTIL, again=order.again)
+    except Exception as exc:  # noqa: BLE001 - the test judges what it is
+        error = (type(exc).__name__, str(exc))
+    events = shim.file_events_seen()
+    shim.file_events_arm(b"", ctypes.c_char(b"\0"), ctypes.c_long(0))
+    report.write_text(json.dumps(asdict(Ended(False, *error, events, tuple(sorted(set(passed)))))))
+
+
+if __name__ == "__main__":
+    main()
