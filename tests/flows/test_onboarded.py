@@ -1,0 +1,152 @@
+"""What `autopilot init` wrote, used as its user would: ingested, learned from, served and watched."""
+
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flows.ingest import ingest
+from flows.monitor import monitor
+from flows.retrain import RetrainResult, retrain
+from healing.verdict import Outcome
+from releases.signing import ensure_keys
+from tasks.candidate import plan_training
+from tasks.labels import label_source
+from tasks.onboarding.draft import Asked
+from tasks.onboarding.onboard import onboard
+from tasks.pipeline import load_pipeline
+from tasks.settings import load_settings
+from tasks.training import as_inputs, train
+from tests.gateway.running import run_gateway
+from tests.orders import DAYS, classified, orders, write
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint:UserWarning")  # MLflow about its own types, on import
+
+NAME = "mine"
+UNTIL = date(2024, 1, 26)  # 26 of the file's 40 days; the others are for the monitor
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUTOPILOT_HOME", str(tmp_path / "var"))
+    monkeypatch.setenv("AUTOPILOT_PIPELINES_DIR", str(tmp_path / "pipelines"))
+    return tmp_path / "var"
+
+
+def begin(home: Path, frame: pd.DataFrame, file: str = "orders.csv", **changes) -> None:
+    data = write(frame, home.parent / file)
+    asked = {"name": NAME, "data": data, "label": "returned", "time": "at", "key": "id"} | changes
+    onboard(Asked(**asked), home.parent / "pipelines")
+
+
+def served(home: Path, count: int = 50) -> list[float]:
+    """What a real gateway answers to the last rows of the lake, none of it by the baseline."""
+    from cli.feature_rows import read_feature_rows
+
+    settings = load_settings()
+    rows = read_feature_rows(settings, load_pipeline(NAME, settings.pipelines_dir))
+    root, keys = settings.release_root(NAME), ensure_keys(settings.keys_dir)
+    with run_gateway(root, keys, home / "gateway", "--pipeline", NAME) as gateway:
+        gateway.wait_for_generation(1)
+        answer = gateway.predict.post("/invocations", json=rows.body(rows.rows[-count:]))
+    assert (answer.status_code, answer.headers["x-rung"]) == (200, "champion"), answer.text
+    answers: list[float] = answer.json()["predictions"]
+    return answers
+
+
+def awkward() -> pd.DataFrame:
+    """Names, dates and values as they come: spaces, umlauts, digits first, equal but for case, three ways to date."""
+    frame = classified()
+    when = pd.to_datetime(frame["at"])
+    formats = ["%d/%m/%Y %H:%M", "%Y-%m-%d %H:%M:%S", "%d %b %Y %H:%M"]
+    generator = np.random.default_rng(5)
+    return pd.DataFrame(
+        {
+            "Order №": frame["id"],
+            "Ordered at": [at.strftime(formats[place % 3]) for place, at in enumerate(when)],
+            "Größe (€)": frame["amount"],
+            "1st channel": frame["channel"].where(generator.random(len(frame)) > 0.1, None),
+            "age": np.where(
+                generator.random(len(frame)) < 0.1, "n/a", generator.integers(18, 80, len(frame)).astype(str)
+            ),
+            "Age": generator.choice(["true", "false"], len(frame)),
+            "Since": (when - pd.Timedelta(days=30)).dt.date.astype(str),
+            "order": range(len(frame)),
+            "Returned?": np.where(frame["returned"] == 1, "Yes", "No"),
+        }
+    ).sample(frac=1, random_state=2)
+
+
+@pytest.mark.timeout(300)
+def test_a_file_in_every_disguise_ingests_trains_serves_and_is_watched(home):
+    begin(home, awkward(), label="Returned?", time="Ordered at", key="Order №")
+    taken = ingest(NAME, until=UNTIL)
+    assert taken.rows.received == taken.rows.accepted > 2 * 700
+    assert retrain(NAME, until=UNTIL).result is RetrainResult.BOOTSTRAPPED
+    assert all(0 < answer < 1 for answer in served(home))
+    ingest(NAME)
+    report = monitor(NAME)
+    assert {check.check: check.outcome for check in report.checks}["quality"] is not Outcome.FAIL
+    assert report.label_coverage == 1.0
+    assert report.checks[0].observations > 300
+
+
+@pytest.mark.timeout(300)
+def test_a_quantity_is_learned_served_and_watched(home):
+    begin(home, orders().drop(columns="returned"), "orders.parquet", label="cost")
+    ingest(NAME, until=UNTIL)
+    outcome = retrain(NAME, until=UNTIL)
+    assert outcome.result is RetrainResult.BOOTSTRAPPED
+    [compared] = outcome.comparisons
+    assert compared.reason.startswith("squared error +0.")
+    answers = served(home)
+    assert np.std(answers) > 1
+    assert 0 < np.mean(answers) < 20
+    ingest(NAME)
+    report = monitor(NAME)
+    assert report.checks[0].outcome is Outcome.PASS
+    assert "excess squared error" in report.checks[0].reason
+
+
+TRAINABLE = {
+    "a boolean label": lambda: (classified(returned=classified()["returned"] == 1), {}),
+    "a label with two texts": lambda: (classified(returned=classified()["returned"].map({0: "kept", 1: "back"})), {}),
+    "one class against the rest": lambda: (classified(), {"label": "channel", "positive": "phone"}),
+    "a key of numbers": lambda: (classified(id=range(1000, 1000 + DAYS * 30)), {}),
+    "seconds since 1970": lambda: (classified(at=pd.to_datetime(classified()["at"]).astype("int64") // 10**9), {}),
+    "days without a row": lambda: (classified()[lambda rows: ~rows["at"].str[8:10].isin(["03", "10", "11"])], {}),
+    "labels that are not known yet": lambda: (
+        classified(returned=classified()["returned"].where(classified().index % 5 > 0)),
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", TRAINABLE)
+def test_other_files_ingest_and_train(home, what):
+    frame, changes = TRAINABLE[what]()
+    begin(home, frame, **changes)
+    taken = ingest(NAME)
+    assert taken.rows.received == taken.rows.accepted == 2 * len(frame)
+    settings = load_settings()
+    pipeline = load_pipeline(NAME, settings.pipelines_dir)
+    labels = label_source(pipeline, settings.lake_root(NAME))
+    trained = train(plan_training(pipeline, labels, None, None), labels, pipeline.estimator)
+    held_out = as_inputs(trained.rows.held_out, trained.rows.schema)
+    answers = trained.estimator.predict_proba(held_out)[:, 1]
+    assert len(answers) > 200
+    assert 0 < answers.min() < answers.max() < 1
+
+
+def test_the_next_batch_of_the_same_process_is_taken_whole(home):
+    """40 days to guess from, then as many that nobody has seen, from the same law."""
+    frame = orders(days=80, seed=3).drop(columns="cost")
+    begin(home, frame[frame["at"] < "2024-02-10"])
+    first = ingest(NAME)
+    write(frame, home.parent / "orders.csv")
+    following = ingest(NAME, since=date(2024, 2, 10))
+    assert (first.batches, following.batches) == (80, 80)
+    assert following.rejected == ()
+    assert following.rows.quarantined <= 0.001 * following.rows.received
