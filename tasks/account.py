@@ -1,15 +1,15 @@
 """The account of each batch of a sheet: which rows go in, which do not and why, and what is an incident."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from healing.incident import Remedy
+from healing.incident import Cause, Remedy
 from tasks.day_checks import Day, judge_day
 from tasks.expectations import Judged
 from tasks.finding import Check, Finding
@@ -83,23 +83,44 @@ def account(sheet: Sheet, judged: Sequence[Judged], again: Mask, past: Past) -> 
     for index, batch in enumerate(sheet.batches):
         rows = slice(ends[index - 1] if index else 0, ends[index])
         part = Part(sheet, batch, rows, bad, again, days)
+        day = list(judge_day(sheet.rules.table, part.day(), past))
         findings = [
-            *judge_critical(rows, judged),
-            *judge_day(sheet.rules.table, part.day(), past),
-            *judge_shares(sheet, rows, bad, again),
+            *(finding for finding in day if finding.cause is Cause.STALE_DATA),
             *judge_gaps(sheet, rows),
+            *judge_critical(rows, judged),
+            *judge_shares(sheet, rows, bad, again),
+            *(finding for finding in day if finding.cause is not Cause.STALE_DATA),
         ]
-        fatal = [finding for finding in findings if finding.rejects]
+        fatal = [finding for finding in findings if finding.rejects][:1]  # the others follow from the first
         if not fatal:
             past = past.with_day(batch.day, len(part.distinct), part.content)
         yield Ruling(
             good=part.good,
             bad={row - rows.start: reasons[row] for row in range(rows.start, rows.stop) if row in reasons},
             repairs=tuple(sheet.mended[index]),
-            findings=tuple(fatal or [*_mended(sheet.mended[index]), *findings]),
+            findings=tuple(one_a_cause(fatal or [*_mended(sheet.mended[index]), *findings])),
             rejected=fatal[0].summary if fatal else None,
             checks=(*_row_checks(sheet, rows), *map(_batch_check, findings)),
         )
+
+
+def one_a_cause(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings with those of one cause put together: a batch has one incident a cause."""
+    found: dict[Cause, Finding] = {}
+    for finding in findings:
+        first = found.get(finding.cause)
+        if first is None:
+            found[finding.cause] = finding
+            continue
+        remedy = first.remedy if first.remedy is Remedy.QUARANTINE_BATCH else finding.remedy
+        found[finding.cause] = replace(
+            first,
+            remedy=remedy,
+            summary=f"{first.summary}; {finding.summary}",
+            facts={**finding.facts, **first.facts},
+            rejects=first.rejects or finding.rejects,
+        )
+    return list(found.values())
 
 
 def _mended(mended: Sequence[Mended]) -> Iterator[Finding]:

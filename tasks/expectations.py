@@ -113,6 +113,7 @@ def _judged(result: Any, suite_file: Path) -> Judged:
 
 def _name(config: Any) -> str:
     condition = config.kwargs.get("row_condition")
+    condition = condition.get("pass_through_filter") if isinstance(condition, dict) else condition
     return f"{config.type}({', '.join(_columns(config))}{f' where {condition}' if condition else ''})"
 
 

@@ -11,7 +11,7 @@ from tasks.sheet import Mask, Sheet
 
 _LOST_SHARE = 0.95  # an optional column with more missing values is as good as gone
 _SPARSE_SHARE = 0.7  # unless it was nearly so on a usual day
-_GAP_SHARE_MIN = 0.25  # of an optional column, and twice the worst usual day's: less is weather
+_GAP_SHARE_MIN = 0.15  # of an optional column, and twice the worst usual day's: less is weather
 _ROWS_MIN = 10  # of fewer rows a share says nothing
 
 

@@ -88,7 +88,8 @@ def best(stores: Stores, chain: SourceChain, judged: Examined, past: Past | None
         if again.rejected is None and (judged.rejected is not None or len(again.bad) < len(judged.bad)):
             _keep_batch(stores, batch, why.summary)
             switched = replace(why, remedy=Remedy.SWITCH_SOURCE)
-            return replace(again, findings=(switched, *again.findings))
+            others = (finding for finding in again.findings if finding.cause is not why.cause)
+            return replace(again, findings=(switched, *others))  # a batch has one incident a cause
         _keep_batch(
             stores, other, again.rejected or f"no better than that of {batch.source}: {len(again.bad)} bad rows"
         )

@@ -1,0 +1,1 @@
+"""Batches that were spoiled on purpose, and what ingestion makes of them."""

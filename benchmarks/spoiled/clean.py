@@ -1,0 +1,62 @@
+"""What the contract costs when nothing is wrong: every day of 2013 as it is."""
+
+import tempfile
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+from benchmarks.spoiled.places import stores_at, write
+from benchmarks.spoiled.world import World
+from tasks.commit import take_in
+from tasks.ledger_records import BatchStatus
+from tasks.pipeline import Pipeline
+from tasks.quarantine import noted
+from tasks.sources import Lookup, open_sources
+
+_CHUNK_DAYS = 31
+
+
+@dataclass(frozen=True)
+class Price:
+    """False alarms over clean days. `alarms` says of each incident what it was about."""
+
+    days: int
+    batches: int
+    rejected: int
+    rows: int
+    rows_quarantined: int
+    days_with_incident: int
+    alarms: tuple[str, ...]
+    quarantined: tuple[str, ...]
+
+
+def price(pipeline: Pipeline, world: World, days: int, scratch: Path) -> Price:
+    """Take in the first `days` days of the year, as the flow does, and count what the contract objected to."""
+    first, _ = world.days
+    wanted = [first + timedelta(days=index) for index in range(days)]
+    with tempfile.TemporaryDirectory(dir=scratch) as folder, stores_at(pipeline, Path(folder), ["primary"]) as stores:
+        place = Path(folder)
+        for table in pipeline.tables:
+            for day in wanted:
+                write(place / "primary" / table / f"{day}.csv", world.content(table, day))
+        with open_sources(stores.pipeline, Lookup(), place) as chain:
+            for start in range(0, days, _CHUNK_DAYS):
+                for table in pipeline.tables:
+                    take_in(stores, chain, table, wanted[start : start + _CHUNK_DAYS])
+        records = stores.ledger.batches(pipeline.name)
+        incidents = stores.ledger.incidents(pipeline.name, limit=10_000)
+        notes = noted(stores.quarantine_root)
+    return Price(
+        days=days,
+        batches=len(records),
+        rejected=sum(record.status is BatchStatus.REJECTED for record in records),
+        rows=sum(record.received for record in records),
+        rows_quarantined=sum(record.quarantined for record in records),
+        days_with_incident=len({_day(incident.subject) for incident in incidents}),
+        alarms=tuple(f"{incident.subject}: {incident.cause}, {incident.summary}" for incident in incidents),
+        quarantined=tuple(f"{note.batch_id}: {reason}" for note in notes for reason in note.reasons),
+    )
+
+
+def _day(subject: str) -> date:
+    return date.fromisoformat(subject.rpartition("/")[2])

@@ -1,0 +1,101 @@
+"""Faults of whole rows and days: twice, cut off, lost, late, early, of another day."""
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.spoiled.deliveries import Fault, Spoil, Spoiling, as_csv
+from benchmarks.spoiled.values import DOSES
+
+
+def untouched(case: Spoiling) -> bytes:
+    return case.world.content(case.table, case.day)
+
+
+def duplicated(case: Spoiling) -> bytes:
+    rows = case.rows()
+    return as_csv(pd.concat([rows, rows[case.chosen(rows)]], ignore_index=True))
+
+
+def truncated(case: Spoiling) -> bytes:
+    """The end is missing, cut between two rows."""
+    rows = case.rows()
+    return as_csv(rows.iloc[: len(rows) - max(1, round(case.dose * len(rows)))])
+
+
+def thinned(case: Spoiling) -> bytes:
+    rows = case.rows()
+    return as_csv(rows[~case.chosen(rows)])
+
+
+def without_airport(case: Spoiling) -> bytes:
+    rows = case.rows()
+    return as_csv(rows[rows["origin"] != "JFK"])
+
+
+def of_other_day(days: int) -> Spoil:
+    """The chosen rows are those of another day, keys and times and all."""
+
+    def spoil(case: Spoiling) -> bytes:
+        rows = case.rows()
+        chosen = case.chosen(rows)
+        others = case.world.rows(case.table, case.day + timedelta(days=days))
+        picked = others.iloc[case.chance.permutation(len(others))[: int(chosen.sum())]]
+        return as_csv(pd.concat([rows[~chosen], picked], ignore_index=True))
+
+    return spoil
+
+
+def replayed(days: int) -> Spoil:
+    """Another day's batch, as it is."""
+    return lambda case: case.world.content(case.table, case.day - timedelta(days=days))
+
+
+def redated(days: int) -> Spoil:
+    """Another day's batch with this day in every key and time: a copy that looks new."""
+
+    def spoil(case: Spoiling) -> bytes:
+        old = case.day - timedelta(days=days)
+        rows = case.world.rows(case.table, old)
+        rows["flight_id"] = rows["flight_id"].str.replace(str(old), str(case.day))
+        for column in ("sched_dep_at", "sched_arr_at"):
+            moved = pd.to_datetime(rows[column], utc=True).dt.tz_convert("America/New_York").dt.tz_localize(None)
+            local = (moved + timedelta(days=days)).dt.tz_localize("America/New_York", nonexistent="shift_forward")
+            rows[column] = local.dt.tz_convert("UTC").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return as_csv(rows)
+
+    return spoil
+
+
+def disordered(case: Spoiling) -> bytes:
+    rows = case.rows()
+    chosen = np.flatnonzero(case.chosen(rows))
+    order = np.arange(len(rows))
+    order[chosen] = case.chance.permutation(chosen)
+    return as_csv(rows.iloc[order])
+
+
+def no_rows(case: Spoiling) -> bytes:
+    return as_csv(case.rows().iloc[:0])
+
+
+DAYS = (
+    Fault("duplicated rows", duplicated, doses=DOSES),
+    Fault("duplicated batch", untouched, again=2, harmless=True),
+    Fault("truncated batch", truncated, doses=DOSES),
+    Fault("truncated batch: outcomes", truncated, "outcomes", DOSES),
+    Fault("rows lost at random", thinned, doses=DOSES),
+    Fault("all of one airport lost", without_airport),
+    Fault("empty batch", no_rows),
+    Fault("empty batch: weather", no_rows, "weather"),
+    Fault("empty body", lambda _: b""),
+    Fault("late rows, of the day before", of_other_day(-1), doses=DOSES),
+    Fault("late batch, after the next day's", untouched, ahead=True, harmless=True),
+    Fault("rows out of order", disordered, doses=DOSES, harmless=True),
+    Fault("future-dated rows, of three days later", of_other_day(3), doses=DOSES),
+    Fault("replayed old batch", replayed(28)),
+    Fault("replayed old batch, with new keys and times", redated(7)),
+    Fault("stale batch: yesterday's again", replayed(1)),
+    Fault("stale batch: yesterday's with new keys and times", redated(1)),
+)

@@ -1,0 +1,184 @@
+"""One spoiled batch, taken in by the functions that the flow calls, with a real lake, ledger and quarantine.
+
+What came of it is read from where a person would look: the lake, the ledger, the incidents, the notes in quarantine.
+"""
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.spoiled.deliveries import Fault, Spoiling
+from benchmarks.spoiled.places import stores_at, write
+from benchmarks.spoiled.world import World
+from healing.errors import SourceUnavailable
+from healing.incident import AttemptOutcome, Cause, Incident, Remedy
+from tasks.commit import take_in
+from tasks.contract import BATCH_DAY
+from tasks.lake import LakeTable
+from tasks.ledger_records import BatchRecord, BatchStatus
+from tasks.pipeline import Pipeline
+from tasks.quarantine import noted
+from tasks.sources import Lookup, open_sources
+from tasks.stores import Stores
+
+PAST_DAYS = 35  # as many as the contract looks back
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a batch. `wrong` rows are in the lake and not as they should be, `lost` are good and not there."""
+
+    verdict: str
+    checks: tuple[str, ...]
+    causes: tuple[str, ...]
+    remedies: tuple[str, ...]
+    received: int
+    wrong: int
+    lost: int
+
+    @property
+    def detected(self) -> bool:
+        """Whether anything on record says that this was no plain batch."""
+        return bool(self.checks or self.causes)
+
+
+class Bench:
+    """Trials on one day: a lake that holds the weeks before, and a folder for what sources give."""
+
+    def __init__(self, pipeline: Pipeline, world: World, day: date, scratch: Path) -> None:
+        self._pipeline, self._world, self._day = pipeline, world, day
+        self._scratch = scratch
+        self._known: dict[str, pd.DataFrame] = {}
+        self._before = scratch / f"before-{day}"
+        for table in pipeline.tables:
+            self._prepare(table)
+
+    def run(self, fault: Fault, dose: float, seed: int, *, mirror: bool) -> Outcome:
+        """Deliver the spoiled batch; with `mirror`, a second source has the day as it is."""
+        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
+            place = Path(folder)
+            shutil.copytree(self._before, place / "lake")
+            case = Spoiling(self._world, fault.table, self._day, dose, np.random.default_rng(seed))
+            self._deliver(place, fault, case, mirror)
+            with stores_at(
+                self._pipeline, place, ["primary", "mirror"] if mirror else ["primary"], fault.format
+            ) as stores:
+                self._take_in(stores, place, fault)
+                return self._outcome(stores, fault)
+
+    def _prepare(self, table: str) -> None:
+        """The weeks before, taken in as they are."""
+        days = [self._day - timedelta(days=back) for back in range(PAST_DAYS, 0, -1)]
+        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
+            place = Path(folder)
+            for day in days:
+                write(place / "primary" / table / f"{day}.csv", self._world.content(table, day))
+            with (
+                stores_at(self._pipeline, place, ["primary"], lake=self._before) as stores,
+                open_sources(stores.pipeline, Lookup(), place) as chain,
+            ):
+                take_in(stores, chain, table, [day for day in days if day >= self._world.days[0]])
+
+    def _deliver(self, place: Path, fault: Fault, case: Spoiling, mirror: bool) -> None:
+        name = f"{fault.table}/{self._day}.{fault.format}"
+        write(place / "primary" / name, fault.spoil(case))
+        following = self._day + timedelta(days=1)
+        write(place / f"primary/{fault.table}/{following}.csv", self._world.content(fault.table, following))
+        if mirror:
+            rows = self._world.rows(fault.table, self._day)
+            clean = rows.to_json(orient="records").encode() if fault.format == "json" else None
+            write(place / "mirror" / name, clean or self._world.content(fault.table, self._day))
+
+    def _take_in(self, stores: Stores, place: Path, fault: Fault) -> None:
+        days = [self._day + timedelta(days=1)] if fault.ahead else []
+        for day in [*days, *[self._day] * fault.again]:
+            with open_sources(stores.pipeline, Lookup(), place) as chain:
+                try:
+                    take_in(stores, chain, fault.table, [day])
+                except SourceUnavailable:  # its incident says so
+                    continue
+
+    def _outcome(self, stores: Stores, fault: Fault) -> Outcome:
+        batch = f"{fault.table}/{self._day}"
+        record = stores.ledger.batch(stores.pipeline.name, batch)
+        incidents = stores.ledger.incidents(stores.pipeline.name)
+        note = next((each for each in noted(stores.quarantine_root) if each.batch_id == batch), None)
+        wrong, lost = self._compare(stores, fault.table)
+        return Outcome(
+            verdict="refused" if record is None else record.status.value,
+            checks=tuple(_checks(record, dict(note.reasons) if note is not None else {}, incidents)),
+            causes=tuple(dict.fromkeys(incident.cause.value for incident in reversed(incidents))),
+            remedies=tuple(dict.fromkeys(_remedies(incidents, record))),
+            received=0 if record is None else record.received,
+            wrong=wrong,
+            lost=lost,
+        )
+
+    def _compare(self, stores: Stores, table: str) -> tuple[int, int]:
+        """Rows of the day that are not as the world has them, and rows of the world that are not there."""
+        rules = self._pipeline.tables[table]
+        stored = LakeTable(stores.lake_root, table, rules.key).read(since=self._day, until=self._day)
+        truth = self._truth(table)
+        key = list(rules.key)
+        names = [name for name in stored.columns if name != BATCH_DAY]
+        both = stored[names].merge(truth[names], on=key, how="outer", indicator=True, suffixes=("", " truly"))
+        there = both[both["_merge"] == "both"]
+        differs = pd.Series(False, index=there.index)
+        for name in names:
+            if name in key:
+                continue
+            found, right = there[name], there[f"{name} truly"]
+            same = (found == right) | (found.isna() & right.isna())
+            if rules.columns[name] == "double":
+                same |= (found - right).abs() <= 1e-6 * right.abs()  # a unit there and back
+            differs |= ~same
+        return int(differs.sum() + (both["_merge"] == "left_only").sum()), int((both["_merge"] == "right_only").sum())
+
+    def _truth(self, table: str) -> pd.DataFrame:
+        from tasks.intake import examine
+        from tasks.sources import Batch
+
+        if table not in self._known:
+            batch = Batch(table, self._day, "truth", b"", self._world.rows(table, self._day))
+            [judged] = examine(self._pipeline, table, [batch])
+            self._known[table] = judged.good.to_pandas()
+        return self._known[table]
+
+
+def _checks(record: BatchRecord | None, reasons: dict[str, int], incidents: Sequence[Incident]) -> Iterator[str]:
+    counted = Counter[str]()
+    for reason, rows in reasons.items():
+        counted[reason] += rows
+    yield from (reason for reason, _ in counted.most_common(2))
+    if record is not None:
+        yield from record.repairs
+        if record.duplicates:
+            yield "duplicates dropped"
+    for incident in incidents:
+        if incident.cause is Cause.SOURCE_UNAVAILABLE:  # what was sent is no data: found when it was read
+            yield "document: " + incident.summary.partition("found ")[2].partition("; it begins")[0]
+        elif not reasons:
+            yield incident.summary
+
+
+def _remedies(incidents: Sequence[Incident], record: BatchRecord | None) -> Iterator[str]:
+    if record is None:
+        yield "kept, a person is called"
+        return
+    for incident in incidents:
+        for attempt in incident.attempts:
+            if attempt.outcome is AttemptOutcome.SUCCEEDED:
+                yield attempt.remedy.value
+    if record.repairs:
+        yield Remedy.REPAIR_BATCH.value
+    elif record.quarantined and record.status is not BatchStatus.REJECTED:
+        yield "rows set aside"
+    elif record.duplicates:
+        yield "duplicates dropped"
