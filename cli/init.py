@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from tasks.onboarding.onboard import Onboarded
 
 
+_TRIED = "tried on the file"
+
+
 def init(
     name: Annotated[str, typer.Argument(help="Name of the pipeline, and of its folder.")],
     data: Annotated[Path, typer.Option(help="CSV, JSON or Parquet file, compressed or not.")],
@@ -55,10 +58,10 @@ def init(
 
 
 def _tell(name: str, done: "Onboarded") -> None:
-    width = max(len(guess.about) for guess in done.guesses)
+    width = max(len(_TRIED), *(len(guess.about) for guess in done.guesses))
     for guess in done.guesses:
         print(f"{guess.about:<{width}}  {guess.choice} ({guess.why})")
     for table in done.rehearsed:
         aside = "".join(f"; {count} set aside: {reason}" for reason, count in table.reasons.items())
-        print(f"{'tried on the file':<{width}}  {table.table}: {table.accepted} rows of {table.days} days taken{aside}")
+        print(f"{_TRIED:<{width}}  {table.table}: {table.accepted} rows of {table.days} days taken{aside}")
     print(f"wrote {done.folder}; next: autopilot bootstrap {name} --until {done.learn_until}")
