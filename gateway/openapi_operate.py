@@ -51,8 +51,10 @@ def _paths() -> Node:
         "/health": {"get": operation("health", "Whether the process runs", None, health)},
         "/predictions": {"get": _stream("predictions", "Answered rows, oldest first")},
         "/shadow": {"get": _stream("shadow", "What shadow challengers scored, oldest first")},
+        "/labels": {"get": _stream("labels", "Labels that clients sent, oldest first")},
         "/predictions/drained": {"post": _drained("predictions")},
         "/shadow/drained": {"post": _drained("shadow")},
+        "/labels/drained": {"post": _drained("labels")},
         "/feedback": {"post": feedback_operation()},
         "/workers/{digest}/restart": {
             "post": operation(

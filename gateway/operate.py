@@ -44,6 +44,8 @@ def operate_app(gateway: "Gateway", keys: KeyRing) -> ASGIApp:
             Route("/predictions/drained", desk.predictions_drained, methods=["POST"]),
             Route("/shadow", desk.shadow, methods=["GET"]),
             Route("/shadow/drained", desk.shadow_drained, methods=["POST"]),
+            Route("/labels", desk.labels, methods=["GET"]),
+            Route("/labels/drained", desk.labels_drained, methods=["POST"]),
             Route("/feedback", desk.feedback, methods=["POST"]),
             Route("/workers/{digest}/restart", desk.restart_worker, methods=["POST"]),
             Route("/openapi.json", desk.openapi, methods=["GET"]),
@@ -94,11 +96,18 @@ class _Desk:
         log = self._gateway.log
         return _page(request, log.read_shadow, log.epoch(Stream.SHADOW))
 
+    async def labels(self, request: Request) -> Response:
+        log = self._gateway.log
+        return _page(request, log.read_labels, log.epoch(Stream.LABELS))
+
     async def predictions_drained(self, request: Request) -> Response:
         return await self._drained(request, Stream.PREDICTIONS)
 
     async def shadow_drained(self, request: Request) -> Response:
         return await self._drained(request, Stream.SHADOW)
+
+    async def labels_drained(self, request: Request) -> Response:
+        return await self._drained(request, Stream.LABELS)
 
     async def _drained(self, request: Request, stream: Stream) -> Response:
         body = await read_body(request.receive, self._gateway.settings.body_bytes_max)

@@ -1,4 +1,4 @@
-"""What the gateway answered, and what shadows scored, in the lake."""
+"""What the gateway answered, what shadows scored and what clients say came true, in the lake."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 PREDICTIONS = "predictions"  # tables of the lake
 SHADOW = "shadow"
+FEEDBACK = "feedback"
 
 _PLACE = [
     ("epoch", pa.string()),
@@ -66,6 +67,15 @@ class LoggedScore(LoggedEntry):
     error: str
 
 
+class LoggedLabel(LoggedEntry):
+    """What a client says came true for one answered row; of several for one row the last one holds."""
+
+    request_id: str
+    row: int
+    label: float
+    at: AwareDatetime
+
+
 _ANSWERS = LogStream(
     "/predictions",
     LoggedPrediction,
@@ -80,6 +90,8 @@ _ANSWERS = LogStream(
     ),
 )
 _SCORES = LogStream("/shadow", LoggedScore, pa.schema([*_PLACE, ("prediction", pa.float64()), ("error", pa.string())]))
+
+_LABELS = LogStream("/labels", LoggedLabel, pa.schema([*_PLACE[:5], ("label", pa.float64())]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +110,12 @@ def shadow_table(lake_root: Path) -> LakeTable:
     return LakeTable(lake_root, SHADOW, ["epoch", "seq"])
 
 
+def feedback_table(lake_root: Path) -> LakeTable:
+    return LakeTable(lake_root, FEEDBACK, ["epoch", "seq"])
+
+
 def drain_predictions(operate_url: str, lake_root: Path) -> Drained:
-    """Bring in what the gateway logged since the last time, answers and shadow scores; one drain runs at a time.
+    """Bring in what the gateway logged since the last time: answers, shadow scores, labels. One drain runs at a time.
 
     GatewayUnavailable when the gateway does not answer; what came in before stays.
     """
@@ -109,7 +125,8 @@ def drain_predictions(operate_url: str, lake_root: Path) -> Drained:
     ):
         rows, until = _ANSWERS.drain(client, predictions_table(lake_root))
         scores, _ = _SCORES.drain(client, shadow_table(lake_root))
-    log.info("predictions_drained", rows=rows, until_seq=until, shadow_rows=scores)
+        labels, _ = _LABELS.drain(client, feedback_table(lake_root))
+    log.info("predictions_drained", rows=rows, until_seq=until, shadow_rows=scores, labels=labels)
     return Drained(rows=rows, until_seq=until)
 
 

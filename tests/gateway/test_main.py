@@ -101,9 +101,11 @@ def test_bad_requests_get_a_4xx_that_names_the_field(served):
     assert gateway.operate.post("/feedback", json={"labels": [{"request_id": "r", "label": "late"}]}).status_code == 400
 
 
-def test_labels_are_taken(served):
+def test_labels_are_taken_and_handed_out(served):
     body = {"labels": [{"request_id": "logged", "row": 0, "label": 1}]}
     assert served[0].operate.post("/feedback", json=body).json() == {"accepted": 1}
+    last = json.loads(served[0].operate.get("/labels").text.splitlines()[-1])
+    assert (last["request_id"], last["row"], last["label"]) == ("logged", 0, 1.0)
 
 
 def test_metrics_count_what_was_answered(served):

@@ -52,7 +52,7 @@ def stage(tmp_path_factory, keys):
     home = tmp_path_factory.mktemp("shadow")
     champion = publish_tiny_model(home / "releases", keys)
     bootstrap(home / "releases", champion)
-    options = ("--shadow-rows-max", "40", "--batch-deadline-seconds", "0.5", "--hang-seconds", "60")
+    options = ("--shadow-rows-max", "400", "--batch-deadline-seconds", "0.5", "--hang-seconds", "60")
     with run_gateway(home / "releases", keys, home / "gateway", *options) as gateway:
         wait_until(lambda: gateway.predict.get("/ping").status_code == 200, "it serves")
         yield Stage(gateway, home / "releases", keys, champion)

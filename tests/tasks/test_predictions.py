@@ -11,7 +11,7 @@ import pytest
 
 from healing.errors import GatewayUnavailable
 from tasks import gateway_log
-from tasks.predictions import Drained, drain_predictions, predictions_table, read_predictions
+from tasks.predictions import Drained, drain_predictions, feedback_table, predictions_table, read_predictions
 
 DIGEST = "d" * 64
 
@@ -33,7 +33,7 @@ def logged(seq, *, key=None, prediction=0.25, digest=DIGEST, rung="champion", re
 
 
 @contextmanager
-def log_serving(rows, *, epoch=lambda: "e1", told=None) -> Iterator[str]:
+def log_serving(rows, *, epoch=lambda: "e1", told=None, labels=()) -> Iterator[str]:
     """A log behind HTTP, paged as the gateway's is, without shadow scores; `rows` may grow meanwhile.
 
     What the drain says it has is added to `told`.
@@ -44,7 +44,7 @@ def log_serving(rows, *, epoch=lambda: "e1", told=None) -> Iterator[str]:
             url = urlparse(self.path)
             query = parse_qs(url.query)
             after, limit = int(query["after"][0]), int(query["limit"][0])
-            stream = rows if url.path == "/predictions" else []
+            stream = {"/predictions": rows, "/labels": labels}.get(url.path, [])
             found = stream if isinstance(stream, str) else [r for r in stream if r["seq"] > after][:limit]
             self.answer(found if isinstance(found, str) else "".join(json.dumps(row) + "\n" for row in found))
 
@@ -157,6 +157,15 @@ def test_the_last_answer_of_the_model_to_each_key_is_read(tmp_path):
     with log_serving(rows) as url:
         drain_predictions(url, tmp_path)
     assert read_predictions(tmp_path, DIGEST).to_dict("records") == [{"key": "a", "prediction": 0.2}]
+
+
+def test_labels_come_in_once_and_their_segments_may_go(tmp_path):
+    said = {"request_id": "r1", "row": 0, "at": "2026-01-01T12:00:00+00:00"}
+    labels = [{**said, "seq": 1, "label": 0.0}, {**said, "seq": 2, "label": 1.0}]
+    with log_serving([], labels=labels) as url:
+        for _ in range(2):
+            drain_predictions(url, tmp_path)
+    assert list(feedback_table(tmp_path).read(columns=["seq", "label"]).sort_values("seq")["label"]) == [0.0, 1.0]
 
 
 def test_before_the_first_drain_there_are_none(tmp_path):
