@@ -28,7 +28,7 @@ def recast(sheet: Sheet) -> None:
         if kind == "string" or not misfit.any():
             continue
         text = sheet.text[name].where(misfit)
-        values = cast(_plain(text, kind), kind)
+        values = _instants(text) if kind == "timestamp" else cast(_plain(text, kind), kind)
         readable = sheet.within(misfit & values.notna().to_numpy(), Repair.CAST)
         note = Mended(Repair.CAST, f"cast {name} to {kind}", Cause.SCHEMA_BREAK)
         sheet.mend(name, readable, values, note)
@@ -38,8 +38,6 @@ def recast(sheet: Sheet) -> None:
 def _plain(text: "pd.Series[str]", kind: ColumnType) -> "pd.Series[Any]":
     """The same values as the plain cast reads them; missing where that is not certain."""
     trimmed = text.str.strip()
-    if kind == "timestamp":
-        return _instants(trimmed.where(trimmed.str.fullmatch(_EPOCH, na=False).astype(bool)))
     lower = trimmed.str.lower()
     if kind == "boolean":
         return lower.map(_WORDS).fillna(lower)
@@ -48,12 +46,14 @@ def _plain(text: "pd.Series[str]", kind: ColumnType) -> "pd.Series[Any]":
     return lower.map(_NUMBERS).fillna(without)
 
 
-def _instants(epoch: "pd.Series[str]") -> "pd.Series[Any]":
+def _instants(text: "pd.Series[str]") -> "pd.Series[Any]":
+    """Instants of texts that count seconds, or thousandths or millionths of one, since 1970."""
     import pandas as pd
 
-    whole = epoch.str.partition(".")[0].str.len()
-    number = pd.to_numeric(epoch, errors="coerce").astype("float64")
-    seconds = number / whole.map({10: 1.0, 13: 1e3, 16: 1e6}).astype("float64")
-    return pd.to_datetime(seconds, unit="s", utc=True, errors="coerce").map(
-        lambda at: None if pd.isna(at) else at.isoformat()
-    )
+    trimmed = text.str.strip()
+    found = trimmed[trimmed.str.fullmatch(_EPOCH, na=False).astype(bool)]
+    whole = found.str.partition(".")[0].str.len()
+    micros = found.astype("float64") * whole.map({10: 1e6, 13: 1e3, 16: 1.0}).astype("float64")
+    instants = pd.Series(pd.NaT, index=text.index, dtype="datetime64[us, UTC]")
+    instants[found.index] = pd.to_datetime(micros.round().astype("int64"), unit="us", utc=True).dt.as_unit("us")
+    return instants
