@@ -3,7 +3,7 @@
     python -m benchmarks.serving.alone SECONDS
 
 Prints one JSON object: the median of `predict` on one row in milliseconds, and rows a second in batches of 100, with
-frames made beforehand and one math thread, which is the fastest setting for this model.
+frames made beforehand and one math thread, as every server's model process has.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What a user would take instead: each server in its own environment, with the settings that were found best for it."""
+"""What a user would take instead: each server in its own environment, with its batching on."""
 
 import json
 import os
@@ -61,7 +61,7 @@ def mlflow_serve(launch: Launch) -> Iterator[Peer]:
 
 @contextmanager
 def mlserver(launch: Launch) -> Iterator[Peer]:
-    """MLServer's scikit-learn runtime with adaptive batching; a single worker is its own process, its fastest way."""
+    """MLServer's scikit-learn runtime with adaptive batching; a single worker is its own process."""
     python = environment_of("mlserver")
     port, folder = free_port(), launch.scratch / "mlserver"
     (folder / "flights").mkdir(parents=True, exist_ok=True)

@@ -13,8 +13,8 @@ import joblib  # type: ignore[import-untyped]
 import litserve  # type: ignore[import-not-found]
 import pandas as pd
 
-# The best of those tried: larger batches than 64 clients fill wait in vain, shorter waits split them.
-BATCH_REQUESTS_MAX = 64
+# Of 32 to 256 requests and 2 to 10 ms none was better than this by more than the machine's noise.
+BATCH_REQUESTS_MAX = 256
 BATCH_WAIT_SECONDS = 0.005
 
 
