@@ -52,6 +52,8 @@ def _instants(text: "pd.Series[str]") -> "pd.Series[Any]":
 
     trimmed = text.str.strip()
     found = trimmed[trimmed.str.fullmatch(_EPOCH, na=False).astype(bool)]
+    if found.empty:
+        return pd.Series(pd.NaT, index=text.index, dtype="datetime64[us, UTC]")
     whole = found.str.partition(".")[0].str.len()
     micros = found.astype("float64") * whole.map({10: 1e6, 13: 1e3, 16: 1.0}).astype("float64")
     instants = pd.Series(pd.NaT, index=text.index, dtype="datetime64[us, UTC]")
