@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -56,3 +57,9 @@ def test_coverage_and_delay_are_stated(source, rows):
 
 def test_a_day_ends_at_midnight_of_the_pipelines_own_zone(source):
     assert day_end(day_of(0), source.zone) - datetime(2013, 1, 2, 5, tzinfo=UTC) == timedelta(0)
+
+
+def test_one_value_counts_as_one_and_every_other_as_zero(source, rows):
+    as_they_are = join_labels(rows, source, LATER)[LABEL]
+    the_other_way_round = join_labels(rows, replace(source, positive=0), LATER)[LABEL]
+    assert (the_other_way_round == 1 - as_they_are).all()

@@ -1,0 +1,27 @@
+"""The command around onboarding: what it prints, and how it ends."""
+
+import json
+import subprocess
+import sys
+
+from tests.orders import classified, write
+
+COLUMNS = ("--label", "returned", "--time", "at", "--key", "id")
+
+
+def autopilot_init(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cli", "init", "mine", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_second_init_of_the_same_name_is_refused_in_one_line_and_the_first_stays(tmp_path):
+    data, pipelines = write(classified(), tmp_path / "orders.csv"), tmp_path / "pipelines"
+    words = ("--data", str(data), *COLUMNS, "--dir", str(pipelines))
+    first = autopilot_init(*words, "--json")
+    assert first.returncode == 0, first.stderr
+    assert json.loads(first.stdout)["folder"] == str(pipelines / "mine")
+    assert first.stderr == ""
+    second = autopilot_init(*words)
+    assert (second.returncode, second.stdout) == (2, "")
+    assert second.stderr.count("\n") == 1
+    assert second.stderr.startswith(f"autopilot: {pipelines / 'mine'} exists already")
