@@ -95,7 +95,8 @@ def ingest(
         watermark.settle_incidents(stores, chain)
         tell_return(stores, chain)
     report = _report(pipeline, days, records, feature_rows, time.monotonic() - started)
-    _show(report)
+    page = write_page(settings.reports_dir / pipeline / "ingest", pipeline, stores.examined)
+    _show(report, as_markdown(stores.examined, page))
     return report
 
 
@@ -153,7 +154,7 @@ def _report(
     )
 
 
-def _show(report: IngestReport) -> None:
+def _show(report: IngestReport, checks: Sequence[str]) -> None:
     log.info("ingest_finished", **report.model_dump(mode="json"))
     rows = report.rows
     lines = [
@@ -163,8 +164,6 @@ def _show(report: IngestReport) -> None:
         "|---|---|---|---|---|",
         f"| {rows.received} | {rows.accepted} | {rows.quarantined} | {rows.duplicates} | {report.feature_rows} |",
         "",
-        *(f"* repaired {batch}" for batch in report.repaired),
-        *(f"* quarantined, in part or whole: {batch}" for batch in report.quarantined),
-        *(f"* rejected {batch}" for batch in report.rejected),
+        *checks,
     ]
     create_markdown_artifact(key=f"ingest-{report.pipeline}".replace("_", "-"), markdown="\n".join(lines))

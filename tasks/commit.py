@@ -18,6 +18,7 @@ from healing.incident import Status
 from tasks import points
 from tasks.batch_notes import write_note
 from tasks.contract import BATCH_DAY
+from tasks.data_docs import BatchChecks
 from tasks.events import EventName
 from tasks.incidents import remedied
 from tasks.intake import Examined, examine
@@ -47,6 +48,7 @@ def take_in(stores: Stores, chain: SourceChain, table: str, days: Sequence[date]
         points.reached("ingest.fetched", table=table)
         past = read_past(stores.lake(table), stores.pipeline.tables[table], days)
         found = [best(stores, chain, judged, past) for judged in examine(stores.pipeline, table, batches, past)]
+        stores.examined.extend(map(BatchChecks.of, found))
         points.reached("ingest.examined", table=table)
         for revision in revisions(stores, found):
             _open_incidents(stores, revision.judged, remedies)

@@ -8,6 +8,7 @@ from pathlib import Path
 from healing.evidence import Evidence
 from healing.incident import Cause, Incident, Remedy
 from healing.policy import DEFAULT_REMEDIES
+from tasks.data_docs import BatchChecks
 from tasks.events import EventName
 from tasks.intake import Finding
 from tasks.lake import LakeTable
@@ -22,7 +23,10 @@ CallPerson = Callable[[Incident, str], object]
 
 @dataclass(frozen=True)
 class Stores:
-    """The lake, the quarantine and the ledger of one pipeline, its policy, and its ways to be heard."""
+    """The lake, the quarantine and the ledger of one pipeline, its policy, and its ways to be heard.
+
+    `examined` collects what was found of the batches of this run, for the page that shows it.
+    """
 
     pipeline: Pipeline
     lake_root: Path
@@ -31,6 +35,7 @@ class Stores:
     emit: Emit
     call_person: CallPerson
     run_id: str | None = None
+    examined: list[BatchChecks] = field(default_factory=list, repr=False, compare=False)
     _open_tables: dict[str, LakeTable] = field(default_factory=dict, repr=False, compare=False)
 
     def remedies(self, cause: Cause) -> tuple[Remedy, ...]:
