@@ -12,6 +12,7 @@ from cli.heal import heal
 from cli.history import history
 from cli.ingest import ingest
 from cli.init import init
+from cli.maintain import maintain
 from cli.monitor import monitor
 from cli.release import release
 from cli.retrain import retrain
@@ -30,7 +31,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, up, status, init, bootstrap, example, ingest, monitor, retrain, release, rollback, heal, history):
+_SET_UP = (demo, up, init, bootstrap)
+_RUN = (ingest, monitor, retrain, release, rollback, heal, maintain)
+_LOOK = (status, history, example)
+for command in (*_SET_UP, *_RUN, *_LOOK):
     app.command()(command)
 app.add_typer(drill.app, name="drill")
 app.add_typer(quarantine.app, name="quarantine")

@@ -8,7 +8,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from flows.rollback import verify_rollback, write_rollback
-from healing.errors import GatewayUnavailable
+from flows.stores import opened
+from healing.errors import GatewayUnavailable, UsageError
 from healing.incident import AttemptOutcome, Incident, Remedy
 from healing.release import Reason, Release
 from healing.remedy import Role, role_of
@@ -18,9 +19,11 @@ from releases.log import ReleaseLog
 from tasks.announce import announce_release
 from tasks.ledger import Ledger
 from tasks.ledger_records import JournalEntry
+from tasks.pipeline import load_pipeline
 from tasks.rollout import NothingToRollBackTo, abort_trial, drop_fallback
 from tasks.runs import start_run
 from tasks.settings import Settings
+from tasks.snapshots import restore_features
 from tasks.traffic import GatewayState, await_gateway, await_generation, read_gateway, restart_worker
 
 AUTHOR = "heal"
@@ -146,6 +149,22 @@ def ingest_again(settings: Settings, incident: Incident, attempt: int) -> Applie
     return Applied(AttemptOutcome.SUCCEEDED, "ingested")
 
 
+def restore_snapshot(settings: Settings, incident: Incident, _attempt: int) -> Applied:
+    """Features return to what they were before a bad batch, until a correction of it comes."""
+    config = load_pipeline(incident.pipeline, settings.pipelines_dir)
+    try:
+        with opened(config, settings) as stores:
+            restored = restore_features(
+                stores, incident.subject, by=AUTHOR, why=f"{incident.cause}: {incident.summary}"
+            )
+    except UsageError as exc:  # the incident is not about a batch, or about one that never came in
+        return Applied(AttemptOutcome.FUTILE, str(exc))
+    if restored is None:
+        return Applied(AttemptOutcome.FUTILE, f"no features were made from {incident.subject}")
+    note = f"features of {restored.since} to {restored.until} are those of version {restored.version} again"
+    return Applied(AttemptOutcome.SUCCEEDED, note)
+
+
 def wait(settings: Settings, incident: Incident, _attempt: int) -> Applied:
     """Some outages end by themselves: a gateway that restarts, a disk that is cleared."""
     operate = settings.addresses().operate
@@ -196,6 +215,7 @@ _REMEDIES: Mapping[Remedy, Callable[[Settings, Incident, int], Applied]] = {
     Remedy.SWITCH_SOURCE: ingest_again,
     Remedy.REPAIR_BATCH: ingest_again,
     Remedy.QUARANTINE_BATCH: ingest_again,
+    Remedy.RESTORE_SNAPSHOT: restore_snapshot,
     Remedy.RESTART_WORKER: restart,
     Remedy.ABORT_CANARY: end_trial,
     Remedy.ROLLBACK: replace_model,

@@ -117,7 +117,7 @@ class Treatment:
     def _apply(self, incident: Incident, remedy: Remedy) -> bool:
         if remedy in LONG_REMEDIES and self._another_goes_on(incident, remedy):
             return False
-        if incident.cause in HEALED_BY_INGEST:
+        if incident.cause in HEALED_BY_INGEST and remedy is not Remedy.RESTORE_SNAPSHOT:
             # Ingestion writes its own attempts, so only the run is started; its key counts the attempts so far.
             self._note(incident, ingest_again(self.settings, incident, len(incident.attempts)).note)
             return False

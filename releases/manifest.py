@@ -85,6 +85,7 @@ class Manifest(_Frozen):
     mlflow_run_id: str | None = None
     mlflow_model_version: str | None = None
     lake_version: int | None = None
+    lake_version_labels: int | None = None
     trained_from: str
     trained_until: str
     code_revision: str

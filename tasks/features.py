@@ -5,7 +5,7 @@ They are computed again when a batch that they look back to came late or was cor
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -65,8 +65,8 @@ def commit_features(stores: Stores, pending: Mapping[date, int], chunk_days: int
     return rows
 
 
-def _note(inputs: int, rows: int) -> dict[str, int]:
-    return {"rows": rows, "inputs": inputs, "revision": inputs}
+def _note(inputs: int, rows: int) -> dict[str, object]:
+    return {"rows": rows, "inputs": inputs, "revision": inputs, "made_at": datetime.now(UTC).isoformat()}
 
 
 def _holds_rows(batch: Seen) -> bool:

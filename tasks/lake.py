@@ -104,7 +104,21 @@ class LakeTable:
         columns: Sequence[str] | None = None,
         version: int | None = None,
     ) -> "pd.DataFrame":
-        """Rows whose day is in [since, until], of the newest or of a pinned version, by day and key.
+        """Rows whose day is in [since, until], of the newest or of a pinned version, by day and key: see `rows`."""
+        read = self.rows(since=since, until=until, day_column=day_column, columns=columns, version=version)
+        frame: pd.DataFrame = read.to_pandas()
+        return frame
+
+    def rows(
+        self,
+        *,
+        since: date | None = None,
+        until: date | None = None,
+        day_column: str = "event_day",
+        columns: Sequence[str] | None = None,
+        version: int | None = None,
+    ) -> pa.Table:
+        """The same in Arrow's types.
 
         The order is part of the answer: a model learnt from the same rows in another order is another model. Instants
         come as UTC microseconds, days as `datetime.date`. StoreUnavailable when the table does not exist yet, or a
@@ -125,8 +139,7 @@ class LakeTable:
             rows = data.to_table(columns=[*shown, *(name for name in order if name not in shown)], filter=wanted)
         except OSError as exc:
             raise self._unreadable(exc) from exc
-        frame: pd.DataFrame = rows.sort_by([(name, "ascending") for name in order]).select(shown).to_pandas()
-        return frame
+        return rows.sort_by([(name, "ascending") for name in order]).select(shown)
 
     def count(self) -> int:
         """Rows in the newest version."""
@@ -178,6 +191,9 @@ class LakeTable:
                 write_deltalake(
                     self.path, novelty.added, mode="error", configuration=_KEPT, commit_properties=properties
                 )
+            elif novelty.replaces is not None:
+                days = "event_day >= '{}' AND event_day <= '{}'".format(*novelty.replaces)
+                write_deltalake(table, novelty.added, mode="overwrite", predicate=days, commit_properties=properties)
             elif novelty.corrected.num_rows:
                 self._merge(table, pa.concat_tables([novelty.added, novelty.corrected]), properties)
             else:

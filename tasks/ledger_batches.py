@@ -84,6 +84,20 @@ class Batches(Book):
             found: int | None = connection.scalar(query)
             return found
 
+    def lake_versions(self, pipeline: str, table: str) -> frozenset[int]:
+        """Every version of a lake table that the ledger names a batch of."""
+        query = sa.select(schema.batches.c.lake_version).where(
+            schema.batches.c.pipeline == pipeline,
+            schema.batches.c.table == table,
+            schema.batches.c.lake_version.is_not(None),
+        )
+        with snapshot(self._engine) as connection:
+            return frozenset(connection.scalars(query))
+
+    def feature_versions(self, pipeline: str) -> frozenset[int]:
+        """Every version of the features that the ledger names a day of."""
+        return frozenset(record.lake_version for record in self.features(pipeline).values())
+
     def record_features(self, records: Sequence[FeatureRecord]) -> None:
         """Remember of which days there are features, and from which state of their batches."""
         if not records:

@@ -20,7 +20,8 @@ class Novelty:
 
     `unchanged` counts by day the rows that are there already, `duplicates` those that another row overrides: a later
     one of the same arrival, or a stored one of a later day. `changed_days` are those of rows to add or replace.
-    `version` is None where nothing was compared.
+    `version` is None where nothing was compared. With `replaces`, all rows of the table from the first of these days to
+    the last give way to `added`.
     """
 
     added: pa.Table
@@ -29,6 +30,7 @@ class Novelty:
     unchanged: Mapping[date, int] = field(default_factory=dict)
     changed_days: frozenset[date] = frozenset()
     version: int | None = None
+    replaces: tuple[date, date] | None = None
 
 
 def latest_rows(rows: pa.Table, key: Sequence[str], day_column: str) -> tuple[pa.Table, pa.Table]:

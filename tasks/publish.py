@@ -60,6 +60,7 @@ def publish(offer: Offer, release_root: Path, keys: Keys) -> ModelRef:
         mlflow_run_id=offer.registered.run_id,
         mlflow_model_version=offer.registered.model_version,
         lake_version=plan.features_version,
+        lake_version_labels=plan.labels_version,
         trained_from=rows.learned[BATCH_DAY].min().isoformat(),
         trained_until=plan.train_until.isoformat(),
         code_revision=offer.registered.code_revision,

@@ -29,8 +29,8 @@ def flow_of(deployment) -> Flow:
     return getattr(importlib.import_module(module), name)
 
 
-def test_there_are_the_seven_deployments():
-    assert sorted(DEPLOYMENTS) == ["drill", "heal", "ingest", "monitor", "release", "retrain", "rollback"]
+def test_there_are_the_eight_deployments():
+    assert sorted(DEPLOYMENTS) == ["drill", "heal", "ingest", "maintain", "monitor", "release", "retrain", "rollback"]
 
 
 @pytest.mark.parametrize("name", sorted(DEPLOYMENTS))

@@ -14,7 +14,7 @@ from tests.e2e.running_stack import RunningStack, autopilot, wait
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
-DEPLOYMENTS = {"ingest", "monitor", "retrain", "release", "rollback", "heal", "drill"}
+DEPLOYMENTS = {"ingest", "monitor", "retrain", "release", "rollback", "heal", "maintain", "drill"}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def bootstrapped(stack):
     return json.loads(done.stdout)
 
 
-def test_all_seven_deployments_are_registered(stack):
+def test_all_eight_deployments_are_registered(stack):
     found = httpx.post(f"{stack.addresses['prefect']}/deployments/filter", json={}, trust_env=False).json()
     assert {deployment["name"] for deployment in found} == DEPLOYMENTS
 
