@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from flows.stores import opened
 from healing.errors import UsageError
 from tasks import commit, features, points, reconcile, watermark
+from tasks.data_docs import as_markdown, write_page
 from tasks.ledger_records import BatchRecord, BatchStatus
 from tasks.pipeline import Pipeline, load_pipeline
 from tasks.settings import Settings, load_settings

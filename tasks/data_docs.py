@@ -60,8 +60,14 @@ class BatchChecks:
 
     @property
     def plain(self) -> bool:
-        """Whether there is nothing to tell."""
-        return not (self.failed or self.repairs or self.findings or self.rejected)
+        """Whether there is nothing to tell; what is only worth a remark stands in the list of all checks."""
+        failed = any(check.severity != "info" for check in self.failed)
+        return not (failed or self.repairs or self.findings or self.rejected)
+
+    @property
+    def silent_repairs(self) -> list[str]:
+        """Repairs that no incident tells of."""
+        return [repair for repair in self.repairs if not any(repair in finding for finding in self.findings)]
 
 
 @dataclass(frozen=True)
@@ -131,7 +137,7 @@ def as_markdown(batches: Sequence[BatchChecks], page: Path | None, rows_max: int
         lines += ["| batch | verdict | rows | kept out | what was found |", "|---|---|---:|---:|---|"]
     for batch in told[:rows_max]:
         checks = [f"{check.name} ({check.failed})" for check in batch.failed if check.failed]
-        said = "; ".join([*batch.findings, *batch.repairs, *checks]).replace("|", "/")
+        said = "; ".join([*batch.findings, *batch.silent_repairs, *checks]).replace("|", "/")
         lines.append(f"| {batch.batch_id} | {batch.verdict} | {batch.received} | {batch.quarantined} | {said} |")
     if len(told) > rows_max:
         lines += ["", f"… and {len(told) - rows_max} more, on the page."]
