@@ -13,9 +13,9 @@ import structlog
 import uvicorn
 
 from gateway.garbage import collect_rarely
-from gateway.keys import KeyRing, read_keys
+from gateway.ports.keys import KeyRing, read_keys
 from gateway.settings import GatewaySettings, parse_settings
-from gateway.warm import WarmForks
+from gateway.workers.warm import WarmForks
 from healing.errors import AutopilotError, ConfigError, StoreUnavailable
 
 _log = structlog.get_logger("gateway")
@@ -69,8 +69,8 @@ def _listen(host: str, port: int) -> socket.socket:
 async def _serve(
     settings: GatewaySettings, keys: KeyRing, forks: WarmForks, predict: socket.socket, operate: socket.socket
 ) -> None:
-    from gateway.operate import operate_app
-    from gateway.predict_port import PredictPort
+    from gateway.ports.operate import operate_app
+    from gateway.ports.predict import PredictPort
     from gateway.service import Gateway
 
     async with Gateway(settings, forks) as gateway:

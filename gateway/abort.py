@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import structlog
 
 from gateway.events import EventSender
-from gateway.trial import Trial
+from gateway.guards.trial import Trial
 from healing.errors import Conflict, Corrupt, IllegalTransition, StoreUnavailable
 from healing.incident import Cause
 from healing.release import ModelRef, Release

@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from gateway.asgi import JSON, RETRY_AFTER, Header, Receive, Send, read_body, respond
 from gateway.hangups import HangUps
 from gateway.ladder import Ladder
+from gateway.log.predictions import LogRow, PredictionLog
 from gateway.metrics import Metrics
-from gateway.predictions import LogRow, PredictionLog
-from gateway.refusals import NO_RELEASE, BadRequest
 from gateway.serving import Answer, Overloaded, Question, Rung, Serving
 from gateway.shadow import Shadow
-from gateway.table import Table
 from gateway.versions import VersionPool
-from gateway.wire import WireProtocol, Written
+from gateway.wire.asgi import JSON, RETRY_AFTER, Header, Receive, Send, read_body, respond
+from gateway.wire.protocol import WireProtocol, Written
+from gateway.wire.refusals import NO_RELEASE, BadRequest
+from gateway.wire.table import Table
 from healing.release import ModelRef
 
 _ID_BYTES_MAX = 256

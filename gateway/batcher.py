@@ -20,7 +20,7 @@ import orjson
 
 from gateway.router_cost import RouterCost
 from gateway.settings import GatewaySettings
-from gateway.workers import VersionFailed
+from gateway.workers.worker import VersionFailed
 
 Row = Sequence[Any]
 Predict = Callable[[bytes], Awaitable[tuple[Sequence[float], str]]]

@@ -7,7 +7,7 @@ waits for the many requests that are answered at once; the few that are still un
 import asyncio
 import time
 
-from gateway.asgi import Receive
+from gateway.wire.asgi import Receive
 
 _WATCH_AFTER_SECONDS = 0.1
 

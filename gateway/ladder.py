@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 
 from gateway.batcher import Row
+from gateway.guards.trial import Trial
 from gateway.problems import ProblemBoard
-from gateway.refusals import BadRequest
 from gateway.router import falls_to_challenger
 from gateway.serving import Answer, Overloaded, Question, Rung, Serving
-from gateway.trial import Trial
 from gateway.versions import Version
-from gateway.workers import VersionFailed
+from gateway.wire.refusals import BadRequest
+from gateway.workers.worker import VersionFailed
 from healing.incident import Cause
 from healing.release import Mode, Release
 

@@ -13,21 +13,21 @@ from gateway.app import PredictApp
 from gateway.audit import ModelAudit
 from gateway.cache import ReleaseCache
 from gateway.events import EventSender
+from gateway.guards.trial import Trial
+from gateway.guards.trial_file import TrialFile
 from gateway.ladder import Ladder
-from gateway.memory import MemoryWatch
+from gateway.log.predictions import LogLimits, PredictionLog
 from gateway.metrics import Metrics
-from gateway.predictions import LogLimits, PredictionLog
+from gateway.ports.release_state import role_of
 from gateway.problems import Problem, ProblemBoard
-from gateway.release_state import role_of
 from gateway.release_watch import ReleaseWatch
 from gateway.serving import Serving
 from gateway.settings import GatewaySettings
 from gateway.shadow import Shadow
-from gateway.trial import Trial
-from gateway.trial_file import TrialFile
 from gateway.versions import VersionPool
-from gateway.warm import WarmForks
-from gateway.workers import WorkerState
+from gateway.workers.memory import MemoryWatch
+from gateway.workers.warm import WarmForks
+from gateway.workers.worker import WorkerState
 from healing.incident import Cause
 from healing.release import Mode
 from releases.log import ReleaseLog

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.batcher import Row
-from gateway.schema import Binder, Bound
-from gateway.table import Table
 from gateway.versions import Version
+from gateway.wire.schema import Binder, Bound
+from gateway.wire.table import Table
 from healing.errors import Transient
 from healing.release import Release
 

@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 import orjson
 
 from gateway.batcher import Row
-from gateway.predictions import PredictionLog, ShadowRow
-from gateway.refusals import BadRequest
+from gateway.log.predictions import PredictionLog, ShadowRow
 from gateway.router import falls_to_challenger
 from gateway.serving import Answer, Question, Serving
 from gateway.versions import Version
-from gateway.workers import VersionFailed
+from gateway.wire.refusals import BadRequest
+from gateway.workers.worker import VersionFailed
 
 _GATHER_SECONDS = 0.05
 _PAUSE_SECONDS = 0.5  # before the next batch after one that failed: a dead shadow is not in a hurry

@@ -7,16 +7,16 @@ from collections.abc import Iterable, Sequence
 import structlog
 
 from gateway.batcher import Batcher, BatchLimits, Row
-from gateway.breaker import Breaker
 from gateway.cache import ReleaseCache
-from gateway.order import LoadOrder
+from gateway.guards.breaker import Breaker
+from gateway.guards.window import StuckOutput, VersionWindow
 from gateway.problems import ProblemBoard
 from gateway.router_cost import RouterCost
-from gateway.schema import Binder, binder_of
 from gateway.settings import GatewaySettings
-from gateway.warm import WarmForks
-from gateway.window import StuckOutput, VersionWindow
-from gateway.workers import Worker, WorkerState, WorkerTiming
+from gateway.wire.schema import Binder, binder_of
+from gateway.workers.order import LoadOrder
+from gateway.workers.warm import WarmForks
+from gateway.workers.worker import Worker, WorkerState, WorkerTiming
 from healing.errors import Corrupt, StoreUnavailable
 from healing.release import ModelRef, Release
 from releases.manifest import Manifest

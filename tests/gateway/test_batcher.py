@@ -6,7 +6,7 @@ import pytest
 
 from gateway.batcher import Batcher, BatchLimits
 from gateway.router_cost import RouterCost
-from gateway.workers import VersionFailed
+from gateway.workers.worker import VersionFailed
 
 LIMITS = BatchLimits(
     rows_max=64, pending_rows_max=1000, wait_seconds_max=1.0, batch_seconds=0.25, queue_seconds_max=0.5

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.segments import Segments
+from gateway.log.segments import Segments
 from healing.release import Challenger, Mode, ModelRef, Reason
 from releases.log import ReleaseLog, promotion_of, trial_of
 from releases.signing import Keys

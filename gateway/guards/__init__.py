@@ -1,0 +1,1 @@
+"""What is noticed in the request path: breakers, windows, and the canary's test."""

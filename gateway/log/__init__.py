@@ -1,0 +1,1 @@
+"""The prediction log: streams of checksummed lines in segments."""

@@ -1,0 +1,194 @@
+"""The prediction log: every answered request is on disk before its answer leaves; shadow scores and labels beside it.
+
+What is written survives the death of this process at any moment. A power cut may lose the last seconds: only closed
+segments are synced. A drain reads the streams by number, and says up to where the lake has them; closed segments are
+deleted then, and never before. So long as nobody drains, the log grows up to its bound, and then takes nothing more.
+"""
+
+import asyncio
+import errno
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from gateway.log.appender import Appender
+from gateway.log.replays import Logged, Replays
+from gateway.log.segments import Segments
+from gateway.problems import ProblemBoard
+from healing.errors import StoreUnavailable
+from healing.incident import Cause
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_TAIL_BYTES = 4 * 2**20  # of the log, in which a start looks for requests that may be asked again; read in 0.05 s
+
+LogRow = tuple[str, int, str, int, str, str, str, str | None, Mapping[str, Any], float]
+"""Request id, row, time in ISO 8601, generation, digest, version, rung, key, features by name, prediction."""
+_PREDICTION = (
+    *("seq", "request_id", "row", "at", "generation", "digest", "version", "rung", "key", "features", "prediction"),
+    "replaces",  # only in entries of a request that was asked again and answered otherwise
+)
+_ROW, _END = _PREDICTION.index("row"), [0, "", 0]
+_REPLACES = _PREDICTION.index("replaces")
+ShadowRow = tuple[str, int, str, int, str, str, float | None, str]
+_SHADOW = ("seq", "request_id", "row", "at", "generation", "digest", "version", "prediction", "error")
+_LABEL = ("seq", "request_id", "row", "label", "at")
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What came true for one row of one request."""
+
+    request_id: str
+    row: int
+    label: float
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogLimits:
+    """Bounds of each stream of the log; see the settings of the same names."""
+
+    segment_bytes_max: int = 32 * 2**20
+    segment_age_seconds_max: float = 3600.0
+    bytes_max: int = 4 * 2**30
+
+
+class Stream(StrEnum):
+    """What the log consists of; each is numbered and drained by itself."""
+
+    PREDICTIONS = "predictions"
+    SHADOW = "shadow"
+    LABELS = "labels"
+
+
+class PredictionLog:
+    """One writer per state directory. `open` first; `close` writes what is left.
+
+    `unlogged` counts answered rows that are not in the log, because the disk would not take them.
+    """
+
+    def __init__(self, directory: Path, problems: ProblemBoard, limits: LogLimits | None = None) -> None:
+        limits = limits or LogLimits()
+        bounds = (limits.segment_bytes_max, limits.segment_age_seconds_max, limits.bytes_max)
+        self.unlogged = 0
+        self._directory = directory
+        self._problems = problems
+        self._replays = Replays()
+        self._failing: set[Stream] = set()
+        self._segments = {stream: Segments(directory, stream, *bounds) for stream in Stream}
+        self._appenders = {
+            stream: Appender(segments, partial(self._settled, stream)) for stream, segments in self._segments.items()
+        }
+        self._answers = self._appenders[Stream.PREDICTIONS]
+
+    @property
+    def commits(self) -> int:
+        return self._answers.writes
+
+    def open(self) -> None:
+        """Open or begin the files; StoreUnavailable says why it cannot be done."""
+        try:
+            for appender in self._appenders.values():
+                appender.open()
+            self._remember_tail()
+        except OSError as exc:
+            raise StoreUnavailable(
+                f"the prediction log in {self._directory} cannot be opened for writing: {exc}"
+            ) from exc
+
+    async def close(self) -> None:
+        for appender in self._appenders.values():
+            await appender.close()
+
+    def record(self, rows: Sequence[LogRow]) -> "asyncio.Future[bool]":
+        """Log one request's answer; done when it is committed (true) or could not be (false), and then in `unlogged`.
+
+        A request id that was logged lately is the same request asked again: the same answer is not logged twice, and
+        another one is logged as replacing the first.
+        """
+        request_id, count, told = rows[0][0], len(rows), _told(rows)
+        place = original = self._answers.last + 1
+        before = self._replays.find(request_id, count)
+        if before is not None:
+            if before.answer == told:
+                return self._answers.written(before.place)
+            original = before.original
+            rows = [(*row, original + number) for number, row in enumerate(rows)]  # type: ignore[misc]
+        self._replays.remember(request_id, count, Logged(place, original, told))
+        return self._answers.record(rows)
+
+    def record_shadow(self, rows: Sequence[ShadowRow]) -> "asyncio.Future[bool]":
+        """Log what a shadow scored; nobody needs to wait for it."""
+        return self._appenders[Stream.SHADOW].record(rows)
+
+    def record_labels(self, labels: Sequence[Label]) -> "asyncio.Future[bool]":
+        """Log labels; of several for one row the last one holds, so that saying the same twice changes nothing."""
+        return self._appenders[Stream.LABELS].record([(x.request_id, x.row, x.label, x.at) for x in labels])
+
+    def read(self, after: int, limit: int) -> Iterator[bytes]:
+        """Logged answers with `seq` > `after`, oldest first, as JSON lines. Blocking: call it in a thread."""
+        return _as_lines(_PREDICTION, self._segments[Stream.PREDICTIONS].read(after, limit))
+
+    def read_shadow(self, after: int, limit: int) -> Iterator[bytes]:
+        """Shadow scores with `seq` > `after`, likewise."""
+        return _as_lines(_SHADOW, self._segments[Stream.SHADOW].read(after, limit))
+
+    def read_labels(self, after: int, limit: int) -> Iterator[bytes]:
+        """Labels with `seq` > `after`, likewise; a later one replaces an earlier one of the same request and row."""
+        return _as_lines(_LABEL, self._segments[Stream.LABELS].read(after, limit))
+
+    def epoch(self, stream: Stream) -> str:
+        """The identity of a stream: numbers of another epoch are numbers of another log."""
+        return self._segments[stream].epoch
+
+    def drained(self, stream: Stream, epoch: str, until: int) -> int:
+        """Delete the closed segments up to the number `until`, which the lake has; returns how many. Blocking."""
+        return self._segments[stream].drained(epoch, until)
+
+    def _remember_tail(self) -> None:
+        """Requests that a gateway that was killed had logged, and whose clients may ask again."""
+        asked: list[list[Any]] = []
+        for entry in chain(self._segments[Stream.PREDICTIONS].tail(_TAIL_BYTES), [_END]):
+            if entry[_ROW] == 0 and asked:
+                self._remember(asked)
+                asked = []
+            if asked or entry[_ROW] == 0:  # else its beginning is further up
+                asked.append(entry)
+
+    def _remember(self, entries: Sequence[Sequence[Any]]) -> None:
+        first = entries[0]
+        original = first[_REPLACES] if len(first) > _REPLACES else first[0]
+        told = _told([tuple(entry[1:_REPLACES]) for entry in entries])
+        self._replays.remember(first[1], len(entries), Logged(first[0], original, told))
+
+    def _settled(self, stream: Stream, rows: int, error: OSError | None) -> None:
+        """Answers leave in any case: a full disk is no reason to refuse."""
+        directory = str(self._directory)
+        if error is None:
+            self._failing.discard(stream)
+            if not self._failing:
+                self._problems.end(directory, Cause.DISK_FULL, Cause.STORE_UNAVAILABLE)
+            return
+        self._failing.add(stream)
+        if stream is Stream.PREDICTIONS:
+            self.unlogged += rows
+            self._replays.forget()
+        code = Cause.DISK_FULL if error.errno in _NO_ROOM else Cause.STORE_UNAVAILABLE
+        self._problems.begin(code, directory, f"{stream} are not logged: {error.strerror or error}")
+
+
+def _told(rows: Sequence[LogRow]) -> int:
+    """A hash of who answered what to which question, by the first row; the same within this process."""
+    _, _, _, _, digest, _, _, key, features, prediction = rows[0]
+    return hash((digest, key, prediction, *features.values()))
+
+
+def _as_lines(names: Sequence[str], entries: Iterator[list[Any]]) -> Iterator[bytes]:
+    for entry in entries:
+        yield orjson.dumps(dict(zip(names, entry, strict=False)), option=orjson.OPT_APPEND_NEWLINE)

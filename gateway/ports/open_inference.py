@@ -1,0 +1,171 @@
+"""The paths of the Open Inference Protocol: health and metadata of server and model, and inference.
+
+One gateway serves one pipeline, whose name is the model's. A version is a loaded semantic version; one in the path
+forces it, as `x-model-digest` does: a probe, neither logged nor counted.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from gateway.ports.keys import ForcedVersions, Purpose
+from gateway.ports.routes import Route
+from gateway.ports.software import NAME, software_version
+from gateway.serving import Serving
+from gateway.versions import Version
+from gateway.wire.asgi import JSON, RETRY_AFTER, Receive, Scope, Send, respond
+from gateway.wire.open_inference import OUTPUT, open_inference, refuse
+from gateway.wire.refusals import NO_RELEASE, BadRequest
+from releases.manifest import Column, InputSchema
+
+if TYPE_CHECKING:
+    from gateway.service import Gateway
+
+_DATATYPES = {"string": "BYTES", "double": "FP64", "long": "INT64", "boolean": "BOOL"}
+_PLATFORM = "sklearn_skops"
+
+
+class OpenInferencePort:
+    """Finds the route of a path, and answers what is not inference."""
+
+    def __init__(self, gateway: "Gateway", forcing: ForcedVersions) -> None:
+        self._gateway = gateway
+        self._forcing = forcing
+        self._model = gateway.settings.pipeline
+        self._protocol = open_inference(self._model)
+        self.routes = {
+            "/v2": Route("GET", self._server, Purpose.PREDICT, refuse),
+            "/v2/health/live": Route("GET", self._live, None, refuse),
+            "/v2/health/ready": Route("GET", self._ready, None, refuse),
+        }
+
+    def find(self, path: str) -> Route | None:
+        """The route of a path below `/v2/models/`: `{name}[/versions/{version}][/ready|/infer]`."""
+        match path.split("/"):
+            case ["", "v2", "models", name, "versions", version, *rest] if version:
+                return self._find(name, version, rest)
+            case ["", "v2", "models", name, *rest]:
+                return self._find(name, None, rest)
+        return None
+
+    def _find(self, name: str, version: str | None, rest: list[str]) -> Route | None:
+        match rest:
+            case []:
+                return Route("GET", partial(self._metadata, name, version), Purpose.PREDICT, refuse)
+            case ["ready"]:
+                return Route("GET", partial(self._model_ready, name, version), Purpose.PREDICT, refuse)
+            case ["infer"]:
+                return Route("POST", partial(self._infer, name, version), Purpose.PREDICT, refuse)
+        return None
+
+    async def _infer(self, name: str, version: str | None, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        forced: str | None = headers.get(b"x-model-digest", b"").decode("latin-1") or None
+        try:
+            self._check_name(name)
+            if version is not None or forced is not None:
+                self._forcing.demand(headers)
+            if version is not None:
+                forced = self._version(version).model.digest
+        except BadRequest as exc:
+            await self._refuse(send, exc)
+            return
+        await self._gateway.predict.answer(self._protocol, headers, receive, send, forced)
+
+    async def _server(self, _: Scope, __: Receive, send: Send) -> None:
+        await _tell(send, {"name": NAME, "version": software_version(), "extensions": ["binary_tensor_data"]})
+
+    async def _live(self, _: Scope, __: Receive, send: Send) -> None:
+        await _tell(send, {"live": True})
+
+    async def _ready(self, _: Scope, __: Receive, send: Send) -> None:
+        ready = self._gateway.ladder.serving is not None
+        await _tell(send, {"ready": ready}, 200 if ready else 503)
+
+    async def _model_ready(self, name: str, version: str | None, _: Scope, __: Receive, send: Send) -> None:
+        """The model is ready while a release is on duty, as somebody always answers; a version when its worker is."""
+        try:
+            self._check_name(name)
+            ready = self._gateway.ladder.serving is not None
+            if version is not None:
+                ready = ready and self._version(version).worker.ready
+        except BadRequest as exc:
+            await self._refuse(send, exc)
+        else:
+            await _tell(send, {"name": name, "ready": ready}, 200 if ready else 503)
+
+    async def _metadata(self, name: str, version: str | None, _: Scope, __: Receive, send: Send) -> None:
+        try:
+            self._check_name(name)
+            schema = _schema_of(self._version(version))
+        except BadRequest as exc:
+            await self._refuse(send, exc)
+            return
+        await _tell(
+            send,
+            {
+                "name": name,
+                "versions": list(dict.fromkeys(v.model.version for v in self._versions())),
+                "platform": _PLATFORM,
+                "inputs": [_tensor(column) for column in schema.columns],
+                "outputs": [{"name": OUTPUT, "datatype": "FP64", "shape": [-1]}],
+                "parameters": {"key": schema.key} if schema.key else {},
+            },
+        )
+
+    def _check_name(self, name: str) -> None:
+        if name != self._model:
+            told = f"there is no model {name[:80]!r}; this gateway serves {self._model!r}"
+            raise BadRequest(told, status=404, code="NOT_FOUND")
+
+    def _versions(self) -> Iterator[Version]:
+        """Those on duty, champion first, then others that are loaded."""
+        serving = self._gateway.ladder.serving
+        on_duty = _on_duty(serving) if serving is not None else []
+        yield from on_duty
+        yield from (version for version in self._gateway.pool.all() if version not in on_duty)
+
+    def _version(self, name: str | None) -> Version:
+        """The first version of this name, or the champion; BadRequest where there is none."""
+        if name is None:
+            if self._gateway.ladder.serving is None:
+                raise BadRequest(NO_RELEASE, status=503, code="NO_RELEASE")
+            return self._gateway.ladder.serving.champion
+        loaded = {version.model.version: version for version in reversed(list(self._versions()))}
+        if name not in loaded:
+            told = f"version {name[:80]!r} of {self._model!r} is not loaded; there is {', '.join(loaded) or 'none'}"
+            raise BadRequest(told, status=404, code="NOT_LOADED")
+        return loaded[name]
+
+    async def _refuse(self, send: Send, refusal: BadRequest) -> None:
+        self._gateway.metrics.refused(refusal.status)
+        headers = [JSON, RETRY_AFTER] if refusal.status == 503 else [JSON]
+        await respond(send, refusal.status, refuse(refusal.code, str(refusal)), headers)
+
+
+def _on_duty(serving: Serving) -> list[Version]:
+    challenger = [] if serving.challenger is None else [serving.challenger]
+    return [serving.champion, *challenger, *serving.fallbacks]
+
+
+def _schema_of(version: Version) -> InputSchema:
+    if version.binder is None:
+        told = f"the manifest of version {version.model.version} cannot be read"
+        raise BadRequest(told, status=503, code="NOT_READY")
+    return version.binder.schema
+
+
+def _tensor(column: Column) -> dict[str, Any]:
+    return {
+        "name": column.name,
+        "datatype": _DATATYPES[column.type],
+        "shape": [-1],
+        "parameters": {"nullable": column.nullable},
+    }
+
+
+async def _tell(send: Send, document: dict[str, Any], status: int = 200) -> None:
+    headers = [JSON] if status == 200 else [JSON, RETRY_AFTER]
+    await respond(send, status, orjson.dumps(document), headers)

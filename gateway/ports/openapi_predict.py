@@ -1,0 +1,239 @@
+"""The predict port's OpenAPI document: MLflow's protocol, the Open Inference Protocol, labels."""
+
+from functools import partial
+from typing import Any
+
+from gateway.ports.feedback import FeedbackBody
+from gateway.ports.keys import Purpose
+from gateway.ports.openapi import (
+    BINARY_TYPE,
+    BOOLEAN,
+    CSV_TYPE,
+    HEADER_NAME,
+    HTML_TYPE,
+    INTEGER,
+    JSON_TYPE,
+    NUMBER,
+    SCALAR,
+    STRING,
+    TEXT_TYPE,
+    Node,
+    answer,
+    document,
+    many,
+    operation,
+    parameter,
+    record,
+    ref,
+)
+from gateway.wire.mlflow import JSON_FORMATS
+from gateway.wire.tensors import DATATYPES
+
+_ANSWERED_BY = {
+    "x-request-id": "Name of this request in the log.",
+    "x-rung": "Who answered: challenger, champion, fallback or baseline.",
+    "x-model-version": "Version of the model, or `baseline`.",
+    "x-release-generation": "Release that the request was answered under.",
+    "x-degraded": "`true` where a rung below the champion answered; else absent.",
+}
+_ASKING = [
+    parameter("header", "x-request-id", "Name of this request in log and answer; made up when absent.", HEADER_NAME),
+    parameter("header", "x-route-key", "Requests with one key meet the same arm of a canary.", HEADER_NAME),
+    parameter("header", "x-model-digest", "Ask this loaded version and no other; such a probe is not logged.", STRING),
+]
+_VERSION = parameter("path", "version", "A loaded semantic version.", STRING)
+_LEARN = {
+    JSON_TYPE: {
+        "schema": ref("Invocation"),
+        "example": {"dataframe_split": {"columns": ["carrier", "distance"], "data": [["AA", 1400.0]]}},
+    },
+    CSV_TYPE: {"schema": STRING, "example": "carrier,distance\nAA,1400.0\n"},
+}
+_INFER = {
+    JSON_TYPE: {
+        "schema": ref("InferenceRequest"),
+        "example": {"inputs": [{"name": "distance", "shape": [1], "datatype": "FP64", "data": [1400.0]}]},
+    },
+    BINARY_TYPE: {"schema": {}},
+}
+
+
+def predict_document(pipeline: str) -> Node:
+    """The document of a predict port; the pipeline's name is the only model that it has."""
+    told = (
+        "Predictions of one pipeline. Columns are those of the model's input schema, which `GET /v2/models/{name}` "
+        "tells, and its key column. JSON has no NaN: a missing value is null."
+    )
+    return document("Gateway: predict port", told, {**_mlflow(), **_open_inference(pipeline), **_about()}, _schemas())
+
+
+def _mlflow() -> Node:
+    ready = operation(
+        "ping", "Whether a release is on duty", None, {200: answer("It is; an empty line.", {})}, refusals=(503,)
+    )
+    return {
+        "/invocations": {
+            "post": operation(
+                "invoke",
+                "Predict, as MLflow's scoring server does",
+                Purpose.PREDICT,
+                {200: answer("One prediction a row.", {JSON_TYPE: ref("Predictions")}, _ANSWERED_BY)},
+                refusals=(400, 404, 413, 415, 503),
+                body=_LEARN,
+                parameters=_ASKING,
+            )
+        },
+        "/ping": {"get": ready},
+        "/health": {"get": ready | {"operationId": "health"}},
+        "/version": {
+            "get": operation(
+                "version", "Version of this software", Purpose.PREDICT, {200: answer("It.", {TEXT_TYPE: STRING})}
+            )
+        },
+        "/feedback": {"post": feedback_operation()},
+    }
+
+
+def feedback_operation() -> Node:
+    """The same on both ports."""
+    return operation(
+        "feedback",
+        "Give labels to answered requests",
+        Purpose.FEEDBACK,
+        {200: answer("They are stored.", {JSON_TYPE: record({"accepted": INTEGER})})},
+        refusals=(400, 413, 503),
+        body={JSON_TYPE: {"schema": ref("FeedbackBody")}},
+    )
+
+
+def _open_inference(pipeline: str) -> Node:
+    model = parameter("path", "name", "The pipeline's name.", {"const": pipeline})
+    v2 = partial(operation, error="InferenceError")
+    server = record({"name": STRING, "version": STRING, "extensions": many(STRING)})
+    ready = record({"name": STRING, "ready": BOOLEAN})
+    paths: Node = {
+        "/v2": {"get": v2("server", "About the server", Purpose.PREDICT, {200: answer("It.", {JSON_TYPE: server})})},
+        "/v2/health/live": {
+            "get": v2("live", "Whether the process runs", None, {200: _json("It does.", record({"live": BOOLEAN}))})
+        },
+        "/v2/health/ready": {
+            "get": v2(
+                "ready",
+                "Whether a release is on duty",
+                None,
+                {status: _json("As it says.", record({"ready": BOOLEAN})) for status in (200, 503)},
+            )
+        },
+    }
+    for place, suffix, parameters in (
+        ("/v2/models/{name}", "", [model]),
+        ("/v2/models/{name}/versions/{version}", "Version", [model, _VERSION]),
+    ):
+        described = {200: _json("Its tensors.", ref("ModelMetadata"))}
+        paths[place] = {
+            "get": v2(
+                f"metadata{suffix}",
+                "Inputs and outputs of the model",
+                Purpose.PREDICT,
+                described,
+                refusals=(404, 503),
+                parameters=parameters,
+            )
+        }
+        paths[f"{place}/ready"] = {
+            "get": v2(
+                f"modelReady{suffix}",
+                "Whether the model answers",
+                Purpose.PREDICT,
+                {status: _json("As it says.", ready) for status in (200, 503)},
+                refusals=(404,),
+                parameters=parameters,
+            )
+        }
+        paths[f"{place}/infer"] = {
+            "post": v2(
+                f"infer{suffix}",
+                "Predict, as the Open Inference Protocol has it",
+                Purpose.PREDICT,
+                {200: _inferred()},
+                refusals=(400, 404, 413, 415, 503),
+                body=_INFER,
+                parameters=[*parameters, *_ASKING],
+            )
+        }
+    return paths
+
+
+def _json(description: str, schema: Node) -> Node:
+    return answer(description, {JSON_TYPE: schema})
+
+
+def _inferred() -> Node:
+    content: dict[str, Any] = {JSON_TYPE: ref("InferenceResponse"), BINARY_TYPE: {}}
+    return answer("One tensor, `predict`; binary where the request asks for it.", content, _ANSWERED_BY)
+
+
+def _about() -> Node:
+    page = answer("It.", {HTML_TYPE: STRING})
+    return {
+        "/openapi.json": {"get": operation("openapi", "This document", None, {200: _json("It.", {"type": "object"})})},
+        "/docs": {"get": operation("docs", "This document as a page", None, {200: page})},
+    }
+
+
+def _schemas() -> Node:
+    rows = many(many(SCALAR), least=1)
+    records = many({"type": "object", "additionalProperties": SCALAR}, least=1)
+    formats = {
+        "dataframe_split": record(
+            {"columns": {"type": ["array", "null"], "items": STRING}, "data": rows, "index": many(SCALAR)},
+            optional=("columns", "index"),
+            closed=True,
+        ),
+        "dataframe_records": records,
+        "instances": {"anyOf": [rows, records]},
+        "inputs": {"anyOf": [{"type": "object", "additionalProperties": many(SCALAR, least=1)}, rows, records]},
+    }
+    body = FeedbackBody.model_json_schema(ref_template="#/components/schemas/{model}")
+    parameters = {"type": ["object", "null"]}
+    tensor = {"name": STRING, "datatype": {"enum": list(DATATYPES)}, "shape": many(INTEGER, least=1)}
+    asked = tensor | {"data": {"type": "array"}, "parameters": parameters}
+    wanted = record({"name": {"const": "predict"}, "parameters": parameters}, optional=("parameters",))
+    given = record({**tensor, "data": many(NUMBER), "parameters": parameters}, optional=("data", "parameters"))
+    described = record({**tensor, "parameters": parameters}, optional=("parameters",))
+    return {
+        "Error": record({"error_code": STRING, "message": STRING, "field": STRING}, optional=("field",)),
+        "InferenceError": record({"error": STRING}),
+        "Predictions": record({"predictions": many(NUMBER, least=1)}),
+        "Invocation": {
+            "oneOf": [
+                record({name: formats[name], "params": {"type": "object"}}, optional=("params",))
+                for name in JSON_FORMATS
+            ]
+        },
+        **body.pop("$defs"),
+        "FeedbackBody": body,
+        "InferenceRequest": record(
+            {
+                "id": {"type": "string", "maxLength": 256, "pattern": "^[ -~]*$"},
+                "inputs": many(record(asked, optional=("data", "parameters")), least=1),
+                "outputs": many(wanted),
+                "parameters": parameters,
+            },
+            optional=("id", "outputs", "parameters"),
+        ),
+        "InferenceResponse": record(
+            {"model_name": STRING, "model_version": STRING, "id": STRING, "outputs": many(given, least=1)},
+            optional=("id",),
+        ),
+        "ModelMetadata": record(
+            {
+                "name": STRING,
+                "versions": many(STRING),
+                "platform": STRING,
+                "inputs": many(described),
+                "outputs": many(described),
+                "parameters": parameters,
+            }
+        ),
+    }

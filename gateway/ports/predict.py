@@ -1,0 +1,101 @@
+"""The predict port: which path leads where, by one look into a dictionary, and who may go there."""
+
+from typing import TYPE_CHECKING
+
+import orjson
+
+from gateway.ports.docs_page import render_page
+from gateway.ports.feedback import take_labels
+from gateway.ports.keys import ForcedVersions, KeyRing, Purpose
+from gateway.ports.open_inference import OpenInferencePort
+from gateway.ports.openapi_predict import predict_document
+from gateway.ports.routes import Route
+from gateway.ports.software import software_version
+from gateway.wire.asgi import CHALLENGE, HTML, JSON, RETRY_AFTER, TEXT, Header, Receive, Scope, Send, read_body, respond
+from gateway.wire.mlflow import MLFLOW
+from gateway.wire.open_inference import refuse as refuse_v2
+from gateway.wire.refusals import NO_RELEASE, BadRequest, error_body
+
+if TYPE_CHECKING:
+    from gateway.service import Gateway
+
+
+class PredictPort:
+    """The ASGI application that clients meet."""
+
+    def __init__(self, gateway: "Gateway", keys: KeyRing) -> None:
+        self._gateway = gateway
+        self._keys = keys
+        self._forcing = ForcedVersions(keys, allowed=gateway.settings.allow_forced_version)
+        document = predict_document(gateway.settings.pipeline)
+        self._document, self._page = orjson.dumps(document), render_page(document)
+        self._open_inference = OpenInferencePort(gateway, self._forcing)
+        self._routes = {
+            "/invocations": Route("POST", self._invocations, Purpose.PREDICT),
+            "/ping": Route("GET", self._ping, None),
+            "/health": Route("GET", self._ping, None),
+            "/version": Route("GET", self._version, Purpose.PREDICT),
+            "/feedback": Route("POST", self._feedback, Purpose.FEEDBACK),
+            "/openapi.json": Route("GET", self._openapi, None),
+            "/docs": Route("GET", self._docs, None),
+            **self._open_inference.routes,
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        route = self._routes.get(path) or self._open_inference.find(path)
+        if route is None:
+            refuse = refuse_v2 if path.startswith("/v2/") else error_body
+            told = f"there is no {path[:200]!r}; there is {', '.join(self._routes)} and /v2/models/{{name}}"
+            await self._refuse(send, 404, refuse("NOT_FOUND", told, None))
+        elif not route.answers(scope["method"]):
+            body = route.refuse("METHOD_NOT_ALLOWED", f"use {route.allowed}", None)
+            await self._refuse(send, 405, body, (b"allow", route.allowed.encode()))
+        elif (refusal := self._refusal(route, scope)) is not None:
+            body = route.refuse(refusal.code, str(refusal), refusal.field)
+            await self._refuse(send, refusal.status, body, *([CHALLENGE] if refusal.status == 401 else []))
+        else:
+            await route.handler(scope, receive, send)
+
+    def _refusal(self, route: Route, scope: Scope) -> BadRequest | None:
+        if route.purpose is None or not self._keys.locked:
+            return None
+        return self._keys.refusal(dict(scope["headers"]), route.purpose)
+
+    async def _refuse(self, send: Send, status: int, body: bytes, *headers: Header) -> None:
+        self._gateway.metrics.refused(status)
+        await respond(send, status, body, [JSON, *headers])
+
+    async def _invocations(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        forced = headers.get(b"x-model-digest")
+        if forced is not None:
+            try:
+                self._forcing.demand(headers)
+            except BadRequest as exc:
+                await self._refuse(send, exc.status, error_body(exc.code, str(exc)))
+                return
+        await self._gateway.predict.answer(MLFLOW, headers, receive, send, forced and forced.decode("latin-1"))
+
+    async def _ping(self, _: Scope, __: Receive, send: Send) -> None:
+        if self._gateway.ladder.serving is None:
+            await respond(send, 503, error_body("NO_RELEASE", NO_RELEASE), [JSON, RETRY_AFTER])
+        else:
+            await respond(send, 200, b"\n", [JSON])
+
+    async def _version(self, _: Scope, __: Receive, send: Send) -> None:
+        await respond(send, 200, software_version().encode(), [TEXT])
+
+    async def _feedback(self, _: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await read_body(receive, self._gateway.settings.body_bytes_max)
+            await respond(send, 200, await take_labels(self._gateway.log, body), [JSON])
+        except BadRequest as exc:
+            retry = [RETRY_AFTER] if exc.status == 503 else []
+            await self._refuse(send, exc.status, error_body(exc.code, str(exc), exc.field), *retry)
+
+    async def _openapi(self, _: Scope, __: Receive, send: Send) -> None:
+        await respond(send, 200, self._document, [JSON])
+
+    async def _docs(self, _: Scope, __: Receive, send: Send) -> None:
+        await respond(send, 200, self._page, [HTML])

@@ -1,0 +1,42 @@
+"""The few words of ASGI that the predict port speaks, without a framework: it is on the path of every request."""
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from gateway.wire.refusals import BadRequest
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+JSON: Header = (b"content-type", b"application/json")
+TEXT: Header = (b"content-type", b"text/plain; charset=utf-8")
+HTML: Header = (b"content-type", b"text/html; charset=utf-8")
+RETRY_AFTER: Header = (b"retry-after", b"1")
+CHALLENGE: Header = (b"www-authenticate", b'Bearer realm="gateway"')
+
+
+async def respond(send: Send, status: int, body: bytes, headers: Iterable[Header]) -> None:
+    """The whole answer at once."""
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def read_body(receive: Receive, bytes_max: int) -> bytes:
+    """The whole body; BadRequest with 413 once it is too long, and with 499 when the client hangs up before its end."""
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("the client hung up before its body was whole", status=499)
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > bytes_max:
+            raise BadRequest(f"a body has at most {bytes_max} bytes", status=413)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)

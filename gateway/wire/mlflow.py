@@ -1,0 +1,157 @@
+"""MLflow's scoring protocol: what its own scoring server accepts and answers, without MLflow.
+
+JSON: one of `{"dataframe_split": {"columns": […], "data": [[…]]}}`, `{"dataframe_records": [{…}]}`,
+`{"instances": […]}` and `{"inputs": {column: […]}}`; the last two also as rows, with names or without. CSV: a header
+line, then rows. The shape is checked here, the values by `gateway.wire.schema`. As with MLflow, fields beside these are
+let be, and `params` are ignored by models whose signature has none, which ours have not: `x-ignored` says so.
+"""
+
+import csv
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from gateway.serving import Answer
+from gateway.wire.asgi import JSON, Header
+from gateway.wire.json_body import parse_object
+from gateway.wire.protocol import Asked, WireProtocol, Written
+from gateway.wire.refusals import BadRequest, error_body
+from gateway.wire.table import Table, check_rectangular, check_row_count
+
+CSV_TYPES = frozenset({"text/csv", "application/csv"})
+JSON_FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+_SPLIT_FIELDS = frozenset({"columns", "data", "index"})
+_CONTENT: tuple[Header, ...] = (JSON,)
+_CONTENT_PARAMS_IGNORED: tuple[Header, ...] = (JSON, (b"x-ignored", b"params"))
+
+
+def read_request(headers: Mapping[bytes, bytes], body: bytes) -> Asked:
+    """The table in a request body; BadRequest says what is wrong with it."""
+    content_type = headers.get(b"content-type", b"application/json")
+    if b"content-encoding" in headers:
+        raise BadRequest("send the body as it is, without content-encoding", field="content-encoding", status=415)
+    # The plain media type, as nearly every client sends it, needs no taking apart.
+    media_type = "application/json" if content_type == b"application/json" else _media_type(content_type)
+    write = _write
+    if media_type in CSV_TYPES:
+        table = _parse_csv(body)
+    elif media_type in ("application/json", ""):
+        document = parse_object(body, f"a JSON object with one of {', '.join(JSON_FORMATS)}")
+        if "params" in document:
+            write = _writer_beside_params(document["params"])
+        table = _table_of(document)
+    else:
+        raise BadRequest(f"content types are application/json and text/csv, found {media_type!r}", status=415)
+    check_row_count(len(table.rows))
+    return Asked(table, write)
+
+
+def _media_type(content_type: bytes) -> str:
+    """Without its parameters, of which there may be `charset=utf-8` and no other."""
+    media_type, *parameters = (part.strip() for part in content_type.decode("latin-1").lower().split(";"))
+    for parameter in filter(None, parameters):
+        name, _, value = parameter.partition("=")
+        if name.strip() != "charset" or value.strip(' "') not in ("utf-8", "utf8"):
+            raise BadRequest(f"content types have no parameter but charset=utf-8, found {parameter!r}", status=415)
+    return media_type
+
+
+def _write(answer: Answer) -> Written:
+    return orjson.dumps({"predictions": list(answer.values)}), _CONTENT
+
+
+def _write_params_ignored(answer: Answer) -> Written:
+    return _write(answer)[0], _CONTENT_PARAMS_IGNORED
+
+
+def _writer_beside_params(params: Any) -> Any:
+    if not isinstance(params, dict | None):
+        raise BadRequest("params is an object of names and values", field="params")
+    return _write_params_ignored if params else _write
+
+
+def _table_of(document: dict[str, Any]) -> Table:
+    given = [name for name in JSON_FORMATS if name in document]
+    if len(given) != 1:
+        found = ", ".join(given or map(repr, sorted(document)[:8])) or "none"
+        raise BadRequest(f"the body has exactly one of {', '.join(JSON_FORMATS)}; found {found}"[:1000])
+    content = document[given[0]]
+    match given[0]:
+        case "dataframe_split":
+            return _from_split(content)
+        case "inputs" if isinstance(content, dict):
+            return _from_columns(content)
+        case name:
+            return _from_rows(content, name)
+
+
+def _from_split(content: Any) -> Table:
+    """Without `columns`, or with null for them, rows follow the model's own order."""
+    if type(content) is not dict or type(content.get("data")) is not list:
+        raise BadRequest("dataframe_split has `columns` and `data`, a list of rows", field="dataframe_split")
+    if not content.keys() <= _SPLIT_FIELDS:
+        odd = min(content.keys() - _SPLIT_FIELDS)
+        raise BadRequest(f"dataframe_split has columns, data and index, found {odd!r}", field=f"dataframe_split.{odd}")
+    columns, rows, index = content.get("columns"), content["data"], content.get("index")
+    if index is not None and (type(index) is not list or len(index) != len(rows)):
+        raise BadRequest(f"dataframe_split.index names {len(rows)} rows", field="dataframe_split.index")
+    if columns is None:
+        return _without_names(rows, "dataframe_split.data")
+    if type(columns) is not list or not all(isinstance(name, str) for name in columns):
+        raise BadRequest("dataframe_split.columns is a list of names", field="dataframe_split.columns")
+    check_rectangular(rows, len(columns), "dataframe_split.data")
+    return Table(tuple(columns), rows)
+
+
+def _from_rows(content: Any, name: str) -> Table:
+    if not isinstance(content, list):
+        raise BadRequest(f"{name} is a list of rows", field=name)
+    if content and isinstance(content[0], list) and name != "dataframe_records":
+        return _without_names(content, name)
+    columns = tuple(content[0]) if content and isinstance(content[0], dict) else ()
+    keys = set(columns)
+    rows = []
+    for index, record in enumerate(content):
+        if not isinstance(record, dict):
+            where = f"{name}[{index}]"
+            raise BadRequest(f"{where} is an object of columns and values, found another type", field=where)
+        if record.keys() != keys:
+            odd = min(record.keys() ^ keys)
+            raise BadRequest(
+                f"{name}[{index}] has other fields than {name}[0]: {odd!r}", field=f"{name}[{index}].{odd}"
+            )
+        rows.append([record[column] for column in columns])
+    return Table(columns, rows)
+
+
+def _without_names(rows: list[Any], name: str) -> Table:
+    check_rectangular(rows, len(rows[0]) if rows and isinstance(rows[0], list) else 0, name)
+    return Table(None, rows)
+
+
+def _from_columns(content: dict[str, Any]) -> Table:
+    lengths = set()
+    for name, values in content.items():
+        if not isinstance(values, list):
+            raise BadRequest(f"inputs.{name} is a list of values", field=f"inputs.{name}")
+        lengths.add(len(values))
+    if len(lengths) > 1:
+        raise BadRequest(f"columns of inputs have one length, found {sorted(lengths)}", field="inputs")
+    return Table(tuple(content), list(zip(*content.values(), strict=True)))
+
+
+def _parse_csv(body: bytes) -> Table:
+    try:
+        lines = list(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True))
+    except (UnicodeDecodeError, csv.Error) as exc:
+        raise BadRequest(f"the body is not CSV in UTF-8: {exc}") from exc
+    if not lines:
+        raise BadRequest("a CSV body starts with a header line", field="header")
+    columns, rows = tuple(lines[0]), [line for line in lines[1:] if line]
+    check_rectangular(rows, len(columns), "row")
+    return Table(columns, rows, textual=True)
+
+
+MLFLOW = WireProtocol(read_request, error_body)

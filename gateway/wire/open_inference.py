@@ -1,0 +1,156 @@
+"""The Open Inference Protocol v2 (KServe, Triton, MLServer): one input tensor a column, one output tensor `predict`.
+
+With `Inference-Header-Content-Length: N` the first N bytes of a body are the JSON, and behind it stand the tensors that
+say `binary_data_size`, in the order of the JSON. The answer is binary where a request asks for it, as Triton's clients
+do unless told otherwise.
+"""
+
+import sys
+from array import array
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import orjson
+
+from gateway.serving import Answer
+from gateway.wire.asgi import JSON, Header
+from gateway.wire.json_body import parse_object
+from gateway.wire.protocol import Asked, WireProtocol, Written
+from gateway.wire.refusals import BadRequest
+from gateway.wire.table import Table
+from gateway.wire.tensors import Tensor, read_head, values_in_binary, values_in_json
+
+OUTPUT = "predict"
+_ID_CHARACTERS_MAX = 256
+_INPUTS_MAX = 10_000
+_BINARY: Header = (b"content-type", b"application/octet-stream")
+_MEDIA_TYPES = frozenset({"application/json", "application/octet-stream", ""})
+
+
+def open_inference(model_name: str) -> WireProtocol:
+    """The protocol as it is spoken about one model."""
+    return WireProtocol(partial(read_request, model_name), refuse)
+
+
+def refuse(code: str, message: str, field: str | None = None) -> bytes:  # noqa: ARG001  one shape for every protocol
+    """The protocol's error has a message and no place for more; the message names the field."""
+    return orjson.dumps({"error": message})
+
+
+def read_request(model_name: str, headers: Mapping[bytes, bytes], body: bytes) -> Asked:
+    """The tensors of an inference request as a table; BadRequest names the tensor that is wrong."""
+    _check_media_type(headers)
+    head, tail = _split(headers, body)
+    document = parse_object(head, "a JSON object with `inputs`")
+    request_id = document.get("id")
+    if request_id is not None:
+        _check_id(request_id)
+    tensors = _heads(document)
+    columns = _columns(tensors, tail)
+    rows: list[Sequence[Any]] = list(zip(*columns, strict=True))
+    write = partial(_write, model_name, request_id, _wants_binary(document))
+    return Asked(Table(tuple(tensor.name for tensor in tensors), rows), write, request_id or None)
+
+
+def _check_media_type(headers: Mapping[bytes, bytes]) -> None:
+    if b"content-encoding" in headers:
+        raise BadRequest("send the body as it is, without content-encoding", field="content-encoding", status=415)
+    media_type = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+    if media_type not in _MEDIA_TYPES:
+        told = f"content types are application/json and application/octet-stream, found {media_type!r:.80}"
+        raise BadRequest(told, status=415)
+
+
+def _split(headers: Mapping[bytes, bytes], body: bytes) -> tuple[bytes, bytes]:
+    """The JSON, and the binary data behind it."""
+    stated = headers.get(b"inference-header-content-length")
+    if stated is None:
+        return body, b""
+    length = int(stated) if stated.isdigit() and len(stated) < 12 else -1
+    if not 0 <= length <= len(body):
+        told = f"Inference-Header-Content-Length is at most the body's {len(body)} bytes, found {stated!r:.40}"
+        raise BadRequest(told, field="inference-header-content-length")
+    return body[:length], body[length:]
+
+
+def _check_id(request_id: Any) -> None:
+    """It names the request in the log and comes back in a header, so it is what a header can hold."""
+    if type(request_id) is not str or len(request_id) > _ID_CHARACTERS_MAX:
+        raise BadRequest(f"id is a string of at most {_ID_CHARACTERS_MAX} characters", field="id")
+    if not (request_id.isascii() and (request_id.isprintable() or not request_id)):
+        raise BadRequest("id has printable ASCII characters", field="id")
+
+
+def _heads(document: dict[str, Any]) -> list[Tensor]:
+    inputs = document.get("inputs")
+    if type(inputs) is not list or not 1 <= len(inputs) <= _INPUTS_MAX:
+        raise BadRequest("inputs is a list of tensors, one for each column", field="inputs")
+    tensors = [read_head(item, index) for index, item in enumerate(inputs)]
+    rows = tensors[0].rows
+    for tensor in tensors:
+        if tensor.rows != rows:
+            told = f"tensor {tensor.name!r:.80} has {tensor.rows} rows, the first one {rows}: tensors are columns"
+            raise BadRequest(told, field=tensor.name)
+    return tensors
+
+
+def _columns(tensors: Sequence[Tensor], tail: bytes) -> list[Sequence[Any]]:
+    columns, at = [], 0
+    for tensor in tensors:
+        if tensor.binary_size is None:
+            columns.append(values_in_json(tensor))
+        else:
+            columns.append(values_in_binary(tensor, tail[at : at + tensor.binary_size]))
+            at += tensor.binary_size
+    if at != len(tail):
+        told = f"the tensors name {at} bytes of binary data, found {len(tail)} behind the JSON"
+        raise BadRequest(told, field="inputs")
+    return columns
+
+
+def _wants_binary(document: dict[str, Any]) -> bool:
+    """Whether the answer is to be binary: said for the output, else for all; other parameters are let be."""
+    wanted = _parameters(document, "the request").get("binary_data_output", False)
+    outputs = document.get("outputs")
+    if outputs is None:
+        return wanted is True
+    if type(outputs) is not list:
+        raise BadRequest("outputs is a list of tensors", field="outputs")
+    for output in outputs:
+        name = output.get("name") if type(output) is dict else None
+        if name != OUTPUT:
+            raise BadRequest(f"the one output is {OUTPUT!r}, found {name!r:.80}", field="outputs")
+        parameters = _parameters(output, f"output {OUTPUT!r}")
+        if "shared_memory_region" in parameters:
+            told = f"output {OUTPUT!r} is answered in the body: this server writes no shared memory"
+            raise BadRequest(told, field="outputs")
+        wanted = parameters.get("binary_data", wanted)
+    return wanted is True
+
+
+def _parameters(document: dict[str, Any], whose: str) -> dict[str, Any]:
+    parameters = document.get("parameters")
+    if parameters is None:
+        return {}
+    if type(parameters) is not dict:
+        raise BadRequest(f"parameters of {whose} are an object", field="parameters")
+    return parameters
+
+
+def _write(model_name: str, request_id: str | None, binary: bool, answer: Answer) -> Written:
+    version = "baseline" if answer.version is None else answer.version.model.version
+    output: dict[str, Any] = {"name": OUTPUT, "datatype": "FP64", "shape": [len(answer.values)]}
+    document: dict[str, Any] = {"model_name": model_name, "model_version": version, "outputs": [output]}
+    if request_id is not None:
+        document["id"] = request_id
+    if not binary:
+        output["data"] = list(answer.values)
+        return orjson.dumps(document), (JSON,)
+    values = array("d", answer.values)
+    if sys.byteorder == "big":
+        values.byteswap()
+    output["parameters"] = {"binary_data_size": values.itemsize * len(values)}
+    head = orjson.dumps(document)
+    length = (b"inference-header-content-length", str(len(head)).encode())
+    return head + values.tobytes(), (_BINARY, length)

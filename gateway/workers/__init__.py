@@ -1,0 +1,1 @@
+"""The processes that hold models: forked warm, asked over a socket, watched."""

@@ -1,0 +1,120 @@
+"""The life of a worker process: verify one model, warm it, answer batches until the router hangs up.
+
+This runs in a process of its own, forked from the warm fork server. Only here do pandas and scikit-learn exist.
+"""
+
+import os
+import socket
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from gateway.garbage import collect_rarely
+from gateway.workers.flat import Columns, shorten
+from gateway.workers.frames import Decoder, Frame, Kind, encode, encode_answer
+from gateway.workers.memory import limit_own_growth
+from gateway.workers.order import LoadOrder
+from healing.errors import AutopilotError, ModelCorrupt
+from releases.loader import LoadedModel, load
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+_RECEIVE_BYTES = 1 << 18
+
+
+def serve(channel: socket.socket, model_dir: Path, order: LoadOrder) -> None:
+    """Load the model and answer batches; returns when the model is refused or the router has hung up."""
+    channel.sendall(encode(Kind.STARTED, payload=str(os.getpid()).encode()))
+    try:
+        model = load(model_dir, order.public_key, order.trusted_types)
+        served = Served.of(model)
+        _warm(served)
+        limit_own_growth(order.growth_bytes_max)
+    except ModelCorrupt as exc:
+        channel.sendall(encode(Kind.CORRUPT, payload=str(exc).encode()))
+        return
+    except (AutopilotError, OSError) as exc:
+        channel.sendall(encode(Kind.BROKEN, payload=f"{type(exc).__name__}: {exc}".encode()))
+        return
+    collect_rarely()
+    channel.sendall(encode(Kind.READY))
+    decoder = Decoder()
+    while received := channel.recv(_RECEIVE_BYTES):
+        for frame in decoder.feed(received):
+            channel.sendall(answer_batch(served, frame))
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A verified model, and the shortest way to its answers that is known to be right."""
+
+    model: LoadedModel
+    answer: Callable[[Columns], "NDArray[np.float64]"]
+
+    @classmethod
+    def of(cls, model: LoadedModel) -> "Served":
+        return cls(model, shorten(model) or partial(_own_answer, model))
+
+
+def _own_answer(model: LoadedModel, columns: Columns) -> "NDArray[np.float64]":
+    return model.predict(frame_of_columns(model, columns))
+
+
+def _warm(served: Served) -> None:
+    """Answer the golden rows by the path that requests take; the first batch is slower than the rest."""
+    model, golden = served.model, served.model.manifest.golden
+    by_name = dict(zip(golden.columns, zip(*golden.rows, strict=True), strict=True))
+    _predict(served.answer, [list(by_name[name]) for name in model.manifest.input_schema.names])
+
+
+def answer_batch(served: Served, batch: Frame) -> bytes:
+    """The ANSWER to a BATCH. Where the model raises, each row is tried alone, so that only the guilty ones fail."""
+    columns: list[list[Any]] = orjson.loads(batch.payload)
+    try:
+        return encode_answer(batch.number, _predict(served.answer, columns))
+    except Exception as exc:  # noqa: BLE001  the estimator is somebody's model: what it raises is data, and is reported
+        note = f"{type(exc).__name__}: {exc}"
+    values = array("d")
+    for row in zip(*columns, strict=True):
+        values.append(_predict_alone(served.model, row))
+    return encode_answer(batch.number, values, note)
+
+
+def _predict_alone(model: LoadedModel, row: tuple[Any, ...]) -> float:
+    try:
+        values = _predict(partial(_own_answer, model), [[value] for value in row])
+    except Exception:  # noqa: BLE001  see answer_batch; the note already carries the reason
+        return float("nan")
+    return float(values[0])
+
+
+def _predict(answer: Callable[[Columns], "NDArray[np.float64]"], columns: Columns) -> "array[float]":
+    """One answer a row; ValueError when the model gives another number of them."""
+    outputs = answer(columns)
+    rows = len(columns[0])
+    if outputs.shape != (rows,):
+        raise ValueError(f"the model should answer {rows} rows with as many numbers, found shape {outputs.shape}")
+    return array("d", outputs.tobytes())
+
+
+def frame_of_columns(model: LoadedModel, columns: Columns) -> "pd.DataFrame":
+    """Columns of JSON values as the frame the model was trained on: strings as objects, all numbers as float64.
+
+    The same frame as `releases.loader.frame_of` makes of rows, several times faster.
+    """
+    import numpy as np
+    import pandas as pd
+
+    series = {
+        column.name: np.array(values, dtype=object if column.type == "string" else np.float64)
+        for column, values in zip(model.manifest.input_schema.columns, columns, strict=True)
+    }
+    return pd.DataFrame(series)  # copied into two blocks, which the model reads a tenth faster than one a column

@@ -1,0 +1,246 @@
+"""One model version's worker, kept alive: started, watched, restarted with back-off, set aside when it keeps dying."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import structlog
+
+from gateway.problems import ProblemBoard
+from gateway.settings import GatewaySettings
+from gateway.workers.channel import Channel, WorkerGone
+from gateway.workers.memory import resident_bytes
+from gateway.workers.order import LoadOrder
+from gateway.workers.warm import ForkFailed, WarmForks
+from healing.errors import ModelCorrupt, StoreUnavailable, Transient
+from healing.incident import Cause
+from healing.release import ModelRef
+
+_log = structlog.get_logger(__name__)
+_DEATHS_WINDOW_SECONDS = 60.0
+
+
+class WorkerState(StrEnum):
+    STARTING = "starting"
+    READY = "ready"
+    FAILED = "failed"  # silent past its deadline, or dead and waiting for its restart
+    SET_ASIDE = "set_aside"  # died too often; waits for a new release or an operator
+
+
+class VersionFailed(Transient):
+    """A version did not answer a batch: it crashed, was silent past its deadline, or is not there now.
+
+    `attempted` is false when the batch never reached the model, which is nobody's error.
+    """
+
+    def __init__(self, message: str, *, attempted: bool) -> None:
+        super().__init__(message)
+        self.attempted = attempted
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerTiming:
+    """Times in seconds; see the settings of the same names."""
+
+    batch_deadline: float
+    hang: float
+    load_deadline: float
+    backoff: float
+    backoff_max: float
+    deaths_max: int
+
+    @classmethod
+    def of(cls, settings: GatewaySettings) -> "WorkerTiming":
+        return cls(
+            batch_deadline=settings.batch_deadline_seconds,
+            hang=settings.hang_seconds,
+            load_deadline=settings.load_deadline_seconds,
+            backoff=settings.restart_backoff_seconds,
+            backoff_max=settings.restart_backoff_max_seconds,
+            deaths_max=settings.deaths_max,
+        )
+
+
+class Worker:
+    """The process behind one version. `start` once; it then looks after itself until `stop`.
+
+    `settled` is set once the first load has ended, well or not: a release may be switched to then.
+    """
+
+    def __init__(
+        self,
+        model: ModelRef,
+        obtain: Callable[[ModelRef], Path],
+        order: LoadOrder,
+        forks: WarmForks,
+        problems: ProblemBoard,
+        timing: WorkerTiming,
+    ) -> None:
+        self.model = model
+        self.state = WorkerState.STARTING
+        self.restarts = 0
+        self.resident_bytes_when_ready = 0
+        self.settled = asyncio.Event()
+        self._obtain = obtain
+        self._order = order
+        self._forks = forks
+        self._problems = problems
+        self._timing = timing
+        self._channel: Channel | None = None
+        self._deaths: deque[float] = deque(maxlen=timing.deaths_max)
+        self._deaths_in_a_row = 0
+        self._wanted = asyncio.Event()
+        self._life: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._channel is None or self._channel.gone.done() else self._channel.pid
+
+    @property
+    def ready(self) -> bool:
+        return self.state is WorkerState.READY
+
+    def start(self) -> None:
+        self._life = asyncio.create_task(self._live(), name=f"worker-{self.model.version}")
+
+    async def stop(self) -> None:
+        """End the process and the watch over it."""
+        if self._life is not None:
+            self._life.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._life
+        self.state = WorkerState.FAILED
+        self._problems.end(self.model.digest)
+
+    def restart(self) -> None:
+        """Start over now, with a clean record: an operator or a new release asks for it."""
+        self._deaths.clear()
+        self._deaths_in_a_row = 0
+        if self._channel is not None:
+            self._channel.kill()
+        self._wanted.set()
+
+    def end_process(self) -> None:
+        """End the process as it is; another one starts, as after any death."""
+        if self._channel is not None:
+            self._channel.kill()
+
+    async def predict(self, columns: bytes) -> tuple[Sequence[float], str]:
+        """A value for each row of the batch, and a note on rows that are NaN; raises VersionFailed."""
+        if self.state is not WorkerState.READY or self._channel is None:
+            raise VersionFailed(f"version {self.model.version} is {self.state}", attempted=False)
+        channel = self._channel
+        answer = channel.ask(columns)
+        try:
+            async with asyncio.timeout(self._timing.batch_deadline):
+                return await asyncio.shield(answer)
+        except TimeoutError as exc:
+            self._wait_out(channel, answer)
+            raise VersionFailed(
+                f"version {self.model.version} was silent for {self._timing.batch_deadline} s", attempted=True
+            ) from exc
+        except WorkerGone as exc:
+            raise VersionFailed(f"version {self.model.version} died on a batch: {exc}", attempted=True) from exc
+
+    def _wait_out(self, channel: Channel, answer: "asyncio.Future[tuple[Sequence[float], str]]") -> None:
+        """Send a silent worker nothing more; it may still come back by itself, and is killed if it does not."""
+        self.state = WorkerState.FAILED
+
+        def end() -> None:
+            _log.warning("worker_hangs", version=self.model.version, digest=self.model.digest, pid=channel.pid)
+            channel.kill()
+
+        timer = asyncio.get_running_loop().call_later(self._timing.hang, end)
+
+        def came_back(future: "asyncio.Future[tuple[Sequence[float], str]]") -> None:
+            timer.cancel()
+            if not future.cancelled() and future.exception() is None and self._channel is channel:
+                self.state = WorkerState.READY
+
+        answer.add_done_callback(came_back)
+
+    async def _live(self) -> None:
+        """Start a process, wait for its end, and again."""
+        while True:
+            self._wanted.clear()
+            self.state = WorkerState.STARTING
+            try:
+                message = await self._live_once(await asyncio.to_thread(self._obtain, self.model))
+            except (ForkFailed, OSError) as exc:
+                message = f"no worker could be started: {exc}"
+            except ModelCorrupt as exc:
+                message = str(exc)
+                self._problems.begin(Cause.MODEL_CORRUPT, self.model.digest, message)
+            except StoreUnavailable as exc:
+                message = str(exc)
+                self._problems.begin(Cause.STORE_UNAVAILABLE, self.model.digest, message)
+            self.state = WorkerState.FAILED
+            self._count_death(message)
+            self.settled.set()
+            await self._pause()
+
+    async def _live_once(self, model_dir: Path) -> str:
+        """From the fork to the end of one process; returns how it ended."""
+        self._channel = channel = await Channel.open(self._forks.fork(model_dir, self._order))
+        message = ""
+        try:
+            message = await self._load(channel)
+            if self.state is WorkerState.READY:
+                await channel.gone
+                self.state = WorkerState.FAILED
+        finally:
+            channel.kill()
+            ending = await channel.reap()
+        _log.warning("worker_ended", version=self.model.version, pid=channel.pid, ending=ending, reason=message)
+        return message or f"the worker of version {self.model.version} {ending}"
+
+    async def _load(self, channel: Channel) -> str:
+        """Wait until the model is verified and warm; returns why it is not, or nothing."""
+        digest, version = self.model.digest, self.model.version
+        try:
+            async with asyncio.timeout(self._timing.load_deadline):
+                await channel.ready
+        except ModelCorrupt as exc:
+            self._problems.begin(Cause.MODEL_CORRUPT, digest, str(exc))
+            return str(exc)
+        except WorkerGone as exc:
+            return f"version {version} did not load: {exc}"
+        except TimeoutError:
+            return f"version {version} did not load within {self._timing.load_deadline} s"
+        assert channel.pid is not None
+        self.resident_bytes_when_ready = resident_bytes(channel.pid)
+        self.state = WorkerState.READY
+        self._problems.end(digest, Cause.MODEL_CORRUPT, Cause.STORE_UNAVAILABLE)
+        _log.info("worker_ready", version=version, digest=digest, pid=channel.pid)
+        self.settled.set()
+        return ""
+
+    def _count_death(self, message: str) -> None:
+        now = asyncio.get_running_loop().time()
+        steady = not self._deaths or now - self._deaths[-1] > _DEATHS_WINDOW_SECONDS
+        self._deaths_in_a_row = 1 if steady else self._deaths_in_a_row + 1
+        self._deaths.append(now)
+        self.restarts += 1
+        often = len(self._deaths) == self._timing.deaths_max and now - self._deaths[0] <= _DEATHS_WINDOW_SECONDS
+        elsewhere = (Cause.MODEL_CORRUPT, Cause.STORE_UNAVAILABLE)  # what ends by itself is tried again and again
+        if often and not any(self._problems.has(cause, self.model.digest) for cause in elsewhere):
+            self.state = WorkerState.SET_ASIDE
+            told = f"{self._timing.deaths_max} deaths within {_DEATHS_WINDOW_SECONDS:.0f} s, the last: {message}"
+            self._problems.begin(Cause.MODEL_FAILING, self.model.digest, told)
+
+    async def _pause(self) -> None:
+        """Wait before the next start: longer each time, and until asked when set aside."""
+        wait: float | None = None
+        if self.state is not WorkerState.SET_ASIDE:
+            doublings = min(self._deaths_in_a_row - 1, 30) if self._deaths_in_a_row else 0
+            wait = min(self._timing.backoff * 2**doublings, self._timing.backoff_max)
+        try:
+            async with asyncio.timeout(wait):
+                await self._wanted.wait()
+        except TimeoutError:
+            return
+        self._problems.end(self.model.digest, Cause.MODEL_FAILING)

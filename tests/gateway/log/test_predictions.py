@@ -1,0 +1,177 @@
+import asyncio
+import json
+import resource
+from contextlib import asynccontextmanager
+
+import pytest
+
+from gateway.log.predictions import Label, LogLimits, LogRow, PredictionLog, Stream
+from gateway.problems import ProblemBoard
+from healing.errors import StoreUnavailable
+from healing.incident import Cause
+
+
+@asynccontextmanager
+async def opened(directory, problems=None, limits=None):
+    log = PredictionLog(directory, problems or ProblemBoard(), limits)
+    log.open()
+    try:
+        yield log
+    finally:
+        await log.close()
+
+
+def answered(name: str) -> LogRow:
+    return (name, 0, "2013-03-01T12:00:00+00:00", 1, "d", "0.1.0", "champion", "k", {"carrier": "AA"}, 0.25)
+
+
+async def _wait_for(done):
+    return await done
+
+
+async def test_rows_are_readable_once_recorded_and_in_order(tmp_path):
+    async with opened(tmp_path) as log:
+        assert await log.record([answered("r1"), answered("r2")])
+        lines = [json.loads(line) for line in log.read(after=0, limit=10)]
+        assert [line["request_id"] for line in lines] == ["r1", "r2"]
+        assert lines[0]["features"] == {"carrier": "AA"}
+        assert [json.loads(line)["seq"] for line in log.read(after=lines[0]["seq"], limit=10)] == [lines[1]["seq"]]
+
+
+async def test_shadow_scores_are_logged_beside_and_say_what_went_wrong(tmp_path):
+    async with opened(tmp_path) as log:
+        scored = ("r1", 0, "2013-03-01T12:00:00+00:00", 3, "d", "0.2.0", 0.75, "")
+        failed = ("r2", 0, "2013-03-01T12:00:00+00:00", 3, "d", "0.2.0", None, "silent for 1.0 s")
+        assert await log.record_shadow([scored, failed])
+        lines = [json.loads(line) for line in log.read_shadow(after=0, limit=10)]
+        assert [(line["request_id"], line["prediction"], line["error"]) for line in lines] == [
+            ("r1", 0.75, ""),
+            ("r2", None, "silent for 1.0 s"),
+        ]
+        assert list(log.read(after=0, limit=10)) == []
+
+
+async def test_what_waits_together_is_committed_together(tmp_path):
+    async with opened(tmp_path) as log:
+        await asyncio.gather(*(log.record([answered(f"r{n}")]) for n in range(500)))
+        assert log.commits == 1
+
+
+async def test_one_who_stops_waiting_takes_nobody_along(tmp_path):
+    async with opened(tmp_path) as log:
+        waiting = [asyncio.ensure_future(_wait_for(log.record([answered(f"r{n}")]))) for n in range(3)]
+        await asyncio.sleep(0)
+        waiting[1].cancel()
+        assert await waiting[0]
+        assert await waiting[2]
+
+
+def entries(log):
+    return [json.loads(line) for line in log.read(0, 1000)]
+
+
+async def test_a_request_asked_again_and_answered_alike_is_logged_once_also_after_a_restart(tmp_path):
+    async with opened(tmp_path) as log:
+        assert all(await asyncio.gather(log.record([answered("r1")]), log.record([answered("r1")])))
+        assert await log.record([answered("r1")])
+    async with opened(tmp_path) as log:
+        assert await log.record([answered("r1")])
+        assert [entry["request_id"] for entry in entries(log)] == ["r1"]
+
+
+async def test_a_request_asked_again_and_answered_otherwise_says_what_it_replaces(tmp_path):
+    async with opened(tmp_path) as log:
+        rows = [answered("r1"), (*answered("r1")[:1], 1, *answered("r1")[2:])]
+        assert await log.record(rows)
+    for prediction in (0.5, 0.75):
+        async with opened(tmp_path) as log:
+            assert await log.record([(*row[:-1], prediction) for row in rows])
+            assert await log.record([(*row[:-1], prediction) for row in rows])
+    assert [(e["seq"], e.get("replaces")) for e in entries(log)] == [
+        (1, None),
+        (2, None),
+        (3, 1),
+        (4, 2),
+        (5, 1),
+        (6, 2),
+    ]
+
+
+async def test_other_rows_under_a_used_request_id_are_another_request(tmp_path):
+    async with opened(tmp_path) as log:
+        assert await log.record([answered("page")])
+        assert await log.record([answered("page"), answered("page")])
+        assert [entry.get("replaces") for entry in entries(log)] == [None, None, None]
+
+
+async def test_a_log_that_nobody_drains_stops_at_its_bound_tells_and_goes_on_when_it_was_drained(tmp_path):
+    problems = ProblemBoard()
+    limits = LogLimits(segment_bytes_max=1000, bytes_max=4000)
+    async with opened(tmp_path, problems, limits) as log:
+        number = 0
+        while await log.record([answered(f"r{number}")]):
+            number += 1
+        assert number > 20
+        assert log.unlogged == 1
+        assert problems.has(Cause.DISK_FULL, str(tmp_path))
+        assert "wait to be drained" in problems.current()[0].message
+        assert await log.record_shadow([("r1", 0, "2013-03-01T12:00:00+00:00", 3, "d", "0.2.0", 0.75, "")])
+        assert problems.has(Cause.DISK_FULL, str(tmp_path))
+        last = entries(log)[-1]["seq"]
+        assert log.drained(Stream.PREDICTIONS, "another log", last) == 0
+        assert log.drained(Stream.PREDICTIONS, log.epoch(Stream.PREDICTIONS), last) > 0
+        assert await log.record([answered("after")])
+        assert problems.current() == []
+        assert entries(log)[-1]["request_id"] == "after"
+
+
+async def test_a_log_that_is_wiped_under_the_gateway_begins_another_epoch(tmp_path):
+    async with opened(tmp_path) as log:
+        assert await log.record([answered("r1")])
+        before = log.epoch(Stream.PREDICTIONS)
+        for path in tmp_path.glob("predictions-*"):
+            path.unlink()
+        assert await log.record([answered("r2")])
+        assert log.epoch(Stream.PREDICTIONS) != before
+        assert [entry["request_id"] for entry in entries(log)] == ["r2"]
+
+
+async def test_closing_commits_what_is_left(tmp_path):
+    async with opened(tmp_path) as log:
+        log.record([answered("last")])
+    async with opened(tmp_path) as log:
+        assert [json.loads(line)["request_id"] for line in log.read(0, 10)] == ["last"]
+
+
+async def test_of_several_labels_for_one_row_the_last_one_holds(tmp_path):
+    async with opened(tmp_path) as log:
+        for value in (1.0, 1.0, 0.0):
+            assert await log.record_labels([Label("r1", 0, value, "2013-03-01T12:00:00+00:00")])
+        lines = [json.loads(line) for line in log.read_labels(0, 10)]
+    assert {(line["request_id"], line["row"]): line["label"] for line in lines} == {("r1", 0): 0.0}
+
+
+async def test_a_full_disk_is_told_and_counted_and_forgotten_when_there_is_room(tmp_path):
+    problems = ProblemBoard()
+    log = PredictionLog(tmp_path, problems)
+    log.open()
+    allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        assert await log.record([answered("before")])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300, allowed[1]))  # no file may grow beyond 300 bytes
+        assert not await log.record([answered("unlogged"), answered("unlogged")])
+        assert log.unlogged == 2
+        assert problems.has(Cause.DISK_FULL, str(tmp_path))
+        resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
+        assert await log.record([answered("after")])
+        assert problems.current() == []
+        assert [json.loads(line)["request_id"] for line in log.read(0, 10)] == ["before", "after"]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
+        await log.close()
+
+
+async def test_a_directory_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreUnavailable, match="cannot be opened for writing"):
+        PredictionLog(tmp_path / "file" / "state", ProblemBoard()).open()
