@@ -1,15 +1,18 @@
-"""Writes the figures of the README from the kept results, so that no number there was typed by hand.
+"""Writes the figures of README and docs/benchmarks.md from the kept results, so that no number there was typed by hand.
 
 python -m benchmarks.readme
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from benchmarks.result import PROJECT, Figure, read
 
 README = PROJECT / "README.md"
-BLOCK = re.compile(r"(<!-- figures: demo -->\n).*?(<!-- end -->)", re.DOTALL)
+PAGES = (README, PROJECT / "docs" / "benchmarks.md")
+BLOCK = re.compile(r"(<!-- figures: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_SERVERS = {"mlflow": "`mlflow models serve`", "mlserver": "MLServer", "litserve": "LitServe", "bentoml": "BentoML"}
 
 
 def demo_figures(figures: Mapping[str, Figure]) -> str:
@@ -37,10 +40,68 @@ def demo_figures(figures: Mapping[str, Figure]) -> str:
     return "\n".join(rows) + f"\n\n{summary}\n"
 
 
-def with_figures(readme: str) -> str:
-    """`readme` with its block of figures written again."""
-    block = demo_figures(read("demo")["figures"])
-    return BLOCK.sub(lambda found: found[1] + block + found[2], readme)
+def server_figures(result: Mapping[str, Any]) -> str:
+    """The gateway beside its peers: 64 clients, one client, and what the gateway is times faster."""
+    measured = {"gateway": result["figures"], **result["peers"]}
+    fastest = float(measured["gateway"]["requests_per_second"])
+    rows = [
+        "| server | requests a second, 64 clients | their p99 | one client's p50 | the gateway is faster by |",
+        "|---|---:|---:|---:|---:|",
+        *(
+            f"| {_SERVERS.get(name, 'this gateway, everything on')} | {figures['requests_per_second']:,.0f} | "
+            f"{figures['p99_ms']:,.0f} ms | {figures['one_client_p50_ms']:.1f} ms | "
+            f"{fastest / float(figures['requests_per_second']):.1f} |"
+            for name, figures in measured.items()
+        ),
+    ]
+    return "\n".join(rows) + "\n"
+
+
+def goal_figures(result: Mapping[str, Any]) -> str:
+    """Every goal of a benchmark with what was found, missed ones too."""
+    rows = ["| figure | goal | found | |", "|---|---|---:|---|"]
+    for figure, (comparison, bound) in result["goals"].items():
+        found = result["figures"].get(figure)
+        reached = isinstance(found, int | float) and _COMPARED[comparison](found, bound)
+        rows.append(f"| `{figure}` | {comparison} {bound} | {found} | {'' if reached else 'missed'} |")
+    return "\n".join(rows) + f"\n\nRevision `{result['revision']}`, {result['machine']['cores']} cores.\n"
+
+
+def fault_figures(result: Mapping[str, Any]) -> str:
+    """Failed requests and seconds to the first good answer, fault by fault and server by server."""
+    measured = {"gateway": result["figures"], **result["peers"]}
+    faults = [
+        name.removesuffix("_first_good_seconds") for name in measured["gateway"] if name.endswith("_first_good_seconds")
+    ]
+    rows = [
+        "| server | " + " | ".join(fault.replace("_", " ") for fault in faults) + " |",
+        "|---" * (len(faults) + 1) + "|",
+    ]
+    for name, figures in measured.items():
+        cells = (
+            f"{figures[f'{fault}_requests_failed']} failed, {figures[f'{fault}_first_good_seconds']} s"
+            for fault in faults
+        )
+        rows.append(f"| {_SERVERS.get(name, 'this gateway')} | " + " | ".join(cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
+_COMPARED: dict[str, Callable[[float, float], bool]] = {
+    "<=": lambda found, bound: found <= bound,
+    ">=": lambda found, bound: found >= bound,
+    "==": lambda found, bound: found == bound,
+}
+_BLOCKS: dict[str, Callable[[], str]] = {
+    "demo": lambda: demo_figures(read("demo")["figures"]),
+    "gateway": lambda: server_figures(read("gateway")),
+    "gateway-goals": lambda: goal_figures(read("gateway")),
+    "gateway-faults": lambda: fault_figures(read("gateway_faults")),
+}
+
+
+def with_figures(page: str) -> str:
+    """`page` with its blocks of figures written again; KeyError for a block that nothing measures."""
+    return BLOCK.sub(lambda found: found[1] + _BLOCKS[found[2]]() + found[3], page)
 
 
 def _seconds(figure: Figure) -> str:
@@ -48,4 +109,5 @@ def _seconds(figure: Figure) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(with_figures(README.read_text()))
+    for page in PAGES:
+        page.write_text(with_figures(page.read_text()))

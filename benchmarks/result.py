@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 RESULTS = Path(__file__).parent / "results"
 PROJECT = Path(__file__).parents[1]
@@ -58,9 +58,9 @@ def keep(result: Result) -> None:
     print(json.dumps(document))
 
 
-def read(name: str) -> dict[str, dict[str, Figure]]:
+def read(name: str) -> dict[str, Any]:
     """A kept result; FileNotFoundError when `make bench NAME=name` was never run."""
-    document: dict[str, dict[str, Figure]] = json.loads((RESULTS / f"{name}.json").read_text())
+    document: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
     return document
 
 

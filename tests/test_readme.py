@@ -1,12 +1,15 @@
 import re
 
-from benchmarks.readme import BLOCK, README, with_figures
+import pytest
+
+from benchmarks.readme import BLOCK, PAGES, README, with_figures
 from benchmarks.result import PROJECT
 
 
-def test_the_figures_are_those_of_the_kept_results():
-    text = README.read_text()
-    assert BLOCK.search(text), "the README has lost its block of figures"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_figures_are_those_of_the_kept_results(page):
+    text = page.read_text()
+    assert BLOCK.search(text), f"{page.name} has lost its block of figures"
     assert with_figures(text) == text, "run `python -m benchmarks.readme`"
 
 

@@ -21,7 +21,7 @@ class Plan:
     switches: int
 
 
-FULL = Plan(point_seconds=15, memory_requests=1_000_000, memory_samples=10, switches=5)
+FULL = Plan(point_seconds=8, memory_requests=1_000_000, memory_samples=10, switches=5)
 QUICK = Plan(point_seconds=4, memory_requests=50_000, memory_samples=5, switches=2)
 
 
