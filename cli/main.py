@@ -14,6 +14,7 @@ from cli.ingest import ingest
 from cli.init import init
 from cli.maintain import maintain
 from cli.monitor import monitor
+from cli.reference import reference
 from cli.release import release
 from cli.retrain import retrain
 from cli.rollback import rollback
@@ -31,7 +32,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-_SET_UP = (demo, up, init, bootstrap)
+_SET_UP = (demo, up, init, reference, bootstrap)
 _RUN = (ingest, monitor, retrain, release, rollback, heal, maintain)
 _LOOK = (status, history, example)
 for command in (*_SET_UP, *_RUN, *_LOOK):

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import date
+from datetime import UTC, date, datetime
 
 import structlog
 from prefect import flow, task
@@ -21,6 +21,7 @@ from flows.stores import opened
 from healing.errors import UsageError
 from tasks import commit, features, points, reconcile, watermark
 from tasks.data_docs import as_markdown, write_page
+from tasks.freshness import watch_freshness
 from tasks.ledger_records import BatchRecord, BatchStatus
 from tasks.pipeline import Pipeline, load_pipeline
 from tasks.settings import Settings, load_settings
@@ -94,6 +95,7 @@ def ingest(
                     records += take_in(stores, chain, table, wanted) if wanted else []
                 feature_rows += commit_features(stores, chunk_days)
         watermark.settle_incidents(stores, chain)
+        watch_freshness(stores, datetime.now(UTC))
         tell_return(stores, chain)
     report = _report(pipeline, days, records, feature_rows, time.monotonic() - started)
     page = write_page(settings.reports_dir / pipeline / "ingest", pipeline, stores.examined)

@@ -234,8 +234,8 @@ def known_pipelines(pipelines_dir: Path) -> list[str]:
     return sorted(path.parent.name for path in pipelines_dir.glob(f"*/{PIPELINE_FILE}"))
 
 
-def load_pipeline(name: str, pipelines_dir: Path) -> Pipeline:
-    """Read and check one pipeline folder.
+def load_pipeline(name: str, pipelines_dir: Path, *, reference_needed: bool = True) -> Pipeline:
+    """Read and check one pipeline folder; only who writes its references can do without them.
 
     UsageError lists the known pipelines when there is none of that name; ConfigError names the file, the key and what
     would be right.
@@ -255,7 +255,8 @@ def load_pipeline(name: str, pipelines_dir: Path) -> Pipeline:
         if suite is not None and not suite.is_file():
             raise ConfigError(f"{path}: table {table!r} names suite {suite.name!r}, which is not in {folder}")
         named = pipeline.tables[table]
-        for file in (*([named.reference] if named.reference else []), *named.domains.values()):
+        references = [named.reference] if named.reference and reference_needed else []
+        for file in (*references, *named.domains.values()):
             if not (folder / file).is_file():
                 raise ConfigError(f"{path}: table {table!r} names {file!r}, which is not in {folder}")
     return pipeline

@@ -6,12 +6,16 @@ the data would follow a fault too.
 
 import functools
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from healing.errors import ConfigError
+from healing.errors import ConfigError, UsageError
+from tasks.contract import BATCH_DAY
+from tasks.lake import LakeTable
+from tasks.pipeline import Pipeline
 from tasks.pipeline_table import Table
 
 if TYPE_CHECKING:
@@ -65,6 +69,26 @@ class Reference(_Frozen):
     def fixed(self, column: str, by: Sequence[str], rows: "pd.DataFrame") -> "pd.Series[float]":
         """For each row the value that the columns `by` fix for `column`; NaN where their combination is new."""
         return _joined(by, rows).map(self.determined.get(column, {})).astype("float64")
+
+
+def write_references(pipeline: Pipeline, lake_root: Path, since: date, until: date) -> list[tuple[Path, Reference]]:
+    """Describe every table that names a reference, by what the lake has of [since, until], into the pipeline's folder.
+
+    UsageError where a table has no rows of these days.
+    """
+    written = []
+    for name, table in pipeline.tables.items():
+        path = pipeline.reference_file(name)
+        if path is None:
+            continue
+        rows = LakeTable(lake_root, name, table.key).read(since=since, until=until)
+        if rows.empty:
+            raise UsageError(f"expected rows of {name} from {since} to {until} in the lake, found none; ingest them")
+        found = describe(table, rows, rows[BATCH_DAY])
+        path.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        written.append((path, found))
+    read_reference.cache_clear()
+    return written
 
 
 def describe(table: Table, rows: "pd.DataFrame", days: "pd.Series[Any]") -> Reference:
