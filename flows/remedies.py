@@ -8,7 +8,6 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from flows.rollback import verify_rollback, write_rollback
-from flows.stores import opened
 from healing.errors import GatewayUnavailable, UsageError
 from healing.incident import AttemptOutcome, Incident, Remedy
 from healing.release import Reason, Release
@@ -23,7 +22,6 @@ from tasks.pipeline import load_pipeline
 from tasks.rollout import NothingToRollBackTo, abort_trial, drop_fallback
 from tasks.runs import start_run
 from tasks.settings import Settings
-from tasks.snapshots import restore_features
 from tasks.traffic import GatewayState, await_gateway, await_generation, read_gateway, restart_worker
 
 AUTHOR = "heal"
@@ -151,6 +149,9 @@ def ingest_again(settings: Settings, incident: Incident, attempt: int) -> Applie
 
 def restore_snapshot(settings: Settings, incident: Incident, _attempt: int) -> Applied:
     """Features return to what they were before a bad batch, until a correction of it comes."""
+    from flows.stores import opened
+    from tasks.snapshots import restore_features
+
     config = load_pipeline(incident.pipeline, settings.pipelines_dir)
     try:
         with opened(config, settings) as stores:

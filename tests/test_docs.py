@@ -1,5 +1,6 @@
 from benchmarks.result import PROJECT
 from healing.incident import Cause
+from tasks.events import EventName
 from tasks.pipeline import Pipeline
 from tasks.settings import Settings
 
@@ -22,3 +23,9 @@ def test_every_section_of_a_pipeline_is_documented():
     page = text("configuration.md")
     names = [field.alias or name for name, field in Pipeline.model_fields.items()]
     assert [name for name in names if f"`{name}`" not in page] == []
+
+
+def test_every_event_of_ingestion_is_documented():
+    page = text("ingestion.md")
+    told = [name.value for name in EventName if name.value.startswith(("autopilot.batch.", "autopilot.source."))]
+    assert [name for name in told if f"`{name}`" not in page] == []

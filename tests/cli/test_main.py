@@ -11,7 +11,18 @@ from cli.ports import LOOPBACK
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("prefect", "mlflow", "evidently", "great_expectations", "sklearn", "pandas", "matplotlib", "httpx")
-REPORTING = ("status", "ingest", "monitor", "retrain", "release", "rollback", "heal", "history", "bootstrap")
+REPORTING = (
+    "status",
+    "ingest",
+    "monitor",
+    "retrain",
+    "release",
+    "rollback",
+    "heal",
+    "history",
+    "maintain",
+    "bootstrap",
+)
 
 
 def autopilot(*words):
