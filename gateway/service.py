@@ -13,6 +13,7 @@ from gateway.app import PredictApp
 from gateway.audit import ModelAudit
 from gateway.cache import ReleaseCache
 from gateway.events import EventSender
+from gateway.guards.memory_watch import MemoryWatch
 from gateway.guards.trial import Trial
 from gateway.guards.trial_file import TrialFile
 from gateway.ladder import Ladder
@@ -25,7 +26,6 @@ from gateway.serving import Serving
 from gateway.settings import GatewaySettings
 from gateway.shadow import Shadow
 from gateway.versions import VersionPool
-from gateway.workers.memory import MemoryWatch
 from gateway.workers.warm import WarmForks
 from gateway.workers.worker import WorkerState
 from healing.incident import Cause

@@ -1,7 +1,7 @@
 """The warm fork server: imports the model libraries once, then forks a worker in milliseconds instead of seconds.
 
-Run as `python -m gateway.workers.forkserver FD`; FD is a socket on which the router asks for workers, one datagram each:
-JSON with the model's directory and how to load it, and the worker's end of its own socket beside it.
+Run as `python -m gateway.workers.forkserver FD`; on that socket the router asks for workers, one datagram each: JSON
+with the model's directory and how to load it, and the worker's end of its own socket beside it.
 
 A worker is forked twice, so that it is an orphan at once and falls to the router, which is the subreaper. The router
 then learns how it died, a killed fork server takes no worker with it, and a killed router takes them all: workers ask
