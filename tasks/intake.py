@@ -151,6 +151,7 @@ def _judge(pipeline: Pipeline, table: str, readable: Sequence[_Readable], past: 
     if Repair.IMPUTE in allowed:
         impute(sheet)
     row_checks.check_types(sheet)
+    row_checks.check_zones(sheet)
     row_checks.check_day(sheet)
     row_checks.check_composed(sheet)
     row_checks.check_determined(sheet)

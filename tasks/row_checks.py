@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _DETERMINED_TOLERANCE = 0.01  # relative: sources round miles and kilometres differently
+_WRITTEN = r"^\d{4}-?\d{2}-?\d{2}[T ]"  # ISO 8601, and not a number of seconds
+_ZONED = r"(?:Z|z|[+-]\d{2}(?::?\d{2})?)$"
 _TIME_CODES = ("%H", "%I", "%M", "%S", "%f", "%X", "%T", "%c", "%s")
 
 
@@ -28,6 +30,20 @@ def check_types(sheet: Sheet) -> None:
             sheet.refuse(f"{name} is no {kind}", sheet.typed.misfit[name].to_numpy(), [name], is_type=True)
         if name in table.needed:
             sheet.refuse(f"{name} is missing", sheet.typed.missing[name].to_numpy(), [])
+
+
+def check_zones(sheet: Sheet) -> None:
+    """Where a batch's instants say their zone, one that does not is hours off by nobody knows how many.
+
+    A batch in which none of them says it is read as UTC.
+    """
+    for name, kind in sheet.rules.table.columns.items():
+        if kind == "timestamp":
+            text = sheet.text[name]
+            written = text.str.contains(_WRITTEN, na=False).to_numpy(dtype=bool)
+            zoned = written & text.str.contains(_ZONED, na=False).to_numpy(dtype=bool)
+            bare = written & ~zoned & (sheet.counts(zoned) > 0)[sheet.place]
+            sheet.refuse(f"no zone: {name} lacks one, and others have it", bare, [name])
 
 
 def check_day(sheet: Sheet) -> None:

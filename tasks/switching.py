@@ -69,9 +69,9 @@ def _give_up(stores: Stores, batch: str, reason: SourceUnavailable, remedies: Ex
 def best(stores: Stores, chain: SourceChain, judged: Examined, past: Past | None = None) -> Examined:
     """The batch itself, or, where it is rejected or loses rows and policy allows, a better one of the same day.
 
-    Another source's batch is better when it is accepted and keeps fewer rows out.
+    Another source's batch is better when it is accepted, and keeps fewer rows out or has nothing of what is wrong here.
     """
-    why = next((each for each in judged.findings if each.remedy is Remedy.QUARANTINE_BATCH), None)
+    why = next((each for each in judged.findings if each.remedy is not Remedy.REPAIR_BATCH), None)
     if why is None or Remedy.SWITCH_SOURCE not in stores.remedies(why.cause):
         return judged
     batch = judged.batch
@@ -85,7 +85,7 @@ def best(stores: Stores, chain: SourceChain, judged: Examined, past: Past | None
             _keep(stores, source, batch.table, batch.day, exc)
             continue
         [again] = examine(stores.pipeline, batch.table, [other], past)
-        if again.rejected is None and (judged.rejected is not None or len(again.bad) < len(judged.bad)):
+        if _is_better(again, judged, why):
             _keep_batch(stores, batch, why.summary)
             switched = replace(why, remedy=Remedy.SWITCH_SOURCE)
             others = (finding for finding in again.findings if finding.cause is not why.cause)
@@ -94,6 +94,14 @@ def best(stores: Stores, chain: SourceChain, judged: Examined, past: Past | None
             stores, other, again.rejected or f"no better than that of {batch.source}: {len(again.bad)} bad rows"
         )
     return judged
+
+
+def _is_better(again: Examined, judged: Examined, why: Finding) -> bool:
+    if again.rejected is not None:
+        return False
+    if judged.rejected is not None or len(again.bad) < len(judged.bad):
+        return True
+    return len(again.bad) == len(judged.bad) and all(finding.cause is not why.cause for finding in again.findings)
 
 
 def switch_source(

@@ -18,7 +18,7 @@ from benchmarks.spoiled.deliveries import Fault, Spoiling
 from benchmarks.spoiled.places import stores_at, write
 from benchmarks.spoiled.world import World
 from healing.errors import SourceUnavailable
-from healing.incident import AttemptOutcome, Cause, Incident, Remedy
+from healing.incident import AttemptOutcome, Incident, Remedy
 from tasks.commit import take_in
 from tasks.contract import BATCH_DAY
 from tasks.lake import LakeTable
@@ -153,19 +153,18 @@ class Bench:
 
 
 def _checks(record: BatchRecord | None, reasons: dict[str, int], incidents: Sequence[Incident]) -> Iterator[str]:
-    counted = Counter[str]()
-    for reason, rows in reasons.items():
-        counted[reason] += rows
-    yield from (reason for reason, _ in counted.most_common(2))
-    if record is not None:
-        yield from record.repairs
-        if record.duplicates:
-            yield "duplicates dropped"
-    for incident in incidents:
-        if incident.cause is Cause.SOURCE_UNAVAILABLE:  # what was sent is no data: found when it was read
-            yield "document: " + incident.summary.partition("found ")[2].partition("; it begins")[0]
-        elif not reasons:
-            yield incident.summary
+    """What was found, what decided first: a document that is none, a batch that is rejected, then rows."""
+    if record is None:  # found when it was read
+        yield from (
+            "document: " + each.summary.partition("found ")[2].partition("; it begins")[0] for each in incidents
+        )
+        return
+    if record.status is BatchStatus.REJECTED or not reasons:
+        yield from (incident.summary for incident in incidents)
+    yield from (reason for reason, _ in Counter(reasons).most_common(2))
+    yield from record.repairs
+    if record.duplicates:
+        yield "duplicates dropped"
 
 
 def _remedies(incidents: Sequence[Incident], record: BatchRecord | None) -> Iterator[str]:

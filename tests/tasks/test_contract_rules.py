@@ -177,6 +177,12 @@ def test_a_day_ends_at_the_pipelines_midnight(pipeline):
     assert judged.bad == {1: "late: at is before the batch's day"}
 
 
+def test_an_instant_without_a_zone_among_others_is_bad_and_alone_is_utc(pipeline):
+    mixed = judge(pipeline(), rows(at=some([f"{DAY}T17:00:00", f"{DAY} 17:00", f"{DAY}T12:00-05"], f"{DAY}T17:00:00Z")))
+    assert mixed.bad == dict.fromkeys((0, 1), "no zone: at lacks one, and others have it")
+    assert judge(pipeline(), rows(at=f"{DAY}T17:00:00")).bad == {}
+
+
 def test_an_unseen_category_is_remarked_on_and_many_of_them_are_bad(pipeline):
     few = judge(pipeline(), rows(kind=some(["c"], "a")))
     assert (few.bad, few.findings) == ({}, ())
