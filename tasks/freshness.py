@@ -26,7 +26,8 @@ def watch_freshness(stores: Stores, now: datetime) -> Incident | None:
     ]
     yesterday = now.astimezone(stores.pipeline.zone).date() - timedelta(days=1)
     if days and (yesterday - max(days)).days < allowed:
-        return _end(stores, table)
+        _end(stores, table)
+        return None
     newest = f"that of {max(days)}" if days else "none"
     summary = f"{table}: expected a batch of the last {allowed} days until {yesterday}, found {newest}"
     finding = Finding(Cause.STALE_DATA, Remedy.WAIT, summary, {"newest": str(max(days)) if days else None}, "freshness")

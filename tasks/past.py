@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from tasks.contract import BATCH_DAY
 from tasks.lake import LakeTable
@@ -48,23 +48,27 @@ def read_past(lake: LakeTable, table: Table, days: Sequence[date]) -> Past:
         return Past()
     columns = [BATCH_DAY, *(table.content if table.distinct_days else ())]
     stored = lake.read(since=min(days) - timedelta(days=_DAYS), until=max(days), columns=columns)
-    counts = stored.groupby(BATCH_DAY).size()
-    prints: dict[date, int] = {}
-    if table.distinct_days:
-        for day, rows in stored.groupby(BATCH_DAY):
-            prints[day] = fingerprint(table, rows)
-    return Past({day: int(count) for day, count in counts.items()}, prints)
+    by_day = stored[BATCH_DAY].to_numpy()
+    rows = cast("dict[date, int]", stored[BATCH_DAY].value_counts().to_dict())
+    if not table.distinct_days:
+        return Past(rows)
+    prints = cast("dict[date, int]", _hashes(table, stored).groupby(by_day).sum().to_dict())
+    return Past(rows, prints)
 
 
 def fingerprint(table: Table, rows: "pd.DataFrame") -> int:
     """A number that rows with the same content have in common, in any order; keys and times do not count."""
+    return int(_hashes(table, rows).sum())
+
+
+def _hashes(table: Table, rows: "pd.DataFrame") -> "pd.Series[Any]":
     import pandas as pd
 
     content = pd.DataFrame({name: _plain(table, name, rows) for name in table.content}, index=rows.index)
-    return int(pd.util.hash_pandas_object(content, index=False).sum())
+    return pd.util.hash_pandas_object(content, index=False)
 
 
-def _plain(table: Table, name: str, rows: "pd.DataFrame") -> "pd.Series[object]":
+def _plain(table: Table, name: str, rows: "pd.DataFrame") -> "pd.Series[Any]":
     """One type for a column, whether it comes from the lake or was cast just now."""
     if table.columns[name] == "string":
         return rows[name].astype(object).where(rows[name].notna(), "")

@@ -133,7 +133,8 @@ def batch_days(sheet: Sheet) -> Any:
 
 
 def _local(sheet: Sheet, name: str) -> "pd.Series[Any]":
-    return sheet.rows[name].dt.tz_convert(sheet.rules.zone)
+    local: pd.Series[Any] = sheet.rows[name].dt.tz_convert(sheet.rules.zone)
+    return local
 
 
 def _compose(sheet: Sheet, form: str) -> "pd.Series[Any]":

@@ -22,7 +22,8 @@ class World:
 
     def rows(self, table: str, day: date) -> pd.DataFrame:
         """The day's batch as rows of text, None where a value is missing."""
-        return csv_rows.read(self.content(table, day)).to_pandas()
+        rows: pd.DataFrame = csv_rows.read(self.content(table, day)).to_pandas()
+        return rows
 
     @property
     def days(self) -> tuple[date, date]:
