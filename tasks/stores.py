@@ -1,7 +1,6 @@
 """Where one pipeline's batches go, and who hears of them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,22 +20,32 @@ Emit = Callable[[EventName, str, Mapping[str, object]], None]
 CallPerson = Callable[[Incident, str], object]
 
 
-@dataclass(frozen=True)
 class Stores:
     """The lake, the quarantine and the ledger of one pipeline, its policy, and its ways to be heard.
 
-    `examined` collects what was found of the batches of this run, for the page that shows it.
+    `examined` collects what was found of the batches of this run, for the page that shows it. No dataclass: Prefect
+    looks for futures in every field of one that is handed to a task, which took longer here than all of a year's data.
     """
 
-    pipeline: Pipeline
-    lake_root: Path
-    quarantine_root: Path
-    ledger: Ledger
-    emit: Emit
-    call_person: CallPerson
-    run_id: str | None = None
-    examined: list[BatchChecks] = field(default_factory=list, repr=False, compare=False)
-    _open_tables: dict[str, LakeTable] = field(default_factory=dict, repr=False, compare=False)
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        lake_root: Path,
+        quarantine_root: Path,
+        ledger: Ledger,
+        emit: Emit,
+        call_person: CallPerson,
+        run_id: str | None = None,
+    ) -> None:
+        self.pipeline = pipeline
+        self.lake_root = lake_root
+        self.quarantine_root = quarantine_root
+        self.ledger = ledger
+        self.emit = emit
+        self.call_person = call_person
+        self.run_id = run_id
+        self.examined: list[BatchChecks] = []
+        self._open_tables: dict[str, LakeTable] = {}
 
     def remedies(self, cause: Cause) -> tuple[Remedy, ...]:
         """What the pipeline's policy allows against `cause`."""
