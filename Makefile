@@ -45,8 +45,9 @@ demo: $(VENV)/.demo ## play 2013 against a real stack: break it, watch it heal, 
 up: $(VENV)/.demo ## start Prefect, worker, feed and gateway on loopback; Ctrl-C stops them
 	$(BIN)/autopilot up
 
+# Two at a time: most tests wait for processes more than they compute. A file stays together, with the servers it starts.
 test: $(VENV)/.dev ## run the tests
-	$(BIN)/pytest -m "not drill"
+	$(BIN)/pytest -m "not drill" --numprocesses 2 --dist loadfile
 
 check: $(VENV)/.dev ## format, lint, types, import contracts
 	$(BIN)/ruff format --check --quiet
