@@ -131,7 +131,9 @@ def test_writers_at_once_lose_no_row_and_double_none(tmp_path):
     def write(writer: int) -> None:
         table = LakeTable(tmp_path, "t", ["id"])
         for number in range(5):
-            for attempt in stamina.retry_context(on=Conflict, attempts=200, timeout=60, wait_initial=0.001, wait_max=0.05):
+            for attempt in stamina.retry_context(
+                on=Conflict, attempts=200, timeout=60, wait_initial=0.001, wait_max=0.05
+            ):
                 with attempt:
                     put(table, f"t/{writer}/{number}", rows((f"k{number}", float(writer), MONDAY)))
 
