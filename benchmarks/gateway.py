@@ -3,7 +3,7 @@
     python -m benchmarks.gateway [--quick] [--no-peers] [--only NAME …]
 
 The gateway runs with everything on: prediction log, guards, a fallback kept warm. Peers are installed from
-`requirements/peers/` on first use. Takes a quarter of an hour, `--quick` a few minutes; `--only` measures parts and
+`requirements/peers/` on first use. Takes ten minutes, `--quick` a few; `--only` measures parts and
 keeps no result. Exits 1 when a goal was missed.
 """
 

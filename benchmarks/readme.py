@@ -95,6 +95,8 @@ _BLOCKS: dict[str, Callable[[], str]] = {
     "demo": lambda: demo_figures(read("demo")["figures"]),
     "gateway": lambda: server_figures(read("gateway")),
     "gateway-goals": lambda: goal_figures(read("gateway")),
+    "ingest-goals": lambda: goal_figures(read("ingest")),
+    "faults-goals": lambda: goal_figures(read("faults")),
     "gateway-faults": lambda: fault_figures(read("gateway_faults")),
 }
 
