@@ -4,7 +4,8 @@ import gc
 
 
 def collect_rarely() -> None:
-    """Call once a process has what it keeps. A full collection would walk it all, 50 ms in which nobody is answered.
+    """Call once a process has what it keeps. A full collection would walk it all, and nobody is
+    answered meanwhile.
 
     What requests leave behind dies by its reference counts; cycles are rare, and still found.
     """

@@ -1,6 +1,6 @@
 """Requests whose client has hung up are ended, so that no model computes for nobody.
 
-ASGI tells of it only to those who wait for it, and a task that waits costs a request more than its parsing. So nobody
+ASGI tells of it only to those who wait for it, and to wait takes a task of its own for each request. So nobody
 waits for the many requests that are answered at once; the few that are still under way after a while are watched.
 """
 

@@ -1,7 +1,7 @@
 """What Prometheus may ask. Labels take few values: rungs, roles, causes and statuses, never clients, keys or digests.
 
 Requests are counted in plain integers and become metrics when somebody asks: prometheus_client takes a lock for each
-count, which cost a request more than its parsing.
+count, and only one thread counts here.
 """
 
 from bisect import bisect_left

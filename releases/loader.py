@@ -44,7 +44,7 @@ class LoadedModel:
         import numpy as np
 
         names = list(self.manifest.input_schema.names)
-        rows = frame if frame.columns.tolist() == names else frame[names]  # to choose all costs a tenth of an answer
+        rows = frame if frame.columns.tolist() == names else frame[names]  # to choose all of them copies them
         if hasattr(self.estimator, "predict_proba"):
             return np.asarray(self.estimator.predict_proba(rows)[:, 1], dtype=np.float64)
         return np.asarray(self.estimator.predict(rows), dtype=np.float64)

@@ -1,8 +1,8 @@
 """Group commit: all that is recorded in one turn of the event loop is one write.
 
-A write into the page cache takes microseconds, and handing it to a thread and back takes a lone client a tenth of its
-answer. So the loop writes by itself while the disk is quick, and leaves it to a thread from the first write that is
-slow: answers then wait for their write, and nothing else does.
+A write into the page cache takes microseconds, and a lone client waits for the way to a thread and back. So the loop
+writes by itself while the disk is quick, and leaves it to a thread from the first write that is slow: answers then wait
+for their write, and nothing else does.
 """
 
 import asyncio
