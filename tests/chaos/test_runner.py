@@ -63,7 +63,7 @@ def test_a_rolled_back_champion_is_a_recovery_with_all_its_times(tmp_path):
         assert outcome.requests.failed == outcome.requests.wrong == outcome.requests.unverified == 0
         times = outcome.durations
         assert times.mitigate[1] <= times.recover[1]
-        assert times.detect[0] > 0
+        assert times.detect[1] > 0  # its lower bound is 0 when the detector was as quick as the probe
         section = json.loads((outcome.directory / "timings.json").read_text())
         assert list(section["timings"]) == ["t0", "t1", "t2", "t3", "t4", "t5"]
         assert None not in section["timings"].values()
