@@ -26,7 +26,7 @@ from benchmarks.spoiled.page import Entry, page
 from benchmarks.spoiled.trial import Bench
 from benchmarks.spoiled.values import VALUES
 from benchmarks.spoiled.world import world
-from tasks.pipeline import load_pipeline
+from tasks.config.pipeline import load_pipeline
 
 PAGE = PROJECT / "docs/faults.md"
 SECTIONS = {"Columns and documents": DOCUMENTS, "Rows and days": DAYS, "Values": VALUES}

@@ -10,7 +10,7 @@ import structlog
 from cli.home import check_home, is_up
 from cli.options import settings_of
 from cli.stack import NO_TELEMETRY
-from tasks.pipeline import load_pipeline
+from tasks.config.pipeline import load_pipeline
 from tasks.settings import Settings
 
 

@@ -16,7 +16,7 @@ def example(
     import json
 
     from cli.feature_rows import read_feature_rows
-    from tasks.pipeline import load_pipeline
+    from tasks.config.pipeline import load_pipeline
 
     settings = settings_of(home)
     known = read_feature_rows(settings, load_pipeline(pipeline, settings.pipelines_dir))

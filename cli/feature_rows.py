@@ -7,8 +7,8 @@ from datetime import date
 from healing.errors import UsageError
 from releases.log import ReleaseLog
 from releases.store import ModelStore
-from tasks.lake import LakeTable
-from tasks.pipeline import Pipeline
+from tasks.config.pipeline import Pipeline
+from tasks.lake.lake import LakeTable
 from tasks.settings import Settings
 
 FEATURES_TABLE = "features"

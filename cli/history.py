@@ -19,7 +19,7 @@ def history(
     """Show releases and incidents, oldest first."""
     from cli.output import as_document, print_result
     from cli.record import incidents_of, releases_of
-    from tasks.pipeline import load_pipeline
+    from tasks.config.pipeline import load_pipeline
 
     settings = settings_of(home)
     load_pipeline(pipeline, settings.pipelines_dir)

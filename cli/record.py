@@ -6,7 +6,7 @@ from datetime import datetime
 from healing.incident import Cause, Incident, Remedy, Status
 from healing.release import Reason, Release
 from releases.log import ReleaseLog
-from tasks.ledger import Ledger
+from tasks.ledger.ledger import Ledger
 from tasks.settings import Settings
 
 

@@ -23,7 +23,7 @@ from cli.stack import PORTS, Stack
 from cli.supervisor import State, Stopped, Supervisor
 from releases.files import write_atomically
 from releases.signing import ensure_keys
-from tasks.pipeline import load_pipeline
+from tasks.config.pipeline import load_pipeline
 from tasks.settings import Settings
 
 

@@ -15,7 +15,7 @@ def status(
     """Show services, release and unfinished incidents. Exit 1 when the stack is up and something in it is not."""
     from cli.condition import read_condition
     from cli.output import print_result
-    from tasks.pipeline import load_pipeline
+    from tasks.config.pipeline import load_pipeline
 
     settings = settings_of(home)
     load_pipeline(pipeline, settings.pipelines_dir)

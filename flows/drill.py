@@ -10,7 +10,7 @@ from chaos.lab import StackDown
 from chaos.runner import DrillOutcome, WrongUsage, run_drill
 from chaos.verdict import Exit
 from healing.errors import AutopilotError, UsageError
-from tasks.pipeline import load_pipeline
+from tasks.config.pipeline import load_pipeline
 from tasks.settings import load_settings
 
 

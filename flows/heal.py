@@ -16,13 +16,13 @@ from healing.incident import Cause, Remedy, Status
 from healing.policy import Policy
 from healing.verdict import Verdict
 from releases.log import ReleaseLog
-from tasks.announce import announce_release, mirror_release
+from tasks.config.pipeline import load_pipeline
 from tasks.events import EventEvidence, EventName, emit, payload_of
-from tasks.ledger import Ledger
-from tasks.pipeline import load_pipeline
-from tasks.rollout import abort_trial, stranded_trial
+from tasks.ledger.ledger import Ledger
+from tasks.releasing.announce import announce_release, mirror_release
+from tasks.releasing.rollout import abort_trial, stranded_trial
+from tasks.releasing.traffic import GatewayState, read_gateway
 from tasks.settings import Settings, load_settings
-from tasks.traffic import GatewayState, read_gateway
 
 log = structlog.get_logger(__name__)
 

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 from flows.stores import opened
 from healing.errors import UsageError
-from tasks import upkeep
+from tasks.config.pipeline import load_pipeline
+from tasks.lake import upkeep
 from tasks.lock import exclusive
-from tasks.pipeline import load_pipeline
 from tasks.settings import load_settings
 from tasks.stores import Stores
 

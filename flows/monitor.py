@@ -19,11 +19,13 @@ from healing.evidence import Evidence
 from healing.incident import Cause, Incident
 from healing.verdict import Outcome, Verdict
 from releases.signing import ensure_keys
-from tasks.champion import learned_until, require_champion
-from tasks.drift import write_report
+from tasks.config.pipeline import Pipeline, load_pipeline
 from tasks.events import EventName, emit, payload_of
-from tasks.history import record_history
-from tasks.judgement import (
+from tasks.ledger.ledger import Ledger
+from tasks.ledger.records import CheckRecord
+from tasks.monitoring.drift import write_report
+from tasks.monitoring.history import record_history
+from tasks.monitoring.judgement import (
     Judged,
     Subject,
     column_kinds,
@@ -31,14 +33,12 @@ from tasks.judgement import (
     judge_quality_windows,
     reference_rows,
 )
-from tasks.labels import day_end, day_start, label_source
-from tasks.ledger import Ledger
-from tasks.ledger_records import CheckRecord
-from tasks.pipeline import Pipeline, load_pipeline
-from tasks.predictions import drain_predictions
+from tasks.monitoring.labels import day_end, day_start, label_source
+from tasks.monitoring.predictions import drain_predictions
+from tasks.monitoring.windows import answered_rows
+from tasks.releasing.champion import learned_until, require_champion
 from tasks.settings import Settings, load_settings
-from tasks.training import feature_days
-from tasks.windows import answered_rows
+from tasks.training.training import feature_days
 
 log = structlog.get_logger(__name__)
 

@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 from flows.stores import opened
 from healing.errors import UsageError
-from tasks.features import commit_features, pending_days
-from tasks.pipeline import load_pipeline
-from tasks.readmission import readmit
+from tasks.config.pipeline import load_pipeline
+from tasks.intake.features import commit_features, pending_days
+from tasks.intake.readmission import readmit
 from tasks.settings import load_settings
 
 CHUNK_DAYS = 31  # of features computed at once

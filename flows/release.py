@@ -11,11 +11,11 @@ from healing.release import Challenger, ModelRef, Reason, Release
 from releases.log import ReleaseLog
 from releases.signing import ensure_keys
 from releases.store import ModelStore
-from tasks.announce import announce_release, mirror_release
-from tasks.pipeline import ReleaseRules, Stage, load_pipeline
-from tasks.rollout import abort_trial, rollout_lock
+from tasks.config.pipeline import ReleaseRules, Stage, load_pipeline
+from tasks.releasing.announce import announce_release, mirror_release
+from tasks.releasing.rollout import abort_trial, rollout_lock
+from tasks.releasing.trial import AUTHOR, Rollout, StageEnd, bootstrap_release, end_trial, promote, run_stage
 from tasks.settings import load_settings
-from tasks.trial import AUTHOR, Rollout, StageEnd, bootstrap_release, end_trial, promote, run_stage
 
 log = structlog.get_logger(__name__)
 

@@ -15,14 +15,14 @@ from healing.remedy import Role, role_of
 from healing.slo import MITIGATED, judge_served
 from healing.verdict import Outcome
 from releases.log import ReleaseLog
-from tasks.announce import announce_release
-from tasks.ledger import Ledger
-from tasks.ledger_records import JournalEntry
-from tasks.pipeline import load_pipeline
-from tasks.rollout import NothingToRollBackTo, abort_trial, drop_fallback
+from tasks.config.pipeline import load_pipeline
+from tasks.ledger.ledger import Ledger
+from tasks.ledger.records import JournalEntry
+from tasks.releasing.announce import announce_release
+from tasks.releasing.rollout import NothingToRollBackTo, abort_trial, drop_fallback
+from tasks.releasing.traffic import GatewayState, await_gateway, await_generation, read_gateway, restart_worker
 from tasks.runs import start_run
 from tasks.settings import Settings
-from tasks.traffic import GatewayState, await_gateway, await_generation, read_gateway, restart_worker
 
 AUTHOR = "heal"
 FOLLOW_SECONDS_MAX = 20.0
@@ -150,7 +150,7 @@ def ingest_again(settings: Settings, incident: Incident, attempt: int) -> Applie
 def restore_snapshot(settings: Settings, incident: Incident, _attempt: int) -> Applied:
     """Features return to what they were before a bad batch, until a correction of it comes."""
     from flows.stores import opened
-    from tasks.snapshots import restore_features
+    from tasks.intake.snapshots import restore_features
 
     config = load_pipeline(incident.pipeline, settings.pipelines_dir)
     try:

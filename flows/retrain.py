@@ -22,16 +22,16 @@ from healing.verdict import Outcome
 from releases.loader import LoadedModel
 from releases.signing import ensure_keys
 from tasks import points
-from tasks.candidate import Workshop, compare_candidate, plan_training, publish_candidate, register_candidate
-from tasks.champion import open_champion
+from tasks.config.pipeline import load_pipeline
 from tasks.events import EventName, emit
-from tasks.labels import label_source
-from tasks.ledger import Ledger
+from tasks.ledger.ledger import Ledger
 from tasks.lock import exclusive
-from tasks.pipeline import load_pipeline
-from tasks.registry import RegisteredModel, Registry
+from tasks.monitoring.labels import label_source
+from tasks.releasing.champion import open_champion
 from tasks.settings import Settings, load_settings
-from tasks.training import TrainingPlan, refuse_on_open_incidents
+from tasks.training.candidate import Workshop, compare_candidate, plan_training, publish_candidate, register_candidate
+from tasks.training.registry import RegisteredModel, Registry
+from tasks.training.training import TrainingPlan, refuse_on_open_incidents
 
 log = structlog.get_logger(__name__)
 

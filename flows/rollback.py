@@ -10,11 +10,11 @@ from healing.release import Release
 from healing.verdict import Outcome
 from releases.signing import ensure_keys
 from releases.store import ModelStore
-from tasks.announce import announce_release, mirror_release
-from tasks.pipeline import load_pipeline
-from tasks.rollout import roll_back
+from tasks.config.pipeline import load_pipeline
+from tasks.releasing.announce import announce_release, mirror_release
+from tasks.releasing.rollout import roll_back
+from tasks.releasing.traffic import await_generation, probe_model, read_gateway
 from tasks.settings import Settings, load_settings
-from tasks.traffic import await_generation, probe_model, read_gateway
 
 log = structlog.get_logger(__name__)
 

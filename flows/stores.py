@@ -9,10 +9,10 @@ from prefect.runtime import flow_run
 
 from healing.incident import Incident
 from tasks.alerts import alert
+from tasks.config.pipeline import Pipeline
 from tasks.events import emit
-from tasks.ledger import Ledger
+from tasks.ledger.ledger import Ledger
 from tasks.lock import exclusive
-from tasks.pipeline import Pipeline
 from tasks.settings import Settings
 from tasks.stores import Stores
 

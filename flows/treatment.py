@@ -14,10 +14,10 @@ from healing.policy import Apply, Escalate, Policy, WaitUntil, next_step
 from healing.remedy import LONG_REMEDIES
 from tasks.alerts import alert
 from tasks.events import EventName, emit
-from tasks.ledger import Ledger
+from tasks.ledger.ledger import Ledger
+from tasks.releasing.traffic import judge_service
 from tasks.runs import RunState, run_state
 from tasks.settings import Settings
-from tasks.traffic import judge_service
 
 log = structlog.get_logger(__name__)
 

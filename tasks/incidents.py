@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from healing.errors import Conflict
 from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Incident, Remedy, Status
-from tasks.ledger import Ledger
+from tasks.ledger.ledger import Ledger
 
 _LOST = "the run that carried this attempt ended without a word"
 

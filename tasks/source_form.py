@@ -7,7 +7,7 @@ is applied here, before anything is judged; it repairs nothing, for nothing is w
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from tasks.pipeline import Table
+from tasks.config.pipeline import Table
 
 if TYPE_CHECKING:
     import pandas as pd

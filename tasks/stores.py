@@ -7,12 +7,12 @@ from pathlib import Path
 from healing.evidence import Evidence
 from healing.incident import Cause, Incident, Remedy
 from healing.policy import DEFAULT_REMEDIES
-from tasks.data_docs import BatchChecks
+from tasks.config.pipeline import Pipeline
 from tasks.events import EventName
-from tasks.intake import Finding
-from tasks.lake import LakeTable
-from tasks.ledger import Ledger
-from tasks.pipeline import Pipeline
+from tasks.intake.data_docs import BatchChecks
+from tasks.intake.intake import Finding
+from tasks.lake.lake import LakeTable
+from tasks.ledger.ledger import Ledger
 
 OBSERVER = "ingest"
 

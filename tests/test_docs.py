@@ -1,7 +1,7 @@
 from benchmarks.result import PROJECT
 from healing.incident import Cause
+from tasks.config.pipeline import Pipeline
 from tasks.events import EventName
-from tasks.pipeline import Pipeline
 from tasks.settings import Settings
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 from deltalake import write_deltalake
 
-from tasks.labels import LabelSource, label_source
-from tasks.pipeline import Pipeline, load_pipeline
+from tasks.config.pipeline import Pipeline, load_pipeline
+from tasks.monitoring.labels import LabelSource, label_source
 
 PIPELINES_DIR = Path(__file__).parent / "toy_pipeline"
 PIPELINE = "toy"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from benchmarks.spoiled.places import stores_at, write
 from benchmarks.spoiled.world import World
-from tasks.commit import take_in
-from tasks.ledger_records import BatchStatus
-from tasks.pipeline import Pipeline
-from tasks.quarantine import noted
+from tasks.config.pipeline import Pipeline
+from tasks.intake.commit import take_in
+from tasks.intake.quarantine import noted
+from tasks.ledger.records import BatchStatus
 from tasks.sources import Lookup, open_sources
 
 _CHUNK_DAYS = 31

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.ledger import Ledger
-from tasks.pipeline import Pipeline
-from tasks.pipeline_sources import FilesEndpoint
+from tasks.config.pipeline import Pipeline
+from tasks.config.sources_section import FilesEndpoint
+from tasks.ledger.ledger import Ledger
 from tasks.stores import Stores
 
 

@@ -19,12 +19,12 @@ from benchmarks.spoiled.places import stores_at, write
 from benchmarks.spoiled.world import World
 from healing.errors import SourceUnavailable
 from healing.incident import AttemptOutcome, Incident, Remedy
-from tasks.commit import take_in
-from tasks.contract import BATCH_DAY
-from tasks.lake import LakeTable
-from tasks.ledger_records import BatchRecord, BatchStatus
-from tasks.pipeline import Pipeline
-from tasks.quarantine import noted
+from tasks.checks.contract import BATCH_DAY
+from tasks.config.pipeline import Pipeline
+from tasks.intake.commit import take_in
+from tasks.intake.quarantine import noted
+from tasks.lake.lake import LakeTable
+from tasks.ledger.records import BatchRecord, BatchStatus
 from tasks.sources import Lookup, open_sources
 from tasks.stores import Stores
 
@@ -142,7 +142,7 @@ class Bench:
         return int(differs.sum() + (both["_merge"] == "left_only").sum()), int((both["_merge"] == "right_only").sum())
 
     def _truth(self, table: str) -> pd.DataFrame:
-        from tasks.intake import examine
+        from tasks.intake.intake import examine
         from tasks.sources import Batch
 
         if table not in self._known:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from chaos.load import Answer
 from cli.demo.judge import Class
-from tasks.ledger_records import BatchRecord, BatchStatus, CheckRecord
+from tasks.ledger.records import BatchRecord, BatchStatus, CheckRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,7 @@ from cli.demo.judge import Class
 from cli.stack import PROJECT_DIR
 from healing.incident import Cause, Incident, Remedy, Status
 from healing.release import Reason, Release
-from tasks.ledger_records import BatchRecord
+from tasks.ledger.records import BatchRecord
 
 if TYPE_CHECKING:
     from cli.demo.stage import Trouble

@@ -8,7 +8,7 @@ from chaos.load import Answer
 from cli.demo.judge import Class
 from cli.demo.plots import plot_batches, plot_check, plot_latency, plot_requests
 from cli.demo.report import Report
-from tasks.ledger_records import BatchRecord, CheckRecord
+from tasks.ledger.records import BatchRecord, CheckRecord
 
 TEMPLATE = "report.html.jinja"
 

@@ -41,8 +41,8 @@ from releases.files import write_atomically
 from releases.log import ReleaseLog
 from releases.signing import PUBLIC_KEY_FILE
 from releases.store import ModelStore
-from tasks.ledger import Ledger
-from tasks.pipeline import load_pipeline
+from tasks.config.pipeline import load_pipeline
+from tasks.ledger.ledger import Ledger
 from tasks.settings import Settings, load_settings
 
 PIPELINE = "flights"

@@ -17,8 +17,8 @@ from healing.errors import SourceUnavailable
 from healing.incident import Cause, Incident
 from healing.release import Reason, Release
 from releases.log import ReleaseLog
-from tasks.ledger import Ledger
-from tasks.pipeline import Pipeline
+from tasks.config.pipeline import Pipeline
+from tasks.ledger.ledger import Ledger
 from tasks.settings import Settings
 
 HTTP_SECONDS = 5.0

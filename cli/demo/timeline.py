@@ -12,8 +12,8 @@ from rich.text import Text
 
 from healing.release import Release
 from releases.log import ReleaseLog
-from tasks.ledger import Ledger
-from tasks.ledger_records import JournalEntry
+from tasks.ledger.ledger import Ledger
+from tasks.ledger.records import JournalEntry
 
 LOOK_SECONDS = 0.25
 _STYLES = {"incident": "bold red", "attempt": "yellow", "release": "cyan", "batch": "magenta", "check": "blue"}

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tasks.config.pipeline import ColumnType
 from tasks.onboarding.times import guess_formats
-from tasks.pipeline import ColumnType
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tasks.pipeline import Output
+from tasks.config.pipeline import Output
 
 ROWS_FOR_TREES = 1_000  # below, boosted trees remember rows rather than learn from them
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from healing.errors import UsageError
-from tasks.pipeline import ColumnType, Output
+from tasks.config.pipeline import ColumnType, Output
 
 if TYPE_CHECKING:
     import pandas as pd

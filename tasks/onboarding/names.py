@@ -4,10 +4,10 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from tasks.contract import BATCH_DAY
-from tasks.features import ASKED_AT
-from tasks.labels import KNOWN_AT, LABEL
-from tasks.windows import LOGGED, PREDICTION
+from tasks.checks.contract import BATCH_DAY
+from tasks.intake.features import ASKED_AT
+from tasks.monitoring.labels import KNOWN_AT, LABEL
+from tasks.monitoring.windows import LOGGED, PREDICTION
 
 _OURS = frozenset({BATCH_DAY, ASKED_AT, LABEL, KNOWN_AT, LOGGED, PREDICTION})  # columns that the system adds
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from healing.errors import UsageError
+from tasks.config.pipeline import PIPELINE_FILE
 from tasks.onboarding.code import features_module, model_module, package_module
 from tasks.onboarding.configuration import OUTCOMES_SUITE, ROWS_SUITE, configuration
 from tasks.onboarding.draft import Asked, Draft, draft_pipeline
@@ -12,7 +13,6 @@ from tasks.onboarding.folder import check_free, write_folder
 from tasks.onboarding.reading import read_rows
 from tasks.onboarding.rehearsal import Rehearsed, rehearse
 from tasks.onboarding.suite import outcomes_suite, rows_suite
-from tasks.pipeline import PIPELINE_FILE
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from healing.errors import SourceUnavailable, UsageError
-from tasks.pipeline_sources import FilesEndpoint
+from tasks.config.sources_section import FilesEndpoint
 from tasks.sources.document import Document
 
 if TYPE_CHECKING:

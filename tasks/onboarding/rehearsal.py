@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from healing.errors import SourceUnavailable, UsageError
-from tasks.intake import Examined, examine
-from tasks.pipeline import Pipeline, load_pipeline
+from tasks.config.pipeline import Pipeline, load_pipeline
+from tasks.intake.intake import Examined, examine
 from tasks.sources import Batch, Lookup, OpenSource, open_source
 
 _BAD_SHARE_MAX = 0.05  # of the file's own rows: with more, something was guessed wrongly

@@ -7,7 +7,7 @@ from datetime import date
 import pyarrow as pa
 
 from healing.errors import Looping, NotData, Oversized
-from tasks.pipeline_sources import Endpoint
+from tasks.config.sources_section import Endpoint
 from tasks.sources.batch import Batch
 from tasks.sources.document import Document
 

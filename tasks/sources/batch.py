@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.pipeline import Table
+from tasks.config.pipeline import Table
 from tasks.sources.patience import Deadline
 
 if TYPE_CHECKING:

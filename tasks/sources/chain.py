@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Self
 
 from healing.errors import SourceUnavailable
-from tasks.pipeline import Pipeline, Table
-from tasks.pipeline_sources import FilesEndpoint, HttpEndpoint, Source, SqlEndpoint
+from tasks.config.pipeline import Pipeline, Table
+from tasks.config.sources_section import FilesEndpoint, HttpEndpoint, Source, SqlEndpoint
 from tasks.sources.address import Lookup, shown
 from tasks.sources.batch import Batch, Days, Reader
 from tasks.sources.circuit import KeptCircuit

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from healing.errors import ConfigError, Looping, NotData, NotServed, Oversized, SourceUnavailable, Truncated
-from tasks.pipeline_sources import HttpEndpoint
+from tasks.config.sources_section import HttpEndpoint
 from tasks.sources.address import Lookup, shown
 from tasks.sources.patience import Deadline
 

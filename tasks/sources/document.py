@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from healing.errors import NotData, Oversized, SourceUnavailable, Truncated
-from tasks.pipeline_sources import Endpoint, Format
+from tasks.config.sources_section import Endpoint, Format
 from tasks.sources import csv_rows, json_rows, parquet_rows
 from tasks.sources.broken import Broken, CutShort, TooLarge
 from tasks.sources.unpacking import COMPRESSIONS, unpack

@@ -10,8 +10,8 @@ import aiohttp
 import pyarrow as pa
 
 from healing.errors import ConfigError, NotServed, Oversized, SourceUnavailable, Truncated
-from tasks.pipeline import Table
-from tasks.pipeline_sources import FilesEndpoint, path_of
+from tasks.config.pipeline import Table
+from tasks.config.sources_section import FilesEndpoint, path_of
 from tasks.sources.address import Lookup, shown
 from tasks.sources.assembly import Assembly
 from tasks.sources.batch import Batch, Days, without_today

@@ -7,8 +7,8 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from healing.errors import Looping, NotData
-from tasks.pipeline import Table
-from tasks.pipeline_sources import HttpEndpoint, path_of
+from tasks.config.pipeline import Table
+from tasks.config.sources_section import HttpEndpoint, path_of
 from tasks.sources.address import Lookup, shown
 from tasks.sources.assembly import Assembly
 from tasks.sources.batch import Batch, Days

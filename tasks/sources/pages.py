@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from tasks.pipeline_sources import Paging
+from tasks.config.sources_section import Paging
 from tasks.sources.broken import Broken
 from tasks.sources.client import Answer
 from tasks.sources.json_rows import parse, pick

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 import stamina
 
 from healing.errors import CircuitOpen, Looping, NotData, NotServed, Oversized, SourceUnavailable
-from tasks.pipeline_sources import Endpoint
+from tasks.config.sources_section import Endpoint
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from healing.errors import NotData, NotServed, Oversized, SourceUnavailable
-from tasks.pipeline import Table
-from tasks.pipeline_sources import Relation, SqlEndpoint
+from tasks.config.pipeline import Table
+from tasks.config.sources_section import Relation, SqlEndpoint
 from tasks.sources.address import Lookup
 from tasks.sources.assembly import Assembly
 from tasks.sources.batch import Batch, Days, without_today

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from healing.errors import ConfigError
-from tasks.pipeline_sources import SqlEndpoint
+from tasks.config.sources_section import SqlEndpoint
 from tasks.sources.address import Lookup
 
 # One snapshot for all pages of a batch; SQLite's readers have one anyway.

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from healing.errors import NotServed
-from tasks.pipeline import Table
-from tasks.pipeline_sources import Relation
+from tasks.config.pipeline import Table
+from tasks.config.sources_section import Relation
 
 
 class DayRows:

@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from healing.errors import NotData
-from tasks.pipeline import Table
-from tasks.pipeline_sources import FilesEndpoint, names_a_day, path_of
+from tasks.config.pipeline import Table
+from tasks.config.sources_section import FilesEndpoint, names_a_day, path_of
 from tasks.source_form import in_contract_form, parse_times
 from tasks.sources.batch import Batch, Days, without_today
 from tasks.sources.files import FilesReader

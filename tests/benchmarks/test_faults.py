@@ -10,7 +10,7 @@ from benchmarks.spoiled.clean import Price
 from benchmarks.spoiled.page import Entry, page
 from benchmarks.spoiled.trial import Bench, Outcome
 from benchmarks.spoiled.world import world
-from tasks.pipeline import load_pipeline
+from tasks.config.pipeline import load_pipeline
 
 FAULTS = {fault.name: fault for faults in SECTIONS.values() for fault in faults}
 

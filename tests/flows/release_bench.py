@@ -13,7 +13,7 @@ import pytest
 from healing.release import ModelRef, Release
 from releases.log import ReleaseLog
 from releases.signing import Keys, ensure_keys
-from tasks.ledger import Ledger
+from tasks.ledger.ledger import Ledger
 from tasks.settings import Settings
 from tests.gateway.running import RunningGateway, run_gateway, split_body
 from tests.published import PIPELINE, publish_tiny_model, tiny_rows

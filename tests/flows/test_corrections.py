@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from flows.ingest import ingest
-from tasks.lake import LakeTable
-from tasks.ledger import Ledger
+from tasks.lake.lake import LakeTable
+from tasks.ledger.ledger import Ledger
 from tests.flows.durability.world import (
     DAYS,
     SINCE,

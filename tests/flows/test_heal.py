@@ -17,7 +17,7 @@ from healing.policy import Policy
 from healing.release import Reason
 from healing.verdict import Outcome, Verdict
 from tasks.events import EventEvidence
-from tasks.ledger_records import CheckRecord
+from tasks.ledger.records import CheckRecord
 from tests.flows.release_bench import Bench, make_bench, traffic
 from tests.gateway.running import wait_until
 from tests.published import PIPELINE, bootstrap, corrupt, start_canary

@@ -14,8 +14,8 @@ import yaml
 from flows.ingest import ingest
 from healing.errors import SourceUnavailable, UsageError
 from healing.incident import Cause, Remedy, Status
-from tasks.lake import LakeTable
-from tasks.ledger import Ledger
+from tasks.lake.lake import LakeTable
+from tasks.ledger.ledger import Ledger
 from tests.feeds import feed_serving
 
 SINCE, UNTIL = date(2013, 2, 26), date(2013, 2, 28)

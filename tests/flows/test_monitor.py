@@ -13,16 +13,16 @@ from healing.release import Reason, Release
 from healing.verdict import Outcome
 from releases.log import ReleaseLog
 from releases.signing import ensure_keys
-from tasks.candidate import plan_training
-from tasks.evaluation import score
-from tasks.history import CHECKS
-from tasks.labels import LABEL
-from tasks.lake import LakeTable
-from tasks.ledger import Ledger
-from tasks.publish import Offer, predict, publish
-from tasks.registry import RegisteredModel
+from tasks.lake.lake import LakeTable
+from tasks.ledger.ledger import Ledger
+from tasks.monitoring.evaluation import score
+from tasks.monitoring.history import CHECKS
+from tasks.monitoring.labels import LABEL
 from tasks.settings import Settings, load_settings
-from tasks.training import as_inputs, train
+from tasks.training.candidate import plan_training
+from tasks.training.publish import Offer, predict, publish
+from tasks.training.registry import RegisteredModel
+from tasks.training.training import as_inputs, train
 from tests.published import NOW
 from tests.toy import PIPELINE, PIPELINES_DIR, day_of, reversed_law, toy_labels, toy_pipeline, write_days
 

@@ -12,13 +12,13 @@ from flows.monitor import monitor
 from flows.retrain import RetrainResult, retrain
 from healing.verdict import Outcome
 from releases.signing import ensure_keys
-from tasks.candidate import plan_training
-from tasks.labels import label_source
+from tasks.config.pipeline import load_pipeline
+from tasks.monitoring.labels import label_source
 from tasks.onboarding.draft import Asked
 from tasks.onboarding.onboard import onboard
-from tasks.pipeline import load_pipeline
 from tasks.settings import load_settings
-from tasks.training import as_inputs, train
+from tasks.training.candidate import plan_training
+from tasks.training.training import as_inputs, train
 from tests.gateway.running import run_gateway
 from tests.orders import DAYS, classified, orders, write
 

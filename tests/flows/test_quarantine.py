@@ -2,14 +2,14 @@
 
 import pytest
 
-import tasks.readmission
+import tasks.intake.readmission
 from flows.ingest import ingest
 from flows.quarantine import release_from_quarantine
 from healing.errors import UsageError
-from tasks.lake import LakeTable
-from tasks.ledger import Ledger
-from tasks.ledger_records import BatchStatus
-from tasks.quarantine import noted, read_note
+from tasks.intake.quarantine import noted, read_note
+from tasks.lake.lake import LakeTable
+from tasks.ledger.ledger import Ledger
+from tasks.ledger.records import BatchStatus
 from tests.flows.durability.world import DAYS, SINCE, UNTIL, World
 
 REJECTED = f"outcomes/{DAYS[2]}"  # two rows where five are the least
@@ -38,7 +38,7 @@ def test_a_rejected_batch_comes_in_with_its_features_and_leaves_quarantine(home)
     assert REJECTED not in {note.batch_id for note in noted(home / "quarantine/small")}
     with Ledger(f"sqlite:///{home / 'ledger.db'}") as ledger:
         record = ledger.batch("small", REJECTED)
-        [entry] = ledger.noted("small", tasks.readmission.RELEASED)
+        [entry] = ledger.noted("small", tasks.intake.readmission.RELEASED)
     assert (record.status, record.revision, record.accepted, record.quarantined) == (BatchStatus.ACCEPTED, 2, 2, 0)
     assert entry.detail == {"rows": [0, 1], **BY}
 
@@ -76,7 +76,7 @@ def test_a_release_that_died_is_finished_by_asking_again(home, monkeypatch, step
 
     before = outcomes(home)
     with monkeypatch.context() as dying:
-        dying.setattr(tasks.readmission, step, die)
+        dying.setattr(tasks.intake.readmission, step, die)
         with pytest.raises(KeyboardInterrupt):
             release_from_quarantine("small", REJECTED, **BY)
     release_from_quarantine("small", REJECTED, **BY)

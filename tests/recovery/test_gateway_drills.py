@@ -14,8 +14,8 @@ from chaos.verdict import Exit
 from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Cause, Remedy, Status
 from releases.signing import ensure_keys
-from tasks.ledger import Ledger
-from tasks.rollout import roll_back
+from tasks.ledger.ledger import Ledger
+from tasks.releasing.rollout import roll_back
 from tests.gateway.running import run_gateway, wait_until
 from tests.published import PIPELINE, bootstrap, publish_tiny_model
 

@@ -5,7 +5,7 @@ import pytest
 from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Cause, Remedy, Status
 from tasks.incidents import remedied
-from tasks.ledger import Ledger
+from tasks.ledger.ledger import Ledger
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from tasks.pipeline import Table
+from tasks.config.pipeline import Table
 from tasks.source_form import in_contract_form, parse_times
 
 TABLE = Table(

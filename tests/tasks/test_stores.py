@@ -4,8 +4,8 @@ from pathlib import Path
 
 from prefect.utilities.collections import visit_collection
 
-from tasks.ledger import Ledger
-from tasks.pipeline import load_pipeline
+from tasks.config.pipeline import load_pipeline
+from tasks.ledger.ledger import Ledger
 from tasks.stores import Stores
 
 

@@ -10,7 +10,7 @@ from cli.demo.report_html import Material, render
 from cli.demo.stage import Trouble
 from healing.incident import Attempt, AttemptOutcome, Cause, Incident, Remedy, Status
 from healing.verdict import Outcome, Verdict
-from tasks.ledger_records import BatchRecord, BatchStatus, CheckRecord
+from tasks.ledger.records import BatchRecord, BatchStatus, CheckRecord
 
 NOW = datetime(2013, 3, 1, tzinfo=UTC)
 

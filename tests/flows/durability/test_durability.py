@@ -9,7 +9,7 @@ import pytest
 
 from tests.flows.durability.world import remains
 
-SOURCES = [*Path("tasks").glob("*.py"), Path("flows/ingest.py")]
+SOURCES = [*Path("tasks").rglob("*.py"), Path("flows/ingest.py")]
 POINTS = sorted({name for path in SOURCES for name in re.findall(r'reached\("(ingest\.\w+)"', path.read_text())})
 OFTEN = 4  # file events in every run of the tests
 EXHAUSTIVE = 150  # among the drills

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-from tasks.lake import LakeTable
-from tasks.ledger import Ledger
+from tasks.lake.lake import LakeTable
+from tasks.ledger.ledger import Ledger
 
 SINCE = date(2013, 3, 1)
 DAYS = [SINCE + timedelta(days=index) for index in range(3)]

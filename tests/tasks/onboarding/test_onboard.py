@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from healing.errors import UsageError
+from tasks.config.pipeline import load_pipeline
 from tasks.onboarding.draft import Asked
 from tasks.onboarding.onboard import onboard
-from tasks.pipeline import load_pipeline
 from tests.orders import classified, orders, write
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from tasks.pipeline import Table
-from tasks.pipeline_sources import HttpEndpoint
+from tasks.config.pipeline import Table
+from tasks.config.sources_section import HttpEndpoint
 from tasks.sources.address import Lookup
 from tasks.sources.chain import OpenSource
 from tasks.sources.circuit import KeptCircuit

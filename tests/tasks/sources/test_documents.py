@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healing.errors import NotData, Oversized, SourceUnavailable, Truncated
-from tasks.pipeline_sources import FilesEndpoint
+from tasks.config.sources_section import FilesEndpoint
 from tasks.sources.document import Document
 
 MOMENT = datetime(2013, 3, 1, 5, tzinfo=UTC)

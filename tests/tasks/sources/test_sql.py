@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from healing.errors import ConfigError, NotData, NotServed, Oversized, SourceUnavailable
-from tasks.pipeline import Table
-from tasks.pipeline_sources import SqlEndpoint
+from tasks.config.pipeline import Table
+from tasks.config.sources_section import SqlEndpoint
 from tasks.sources import Days, Lookup
 from tasks.sources.chain import OpenSource
 from tasks.sources.circuit import KeptCircuit

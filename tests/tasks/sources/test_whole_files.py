@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from healing.errors import NotData
-from tasks.pipeline_sources import FilesEndpoint
+from tasks.config.sources_section import FilesEndpoint
 from tasks.sources import Days, Lookup
 from tasks.sources.chain import OpenSource
 from tasks.sources.circuit import KeptCircuit

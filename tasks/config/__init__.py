@@ -1,0 +1,1 @@
+"""A pipeline's folder: what its YAML may say, section by section."""

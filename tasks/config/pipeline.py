@@ -1,0 +1,275 @@
+"""A pipeline is a folder: `pipeline.yaml`, its expectations, and two Python functions.
+
+This module holds what the YAML may say. Unknown keys are refused with a suggestion, and columns and suites that the
+file names are looked up when the pipeline is loaded, so that a flow never finds out halfway.
+"""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+
+from healing.errors import ConfigError, UsageError
+from healing.incident import Cause, Remedy
+from healing.release import Mode
+from tasks.config.contract_section import Contract
+from tasks.config.section import Section
+from tasks.config.sources_section import Source
+from tasks.config.table import ColumnType, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ColumnType", "Contract", "Pipeline", "Table", "known_pipelines", "load_pipeline"]
+
+PIPELINE_FILE = "pipeline.yaml"
+
+Output = Literal["probability", "value"]
+BuildFeatures = Callable[[Mapping[str, "pd.DataFrame"]], "pd.DataFrame"]
+BuildEstimator = Callable[[], Any]
+
+
+class Label(Section):
+    """Which column of which table is what the model predicts, and when it became known."""
+
+    table: str
+    column: str
+    known_at: str = Field(description="Timestamp column of the same table.")
+    positive: str | bool | int | float | None = Field(
+        default=None, description="The value that counts as 1, every other as 0; without it the column holds 0 and 1."
+    )
+
+
+class Prediction(Section):
+    output: Output = Field(
+        default="probability", description="probability of the positive class, or value: the label is a quantity."
+    )
+
+
+class Monitor(Section):
+    """What is compared with what, and how sure is sure."""
+
+    reference_days: int = Field(default=28, ge=7, description="Days of training data that say what is usual.")
+    window_days: int = Field(default=7, ge=1, description="Days whose inputs and answers are judged together.")
+    quality_window_days: int = Field(default=14, ge=7, description="Days whose losses are judged together.")
+    rows_min: int = Field(default=1000, ge=1, description="A smaller window is INCONCLUSIVE.")
+    loss_increase_tolerated: float = Field(default=0.02, ge=0, description="Log-loss above the reference's.")
+    persistence_windows: int = Field(default=3, ge=1, description="n of m-of-n: the latest windows looked at.")
+    persistence_failed: int = Field(default=2, ge=1, description="m of m-of-n: this many of them must FAIL.")
+    cooldown_days: int = Field(default=14, ge=0, description="After a new model, no other for that long.")
+
+
+class Retrain(Section):
+    """What a candidate learns from, and on what it meets the champion."""
+
+    lookback_days: int = Field(default=63, ge=1, description="Days before the held-out ones to learn from.")
+    holdout_days: int = Field(default=14, ge=1, description="The latest days with labels, for the comparison.")
+    rows_min: int = Field(default=5000, ge=1, description="Fewer labelled rows are refused.")
+
+
+class Stage(Section):
+    """One step of a rollout."""
+
+    mode: Mode = Mode.CANARY
+    weight: float = Field(gt=0, le=1, description="Share of requests, in steps of 0.001.")
+    requests_min: int = Field(default=150, ge=1, description="Challenger's requests before it may go on.")
+    deadline_seconds: float = Field(default=90.0, gt=0, description="Without a decision by then, the trial ends.")
+
+
+class ReleaseRules(Section):
+    stages: tuple[Stage, ...] = (Stage(weight=0.05),)
+    error_rate_tolerated: float = Field(default=0.02, gt=0, lt=1)
+    alpha: float = Field(default=0.001, gt=0, lt=1, description="False-alarm probability of a whole trial.")
+
+
+class Pipeline(Section):
+    """A loaded pipeline folder. Make one with `load_pipeline`."""
+
+    model_config = ConfigDict(frozen=True, ignored_types=(cached_property,))
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    description: str = ""
+    timezone: str = "UTC"
+    feed: str | None = Field(default=None, description="Module with a bundled source that `autopilot up` starts.")
+    sources: tuple[Source, ...] = Field(min_length=1)
+    tables: dict[str, Table]
+    contract: Contract = Contract()
+    key: str = Field(description="Column that names a row of features, predictions and labels alike.")
+    features_path: str = Field(alias="features", description="module:function; a leading dot means this folder.")
+    estimator_path: str = Field(alias="estimator", description="module:function that makes an unfitted estimator.")
+    label: Label
+    prediction: Prediction = Prediction()
+    monitor: Monitor = Monitor()
+    retrain: Retrain = Retrain()
+    release: ReleaseRules = ReleaseRules()
+    policy: dict[Cause, tuple[Remedy, ...]] = Field(default_factory=dict)
+
+    _folder: Path = PrivateAttr()
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError) as exc:
+            raise ValueError(f"{name!r} is no IANA time zone such as America/New_York") from exc
+        return name
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        batches = [name for name, table in self.tables.items() if table.role == "batch"]
+        if len(batches) != 1:
+            raise ValueError(f"tables need exactly one with role batch, found {len(batches)}")
+        if self.key not in self.tables[batches[0]].columns:
+            raise ValueError(f"key {self.key!r} is no column of table {batches[0]!r}")
+        labelled = self.tables.get(self.label.table)
+        if labelled is None:
+            raise ValueError(f"label.table {self.label.table!r} is none of {', '.join(self.tables)}")
+        for column in (self.label.column, self.label.known_at, self.key):
+            if column not in labelled.columns:
+                raise ValueError(f"label needs column {column!r} in table {self.label.table!r}")
+        _check_label(self.label, labelled.columns[self.label.column], self.prediction.output)
+        names = [source.name for source in self.sources]
+        if len(set(names)) != len(names):
+            raise ValueError(f"sources need distinct names, found {', '.join(names)}")
+        for source in self.sources:
+            for name in source.tables:
+                if name not in self.tables:
+                    raise ValueError(
+                        f"source {source.name!r} names table {name!r}; tables are {', '.join(self.tables)}"
+                    )
+        return self
+
+    @property
+    def folder(self) -> Path:
+        return self._folder
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """A day of this pipeline is a calendar day there."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def batch_table(self) -> str:
+        """The table whose rows are answered for: one row of features each."""
+        return next(name for name, table in self.tables.items() if table.role == "batch")
+
+    @cached_property
+    def features(self) -> BuildFeatures:
+        """Tables by name to one row of features per row of the batch table."""
+        return cast("BuildFeatures", self.resolve(self.features_path))
+
+    @cached_property
+    def estimator(self) -> BuildEstimator:
+        """Makes an unfitted scikit-learn classifier, or a regressor where a value is predicted."""
+        return self.resolve(self.estimator_path)
+
+    def resolve(self, reference: str) -> Callable[..., Any]:
+        """The function that `module:function` names; a module with a leading dot is a file of this folder.
+
+        ConfigError says which part does not exist.
+        """
+        module_name, colon, function_name = reference.partition(":")
+        if not colon:
+            raise ConfigError(
+                f"expected module:function, found {reference!r}; write for example .model:build_estimator"
+            )
+        try:
+            module = importlib.import_module(module_name, self._package() if module_name.startswith(".") else None)
+        except ModuleNotFoundError as exc:
+            raise ConfigError(f"pipeline {self.name}: cannot import {module_name!r} for {reference!r}: {exc}") from exc
+        function = getattr(module, function_name, None)
+        if not callable(function):
+            raise ConfigError(f"pipeline {self.name}: module {module_name!r} has no function {function_name!r}")
+        return cast("Callable[..., Any]", function)
+
+    def suite_file(self, table: str) -> Path | None:
+        """The table's Great Expectations suite, if it has one."""
+        suite = self.tables[table].suite
+        return None if suite is None else self.folder / suite
+
+    def reference_file(self, table: str) -> Path | None:
+        """What says what is usual in the table, if it has one."""
+        reference = self.tables[table].reference
+        return None if reference is None else self.folder / reference
+
+    def _package(self) -> str:
+        """A package name for the folder, so that its modules import each other wherever the folder lies."""
+        name = f"autopilot_pipeline_{self.name.replace('-', '_')}"
+        known = sys.modules.get(name)
+        if known is None or list(known.__path__) != [str(self.folder)]:
+            for stale in [loaded for loaded in sys.modules if loaded == name or loaded.startswith(f"{name}.")]:
+                del sys.modules[stale]
+            spec = importlib.util.spec_from_loader(name, loader=None, is_package=True)
+            assert spec is not None
+            package = importlib.util.module_from_spec(spec)
+            package.__path__ = [str(self.folder)]
+            sys.modules[name] = package
+        return name
+
+
+def _check_label(label: Label, kind: ColumnType, output: Output) -> None:
+    """ValueError unless the label's column can be what is predicted."""
+    if output == "value":
+        if kind not in ("double", "long") or label.positive is not None:
+            raise ValueError(f"a value is predicted, so label {label.column!r} is a double or a long without positive")
+    elif kind == "string" and not isinstance(label.positive, str):
+        raise ValueError(
+            f"label {label.column!r} is text: positive needs the text that counts as 1, in quotes, "
+            f"found {label.positive!r}"
+        )
+    elif isinstance(label.positive, str) and kind != "string":
+        raise ValueError(f"label {label.column!r} is a {kind}, so positive is no text, found {label.positive!r}")
+
+
+def known_pipelines(pipelines_dir: Path) -> list[str]:
+    """Names of the folders that hold a pipeline file."""
+    return sorted(path.parent.name for path in pipelines_dir.glob(f"*/{PIPELINE_FILE}"))
+
+
+def load_pipeline(name: str, pipelines_dir: Path, *, reference_needed: bool = True) -> Pipeline:
+    """Read and check one pipeline folder; only who writes its references can do without them.
+
+    UsageError lists the known pipelines when there is none of that name; ConfigError names the file, the key and what
+    would be right.
+    """
+    folder = pipelines_dir / name
+    path = folder / PIPELINE_FILE
+    known = known_pipelines(pipelines_dir)
+    if name not in known:
+        listed = ", ".join(known) or f"none (no {PIPELINE_FILE} in a folder of {pipelines_dir})"
+        raise UsageError(f"unknown pipeline {name!r}; known: {listed}")
+    pipeline = _parse(path)
+    if pipeline.name != name:
+        raise ConfigError(f"{path}: expected name: {name}, as the folder is called, found {pipeline.name!r}")
+    pipeline._folder = folder
+    for table in pipeline.tables:
+        suite = pipeline.suite_file(table)
+        if suite is not None and not suite.is_file():
+            raise ConfigError(f"{path}: table {table!r} names suite {suite.name!r}, which is not in {folder}")
+        named = pipeline.tables[table]
+        references = [named.reference] if named.reference and reference_needed else []
+        for file in (*references, *named.domains.values()):
+            if not (folder / file).is_file():
+                raise ConfigError(f"{path}: table {table!r} names {file!r}, which is not in {folder}")
+    return pipeline
+
+
+def _parse(path: Path) -> Pipeline:
+    try:
+        return Pipeline.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except yaml.YAMLError as exc:
+        raise ConfigError(f"{path}: expected YAML, found {exc}") from exc
+    except ValidationError as exc:
+        problems = "; ".join(
+            f"{'.'.join(map(str, error['loc'])) or 'top level'}: {error['msg'].removeprefix('Value error, ')}"
+            for error in exc.errors()
+        )
+        raise ConfigError(f"{path}: {problems}") from exc

@@ -1,0 +1,1 @@
+"""A batch on its way into the lake, and what becomes of one that may not get in."""

@@ -1,0 +1,1 @@
+"""Tables on disk: append, merge, read as they were, tidy up."""

@@ -1,0 +1,1 @@
+"""The ledger: incidents, attempts, batches, checks and the journal, in one database."""

@@ -1,0 +1,1 @@
+"""What was answered, what came true, and how far the one is from the other."""

@@ -1,0 +1,68 @@
+"""The monitor's history in the lake: every raw verdict of every window, for plots and for a later look."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from healing.verdict import Verdict
+from tasks.lake.lake import LakeTable
+from tasks.lake.novelty import Novelty
+from tasks.lock import exclusive
+from tasks.monitoring.windows import DayRange
+
+CHECKS = "checks"  # table of the lake
+
+_SCHEMA = pa.schema(
+    [
+        ("window_from", pa.date32()),
+        ("window_until", pa.date32()),
+        ("digest", pa.string()),
+        ("version", pa.string()),
+        ("check", pa.string()),
+        ("outcome", pa.string()),
+        ("reason", pa.string()),
+        ("observations", pa.int64()),
+        ("statistic", pa.float64()),
+        ("threshold", pa.float64()),
+        ("diagnosis", pa.string()),
+        ("recorded_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
+
+def record_history(
+    lake_root: Path,
+    digest: str,
+    version: str,
+    verdicts: Sequence[tuple[DayRange, Verdict]],
+    diagnosis: str,
+    now: datetime,
+) -> bool:
+    """Append the verdicts on one model at one day; whether they are new. The same day again changes nothing."""
+    rows = [
+        {
+            "window_from": window.since,
+            "window_until": window.until,
+            "digest": digest,
+            "version": version,
+            "check": verdict.check,
+            "outcome": verdict.outcome.value,
+            "reason": verdict.reason,
+            "observations": verdict.observations,
+            "statistic": verdict.statistic,
+            "threshold": verdict.threshold,
+            "diagnosis": diagnosis,
+            "recorded_at": now,
+        }
+        for window, verdict in verdicts
+    ]
+    table = LakeTable(lake_root, CHECKS, ["digest", "check", "window_until"])
+    batch = f"{CHECKS}/{digest}/{verdicts[0][0].until}"
+    with exclusive(lake_root / f"{CHECKS}.lock"):
+        if table.has([batch]) == [True]:
+            return False
+        added = pa.Table.from_pylist(rows, schema=_SCHEMA)
+        table.commit(Novelty(added=added, corrected=added.slice(0, 0), duplicates={}), {batch: {"rows": len(rows)}})
+    return True

@@ -1,0 +1,75 @@
+"""Windows of answered rows: which days, what the champion answered, and what became known of it."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from healing.quality import LabelledWindow
+from releases.loader import LoadedModel
+from tasks.checks.contract import BATCH_DAY
+from tasks.monitoring.evaluation import by_day
+from tasks.monitoring.labels import LABEL, read_features
+from tasks.monitoring.loss import Loss
+from tasks.monitoring.predictions import read_predictions
+from tasks.training.training import as_inputs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PREDICTION = "prediction"  # column: the champion's answer
+LOGGED = "logged"  # column: whether the answer is the gateway's own, not one computed here afterwards
+
+
+@dataclass(frozen=True, slots=True)
+class DayRange:
+    """Days from `since` to `until`, both included."""
+
+    since: date
+    until: date
+
+    @property
+    def days(self) -> int:
+        return (self.until - self.since).days + 1
+
+
+def windows_back(until: date, days: int, count: int, after: date) -> tuple[DayRange, ...]:
+    """Up to `count` adjoining windows of `days`, newest first, the newest ending at `until`, none reaching `after`.
+
+    They do not overlap: m of n overlapping windows would count one bad week several times.
+    """
+    windows = []
+    for index in range(count):
+        last = until - timedelta(days=index * days)
+        first = last - timedelta(days=days - 1)
+        if first <= after:
+            break
+        windows.append(DayRange(first, last))
+    return tuple(windows)
+
+
+def answered_rows(lake_root: Path, key: str, days: DayRange, model: LoadedModel) -> "pd.DataFrame":
+    """Rows of features with the model's `prediction` and whether it was `logged` by the gateway.
+
+    A row that the gateway never answered with this model is answered here, so that a window can be judged without
+    traffic.
+    """
+    rows = read_features(lake_root, key, days.since, days.until)
+    logged = read_predictions(lake_root, model.digest).set_index("key")[PREDICTION]
+    answers = rows[key].map(logged).astype("float64")
+    is_logged = answers.notna()
+    if not is_logged.all():
+        answers[~is_logged] = model.predict(as_inputs(rows[~is_logged], model.manifest.input_schema))
+    return rows.assign(prediction=answers, logged=is_logged)
+
+
+def rows_of(rows: "pd.DataFrame", days: DayRange) -> "pd.DataFrame":
+    """The rows of one window."""
+    return rows[(rows[BATCH_DAY] >= days.since) & (rows[BATCH_DAY] <= days.until)]
+
+
+def labelled_window(joined: "pd.DataFrame", loss: Loss) -> LabelledWindow:
+    """Excess loss a day of answered rows that were joined with their labels."""
+    known = joined[joined[LABEL].notna()]
+    excess = loss.excess(known[PREDICTION].to_numpy(), known[LABEL].to_numpy())
+    return LabelledWindow(days=by_day(known[BATCH_DAY], excess), predicted=len(joined))

@@ -1,0 +1,1 @@
+"""What serves: trials, rollbacks, and the gateway as the control plane sees it."""

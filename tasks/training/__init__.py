@@ -1,0 +1,1 @@
+"""A candidate: which rows, which estimator, how it compares, and its publication."""

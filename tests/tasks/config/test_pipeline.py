@@ -1,0 +1,129 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from healing.errors import ConfigError, UsageError
+from tasks.config.pipeline import Pipeline, known_pipelines, load_pipeline
+
+PIPELINES = Path("pipelines")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A copy of the flights folder, as a user makes one."""
+    shutil.copytree(PIPELINES / "flights", tmp_path / "flights", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path / "flights"
+
+
+def rewrite(folder: Path, change) -> None:
+    path = folder / "pipeline.yaml"
+    document = yaml.safe_load(path.read_text())
+    change(document)
+    path.write_text(yaml.safe_dump(document))
+
+
+def test_every_bundled_pipeline_loads_with_its_functions():
+    for name in known_pipelines(PIPELINES):
+        pipeline = load_pipeline(name, PIPELINES)
+        assert callable(pipeline.features)
+        assert hasattr(pipeline.estimator(), "fit")
+
+
+def test_an_unknown_pipeline_is_answered_with_the_known_ones():
+    with pytest.raises(UsageError, match=r"unknown pipeline 'flihgts'; known: .*flights"):
+        load_pipeline("flihgts", PIPELINES)
+
+
+def test_a_folder_without_pipelines_says_what_it_looked_for(tmp_path):
+    with pytest.raises(UsageError, match=r"none \(no pipeline.yaml"):
+        load_pipeline("flights", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../flights", "", "."])
+def test_a_name_that_is_a_path_is_unknown(name):
+    with pytest.raises(UsageError):
+        load_pipeline(name, PIPELINES)
+
+
+def test_an_unknown_key_is_refused_with_the_nearest(folder):
+    rewrite(folder, lambda document: document["monitor"].update(windw_days=3))
+    with pytest.raises(ConfigError, match=r"monitor: unknown key 'windw_days'; did you mean 'window_days'\?"):
+        load_pipeline("flights", folder.parent)
+
+
+def test_an_unknown_key_at_the_top_is_refused(folder):
+    rewrite(folder, lambda document: document.update(featurs="a:b"))
+    with pytest.raises(ConfigError, match=r"unknown key 'featurs'; did you mean 'features'\?"):
+        load_pipeline("flights", folder.parent)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d["tables"]["flights"].update(key=["flght_id"]), "key names column 'flght_id'"),
+        (lambda d: d["tables"]["flights"].update(event_time="carrier"), "not a timestamp"),
+        (lambda d: d["tables"]["flights"].update(path="/flights.csv"), "lacks {day}"),
+        (lambda d: d["tables"]["weather"].update(role="batch"), "exactly one with role batch, found 2"),
+        (lambda d: d.update(timezone="New York"), "no IANA time zone"),
+        (lambda d: d["label"].update(table="labels"), "label.table 'labels'"),
+        (lambda d: d["label"].update(column="delayed"), "label needs column 'delayed'"),
+        (lambda d: d["sources"][1].update(name="primary"), "distinct names"),
+        (lambda d: d["policy"].update(schema_brake=["retry"]), "policy"),
+        (lambda d: d.pop("label"), "label: Field required"),
+        (lambda d: d.update(name="other"), "expected name: flights"),
+        (lambda d: d["tables"]["flights"].update(suite="missing.json"), "suite 'missing.json', which is not in"),
+    ],
+)
+def test_what_does_not_fit_together_is_named(folder, change, message):
+    rewrite(folder, change)
+    with pytest.raises(ConfigError, match=message):
+        load_pipeline("flights", folder.parent)
+
+
+def test_text_that_is_no_yaml_is_named(folder):
+    (folder / "pipeline.yaml").write_text("name: [flights")
+    with pytest.raises(ConfigError, match="expected YAML"):
+        load_pipeline("flights", folder.parent)
+
+
+def test_functions_of_the_folder_itself_are_found_and_import_each_other(folder):
+    (folder / "own.py").write_text("from .constants import ANSWER\n\n\ndef build():\n    return ANSWER\n")
+    (folder / "constants.py").write_text("ANSWER = 42\n")
+    assert load_pipeline("flights", folder.parent).resolve(".own:build")() == 42
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("pipelines.flights.model", "expected module:function"),
+        ("pipelines.flights.modle:build", "cannot import"),
+        ("pipelines.flights.model:biuld", "no function 'biuld'"),
+        (".modle:build", "cannot import"),
+    ],
+)
+def test_a_function_that_is_not_there_is_named(reference, message):
+    with pytest.raises(ConfigError, match=message):
+        load_pipeline("flights", PIPELINES).resolve(reference)
+
+
+def test_keys_and_event_time_are_needed_without_saying_so():
+    weather = load_pipeline("flights", PIPELINES).tables["weather"]
+    assert weather.needed == {"origin", "observed_at"}
+
+
+def test_every_setting_is_described():
+    def undescribed(model, path):
+        for name, field in model.model_fields.items():
+            kind = field.annotation
+            if hasattr(kind, "model_fields"):
+                yield from undescribed(kind, f"{path}.{name}")
+            elif field.description is None and not isinstance(kind, type):
+                yield f"{path}.{name}"
+
+    allowed = {"pipeline.sources", "pipeline.tables", "pipeline.policy"}  # described by their own sections
+    missing = set(undescribed(Pipeline, "pipeline")) - allowed
+    assert not {
+        name for name in missing if name.count(".") > 1 and ".prediction." not in name and ".stages" not in name
+    }

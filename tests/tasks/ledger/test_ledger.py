@@ -1,0 +1,299 @@
+"""The ledger keeps incidents apart, rows conserved, and every change on the timeline."""
+
+import threading
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from healing.errors import ConfigError, Conflict, ContractBroken, IllegalTransition, StoreUnavailable, UsageError
+from healing.evidence import Evidence
+from healing.incident import AttemptOutcome, Cause, Remedy, Status
+from healing.verdict import Outcome, Verdict
+from tasks.ledger.ledger import Ledger
+from tasks.ledger.records import BatchRecord, BatchStatus, CheckRecord, FeatureRecord
+
+T0 = datetime(2013, 3, 1, 12, tzinfo=UTC)
+CORRUPT = Evidence(
+    pipeline="flights",
+    cause=Cause.MODEL_CORRUPT,
+    subject="abc",
+    observer="gateway",
+    observed_at=T0,
+    summary="digest of model.skops differs",
+    facts={"file": "model.skops"},
+)
+
+
+@pytest.fixture
+def url(database):
+    """Every promise is kept on SQLite and on PostgreSQL."""
+    return database
+
+
+@pytest.fixture
+def ledger(url):
+    with Ledger(url) as opened:
+        yield opened
+
+
+def healing(ledger):
+    """An incident with one running attempt."""
+    incident = ledger.observe(CORRUPT, status=Status.DIAGNOSED)
+    attempt = ledger.start_attempt(incident.id, Remedy.ROLLBACK)
+    return incident.id, attempt.number
+
+
+def test_evidence_of_the_same_thing_joins_one_incident(ledger):
+    first = ledger.observe(CORRUPT)
+    second = ledger.observe(replace(CORRUPT, observer="event", facts={}))
+    assert first.id == second.id
+    assert [seen["observer"] for seen in second.evidence] == ["gateway", "event"]
+    assert first.status is Status.OPEN
+    assert first.detected_at.tzinfo is not None
+
+
+def test_another_subject_opens_another_incident(ledger):
+    assert ledger.observe(CORRUPT).id != ledger.observe(replace(CORRUPT, subject="def")).id
+    assert len(ledger.unfinished("flights")) == 2
+    assert ledger.unfinished("other") == []
+
+
+def test_the_same_observation_is_written_once_and_does_not_reopen(ledger):
+    incident = ledger.observe(CORRUPT)
+    assert len(ledger.observe(CORRUPT).evidence) == 1
+    ledger.set_status(incident.id, Status.DISMISSED, "not confirmed")
+    assert ledger.observe(CORRUPT).status is Status.DISMISSED
+    assert ledger.observe(replace(CORRUPT, observer="late event")).id == incident.id
+    again = ledger.observe(replace(CORRUPT, observed_at=datetime.now(UTC)))
+    assert again.id != incident.id
+    assert again.status is Status.OPEN
+
+
+def test_two_threads_that_observe_at_once_open_one_incident(url):
+    barrier = threading.Barrier(8)
+    seen = []
+
+    def observe(number):
+        with Ledger(url) as own:
+            barrier.wait()
+            seen.append(own.observe(replace(CORRUPT, observer=f"thread-{number}")).id)
+
+    threads = [threading.Thread(target=observe, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(seen) == 8
+    assert len(set(seen)) == 1
+
+
+def test_a_recovery_from_diagnosis_to_end_keeps_its_times(ledger):
+    incident_id, number = healing(ledger)
+    ledger.mitigated(incident_id, "fallback answers")
+    mitigated_at = ledger.incident(incident_id).mitigated_at
+    ledger.finish_attempt(incident_id, number, AttemptOutcome.SUCCEEDED, "generation 4")
+    ended = ledger.set_status(incident_id, Status.RECOVERED, "verified")
+    assert ended.mitigated_at == mitigated_at
+    assert ended.detected_at <= ended.mitigated_at <= ended.ended_at
+    assert ended.attempts[0].outcome is AttemptOutcome.SUCCEEDED
+    assert ended.attempts[0].ended_at is not None
+    assert ledger.unfinished("flights") == []
+    assert ledger.incidents("flights") == [ended]
+
+
+def test_only_one_of_two_heals_starts_a_remedy(ledger):
+    incident_id, number = healing(ledger)
+    with pytest.raises(Conflict, match="being healed by attempt 1"):
+        ledger.start_attempt(incident_id, Remedy.ROLLBACK)
+    ledger.finish_attempt(incident_id, number, AttemptOutcome.FAILED)
+    assert ledger.start_attempt(incident_id, Remedy.RETRAIN).number == 2
+
+
+def test_concurrent_claims_have_one_winner(url):
+    with Ledger(url) as ledger:
+        incident_id = ledger.observe(CORRUPT, status=Status.DIAGNOSED).id
+    barrier = threading.Barrier(6)
+    outcomes = []
+
+    def claim():
+        with Ledger(url) as own:
+            barrier.wait()
+            try:
+                outcomes.append(own.start_attempt(incident_id, Remedy.ROLLBACK).number)
+            except Conflict:
+                outcomes.append(None)
+
+    threads = [threading.Thread(target=claim) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes, key=str) == [1, None, None, None, None, None]
+
+
+def test_a_run_is_attached_only_to_the_running_attempt(ledger):
+    incident_id, number = healing(ledger)
+    ledger.attach_run(incident_id, number, "run-1")
+    assert ledger.incident(incident_id).running_attempt.flow_run_id == "run-1"
+    ledger.finish_attempt(incident_id, number, AttemptOutcome.FAILED)
+    with pytest.raises(Conflict, match="found none"):
+        ledger.attach_run(incident_id, number, "run-2")
+    with pytest.raises(Conflict):
+        ledger.finish_attempt(incident_id, number, AttemptOutcome.SUCCEEDED)
+
+
+@pytest.mark.parametrize("change", ["undiagnosed remedy", "early recovery", "end while running", "after the end"])
+def test_the_lifecycle_is_kept(ledger, change):
+    incident_id = ledger.observe(CORRUPT).id
+    if change == "undiagnosed remedy":
+        with pytest.raises(IllegalTransition):
+            ledger.start_attempt(incident_id, Remedy.ROLLBACK)
+        return
+    if change == "early recovery":
+        with pytest.raises(IllegalTransition):
+            ledger.set_status(incident_id, Status.RECOVERED)
+        return
+    ledger.set_status(incident_id, Status.DIAGNOSED)
+    if change == "end while running":
+        ledger.start_attempt(incident_id, Remedy.ROLLBACK)
+        with pytest.raises(IllegalTransition, match="finish it first"):
+            ledger.set_status(incident_id, Status.ESCALATED)
+        return
+    ledger.set_status(incident_id, Status.ESCALATED)
+    with pytest.raises(IllegalTransition, match="it has ended"):
+        ledger.set_status(incident_id, Status.HEALING)
+
+
+def batch(**changes):
+    fields = {
+        "pipeline": "flights",
+        "batch_id": "flights/2013-03-01",
+        "table": "flights",
+        "day": date(2013, 3, 1),
+        "source": "primary",
+        "received": 10,
+        "accepted": 7,
+        "quarantined": 2,
+        "duplicates": 1,
+        "status": BatchStatus.QUARANTINED,
+        "recorded_at": T0,
+        "lake_version": 4,
+        "repairs": ("rename dest_airport -> dest",),
+    }
+    return BatchRecord(**{**fields, **changes})
+
+
+def test_a_batch_reads_back_as_written_and_a_repeat_replaces_it(ledger):
+    ledger.record_batch(batch())
+    assert ledger.batch("flights", "flights/2013-03-01") == batch()
+    ledger.record_batch(batch(accepted=9, quarantined=0))
+    assert ledger.batches("flights") == [batch(accepted=9, quarantined=0)]
+    assert ledger.batch("flights", "flights/2013-03-02") is None
+
+
+def test_a_batch_that_loses_rows_is_refused():
+    with pytest.raises(ContractBroken, match="10 = 7 \\+ 1 \\+ 1"):
+        batch(quarantined=1)
+
+
+def check(name, outcome, at=T0):
+    return CheckRecord(
+        pipeline="flights",
+        cause=Cause.DATA_DRIFT,
+        verdict=Verdict(name, outcome, "p-value of the KS test", 500, 0.001, 0.05),
+        window_from=at - timedelta(days=7),
+        window_until=at,
+        recorded_at=at,
+    )
+
+
+def test_the_latest_check_of_each_name_counts(ledger):
+    later = check("drift:dep_delay", Outcome.PASS, T0 + timedelta(days=1))
+    ledger.record_check(check("drift:dep_delay", Outcome.FAIL))
+    ledger.record_check(check("drift:temp", Outcome.FAIL))
+    ledger.record_check(later)
+    assert ledger.latest_checks("flights") == [later, check("drift:temp", Outcome.FAIL)]
+    assert ledger.checks("flights", "drift:dep_delay") == [later, check("drift:dep_delay", Outcome.FAIL)]
+
+
+def test_the_timeline_tells_every_change_in_order(ledger):
+    incident_id, number = healing(ledger)
+    ledger.attach_run(incident_id, number, "run-1")
+    ledger.finish_attempt(incident_id, number, AttemptOutcome.SUCCEEDED)
+    ledger.mitigated(incident_id)
+    ledger.set_status(incident_id, Status.RECOVERED)
+    ledger.record_batch(batch())
+    ledger.note("flights", "model.published", "abc", {"version": "1.0.0"})
+    entries = ledger.timeline("flights")
+    assert [entry.kind for entry in entries] == [
+        "incident.opened",
+        "attempt.started",
+        "attempt.dispatched",
+        "attempt.finished",
+        "incident.mitigated",
+        "incident.recovered",
+        "batch.recorded",
+        "model.published",
+    ]
+    assert [entry.at_monotonic_ns for entry in entries] == sorted(entry.at_monotonic_ns for entry in entries)
+    assert ledger.timeline("flights", after_id=entries[-2].id) == entries[-1:]
+    assert ledger.timeline("other") == []
+
+
+def test_a_refused_change_leaves_nothing_on_the_timeline(ledger):
+    incident_id, _ = healing(ledger)
+    before = ledger.timeline()
+    with pytest.raises(Conflict):
+        ledger.start_attempt(incident_id, Remedy.ROLLBACK)
+    assert ledger.timeline() == before
+
+
+def test_what_is_wrong_with_the_database_is_named(tmp_path, ledger):
+    with pytest.raises(UsageError, match="no incident 'x'"):
+        ledger.incident("x")
+    with pytest.raises(ConfigError, match="SQLAlchemy URL"):
+        Ledger("nonsense")
+    with pytest.raises(ConfigError, match="in-memory"):
+        Ledger("sqlite://")
+    (tmp_path / "file").write_text("not a directory")
+    with pytest.raises(StoreUnavailable, match="writable directory"):
+        Ledger(f"sqlite:///{tmp_path / 'file' / 'ledger.db'}")
+    (tmp_path / "broken.db").write_bytes(b"not a database " * 100)
+    with pytest.raises(StoreUnavailable, match="not a database"):
+        Ledger(f"sqlite:///{tmp_path / 'broken.db'}")
+
+
+def test_a_ledger_of_an_earlier_version_gets_the_columns_that_came_later(url):
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with Ledger(url) as ledger:
+        ledger.record_batch(batch())
+    with engine.begin() as connection:
+        for column in ("revision", "sha256"):
+            connection.exec_driver_sql(f"ALTER TABLE batches DROP COLUMN {column}")
+    with Ledger(url) as ledger:
+        assert [(each.revision, each.sha256) for each in ledger.batches("flights")] == [(1, "")]
+
+
+def test_batches_are_recorded_all_or_none(ledger):
+    with pytest.raises(Conflict):
+        ledger.record_batches([batch(), batch()])
+    assert ledger.batches("flights") == []
+    assert ledger.noted("flights", "batch.recorded") == []
+
+
+def test_what_was_seen_of_a_batch_is_its_latest_revision(ledger):
+    ledger.record_batch(batch())
+    ledger.record_batch(batch(revision=2))
+    [seen] = ledger.seen("flights").values()
+    assert seen.revision == 2
+    assert ledger.batches_named("flights", [batch().batch_id, "other"]).keys() == {batch().batch_id}
+
+
+def test_features_of_a_day_are_recorded_once(ledger):
+    day = FeatureRecord("flights", date(2013, 3, 1), inputs=3, rows=900, lake_version=0)
+    ledger.record_features([day])
+    ledger.record_features([replace(day, inputs=4, lake_version=1)])
+    assert [each.inputs for each in ledger.features("flights").values()] == [4]
+    assert ledger.features("other") == {}
