@@ -11,7 +11,8 @@ from healing.release import Challenger, ModelRef, Reason, Release
 from releases.log import ReleaseLog
 from releases.signing import ensure_keys
 from releases.store import ModelStore
-from tasks.config.pipeline import ReleaseRules, Stage, load_pipeline
+from tasks.config.pipeline import load_pipeline
+from tasks.config.release_section import ReleaseRules, Stage
 from tasks.releasing.announce import announce_release, mirror_release
 from tasks.releasing.rollout import abort_trial, rollout_lock
 from tasks.releasing.trial import AUTHOR, Rollout, StageEnd, bootstrap_release, end_trial, promote, run_stage

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from healing.errors import IllegalTransition
+from healing.trial_rules import DEFAULT_RULES, TrialRules
 
 WEIGHT_STEPS = 1000  # traffic weights move in steps of 0.1 %
 FALLBACKS_MAX = 3  # each is a warm process; more would not be reached before the baseline answer
@@ -44,6 +45,7 @@ class Challenger:
     model: ModelRef
     mode: Mode
     weight: float
+    rules: TrialRules = DEFAULT_RULES
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """A release as JSON and back; a reader refuses what a writer would not have written."""
 
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from healing.errors import IllegalTransition, LogCorrupt
 from healing.release import Challenger, Mode, ModelRef, Reason, Release
+from healing.trial_rules import DEFAULT_RULES, Check, TrialRules
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -26,10 +28,42 @@ class ModelDocument(_Document):
         return ModelRef(digest=self.digest, version=self.version)
 
 
+class RulesDocument(_Document):
+    """By what the trial is judged; see `healing.trial_rules`. A log from before has none and reads as the defaults."""
+
+    alpha: float = Field(gt=0, lt=1)
+    error_ratio_tolerated: float = Field(ge=1)
+    error_rate_tolerated: float = Field(gt=0, lt=1)
+    slow_factor: float = Field(ge=1)
+    slow_ratio_tolerated: float = Field(ge=1)
+    slow_rate_tolerated: float = Field(gt=0, lt=1)
+    outside_rate_tolerated: float = Field(gt=0, lt=1)
+    disagreement_rate_tolerated: float = Field(gt=0, lt=1)
+    quality_increase_tolerated: float = Field(ge=0, lt=1)
+    votes: tuple[Check, ...]
+
+    @classmethod
+    def of(cls, rules: TrialRules) -> "RulesDocument":
+        return cls(**{**asdict(rules), "votes": tuple(sorted(rules.votes))})
+
+    def rules(self) -> TrialRules:
+        return TrialRules(**{**self.model_dump(), "votes": frozenset(self.votes)})
+
+
 class ChallengerDocument(_Document):
     model: ModelDocument
     mode: Mode
     weight: float = Field(ge=0, le=1)
+    rules: RulesDocument | None = None
+
+    @classmethod
+    def of(cls, trial: Challenger) -> "ChallengerDocument":
+        rules = RulesDocument.of(trial.rules)
+        return cls(model=ModelDocument.of(trial.model), mode=trial.mode, weight=trial.weight, rules=rules)
+
+    def challenger(self) -> Challenger:
+        rules = DEFAULT_RULES if self.rules is None else self.rules.rules()
+        return Challenger(self.model.reference(), self.mode, self.weight, rules)
 
 
 class ReleaseDocument(_Document):
@@ -50,11 +84,7 @@ class ReleaseDocument(_Document):
 
     @classmethod
     def of(cls, release: Release) -> "ReleaseDocument":
-        challenger = release.challenger and ChallengerDocument(
-            model=ModelDocument.of(release.challenger.model),
-            mode=release.challenger.mode,
-            weight=release.challenger.weight,
-        )
+        challenger = release.challenger and ChallengerDocument.of(release.challenger)
         return cls(
             generation=release.generation,
             created_at=release.created_at,
@@ -78,7 +108,7 @@ class ReleaseDocument(_Document):
             author=self.author,
             reason=self.reason,
             champion=self.champion.reference(),
-            challenger=None if trial is None else Challenger(trial.model.reference(), trial.mode, trial.weight),
+            challenger=None if trial is None else trial.challenger(),
             fallbacks=tuple(model.reference() for model in self.fallbacks),
             baseline=self.baseline,
             incident_id=self.incident_id,

@@ -18,8 +18,10 @@ from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, field_vali
 
 from healing.errors import ConfigError, UsageError
 from healing.incident import Cause, Remedy
-from healing.release import Mode
 from tasks.config.contract_section import Contract
+from tasks.config.monitor_section import Monitor
+from tasks.config.release_section import ReleaseRules
+from tasks.config.retrain_section import Retrain
 from tasks.config.section import Section
 from tasks.config.sources_section import Source
 from tasks.config.table import ColumnType, Table
@@ -53,42 +55,6 @@ class Prediction(Section):
     )
 
 
-class Monitor(Section):
-    """What is compared with what, and how sure is sure."""
-
-    reference_days: int = Field(default=28, ge=7, description="Days of training data that say what is usual.")
-    window_days: int = Field(default=7, ge=1, description="Days whose inputs and answers are judged together.")
-    quality_window_days: int = Field(default=14, ge=7, description="Days whose losses are judged together.")
-    rows_min: int = Field(default=1000, ge=1, description="A smaller window is INCONCLUSIVE.")
-    loss_increase_tolerated: float = Field(default=0.02, ge=0, description="Log-loss above the reference's.")
-    persistence_windows: int = Field(default=3, ge=1, description="n of m-of-n: the latest windows looked at.")
-    persistence_failed: int = Field(default=2, ge=1, description="m of m-of-n: this many of them must FAIL.")
-    cooldown_days: int = Field(default=14, ge=0, description="After a new model, no other for that long.")
-
-
-class Retrain(Section):
-    """What a candidate learns from, and on what it meets the champion."""
-
-    lookback_days: int = Field(default=63, ge=1, description="Days before the held-out ones to learn from.")
-    holdout_days: int = Field(default=14, ge=1, description="The latest days with labels, for the comparison.")
-    rows_min: int = Field(default=5000, ge=1, description="Fewer labelled rows are refused.")
-
-
-class Stage(Section):
-    """One step of a rollout."""
-
-    mode: Mode = Mode.CANARY
-    weight: float = Field(gt=0, le=1, description="Share of requests, in steps of 0.001.")
-    requests_min: int = Field(default=150, ge=1, description="Challenger's requests before it may go on.")
-    deadline_seconds: float = Field(default=90.0, gt=0, description="Without a decision by then, the trial ends.")
-
-
-class ReleaseRules(Section):
-    stages: tuple[Stage, ...] = (Stage(weight=0.05),)
-    error_rate_tolerated: float = Field(default=0.02, gt=0, lt=1)
-    alpha: float = Field(default=0.001, gt=0, lt=1, description="False-alarm probability of a whole trial.")
-
-
 class Pipeline(Section):
     """A loaded pipeline folder. Make one with `load_pipeline`."""
 
@@ -106,6 +72,9 @@ class Pipeline(Section):
     estimator_path: str = Field(alias="estimator", description="module:function that makes an unfitted estimator.")
     label: Label
     prediction: Prediction = Prediction()
+    segments: tuple[str, ...] = Field(
+        default=(), description="Categorical columns of the features; quality is also judged by each of their values."
+    )
     monitor: Monitor = Monitor()
     retrain: Retrain = Retrain()
     release: ReleaseRules = ReleaseRules()

@@ -11,7 +11,7 @@ from healing.quality import CHECK as QUALITY
 from healing.quality import QualityRule, judge_quality
 from healing.verdict import Outcome, Verdict
 from releases.loader import LoadedModel
-from tasks.config.pipeline import Monitor
+from tasks.config.monitor_section import Monitor
 from tasks.monitoring.drift import Kind, kinds_of, measure
 from tasks.monitoring.labels import LabelDelay, LabelSource, day_end, join_labels, label_delay, read_features
 from tasks.monitoring.loss import Loss, loss_of
