@@ -50,13 +50,22 @@ class NumericProfile(_Frozen):
 
 
 class ReferenceProfile(_Frozen):
-    """What training data and predictions looked like; `categorical` maps a column's categories to their share."""
+    """What training data and predictions looked like; `categorical` maps a column's categories to their share.
+
+    `answer_deciles` (0, 10 … 100 %) are of its answers on held-out rows, later than all it learned from: what it should
+    answer live. `disagreement` is how far from the champion of that time it was on nine in ten of these rows at most.
+    `importance` is what a shuffled column adds to the loss there (permutation importance; the unit is the loss's).
+    Empty or None in a manifest that is older than the field, and where there was nothing to measure.
+    """
 
     rows: int = Field(ge=0)
     numeric: dict[str, NumericProfile] = Field(default_factory=dict)
     categorical: dict[str, dict[str, float]] = Field(default_factory=dict)
     prediction_quantiles: tuple[float, ...] = ()
     metrics: dict[str, float] = Field(default_factory=dict)
+    answer_deciles: tuple[float, ...] = Field(default=(), max_length=11)
+    disagreement: float | None = Field(default=None, ge=0)
+    importance: dict[str, float] = Field(default_factory=dict)
 
 
 class Golden(_Frozen):
