@@ -35,7 +35,8 @@ class TrialRules:
     slow_rate_tolerated: float = 0.2
     outside_rate_tolerated: float = 0.4
     disagreement_rate_tolerated: float = 0.5
-    quality_increase_tolerated: float = 0.01
+    quality_increase_tolerated: float = 0.01  # of the Brier score, or of the squared error in variances of the label
+    quality_block_seconds: float = 3600.0  # rows asked within it share their weather and count as one observation
     votes: frozenset[Check] = VOTING
 
 

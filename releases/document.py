@@ -40,6 +40,7 @@ class RulesDocument(_Document):
     outside_rate_tolerated: float = Field(gt=0, lt=1)
     disagreement_rate_tolerated: float = Field(gt=0, lt=1)
     quality_increase_tolerated: float = Field(ge=0, lt=1)
+    quality_block_seconds: float = Field(default=DEFAULT_RULES.quality_block_seconds, gt=0)
     votes: tuple[Check, ...]
 
     @classmethod
