@@ -188,10 +188,11 @@ def _log_rows(question: Question, answer: Answer) -> list[LogRow]:
     at = datetime.now(UTC).isoformat()
     model = answer.version.model if answer.version is not None else _BASELINE
     request_id, generation, rung = question.request_id, answer.generation, answer.rung.value
+    failed, latency_ms = answer.failed, round(1000 * answer.seconds, 3)
     return [
         (
             *(request_id, number, at, generation, model.digest, model.version, rung, key),
-            *(dict(zip(answer.names, row, strict=True)), value),
+            *(dict(zip(answer.names, row, strict=True)), value, None, failed, latency_ms),
         )
         for number, (row, key, value) in enumerate(zip(answer.rows, question.bound.keys, answer.values, strict=True))
     ]

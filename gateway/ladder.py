@@ -76,30 +76,30 @@ class Ladder:
                 if exc.attempted:
                     failed.append(version)
                 continue
-            seconds = time.monotonic() - asked
-            version.window.answered(seconds, values[0])
+            now = time.monotonic()
+            version.window.answered(now - asked, values[0])
             self._record(version, failed=False)
             if tried == 1:
-                self._observe(serving, question, challenger=chosen, failed=False, seconds=seconds)
-            if failed:
-                self._blame(failed, serving, question, chosen=chosen, since=started)
-            return Answer(values, rung, version, serving.release.generation, _names_of(version), rows)
+                self._observe(serving, question, challenger=chosen, failed=False, seconds=now - asked)
+            blamed = self._blame(failed, serving, question, chosen=chosen, since=started) if failed else ""
+            names = _names_of(version)
+            return Answer(values, rung, version, serving.release.generation, names, rows, now - started, blamed)
+        blamed = ""
         if len(failed) == 1:  # where several versions fail on the same rows, the rows are odd, not the versions
-            self._blame(failed, serving, question, chosen=chosen, since=started)
-        baseline = [serving.release.baseline] * len(question.bound.rows)
-        names = serving.binder.schema.names
-        return Answer(baseline, Rung.BASELINE, None, serving.release.generation, names, question.bound.rows)
+            blamed = self._blame(failed, serving, question, chosen=chosen, since=started)
+        return _baseline(serving, question, time.monotonic() - started, blamed)
 
     async def answer_by(self, version: Version, question: Question) -> Answer | None:
         """What this one version says, or None when it cannot; nobody else is asked, nothing is recorded."""
         serving = self.serving
         assert serving is not None
-        until = time.monotonic() + self._deadline
+        started = time.monotonic()
         try:
-            rows, values = await self._ask(Rung.CHALLENGER, version, serving, question, until)
+            rows, values = await self._ask(Rung.CHALLENGER, version, serving, question, started + self._deadline)
         except VersionFailed:
             return None
-        return Answer(values, serving.rung_of(version), version, serving.release.generation, _names_of(version), rows)
+        rung, generation, seconds = serving.rung_of(version), serving.release.generation, time.monotonic() - started
+        return Answer(values, rung, version, generation, _names_of(version), rows, seconds)
 
     def condemn(self, why: str) -> None:
         """Take the challenger's traffic away, from the next request on, and tell who writes the abort."""
@@ -153,15 +153,21 @@ class Ladder:
 
     def _blame(
         self, failed: Sequence[Version], serving: Serving, question: Question, *, chosen: bool, since: float
-    ) -> None:
-        """Put failures on the account of the versions, now that it is known that the rows could be answered."""
+    ) -> str:
+        """Put failures on the account of the versions, now that it is known that the rows could be answered.
+
+        Returns the digest of the version that was asked first, if it is among them.
+        """
         primary = serving.challenger if chosen else serving.champion
+        blamed = ""
         for version in failed:
             version.window.failed()
             self._record(version, failed=True)
             if version is primary:
                 seconds = time.monotonic() - since
                 self._observe(serving, question, challenger=chosen, failed=True, seconds=seconds)
+                blamed = version.model.digest
+        return blamed
 
     def _observe(self, serving: Serving, question: Question, *, challenger: bool, failed: bool, seconds: float) -> None:
         """Take a request into the trial, unless it began under another release than the trial's stage."""
@@ -181,6 +187,12 @@ async def _in_time(answer: "asyncio.Future[Sequence[float]]", until: float | Non
             return await answer
     except TimeoutError as exc:
         raise VersionFailed("the client's deadline has come", attempted=False) from exc
+
+
+def _baseline(serving: Serving, question: Question, seconds: float, failed: str) -> Answer:
+    values = [serving.release.baseline] * len(question.bound.rows)
+    names, rows = serving.binder.schema.names, question.bound.rows
+    return Answer(values, Rung.BASELINE, None, serving.release.generation, names, rows, seconds, failed)
 
 
 def _overloaded(version: Version) -> Overloaded:

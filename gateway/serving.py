@@ -85,7 +85,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One value a row, and who gave it; `version` is None for the baseline. `rows` are what it read, under `names`."""
+    """One value a row, and who gave it; `version` is None for the baseline. `rows` are what it read, under `names`.
+
+    `failed` is the digest of the version that was asked first and is to blame for not answering, else nothing;
+    `seconds` is the time from the question to this answer.
+    """
 
     values: Sequence[float]
     rung: Rung
@@ -93,3 +97,5 @@ class Answer:
     generation: int
     names: Sequence[str]
     rows: Sequence[Row]
+    seconds: float
+    failed: str = ""

@@ -27,11 +27,13 @@ from healing.incident import Cause
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _TAIL_BYTES = 4 * 2**20  # of the log, in which a start looks for requests that may be asked again; read in 0.05 s
 
-LogRow = tuple[str, int, str, int, str, str, str, str | None, Mapping[str, Any], float]
-"""Request id, row, time in ISO 8601, generation, digest, version, rung, key, features by name, prediction."""
+LogRow = tuple[str, int, str, int, str, str, str, str | None, Mapping[str, Any], float, int | None, str, float]
+"""Request id, row, time in ISO 8601, generation, digest, version, rung, key, features by name, prediction; the number
+of the row whose place this one takes, if it takes one; the digest of the version that was asked first and failed, or
+nothing; milliseconds from the question to the answer."""
 _PREDICTION = (
     *("seq", "request_id", "row", "at", "generation", "digest", "version", "rung", "key", "features", "prediction"),
-    "replaces",  # only in entries of a request that was asked again and answered otherwise
+    *("replaces", "failed", "latency_ms"),  # an older log has no entries with the last two, and few with the third
 )
 _ROW, _END = _PREDICTION.index("row"), [0, "", 0]
 _REPLACES = _PREDICTION.index("replaces")
@@ -112,14 +114,14 @@ class PredictionLog:
         A request id that was logged lately is the same request asked again: the same answer is not logged twice, and
         another one is logged as replacing the first.
         """
-        request_id, count, told = rows[0][0], len(rows), _told(rows)
+        request_id, count, told = rows[0][0], len(rows), _told(rows[0])
         place = original = self._answers.last + 1
         before = self._replays.find(request_id, count)
         if before is not None:
             if before.answer == told:
                 return self._answers.written(before.place)
             original = before.original
-            rows = [(*row, original + number) for number, row in enumerate(rows)]  # type: ignore[misc]
+            rows = [_replacing(row, original + number) for number, row in enumerate(rows)]
         self._replays.remember(request_id, count, Logged(place, original, told))
         return self._answers.record(rows)
 
@@ -163,9 +165,9 @@ class PredictionLog:
 
     def _remember(self, entries: Sequence[Sequence[Any]]) -> None:
         first = entries[0]
-        original = first[_REPLACES] if len(first) > _REPLACES else first[0]
-        told = _told([tuple(entry[1:_REPLACES]) for entry in entries])
-        self._replays.remember(first[1], len(entries), Logged(first[0], original, told))
+        replaces = first[_REPLACES] if len(first) > _REPLACES else None
+        original = first[0] if replaces is None else replaces
+        self._replays.remember(first[1], len(entries), Logged(first[0], original, _told(first[1:])))
 
     def _settled(self, stream: Stream, rows: int, error: OSError | None) -> None:
         """Answers leave in any case: a full disk is no reason to refuse."""
@@ -183,10 +185,15 @@ class PredictionLog:
         self._problems.begin(code, directory, f"{stream} are not logged: {error.strerror or error}")
 
 
-def _told(rows: Sequence[LogRow]) -> int:
+def _told(first_row: Sequence[Any]) -> int:
     """A hash of who answered what to which question, by the first row; the same within this process."""
-    _, _, _, _, digest, _, _, key, features, prediction = rows[0]
+    _, _, _, _, digest, _, _, key, features, prediction, *_ = first_row
     return hash((digest, key, prediction, *features.values()))
+
+
+def _replacing(row: LogRow, number: int) -> LogRow:
+    *told, _, failed, latency_ms = row
+    return (*told, number, failed, latency_ms)  # type: ignore[return-value]  # of a star only the length is known
 
 
 def _as_lines(names: Sequence[str], entries: Iterator[list[Any]]) -> Iterator[bytes]:

@@ -65,6 +65,20 @@ class LakeTable:
         table = self._open()
         return 0 if table is None else table.transaction_version(app) or 0
 
+    def widen(self, schema: pa.Schema) -> None:
+        """Add the columns of `schema` that the table does not have yet; they are null in the rows that it has."""
+        from deltalake import Schema
+        from deltalake.exceptions import DeltaError
+
+        table = self._open()
+        known = set() if table is None else {field.name for field in table.schema().fields}
+        added = [field for field in Schema.from_arrow(schema).fields if field.name not in known]
+        try:
+            if table is not None and added:
+                table.alter.add_columns(added)
+        except (DeltaError, OSError) as exc:
+            raise self._unreadable(exc) from exc
+
     def compare(self, rows: pa.Table, day_column: str) -> Novelty:
         """What of `rows` is new to the table as it is now, and what corrects it."""
         table = self._open()

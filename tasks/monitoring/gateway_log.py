@@ -52,6 +52,7 @@ class LogStream:
         stays.
         """
         epoch, _ = self._page(client, after=0, limit=1)
+        table.widen(self.schema)  # an older version of this program may have made the table
         app = f"{self.path}/{epoch}"
         rows, until = 0, table.progress(app)
         for page in self._pages(client, epoch, until):

@@ -49,6 +49,8 @@ class LoggedPrediction(LoggedEntry):
     key: str | None = None
     features: dict[str, JsonValue]
     prediction: float | None
+    failed: str | None = None  # digest of the version that was asked first and failed; "" where none did
+    latency_ms: float | None = None  # from the question to its answer; both are None in what an older gateway logged
 
     def record(self) -> dict[str, Any]:
         return {**LoggedEntry.record(self), "features": orjson.dumps(self.features).decode()}
@@ -86,6 +88,8 @@ _ANSWERS = LogStream(
             ("key", pa.string()),
             ("features", pa.string()),
             ("prediction", pa.float64()),
+            ("failed", pa.string()),
+            ("latency_ms", pa.float64()),
         ]
     ),
 )

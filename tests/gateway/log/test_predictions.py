@@ -22,7 +22,8 @@ async def opened(directory, problems=None, limits=None):
 
 
 def answered(name: str) -> LogRow:
-    return (name, 0, "2013-03-01T12:00:00+00:00", 1, "d", "0.1.0", "champion", "k", {"carrier": "AA"}, 0.25)
+    told = (name, 0, "2013-03-01T12:00:00+00:00", 1, "d", "0.1.0", "champion", "k", {"carrier": "AA"}, 0.25)
+    return (*told, None, "", 3.5)
 
 
 async def _wait_for(done):
@@ -85,8 +86,8 @@ async def test_a_request_asked_again_and_answered_otherwise_says_what_it_replace
         assert await log.record(rows)
     for prediction in (0.5, 0.75):
         async with opened(tmp_path) as log:
-            assert await log.record([(*row[:-1], prediction) for row in rows])
-            assert await log.record([(*row[:-1], prediction) for row in rows])
+            assert await log.record([(*row[:9], prediction, *row[10:]) for row in rows])
+            assert await log.record([(*row[:9], prediction, *row[10:]) for row in rows])
     assert [(e["seq"], e.get("replaces")) for e in entries(log)] == [
         (1, None),
         (2, None),

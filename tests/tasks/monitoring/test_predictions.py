@@ -7,11 +7,22 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlparse
 
+import httpx
+import pyarrow as pa
 import pytest
 
 from healing.errors import GatewayUnavailable
 from tasks.monitoring import gateway_log
-from tasks.monitoring.predictions import Drained, drain_predictions, feedback_table, predictions_table, read_predictions
+from tasks.monitoring.gateway_log import LogStream
+from tasks.monitoring.predictions import (
+    _ANSWERS,
+    Drained,
+    LoggedPrediction,
+    drain_predictions,
+    feedback_table,
+    predictions_table,
+    read_predictions,
+)
 
 DIGEST = "d" * 64
 
@@ -132,6 +143,21 @@ def test_an_answer_that_replaces_another_takes_its_place_whichever_drain_brought
         assert drain_predictions(url, tmp_path).until_seq == 5
     found = predictions_table(tmp_path).read(columns=["seq", "request_id", "prediction"])
     assert sorted(found.itertuples(index=False, name=None)) == [(1, "r", 0.5), (2, "r2", 0.25), (4, "s", 0.75)]
+
+
+def test_what_a_gateway_says_of_failures_and_times_joins_a_table_that_knew_nothing_of_them(tmp_path):
+    older = [field for field in _ANSWERS.schema if field.name not in ("failed", "latency_ms")]
+    before = LogStream("/predictions", LoggedPrediction, pa.schema(older))
+    rows = [logged(1), logged(2)]
+    with log_serving(rows) as url, httpx.Client(base_url=url) as client:
+        before.drain(client, predictions_table(tmp_path))
+        rows += [logged(3) | {"failed": DIGEST, "latency_ms": 12.5}, logged(4) | {"replaces": 2, "failed": ""}]
+        drain_predictions(url, tmp_path)
+        drain_predictions(url, tmp_path)
+    found = predictions_table(tmp_path).read(columns=["seq", "failed", "latency_ms"]).sort_values("seq")
+    assert found["seq"].tolist() == [1, 2, 3]
+    assert found["failed"].tolist() == [None, "", DIGEST]
+    assert found["latency_ms"].dropna().tolist() == [12.5]
 
 
 def test_two_drains_at_once_bring_every_row_in_once(tmp_path, monkeypatch):
