@@ -60,7 +60,7 @@ class Shadow:
         self.counts = ShadowCounts()
         self.version: Version = serving.challenger
         self.generation = serving.release.generation
-        self._trial = serving.release.challenger
+        self.trial = serving.release.challenger
         self._also_known = serving.also_known
         self._binder = serving.binder
         self._log = log
@@ -72,7 +72,7 @@ class Shadow:
 
     def copy(self, question: Question, answer: Answer) -> None:
         """Take a copy of an answered request, if it falls to the shadow's share and there is room."""
-        if not falls_to_challenger(self._trial, question.route_key or question.request_id):
+        if not falls_to_challenger(self.trial, question.route_key or question.request_id):
             return
         rows = question.bound.rows
         self.counts.copied += len(rows)

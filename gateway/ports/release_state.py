@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from gateway.guards.trial import Arm, Trial
 from gateway.shadow import Shadow
 from gateway.versions import Version
-from healing.release import Release
+from healing.release import Challenger, Release
+from healing.trial_rules import Check, CheckState
 from healing.verdict import Outcome
 from releases.document import ReleaseDocument
 
@@ -27,6 +28,7 @@ def release_state(gateway: "Gateway") -> dict[str, Any]:
             {"code": p.code.value, "subject": p.subject, "message": p.message, "since": p.since.isoformat()}
             for p in gateway.problems.current()
         ],
+        "trial": _trial(gateway),
         "canary": gateway.ladder.trial and _canary(gateway.ladder.trial, condemned=gateway.ladder.condemned),
         "shadow": gateway.predict.shadow and _shadow(gateway.predict.shadow),
         "workers": [_worker(version, serving.release if serving else desired) for version in gateway.pool.all()],
@@ -50,6 +52,46 @@ def _canary(trial: Trial, *, condemned: str | None) -> dict[str, Any]:
         "verdict": (Outcome.FAIL if failed else Outcome.INCONCLUSIVE).value,
         "latency_ms": {"challenger_p50": challenger.latency_p50_ms, "champion_p50": champion.latency_p50_ms},
     }
+
+
+def _trial(gateway: "Gateway") -> dict[str, Any] | None:
+    trial, shadow = gateway.ladder.trial, gateway.predict.shadow
+    if trial is not None:
+        test, condemned = trial.test, gateway.ladder.condemned == trial.challenger.model.digest
+        outcome = Outcome.FAIL if condemned else Outcome.INCONCLUSIVE
+        seen = test.errors_challenger + test.errors_champion
+        errors = CheckState(
+            Check.ERRORS, outcome, test.log_e, test.threshold_log_e, seen, votes=True, reason=trial.evidence()
+        )
+        arms = {"challenger": _arm(trial.arms[True]), "champion": _arm(trial.arms[False])}
+        return _told(trial.challenger, trial.generation, condemned, arms, [errors])
+    if shadow is not None:
+        counts = shadow.counts
+        copies = {"requests": counts.scored + counts.failed, "errors": counts.failed, "latency_p50_ms": None}
+        given = {"requests": 0, "errors": 0, "latency_p50_ms": None}
+        return _told(shadow.trial, shadow.generation, False, {"challenger": copies, "champion": given}, [])
+    return None
+
+
+def _told(
+    challenger: Challenger, generation: int, condemned: bool, arms: dict[str, Any], checks: list[CheckState]
+) -> dict[str, Any]:
+    return {
+        "digest": challenger.model.digest,
+        "version": challenger.model.version,
+        "mode": challenger.mode.value,
+        "weight": challenger.weight,
+        "generation": generation,
+        **arms,
+        "slow_seconds": None,
+        "verdict": (Outcome.FAIL if condemned else Outcome.INCONCLUSIVE).value,
+        "reason": next((state.check for state in checks if state.outcome is Outcome.FAIL), None),
+        "checks": [asdict(state) for state in checks],
+    }
+
+
+def _arm(arm: Arm) -> dict[str, Any]:
+    return {"requests": arm.requests, "errors": arm.errors, "latency_p50_ms": arm.latency_p50_ms}
 
 
 def _shadow(shadow: Shadow) -> dict[str, Any]:
