@@ -10,7 +10,7 @@ from gateway.guards.trial import Trial
 from healing.errors import Conflict, Corrupt, IllegalTransition, StoreUnavailable
 from healing.incident import Cause
 from healing.release import ModelRef, Release
-from releases.log import ReleaseLog, abort_of
+from releases.log import ReleaseLog, condemnation_of
 
 _log = structlog.get_logger(__name__)
 _RETRY_SECONDS = 0.5
@@ -56,7 +56,7 @@ class CanaryAbort:
         current = self._log.current()
         if current is None or current.challenger is None or current.challenger.model.digest != challenger.digest:
             return None
-        release = abort_of(current, author=AUTHOR, now=datetime.now(UTC), note=why)
+        release = condemnation_of(current, author=AUTHOR, now=datetime.now(UTC), note=why)
         self._log.append(release)
         return release
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from healing.errors import IllegalTransition
+from healing.fence import Fence, check_lifted, check_unfenced
 from healing.trial_rules import DEFAULT_RULES, TrialRules
 
 WEIGHT_STEPS = 1000  # traffic weights move in steps of 0.1 %
@@ -53,7 +54,8 @@ class Release:
     """One document of the release log; the highest generation is what should serve.
 
     `fallbacks` are kept warm and answer, in order, when the champion cannot; `baseline` is the answer of last resort
-    (for a classifier, the share of the positive class in training).
+    (for a classifier, the share of the positive class in training). `fenced` models may neither challenge nor serve;
+    each following release carries them on, but for one that the person `unfenced_by` lets in again by this release.
     """
 
     generation: int
@@ -67,9 +69,15 @@ class Release:
     fallbacks: tuple[ModelRef, ...] = ()
     incident_id: str | None = None
     note: str = ""
+    fenced: tuple[Fence, ...] = ()
+    unfenced_by: str | None = None
 
     def __post_init__(self) -> None:
         _check_document(self)
+
+    def fence_of(self, digest: str) -> Fence | None:
+        """The fence of a model, which says who banned it, when and why; None for a model that may be tried."""
+        return next((fence for fence in self.fenced if fence.digest == digest), None)
 
 
 def _check_document(release: Release) -> None:
@@ -84,6 +92,8 @@ def _check_document(release: Release) -> None:
     if len(release.fallbacks) > FALLBACKS_MAX:
         raise IllegalTransition(f"at most {FALLBACKS_MAX} fallbacks are kept warm, found {len(release.fallbacks)}")
     challenger = release.challenger
+    named = {model.digest for model in served} | ({challenger.model.digest} if challenger is not None else set())
+    check_unfenced(release.fenced, named)
     if challenger is None:
         if release.reason in (Reason.CANARY, Reason.SHADOW):
             raise IllegalTransition(f"a {release.reason} release needs a challenger, found none")
@@ -105,6 +115,7 @@ def check_transition(previous: Release | None, following: Release) -> None:
                 f"an empty log starts with generation 1 and reason bootstrap, found generation "
                 f"{following.generation} and reason {following.reason}"
             )
+        check_lifted((), following.fenced, following.unfenced_by, None)
         return
     if following.generation != previous.generation + 1:
         raise IllegalTransition(
@@ -114,6 +125,7 @@ def check_transition(previous: Release | None, following: Release) -> None:
         raise IllegalTransition(f"this log belongs to pipeline {previous.pipeline!r}, found {following.pipeline!r}")
     _check_champion(previous, following)
     _check_challenger(previous, following)
+    _check_fences(previous, following)
 
 
 def _check_champion(previous: Release, following: Release) -> None:
@@ -141,3 +153,12 @@ def _check_challenger(previous: Release, following: Release) -> None:
         return
     if following.challenger.model.digest != previous.challenger.model.digest:
         raise IllegalTransition(f"challenger {previous.challenger.model} is still on trial; abort or promote it first")
+
+
+def _check_fences(previous: Release, following: Release) -> None:
+    """A rollback fences the champion that it leaves; who lifts a fence is said in `healing.fence`."""
+    trial = following.challenger
+    let_in = following.champion.digest if trial is None else trial.model.digest
+    check_lifted(previous.fenced, following.fenced, following.unfenced_by, let_in)
+    if following.reason is Reason.ROLLBACK and following.fence_of(previous.champion.digest) is None:
+        raise IllegalTransition(f"a rollback fences the champion that it leaves, found no fence on {previous.champion}")

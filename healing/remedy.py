@@ -1,6 +1,6 @@
 """How remedies change a release: what a broken model is to it, and which model may take its place."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,6 @@ from healing.incident import Remedy
 from healing.release import ModelRef, Reason, Release
 
 LONG_REMEDIES = frozenset({Remedy.RETRAIN})  # minutes: carried by their own flow run
-UNDONE = frozenset({Reason.ROLLBACK})  # a champion that was left this way was bad
 
 
 class Role(StrEnum):
@@ -33,23 +32,28 @@ def role_of(release: Release | None, digest: str) -> Role:
     return Role.FALLBACK if any(model.digest == digest for model in release.fallbacks) else Role.ABSENT
 
 
-def discarded(history: Sequence[Release]) -> frozenset[str]:
-    """Digests that some rollback left behind, unless a later promotion took them back. `history` is oldest first."""
-    bad: set[str] = set()
+def served_well(history: Sequence[Release]) -> Mapping[str, datetime]:
+    """When each earlier champion left service because another one earned its place. `history` is oldest first.
+
+    Without those that a rollback left at their last time, without fenced ones and without the present champion.
+    """
+    left: dict[str, datetime] = {}
     for previous, following in pairwise(history):
+        if following.champion == previous.champion:
+            continue
+        left.pop(following.champion.digest, None)
+        left.pop(previous.champion.digest, None)
         if following.reason is Reason.PROMOTE:
-            bad.discard(following.champion.digest)
-        elif following.reason in UNDONE:
-            bad.add(previous.champion.digest)
-            bad.discard(following.champion.digest)
-    return frozenset(bad)
+            left[previous.champion.digest] = following.created_at
+    return {digest: at for digest, at in left.items() if history[-1].fence_of(digest) is None}
 
 
 def rollback_candidates(history: Sequence[Release], broken: Collection[str] = ()) -> tuple[ModelRef, ...]:
-    """Models that may become champion again, best first: warm fallbacks, then earlier champions, newest first.
+    """Models that may become champion again, best first: those that served well, warm ones before others, newest first.
 
-    Those that an earlier rollback left come last: their bytes may be whole again, and the caller verifies each. Without
-    the present champion and the `broken`. Empty for an empty log.
+    A warm model that never served comes after them, and last one that a rollback once left and nobody fenced: its bytes
+    may be whole again, and the caller verifies each. Never the present champion, a fenced model or one of the `broken`.
+    Empty for an empty log.
     """
     if not history:
         return ()
@@ -57,9 +61,10 @@ def rollback_candidates(history: Sequence[Release], broken: Collection[str] = ()
     by_digest: dict[str, ModelRef] = {}
     for model in (*current.fallbacks, *(release.champion for release in reversed(history))):
         by_digest.setdefault(model.digest, model)
-    left_behind = discarded(history)
-    able = [model for digest, model in by_digest.items() if digest not in {current.champion.digest, *broken}]
-    return tuple(sorted(able, key=lambda model: model.digest in left_behind))
+    out = {current.champion.digest, *broken, *(fence.digest for fence in current.fenced)}
+    well = served_well(history)
+    able = [model for digest, model in by_digest.items() if digest not in out]
+    return tuple(sorted(able, key=lambda model: model.digest not in well))
 
 
 def without_model(current: Release, digest: str, *, author: str, now: datetime, incident_id: str | None) -> Release:
@@ -73,4 +78,5 @@ def without_model(current: Release, digest: str, *, author: str, now: datetime, 
         fallbacks=tuple(model for model in current.fallbacks if model.digest != digest),
         incident_id=incident_id,
         note=f"without fallback {digest[:12]}",
+        unfenced_by=None,
     )

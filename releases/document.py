@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from healing.errors import IllegalTransition, LogCorrupt
+from healing.fence import Fence
 from healing.release import Challenger, Mode, ModelRef, Reason, Release
 from healing.trial_rules import DEFAULT_RULES, Check, TrialRules
 
@@ -67,8 +68,23 @@ class ChallengerDocument(_Document):
         return Challenger(self.model.reference(), self.mode, self.weight, rules)
 
 
+class FenceDocument(_Document):
+    digest: Digest
+    version: str
+    at: AwareDatetime
+    by: str
+    why: str
+
+    @classmethod
+    def of(cls, fence: Fence) -> "FenceDocument":
+        return cls(**asdict(fence))
+
+    def fence(self) -> Fence:
+        return Fence(self.digest, self.version, self.at, self.by, self.why)
+
+
 class ReleaseDocument(_Document):
-    """The shape of `log/<generation>.json`."""
+    """The shape of `log/<generation>.json`. One from before there were fences has none."""
 
     schema_version: Literal[1] = 1
     generation: int = Field(ge=1)
@@ -82,6 +98,8 @@ class ReleaseDocument(_Document):
     baseline: float
     incident_id: str | None = None
     note: str = ""
+    fenced: tuple[FenceDocument, ...] = ()
+    unfenced_by: str | None = None
 
     @classmethod
     def of(cls, release: Release) -> "ReleaseDocument":
@@ -98,6 +116,8 @@ class ReleaseDocument(_Document):
             baseline=release.baseline,
             incident_id=release.incident_id,
             note=release.note,
+            fenced=tuple(FenceDocument.of(fence) for fence in release.fenced),
+            unfenced_by=release.unfenced_by,
         )
 
     def release(self) -> Release:
@@ -114,6 +134,8 @@ class ReleaseDocument(_Document):
             baseline=self.baseline,
             incident_id=self.incident_id,
             note=self.note,
+            fenced=tuple(fence.fence() for fence in self.fenced),
+            unfenced_by=self.unfenced_by,
         )
 
 

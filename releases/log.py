@@ -1,10 +1,12 @@
 """The release log: numbered documents, one directory, append only. The highest number is what should serve."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from healing.errors import Conflict, IllegalTransition, LogCorrupt, StoreUnavailable
+from healing.fence import Fence, with_fence, without_fence
 from healing.release import FALLBACKS_MAX, Challenger, ModelRef, Reason, Release, check_transition
 from releases.document import decode_release, encode_release
 from releases.files import create_exclusively
@@ -107,8 +109,12 @@ def trial_of(
     now: datetime,
     incident_id: str | None = None,
     note: str = "",
+    unfenced_by: str | None = None,
 ) -> Release:
-    """The release in which `challenger` gets its share of traffic, or another share."""
+    """The release in which `challenger` gets its share of traffic, or another share.
+
+    IllegalTransition when it is fenced, unless `unfenced_by` names the person who lifts its fence with this release.
+    """
     reason = Reason(challenger.mode.value)
     trial = replace(
         current,
@@ -119,6 +125,8 @@ def trial_of(
         challenger=challenger,
         incident_id=incident_id,
         note=note,
+        fenced=_lifted(current, challenger.model, unfenced_by),
+        unfenced_by=unfenced_by if current.fence_of(challenger.model.digest) else None,
     )
     without_itself = tuple(m for m in trial.fallbacks if m.digest != challenger.model.digest)
     return replace(trial, fallbacks=without_itself)
@@ -127,8 +135,18 @@ def trial_of(
 def abort_of(
     current: Release, *, author: str, now: datetime, incident_id: str | None = None, note: str = ""
 ) -> Release:
-    """The release in which the challenger leaves."""
+    """The release in which the challenger leaves; nothing is held against it."""
     return _follow(current, Reason.ABORT, author, now, incident_id, note)
+
+
+def condemnation_of(
+    current: Release, *, author: str, now: datetime, incident_id: str | None = None, note: str = ""
+) -> Release:
+    """The release in which the challenger leaves because it did harm: it is fenced, and `note` says what it did."""
+    aborted = abort_of(current, author=author, now=now, incident_id=incident_id, note=note)
+    if current.challenger is None:
+        raise IllegalTransition(f"release {current.generation} has no challenger to condemn")
+    return replace(aborted, fenced=with_fence(current.fenced, _fence(current.challenger.model, aborted)))
 
 
 def rollback_of(
@@ -140,15 +158,36 @@ def rollback_of(
     now: datetime,
     incident_id: str | None = None,
     note: str = "",
+    fallbacks: Sequence[ModelRef] = (),
+    unfenced_by: str | None = None,
 ) -> Release:
-    """The release in which `to` is champion again. The champion it replaces is not kept warm: it is the bad one."""
-    warm = tuple(m for m in current.fallbacks if m.digest not in (to.digest, current.champion.digest))
+    """The release in which `to` is champion again, and the champion that it replaces is fenced.
+
+    `fallbacks` are kept warm, without those two and without fenced models. IllegalTransition when `to` is fenced,
+    unless `unfenced_by` names the person who lifts its fence with this release.
+    """
+    following = _follow(current, Reason.ROLLBACK, author, now, incident_id, note)
+    fenced = with_fence(_lifted(current, to, unfenced_by), _fence(current.champion, following))
+    out = {to.digest, *(fence.digest for fence in fenced)}
+    warm = [model for model in fallbacks if model.digest not in out]
     return replace(
-        _follow(current, Reason.ROLLBACK, author, now, incident_id, note),
+        following,
         champion=to,
-        fallbacks=warm,
+        fallbacks=tuple(warm[:FALLBACKS_MAX]),
         baseline=baseline,
+        fenced=fenced,
+        unfenced_by=unfenced_by if current.fence_of(to.digest) else None,
     )
+
+
+def _lifted(current: Release, model: ModelRef, unfenced_by: str | None) -> tuple[Fence, ...]:
+    """The fences without that of `model`, where somebody answers for it."""
+    return current.fenced if unfenced_by is None else without_fence(current.fenced, model.digest)
+
+
+def _fence(model: ModelRef, release: Release) -> Fence:
+    """The fence that `release` puts up: by its author, for its reason."""
+    return Fence(model.digest, model.version, release.created_at, release.author, release.note)
 
 
 def _follow(
@@ -164,4 +203,5 @@ def _follow(
         challenger=None,
         incident_id=incident_id,
         note=note,
+        unfenced_by=None,
     )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from healing.fence import Fence, with_fence
 from healing.release import Challenger, Mode, ModelRef, Reason, Release
 from releases.log import ReleaseLog, trial_of
 from releases.manifest import Column, Golden, InputSchema, Manifest, ReferenceProfile
@@ -128,14 +129,16 @@ def start_canary(root: Path, challenger: ModelRef, weight: float, mode: Mode = M
 
 
 def end_trial(root: Path, *, reason: Reason, champion: ModelRef, fallbacks: tuple[ModelRef, ...] = ()) -> Release:
-    """Append a release without a challenger, e.g. a rollback to `champion`."""
+    """Append a release without a challenger, e.g. a rollback to `champion`, which fences the one that it leaves."""
     log = ReleaseLog(root)
     current = log.current()
     assert current is not None, "bootstrap first"
+    left = Fence(current.champion.digest, current.champion.version, NOW, "test", "")
     following = replace(
         current,
         generation=current.generation + 1,
         reason=reason,
+        fenced=with_fence(current.fenced, left) if reason is Reason.ROLLBACK else current.fenced,
         champion=champion,
         fallbacks=fallbacks,
         challenger=None,

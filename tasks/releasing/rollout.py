@@ -4,16 +4,15 @@ import fcntl
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
 from healing.errors import Conflict, ModelCorrupt, UsageError
-from healing.release import FALLBACKS_MAX, ModelRef, Release
+from healing.release import ModelRef, Release
 from healing.remedy import Role, role_of, rollback_candidates, without_model
-from releases.log import ReleaseLog, abort_of, rollback_of
+from releases.log import ReleaseLog, abort_of, condemnation_of, rollback_of
 from releases.store import ModelStore
 
 log = structlog.get_logger(__name__)
@@ -73,15 +72,25 @@ def rollout_lock(release_root: Path) -> Iterator[None]:
 
 
 def abort_trial(
-    release_root: Path, digest: str | None, *, author: str, incident_id: str | None = None, note: str = ""
+    release_root: Path,
+    digest: str | None,
+    *,
+    author: str,
+    incident_id: str | None = None,
+    note: str = "",
+    condemned: bool = False,
 ) -> Release | None:
-    """End the trial of `digest` (of any challenger when None); None when it has already ended."""
+    """End the trial of `digest` (of any challenger when None); None when it has already ended.
+
+    A `condemned` challenger did harm, which `note` tells: it is fenced by the same append.
+    """
+    following_of = condemnation_of if condemned else abort_of
 
     def decide(current: Release | None) -> Release | None:
         trial = current.challenger if current is not None else None
         if current is None or trial is None or (digest is not None and trial.model.digest != digest):
             return None
-        return abort_of(current, author=author, now=_now(), incident_id=incident_id, note=note)
+        return following_of(current, author=author, now=_now(), incident_id=incident_id, note=note)
 
     return commit_next(release_root, decide)
 
@@ -133,11 +142,16 @@ def roll_back(
             )
         chosen = whole[0]
         baseline = ModelStore(release_root).manifest(chosen.digest).baseline
-        following = rollback_of(
-            current, chosen, baseline, author=author, now=_now(), incident_id=incident_id, note=note
+        return rollback_of(
+            current,
+            chosen,
+            baseline,
+            author=author,
+            now=_now(),
+            incident_id=incident_id,
+            note=note,
+            fallbacks=[model for model in whole[1:] if model in current.fallbacks],
         )
-        warm = [model for model in whole[1:] if model in current.fallbacks]
-        return replace(following, fallbacks=tuple(warm[:FALLBACKS_MAX]))
 
     written = commit_next(release_root, decide)
     if written is not None:

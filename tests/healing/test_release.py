@@ -3,12 +3,21 @@ from dataclasses import replace
 import pytest
 
 from healing.errors import IllegalTransition
+from healing.fence import Fence
 from healing.release import Challenger, Mode, Reason, check_transition
-from tests.releases.documents import bootstrap, model
+from tests.releases.documents import NOW, bootstrap, model
 
 FIRST = bootstrap("a")
 CANARY = replace(FIRST, generation=2, reason=Reason.CANARY, challenger=Challenger(model("b"), Mode.CANARY, 0.05))
 PROMOTED = replace(FIRST, generation=3, reason=Reason.PROMOTE, champion=model("b"), fallbacks=(model("a"),))
+
+
+def fence(letter):
+    return Fence(letter * 64, "1.0.0", NOW, "gateway", "errors: 9 of 30 requests failed")
+
+
+BACK = replace(FIRST, generation=4, reason=Reason.ROLLBACK, fenced=(fence("b"),))
+AGAIN = replace(CANARY, generation=5, unfenced_by="Ada Lovelace")  # the fence on b is lifted where b is tried
 
 
 @pytest.mark.parametrize(
@@ -19,8 +28,14 @@ PROMOTED = replace(FIRST, generation=3, reason=Reason.PROMOTE, champion=model("b
         (CANARY, replace(CANARY, generation=3, challenger=Challenger(model("b"), Mode.CANARY, 0.25))),
         (CANARY, PROMOTED),
         (CANARY, replace(FIRST, generation=3, reason=Reason.ABORT)),
-        (PROMOTED, replace(FIRST, generation=4, reason=Reason.ROLLBACK)),
-        (CANARY, replace(FIRST, generation=3, reason=Reason.ROLLBACK, champion=model("c"))),
+        (PROMOTED, BACK),
+        (CANARY, replace(BACK, generation=3, champion=model("c"), fenced=(fence("a"),))),
+        (BACK, replace(BACK, generation=5, reason=Reason.CANARY, challenger=Challenger(model("c"), Mode.CANARY, 0.1))),
+        (BACK, AGAIN),
+        (
+            AGAIN,
+            replace(AGAIN, generation=6, reason=Reason.PROMOTE, challenger=None, champion=model("b"), unfenced_by=None),
+        ),
         (FIRST, replace(FIRST, generation=2, reason=Reason.REPUBLISH)),
     ],
 )
@@ -39,6 +54,13 @@ def test_these_may_follow(previous, following):
         (FIRST, replace(FIRST, generation=2, reason=Reason.ROLLBACK), "found the same one"),
         (FIRST, replace(FIRST, generation=2, reason=Reason.REPUBLISH, champion=model("b")), "keeps champion"),
         (FIRST, replace(FIRST, generation=2, reason=Reason.REPUBLISH, pipeline="other"), "belongs to pipeline"),
+        (PROMOTED, replace(BACK, fenced=()), "a rollback fences"),
+        (BACK, replace(AGAIN, unfenced_by=None), "carries the fences on"),
+        (BACK, replace(FIRST, generation=5, reason=Reason.REPUBLISH), "carries the fences on"),
+        (BACK, replace(AGAIN, unfenced_by="heal"), "a person lifts"),
+        (BACK, replace(AGAIN, unfenced_by=" "), "a person lifts"),
+        (BACK, replace(FIRST, generation=5, reason=Reason.REPUBLISH, unfenced_by="Ada"), "lets in"),
+        (FIRST, replace(CANARY, unfenced_by="Ada"), "lets in"),
         (
             CANARY,
             replace(CANARY, generation=3, challenger=Challenger(model("c"), Mode.CANARY, 0.05)),
@@ -59,6 +81,10 @@ def test_these_may_not_follow(previous, following, why):
         ({"challenger": None}, "needs a challenger"),
         ({"fallbacks": (model("a"),)}, "names a model twice"),
         ({"fallbacks": tuple(model(letter) for letter in "cdef")}, "at most 3"),
+        ({"fenced": (fence("b"),)}, r"fenced by gateway at 2013-03-01 12:00 UTC \(errors: 9 of 30.*--unfence-by"),
+        ({"fenced": (fence("a"),)}, "may not challenge or serve"),
+        ({"fenced": (fence("c"),), "fallbacks": (model("c"),)}, "may not challenge or serve"),
+        ({"fenced": (fence("c"), fence("c"))}, "two fences"),
         ({"generation": 0}, "count from 1"),
         ({"created_at": FIRST.created_at.replace(tzinfo=None)}, "needs a timezone"),
         ({"reason": Reason.PROMOTE}, "ends the trial"),

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from healing.fence import Fence, with_fence
 from healing.release import Challenger, Mode, ModelRef, Reason, Release, check_transition
-from healing.remedy import Role, discarded, role_of, rollback_candidates, without_model
+from healing.remedy import Role, role_of, rollback_candidates, served_well, without_model
 
 NOW = datetime(2013, 6, 1, tzinfo=UTC)
 A, B, C, D = (ModelRef(letter * 64, f"1.0.{n}") for n, letter in enumerate("abcd"))
@@ -14,8 +15,10 @@ def first(champion):
     return Release(1, NOW, "flights", "test", Reason.BOOTSTRAP, champion, 0.2)
 
 
-def after(release, reason, champion=None, challenger=None, fallbacks=()):
+def after(release, reason, champion=None, challenger=None, fallbacks=(), **fields):
     trial = challenger and Challenger(challenger, Mode.CANARY, 0.05)
+    left = Fence(release.champion.digest, release.champion.version, NOW, "test", "")
+    fenced = with_fence(release.fenced, left) if reason is Reason.ROLLBACK else release.fenced
     following = replace(
         release,
         generation=release.generation + 1,
@@ -23,6 +26,7 @@ def after(release, reason, champion=None, challenger=None, fallbacks=()):
         champion=champion or release.champion,
         challenger=trial,
         fallbacks=tuple(fallbacks),
+        **({"fenced": fenced, "unfenced_by": None} | fields),
     )
     check_transition(release, following)
     return following
@@ -39,17 +43,33 @@ def test_warm_fallbacks_come_before_colder_champions():
     assert rollback_candidates(history, broken={B.digest}) == (C, A)
 
 
-def test_a_model_that_was_rolled_back_from_is_the_last_resort():
+def test_a_model_that_a_rollback_left_is_fenced_and_no_candidate():
     history = promoted(promoted([first(A)], B), C)
     history.append(after(history[-1], Reason.ROLLBACK, champion=A))
-    assert discarded(history) == {C.digest}
+    assert rollback_candidates(history) == (B,)
+    assert set(served_well(history)) == {B.digest}
+
+
+def test_a_rollback_from_before_there_were_fences_makes_the_last_resort():
+    history = promoted(promoted([first(A)], B), C)
+    history.append(replace(history[-1], generation=6, reason=Reason.ROLLBACK, champion=A))
     assert rollback_candidates(history) == (B, C)
 
 
-def test_a_later_promotion_takes_a_discarded_model_back():
+def test_a_model_that_earned_its_place_again_served_well_when_it_leaves():
     history = promoted([first(A)], B)
     history.append(after(history[-1], Reason.ROLLBACK, champion=A))
-    assert discarded(promoted(history, B)) == frozenset()
+    history.append(after(history[-1], Reason.CANARY, challenger=B, fenced=(), unfenced_by="Ada"))
+    history.append(after(history[-1], Reason.PROMOTE, champion=B))
+    assert set(served_well(history)) == {A.digest}
+    history = promoted(history, C)
+    assert rollback_candidates(history) == (B, A)
+    assert set(served_well(history)) == {A.digest, B.digest}
+
+
+def test_who_served_well_comes_before_who_is_only_warm():
+    history = promoted([replace(first(A), fallbacks=(D,))], B, fallbacks=(D,))
+    assert rollback_candidates(history) == (A, D)
 
 
 def test_an_aborted_candidate_never_served_and_is_no_candidate():

@@ -8,7 +8,7 @@ import pytest
 
 from healing.errors import Conflict, IllegalTransition, LogCorrupt
 from healing.release import FALLBACKS_MAX, Challenger, Mode, Reason
-from releases.log import ReleaseLog, abort_of, promotion_of, rollback_of, trial_of
+from releases.log import ReleaseLog, abort_of, condemnation_of, promotion_of, rollback_of, trial_of
 from tests.releases.documents import NOW, bootstrap, model
 
 CANARY = Challenger(model("b", "1.0.1"), Mode.CANARY, 0.05)
@@ -76,6 +76,39 @@ def test_an_abort_keeps_champion_and_fallbacks():
     trial = trial_of(bootstrap(), CANARY, author="t", now=NOW)
     aborted = abort_of(trial, author="gateway", now=NOW, note="e-process")
     assert (aborted.champion, aborted.challenger) == (model("a"), None)
+
+
+def test_harm_fences_the_challenger_and_a_person_lets_it_in_again(log):
+    first = bootstrap()
+    trial = trial_of(first, CANARY, author="release", now=NOW)
+    condemned = condemnation_of(trial, author="gateway", now=NOW, note="errors: 9 of 30 requests failed")
+    with pytest.raises(IllegalTransition, match="fenced by gateway"):
+        trial_of(condemned, CANARY, author="release", now=NOW)
+    again = trial_of(condemned, CANARY, author="release", now=NOW, unfenced_by="Ada Lovelace")
+    heavier = trial_of(again, replace(CANARY, weight=0.25), author="release", now=NOW, unfenced_by="Ada Lovelace")
+    promoted = promotion_of(heavier, author="release", now=NOW)
+    for release in (first, trial, condemned, again, heavier, promoted):
+        log.append(release)
+    assert [f.why for f in log.read(3).fenced] == ["errors: 9 of 30 requests failed"]
+    assert [release.unfenced_by for release in log.history()[3:]] == ["Ada Lovelace", None, None]
+
+
+def test_a_rollback_fences_what_it_leaves_and_keeps_warm_what_is_not_fenced():
+    trial = trial_of(bootstrap(), CANARY, author="t", now=NOW)
+    promoted = promotion_of(trial, author="t", now=NOW)
+    warm = [model("b", "1.0.1"), model("a"), model("c")]
+    back = rollback_of(promoted, model("a"), 0.25, author="heal", now=NOW, note="why", fallbacks=warm)
+    assert back.fallbacks == (model("c"),)
+    assert [(f.digest, f.by, f.why) for f in back.fenced] == [(CANARY.model.digest, "heal", "why")]
+
+
+def test_a_document_from_before_there_were_fences_is_read(log, tmp_path):
+    log.append(bootstrap())
+    path = tmp_path / "log" / "00000001.json"
+    document = json.loads(path.read_text())
+    del document["fenced"], document["unfenced_by"]
+    path.write_text(json.dumps(document))
+    assert log.current() == bootstrap()
 
 
 def test_a_damaged_document_is_named(log, tmp_path):
