@@ -101,7 +101,7 @@ def monitor(pipeline: str, until: date | None = None) -> MonitorReport:
     subject = _subject(settings, config, until)
     quality = judge_quality(subject)
     looks_back = 1 if quality[0].verdict.statistic is not None else subject.rules.persistence_windows
-    features, predictions = judge_drift(subject, looks_back, settings.reports_dir / pipeline)
+    features, predictions = judge_drift(subject, looks_back)
     checks = Checks(_verdicts(features), _verdicts(predictions), _verdicts(quality))
     diagnosis = diagnose(checks, Persistence(subject.rules.persistence_failed, subject.rules.persistence_windows))
     cooling_until = _cooling_until(settings, config, subject)
@@ -136,9 +136,9 @@ def judge_quality(subject: Subject) -> tuple[Judged, ...]:
 
 
 @_task
-def judge_drift(subject: Subject, count: int, cache_dir: Path) -> tuple[tuple[Judged, ...], tuple[Judged, ...]]:
-    """Drift of features and of predictions; Evidently is imported here, once there are rows enough."""
-    return judge_drift_windows(subject, count, cache_dir)
+def judge_drift(subject: Subject, count: int) -> tuple[tuple[Judged, ...], tuple[Judged, ...]]:
+    """Drift of features and of predictions."""
+    return judge_drift_windows(subject, count)
 
 
 @_task

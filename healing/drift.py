@@ -24,12 +24,18 @@ class ColumnDistance:
     """How far a column of the window lies from the reference.
 
     `distance` and `nulls` come from the same measure: normed Wasserstein (unit: standard deviations of the reference)
-    or Jensen-Shannon distance. `nulls` are the leave-one-block-out distances, at the window's number of rows.
+    or Jensen-Shannon distance. `nulls` are the leave-one-block-out distances, at the window's number of rows. With
+    `missing` it is the distance of the shares of missing values: the other distances leave those out.
     """
 
     column: str
     distance: float
     nulls: tuple[float, ...]
+    missing: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.column} (missing)" if self.missing else self.column
 
     @property
     def p_value(self) -> float:
@@ -62,24 +68,54 @@ class DriftRule:
     distance_min: float = 0.1
 
 
-def holm(p_values: Mapping[str, float], alpha: float) -> frozenset[str]:
+def holm(p_values: Mapping[str, float], alpha: float, weights: Mapping[str, float] | None = None) -> frozenset[str]:
     """The names that Holm's step-down procedure rejects: family-wise error at most `alpha` under any dependence.
+
+    With `weights` (above zero, 1 for every other name) a name gets a share of `alpha` in proportion to its weight: what
+    matters more is found sooner, and the family-wise error stays (Holm 1979, section 4; Genovese, Roeder & Wasserman
+    2006, *False discovery control with p-value weighting*). ValueError for a weight of zero or less.
 
     >>> sorted(holm({"a": 0.001, "b": 0.02, "c": 0.5}, alpha=0.05))
     ['a', 'b']
+    >>> sorted(holm({"a": 0.02, "b": 0.02, "c": 0.5}, alpha=0.05, weights={"a": 2.0, "b": 0.5, "c": 0.5}))
+    ['a']
     """
+    weight = {name: 1.0 if weights is None else weights.get(name, 1.0) for name in p_values}
+    if any(value <= 0 for value in weight.values()):
+        raise ValueError(f"expected weights above zero, found {min(weight.values())}; give what does not matter little")
+    left = math.fsum(weight.values())
     rejected: set[str] = set()
-    for rank, (name, p_value) in enumerate(sorted(p_values.items(), key=lambda item: (item[1], item[0]))):
-        if p_value > alpha / (len(p_values) - rank):
+    for name in sorted(p_values, key=lambda name: (p_values[name] / weight[name], name)):
+        if p_values[name] > alpha * weight[name] / left:
             break
         rejected.add(name)
+        left -= weight[name]
     return frozenset(rejected)
 
 
-def judge_drift(check: str, columns: Sequence[ColumnDistance], rows: int, rule: DriftRule) -> Verdict:
+def importance_weights(importance: Mapping[str, float], floor: float = 0.1) -> dict[str, float]:
+    """Weights for `judge_drift`, in proportion to how much the model relies on each column; their mean is 1.
+
+    A permutation importance may be zero or less by chance, and says nothing of a column that was constant while it was
+    measured, so every column keeps at least `floor` of an equal share.
+    """
+    total = math.fsum(max(value, 0.0) for value in importance.values())
+    count = len(importance)
+    share = {column: max(value, 0.0) * count / total if total else 1.0 for column, value in importance.items()}
+    return {column: floor + (1 - floor) * value for column, value in share.items()}
+
+
+def judge_drift(
+    check: str,
+    columns: Sequence[ColumnDistance],
+    rows: int,
+    rule: DriftRule,
+    weights: Mapping[str, float] | None = None,
+) -> Verdict:
     """FAIL when some column lies significantly and materially further from the reference than its own blocks do.
 
-    `statistic` is the distance of the column that stands out most, `threshold` what it would have had to stay under.
+    `weights` (by column, see `holm`) give important columns more of the error. `statistic` is the distance of the
+    column that stands out most, `threshold` what it would have had to stay under.
     """
     if rows < rule.rows_min:
         reason = f"{rows} rows in the window, {rule.rows_min} needed"
@@ -88,17 +124,21 @@ def judge_drift(check: str, columns: Sequence[ColumnDistance], rows: int, rule: 
     if blocks < BLOCKS_MIN:
         reason = f"{blocks} blocks in the reference, {BLOCKS_MIN} needed to know how much it drifts by itself"
         return Verdict(check, Outcome.INCONCLUSIVE, reason, observations=rows)
-    by_name = {column.column: column for column in columns}
-    p_values = {column.column: column.p_value for column in columns}
-    significant = holm(p_values, rule.alpha)
+    by_name = {column.name: column for column in columns}
+    p_values = {column.name: column.p_value for column in columns}
+    weight = {column.name: 1.0 if weights is None else weights.get(column.column, 1.0) for column in columns}
+    significant = holm(p_values, rule.alpha, weight)
     drifted = sorted((n for n in significant if by_name[n].distance >= rule.distance_min), key=p_values.__getitem__)
-    first = by_name[drifted[0] if drifted else min(p_values, key=p_values.__getitem__)]
-    threshold = max(rule.distance_min, first.threshold(rule.alpha / len(columns)))
+    name = drifted[0] if drifted else min(p_values, key=lambda name: p_values[name] / weight[name])
+    first, share = by_name[name], weight[name] / math.fsum(weight.values())
+    threshold = max(rule.distance_min, first.threshold(rule.alpha * share))
+    count = len({column.column for column in columns})
     if drifted:
-        shown = ", ".join(f"{name} {by_name[name].distance:.3f} (p {p_values[name]:.1e})" for name in drifted[:5])
-        reason = f"{len(drifted)} of {len(columns)} columns drifted: {shown}"
+        shown = ", ".join(f"{n} {by_name[n].distance:.3f} (p {p_values[n]:.1e})" for n in drifted[:5])
+        moved = len({by_name[n].column for n in drifted})
+        reason = f"{moved} of {count} columns drifted: {shown}"
         return Verdict(check, Outcome.FAIL, reason, rows, statistic=first.distance, threshold=threshold)
-    reason = f"no column of {len(columns)} beyond its blocks; furthest {first.column} (p {first.p_value:.1e})"
+    reason = f"no column of {count} beyond its blocks; furthest {name} (p {p_values[name]:.1e})"
     return Verdict(check, Outcome.PASS, reason, rows, statistic=first.distance, threshold=threshold)
 
 

@@ -1,114 +1,114 @@
-"""Distances between a window and the reference, computed by Evidently one column at a time.
+"""How far a window lies from the reference, column by column, and how far the reference's own blocks lie from it.
 
-Importing Evidently takes 9 s, so it stands inside the functions that need it.
+The distances are Evidently's, computed here (`distances`); Evidently itself is only imported for the HTML report.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-import structlog
-from pydantic import TypeAdapter
+from typing import TYPE_CHECKING, Any
 
 from healing.drift import ColumnDistance
-from releases.files import write_atomically
 from tasks.checks.contract import BATCH_DAY
+from tasks.monitoring.distances import Column, Kind, columns_of, distance, missing_distance
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
-log = structlog.get_logger(__name__)
-
-SAMPLE_ROWS = 2_000  # of each side: a Wasserstein distance is then good to about 0.02 standard deviations
+REPORT_ROWS = 2_000  # of each side: the plots show no more, and the file stays at some 4 MB
 _SEED = 20130101
-Kind = Literal["numeric", "category"]
 _METHODS: Mapping[Kind, str] = {"numeric": "wasserstein", "category": "jensenshannon"}
-_NULLS = TypeAdapter(dict[str, list[float]])
 
 
-def measure(
-    window: "pd.DataFrame", reference: "pd.DataFrame", kinds: Mapping[str, Kind], window_days: int, cache: Path
-) -> tuple[ColumnDistance, ...]:
-    """Each column's distance of the window to the reference, with its leave-one-block-out nulls.
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What is usual: the columns of the reference rows, and the block that each row belongs to.
 
-    Both frames carry `event_day`. Nulls are taken from the reference's own blocks of `window_days`, at the window's
-    number of rows, and kept in `cache` (a file that names the model), because a model's reference never changes.
+    Blocks are as many days long as a window, counted back from the last day; rows before the first whole block have
+    block -1, and count as part of the rest.
     """
-    rows = min(len(window), SAMPLE_ROWS)
-    nulls = _cached_nulls(reference, kinds, window_days, rows, cache)
-    found = distances(_sample(window, rows), _sample(reference, SAMPLE_ROWS), kinds)
-    return tuple(ColumnDistance(column, found[column], tuple(nulls[column])) for column in kinds)
+
+    columns: Mapping[str, Column]
+    kinds: Mapping[str, Kind]
+    block: "NDArray[np.int64]"
+
+    @classmethod
+    def of(cls, rows: "pd.DataFrame", kinds: Mapping[str, Kind], window_days: int) -> "Reference":
+        """Sort the columns of `rows` (with `event_day`) once, for every window that will be held against them."""
+        return cls(columns_of(rows, kinds), kinds, block_numbers(rows[BATCH_DAY], window_days))
+
+    def nulls(self, rows: int) -> dict[str, list[tuple[float, float]]]:
+        """How far each block, thinned to `rows`, lies from the rest of the reference: distance, and that of missing
+        values.
+
+        Thinned, because a small window lies further off than a large one by chance alone.
+        """
+        import numpy as np
+
+        found: dict[str, list[tuple[float, float]]] = {column: [] for column in self.columns}
+        for number in range(int(self.block.max(initial=-1)) + 1):
+            inside = self.block == number
+            if not inside.any() or inside.all():
+                continue
+            thinned = np.zeros_like(inside)
+            thinned[_thinned(np.flatnonzero(inside), rows)] = True
+            for name, column in self.columns.items():
+                block, rest = column.only(thinned), column.only(~inside)
+                found[name].append((distance(block, rest), missing_distance(block, rest)))
+        return found
 
 
-def distances(current: "pd.DataFrame", reference: "pd.DataFrame", kinds: Mapping[str, Kind]) -> dict[str, float]:
-    """Normed Wasserstein distance of each numeric column, Jensen-Shannon distance of each category.
+def measure(window: "pd.DataFrame", reference: Reference) -> tuple[ColumnDistance, ...]:
+    """Each column's distance of the window to the reference, with its leave-one-block-out nulls at the window's size.
 
-    These are Evidently's own functions, called without the report around them, which spends five times as long on
-    plots. A column without a single value on one side is as far as can be: 1.0.
+    Two a column: of its values, and of its share of missing values, which a distance between values cannot see.
     """
-    from evidently.legacy.calculations.stattests import jensenshannon_stat_test, wasserstein_stat_test
-    from evidently.legacy.core import ColumnType
-
-    tests: Mapping[Kind, tuple[Any, Any]] = {
-        "numeric": (wasserstein_stat_test, ColumnType.Numerical),
-        "category": (jensenshannon_stat_test, ColumnType.Categorical),
-    }
-    found = {}
-    for column, kind in kinds.items():
-        usual, now = _known(reference[column]), _known(current[column])
-        test, type_ = tests[kind]
-        known = len(usual) > 0 and len(now) > 0
-        found[column] = float(test(usual, now, type_, test.default_threshold).drift_score) if known else 1.0
-    return found
+    nulls = reference.nulls(len(window))
+    now = columns_of(window, reference.kinds)
+    return tuple(
+        ColumnDistance(name, found, tuple(null[place] for null in nulls[name]), missing=missing)
+        for name, usual in reference.columns.items()
+        for place, missing, found in (
+            (0, False, distance(now[name], usual)),
+            (1, True, missing_distance(now[name], usual)),
+        )
+    )
 
 
 def write_report(current: "pd.DataFrame", reference: "pd.DataFrame", kinds: Mapping[str, Kind], path: Path) -> Path:
-    """Evidently's HTML of the same distances, with the distributions; some 4 MB."""
+    """Evidently's HTML of the same distances, with the distributions; some 4 MB. Importing Evidently takes 9 s."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _snapshot(_sample(current, SAMPLE_ROWS), _sample(reference, SAMPLE_ROWS), kinds).save_html(str(path))
+    _snapshot(_sample(current, REPORT_ROWS), _sample(reference, REPORT_ROWS), kinds).save_html(str(path))
     return path
 
 
-def blocks_of(reference: "pd.DataFrame", window_days: int) -> "list[pd.DataFrame]":
-    """The reference cut into whole blocks of `window_days`, counted back from its last day."""
-    last: date = reference[BATCH_DAY].max()
-    first: date = reference[BATCH_DAY].min()
-    blocks = []
-    while last - timedelta(days=window_days - 1) >= first:
-        start = last - timedelta(days=window_days - 1)
-        blocks.append(reference[(reference[BATCH_DAY] >= start) & (reference[BATCH_DAY] <= last)])
-        last = start - timedelta(days=1)
-    return [block for block in blocks if not block.empty]
+def block_numbers(days: "pd.Series[Any]", window_days: int) -> "NDArray[np.int64]":
+    """The number of each row's whole block of `window_days`, counted back from the last day; -1 before the first."""
+    import numpy as np
+    import pandas as pd
+
+    if days.empty:
+        return np.zeros(0, dtype=np.int64)
+    codes, unique = pd.factorize(days)
+    last = days.max()
+    ages = np.array([(last - day).days for day in unique], dtype=np.int64)[codes]
+    numbers: NDArray[np.int64] = ages // window_days
+    whole = (int(ages.max()) + 1) // window_days
+    return np.where(numbers < whole, numbers, -1)
 
 
-def leave_one_block_out(
-    reference: "pd.DataFrame", kinds: Mapping[str, Kind], window_days: int, rows: int
-) -> dict[str, list[float]]:
-    """How far each block of the reference, sampled to `rows`, lies from the rest of it."""
-    nulls: dict[str, list[float]] = {column: [] for column in kinds}
-    for block in blocks_of(reference, window_days):
-        rest = reference.drop(block.index)
-        if rest.empty:
-            continue
-        for column, distance in distances(_sample(block, rows), _sample(rest, SAMPLE_ROWS), kinds).items():
-            nulls[column].append(distance)
-    return nulls
+def kinds_of(columns: Sequence[tuple[str, str]]) -> dict[str, Kind]:
+    """How each input column (name, MLflow type) is compared."""
+    return {name: "category" if type_ in ("string", "boolean") else "numeric" for name, type_ in columns}
 
 
-def _cached_nulls(
-    reference: "pd.DataFrame", kinds: Mapping[str, Kind], window_days: int, rows: int, cache: Path
-) -> dict[str, list[float]]:
-    kept = cache.with_name(f"{cache.name}-{window_days}d-{rows}.json")
-    if kept.exists():
-        nulls = _NULLS.validate_json(kept.read_bytes())
-        if set(nulls) == set(kinds):
-            return nulls
-    nulls = leave_one_block_out(reference, kinds, window_days, rows)
-    write_atomically(kept, json.dumps(nulls).encode())
-    log.info("drift_thresholds_learned", blocks=len(next(iter(nulls.values()), [])), rows=rows, file=kept.name)
-    return nulls
+def _thinned(rows: "NDArray[np.int64]", count: int) -> "NDArray[np.int64]":
+    """At most `count` of the row numbers, the same ones every time."""
+    import numpy as np
+
+    return rows if len(rows) <= count else np.random.default_rng(_SEED).choice(rows, count, replace=False)
 
 
 def _snapshot(current: "pd.DataFrame", reference: "pd.DataFrame", kinds: Mapping[str, Kind]) -> Any:
@@ -128,17 +128,5 @@ def _snapshot(current: "pd.DataFrame", reference: "pd.DataFrame", kinds: Mapping
     )
 
 
-def _known(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """The finite values, as Evidently itself takes them."""
-    import numpy as np
-
-    return column.replace([-np.inf, np.inf], np.nan).dropna()
-
-
 def _sample(rows: "pd.DataFrame", count: int) -> "pd.DataFrame":
     return rows if len(rows) <= count else rows.sample(count, random_state=_SEED)
-
-
-def kinds_of(columns: Sequence[tuple[str, str]]) -> dict[str, Kind]:
-    """How each input column (name, MLflow type) is compared."""
-    return {name: "category" if type_ in ("string", "boolean") else "numeric" for name, type_ in columns}

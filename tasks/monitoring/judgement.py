@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from healing.drift import DriftRule, judge_drift
@@ -12,7 +11,8 @@ from healing.quality import QualityRule, judge_quality
 from healing.verdict import Outcome, Verdict
 from releases.loader import LoadedModel
 from tasks.config.monitor_section import Monitor
-from tasks.monitoring.drift import Kind, kinds_of, measure
+from tasks.monitoring.distances import Kind
+from tasks.monitoring.drift import Reference, kinds_of, measure
 from tasks.monitoring.labels import LabelDelay, LabelSource, day_end, join_labels, label_delay, read_features
 from tasks.monitoring.loss import Loss, loss_of
 from tasks.monitoring.windows import LOGGED, PREDICTION, DayRange, answered_rows, labelled_window, rows_of, windows_back
@@ -93,7 +93,7 @@ def _judge_quality(subject: Subject, window: DayRange, joined: "pd.DataFrame", r
     return Judged(window, _saying_source(verdict, logged), logged, label_delay(joined))
 
 
-def judge_drift_windows(subject: Subject, count: int, cache_dir: Path) -> tuple[tuple[Judged, ...], tuple[Judged, ...]]:
+def judge_drift_windows(subject: Subject, count: int) -> tuple[tuple[Judged, ...], tuple[Judged, ...]]:
     """Feature drift and prediction drift in the last `count` windows, newest first."""
     rules, model = subject.rules, subject.model
     windows = subject.windows(rules.window_days, count)
@@ -101,17 +101,17 @@ def judge_drift_windows(subject: Subject, count: int, cache_dir: Path) -> tuple[
         window = DayRange(subject.until - timedelta(days=rules.window_days - 1), subject.until)
         new = [Judged(window, _too_new(check, subject, rules.window_days)) for check in _DRIFT_CHECKS]
         return (new[0],), (new[1],)
-    kinds, reference = column_kinds(model), reference_rows(subject)
+    reference = Reference.of(reference_rows(subject), column_kinds(model), rules.window_days)
     rule = DriftRule(rows_min=rules.rows_min)
     features, predictions = [], []
     for window in windows:
         rows = answered_rows(subject.labels.lake_root, subject.labels.key, window, model)
-        if len(rows) < rule.rows_min:  # the distances would tell nothing, and cost Evidently's import
+        if len(rows) < rule.rows_min:  # the distances would tell nothing
             few = [Judged(window, judge_drift(check, (), len(rows), rule)) for check in _DRIFT_CHECKS]
             features.append(few[0])
             predictions.append(few[1])
             continue
-        measured = measure(rows, reference, kinds, rules.window_days, cache_dir / f"nulls-{model.digest[:16]}")
+        measured = measure(rows, reference)
         inputs = [column for column in measured if column.column != PREDICTION]
         answers = [column for column in measured if column.column == PREDICTION]
         features.append(Judged(window, judge_drift(FEATURES_CHECK, inputs, len(rows), rule)))
