@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parents[2]
 _MODEL_LIBRARIES = ("numpy", "pandas", "scikit-learn", "scipy", "skops")  # what opening a model takes
 _GIT_SECONDS_MAX = 10
 
