@@ -36,11 +36,32 @@ class TrialRules:
     outside_rate_tolerated: float = 0.4
     disagreement_rate_tolerated: float = 0.5
     quality_increase_tolerated: float = 0.01  # of the Brier score, or of the squared error in variances of the label
-    quality_block_seconds: float = 3600.0  # rows asked within it share their weather and count as one observation
+    quality_block_seconds: float = 600.0  # rows asked within it share their weather and count as one observation
     votes: frozenset[Check] = VOTING
 
 
 DEFAULT_RULES = TrialRules()
+
+# How alpha is shared out. Errors get most of it, for they come first and cost users most.
+_PARTS = {Check.ERRORS: 14, Check.LATENCY: 2, Check.PREDICTIONS: 2, Check.QUALITY: 1, Check.DISAGREEMENT: 1}
+_PART_CONTROLLER = 1  # the controller's own judgement of harm, over all stages (healing.promotion)
+
+
+def share_of_alpha(check: Check, rules: TrialRules) -> float:
+    """The part of `rules.alpha` that a check may spend; the voting checks and the controller together spend all of it.
+
+    A check without a vote gets what it would have with one, for show.
+    """
+    return _PARTS[check] / _all_parts(rules.votes | {check})
+
+
+def controllers_share_of_alpha(rules: TrialRules) -> float:
+    """The part of `rules.alpha` left for the controller's own judgement, for all stages together."""
+    return _PART_CONTROLLER / _all_parts(rules.votes)
+
+
+def _all_parts(votes: frozenset[Check]) -> int:
+    return sum(_PARTS[check] for check in votes) + _PART_CONTROLLER
 
 
 @dataclass(frozen=True, slots=True)
