@@ -13,11 +13,12 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
 
-from healing.drift import Checks, CoolDown, Diagnosis, Persistence, act_on, diagnose
 from healing.errors import GatewayUnavailable
 from healing.evidence import Evidence
 from healing.incident import Cause, Incident
+from healing.persistence import CoolDown, Persistence, act_on
 from healing.verdict import Outcome, Verdict
+from healing.window_diagnosis import Checks, Conclusion, Diagnosis, diagnose
 from releases.signing import ensure_keys
 from tasks.config.pipeline import Pipeline, load_pipeline
 from tasks.events import EventName, emit, payload_of
@@ -45,7 +46,6 @@ log = structlog.get_logger(__name__)
 OBSERVER = "monitor"
 _task = task(cache_policy=NO_CACHE, persist_result=False)
 _EVENTS = {Cause.QUALITY_DROP: EventName.QUALITY_DROPPED, Cause.DATA_DRIFT: EventName.DRIFT_DETECTED}
-_CAUSES = {Diagnosis.QUALITY_DROP: Cause.QUALITY_DROP, Diagnosis.DATA_DRIFT: Cause.DATA_DRIFT}
 
 
 class CheckView(BaseModel):
@@ -103,14 +103,15 @@ def monitor(pipeline: str, until: date | None = None) -> MonitorReport:
     looks_back = 1 if quality[0].verdict.statistic is not None else subject.rules.persistence_windows
     features, predictions = judge_drift(subject, looks_back)
     checks = Checks(_verdicts(features), _verdicts(predictions), _verdicts(quality))
-    diagnosis = diagnose(checks, Persistence(subject.rules.persistence_failed, subject.rules.persistence_windows))
+    persistence = Persistence(subject.rules.persistence_failed, subject.rules.persistence_windows)
+    conclusion = diagnose(checks, persistence)
     cooling_until = _cooling_until(settings, config, subject)
-    acts = diagnosis.calls_for_action and cooling_until is None
-    record(settings, subject, (quality[0], features[0], predictions[0]), diagnosis, acts=acts)
-    report = _report(config, subject, (*quality, *features, *predictions), diagnosis, drained)
+    acts = conclusion.cause is not None and cooling_until is None
+    record(settings, subject, (quality[0], features[0], predictions[0]), conclusion, acts=acts)
+    report = _report(config, subject, (*quality, *features, *predictions), conclusion.diagnosis, drained)
     if acts:
         file = explain(subject, settings.reports_dir / pipeline)
-        incident = hand_over(settings.ledger_dsn, pipeline, subject, quality[0], diagnosis)
+        incident = hand_over(settings.ledger_dsn, pipeline, subject, quality[0], conclusion)
         report = report.model_copy(update={"incident_id": incident.id, "report": str(file)})
     report = report.model_copy(update={"cooling_until": cooling_until})
     _show(report)
@@ -143,21 +144,21 @@ def judge_drift(subject: Subject, count: int) -> tuple[tuple[Judged, ...], tuple
 
 @_task
 def record(
-    settings: Settings, subject: Subject, newest: tuple[Judged, Judged, Judged], diagnosis: Diagnosis, *, acts: bool
+    settings: Settings, subject: Subject, newest: tuple[Judged, Judged, Judged], conclusion: Conclusion, *, acts: bool
 ) -> None:
     """Keep the raw verdicts in the lake, and in the ledger those that `heal` may act on."""
     now, digest, version = datetime.now(UTC), subject.model.digest, subject.model.manifest.version
     raw = [(judged.window, judged.verdict) for judged in newest]
-    record_history(subject.labels.lake_root, digest, version, raw, diagnosis.value, now)
+    record_history(subject.labels.lake_root, digest, version, raw, conclusion.diagnosis.value, now)
     zone, causes = subject.labels.zone, (Cause.QUALITY_DROP, Cause.DATA_DRIFT, Cause.PREDICTION_DRIFT)
     with Ledger(settings.ledger_dsn) as ledger:
         for judged, cause in zip(newest, causes, strict=True):
-            calls = acts and _CAUSES.get(diagnosis) is cause
+            calls = acts and conclusion.cause is cause
             ledger.record_check(
                 CheckRecord(
                     pipeline=subject.model.manifest.pipeline,
                     cause=cause,
-                    verdict=act_on(judged.verdict, calls, why_not=f"not acted on, diagnosis {diagnosis}"),
+                    verdict=act_on(judged.verdict, calls, why_not=f"not acted on, diagnosis {conclusion.diagnosis}"),
                     window_from=day_start(judged.window.since, zone),
                     window_until=day_end(judged.window.until, zone),
                     recorded_at=now,
@@ -175,9 +176,10 @@ def explain(subject: Subject, reports_dir: Path) -> Path:
 
 
 @_task
-def hand_over(ledger_dsn: str, pipeline: str, subject: Subject, quality: Judged, diagnosis: Diagnosis) -> Incident:
+def hand_over(ledger_dsn: str, pipeline: str, subject: Subject, quality: Judged, conclusion: Conclusion) -> Incident:
     """Write the evidence down, then tell: `heal` finds it in the ledger even if nobody hears the event."""
-    cause = _CAUSES[diagnosis]
+    cause = conclusion.cause
+    assert cause is not None
     evidence = Evidence(
         pipeline=pipeline,
         cause=cause,

@@ -7,10 +7,8 @@ distances: how far each block of the reference, as long as the window, lies from
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from healing.student import upper_quantile, upper_tail
 from healing.verdict import Outcome, Verdict
@@ -142,75 +140,6 @@ def judge_drift(
     return Verdict(check, Outcome.PASS, reason, rows, statistic=first.distance, threshold=threshold)
 
 
-def persists(outcomes: Sequence[Outcome], needed: int, among: int) -> bool:
-    """Whether at least `needed` of the last `among` outcomes (newest first) are FAIL, the newest included.
-
-    One bad window is weather; an INCONCLUSIVE one counts for neither side.
-    """
-    recent = outcomes[:among]
-    return bool(recent) and recent[0] is Outcome.FAIL and sum(o is Outcome.FAIL for o in recent) >= needed
-
-
-class Diagnosis(StrEnum):
-    """What the checks of a window mean together."""
-
-    NOTHING = "nothing"
-    SEASONAL = "seasonal"  # inputs moved and quality did not: recorded, not acted on
-    QUALITY_DROP = "quality_drop"
-    DATA_DRIFT = "data_drift"  # inputs and answers moved, and no label can tell whether it costs anything
-    UNDECIDED = "undecided"  # too little to say
-
-    @property
-    def calls_for_action(self) -> bool:
-        return self in (Diagnosis.QUALITY_DROP, Diagnosis.DATA_DRIFT)
-
-
-@dataclass(frozen=True, slots=True)
-class Checks:
-    """The verdicts of each check over the last windows, newest first; any may be empty."""
-
-    features: tuple[Verdict, ...]
-    predictions: tuple[Verdict, ...]
-    quality: tuple[Verdict, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Persistence:
-    """A failure counts once `needed` of the last `among` windows show it."""
-
-    needed: int = 2
-    among: int = 3
-
-
-def diagnose(checks: Checks, persistence: Persistence) -> Diagnosis:
-    """What to make of the checks: mature labels outrank drift, and drift acts only where there are no labels.
-
-    Quality is unknown when its verdict carries no statistic (no mature labels); an INCONCLUSIVE verdict with one is a
-    measurement that does not show a loss.
-    """
-    if _persist(checks.quality, persistence):
-        return Diagnosis.QUALITY_DROP
-    if _failed_now(checks.quality):
-        return Diagnosis.UNDECIDED  # one bad window is not yet a loss, and no season either
-    features, predictions = _failed_now(checks.features), _failed_now(checks.predictions)
-    if bool(checks.quality) and checks.quality[0].statistic is not None:
-        return Diagnosis.SEASONAL if features or predictions else Diagnosis.NOTHING
-    if _persist(checks.features, persistence) and _persist(checks.predictions, persistence):
-        return Diagnosis.DATA_DRIFT
-    if features or predictions:
-        return Diagnosis.UNDECIDED
-    known = bool(checks.features) and checks.features[0].passed
-    return Diagnosis.NOTHING if known else Diagnosis.UNDECIDED
-
-
-def _persist(verdicts: Iterable[Verdict], persistence: Persistence) -> bool:
-    return persists([verdict.outcome for verdict in verdicts], persistence.needed, persistence.among)
-
-
-def _failed_now(verdicts: Sequence[Verdict]) -> bool:
-    return bool(verdicts) and verdicts[0].failed
-
-
 def _normal(distance: float) -> float:
     return float(max(distance, 0.0) ** (2 / 3))
 
@@ -220,29 +149,3 @@ def _null(nulls: Sequence[float]) -> tuple[float, float]:
     values = [_normal(distance) for distance in nulls]
     spread = max(statistics.stdev(values), SPREAD_FLOOR)
     return statistics.fmean(values), spread * math.sqrt(1 + 1 / len(values))
-
-
-@dataclass(frozen=True, slots=True)
-class CoolDown:
-    """Days of event time in which nothing is done again: after a model was accepted, and after the last action."""
-
-    days: int
-
-    def ends(self, accepted_until: date, acted_until: date | None) -> date:
-        """The last day of the cool-down.
-
-        `accepted_until` is the last day that the champion was compared on, `acted_until` the last day of the window
-        that led to the latest action about it.
-        """
-        return max(day for day in (accepted_until, acted_until) if day is not None) + timedelta(days=self.days)
-
-
-def act_on(verdict: Verdict, calls: bool, why_not: str) -> Verdict:
-    """The verdict as `heal` may believe it: a FAIL only where the diagnosis calls for action.
-
-    A failure that does not persist, is seasonal, or falls into a cool-down is INCONCLUSIVE, with `why_not` before its
-    reason: the numbers stay on record and nothing is done.
-    """
-    if not verdict.failed or calls:
-        return verdict
-    return replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=f"{why_not}: {verdict.reason}")

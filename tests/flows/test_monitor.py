@@ -6,11 +6,11 @@ import pytest
 from skops import io as skops_io
 
 from flows.monitor import monitor
-from healing.drift import Diagnosis
 from healing.errors import UsageError
 from healing.incident import Cause, Status
 from healing.release import Reason, Release
 from healing.verdict import Outcome
+from healing.window_diagnosis import Diagnosis
 from releases.log import ReleaseLog
 from releases.signing import ensure_keys
 from tasks.lake.lake import LakeTable
@@ -99,7 +99,7 @@ def test_a_loss_of_quality_is_handed_over_once_it_persists(settings):
 
     then(settings, 7, law=reversed_law)
     report = monitor(PIPELINE)
-    assert report.diagnosis is Diagnosis.QUALITY_DROP
+    assert report.diagnosis is Diagnosis.CONCEPT_SHIFT
     [incident] = incidents(settings)
     assert (incident.id, incident.cause, incident.subject) == (report.incident_id, Cause.QUALITY_DROP, "1.0.0")
     assert ledgered(settings)["quality"].verdict.failed
@@ -121,7 +121,7 @@ def test_what_was_just_dealt_with_is_left_to_cool_down(settings):
         ledger.set_status(incidents(settings)[0].id, Status.ESCALATED, "nothing helped")
     then(settings, 3, law=reversed_law)
     report = monitor(PIPELINE)
-    assert report.diagnosis is Diagnosis.QUALITY_DROP
+    assert report.diagnosis is Diagnosis.CONCEPT_SHIFT
     assert report.incident_id is None
     assert report.cooling_until == day_of(LEARNED + 28 - 1) + timedelta(days=7)
     assert not ledgered(settings)["quality"].verdict.failed
@@ -130,7 +130,7 @@ def test_what_was_just_dealt_with_is_left_to_cool_down(settings):
 def test_without_labels_drift_of_inputs_and_answers_is_handed_over(settings):
     then(settings, 28, shift=2.0, labels=False)
     report = monitor(PIPELINE)
-    assert report.diagnosis is Diagnosis.DATA_DRIFT
+    assert report.diagnosis is Diagnosis.COVARIATE_SHIFT
     assert incidents(settings)[0].cause is Cause.DATA_DRIFT
 
 

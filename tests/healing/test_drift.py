@@ -1,35 +1,14 @@
 """Drift is judged against how far the reference drifts by itself: alarms over seeds, and rules by table."""
 
 import random
-from datetime import date
 
 import pytest
 
-from healing.drift import (
-    Checks,
-    ColumnDistance,
-    CoolDown,
-    Diagnosis,
-    DriftRule,
-    Persistence,
-    act_on,
-    diagnose,
-    holm,
-    judge_drift,
-    persists,
-)
-from healing.verdict import Outcome, Verdict
+from healing.drift import ColumnDistance, DriftRule, holm, judge_drift
+from healing.verdict import Outcome
 
 SEEDS = 300
 RULE = DriftRule(rows_min=100, distance_min=0.0)
-
-
-def verdict(outcome, statistic=0.1):
-    return Verdict("some", outcome, "because", observations=1000, statistic=statistic)
-
-
-PASS, FAIL = verdict(Outcome.PASS), verdict(Outcome.FAIL)
-UNMEASURED = verdict(Outcome.INCONCLUSIVE, statistic=None)
 
 
 def block_distance(generator, dimensions=1):
@@ -91,60 +70,3 @@ def test_holm_rejects_step_by_step():
     assert holm({"a": 0.01, "b": 0.03, "c": 0.02}, alpha=0.05) == {"a", "b", "c"}
     assert holm({"a": 0.01, "b": 0.02, "c": 0.2}, alpha=0.05) == {"a", "b"}
     assert holm({}, alpha=0.05) == frozenset()
-
-
-@pytest.mark.parametrize(
-    ("outcomes", "expected"),
-    [
-        ("", False),
-        ("F", False),
-        ("FF", True),
-        ("FPF", True),
-        ("PFF", False),  # the newest does not fail
-        ("FPPF", False),  # the second failure is too old
-        ("FIF", True),
-    ],
-)
-def test_a_failure_counts_once_two_of_three_windows_show_it(outcomes, expected):
-    names = {"F": Outcome.FAIL, "P": Outcome.PASS, "I": Outcome.INCONCLUSIVE}
-    assert persists([names[letter] for letter in outcomes], needed=2, among=3) is expected
-
-
-@pytest.mark.parametrize(
-    ("features", "predictions", "quality", "expected"),
-    [
-        ((PASS,), (PASS,), (PASS,), Diagnosis.NOTHING),
-        ((FAIL, FAIL, FAIL), (FAIL, FAIL, FAIL), (PASS,), Diagnosis.SEASONAL),  # labels outrank drift
-        ((FAIL,), (PASS,), (verdict(Outcome.INCONCLUSIVE),), Diagnosis.SEASONAL),
-        ((PASS,), (PASS,), (FAIL, FAIL), Diagnosis.QUALITY_DROP),
-        ((FAIL,), (FAIL,), (FAIL, PASS, PASS), Diagnosis.UNDECIDED),  # one bad window is not yet a loss
-        ((FAIL, FAIL), (FAIL, FAIL), (UNMEASURED,), Diagnosis.DATA_DRIFT),  # no label can tell
-        ((FAIL, FAIL), (PASS, PASS), (UNMEASURED,), Diagnosis.UNDECIDED),
-        ((FAIL, PASS), (FAIL, PASS), (UNMEASURED,), Diagnosis.UNDECIDED),
-        ((PASS,), (PASS,), (UNMEASURED,), Diagnosis.NOTHING),
-        ((UNMEASURED,), (UNMEASURED,), (UNMEASURED,), Diagnosis.UNDECIDED),
-        ((), (), (), Diagnosis.UNDECIDED),
-    ],
-)
-def test_diagnosis(features, predictions, quality, expected):
-    assert diagnose(Checks(features, predictions, quality), Persistence(2, 3)) is expected
-
-
-def test_only_loss_of_quality_and_unlabelled_drift_call_for_action():
-    acting = {diagnosis for diagnosis in Diagnosis if diagnosis.calls_for_action}
-    assert acting == {Diagnosis.QUALITY_DROP, Diagnosis.DATA_DRIFT}
-
-
-def test_a_failure_that_is_not_acted_on_is_inconclusive_and_keeps_its_numbers():
-    kept = act_on(FAIL, calls=False, why_not="seasonal")
-    assert kept.outcome is Outcome.INCONCLUSIVE
-    assert kept.reason == "seasonal: because"
-    assert kept.statistic == FAIL.statistic
-    assert act_on(FAIL, calls=True, why_not="seasonal") is FAIL
-    assert act_on(PASS, calls=False, why_not="seasonal") is PASS
-
-
-def test_a_cool_down_follows_acceptance_and_the_last_action():
-    cool_down = CoolDown(days=14)
-    assert cool_down.ends(date(2013, 3, 1), None) == date(2013, 3, 15)
-    assert cool_down.ends(date(2013, 3, 1), date(2013, 6, 1)) == date(2013, 6, 15)
