@@ -21,12 +21,11 @@ from flows.stores import opened
 from healing.errors import UsageError
 from tasks import points
 from tasks.config.pipeline import Pipeline, load_pipeline
-from tasks.intake import commit, features, watermark
+from tasks.intake import commit, features, reconcile, watermark
 from tasks.intake.data_docs import as_markdown, write_page
 from tasks.intake.freshness import watch_freshness
 from tasks.intake.switching import tell_return
 from tasks.ledger.records import BatchRecord, BatchStatus
-from tasks.releasing import reconcile
 from tasks.settings import Settings, load_settings
 from tasks.sources import Lookup, SourceChain, open_sources
 from tasks.stores import Stores

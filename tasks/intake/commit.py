@@ -24,11 +24,11 @@ from tasks.intake.batch_notes import write_note
 from tasks.intake.data_docs import BatchChecks
 from tasks.intake.intake import Examined, examine
 from tasks.intake.quarantine import QuarantineNote, Refusal, keep_refused, set_aside, withdraw
+from tasks.intake.reconcile import make_up_table
 from tasks.intake.revision import Revision, revisions
 from tasks.intake.switching import best, fetch
 from tasks.lake.novelty import Novelty
 from tasks.ledger.records import BatchRecord, BatchStatus
-from tasks.releasing.reconcile import make_up_table
 from tasks.sources import SourceChain
 from tasks.stores import Stores
 

@@ -19,8 +19,8 @@ from tasks.intake.commit import commit_revisions
 from tasks.intake.intake import Examined, examine
 from tasks.intake.kept_batch import read_batch
 from tasks.intake.quarantine import QuarantineNote, Vouched, read_note, read_original, set_aside, withdraw
+from tasks.intake.reconcile import make_up_table
 from tasks.intake.revision import revisions
-from tasks.releasing.reconcile import make_up_table
 from tasks.sources import Batch
 from tasks.stores import Stores
 
