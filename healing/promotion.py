@@ -1,10 +1,12 @@
 """Whether a challenger has earned the next stage: its own test, apart from the guard that looks for harm."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from healing.trial_rules import CheckState, TrialRules, controllers_share_of_alpha
 from healing.verdict import Outcome, Verdict
 
 # Alternatives as parts of the tolerance, and how the bet is spread over them. A sound model has no errors at all, so
@@ -18,16 +20,17 @@ class Decision(StrEnum):
 
     CONTINUE = "continue"
     PROMOTE = "promote"  # this stage is passed; after the last one the challenger becomes champion
-    ABORT = "abort"  # the guard found harm
-    INCONCLUSIVE = "inconclusive"  # the deadline came first; the challenger leaves, nobody is to blame
+    ABORT = "abort"  # a check with a vote found harm
+    INCONCLUSIVE = "inconclusive"  # the deadline came first; nobody is to blame
+    NODATA = "nodata"  # the deadline came, and not one request had come to the challenger
 
 
 @dataclass(frozen=True, slots=True)
 class StageRule:
-    """What one stage asks of the challenger.
+    """What one stage asks of the challenger: requests and seconds at least, and a decision by the deadline.
 
     Over all looks together, `alpha` bounds the chance that a model whose error rate is the tolerance or worse passes,
-    and `harm_alpha` the chance that one within the tolerance is called harmful.
+    and `harm_alpha` the chance that one within the tolerance is called harmful (see `harm_alpha_of`).
     """
 
     requests_min: int
@@ -35,13 +38,19 @@ class StageRule:
     error_rate_tolerated: float
     alpha: float = 0.05
     harm_alpha: float = 0.001
+    seconds_min: float = 0.0
+
+
+def harm_alpha_of(rules: TrialRules, stages: int) -> float:
+    """What `judge_harm` may spend in each of so many stages, so that with the checks the trial spends `rules.alpha`."""
+    return rules.alpha * controllers_share_of_alpha(rules) / stages
 
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
     """What the challenger has been through in this stage, and the champion beside it.
 
-    `guard` is the gateway's own verdict on harm.
+    `guard` is the gateway's own verdict on harm; `checks` is how far each check has come, over the whole trial.
     """
 
     requests: int
@@ -50,6 +59,12 @@ class Exposure:
     guard: Outcome = Outcome.INCONCLUSIVE
     champion_requests: int = 0
     champion_errors: int = 0
+    checks: tuple[CheckState, ...] = ()
+
+    @property
+    def condemning(self) -> CheckState | None:
+        """The first check with a vote that found harm."""
+        return next((check for check in self.checks if check.votes and check.outcome is Outcome.FAIL), None)
 
 
 def judge_errors(exposure: Exposure, rule: StageRule) -> Verdict:
@@ -63,13 +78,13 @@ def judge_errors(exposure: Exposure, rule: StageRule) -> Verdict:
     """
     log_e = _log_evidence(exposure.errors, exposure.requests, rule.error_rate_tolerated)
     threshold = -math.log(rule.alpha)
-    enough = exposure.requests >= rule.requests_min
+    enough = exposure.requests >= rule.requests_min and exposure.elapsed_seconds >= rule.seconds_min
     return Verdict(
         check="promotion",
         outcome=Outcome.PASS if enough and log_e >= threshold else Outcome.INCONCLUSIVE,
         reason=(
-            f"{exposure.errors} errors in {exposure.requests} requests (at least {rule.requests_min}), log e-value "
-            f"against an error rate of {rule.error_rate_tolerated:g} or more"
+            f"{exposure.errors} errors in {exposure.requests} requests (at least {rule.requests_min}, and "
+            f"{rule.seconds_min:g} s), log e-value against an error rate of {rule.error_rate_tolerated:g} or more"
         ),
         observations=exposure.requests,
         statistic=log_e,
@@ -103,15 +118,42 @@ def judge_harm(exposure: Exposure, rule: StageRule) -> Verdict:
 
 
 def judge_stage(exposure: Exposure, rule: StageRule) -> tuple[Decision, Verdict]:
-    """The decision at this look, with the verdict behind it. Harm outranks promise, and promise the deadline."""
+    """The decision at this look, with the verdict behind it. Harm outranks promise, and promise the deadline.
+
+    So evidence that comes after the deadline, while the caller still holds the trial, decides as before.
+    """
+    condemning = exposure.condemning
+    if condemning is not None:
+        return Decision.ABORT, _verdict_of(condemning)
     harm, promise = judge_harm(exposure, rule), judge_errors(exposure, rule)
     if exposure.guard is Outcome.FAIL or harm.failed:
         return Decision.ABORT, harm
     if promise.passed:
         return Decision.PROMOTE, promise
-    if exposure.elapsed_seconds >= rule.deadline_seconds:
-        return Decision.INCONCLUSIVE, promise
-    return Decision.CONTINUE, promise
+    if exposure.elapsed_seconds < rule.deadline_seconds:
+        return Decision.CONTINUE, promise
+    return Decision.INCONCLUSIVE if exposure.requests else Decision.NODATA, promise
+
+
+def requests_needed(exposure: Exposure, rule: StageRule) -> int:
+    """How many further requests without an error the challenger needs to pass the stage; 0 when it has enough.
+
+    What `seconds_min` still asks for is not in it.
+    """
+
+    def passes(further: int) -> bool:
+        requests = exposure.requests + further
+        evidence = _log_evidence(exposure.errors, requests, rule.error_rate_tolerated)
+        return requests >= rule.requests_min and evidence >= -math.log(rule.alpha)
+
+    enough = 1
+    while not passes(enough):
+        enough *= 2
+    return bisect_left(range(enough), True, key=passes)  # evidence only grows with requests that do not fail
+
+
+def _verdict_of(check: CheckState) -> Verdict:
+    return Verdict(check.check, check.outcome, check.reason, check.observations, check.log_e, check.threshold_log_e)
 
 
 def _log_evidence(

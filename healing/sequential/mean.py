@@ -3,7 +3,7 @@
 The null hypothesis is that each observation x, which lies in [low, high], has a mean of at most m given the past. Then
 1 + λ(x - m) is not negative for λ in [0, 1/(m - low)], and its mean is at most 1: a fair or losing bet, whatever the
 distribution. A mixture over fixed λ of the products is an e-process. Nothing is assumed about the distribution, nor
-that observations are alike; if neighbours depend on each other beyond what the past tells, make one observation of them.
+that observations are alike; what depends on its neighbours (the rows of an hour) is made one observation, its mean.
 
 Waudby-Smith & Ramdas, *Estimating means of bounded random variables by betting* (2023); the restarts are those of
 `detector`.
@@ -35,7 +35,7 @@ class BoundedMeanTest:
     """Alarms at level `alpha` when observations in [low, high] are larger than `tolerated` on average.
 
     >>> test = BoundedMeanTest(alpha=0.01, low=-1, high=1, tolerated=0)
-    >>> for _ in range(12):
+    >>> for _ in range(16):
     ...     test.observe(0.8)
     >>> test.alarmed
     True
