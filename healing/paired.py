@@ -1,0 +1,158 @@
+"""Does the challenger lose more than the champion on the very same rows? An answer from labels, valid at every look.
+
+A block is all rows that were asked within some time: they share their weather, so that a block is one observation, the
+mean increase of the loss over its rows. Before any label is known, the two answers bound what it can be: where they
+agree, no label can tell the models apart. A row without a label stands with the least increase that its two answers
+allow. So labels that are late, that never come, or that come for failures first, can only take evidence away.
+
+With x the mean of a block, l the least that it can be and m the increase tolerated, z = (x - l) / (m - l) is never
+negative and has mean at most 1 under "no worse than tolerated". A bet of the share f on it multiplies the wealth by
+1 - f + fz; the mean over bets is an e-process (Waudby-Smith & Ramdas, *Estimating means of bounded random variables by
+betting*, 2023). It grows with every x, so what it says with some labels missing is never more than with all of them.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from healing.trial_rules import Check, CheckState
+from healing.verdict import Outcome
+
+ALPHA_SHARE = 0.2  # of a trial's alpha; the gateway's guard has the rest
+EVERYTHING = "all rows"
+_OVERALL_WEIGHT = 0.5  # of the evidence; the segments share what is left
+_BETS = (0.05, 0.2, 0.5, 0.95)  # shares of the wealth; less than all, so that no block ends a bet
+_RESTART_BLOCKS = 24  # a day of hours: a challenger that turns bad late is not protected by its good past
+
+
+@dataclass(frozen=True, slots=True)
+class PairedBlock:
+    """Rows of one block that both models answered, `labelled` of them with a label.
+
+    `increase` sums the challenger's loss less the champion's over all of them, `least` what that could come to at the
+    least by the answers alone, both in the unit of the loss. A row without a label is in both with its least.
+    """
+
+    rows: int
+    labelled: int
+    increase: float
+    least: float
+
+    @property
+    def mean(self) -> float:
+        return self.increase / self.rows
+
+
+@dataclass(frozen=True, slots=True)
+class PairedRule:
+    """`alpha` bounds the chance that a challenger is ever condemned whose loss is higher by `tolerated` or less.
+
+    `segments_known` is how many segments there may be, fixed before the first label: they share the evidence.
+    """
+
+    alpha: float
+    tolerated: float
+    segments_known: int = 0
+    votes: bool = True
+
+    def weight(self, segment: str) -> float:
+        """The part of the evidence that a segment has; the weights of all add up to 1 at most."""
+        if self.segments_known == 0:
+            return float(segment == EVERYTHING)
+        return _OVERALL_WEIGHT if segment == EVERYTHING else (1 - _OVERALL_WEIGHT) / self.segments_known
+
+
+def judge_pairs(blocks: Mapping[str, Sequence[PairedBlock]], rule: PairedRule) -> tuple[CheckState, ...]:
+    """One state for `EVERYTHING` and one for each segment, in the order given; blocks in the order of asking.
+
+    Evidence is averaged over segments by their weights: one FAILs when its weighted e-value reached 1/alpha at any of
+    its blocks, which bounds the chance of any FAIL at all by alpha. `reason` names the segment and its numbers. There
+    is no PASS: that a challenger is no worse is not what is tested.
+    """
+    if len(blocks) - (EVERYTHING in blocks) > max(rule.segments_known, 0):
+        raise ValueError(f"expected at most {rule.segments_known} segments, found {len(blocks)}; say so beforehand")
+    return tuple(_judge(segment, seen, rule) for segment, seen in blocks.items())
+
+
+def _judge(segment: str, blocks: Sequence[PairedBlock], rule: PairedRule) -> CheckState:
+    counted = _up_to_last_label(blocks)
+    evidence = _Evidence()
+    for block in counted:
+        evidence.observe(_as_bet(block, rule.tolerated))
+    threshold = -math.log(rule.alpha * rule.weight(segment))
+    return CheckState(
+        check=Check.QUALITY,
+        outcome=Outcome.FAIL if evidence.log_e_max >= threshold else Outcome.INCONCLUSIVE,
+        log_e=evidence.log_e,
+        threshold_log_e=threshold,
+        observations=sum(block.labelled for block in blocks),
+        votes=rule.votes,
+        reason=_reason(segment, blocks, counted, rule),
+    )
+
+
+def _reason(segment: str, blocks: Sequence[PairedBlock], counted: Sequence[PairedBlock], rule: PairedRule) -> str:
+    rows, labelled = sum(block.rows for block in blocks), sum(block.labelled for block in blocks)
+    labels = f"{segment}: {labelled} of {rows} labelled"
+    if not labelled:
+        return labels
+    increase = sum(block.increase for block in counted) / sum(block.rows for block in counted)
+    return (
+        f"{labels}; loses {increase:+.4f} a row against the champion in {len(counted)} blocks, a row without label "
+        f"counted at its best; {rule.tolerated:+.4f} is tolerated"
+    )
+
+
+def _up_to_last_label(blocks: Sequence[PairedBlock]) -> Sequence[PairedBlock]:
+    """What nothing is known of yet is left for a later look; which blocks are looked at is free at every look."""
+    last = max((place for place, block in enumerate(blocks) if block.labelled), default=-1)
+    return blocks[: last + 1]
+
+
+def _as_bet(block: PairedBlock, tolerated: float) -> float:
+    """z of the block; 1, which neither wins nor loses, where the models answer alike and nothing is tolerated."""
+    least = block.least / block.rows
+    room = tolerated - least
+    return 1.0 if room <= 0 else max(0.0, (block.mean - least) / room)
+
+
+@dataclass(slots=True)
+class _Run:
+    """The bets since one restart, and the weight of the restart in the sum over all."""
+
+    log_weight: float
+    log_wealth: list[float] = field(default_factory=lambda: [0.0] * len(_BETS))
+
+    @property
+    def log_e(self) -> float:
+        return self.log_weight + _log_mean(self.log_wealth)
+
+
+class _Evidence:
+    """The e-process over all blocks, restarted beside itself; run j has weight 1/(j(j+1)), those to come the rest."""
+
+    def __init__(self) -> None:
+        self._runs: list[_Run] = []
+        self._blocks = 0
+        self.log_e = self.log_e_max = 0.0
+
+    def observe(self, z: float) -> None:
+        if self._blocks % _RESTART_BLOCKS == 0:
+            number = len(self._runs) + 1
+            self._runs.append(_Run(-math.log(number * (number + 1))))
+        self._blocks += 1
+        won = [math.log1p(bet * (z - 1)) for bet in _BETS]
+        for run in self._runs:
+            run.log_wealth = [wealth + gain for wealth, gain in zip(run.log_wealth, won, strict=True)]
+        to_come = -math.log(len(self._runs) + 1)
+        self.log_e = _log_sum([to_come, *(run.log_e for run in self._runs)])
+        self.log_e_max = max(self.log_e_max, self.log_e)
+
+
+def _log_sum(values: Sequence[float]) -> float:
+    top = max(values)
+    return top + math.log(sum(math.exp(value - top) for value in values))
+
+
+def _log_mean(values: Sequence[float]) -> float:
+    return _log_sum(values) - math.log(len(values))

@@ -1,0 +1,90 @@
+"""Paired quality: does a challenger lose more than the champion on the same live rows, overall or in a segment?"""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from healing.paired import ALPHA_SHARE, EVERYTHING, PairedBlock, PairedRule, judge_pairs
+from healing.trial_rules import Check, CheckState, TrialRules
+from releases.loader import LoadedModel
+from tasks.config.pipeline import Pipeline
+from tasks.monitoring.labels import LABEL
+from tasks.monitoring.pair_loss import PairLoss, pair_loss_of
+from tasks.monitoring.pairs import AT, CHALLENGER, CHAMPION, FEATURES_JSON, Model, Pair, pair_rows, with_labels
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_OTHERS = "another value"  # of a segment's column, that the model has not learned from
+
+
+def paired_quality(
+    pipeline: Pipeline,
+    lake_root: Path,
+    champion: Model,
+    challenger: Model,
+    since: datetime,
+    rules: TrialRules,
+    until: datetime | None = None,
+) -> tuple[CheckState, ...]:
+    """Evidence that the challenger loses more than the champion on rows asked in [since, until] (by now when None).
+
+    One state over all rows, then one for each value of the pipeline's segments that was asked for, as far as the
+    challenger is given loaded: its manifest says which values there are. Drain the gateway's log first: what is not in
+    the lake is not seen.
+    """
+    until = until or datetime.now(UTC)
+    rows = with_labels(pair_rows(lake_root, Pair(champion, challenger), since, until), pipeline, lake_root, until)
+    reference = challenger.manifest.reference if isinstance(challenger, LoadedModel) else None
+    return judge_rows(
+        rows,
+        loss=pair_loss_of(reference.metrics if reference else {}),
+        segments={name: tuple(reference.categorical.get(name, ())) for name in pipeline.segments} if reference else {},
+        rules=rules,
+        alpha=rules.alpha * ALPHA_SHARE,
+    )
+
+
+def judge_rows(
+    rows: "pd.DataFrame", *, loss: PairLoss, segments: Mapping[str, tuple[str, ...]], rules: TrialRules, alpha: float
+) -> tuple[CheckState, ...]:
+    """The states of rows with both answers, label and time; `segments` are each column's values, known beforehand."""
+    named = {column: values for column, values in segments.items() if values}
+    rule = PairedRule(
+        alpha=alpha,
+        tolerated=rules.quality_increase_tolerated,
+        segments_known=sum(len(values) + 1 for values in named.values()),
+        votes=Check.QUALITY in rules.votes,
+    )
+    chosen = {EVERYTHING: rows, **dict(_segments(rows, named))}
+    return judge_pairs(
+        {name: blocks_of(part, loss, rules.quality_block_seconds) for name, part in chosen.items()}, rule
+    )
+
+
+def blocks_of(rows: "pd.DataFrame", loss: PairLoss, seconds: float) -> tuple[PairedBlock, ...]:
+    """The rows' blocks in the order of asking; the labels that are not there stand with the least they can cost."""
+    import numpy as np
+    import pandas as pd
+
+    answers = rows[CHALLENGER].to_numpy(dtype="float64"), rows[CHAMPION].to_numpy(dtype="float64")
+    increase, least = loss.increase(*answers, rows[LABEL].to_numpy(dtype="float64")), loss.least(*answers)
+    known = np.isfinite(increase)
+    block = [at.timestamp() // seconds for at in rows[AT]]
+    parts = {"rows": 1, "labelled": known, "increase": np.where(known, increase, least), "least": least}
+    sums = pd.DataFrame(parts, index=rows.index).groupby(block, sort=True).sum()
+    columns = (sums[name].tolist() for name in ("rows", "labelled", "increase", "least"))
+    return tuple(PairedBlock(*values) for values in zip(*columns, strict=True))
+
+
+def _segments(rows: "pd.DataFrame", segments: Mapping[str, tuple[str, ...]]) -> "Iterator[tuple[str, pd.DataFrame]]":
+    if not segments or rows.empty:
+        return
+    asked = [json.loads(text) for text in rows[FEATURES_JSON]]
+    for column, values in segments.items():
+        found = (str(row.get(column)) for row in asked)
+        names = [value if value in values else _OTHERS for value in found]
+        for name, part in rows.groupby(names, sort=True):
+            yield f"{column}={name}", part

@@ -1,0 +1,136 @@
+"""Rows that champion and challenger both answered, with what came true of them."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from releases.loader import LoadedModel, frame_of
+from tasks.checks.contract import BATCH_DAY
+from tasks.config.pipeline import Pipeline
+from tasks.intake.features import FEATURES
+from tasks.lake.lake import LakeTable
+from tasks.monitoring.labels import LABEL, LabelSource, join_labels, label_source
+from tasks.monitoring.predictions import feedback_table, predictions_table, shadow_table
+from tasks.releasing.traffic import PROBE_PREFIX
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Model = LoadedModel | str
+"""A model, or its digest: of that one only answers count that the gateway logged."""
+
+CHAMPION = "champion"  # columns: what each model answered
+CHALLENGER = "challenger"
+AT = "at"
+FEATURES_JSON = "features"
+_ROW = ["request_id", "row"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The two models that are compared."""
+
+    champion: Model
+    challenger: Model
+
+
+def digest_of(model: Model) -> str:
+    return model.digest if isinstance(model, LoadedModel) else model
+
+
+def pair_rows(lake_root: Path, pair: Pair, since: datetime, until: datetime) -> "pd.DataFrame":
+    """Rows asked live in [since, until] that both models answered, by time.
+
+    Columns: `request_id`, `row`, `at`, `key`, `features` as JSON, `champion`, `challenger`. An answer is the gateway's
+    own, else the shadow's score, else what a loaded model answers to the logged features. Of a key that was asked for
+    often the first asking counts, for one label says nothing twice. Probes and baseline answers are left out.
+    """
+    rows = _asked(lake_root, since, until)
+    scores = _scored(lake_root, digest_of(pair.challenger), since)
+    for column, model in ((CHAMPION, pair.champion), (CHALLENGER, pair.challenger)):
+        answers = rows["prediction"].where(rows["digest"] == digest_of(model))
+        if column == CHALLENGER:
+            answers = answers.fillna(rows[_ROW].merge(scores, how="left", on=_ROW)["prediction"])
+        rows[column] = answers
+    for column, model in ((CHAMPION, pair.champion), (CHALLENGER, pair.challenger)):
+        if isinstance(model, LoadedModel):
+            missing = rows[column].isna()
+            rows.loc[missing, column] = _answered_now(model, rows.loc[missing, FEATURES_JSON])
+    both = rows[rows[CHAMPION].notna() & rows[CHALLENGER].notna()]
+    again = both["key"].notna() & both.duplicated("key", keep="first")
+    return both[~again][[*_ROW, AT, "key", FEATURES_JSON, CHAMPION, CHALLENGER]].reset_index(drop=True)
+
+
+def with_labels(rows: "pd.DataFrame", pipeline: Pipeline, lake_root: Path, as_of: datetime) -> "pd.DataFrame":
+    """`rows` plus `label`: what a client said of the row, else what the label table says of its key; NaN without."""
+    said = _said(lake_root, rows, as_of)
+    known = _known(label_source(pipeline, lake_root), rows, as_of)
+    return rows.assign(**{LABEL: said.fillna(known)})
+
+
+def _asked(lake_root: Path, since: datetime, until: datetime) -> "pd.DataFrame":
+    import pandas as pd
+
+    columns = [*_ROW, AT, "digest", "rung", "key", FEATURES_JSON, "prediction"]
+    table = predictions_table(lake_root)
+    if table.version() is None:
+        return pd.DataFrame({column: pd.Series(dtype="object") for column in columns})
+    rows = table.read(since=since, until=until, day_column=AT, columns=columns)
+    live = (rows["rung"] != "baseline") & ~rows["request_id"].str.startswith(PROBE_PREFIX)
+    return rows[live].drop_duplicates(_ROW, keep="last").reset_index(drop=True)
+
+
+def _scored(lake_root: Path, digest: str, since: datetime) -> "pd.DataFrame":
+    import pandas as pd
+
+    table = shadow_table(lake_root)
+    if table.version() is None:
+        return pd.DataFrame(
+            {"request_id": pd.Series(dtype="object"), "row": pd.Series(dtype="int64"), "prediction": []}
+        )
+    scores = table.read(since=since, day_column=AT, columns=[*_ROW, "digest", "prediction"])
+    own = scores[(scores["digest"] == digest) & scores["prediction"].notna()]
+    return own.drop_duplicates(_ROW, keep="last")[[*_ROW, "prediction"]]
+
+
+def _answered_now(model: LoadedModel, features: "pd.Series[str]") -> Any:
+    """The model's answers to logged features, NaN to rows that lack a column of its own."""
+    import numpy as np
+
+    names = model.manifest.input_schema.names
+    asked = [json.loads(text) for text in features]
+    able = [place for place, row in enumerate(asked) if all(name in row for name in names)]
+    answers = np.full(len(asked), np.nan)
+    if able:
+        rows = [[asked[place][name] for name in names] for place in able]
+        answers[able] = model.predict(frame_of(model.manifest, names, rows))
+    return np.where(np.isfinite(answers), answers, np.nan)
+
+
+def _said(lake_root: Path, rows: "pd.DataFrame", as_of: datetime) -> "pd.Series[float]":
+    import pandas as pd
+
+    table = feedback_table(lake_root)
+    if table.version() is None or rows.empty:
+        return pd.Series(float("nan"), index=rows.index)
+    labels = table.read(since=rows[AT].min(), until=as_of, day_column=AT, columns=[*_ROW, "label"])
+    last = labels.drop_duplicates(_ROW, keep="last")
+    return rows[_ROW].merge(last, how="left", on=_ROW)["label"].astype("float64").set_axis(rows.index)
+
+
+def _known(source: LabelSource, rows: "pd.DataFrame", as_of: datetime) -> "pd.Series[float]":
+    """Labels by key. The features say of which day a key is: a day of the data, not of the clock that asked."""
+    import pandas as pd
+
+    features = LakeTable(source.lake_root, FEATURES, [source.key])
+    labels = LakeTable(source.lake_root, source.table, source.table_key)
+    unknown = pd.Series(float("nan"), index=rows.index)
+    if features.version() is None or labels.version() is None or rows["key"].isna().all():
+        return unknown
+    days = features.read(columns=[source.key, BATCH_DAY]).set_index(source.key)[BATCH_DAY]
+    dated = pd.DataFrame({source.key: rows["key"], BATCH_DAY: rows["key"].map(days)})
+    dated = dated[dated[BATCH_DAY].notna()]
+    found: pd.Series[float] = join_labels(dated, source, as_of)[LABEL]
+    return unknown.where(~rows.index.isin(found.index), found.reindex(rows.index))

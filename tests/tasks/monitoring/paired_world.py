@@ -1,0 +1,104 @@
+"""A lake with logged answers, shadow scores and labels, written as a drain writes them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from deltalake import write_deltalake
+
+from tasks.monitoring.predictions import _ANSWERS, _LABELS, _SCORES
+
+BEGAN = datetime(2013, 3, 1, 12, tzinfo=UTC)
+CHAMPION, CHALLENGER = "a" * 64, "b" * 64
+KINDS = ("a", "b")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One row asked live: what the world made of it, and what both models answer."""
+
+    number: int
+    at: datetime
+    kind: str
+    truth: float
+    champion: float
+    challenger: float
+    label: int
+
+
+def world(rows: int, *, seed: int = 0, worse: float = 0.0, kinds: Sequence[str] = KINDS, every: float = 5.0):
+    """`rows` rows; the challenger's log-odds are noisier by `worse` on the given kinds, and as good elsewhere."""
+    generator = np.random.default_rng(seed)
+    asked = []
+    for number in range(rows):
+        kind = KINDS[generator.integers(2)]
+        logit = generator.normal(-0.5, 1.3)
+        truth = 1 / (1 + np.exp(-logit))
+        noise = generator.normal(0, 0.3, 2)
+        off = noise[1] + (generator.normal(0, worse) if kind in kinds else 0.0)
+        answers = [float(1 / (1 + np.exp(-(logit + each)))) for each in (noise[0], off)]
+        at = BEGAN + timedelta(seconds=every * number)
+        asked.append(Asked(number, at, kind, truth, *answers, int(generator.random() < truth)))
+    return asked
+
+
+def log_shadow_trial(lake: Path, asked: Sequence[Asked], *, keyed: bool = False) -> None:
+    """The champion answered every row, the challenger scored its copy."""
+    answers = [_answer(row, keyed) for row in asked]
+    scores = [
+        {**_place(row), "digest": CHALLENGER, "version": "2.0.0", "prediction": row.challenger, "error": ""}
+        for row in asked
+    ]
+    _write(lake / "predictions", answers, _ANSWERS.schema)
+    _write(lake / "shadow", scores, _SCORES.schema)
+
+
+def say(lake: Path, asked: Sequence[Asked], after: timedelta = timedelta(seconds=2)) -> None:
+    """Clients tell what came true."""
+    said = [
+        {"epoch": "e", "seq": row.number, "request_id": f"r{row.number}", "row": 0, "at": row.at + after,
+         "label": float(row.label)}
+        for row in asked
+    ]  # fmt: skip
+    _write(lake / "feedback", said, _LABELS.schema)
+
+
+def write_outcomes(lake: Path, asked: Sequence[Asked], known_after: timedelta) -> None:
+    """The toy pipeline's tables for keyed rows: their features, and what became known of them."""
+    frame = pd.DataFrame(
+        {
+            "id": [f"k{row.number}" for row in asked],
+            "asked_at": [row.at for row in asked],
+            "event_day": [row.at.date() for row in asked],
+            "kind": [row.kind for row in asked],
+            "x": 0.0,
+            "z": 0.0,
+        }
+    )
+    write_deltalake(lake / "features", frame, mode="append")
+    outcomes = frame[["id"]].assign(
+        known_at=[row.at + known_after for row in asked], event_day=frame["event_day"],
+        late=[row.label for row in asked],
+    )  # fmt: skip
+    write_deltalake(lake / "outcomes", outcomes, mode="append")
+
+
+def _answer(row: Asked, keyed: bool) -> dict[str, object]:
+    features = {"kind": row.kind, "x": 0.0, "z": 0.0}
+    return {
+        **_place(row), "digest": CHAMPION, "version": "1.0.0", "rung": "champion",
+        "key": f"k{row.number}" if keyed else None, "features": json.dumps(features), "prediction": row.champion,
+    }  # fmt: skip
+
+
+def _place(row: Asked) -> dict[str, object]:
+    return {"epoch": "e", "seq": row.number, "request_id": f"r{row.number}", "row": 0, "at": row.at, "generation": 2}
+
+
+def _write(path: Path, rows: list[dict[str, object]], schema: pa.Schema) -> None:
+    write_deltalake(path, pa.Table.from_pylist(rows, schema=schema), mode="append")
