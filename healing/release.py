@@ -21,6 +21,7 @@ class Reason(StrEnum):
     PROMOTE = "promote"  # the challenger becomes champion
     ABORT = "abort"  # the challenger leaves
     ROLLBACK = "rollback"  # an earlier champion returns
+    RETURN = "return"  # an earlier champion comes back without a trial; nothing is held against the present one
     REPUBLISH = "republish"  # the same champion is written again, e.g. after its bytes were restored
 
 
@@ -129,7 +130,7 @@ def check_transition(previous: Release | None, following: Release) -> None:
 
 
 def _check_champion(previous: Release, following: Release) -> None:
-    """The champion changes by promotion of the challenger or by rollback, and stays otherwise."""
+    """The champion changes by promotion of the challenger, by rollback or by return, and stays otherwise."""
     changed = following.champion.digest != previous.champion.digest
     match following.reason:
         case Reason.BOOTSTRAP:
@@ -140,6 +141,9 @@ def _check_champion(previous: Release, following: Release) -> None:
         case Reason.ROLLBACK:
             if not changed:
                 raise IllegalTransition(f"a rollback leaves champion {previous.champion}, found the same one")
+        case Reason.RETURN:
+            if not changed:
+                raise IllegalTransition(f"a return brings another champion than {previous.champion}, found the same")
         case _:
             if changed:
                 raise IllegalTransition(f"a {following.reason} release keeps champion {previous.champion}")

@@ -180,6 +180,26 @@ def rollback_of(
     )
 
 
+def return_of(
+    current: Release,
+    to: ModelRef,
+    baseline: float,
+    *,
+    author: str,
+    now: datetime,
+    incident_id: str | None = None,
+    note: str = "",
+) -> Release:
+    """The release in which the earlier champion `to` comes back, and the present one is kept warm: it did no harm."""
+    warm = [model for model in (current.champion, *current.fallbacks) if model.digest != to.digest]
+    return replace(
+        _follow(current, Reason.RETURN, author, now, incident_id, note),
+        champion=to,
+        fallbacks=tuple(warm[:FALLBACKS_MAX]),
+        baseline=baseline,
+    )
+
+
 def _lifted(current: Release, model: ModelRef, unfenced_by: str | None) -> tuple[Fence, ...]:
     """The fences without that of `model`, where somebody answers for it."""
     return current.fenced if unfenced_by is None else without_fence(current.fenced, model.digest)
