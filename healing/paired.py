@@ -13,16 +13,17 @@ betting*, 2023). It grows with every x, so what it says with some labels missing
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from healing.sequential.detector import EDetector
 from healing.trial_rules import Check, CheckState
 from healing.verdict import Outcome
 
-ALPHA_SHARE = 0.2  # of a trial's alpha; the gateway's guard has the rest
 EVERYTHING = "all rows"
 _OVERALL_WEIGHT = 0.5  # of the evidence; the segments share what is left
 _BETS = (0.05, 0.2, 0.5, 0.95)  # shares of the wealth; less than all, so that no block ends a bet
-_RESTART_BLOCKS = 24  # a day of hours: a challenger that turns bad late is not protected by its good past
+_RESTART_BLOCKS = 48  # so that a challenger that turns bad late is not protected by its good past
+_RUNS_MAX = 10_000  # all go on: a frozen one would not grow with the labels that are still to come
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +77,18 @@ def judge_pairs(blocks: Mapping[str, Sequence[PairedBlock]], rule: PairedRule) -
 
 def _judge(segment: str, blocks: Sequence[PairedBlock], rule: PairedRule) -> CheckState:
     counted = _up_to_last_label(blocks)
-    evidence = _Evidence()
-    for block in counted:
-        evidence.observe(_as_bet(block, rule.tolerated))
+    evidence = EDetector(len(_BETS), _RUNS_MAX)
+    highest = 0.0
+    for place, block in enumerate(counted, start=1):
+        z = _as_bet(block, rule.tolerated)
+        evidence.bet([math.log1p(bet * (z - 1)) for bet in _BETS])
+        highest = max(highest, evidence.log_e)
+        if place % _RESTART_BLOCKS == 0:
+            evidence.restart()
     threshold = -math.log(rule.alpha * rule.weight(segment))
     return CheckState(
         check=Check.QUALITY,
-        outcome=Outcome.FAIL if evidence.log_e_max >= threshold else Outcome.INCONCLUSIVE,
+        outcome=Outcome.FAIL if highest >= threshold else Outcome.INCONCLUSIVE,
         log_e=evidence.log_e,
         threshold_log_e=threshold,
         observations=sum(block.labelled for block in blocks),
@@ -114,45 +120,3 @@ def _as_bet(block: PairedBlock, tolerated: float) -> float:
     least = block.least / block.rows
     room = tolerated - least
     return 1.0 if room <= 0 else max(0.0, (block.mean - least) / room)
-
-
-@dataclass(slots=True)
-class _Run:
-    """The bets since one restart, and the weight of the restart in the sum over all."""
-
-    log_weight: float
-    log_wealth: list[float] = field(default_factory=lambda: [0.0] * len(_BETS))
-
-    @property
-    def log_e(self) -> float:
-        return self.log_weight + _log_mean(self.log_wealth)
-
-
-class _Evidence:
-    """The e-process over all blocks, restarted beside itself; run j has weight 1/(j(j+1)), those to come the rest."""
-
-    def __init__(self) -> None:
-        self._runs: list[_Run] = []
-        self._blocks = 0
-        self.log_e = self.log_e_max = 0.0
-
-    def observe(self, z: float) -> None:
-        if self._blocks % _RESTART_BLOCKS == 0:
-            number = len(self._runs) + 1
-            self._runs.append(_Run(-math.log(number * (number + 1))))
-        self._blocks += 1
-        won = [math.log1p(bet * (z - 1)) for bet in _BETS]
-        for run in self._runs:
-            run.log_wealth = [wealth + gain for wealth, gain in zip(run.log_wealth, won, strict=True)]
-        to_come = -math.log(len(self._runs) + 1)
-        self.log_e = _log_sum([to_come, *(run.log_e for run in self._runs)])
-        self.log_e_max = max(self.log_e_max, self.log_e)
-
-
-def _log_sum(values: Sequence[float]) -> float:
-    top = max(values)
-    return top + math.log(sum(math.exp(value - top) for value in values))
-
-
-def _log_mean(values: Sequence[float]) -> float:
-    return _log_sum(values) - math.log(len(values))

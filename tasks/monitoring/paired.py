@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from healing.paired import ALPHA_SHARE, EVERYTHING, PairedBlock, PairedRule, judge_pairs
-from healing.trial_rules import Check, CheckState, TrialRules
+from healing.paired import EVERYTHING, PairedBlock, PairedRule, judge_pairs
+from healing.trial_rules import Check, CheckState, TrialRules, share_of_alpha
 from releases.loader import LoadedModel
 from tasks.config.pipeline import Pipeline
 from tasks.monitoring.labels import LABEL
@@ -32,18 +32,19 @@ def paired_quality(
     """Evidence that the challenger loses more than the champion on rows asked in [since, until] (by now when None).
 
     One state over all rows, then one for each value of the pipeline's segments that was asked for, as far as the
-    challenger is given loaded: its manifest says which values there are. Drain the gateway's log first: what is not in
-    the lake is not seen.
+    challenger is given loaded: its manifest says which values there are. The block that `until` is in counts when it is
+    over. Drain the gateway's log first: what is not in the lake is not seen.
     """
     until = until or datetime.now(UTC)
-    rows = with_labels(pair_rows(lake_root, Pair(champion, challenger), since, until), pipeline, lake_root, until)
+    over = datetime.fromtimestamp(until.timestamp() // rules.quality_block_seconds * rules.quality_block_seconds, UTC)
+    rows = with_labels(pair_rows(lake_root, Pair(champion, challenger), since, over), pipeline, lake_root, until)
     reference = challenger.manifest.reference if isinstance(challenger, LoadedModel) else None
     return judge_rows(
         rows,
         loss=pair_loss_of(reference.metrics if reference else {}),
         segments={name: tuple(reference.categorical.get(name, ())) for name in pipeline.segments} if reference else {},
         rules=rules,
-        alpha=rules.alpha * ALPHA_SHARE,
+        alpha=rules.alpha * share_of_alpha(Check.QUALITY, rules),
     )
 
 

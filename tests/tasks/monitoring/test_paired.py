@@ -60,7 +60,7 @@ def test_labels_of_the_table_count_from_when_they_are_known(tmp_path):
     asked = world(1200, worse=2.5)
     log_shadow_trial(tmp_path, asked, keyed=True)
     write_outcomes(tmp_path, asked, known_after=timedelta(hours=3))
-    assert "0 of 1200 labelled" in judged(tmp_path, asked[-1].at)[0].reason
+    assert "0 of 1200 labelled" in judged(tmp_path, asked[-1].at + timedelta(minutes=1))[0].reason
     assert judged(tmp_path)[0].outcome is Outcome.FAIL
 
 

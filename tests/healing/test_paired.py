@@ -1,0 +1,165 @@
+"""Paired quality: how often it blames a challenger that is no worse, how soon one that is, and what labels can do."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from healing.paired import EVERYTHING, PairedBlock, PairedRule, judge_pairs
+from healing.verdict import Outcome
+
+SEEDS = 300
+ALPHA = 0.05
+BLOCKS, ROWS = 60, 25
+TOLERATED = 0.01
+
+
+def world(seed, *, off=0.0, swing=0.0):
+    """Answers and labels, shape (blocks, rows); the challenger's probabilities are `off` from a calibrated champion's.
+
+    Its loss is then higher by off² on average, whatever the weather, which moves all rows of a block by `swing` or
+    back, and neither model sees it.
+    """
+    generator = np.random.default_rng(seed)
+    champion = generator.uniform(0.3, 0.7, (BLOCKS, ROWS))
+    truth = champion + swing * generator.choice([-1, 1], (BLOCKS, 1))
+    labels = (generator.random((BLOCKS, ROWS)) < truth).astype(float)
+    return champion + off, champion, labels
+
+
+def blocks(challenger, champion, labels, known=None):
+    """The world's blocks, with labels only where `known`."""
+    increase = (challenger - labels) ** 2 - (champion - labels) ** 2
+    least = np.minimum(challenger**2 - champion**2, (1 - challenger) ** 2 - (1 - champion) ** 2)
+    known = np.ones(labels.shape, bool) if known is None else known
+    counted = np.where(known, increase, least)
+    return [
+        PairedBlock(counted.shape[1], int(k.sum()), float(c.sum()), float(lowest.sum()))
+        for c, lowest, k in zip(counted, least, known, strict=True)
+    ]
+
+
+def condemned(seen, alpha=ALPHA, tolerated=TOLERATED):
+    [state] = judge_pairs({EVERYTHING: seen}, PairedRule(alpha, tolerated))
+    return state.outcome is Outcome.FAIL
+
+
+def share_condemned(seen_of, seeds=SEEDS):
+    return sum(condemned(seen_of(seed)) for seed in range(seeds)) / seeds
+
+
+def test_a_challenger_at_the_tolerance_is_seldom_condemned_whatever_the_weather():
+    for swing in (0.0, 0.25):
+        assert share_condemned(lambda seed, s=swing: blocks(*world(seed, off=math.sqrt(TOLERATED), swing=s))) <= ALPHA
+
+
+def test_rows_that_share_their_weather_would_condemn_it_if_each_counted_by_itself():
+    """Shows that the world above can refute a test that takes its rows for independent."""
+
+    def each_row(seed):
+        return blocks(*(part[:16].reshape(-1, 1) for part in world(seed, off=math.sqrt(TOLERATED), swing=0.25)))
+
+    assert share_condemned(each_row, 60) > 2 * ALPHA
+
+
+def test_one_that_loses_much_more_is_always_found():
+    assert share_condemned(lambda seed: blocks(*world(seed, off=0.28, swing=0.1))) == 1
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.8, 1.0])
+def test_labels_that_come_for_failures_first_condemn_nobody_who_is_no_worse(share):
+    def failures_first(seed):
+        challenger, champion, labels = world(seed, off=-0.05)
+        return challenger, champion, labels, _first(share, -labels)
+
+    assert share_condemned(lambda seed: blocks(*failures_first(seed))) <= ALPHA
+
+
+def test_the_same_labels_would_condemn_it_if_only_they_counted():
+    def only_labelled(seed):
+        challenger, champion, labels = world(seed, off=-0.05)
+        first = [np.flatnonzero(known) for known in _first(0.3, -labels)]
+        chosen = [np.take_along_axis(part, np.array(first), axis=1) for part in (challenger, champion, labels)]
+        return blocks(*chosen)
+
+    assert share_condemned(only_labelled, 100) > 2 * ALPHA
+
+
+def test_labels_that_come_late_decide_when_they_are_there():
+    challenger, champion, labels = world(0, off=0.28)
+    hours = np.arange(BLOCKS)[:, None] + np.zeros((1, ROWS))
+    assert not condemned(blocks(challenger, champion, labels, hours < 5))
+    assert condemned(blocks(challenger, champion, labels))
+
+
+def test_without_a_label_there_is_no_evidence_and_the_count_says_so():
+    challenger, champion, labels = world(0, off=0.28)
+    seen = blocks(challenger, champion, labels, np.zeros(labels.shape, bool))
+    [state] = judge_pairs({EVERYTHING: seen}, PairedRule(ALPHA, TOLERATED))
+    assert (state.outcome, state.log_e, state.observations) == (Outcome.INCONCLUSIVE, 0.0, 0)
+    assert state.reason == f"all rows: 0 of {BLOCKS * ROWS} labelled"
+
+
+@given(st.integers(0, 10_000), st.integers(1, BLOCKS))
+def test_more_labels_never_take_evidence_away(seed, until):
+    """So what is said with some labels missing is never more than what all of them will say."""
+    generator = np.random.default_rng(seed)
+    challenger, champion, labels = (part[:until] for part in world(seed, off=generator.uniform(-0.3, 0.3)))
+    known = generator.random(labels.shape) < generator.random()
+    known[-1] = True  # the same blocks count
+    rule = PairedRule(ALPHA, TOLERATED)
+    [some] = judge_pairs({EVERYTHING: blocks(challenger, champion, labels, known)}, rule)
+    [every] = judge_pairs({EVERYTHING: blocks(challenger, champion, labels)}, rule)
+    assert some.log_e <= every.log_e + 1e-9
+
+
+@given(st.lists(st.floats(-0.9, 0.9), max_size=60), st.floats(-1, -0.01), st.floats(0.02, 1))
+def test_no_block_is_expected_to_add_evidence_under_the_null(before, least, most):
+    """The exact expectation of the e-value after one more block, at any state: a supermartingale."""
+    seen = [PairedBlock(1, 1, value, min(value, -0.1)) for value in before]
+    chance = (TOLERATED - least) / (most - least)  # the block is `most` or `least`, and m on average
+    [now] = judge_pairs({EVERYTHING: seen}, PairedRule(ALPHA, TOLERATED))
+    either = [
+        judge_pairs({EVERYTHING: [*seen, PairedBlock(1, 1, value, least)]}, PairedRule(ALPHA, TOLERATED))[0].log_e
+        for value in (most, least)
+    ]
+    expected = chance * math.exp(either[0]) + (1 - chance) * math.exp(either[1])
+    assert expected == pytest.approx(math.exp(now.log_e), rel=1e-6)
+
+
+def test_harm_in_one_segment_is_named():
+    good, bad = blocks(*world(1)), blocks(*world(2, off=0.3))
+    states = judge_pairs({EVERYTHING: good, "kind=a": good, "kind=b": bad}, PairedRule(ALPHA, TOLERATED, 2))
+    assert [state.outcome for state in states] == [Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE, Outcome.FAIL]
+    assert states[2].reason.startswith("kind=b: ")
+
+
+def test_many_segments_together_condemn_a_sound_challenger_no_more_often():
+    rule = PairedRule(ALPHA, TOLERATED, segments_known=6)
+
+    def any_condemned(seed):
+        parts = [blocks(*world(10 * seed + k, off=math.sqrt(TOLERATED))) for k in range(6)]
+        states = judge_pairs({f"kind={k}": part for k, part in enumerate(parts)}, rule)
+        return any(state.outcome is Outcome.FAIL for state in states)
+
+    assert sum(any_condemned(seed) for seed in range(200)) / 200 <= ALPHA
+
+
+def test_more_segments_than_were_known_are_refused():
+    seen = blocks(*world(0))
+    with pytest.raises(ValueError, match="at most 1 segments"):
+        judge_pairs({EVERYTHING: seen, "kind=a": seen, "kind=b": seen}, PairedRule(ALPHA, TOLERATED, 1))
+
+
+def test_where_both_answer_alike_no_label_is_evidence():
+    answers = np.full((BLOCKS, ROWS), 0.5)
+    [state] = judge_pairs({EVERYTHING: blocks(answers, answers, np.ones((BLOCKS, ROWS)))}, PairedRule(ALPHA, 0.0))
+    assert state.log_e == pytest.approx(0.0)
+
+
+def _first(share, order):
+    """Which of a block's rows are labelled when a share of them is, in the given order."""
+    place = np.argsort(np.argsort(order, axis=1, kind="stable"), axis=1, kind="stable")
+    return place < share * order.shape[1]
