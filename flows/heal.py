@@ -19,7 +19,8 @@ from releases.log import ReleaseLog
 from tasks.config.pipeline import load_pipeline
 from tasks.events import EventEvidence, EventName, emit, payload_of
 from tasks.ledger.ledger import Ledger
-from tasks.releasing.announce import announce_release, mirror_release
+from tasks.releasing.announce import announce_release
+from tasks.releasing.reconcile import finish_telling
 from tasks.releasing.rollout import abort_trial, stranded_trial
 from tasks.releasing.traffic import GatewayState, read_gateway
 from tasks.settings import Settings, load_settings
@@ -60,14 +61,10 @@ def heal(pipeline: str, event: EventEvidence | None = None) -> HealReport:
     """
     settings = load_settings()
     policy = Policy().overridden(load_pipeline(pipeline, settings.pipelines_dir).policy)
-    releases = ReleaseLog(settings.release_root(pipeline))
-    before = releases.latest_generation()
     end_stranded_trial(settings, pipeline)
     record_evidence(settings, pipeline, event)
     report = HealReport(pipeline=pipeline, incidents=treat_unfinished(settings, pipeline, policy))
-    current = releases.current()
-    if current is not None and current.generation > before:
-        mirror_release(settings.tracking_uri, current, settings.release_root(pipeline))
+    finish_telling(settings, pipeline)
     return report
 
 

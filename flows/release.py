@@ -6,17 +6,34 @@ import structlog
 from prefect import flow
 from pydantic import BaseModel, ConfigDict
 
-from healing.promotion import Decision, StageRule
-from healing.release import Challenger, ModelRef, Reason, Release
+from flows.approval import await_answer
+from healing.errors import IllegalTransition
+from healing.promotion import Decision
+from healing.release import Mode, ModelRef, Release
 from releases.log import ReleaseLog
 from releases.signing import ensure_keys
 from releases.store import ModelStore
 from tasks.config.pipeline import load_pipeline
-from tasks.config.release_section import ReleaseRules, Stage
+from tasks.config.release_section import ReleaseRules, Settlement, Stage
 from tasks.releasing.announce import announce_release, mirror_release
+from tasks.releasing.approval import (
+    Answer,
+    Question,
+    give_answer,
+    needs_approval,
+    settles,
+    stage_question,
+    version_question,
+)
+from tasks.releasing.comeback import bring_back
+from tasks.releasing.label_evidence import LabelEvidence, LabelMeasure
+from tasks.releasing.reporter import Reporter
 from tasks.releasing.rollout import abort_trial, rollout_lock
-from tasks.releasing.trial import AUTHOR, Rollout, StageEnd, bootstrap_release, end_trial, promote, run_stage
-from tasks.settings import load_settings
+from tasks.releasing.sight import Sight
+from tasks.releasing.stage import run_stage
+from tasks.releasing.trial import AUTHOR, Rollout, StageEnd, bootstrap_release, end_trial, promote
+from tasks.releasing.trial_history import trial_start
+from tasks.settings import Settings, load_settings
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +44,7 @@ class Result(StrEnum):
     BOOTSTRAPPED = "bootstrapped"  # the first model of an empty log
     PROMOTED = "promoted"
     ABORTED = "aborted"  # harm was found, or a person ended the trial
-    INCONCLUSIVE = "inconclusive"  # too little traffic by the deadline, or nowhere to try it
+    INCONCLUSIVE = "inconclusive"  # too little traffic by the deadline, nobody's approval, or nowhere to try it
 
 
 class StageVerdict(BaseModel):
@@ -35,6 +52,7 @@ class StageVerdict(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    mode: Mode
     weight: float
     decision: Decision
     requests: int
@@ -57,16 +75,24 @@ class ReleaseOutcome(BaseModel):
 
 
 @flow(name="release")
-def release(pipeline: str, digest: str, incident_id: str | None = None, reason: str = "") -> ReleaseOutcome:
+def release(
+    pipeline: str,
+    digest: str,
+    incident_id: str | None = None,
+    reason: str = "",
+    approved_by: str | None = None,
+    unfence_by: str | None = None,
+) -> ReleaseOutcome:
     """Roll a published model out: the first at once, any later one through the pipeline's stages.
 
-    ModelCorrupt when its bytes do not verify, Conflict while another rollout of the pipeline is going on. Run again
-    after it was killed, it goes on with the trial that it finds in the log.
+    `approved_by` is the person who approves in advance where one would be asked, `unfence_by` the one who answers for a
+    model that was banned. ModelCorrupt when its bytes do not verify, Conflict while another rollout of the pipeline is
+    going on, IllegalTransition for a fenced model. Run again after it was killed, it goes on with the trial in the log.
     """
     settings = load_settings()
-    rules = load_pipeline(pipeline, settings.pipelines_dir).release
-    root = settings.release_root(pipeline)
-    manifest = ModelStore(root).verify(digest, ensure_keys(settings.keys_dir).public)
+    config = load_pipeline(pipeline, settings.pipelines_dir)
+    root, keys = settings.release_root(pipeline), ensure_keys(settings.keys_dir)
+    manifest = ModelStore(root).verify(digest, keys.public)
     rollout = Rollout(
         pipeline=pipeline,
         model=ModelRef(digest=digest, version=manifest.version),
@@ -76,82 +102,14 @@ def release(pipeline: str, digest: str, incident_id: str | None = None, reason: 
         operate_url=settings.addresses().operate,
         incident_id=incident_id,
         note=reason,
+        approved_by=approved_by,
+        unfence_by=unfence_by,
+    )
+    labels = None if rollout.operate_url is None else LabelEvidence(
+        LabelMeasure(config, settings.lake_root(pipeline), root, keys.public, rollout.operate_url)
     )
     with rollout_lock(root):
-        outcome = roll_out(rollout, rules)
+        outcome = Controller(rollout, config.release, labels).roll_out()
     log.info("rollout_ended", pipeline=pipeline, result=outcome.result, version=outcome.version, reason=outcome.reason)
     mirror_release(settings.tracking_uri, ReleaseLog(root).read(outcome.generation), root)
     return outcome
-
-
-def roll_out(rollout: Rollout, rules: ReleaseRules) -> ReleaseOutcome:
-    """The story of one rollout; the caller holds the pipeline's rollout lock."""
-    current = ReleaseLog(rollout.release_root).current()
-    if current is None:
-        return _outcome(rollout, bootstrap_release(rollout), Result.BOOTSTRAPPED)
-    if current.champion.digest == rollout.model.digest:
-        return _outcome(rollout, current, Result.PROMOTED, reason="it is champion already")
-    _clear_stranded_trial(rollout, current)
-    verdicts: list[StageVerdict] = []
-    for stage in rules.stages[_first_stage(current, rollout.model, rules.stages) :]:
-        rule = StageRule(stage.requests_min, stage.deadline_seconds, rules.error_rate_tolerated)
-        end = run_stage(rollout, Challenger(rollout.model, stage.mode, stage.weight), rule)
-        verdicts.append(_verdict(stage, end))
-        if end.decision is not Decision.PROMOTE:
-            return _left(rollout, end, verdicts)
-    promoted = promote(rollout, end)
-    if isinstance(promoted, StageEnd):
-        return _left(rollout, promoted, verdicts)
-    return _outcome(rollout, promoted, Result.PROMOTED, verdicts)
-
-
-def _clear_stranded_trial(rollout: Rollout, current: Release) -> None:
-    """Another model on trial has lost its controller, for this one holds the lock: it leaves."""
-    trial = current.challenger
-    if trial is None or trial.model.digest == rollout.model.digest:
-        return
-    note = f"its controller is gone; {rollout.model.version} is next"
-    aborted = abort_trial(rollout.release_root, trial.model.digest, author=AUTHOR, note=note)
-    if aborted is not None:
-        announce_release(rollout.ledger_dsn, aborted)
-
-
-def _first_stage(current: Release, model: ModelRef, stages: tuple[Stage, ...]) -> int:
-    """Where to go on: the stage of this model that a killed controller left in the log, else the first."""
-    trial = current.challenger
-    if trial is None or trial.model.digest != model.digest:
-        return 0
-    same = (i for i, stage in enumerate(stages) if (stage.mode, stage.weight) == (trial.mode, trial.weight))
-    return next(same, 0)
-
-
-def _left(rollout: Rollout, end: StageEnd, verdicts: list[StageVerdict]) -> ReleaseOutcome:
-    ended = end_trial(rollout, end)
-    if ended.reason is Reason.PROMOTE and ended.champion.digest == rollout.model.digest:
-        return _outcome(rollout, ended, Result.PROMOTED, verdicts, end.reason)
-    result = Result.ABORTED if end.decision is Decision.ABORT else Result.INCONCLUSIVE
-    return _outcome(rollout, ended, result, verdicts, end.reason)
-
-
-def _verdict(stage: Stage, end: StageEnd) -> StageVerdict:
-    return StageVerdict(
-        weight=stage.weight,
-        decision=end.decision,
-        requests=end.exposure.requests,
-        errors=end.exposure.errors,
-        reason=end.reason,
-    )
-
-
-def _outcome(
-    rollout: Rollout, release: Release, result: Result, verdicts: list[StageVerdict] | None = None, reason: str = ""
-) -> ReleaseOutcome:
-    return ReleaseOutcome(
-        pipeline=rollout.pipeline,
-        digest=rollout.model.digest,
-        version=rollout.model.version,
-        result=result,
-        generation=release.generation,
-        verdicts=tuple(verdicts or ()),
-        reason=reason or rollout.note,
-    )

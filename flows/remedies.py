@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from flows.rollback import verify_rollback, write_rollback
+from flows.rollback import serve_earlier_model
 from healing.errors import GatewayUnavailable, UsageError
 from healing.incident import AttemptOutcome, Incident, Remedy
 from healing.release import Reason, Release
@@ -19,7 +19,8 @@ from tasks.config.pipeline import load_pipeline
 from tasks.ledger.ledger import Ledger
 from tasks.ledger.records import JournalEntry
 from tasks.releasing.announce import announce_release
-from tasks.releasing.rollout import NothingToRollBackTo, abort_trial, drop_fallback
+from tasks.releasing.rollback import NothingToRollBackTo
+from tasks.releasing.rollout import abort_trial, drop_fallback
 from tasks.releasing.traffic import GatewayState, await_gateway, await_generation, read_gateway, restart_worker
 from tasks.runs import start_run
 from tasks.settings import Settings
@@ -83,7 +84,7 @@ def replace_model(settings: Settings, incident: Incident, _attempt: int) -> Appl
 
 def _roll_back(settings: Settings, incident: Incident) -> Applied:
     try:
-        release = write_rollback(
+        release, seen = serve_earlier_model(
             settings,
             incident.pipeline,
             author=AUTHOR,
@@ -93,9 +94,6 @@ def _roll_back(settings: Settings, incident: Incident) -> Applied:
         )
     except NothingToRollBackTo as exc:
         return Applied(AttemptOutcome.FUTILE, str(exc))
-    seen = verify_rollback(settings, release)
-    if release.incident_id == incident.id and release.reason is Reason.ROLLBACK:
-        announce_release(settings.ledger_dsn, release)
     if seen.verified is Outcome.FAIL:
         return Applied(AttemptOutcome.FAILED, seen.note, release=release)
     return Applied(AttemptOutcome.SUCCEEDED, f"champion {seen.version}; {seen.note}", release=release)

@@ -1,4 +1,6 @@
-"""Rolling back: an earlier, whole model is champion again, and the gateway is seen to follow."""
+"""Rolling back: an earlier model that answers as it should is champion again, and the gateway is seen to follow."""
+
+from collections.abc import Collection
 
 import structlog
 from prefect import flow, task
@@ -6,26 +8,31 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
 
 from healing.errors import GatewayUnavailable
+from healing.incident import Cause
 from healing.release import Release
 from healing.verdict import Outcome
 from releases.signing import ensure_keys
-from releases.store import ModelStore
+from tasks import points
 from tasks.config.pipeline import load_pipeline
-from tasks.releasing.announce import announce_release, mirror_release
-from tasks.releasing.rollout import roll_back
-from tasks.releasing.traffic import await_generation, probe_model, read_gateway
+from tasks.releasing.announce import announce_release
+from tasks.releasing.reconcile import finish_telling
+from tasks.releasing.rollback import NothingToRollBackTo, probe_surely, roll_back
+from tasks.releasing.traffic import GatewayState, await_gateway, read_gateway
 from tasks.settings import Settings, load_settings
 
 log = structlog.get_logger(__name__)
 
+AUTHOR = "rollback"
 FOLLOW_SECONDS_MAX = 20.0  # the gateway looks five times a second; loading a cold model takes it a few seconds
+UNFIT = frozenset({Cause.MODEL_CORRUPT, Cause.MODEL_FAILING})  # problems with which a model is no champion
+CHAMPIONS_TRIED_MAX = 3  # a third model that fails live says that the fault is not in the models
 
 
 class RollbackOutcome(BaseModel):
     """The release that serves now.
 
     `verified` is PASS when the gateway was seen to serve it and gave its golden answers, INCONCLUSIVE when there is no
-    gateway to ask, FAIL when it answered otherwise.
+    gateway to ask, FAIL when it answered otherwise and there is no other model to go to.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,15 +46,76 @@ class RollbackOutcome(BaseModel):
 
 
 @flow(name="rollback")
-def rollback(pipeline: str, to: str | None = None, reason: str = "", incident_id: str | None = None) -> RollbackOutcome:
-    """Make an earlier champion serve again: the one called `to` (version or digest), else the last that is whole."""
+def rollback(
+    pipeline: str,
+    to: str | None = None,
+    reason: str = "",
+    incident_id: str | None = None,
+    unfenced_by: str | None = None,
+) -> RollbackOutcome:
+    """Make an earlier champion serve again: the one called `to` (version or digest), else the last that is good.
+
+    The present champion is fenced; `unfenced_by` names the person who lifts the fence of `to`. Run again after it was
+    killed, it first finishes telling what was committed.
+    """
     settings = load_settings()
     load_pipeline(pipeline, settings.pipelines_dir)
-    release = write_rollback(settings, pipeline, to=to, reason=reason, incident_id=incident_id, author="rollback")
-    outcome = verify_rollback(settings, release)
-    announce_release(settings.ledger_dsn, release)
-    mirror_release(settings.tracking_uri, release, settings.release_root(pipeline))
+    finish_telling(settings, pipeline)
+    _, outcome = serve_earlier_model(
+        settings, pipeline, author=AUTHOR, to=to, reason=reason, incident_id=incident_id, unfenced_by=unfenced_by
+    )
+    finish_telling(settings, pipeline)
     return outcome
+
+
+def serve_earlier_model(
+    settings: Settings,
+    pipeline: str,
+    *,
+    author: str,
+    to: str | None = None,
+    away_from: str | None = None,
+    reason: str = "",
+    incident_id: str | None = None,
+    unfenced_by: str | None = None,
+) -> tuple[Release, RollbackOutcome]:
+    """Roll back until the gateway is seen to serve a model that answers rightly, at most CHAMPIONS_TRIED_MAX times.
+
+    A model that fails live is left for the next candidate; the last one stays where there is no further, since a
+    champion beside the ladder is better than none. With `away_from`, at most once.
+    """
+    broken = _troubled_models(settings.addresses().operate)
+    release = write_rollback(
+        settings,
+        pipeline,
+        author=author,
+        to=to,
+        away_from=away_from,
+        broken=broken,
+        reason=reason,
+        incident_id=incident_id,
+        unfenced_by=unfenced_by,
+    )
+    seen = verify_rollback(settings, release)
+    for _ in range(CHAMPIONS_TRIED_MAX - 1):
+        if seen.verified is not Outcome.FAIL:
+            break
+        broken |= {release.champion.digest}
+        try:
+            release = write_rollback(
+                settings,
+                pipeline,
+                author=author,
+                away_from=release.champion.digest,
+                broken=broken,
+                reason=f"{release.champion.version} was gone back to and failed: {seen.note}",
+                incident_id=incident_id,
+            )
+        except NothingToRollBackTo as exc:
+            return release, seen.model_copy(update={"note": f"{seen.note}; {exc}"})
+        seen = verify_rollback(settings, release)
+    points.reached("rollback.verified", generation=release.generation)
+    return release, seen
 
 
 @task(name="write rollback", cache_policy=NO_CACHE)
@@ -58,44 +126,64 @@ def write_rollback(
     author: str,
     to: str | None = None,
     away_from: str | None = None,
+    broken: Collection[str] = (),
     reason: str = "",
     incident_id: str | None = None,
+    unfenced_by: str | None = None,
 ) -> Release:
-    """Commit the rollback, past the models that the gateway has trouble with; with `away_from`, at most once."""
-    return roll_back(
+    """Commit the rollback, past the `broken` models, and announce it; with `away_from`, at most once."""
+    release = roll_back(
         settings.release_root(pipeline),
         ensure_keys(settings.keys_dir).public,
         author=author,
+        predict_url=settings.addresses().gateway,
         to=to,
         away_from=away_from,
-        broken=_troubled_models(settings.addresses().operate),
+        broken=broken,
         incident_id=incident_id,
         note=reason,
+        unfenced_by=unfenced_by,
     )
+    announce_release(settings.ledger_dsn, release)
+    points.reached("rollback.announced", generation=release.generation)
+    return release
 
 
 @task(name="verify rollback", cache_policy=NO_CACHE)
 def verify_rollback(settings: Settings, release: Release) -> RollbackOutcome:
-    """See the gateway follow and give the model's golden answers. GatewayUnavailable when it does not follow."""
-    addresses = settings.addresses()
+    """See the gateway follow, and the model give its golden answers there.
+
+    GatewayUnavailable when it does not follow and has nothing against the model.
+    """
+    addresses, digest = settings.addresses(), release.champion.digest
     verified, note = Outcome.INCONCLUSIVE, "no gateway is running; the next one to start serves this release"
     if addresses.operate is not None:
-        state = await_generation(addresses.operate, release.generation, FOLLOW_SECONDS_MAX)
+        state = await_gateway(
+            addresses.operate,
+            lambda state: state.active_generation >= release.generation or _is_corrupt(state, digest),
+            f"generation {release.generation} to serve",
+            FOLLOW_SECONDS_MAX,
+        )
         verified, note = Outcome.PASS, f"generation {state.active_generation} serves"
-        if state.problems_of(release.champion.digest):
-            verified, note = Outcome.FAIL, state.problems_of(release.champion.digest)[0].message
+        wrong = [problem.message for problem in state.problems_of(digest) if problem.code in UNFIT]
+        if wrong:
+            verified, note = Outcome.FAIL, wrong[0]
         elif addresses.gateway is not None:
-            manifest = ModelStore(settings.release_root(release.pipeline)).manifest(release.champion.digest)
-            probe = probe_model(addresses.gateway, release.champion.digest, manifest)
+            probe = probe_surely(addresses.gateway, settings.release_root(release.pipeline), digest)
             verified, note = probe.outcome, f"{note}; probe: {probe.reason}"
     return RollbackOutcome(
         pipeline=release.pipeline,
         generation=release.generation,
-        champion=release.champion.digest,
+        champion=digest,
         version=release.champion.version,
         verified=verified,
         note=note,
     )
+
+
+def _is_corrupt(state: GatewayState, digest: str) -> bool:
+    """Whether the gateway says of the model that it will never serve it."""
+    return any(problem.code is Cause.MODEL_CORRUPT for problem in state.problems_of(digest))
 
 
 def _troubled_models(operate_url: str | None) -> frozenset[str]:
@@ -103,7 +191,8 @@ def _troubled_models(operate_url: str | None) -> frozenset[str]:
     if operate_url is None:
         return frozenset()
     try:
-        return frozenset(problem.subject for problem in read_gateway(operate_url).problems)
+        problems = read_gateway(operate_url).problems
+        return frozenset(problem.subject for problem in problems if problem.code in (*UNFIT, Cause.MODEL_SLOW))
     except GatewayUnavailable as exc:
         log.warning("rollback_without_gateway", cause=str(exc))
         return frozenset()

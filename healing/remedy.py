@@ -39,31 +39,35 @@ def served_well(history: Sequence[Release]) -> Mapping[str, datetime]:
     """
     left: dict[str, datetime] = {}
     for previous, following in pairwise(history):
-        if following.champion == previous.champion:
+        if following.champion.digest == previous.champion.digest:
             continue
         left.pop(following.champion.digest, None)
         left.pop(previous.champion.digest, None)
-        if following.reason is Reason.PROMOTE:
+        if following.reason in (Reason.PROMOTE, Reason.RETURN):
             left[previous.champion.digest] = following.created_at
     return {digest: at for digest, at in left.items() if history[-1].fence_of(digest) is None}
 
 
-def rollback_candidates(history: Sequence[Release], broken: Collection[str] = ()) -> tuple[ModelRef, ...]:
-    """Models that may become champion again, best first: those that served well, warm ones before others, newest first.
-
-    A warm model that never served comes after them, and last one that a rollback once left and nobody fenced: its bytes
-    may be whole again, and the caller verifies each. Never the present champion, a fenced model or one of the `broken`.
-    Empty for an empty log.
-    """
+def earlier_models(history: Sequence[Release]) -> tuple[ModelRef, ...]:
+    """Warm fallbacks in their order, then earlier champions, newest first; without the present one, fenced ones too."""
     if not history:
         return ()
     current = history[-1]
     by_digest: dict[str, ModelRef] = {}
     for model in (*current.fallbacks, *(release.champion for release in reversed(history))):
         by_digest.setdefault(model.digest, model)
-    out = {current.champion.digest, *broken, *(fence.digest for fence in current.fenced)}
+    by_digest.pop(current.champion.digest, None)
+    return tuple(by_digest.values())
+
+
+def rollback_candidates(history: Sequence[Release], broken: Collection[str] = ()) -> tuple[ModelRef, ...]:
+    """Models that may become champion again, best first: those that served well, warm ones before others, newest first.
+
+    A warm model that never served comes after them, and last one that a rollback once left and nobody fenced: its bytes
+    may be whole again, and the caller verifies each. Never a fenced model or one of the `broken`.
+    """
     well = served_well(history)
-    able = [model for digest, model in by_digest.items() if digest not in out]
+    able = [m for m in earlier_models(history) if m.digest not in broken and history[-1].fence_of(m.digest) is None]
     return tuple(sorted(able, key=lambda model: model.digest not in well))
 
 

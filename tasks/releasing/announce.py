@@ -1,4 +1,4 @@
-"""Telling of a release after it is committed: the timeline, the event system, the registry's aliases."""
+"""Telling of a release after it is committed: the timeline, the event system, the registry's aliases and tags."""
 
 from pathlib import Path
 
@@ -12,9 +12,11 @@ from tasks.ledger.ledger import Ledger
 
 log = structlog.get_logger(__name__)
 
+COMMITTED = "release.committed"
+
 
 def announce_release(ledger_dsn: str, release: Release) -> None:
-    """Put a committed release on the timeline and tell whoever listens."""
+    """Put a committed release on the timeline and tell whoever listens, once."""
     trial = release.challenger
     detail: dict[str, object] = {
         "generation": release.generation,
@@ -27,18 +29,33 @@ def announce_release(ledger_dsn: str, release: Release) -> None:
         "incident_id": release.incident_id,
     }
     with Ledger(ledger_dsn) as ledger:
-        ledger.note(release.pipeline, "release.committed", f"{release.pipeline}/{release.generation}", detail)
+        if release.generation in announced(ledger, release.pipeline):
+            return
+        ledger.note(release.pipeline, COMMITTED, subject_of(release), detail)
     emit(EventName.RELEASE_COMMITTED, release.pipeline, detail)
 
 
-def mirror_release(tracking_uri: str, release: Release, release_root: Path) -> bool:
-    """Set MLflow's aliases to the release, for people to read; whether MLflow took them.
+def subject_of(release: Release) -> str:
+    """What the journal calls a release."""
+    return f"{release.pipeline}/{release.generation}"
 
-    They decide nothing, so an MLflow that is down is logged and the release stands; the next release sets them again.
-    A champion that MLflow never saw has no alias to set, which saves the seconds that importing MLflow takes.
+
+def announced(ledger: Ledger, pipeline: str) -> frozenset[int]:
+    """The generations among the latest ones that are on the timeline."""
+    return frozenset(int(entry.subject.rpartition("/")[2]) for entry in ledger.noted(pipeline, COMMITTED, limit=200))
+
+
+def mirror_release(tracking_uri: str, release: Release, release_root: Path) -> bool:
+    """Bring MLflow's aliases and tags up to the release, for people to read; whether MLflow agrees with it now.
+
+    They decide nothing, so an MLflow that is down is logged and the release stands; the next run of `heal` tries again.
+    Models that MLflow never saw have nothing to set, which saves the seconds that importing MLflow takes.
     """
-    if ModelStore(release_root).manifest(release.champion.digest).mlflow_model_version is None:
-        return False
+    store = ModelStore(release_root)
+    trial = [] if release.challenger is None else [release.challenger.model]
+    named = [release.champion, *release.fallbacks, *trial]
+    if all(store.manifest(model.digest).mlflow_model_version is None for model in named):
+        return True
     from tasks.training.registry import mirror_aliases
 
     try:

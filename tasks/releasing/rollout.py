@@ -2,26 +2,21 @@
 
 import fcntl
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
-from healing.errors import Conflict, ModelCorrupt, UsageError
-from healing.release import ModelRef, Release
-from healing.remedy import Role, role_of, rollback_candidates, without_model
-from releases.log import ReleaseLog, abort_of, condemnation_of, rollback_of
-from releases.store import ModelStore
+from healing.errors import Conflict
+from healing.release import Release
+from healing.remedy import Role, role_of, without_model
+from releases.log import ReleaseLog, abort_of, condemnation_of
 
 log = structlog.get_logger(__name__)
 
 COMMITS_TRIED_MAX = 5  # lost races in a row; writers are few and each commits within milliseconds
-
-
-class NothingToRollBackTo(UsageError):
-    """No earlier model is whole; only a new one can help."""
 
 
 def commit_next(release_root: Path, decide: Callable[[Release | None], Release | None]) -> Release | None:
@@ -106,61 +101,6 @@ def drop_fallback(release_root: Path, digest: str, *, author: str, incident_id: 
     return commit_next(release_root, decide)
 
 
-def roll_back(
-    release_root: Path,
-    public_key: Path,
-    *,
-    author: str,
-    to: str | None = None,
-    away_from: str | None = None,
-    broken: Collection[str] = (),
-    incident_id: str | None = None,
-    note: str = "",
-) -> Release:
-    """The release in which an earlier, whole model is champion.
-
-    `to` names it (version, or the first digits of its digest), else it is the best candidate that verifies and is not
-    `broken`. With `away_from`, nothing is written when that model is not champion any more. NothingToRollBackTo when no
-    candidate is whole, UsageError when there is no such model.
-    """
-    releases = ReleaseLog(release_root)
-    if releases.latest_generation() == 0:
-        raise UsageError(f"there is no release in {release_root}; make the first one with `autopilot bootstrap`")
-
-    def decide(current: Release | None) -> Release | None:
-        assert current is not None  # the log is append-only and was not empty
-        if away_from is not None and current.champion.digest != away_from:
-            return None
-        history = releases.history()
-        candidates = rollback_candidates(history, broken)
-        if to is not None:
-            candidates = (_named(to, rollback_candidates(history), current),)
-        whole = _whole_models(release_root, candidates, public_key)
-        if not whole:
-            raise NothingToRollBackTo(
-                f"{_listed(candidates)}: none of these earlier models is whole; publish a new one"
-            )
-        chosen = whole[0]
-        baseline = ModelStore(release_root).manifest(chosen.digest).baseline
-        return rollback_of(
-            current,
-            chosen,
-            baseline,
-            author=author,
-            now=_now(),
-            incident_id=incident_id,
-            note=note,
-            fallbacks=[model for model in whole[1:] if model in current.fallbacks],
-        )
-
-    written = commit_next(release_root, decide)
-    if written is not None:
-        return written
-    current = releases.current()
-    assert current is not None
-    return current
-
-
 def stranded_trial(release_root: Path) -> Release | None:
     """The current release if it has a challenger and no controller on this host is in charge of it."""
     current = ReleaseLog(release_root).current()
@@ -171,34 +111,6 @@ def stranded_trial(release_root: Path) -> Release | None:
             return current
     except Conflict:
         return None
-
-
-def _whole_models(release_root: Path, candidates: Sequence[ModelRef], public_key: Path) -> list[ModelRef]:
-    """The candidates whose signature and every byte hold, in the same order."""
-    store = ModelStore(release_root)
-    whole = []
-    for model in candidates:
-        try:
-            store.verify(model.digest, public_key)
-        except ModelCorrupt as exc:
-            log.warning("rollback_candidate_refused", digest=model.digest, version=model.version, cause=str(exc))
-            continue
-        whole.append(model)
-    return whole
-
-
-def _named(to: str, candidates: Sequence[ModelRef], current: Release) -> ModelRef:
-    if to in (current.champion.version, current.champion.digest):
-        raise UsageError(f"{to} is champion already; name one of {_listed(candidates)}")
-    found = [model for model in candidates if model.version == to or (len(to) >= 6 and model.digest.startswith(to))]
-    if len(found) != 1:
-        problem = "several models are" if found else "no earlier model is"
-        raise UsageError(f"{problem} called {to!r}; name one of {_listed(candidates)}")
-    return found[0]
-
-
-def _listed(models: Sequence[ModelRef]) -> str:
-    return ", ".join(f"{model.version} ({model.digest[:12]})" for model in models) or "no earlier model"
 
 
 def _now() -> datetime:

@@ -6,7 +6,7 @@ from flows.rollback import rollback
 from healing.errors import UsageError
 from healing.release import Reason
 from healing.verdict import Outcome
-from tasks.releasing.rollout import NothingToRollBackTo
+from tasks.releasing.rollback import NothingToRollBackTo
 from tests.flows.release_bench import Bench, make_bench
 from tests.published import PIPELINE, bootstrap, corrupt, end_trial, start_canary
 

@@ -8,7 +8,8 @@ from healing.errors import Conflict, UsageError
 from healing.release import Reason
 from releases.log import ReleaseLog, abort_of
 from releases.signing import ensure_keys
-from tasks.releasing.rollout import abort_trial, commit_next, drop_fallback, roll_back, rollout_lock, stranded_trial
+from tasks.releasing.rollback import roll_back
+from tasks.releasing.rollout import abort_trial, commit_next, drop_fallback, rollout_lock, stranded_trial
 from tests.published import NOW, bootstrap, publish_tiny_model, start_canary
 
 
