@@ -43,7 +43,7 @@ class TrialRules:
 DEFAULT_RULES = TrialRules()
 
 # How alpha is shared out. Errors get most of it, for they come first and cost users most.
-_PARTS = {Check.ERRORS: 14, Check.LATENCY: 2, Check.PREDICTIONS: 2, Check.QUALITY: 1, Check.DISAGREEMENT: 1}
+_PARTS = {Check.ERRORS: 16, Check.LATENCY: 1, Check.PREDICTIONS: 1, Check.QUALITY: 1, Check.DISAGREEMENT: 1}
 _PART_CONTROLLER = 1  # the controller's own judgement of harm, over all stages (healing.promotion)
 
 

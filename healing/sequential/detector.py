@@ -67,6 +67,7 @@ class EDetector:
     _started: int = 0
     _log_frozen: float = -math.inf
     _live: list[_Run] = field(default_factory=list)
+    _log_e: float | None = None  # of the present bets, once asked for
 
     def __post_init__(self) -> None:
         self.restart()
@@ -74,14 +75,17 @@ class EDetector:
     @property
     def log_e(self) -> float:
         """Natural log of the e-value now."""
-        to_come = -math.log(self._started + 1)  # Σ 1/(j(j+1)) over the runs not yet started
-        return log_sum([to_come, self._log_frozen, *(run.log_e for run in self._live)])
+        if self._log_e is None:
+            to_come = -math.log(self._started + 1)  # Σ 1/(j(j+1)) over the runs not yet started
+            self._log_e = log_sum([to_come, self._log_frozen, *(run.log_e for run in self._live)])
+        return self._log_e
 
     def bet(self, log_factors: Sequence[float], times: float = 1) -> None:
         """Multiply the wealth on each alternative by exp(factor), `times` over.
 
         Each factor is the logarithm of a random variable whose mean, given the past, is at most 1 under the null.
         """
+        self._log_e = None
         for run in self._live:
             run.log_wealth = [
                 wealth + times * factor for wealth, factor in zip(run.log_wealth, log_factors, strict=True)
@@ -94,6 +98,7 @@ class EDetector:
             self._live.remove(weakest)
             self._log_frozen = log_sum([self._log_frozen, weakest.log_e])
         self._started += 1
+        self._log_e = None
         self._live.append(_Run(-math.log(self._started * (self._started + 1)), [0.0] * self.alternatives))
 
     def save(self) -> SavedDetector:
@@ -108,6 +113,6 @@ class EDetector:
         for _, wealth in saved.runs:
             if len(wealth) != self.alternatives:
                 raise ValueError(f"expected {self.alternatives} alternatives a run, found {len(wealth)}; begin anew")
-        self._started = saved.started
+        self._started, self._log_e = saved.started, None
         self._log_frozen = -math.inf if saved.log_frozen is None else saved.log_frozen
         self._live = [_Run(weight, list(wealth)) for weight, wealth in saved.runs]

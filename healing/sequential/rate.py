@@ -8,7 +8,7 @@ from healing.sequential.detector import log_sum
 from healing.sequential.relative import RelativeRateTest, SavedRelative
 
 # Fixed beforehand, since the stages to come are not known. Most trials spend their time beside a champion.
-_LOG_RELATIVE, _LOG_ABSOLUTE = log(0.8), log(0.2)
+_LOG_RELATIVE, _LOG_ABSOLUTE = log(0.9), log(0.1)
 
 
 @dataclass(frozen=True, slots=True)

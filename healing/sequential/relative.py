@@ -19,8 +19,8 @@ from math import log
 from healing.sequential.detector import EDetector, SavedDetector, checked_alpha
 
 THETAS = 32  # alternatives in the mixture; more cost time and change the result by less than a tenth of an error
-THETA_MAX = 300.0  # a version that always fails beside one that fails once in 300 requests
-THETA_MIN_RATIO = 1.3  # smallest alternative, as a multiple of the tolerated ratio
+THETA_MAX = 100.0  # largest alternative; a version that is worse still is found in as many requests
+THETA_MIN_RATIO = 1.5  # smallest alternative, as a multiple of the tolerated ratio
 RESTART_REQUESTS = 2000  # so that a version that turns bad late is not protected by its good past
 
 
@@ -72,7 +72,9 @@ class RelativeRateTest:
     tolerated_ratio: float = 1.0
     challenger: int = 0
     champion: int = 0
-    _requests: int = 0  # since the last restart by itself
+    _requests: int = 0  # since the last restart
+    _pending: int = 0  # champion's events that no bet has been settled for: together they cost one
+    _pending_share: float = 0.0
     _alarmed: bool = False
     _detector: EDetector = field(default_factory=lambda: EDetector(THETAS))
 
@@ -84,6 +86,7 @@ class RelativeRateTest:
     @property
     def log_e(self) -> float:
         """Natural log of the e-value now: the evidence against "no more often than tolerated"."""
+        self._settle()
         return self._detector.log_e
 
     @property
@@ -105,15 +108,18 @@ class RelativeRateTest:
         """Take requests that nothing befell: they only bring the next restart nearer."""
         self._requests += requests
         while self._requests >= RESTART_REQUESTS:
-            self._detector.restart()
-            self._requests -= RESTART_REQUESTS
+            left = self._requests - RESTART_REQUESTS
+            self.restart()
+            self._requests = left
 
     def restart(self) -> None:
         """Begin another run, so that evidence from now on is not diluted by what came before."""
+        self._settle()
         self._detector.restart()
         self._requests = 0
 
     def save(self) -> SavedRelative:
+        self._settle()
         return SavedRelative(self.challenger, self.champion, self._requests, self._alarmed, self._detector.save())
 
     def resume(self, saved: SavedRelative) -> None:
@@ -127,9 +133,17 @@ class RelativeRateTest:
         self.champion += not challenger
         if not 0 < share < 1:
             return  # with one arm only, the arm of an event says nothing
-        on_challenger, on_champion = _log_bets(self.tolerated_ratio, share)
+        if share != self._pending_share:
+            self._settle()
+            self._pending_share = share
         if not challenger:
-            self._detector.bet(on_champion)
+            self._pending += 1  # it lowers the e-value only, so no alarm is missed by settling later
             return
-        self._detector.bet(on_challenger)
-        self._alarmed = self._alarmed or self.log_e >= self.threshold_log_e
+        self._settle()
+        self._detector.bet(_log_bets(self.tolerated_ratio, share)[0])
+        self._alarmed = self._alarmed or self._detector.log_e >= self.threshold_log_e
+
+    def _settle(self) -> None:
+        if self._pending:
+            self._detector.bet(_log_bets(self.tolerated_ratio, self._pending_share)[1], self._pending)
+            self._pending = 0
