@@ -1,6 +1,7 @@
 """Writing down that a challenger was condemned: the one release that the gateway may write itself."""
 
 import asyncio
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 import structlog
@@ -75,7 +76,6 @@ class CanaryAbort:
                 "challenger_errors": challenger.errors,
                 "champion_requests": champion.requests,
                 "champion_errors": champion.errors,
-                "log_e": trial.test.log_e,
-                "threshold_log_e": trial.test.threshold_log_e,
+                "checks": {state.check.value: asdict(state) for state in trial.guard.states()},
             },
         )

@@ -14,14 +14,14 @@ from gateway.versions import Version
 from gateway.wire.refusals import BadRequest
 from gateway.workers.worker import VersionFailed
 from healing.incident import Cause
-from healing.release import Mode, Release
+from healing.release import Mode
 
 
 class Ladder:
     """Answers questions by the release on duty, and keeps the books on every version that it asks."""
 
     def __init__(
-        self, problems: ProblemBoard, request_deadline_seconds: float, begin_trial: Callable[[Release], Trial]
+        self, problems: ProblemBoard, request_deadline_seconds: float, begin_trial: Callable[[Serving], Trial]
     ) -> None:
         self.serving: Serving | None = None
         self.trial: Trial | None = None
@@ -38,17 +38,16 @@ class Ladder:
         challenger = release.challenger
         if challenger is None or challenger.model.digest != self.condemned:
             self.condemned = None
-        if challenger is None or challenger.mode is not Mode.CANARY:
+        if challenger is None:
             self.trial = None
         elif self.trial is not None and self.trial.challenger.model == challenger.model:
-            self.trial.next_stage(release)
+            self.trial.next_stage(serving)
         else:
-            self.trial = self._begin_trial(release)
+            self.trial = self._begin_trial(serving)
         self.serving = serving
         for listener in self.on_serve:
             listener(serving)
-        if self.trial is not None and self.trial.test.alarmed:  # a trial that went on after a restart
-            self.condemn(f"errors: {self.trial.evidence()}")
+        self.judge()  # a trial may go on after a restart
 
     def admit(self, serving: Serving) -> None:
         """Raise Overloaded while the champion has more to do than it can in time: before a request is even read."""
@@ -75,18 +74,20 @@ class Ladder:
             except VersionFailed as exc:
                 if exc.attempted:
                     failed.append(version)
+                elif tried == 1:
+                    self._observe_wait(serving, question, version, since=asked)
                 continue
             now = time.monotonic()
             version.window.answered(now - asked, values[0])
             self._record(version, failed=False)
             if tried == 1:
-                self._observe(serving, question, challenger=chosen, failed=False, seconds=now - asked)
-            blamed = self._blame(failed, serving, question, chosen=chosen, since=started) if failed else ""
+                self._observe_answer(serving, question, version, now - asked, values[0])
+            blamed = self._blame(failed, serving, question, chosen=chosen) if failed else ""
             names = _names_of(version)
             return Answer(values, rung, version, serving.release.generation, names, rows, now - started, blamed)
         blamed = ""
         if len(failed) == 1:  # where several versions fail on the same rows, the rows are odd, not the versions
-            blamed = self._blame(failed, serving, question, chosen=chosen, since=started)
+            blamed = self._blame(failed, serving, question, chosen=chosen)
         return _baseline(serving, question, time.monotonic() - started, blamed)
 
     async def answer_by(self, version: Version, question: Question) -> Answer | None:
@@ -100,6 +101,11 @@ class Ladder:
             return None
         rung, generation, seconds = serving.rung_of(version), serving.release.generation, time.monotonic() - started
         return Answer(values, rung, version, generation, _names_of(version), rows, seconds)
+
+    def judge(self) -> None:
+        """Condemn the challenger once its trial says so."""
+        if self.trial is not None and (harm := self.trial.harm) is not None:
+            self.condemn(harm)
 
     def condemn(self, why: str) -> None:
         """Take the challenger's traffic away, from the next request on, and tell who writes the abort."""
@@ -151,9 +157,7 @@ class Ladder:
         else:
             self._problems.end(version.model.digest, Cause.MODEL_FAILING)
 
-    def _blame(
-        self, failed: Sequence[Version], serving: Serving, question: Question, *, chosen: bool, since: float
-    ) -> str:
+    def _blame(self, failed: Sequence[Version], serving: Serving, question: Question, *, chosen: bool) -> str:
         """Put failures on the account of the versions, now that it is known that the rows could be answered.
 
         Returns the digest of the version that was asked first, if it is among them.
@@ -164,18 +168,36 @@ class Ladder:
             version.window.failed()
             self._record(version, failed=True)
             if version is primary:
-                seconds = time.monotonic() - since
-                self._observe(serving, question, challenger=chosen, failed=True, seconds=seconds)
                 blamed = version.model.digest
+                if (trial := self._canary_of(serving)) is not None:
+                    trial.observe_failure(challenger=chosen, route_key=question.route_key)
+                    self.judge()
         return blamed
 
-    def _observe(self, serving: Serving, question: Question, *, challenger: bool, failed: bool, seconds: float) -> None:
-        """Take a request into the trial, unless it began under another release than the trial's stage."""
+    def _canary_of(self, serving: Serving) -> Trial | None:
+        """The trial that a request belongs to; none when it began under another release than the trial's stage."""
         trial = self.trial
         if trial is None or trial.generation != serving.release.generation:
-            return
-        if trial.observe(challenger=challenger, failed=failed, route_key=question.route_key, latency_ms=1000 * seconds):
-            self.condemn(f"errors: {trial.evidence()}")
+            return None
+        return trial if trial.challenger.mode is Mode.CANARY else None
+
+    def _observe_answer(
+        self, serving: Serving, question: Question, version: Version, seconds: float, answer: float
+    ) -> None:
+        trial = self._canary_of(serving)
+        if trial is not None:
+            chosen, key = version is serving.challenger, question.route_key
+            trial.observe_answer(version, challenger=chosen, seconds=seconds, answer=answer, route_key=key)
+            self.judge()
+
+    def _observe_wait(self, serving: Serving, question: Question, version: Version, *, since: float) -> None:
+        """Without an answer from the version that was asked first: it, or its queue, may have been too slow."""
+        trial = self._canary_of(serving)
+        if trial is not None:
+            foreseen = version.batcher.wait_seconds if version.batcher.full else 0.0
+            seconds, chosen = time.monotonic() - since + foreseen, version is serving.challenger
+            trial.observe_wait(version, challenger=chosen, seconds=seconds, route_key=question.route_key)
+            self.judge()
 
 
 async def _in_time(answer: "asyncio.Future[Sequence[float]]", until: float | None) -> Sequence[float]:

@@ -100,8 +100,8 @@ class Metrics:
         self.confidence = self._gauge(
             "gateway_version_confidence", "Mean of |2p - 1| over a version's last 512 answers p, by role.", "role"
         )
-        self.canary_log_e = self._gauge(
-            "gateway_canary_log_e", "Natural log of the canary's e-value; 0 without a trial."
+        self.trial_log_e = self._gauge(
+            "gateway_trial_log_e", "Natural log of the e-value of each check of a trial; 0 without one.", "check"
         )
         self.events_dropped = self._gauge(
             "gateway_events_dropped", "Events that never reached Prefect, since the start."

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,12 +24,14 @@ from gateway.problems import Problem, ProblemBoard
 from gateway.release_watch import ReleaseWatch
 from gateway.serving import Serving
 from gateway.settings import GatewaySettings
-from gateway.shadow import Shadow
+from gateway.shadow import Shadow, ShadowLimits
 from gateway.versions import VersionPool
 from gateway.workers.warm import WarmForks
 from gateway.workers.worker import WorkerState
 from healing.incident import Cause
 from healing.release import Mode
+from healing.trial_guard import CHECKS
+from healing.trial_rules import Check
 from releases.log import ReleaseLog
 
 _log = structlog.get_logger(__name__)
@@ -45,9 +47,7 @@ class Gateway:
         self.events = EventSender(settings.pipeline, settings.events_url)
         limits = LogLimits(settings.log_segment_bytes_max, settings.log_segment_age_seconds_max, settings.log_bytes_max)
         self.log = PredictionLog(settings.state_dir, self.problems, limits)
-        self._trial_file = TrialFile(
-            settings.state_dir / "trial.json", settings.canary_alpha, settings.canary_ratio_tolerated
-        )
+        self._trial_file = TrialFile(settings.state_dir / "trial.json", settings.trial_slow_seconds_min)
         self.ladder = Ladder(self.problems, settings.request_deadline_seconds, self._trial_file.begin)
         self._forks = forks
         cache = ReleaseCache(settings.state_dir / "cache", settings.release_root)
@@ -106,7 +106,8 @@ class Gateway:
         metrics.generation_active.set(active.generation if active else 0)
         metrics.workers_ready.set(sum(version.worker.ready for version in versions))
         metrics.worker_restarts.set(sum(version.worker.restarts for version in versions))
-        metrics.canary_log_e.set(self.ladder.trial.test.log_e if self.ladder.trial else 0.0)
+        for check, log_e in self._evidence():
+            metrics.trial_log_e.labels(check).set(log_e)
         metrics.events_dropped.set(self.events.dropped)
         current = [problem.code for problem in self.problems.current()]
         for cause in Cause:
@@ -121,6 +122,12 @@ class Gateway:
                 metrics.latency_p99_seconds.labels(role).set(lately.latency_p99_seconds)
             if lately.confidence is not None:
                 metrics.confidence.labels(role).set(lately.confidence)
+
+    def _evidence(self) -> Iterator[tuple[str, float]]:
+        """Each check and the natural log of its e-value; 0 for all while there is no trial."""
+        trial = self.ladder.trial
+        found = {} if trial is None else {state.check: state.log_e for state in trial.guard.states()}
+        yield from ((check.value, found.get(check, 0.0)) for check in CHECKS)
 
     def _shadow_rows(self) -> Counter[str]:
         """Rows of the shadow on duty and of all before it."""
@@ -146,15 +153,15 @@ class Gateway:
             return
         version = self.pool.get(problem.subject)
         if problem.code is Cause.MODEL_CORRUPT or (version and version.worker.state is WorkerState.SET_ASIDE):
-            self.ladder.condemn(problem.message)
+            self.ladder.condemn(f"{Check.ERRORS.value}: {problem.message}")
 
     def _change_shadow(self, serving: Serving) -> None:
         """Begin the shadow of the release that is on duty now; what the one before still had waiting is dropped."""
-        before, trial = self.predict.shadow, serving.release.challenger
+        before, trial = self.predict.shadow, self.ladder.trial
         self.predict.shadow = None
-        if trial is not None and trial.mode is Mode.SHADOW:
-            settings = self.settings
-            self.predict.shadow = Shadow(serving, self.log, settings.shadow_rows_max, settings.batch_rows_max)
+        if trial is not None and trial.challenger.mode is Mode.SHADOW:
+            limits = ShadowLimits.of(self.settings)
+            self.predict.shadow = Shadow(serving, trial, self.ladder.judge, self.log, limits)
         if before is not None:
             before.stop()
             self._shadow_rows_before += before.counts.outcomes()

@@ -106,11 +106,11 @@ class GatewaySettings(BaseSettings):
         default=(),
         description="Importable types that a model may hold beside scikit-learn's own, by commas; their code runs.",
     )
-    canary_alpha: float = Field(
-        default=0.001, gt=0, lt=1, description="Chance that a whole trial of a sound challenger is aborted."
-    )
-    canary_ratio_tolerated: float = Field(
-        default=1.0, ge=1, le=100, description="Challenger's error rate over the champion's that is tolerated."
+    trial_slow_seconds_min: float = Field(
+        default=0.01,
+        ge=0,
+        le=60,
+        description="In a trial no answer within this time is slow, however quick the champion.",
     )
     drain_seconds: float = Field(default=10.0, gt=0, le=300, description="Time running requests have after SIGTERM.")
 

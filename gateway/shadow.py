@@ -1,27 +1,32 @@
 """Shadow: a challenger scores copies of what others answered. It never delays an answer and never changes one.
 
 Copies are gathered patiently and scored in large batches, because nobody waits for them: 256 rows cost a model little
-more than one. What does not fit in the queue is dropped and counted.
+more than one. Now and then one is scored alone, as a lone client would ask it: by these its time is judged. What does
+not fit in the queue is dropped and counted.
 """
 
 import asyncio
+import math
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import orjson
 
 from gateway.batcher import Row
+from gateway.guards.trial import Given, Trial
 from gateway.log.predictions import PredictionLog, ShadowRow
 from gateway.router import falls_to_challenger
-from gateway.serving import Answer, Question, Serving
+from gateway.serving import Answer, Question, Rung, Serving
+from gateway.settings import GatewaySettings
 from gateway.versions import Version
 from gateway.wire.refusals import BadRequest
 from gateway.workers.worker import VersionFailed
 
 _GATHER_SECONDS = 0.05
+_ALONE_SECONDS = 0.1  # between two copies that are scored alone: a model of 4 ms a call spends 4 % of a core on them
 _PAUSE_SECONDS = 0.5  # before the next batch after one that failed: a dead shadow is not in a hurry
 
 
@@ -45,38 +50,56 @@ class ShadowCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowLimits:
+    """Rows that may wait, rows in a batch, and seconds that it should take: a longer one would count as silence."""
+
+    rows_max: int
+    batch_rows_max: int
+    batch_seconds: float
+
+    @classmethod
+    def of(cls, settings: GatewaySettings) -> "ShadowLimits":
+        return cls(settings.shadow_rows_max, settings.batch_rows_max, settings.batch_deadline_seconds / 4)
+
+
+@dataclass(frozen=True, slots=True)
 class _Copy:
     request_id: str
     rows: Sequence[Row]
     answered: Sequence[float]
+    given: Given
+    by_champion: bool
 
 
 class Shadow:
-    """The shadow of one release on duty; `stop` it when the release gives way."""
+    """The shadow of one release on duty; `stop` it when the release gives way. `judge` is called when it was seen."""
 
-    def __init__(self, serving: Serving, log: PredictionLog, rows_max: int, batch_rows_max: int) -> None:
+    def __init__(
+        self, serving: Serving, trial: Trial, judge: Callable[[], None], log: PredictionLog, limits: ShadowLimits
+    ) -> None:
         assert serving.challenger is not None
-        assert serving.release.challenger is not None
         self.counts = ShadowCounts()
         self.version: Version = serving.challenger
         self.generation = serving.release.generation
-        self.trial = serving.release.challenger
+        self._trial = trial
+        self._judge = judge
         self._also_known = serving.also_known
         self._binder = serving.binder
         self._log = log
-        self._rows_max = rows_max
-        self._batch_rows_max = batch_rows_max
+        self._limits = limits
         self._queue: deque[_Copy] = deque()
         self._waiting_rows = 0
+        self._batch_rows = 1  # that fit in the time of a batch, as far as is known; the first batch tells
+        self._alone_at = 0.0
         self._scoring: asyncio.Task[None] | None = None
 
     def copy(self, question: Question, answer: Answer) -> None:
         """Take a copy of an answered request, if it falls to the shadow's share and there is room."""
-        if not falls_to_challenger(self.trial, question.route_key or question.request_id):
+        if not falls_to_challenger(self._trial.challenger, question.route_key or question.request_id):
             return
         rows = question.bound.rows
         self.counts.copied += len(rows)
-        if self._waiting_rows + len(rows) > self._rows_max:
+        if self._waiting_rows + len(rows) > self._limits.rows_max:
             self.counts.dropped += len(rows)
             return
         binder = self.version.binder
@@ -89,7 +112,8 @@ class Shadow:
             except BadRequest:
                 self.counts.failed += len(rows)
                 return
-        self._queue.append(_Copy(question.request_id, rows, answer.values))
+        given = Given(question.route_key, answer.values[0], answer.seconds)
+        self._queue.append(_Copy(question.request_id, rows, answer.values, given, answer.rung is Rung.CHAMPION))
         self._waiting_rows += len(rows)
         if self._scoring is None:
             self._scoring = asyncio.create_task(self._score_all())
@@ -103,16 +127,21 @@ class Shadow:
     async def _score_all(self) -> None:
         try:
             while self._queue:
-                if self._waiting_rows < self._batch_rows_max:
+                if self._waiting_rows < self._batch_rows:
                     await asyncio.sleep(_GATHER_SECONDS)
-                await self._score(self._take())
+                if time.monotonic() >= self._alone_at:
+                    await self._score(self._take(rows_max=1))
+                    self._alone_at = time.monotonic() + _ALONE_SECONDS
+                else:
+                    await self._score(self._take(self._batch_rows))
         finally:
             self._scoring = None
 
-    def _take(self) -> list[_Copy]:
+    def _take(self, rows_max: int) -> list[_Copy]:
+        """The next copies that fit in so many rows; one that is larger goes alone."""
         batch: list[_Copy] = []
         rows = 0
-        while self._queue and (not batch or rows + len(self._queue[0].rows) <= self._batch_rows_max):
+        while self._queue and (not batch or rows + len(self._queue[0].rows) <= rows_max):
             batch.append(self._queue.popleft())
             rows += len(batch[-1].rows)
         self._waiting_rows -= rows
@@ -125,12 +154,40 @@ class Shadow:
         values: Sequence[float | None] = [None] * len(rows)
         try:
             scores, error = await self.version.worker.predict(orjson.dumps(list(zip(*rows, strict=True))))
-            values = [score if score == score else None for score in scores]  # noqa: PLR0124  NaN is not itself
+            seconds = time.monotonic() - started
+            values = [score if math.isfinite(score) else None for score in scores]
+            self._observe(batch, values, seconds)
+            self._learn(len(rows), seconds)
         except VersionFailed as exc:
-            error = str(exc)
+            seconds, error = time.monotonic() - started, str(exc)
+            if exc.attempted:
+                self._observe_failure(batch[0])
+            self._batch_rows = 1
             await asyncio.sleep(_PAUSE_SECONDS)
-        self._count(batch, values, time.monotonic() - started)
+        self._count(batch, values, seconds)
         self._log.record_shadow(self._log_rows(batch, values, error))
+        self._judge()
+
+    def _learn(self, rows: int, seconds: float) -> None:
+        """How many rows the next batch may have: more where this one shows it, fewer only where it took too long."""
+        fitting = int(self._limits.batch_seconds * rows / max(seconds, 1e-6))
+        if fitting > self._batch_rows or seconds > self._limits.batch_seconds:
+            self._batch_rows = max(1, min(fitting, self._limits.batch_rows_max))
+
+    def _observe(self, batch: list[_Copy], values: Sequence[float | None], seconds: float) -> None:
+        """Take the batch into the trial, request by request; where the champion had no answer, nobody is to blame."""
+        start = 0
+        for copy in batch:
+            scored = values[start : start + len(copy.rows)]
+            start += len(copy.rows)
+            if copy.by_champion:
+                took = seconds if len(batch) == 1 else None
+                self._trial.observe_copy(self.version, copy.given, None if None in scored else scored[0], took)
+
+    def _observe_failure(self, copy: _Copy) -> None:
+        """A batch that failed is one failure, not one for each copy that happened to ride in it."""
+        if copy.by_champion:
+            self._trial.observe_copy(self.version, copy.given, None, None)
 
     def _count(self, batch: list[_Copy], values: Sequence[float | None], seconds: float) -> None:
         answered = [value for copy in batch for value in copy.answered]

@@ -15,8 +15,9 @@ from gateway.router_cost import RouterCost
 from gateway.settings import GatewaySettings
 from gateway.wire.schema import Binder, binder_of
 from gateway.workers.order import LoadOrder
+from gateway.workers.timing import WorkerTiming
 from gateway.workers.warm import WarmForks
-from gateway.workers.worker import Worker, WorkerState, WorkerTiming
+from gateway.workers.worker import Worker, WorkerState
 from healing.errors import Corrupt, StoreUnavailable
 from healing.release import ModelRef, Release
 from releases.manifest import Manifest

@@ -77,26 +77,34 @@ class TrialGuard:
         self._alarm: CheckState | None = None
 
     def observe(
-        self, challenger: bool, failed: bool, slow: bool | None, answer: float | None, route_key_is_new: bool = True
+        self,
+        challenger: bool,
+        failed: bool,
+        slow: bool | None,
+        answer: float | None,
+        route_key_is_new: bool = True,
+        slow_share: float | None = None,
     ) -> None:
         """Take one request of a canary that was randomised between the arms.
 
         `slow` is None while there is no threshold, `answer` where the arm gave none. Only the first error of a route
         key is evidence: one client that tries again is one observation. A further one is left out, as if the request
-        had not been.
+        had not been. `slow_share` is the challenger's share of all that is timed, where that is not its weight, as when
+        batches are timed and not requests.
         """
         self.challenger_requests += challenger
         self.champion_requests += not challenger
         beside = self.weight < 1
         if failed:
             if route_key_is_new:
-                self._take(self._errors, Check.ERRORS, challenger, beside)
+                self._take(self._errors, Check.ERRORS, challenger, beside, self.weight)
         else:
             self._errors.pass_over(challenger, beside)
         if slow is not None:
             self._timed += challenger
             if slow:
-                self._take(self._latency, Check.LATENCY, challenger, beside)
+                share = self.weight if slow_share is None else slow_share
+                self._take(self._latency, Check.LATENCY, challenger, beside, share)
             else:
                 self._latency.pass_over(challenger, beside)
         if answer is not None and self._predictions is not None:
@@ -177,9 +185,9 @@ class TrialGuard:
         self._failed = set(saved.failed)
         self._alarm = saved.alarm
 
-    def _take(self, test: RateTest, check: Check, challenger: bool, beside: bool) -> None:
+    def _take(self, test: RateTest, check: Check, challenger: bool, beside: bool, share: float) -> None:
         if beside:
-            test.relative.observe(challenger=challenger, event=True, share=self.weight)
+            test.relative.observe(challenger=challenger, event=True, share=share)
         elif challenger:
             test.absolute.observe(event=True)
         if challenger:

@@ -1,14 +1,18 @@
-"""A challenger's trial as the gateway sees it: what each arm did, and the sequential test that may end it."""
+"""A challenger's trial as the gateway sees it: what each arm did, and the guard that may end it."""
 
 from collections import deque
 from dataclasses import dataclass, field
 from statistics import median
 
-from healing.release import Challenger, Release
-from healing.sequential import RelativeErrorTest
+from gateway.guards.slowness import Slowness
+from gateway.serving import Serving
+from gateway.versions import Version
+from healing.release import Challenger
+from healing.trial_guard import Expected, TrialGuard
+from releases.manifest import Manifest
 
 _LATENCIES_KEPT = 512
-_FAILED_KEYS_MAX = 10_000
+_KEYS_MAX = 10_000  # clients that are known at once; a request of any other counts as if nobody had asked before
 
 
 @dataclass(slots=True)
@@ -24,52 +28,133 @@ class Arm:
         return median(self.latencies) if self.latencies else None
 
 
+class ClientsSeen:
+    """Which clients, by their route keys, have done something before: one that asks again is one observation."""
+
+    def __init__(self) -> None:
+        self.keys: set[str] = set()
+
+    def is_new(self, route_key: str | None) -> bool:
+        """Whether this is the first time; always true for a request without a key."""
+        if route_key is None:
+            return True
+        if route_key in self.keys:
+            return False
+        if len(self.keys) < _KEYS_MAX:
+            self.keys.add(route_key)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the client was told whose request was copied, and how many seconds it took."""
+
+    route_key: str | None
+    answer: float
+    seconds: float
+
+
 class Trial:
-    """A challenger's trial, over all its stages: counts of the present generation, and evidence of the whole trial."""
+    """A challenger's trial, over all its stages: counts of the present generation, and evidence of the whole trial.
 
-    def __init__(self, challenger: Challenger, generation: int, alpha: float, ratio_tolerated: float) -> None:
-        self.challenger = challenger
-        self.generation = generation
-        self.test = RelativeErrorTest(alpha=alpha, tolerated_ratio=ratio_tolerated)
+    Of a client's requests only the first failure, the first slow answer and the first answer are evidence.
+    """
+
+    def __init__(self, serving: Serving, slow_seconds_min: float) -> None:
+        self.guard: TrialGuard
         self.arms = {True: Arm(), False: Arm()}
-        self.failed_keys: set[str] = set()
+        self.failed, self.slow, self.answered = ClientsSeen(), ClientsSeen(), ClientsSeen()
+        self._follow(serving)
+        rules = self.challenger.rules
+        self.slowness = Slowness(rules.slow_factor, slow_seconds_min)
+        self.slowness.fix(self._champion.window)
+        self.guard = TrialGuard(rules, self.challenger.mode, self.challenger.weight, _expected(serving))
 
-    def next_stage(self, release: Release) -> None:
-        """Follow the challenger into a release where its share may differ."""
-        assert release.challenger is not None
-        self.challenger = release.challenger
-        self.generation = release.generation
+    def next_stage(self, serving: Serving) -> None:
+        """Go on in a release where the challenger's mode and share may differ."""
         self.arms = {True: Arm(), False: Arm()}
-        self.test.restart()
+        self._follow(serving)
+        self.slowness.begin_stage()
+        self.slowness.fix(self._champion.window)
+        self.guard.next_stage(self.challenger.mode, self.challenger.weight)
 
-    def observe(self, *, challenger: bool, failed: bool, route_key: str | None, latency_ms: float) -> bool:
-        """Take one randomised request; returns whether this is the one that condemns the challenger.
+    @property
+    def harm(self) -> str | None:
+        """The check that condemns the challenger, with its numbers."""
+        alarm = self.guard.alarm()
+        return None if alarm is None else f"{alarm.check.value}: {alarm.reason}"
 
-        Only the first error of a route key counts as evidence: one client that retries is one observation.
-        """
+    def observe_answer(
+        self, version: Version, *, challenger: bool, seconds: float, answer: float, route_key: str | None
+    ) -> None:
+        """Take a randomised request that the version it fell to answered."""
         arm = self.arms[challenger]
         arm.requests += 1
-        arm.errors += failed
-        arm.latencies.append(latency_ms)
-        alarmed_before = self.test.alarmed
-        news = not (failed and self._failed_before(route_key))
-        self.test.observe(challenger=challenger, failed=failed and news, share=self.challenger.weight)
-        return self.test.alarmed and not alarmed_before
+        arm.latencies.append(1000 * seconds)
+        slow = self._judge_time(version, challenger, seconds, route_key)
+        told = answer if self.answered.is_new(route_key) else None
+        share = self.slowness.share(self.challenger.weight) if slow else None
+        self.guard.observe(challenger, failed=False, slow=slow, answer=told, slow_share=share)
 
-    def evidence(self) -> str:
-        """The numbers of this stage, in words."""
+    def observe_failure(self, *, challenger: bool, route_key: str | None) -> None:
+        """Take a randomised request that the version it fell to failed, though another could answer."""
+        arm = self.arms[challenger]
+        arm.requests += 1
+        arm.errors += 1
+        self.guard.observe(challenger, True, None, None, self.failed.is_new(route_key))
+
+    def observe_wait(self, version: Version, *, challenger: bool, seconds: float, route_key: str | None) -> None:
+        """Take a randomised request that was not answered within `seconds`, or was foreseen to wait that long."""
+        if self.slowness.exceeded(seconds) and self._judge_time(version, challenger, seconds, route_key):
+            self.arms[challenger].requests += 1
+            share = self.slowness.share(self.challenger.weight)
+            self.guard.observe(challenger, failed=False, slow=True, answer=None, slow_share=share)
+
+    def observe_copy(self, version: Version, given: Given, answer: float | None, seconds: float | None) -> None:
+        """Take a copy that the shadow scored, or failed where `answer` is None; `seconds` where it was scored alone.
+
+        Where the champion was slow on the same request, nothing is held against the shadow's time.
+        """
         challenger, champion = self.arms[True], self.arms[False]
-        return (
-            f"challenger failed {challenger.errors} of {challenger.requests}, champion {champion.errors} of "
-            f"{champion.requests} requests at share {self.challenger.weight:g}; log e-value {self.test.log_e:.2f}, "
-            f"threshold {self.test.threshold_log_e:.2f}"
-        )
+        challenger.requests += 1
+        challenger.errors += answer is None
+        champion.requests += 1
+        champion.latencies.append(1000 * given.seconds)
+        slow = None
+        if seconds is not None and answer is not None:
+            challenger.latencies.append(1000 * seconds)
+            if not self.slowness.exceeded(given.seconds):
+                slow = self._judge_time(version, True, seconds, given.route_key)
+        seen = self.failed if answer is None else self.answered
+        if seen.is_new(given.route_key):
+            self.guard.observe_pair(answer is None, slow, answer, given.answer)
 
-    def _failed_before(self, route_key: str | None) -> bool:
-        if route_key is None:
-            return False
-        if route_key in self.failed_keys:
-            return True
-        if len(self.failed_keys) < _FAILED_KEYS_MAX:
-            self.failed_keys.add(route_key)
-        return False
+    def _judge_time(self, version: Version, challenger: bool, seconds: float, route_key: str | None) -> bool | None:
+        if self.slowness.limit is None:
+            self.slowness.fix(self._champion.window)
+        slow = self.slowness.judge(version, seconds, challenger=challenger)
+        return None if slow and not self.slow.is_new(route_key) else slow
+
+    def _follow(self, serving: Serving) -> None:
+        assert serving.release.challenger is not None
+        self.challenger: Challenger = serving.release.challenger
+        self.generation = serving.release.generation
+        self._champion = serving.champion
+
+    @property
+    def champion_digest(self) -> str:
+        return self._champion.model.digest
+
+
+def _expected(serving: Serving) -> Expected:
+    """What manifests say of the answers to come; a manifest from before they did says nothing."""
+    challenger = None if serving.challenger is None else serving.challenger.manifest
+    return Expected(
+        challenger_deciles=_deciles(challenger),
+        champion_deciles=_deciles(serving.champion.manifest),
+        disagreement_distance=None if challenger is None else challenger.reference.disagreement,
+    )
+
+
+def _deciles(manifest: Manifest | None) -> tuple[float, ...]:
+    return () if manifest is None else manifest.reference.answer_deciles

@@ -7,8 +7,10 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gateway.guards.trial import Trial
-from healing.release import Release
-from healing.sequential import SavedTest
+from gateway.serving import Serving
+from healing.release import Mode
+from healing.trial_guard import SavedGuard
+from releases.document import RulesDocument
 from releases.files import write_atomically
 
 _log = structlog.get_logger(__name__)
@@ -21,35 +23,39 @@ class _SavedArm(BaseModel):
 
 
 class _SavedTrial(BaseModel):
+    """Clients that were merely answered are forgotten: each then counts once more, and there may be thousands."""
+
     model_config = ConfigDict(extra="forbid")
 
     digest: str
+    champion_digest: str
     generation: int
-    alpha: float
-    ratio_tolerated: float
-    test: SavedTest
+    mode: Mode
+    weight: float
+    rules: RulesDocument
+    guard: SavedGuard
+    slow_seconds: float | None
     challenger: _SavedArm
     champion: _SavedArm
     failed_keys: list[str]
+    slow_keys: list[str]
 
 
 class TrialFile:
     """Begins trials, or takes them up again from `path`; `follow` keeps the file no older than a second."""
 
-    def __init__(self, path: Path, alpha: float, ratio_tolerated: float) -> None:
+    def __init__(self, path: Path, slow_seconds_min: float) -> None:
         self._path = path
-        self._alpha = alpha
-        self._ratio_tolerated = ratio_tolerated
+        self._slow_seconds_min = slow_seconds_min
         self._trial: Trial | None = None
         self._saved: bytes | None = None
 
-    def begin(self, release: Release) -> Trial:
+    def begin(self, serving: Serving) -> Trial:
         """The trial of the release's challenger, with what is known of it already."""
-        assert release.challenger is not None
-        trial = Trial(release.challenger, release.generation, self._alpha, self._ratio_tolerated)
+        trial = Trial(serving, self._slow_seconds_min)
         saved = self._read()
-        if saved is not None and saved.digest == trial.challenger.model.digest:
-            self._resume(trial, saved, release)
+        if saved is not None and _is_of(saved, serving):
+            self._resume(trial, saved, serving)
         self._trial = trial
         return trial
 
@@ -61,13 +67,13 @@ class TrialFile:
 
     async def save(self) -> None:
         """Write the trial down, if it has moved. A disk that does not take it costs evidence after a restart only."""
-        if self._trial is None:
-            return
-        content = self._encode(self._trial)
-        if content != self._saved:
-            await asyncio.to_thread(self._write, content)
+        if self._trial is not None:
+            await asyncio.to_thread(self._write, _snapshot(self._trial))
 
-    def _write(self, content: bytes) -> None:
+    def _write(self, saved: _SavedTrial) -> None:
+        content = saved.model_dump_json().encode()
+        if content == self._saved:
+            return
         try:
             write_atomically(self._path, content)
         except OSError as exc:
@@ -75,38 +81,50 @@ class TrialFile:
         else:
             self._saved = content
 
-    def _encode(self, trial: Trial) -> bytes:
-        challenger, champion = trial.arms[True], trial.arms[False]
-        saved = _SavedTrial(
-            digest=trial.challenger.model.digest,
-            generation=trial.generation,
-            alpha=self._alpha,
-            ratio_tolerated=self._ratio_tolerated,
-            test=trial.test.save(),
-            challenger=_SavedArm(requests=challenger.requests, errors=challenger.errors),
-            champion=_SavedArm(requests=champion.requests, errors=champion.errors),
-            failed_keys=sorted(trial.failed_keys),
-        )
-        return saved.model_dump_json().encode()
-
     def _read(self) -> _SavedTrial | None:
         try:
-            saved = _SavedTrial.model_validate_json(self._path.read_bytes())
+            return _SavedTrial.model_validate_json(self._path.read_bytes())
         except FileNotFoundError:
             return None
         except (OSError, ValidationError) as exc:
             _log.warning("trial_not_read", path=str(self._path), reason=str(exc))
             return None
-        same_rules = (saved.alpha, saved.ratio_tolerated) == (self._alpha, self._ratio_tolerated)
-        return saved if same_rules else None
 
     @staticmethod
-    def _resume(trial: Trial, saved: _SavedTrial, release: Release) -> None:
-        trial.test.resume(saved.test)
-        trial.failed_keys = set(saved.failed_keys)
-        if saved.generation == release.generation:
+    def _resume(trial: Trial, saved: _SavedTrial, serving: Serving) -> None:
+        trial.guard.mode, trial.guard.weight = saved.mode, saved.weight
+        trial.guard.resume(saved.guard)
+        trial.failed.keys, trial.slow.keys = set(saved.failed_keys), set(saved.slow_keys)
+        trial.slowness.limit = saved.slow_seconds
+        if saved.generation == trial.generation:
             for arm, known in ((trial.arms[True], saved.challenger), (trial.arms[False], saved.champion)):
                 arm.requests, arm.errors = known.requests, known.errors
         else:
-            trial.test.restart()
-        _log.info("trial_resumed", digest=saved.digest, generation=release.generation, log_e=trial.test.log_e)
+            trial.next_stage(serving)
+        _log.info("trial_resumed", digest=saved.digest, generation=trial.generation)
+
+
+def _is_of(saved: _SavedTrial, serving: Serving) -> bool:
+    """Whether it is the same trial: of the same models, judged by the same rules."""
+    challenger = serving.release.challenger
+    assert challenger is not None
+    models = challenger.model.digest, serving.release.champion.digest
+    return (saved.digest, saved.champion_digest) == models and saved.rules.rules() == challenger.rules
+
+
+def _snapshot(trial: Trial) -> _SavedTrial:
+    challenger, (of_challenger, of_champion) = trial.challenger, (trial.arms[True], trial.arms[False])
+    return _SavedTrial(
+        digest=challenger.model.digest,
+        champion_digest=trial.champion_digest,
+        generation=trial.generation,
+        mode=challenger.mode,
+        weight=challenger.weight,
+        rules=RulesDocument.of(challenger.rules),
+        guard=trial.guard.save(),
+        slow_seconds=trial.slowness.limit,
+        challenger=_SavedArm(requests=of_challenger.requests, errors=of_challenger.errors),
+        champion=_SavedArm(requests=of_champion.requests, errors=of_champion.errors),
+        failed_keys=sorted(trial.failed.keys),
+        slow_keys=sorted(trial.slow.keys),
+    )

@@ -42,6 +42,17 @@ class VersionWindow:
     def failed(self) -> None:
         self._failed.append(True)
 
+    @property
+    def answers(self) -> int:
+        """How many of the window's requests were answered."""
+        return len(self._seconds)
+
+    def latency_p99_seconds(self) -> float:
+        """What 99 % of the answers took at most; ask for it once there are answers."""
+        found = _quantile(sorted(self._seconds), 0.99)
+        assert found is not None, "nothing was answered yet"
+        return found
+
     def lately(self) -> Lately:
         seconds = sorted(self._seconds)
         return Lately(

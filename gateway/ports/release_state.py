@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.guards.trial import Arm, Trial
 from gateway.shadow import Shadow
 from gateway.versions import Version
-from healing.release import Challenger, Release
-from healing.trial_rules import Check, CheckState
+from healing.release import Release
 from healing.verdict import Outcome
 from releases.document import ReleaseDocument
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 def release_state(gateway: "Gateway") -> dict[str, Any]:
     """The document at `/release`."""
     serving, desired = gateway.ladder.serving, gateway.watch.desired
-    served = gateway.predict.served
+    served, trial = gateway.predict.served, gateway.ladder.trial
     return {
         "pipeline": gateway.settings.pipeline,
         "desired_generation": desired.generation if desired else 0,
@@ -28,8 +27,7 @@ def release_state(gateway: "Gateway") -> dict[str, Any]:
             {"code": p.code.value, "subject": p.subject, "message": p.message, "since": p.since.isoformat()}
             for p in gateway.problems.current()
         ],
-        "trial": _trial(gateway),
-        "canary": gateway.ladder.trial and _canary(gateway.ladder.trial, condemned=gateway.ladder.condemned),
+        "trial": trial and _trial(trial, condemned=trial.challenger.model.digest == gateway.ladder.condemned),
         "shadow": gateway.predict.shadow and _shadow(gateway.predict.shadow),
         "workers": [_worker(version, serving.release if serving else desired) for version in gateway.pool.all()],
         "served": {"good": served.good, "degraded": served.degraded, "failed": served.failed},
@@ -37,56 +35,21 @@ def release_state(gateway: "Gateway") -> dict[str, Any]:
     }
 
 
-def _canary(trial: Trial, *, condemned: str | None) -> dict[str, Any]:
-    challenger, champion = trial.arms[True], trial.arms[False]
-    failed = trial.challenger.model.digest == condemned
+def _trial(trial: Trial, *, condemned: bool) -> dict[str, Any]:
+    """Counts since the stage began, evidence of the whole trial; in shadow the arms count scored copies."""
+    alarm = trial.guard.alarm()
     return {
         "digest": trial.challenger.model.digest,
+        "version": trial.challenger.model.version,
         "mode": trial.challenger.mode.value,
         "weight": trial.challenger.weight,
         "generation": trial.generation,
-        "challenger": _counts(challenger),
-        "champion": _counts(champion),
-        "log_e": trial.test.log_e,
-        "threshold_log_e": trial.test.threshold_log_e,
-        "verdict": (Outcome.FAIL if failed else Outcome.INCONCLUSIVE).value,
-        "latency_ms": {"challenger_p50": challenger.latency_p50_ms, "champion_p50": champion.latency_p50_ms},
-    }
-
-
-def _trial(gateway: "Gateway") -> dict[str, Any] | None:
-    trial, shadow = gateway.ladder.trial, gateway.predict.shadow
-    if trial is not None:
-        test, condemned = trial.test, gateway.ladder.condemned == trial.challenger.model.digest
-        outcome = Outcome.FAIL if condemned else Outcome.INCONCLUSIVE
-        seen = test.errors_challenger + test.errors_champion
-        errors = CheckState(
-            Check.ERRORS, outcome, test.log_e, test.threshold_log_e, seen, votes=True, reason=trial.evidence()
-        )
-        arms = {"challenger": _arm(trial.arms[True]), "champion": _arm(trial.arms[False])}
-        return _told(trial.challenger, trial.generation, condemned, arms, [errors])
-    if shadow is not None:
-        counts = shadow.counts
-        copies = {"requests": counts.scored + counts.failed, "errors": counts.failed, "latency_p50_ms": None}
-        given = {"requests": 0, "errors": 0, "latency_p50_ms": None}
-        return _told(shadow.trial, shadow.generation, False, {"challenger": copies, "champion": given}, [])
-    return None
-
-
-def _told(
-    challenger: Challenger, generation: int, condemned: bool, arms: dict[str, Any], checks: list[CheckState]
-) -> dict[str, Any]:
-    return {
-        "digest": challenger.model.digest,
-        "version": challenger.model.version,
-        "mode": challenger.mode.value,
-        "weight": challenger.weight,
-        "generation": generation,
-        **arms,
-        "slow_seconds": None,
+        "challenger": _arm(trial.arms[True]),
+        "champion": _arm(trial.arms[False]),
+        "slow_seconds": trial.slowness.limit,
         "verdict": (Outcome.FAIL if condemned else Outcome.INCONCLUSIVE).value,
-        "reason": next((state.check for state in checks if state.outcome is Outcome.FAIL), None),
-        "checks": [asdict(state) for state in checks],
+        "reason": alarm and alarm.check.value,
+        "checks": [asdict(state) for state in trial.guard.states()],
     }
 
 
@@ -106,10 +69,6 @@ def _shadow(shadow: Shadow) -> dict[str, Any]:
         "dropped": counts.dropped,
         "distance_mean": counts.distance_mean,
     }
-
-
-def _counts(arm: Arm) -> dict[str, int]:
-    return {"requests": arm.requests, "errors": arm.errors}
 
 
 def _worker(version: Version, release: Release | None) -> dict[str, Any]:

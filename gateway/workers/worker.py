@@ -4,17 +4,16 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 import structlog
 
 from gateway.problems import ProblemBoard
-from gateway.settings import GatewaySettings
 from gateway.workers.channel import Channel, WorkerGone
 from gateway.workers.memory import resident_bytes
 from gateway.workers.order import LoadOrder
+from gateway.workers.timing import WorkerTiming
 from gateway.workers.warm import ForkFailed, WarmForks
 from healing.errors import ModelCorrupt, StoreUnavailable, Transient
 from healing.incident import Cause
@@ -22,6 +21,7 @@ from healing.release import ModelRef
 
 _log = structlog.get_logger(__name__)
 _DEATHS_WINDOW_SECONDS = 60.0
+_WARM_BATCHES = 10  # a fresh process answers its first ones from cold caches and unmapped pages
 
 
 class WorkerState(StrEnum):
@@ -40,29 +40,6 @@ class VersionFailed(Transient):
     def __init__(self, message: str, *, attempted: bool) -> None:
         super().__init__(message)
         self.attempted = attempted
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerTiming:
-    """Times in seconds; see the settings of the same names."""
-
-    batch_deadline: float
-    hang: float
-    load_deadline: float
-    backoff: float
-    backoff_max: float
-    deaths_max: int
-
-    @classmethod
-    def of(cls, settings: GatewaySettings) -> "WorkerTiming":
-        return cls(
-            batch_deadline=settings.batch_deadline_seconds,
-            hang=settings.hang_seconds,
-            load_deadline=settings.load_deadline_seconds,
-            backoff=settings.restart_backoff_seconds,
-            backoff_max=settings.restart_backoff_max_seconds,
-            deaths_max=settings.deaths_max,
-        )
 
 
 class Worker:
@@ -93,6 +70,8 @@ class Worker:
         self._channel: Channel | None = None
         self._deaths: deque[float] = deque(maxlen=timing.deaths_max)
         self._deaths_in_a_row = 0
+        self.batches = 0  # that were answered, over all its processes
+        self._batches_when_ready = 0
         self._wanted = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
 
@@ -103,6 +82,11 @@ class Worker:
     @property
     def ready(self) -> bool:
         return self.state is WorkerState.READY
+
+    @property
+    def warm(self) -> bool:
+        """Whether this process has answered enough for its times to say something."""
+        return self.batches - self._batches_when_ready >= _WARM_BATCHES
 
     def start(self) -> None:
         self._life = asyncio.create_task(self._live(), name=f"worker-{self.model.version}")
@@ -137,7 +121,7 @@ class Worker:
         answer = channel.ask(columns)
         try:
             async with asyncio.timeout(self._timing.batch_deadline):
-                return await asyncio.shield(answer)
+                answered = await asyncio.shield(answer)
         except TimeoutError as exc:
             self._wait_out(channel, answer)
             raise VersionFailed(
@@ -145,6 +129,8 @@ class Worker:
             ) from exc
         except WorkerGone as exc:
             raise VersionFailed(f"version {self.model.version} died on a batch: {exc}", attempted=True) from exc
+        self.batches += 1
+        return answered
 
     def _wait_out(self, channel: Channel, answer: "asyncio.Future[tuple[Sequence[float], str]]") -> None:
         """Send a silent worker nothing more; it may still come back by itself, and is killed if it does not."""
@@ -213,6 +199,7 @@ class Worker:
             return f"version {version} did not load within {self._timing.load_deadline} s"
         assert channel.pid is not None
         self.resident_bytes_when_ready = resident_bytes(channel.pid)
+        self._batches_when_ready = self.batches
         self.state = WorkerState.READY
         self._problems.end(digest, Cause.MODEL_CORRUPT, Cause.STORE_UNAVAILABLE)
         _log.info("worker_ready", version=version, digest=digest, pid=channel.pid)

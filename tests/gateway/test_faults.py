@@ -218,13 +218,15 @@ def test_a_challenger_without_numbers_loses_its_traffic_and_the_abort_is_written
     release = ReleaseLog(stage.root).current()
     assert release is not None
     assert (release.reason, release.author, release.challenger) == (Reason.ABORT, "gateway", None)
-    assert "challenger failed" in release.note
+    assert release.note.startswith("errors: challenger failed ")
     assert load.failed == []
     assert load.rungs == {"champion": len(load.replies)}  # each request of the challenger was answered by the champion
     payload = wait_until(lambda: stage.receiver.about("autopilot.canary.aborted", challenger), "the event")["payload"]
     assert payload["cause"] == "bad_candidate"
     assert payload["facts"]["challenger_errors"] == payload["facts"]["challenger_requests"] <= 10
-    assert payload["facts"]["log_e"] >= payload["facts"]["threshold_log_e"]
+    checks = payload["facts"]["checks"]
+    assert checks["errors"]["outcome"] == "FAIL"
+    assert checks["errors"]["log_e"] >= checks["errors"]["threshold_log_e"] > checks["latency"]["log_e"]
 
 
 def test_a_sound_challenger_answers_its_share_and_stays(stage):
@@ -234,11 +236,13 @@ def test_a_sound_challenger_answers_its_share_and_stays(stage):
     gateway.wait_for_generation(trial.generation)
     with keep_asking(gateway) as load:
         load.wait_for(600)
-    canary = gateway.release()["canary"]
+    told = gateway.release()["trial"]
     assert load.failed == []
-    assert canary["verdict"] == "INCONCLUSIVE"
-    assert canary["challenger"] == {"requests": load.rungs["challenger"], "errors": 0}
-    assert canary["champion"] == {"requests": load.rungs["champion"], "errors": 0}
+    assert (told["mode"], told["verdict"], told["reason"]) == ("canary", "INCONCLUSIVE", None)
+    assert {check["check"] for check in told["checks"]} == {"errors", "latency", "predictions", "disagreement"}
+    for arm in ("challenger", "champion"):
+        assert (told[arm]["requests"], told[arm]["errors"]) == (load.rungs[arm], 0)
+        assert told[arm]["latency_p50_ms"] > 0
     assert 0.1 < load.rungs["challenger"] / len(load.replies) < 0.3
     same_client = {gateway.ask(x_route_key="one client").headers["x-rung"] for _ in range(20)}
     assert len(same_client) == 1

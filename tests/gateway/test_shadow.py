@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from healing.release import Mode, ModelRef, Reason
+from releases.log import ReleaseLog
 from releases.signing import Keys
 from tests.gateway.load import Load, keep_asking
 from tests.gateway.running import RunningGateway, run_gateway, wait_until
@@ -105,11 +106,14 @@ def test_a_shadow_that_dies_or_hangs_costs_no_answer_and_its_copies_are_dropped_
     stage.end()
 
 
-def test_a_shadow_without_numbers_is_told_and_changes_nothing(stage):
+def test_a_shadow_without_numbers_is_aborted_for_it_and_no_client_notices(stage):
     stage.shadow(estimator=nan_estimator())
+    generation = stage.gateway.release()["active_generation"]
     with keep_asking(stage.gateway, rows=[["AA", 0, 3]]) as load:
-        load.wait_for(50)
-    counts = stage.settled(load)
-    assert counts["scored"] == 0
+        stage.gateway.wait_for_generation(generation + 1)
+    assert load.failed == []
     assert load.rungs == {"champion": len(load.replies)}
-    stage.end()
+    aborted = ReleaseLog(stage.root).current()
+    assert aborted is not None
+    assert (aborted.reason, aborted.author, aborted.challenger) == (Reason.ABORT, "gateway", None)
+    assert aborted.note.startswith("errors: challenger failed ")

@@ -34,5 +34,5 @@ def test_a_release_reaches_both_and_the_abort_by_one_reaches_the_other(root, key
         assert aborted is not None
         assert (aborted.reason, aborted.author) == (Reason.ABORT, "gateway")
         for gateway in both:
-            wait_until(lambda g=gateway: g.release()["canary"] is None, "the trial is over")
+            wait_until(lambda g=gateway: g.release()["trial"] is None, "the trial is over")
             assert gateway.release()["release"]["challenger"] is None

@@ -1,43 +1,211 @@
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 
-from gateway.guards.trial import Trial
+import pytest
+
+from gateway.guards.slowness import ANSWERS_MIN
+from gateway.guards.trial import Given, Trial
+from gateway.guards.window import VersionWindow
 from healing.release import Challenger, Mode, ModelRef, Reason, Release
+from healing.trial_rules import Check, TrialRules
+from tests.published import NOW
+
+DECILES = tuple(tenth / 10 for tenth in range(11))
+DIGESTS = {True: "b" * 64, False: "a" * 64}
 
 
-def trial(weight: float = 0.05) -> Trial:
-    return Trial(Challenger(ModelRef("b" * 64, "2.0.0"), Mode.CANARY, weight), 2, alpha=0.001, ratio_tolerated=1.0)
+@dataclass
+class FakeWorker:
+    """Every batch is a new one, by a warm process."""
+
+    warm: bool = True
+    _batches: int = 0
+
+    @property
+    def batches(self):
+        self._batches += 1
+        return self._batches
+
+
+@dataclass
+class FakeVersion:
+    challenger: bool
+    deciles: tuple[float, ...] = ()
+    disagreement: float | None = None
+    worker: FakeWorker = field(default_factory=FakeWorker)
+    window: VersionWindow = field(default_factory=VersionWindow)
+
+    @property
+    def model(self):
+        return ModelRef(DIGESTS[self.challenger], "1.0.0")
+
+    @property
+    def manifest(self):
+        return SimpleNamespace(reference=SimpleNamespace(answer_deciles=self.deciles, disagreement=self.disagreement))
+
+
+def serving(mode=Mode.CANARY, weight=0.05, generation=2, champion=None, rules=None, deciles=()):
+    challenger = FakeVersion(challenger=True, disagreement=0.1, deciles=deciles)
+    champion = champion or FakeVersion(challenger=False)
+    champion.deciles = deciles
+    release = Release(
+        generation=generation,
+        created_at=NOW,
+        pipeline="tiny",
+        author="test",
+        reason=Reason(mode.value),
+        champion=champion.model,
+        baseline=0.2,
+        challenger=Challenger(challenger.model, mode, weight, rules or TrialRules()),
+    )
+    return SimpleNamespace(release=release, champion=champion, challenger=challenger)
+
+
+def known_champion(seconds=0.004):
+    """A champion of which enough is known: its answers take 4 ms."""
+    champion = FakeVersion(challenger=False)
+    for _ in range(ANSWERS_MIN):
+        champion.window.answered(seconds, 0.5)
+    return champion
+
+
+def answer(trial, version, *, seconds=0.004, value=0.5, route_key=None):
+    trial.observe_answer(version, challenger=version.challenger, seconds=seconds, answer=value, route_key=route_key)
+
+
+def log_e(trial, check):
+    return next(state.log_e for state in trial.guard.states() if state.check is check)
 
 
 def test_errors_of_one_client_that_retries_count_once():
-    running = trial()
+    trial = Trial(serving(), 0.01)
     for _ in range(50):
-        assert not running.observe(challenger=True, failed=True, route_key="the same", latency_ms=1)
-    assert running.arms[True].errors == 50
-    assert running.test.errors_challenger == 1
+        trial.observe_failure(challenger=True, route_key="the same")
+    assert trial.harm is None
+    assert trial.arms[True].errors == 50
+    once = Trial(serving(), 0.01)
+    once.observe_failure(challenger=True, route_key=None)
+    assert log_e(trial, Check.ERRORS) == log_e(once, Check.ERRORS)
 
 
-def test_the_alarm_is_raised_once():
-    running = trial()
-    alarms = [running.observe(challenger=True, failed=True, route_key=f"client {n}", latency_ms=1) for n in range(20)]
-    assert sum(alarms) == 1
+def test_a_challenger_that_fails_everybody_is_condemned_for_errors():
+    trial = Trial(serving(), 0.01)
+    for number in range(20):
+        trial.observe_failure(challenger=True, route_key=f"client {number}")
+    assert trial.harm.startswith("errors: challenger failed ")
 
 
 def test_a_new_stage_counts_from_zero_and_keeps_the_evidence():
-    running = trial()
+    trial = Trial(serving(), 0.01)
     for number in range(2):
-        running.observe(challenger=True, failed=True, route_key=str(number), latency_ms=1)
-    before = running.test.log_e
-    running.next_stage(
-        Release(
-            generation=3,
-            created_at=datetime(2013, 3, 1, tzinfo=UTC),
-            pipeline="tiny",
-            author="test",
-            reason=Reason.CANARY,
-            champion=ModelRef("a" * 64, "1.0.0"),
-            baseline=0.2,
-            challenger=Challenger(running.challenger.model, Mode.CANARY, 0.2),
-        )
-    )
-    assert (running.arms[True].requests, running.challenger.weight, running.generation) == (0, 0.2, 3)
-    assert running.test.log_e == before
+        trial.observe_failure(challenger=True, route_key=str(number))
+    before = log_e(trial, Check.ERRORS)
+    trial.next_stage(serving(weight=0.2, generation=3))
+    assert (trial.arms[True].requests, trial.challenger.weight, trial.generation) == (0, 0.2, 3)
+    assert log_e(trial, Check.ERRORS) == pytest.approx(before, abs=0.2)
+
+
+def test_a_slow_challenger_is_condemned_for_latency_once_enough_is_known_of_the_champion():
+    on_duty = serving(weight=0.5, champion=known_champion())
+    trial = Trial(on_duty, 0.01)
+    assert trial.slowness.limit == 0.01  # twice 4 ms would be less
+    for _ in range(100):
+        answer(trial, on_duty.champion)
+        answer(trial, on_duty.challenger, seconds=0.2)
+    assert trial.harm.startswith("latency: challenger was slow in ")
+
+
+def test_nothing_is_slow_before_the_champion_is_known_and_the_limit_is_fixed_by_what_it_takes():
+    on_duty = serving(weight=0.5)
+    trial = Trial(on_duty, 0.01)
+    for _ in range(ANSWERS_MIN - 1):
+        on_duty.champion.window.answered(0.03, 0.5)
+        answer(trial, on_duty.challenger, seconds=9)
+    assert (trial.slowness.limit, trial.harm) == (None, None)
+    on_duty.champion.window.answered(0.03, 0.5)
+    answer(trial, on_duty.challenger, seconds=0.05)
+    on_duty.champion.window.answered(3, 0.5)
+    answer(trial, on_duty.challenger, seconds=0.05)
+    assert trial.slowness.limit == pytest.approx(0.06)
+    assert log_e(trial, Check.LATENCY) < 1
+
+
+@pytest.mark.parametrize("change", ["cold", "one batch", "one client"])
+def test_a_cold_worker_one_stalled_batch_and_one_heavy_client_are_no_evidence_of_slowness(change):
+    on_duty = serving(weight=0.5, champion=known_champion())
+    trial = Trial(on_duty, 0.01)
+    if change != "one client":
+        on_duty.challenger.worker = SimpleNamespace(warm=change != "cold", batches=7)
+    for _ in range(200):
+        answer(trial, on_duty.champion)
+        answer(trial, on_duty.challenger, seconds=1, route_key="a client" if change == "one client" else None)
+    assert trial.harm is None
+
+
+def test_who_waits_in_vain_for_a_busy_challenger_finds_it_slow():
+    on_duty = serving(weight=0.5, champion=known_champion())
+    trial = Trial(on_duty, 0.01)
+    for _ in range(100):
+        answer(trial, on_duty.champion)
+        trial.observe_wait(on_duty.challenger, challenger=True, seconds=0.0, route_key=None)
+    assert trial.arms[True].requests == 0
+    for _ in range(100):
+        answer(trial, on_duty.champion)
+        trial.observe_wait(on_duty.challenger, challenger=True, seconds=0.6, route_key=None)
+    assert trial.harm.startswith("latency: ")
+
+
+def test_in_a_stalled_machine_both_arms_are_slow_and_nobody_is_condemned():
+    on_duty = serving(weight=0.2, champion=known_champion())
+    trial = Trial(on_duty, 0.01)
+    for _ in range(500):  # dense traffic: full batches of the champion, small ones of the challenger, equally many
+        answer(trial, on_duty.champion, seconds=0.5)
+        answer(trial, on_duty.challenger, seconds=0.5)
+    assert trial.harm is None
+
+
+def test_answers_that_crowd_where_they_should_not_are_condemned_by_what_the_champion_shows():
+    on_duty = serving(weight=0.5, champion=known_champion(), deciles=DECILES)
+    trial = Trial(on_duty, 0.01)
+    for number in range(200):
+        answer(trial, on_duty.champion, value=number % 100 / 100)
+        answer(trial, on_duty.challenger, value=0.97)
+    assert trial.harm.startswith("predictions: ")
+
+
+def test_what_one_client_asks_again_and_again_is_one_answer():
+    on_duty = serving(weight=0.5, champion=known_champion(), deciles=DECILES)
+    trial = Trial(on_duty, 0.01)
+    for number in range(300):
+        answer(trial, on_duty.champion, value=number % 100 / 100, route_key=f"client {number}")
+        answer(trial, on_duty.challenger, value=0.97, route_key="a machine")
+    assert trial.harm is None
+
+
+def copy(trial, on_duty, value, *, given=0.5, seconds=None, given_seconds=0.004):
+    trial.observe_copy(on_duty.challenger, Given(None, given, given_seconds), value, seconds)
+
+
+def test_a_shadow_that_fails_is_slow_or_disagrees_is_condemned_by_name():
+    rules = TrialRules(votes=frozenset(Check))
+    harms = {}
+    for name, copies in {
+        "errors": {"value": None},
+        "latency": {"value": 0.5, "seconds": 0.2},
+        "disagreement": {"value": 0.9},
+    }.items():
+        on_duty = serving(Mode.SHADOW, 1.0, champion=known_champion(), rules=rules)
+        trial = Trial(on_duty, 0.01)
+        for number in range(100):
+            copy(trial, on_duty, **{"given": number % 100 / 100 if name == "latency" else 0.5, **copies})
+        harms[name] = trial.harm
+    assert {name: harm.split(":")[0] for name, harm in harms.items()} == {name: name for name in harms}
+
+
+def test_a_shadow_is_not_slow_where_the_champion_was_slow_too():
+    on_duty = serving(Mode.SHADOW, 1.0, champion=known_champion())
+    trial = Trial(on_duty, 0.01)
+    for number in range(100):
+        copy(trial, on_duty, number / 100, given=number / 100, seconds=0.2, given_seconds=0.3)
+    assert trial.harm is None
+    assert trial.arms[True].requests == 100

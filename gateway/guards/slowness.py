@@ -1,0 +1,50 @@
+"""What is slow in a trial: a multiple of what the champion took at most, fixed before anything is held against it."""
+
+from gateway.guards.window import VersionWindow
+from gateway.versions import Version
+
+ANSWERS_MIN = 100  # of the champion, before its p99 says something
+_WEIGHT_WORTH = 20  # batches that the share of traffic counts for, so long as few were judged
+_SHARE_STEPS = 100
+
+
+class Slowness:
+    """Says of each batch of a version, once, whether it was slow; None where its time is no evidence.
+
+    It is a batch that is slow, not a request: a worker that the machine stalls once would be condemned for every
+    request that rode in the batch. And a process that has just started is cold: its first batches say nothing.
+    """
+
+    def __init__(self, factor: float, seconds_min: float) -> None:
+        self.limit: float | None = None  # seconds
+        self._factor = factor
+        self._seconds_min = seconds_min
+        self._batches = {True: 0, False: 0}
+        self._judged: dict[str, int] = {}
+
+    def fix(self, champion: VersionWindow) -> None:
+        """Set the limit by what the champion took lately; while too little is known, the one before stays."""
+        if champion.answers >= ANSWERS_MIN:
+            self.limit = max(self._factor * champion.latency_p99_seconds(), self._seconds_min)
+
+    def exceeded(self, seconds: float) -> bool:
+        return self.limit is not None and seconds > self.limit
+
+    def judge(self, version: Version, seconds: float, *, challenger: bool) -> bool | None:
+        """Whether the batch that the version answered last was slow."""
+        batch, digest = version.worker.batches, version.model.digest
+        if self.limit is None or not version.worker.warm or self._judged.get(digest) == batch:
+            return None
+        self._judged[digest] = batch
+        self._batches[challenger] += 1
+        return seconds > self.limit
+
+    def share(self, weight: float) -> float:
+        """The challenger's share of the batches of this stage: they are fewer and fuller where traffic is dense."""
+        challenger = self._batches[True] + _WEIGHT_WORTH * weight
+        share = challenger / (sum(self._batches.values()) + _WEIGHT_WORTH)
+        return min(max(round(share * _SHARE_STEPS), 1), _SHARE_STEPS - 1) / _SHARE_STEPS
+
+    def begin_stage(self) -> None:
+        """Count batches anew: the shares of traffic are others."""
+        self._batches = {True: 0, False: 0}
