@@ -104,8 +104,8 @@ def _reason(segment: str, blocks: Sequence[PairedBlock], counted: Sequence[Paire
         return labels
     increase = sum(block.increase for block in counted) / sum(block.rows for block in counted)
     return (
-        f"{labels}; loses {increase:+.4f} a row against the champion in {len(counted)} blocks, a row without label "
-        f"counted at its best; {rule.tolerated:+.4f} is tolerated"
+        f"{labels}; its loss is {increase:+.4f} a row beside the champion's in {len(counted)} blocks, rows without a "
+        f"label counted at their best; {rule.tolerated:+.4f} is tolerated"
     )
 
 

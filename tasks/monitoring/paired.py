@@ -1,7 +1,6 @@
 """Paired quality: does a challenger lose more than the champion on the same live rows, overall or in a segment?"""
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,10 +8,11 @@ from typing import TYPE_CHECKING
 from healing.paired import EVERYTHING, PairedBlock, PairedRule, judge_pairs
 from healing.trial_rules import Check, CheckState, TrialRules, share_of_alpha
 from releases.loader import LoadedModel
+from releases.manifest import ReferenceProfile
 from tasks.config.pipeline import Pipeline
 from tasks.monitoring.labels import LABEL
 from tasks.monitoring.pair_loss import PairLoss, pair_loss_of
-from tasks.monitoring.pairs import AT, CHALLENGER, CHAMPION, FEATURES_JSON, Model, Pair, pair_rows, with_labels
+from tasks.monitoring.pairs import AT, CHALLENGER, CHAMPION, Model, Pair, pair_rows, with_columns, with_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,28 +38,28 @@ def paired_quality(
     until = until or datetime.now(UTC)
     over = datetime.fromtimestamp(until.timestamp() // rules.quality_block_seconds * rules.quality_block_seconds, UTC)
     rows = with_labels(pair_rows(lake_root, Pair(champion, challenger), since, over), pipeline, lake_root, until)
-    reference = challenger.manifest.reference if isinstance(challenger, LoadedModel) else None
-    return judge_rows(
-        rows,
-        loss=pair_loss_of(reference.metrics if reference else {}),
-        segments={name: tuple(reference.categorical.get(name, ())) for name in pipeline.segments} if reference else {},
-        rules=rules,
-        alpha=rules.alpha * share_of_alpha(Check.QUALITY, rules),
-    )
+    reference = challenger.manifest.reference if isinstance(challenger, LoadedModel) else ReferenceProfile(rows=0)
+    rows = with_columns(rows, pipeline.segments)
+    return judge_rows(rows, pipeline.segments, reference, rules, rules.alpha * share_of_alpha(Check.QUALITY, rules))
 
 
 def judge_rows(
-    rows: "pd.DataFrame", *, loss: PairLoss, segments: Mapping[str, tuple[str, ...]], rules: TrialRules, alpha: float
+    rows: "pd.DataFrame", segments: Sequence[str], reference: ReferenceProfile, rules: TrialRules, alpha: float
 ) -> tuple[CheckState, ...]:
-    """The states of rows with both answers, label and time; `segments` are each column's values, known beforehand."""
-    named = {column: values for column, values in segments.items() if values}
+    """The states of rows with both answers, label, time of asking and the columns that `segments` names.
+
+    `reference` is the challenger's: it says what a loss is, and which segments there are before the first label.
+    """
+    known = {column: frozenset(reference.categorical.get(column, ())) for column in segments}
+    known = {column: values for column, values in known.items() if values}
     rule = PairedRule(
         alpha=alpha,
         tolerated=rules.quality_increase_tolerated,
-        segments_known=sum(len(values) + 1 for values in named.values()),
+        segments_known=sum(len(values) + 1 for values in known.values()),
         votes=Check.QUALITY in rules.votes,
     )
-    chosen = {EVERYTHING: rows, **dict(_segments(rows, named))}
+    loss = pair_loss_of(reference.metrics)
+    chosen = {EVERYTHING: rows, **dict(_segments(rows, known))}
     return judge_pairs(
         {name: blocks_of(part, loss, rules.quality_block_seconds) for name, part in chosen.items()}, rule
     )
@@ -80,12 +80,8 @@ def blocks_of(rows: "pd.DataFrame", loss: PairLoss, seconds: float) -> tuple[Pai
     return tuple(PairedBlock(*values) for values in zip(*columns, strict=True))
 
 
-def _segments(rows: "pd.DataFrame", segments: Mapping[str, tuple[str, ...]]) -> "Iterator[tuple[str, pd.DataFrame]]":
-    if not segments or rows.empty:
-        return
-    asked = [json.loads(text) for text in rows[FEATURES_JSON]]
-    for column, values in segments.items():
-        found = (str(row.get(column)) for row in asked)
-        names = [value if value in values else _OTHERS for value in found]
+def _segments(rows: "pd.DataFrame", known: Mapping[str, frozenset[str]]) -> "Iterator[tuple[str, pd.DataFrame]]":
+    for column, values in known.items():
+        names = [value if value in values else _OTHERS for value in rows[column].astype(str)]
         for name, part in rows.groupby(names, sort=True):
             yield f"{column}={name}", part

@@ -1,6 +1,7 @@
 """Rows that champion and challenger both answered, with what came true of them."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -68,6 +69,12 @@ def with_labels(rows: "pd.DataFrame", pipeline: Pipeline, lake_root: Path, as_of
     said = _said(lake_root, rows, as_of)
     known = _known(label_source(pipeline, lake_root), rows, as_of)
     return rows.assign(**{LABEL: said.fillna(known)})
+
+
+def with_columns(rows: "pd.DataFrame", columns: Sequence[str]) -> "pd.DataFrame":
+    """`rows` plus the named features as they were asked with; None where a request did not have one."""
+    asked = [json.loads(text) for text in rows[FEATURES_JSON]] if columns else []
+    return rows.assign(**{column: [row.get(column) for row in asked] for column in columns})
 
 
 def _asked(lake_root: Path, since: datetime, until: datetime) -> "pd.DataFrame":
