@@ -1,77 +1,32 @@
 """Releasing a model: stage by stage through real traffic, until it is champion or gone."""
 
-from enum import StrEnum
-
 import structlog
 from prefect import flow
-from pydantic import BaseModel, ConfigDict
 
-from flows.approval import await_answer
-from healing.errors import IllegalTransition
+from flows.settlement import approve_version, given_approval, settle
 from healing.promotion import Decision
-from healing.release import Mode, ModelRef, Release
+from healing.release import Mode, ModelRef, Reason, Release
 from releases.log import ReleaseLog
 from releases.signing import ensure_keys
 from releases.store import ModelStore
 from tasks.config.pipeline import load_pipeline
-from tasks.config.release_section import ReleaseRules, Settlement, Stage
-from tasks.releasing.announce import announce_release, mirror_release
-from tasks.releasing.approval import (
-    Answer,
-    Question,
-    give_answer,
-    needs_approval,
-    settles,
-    stage_question,
-    version_question,
-)
+from tasks.config.release_section import ReleaseRules
+from tasks.releasing.announce import announce_release
+from tasks.releasing.approval import needs_approval
 from tasks.releasing.comeback import bring_back
+from tasks.releasing.fenced import refuse_fenced
 from tasks.releasing.label_evidence import LabelEvidence, LabelMeasure
-from tasks.releasing.reporter import Reporter
+from tasks.releasing.outcome import ReleaseOutcome, Result, StageVerdict
+from tasks.releasing.reconcile import finish_telling
 from tasks.releasing.rollout import abort_trial, rollout_lock
-from tasks.releasing.sight import Sight
-from tasks.releasing.stage import run_stage
+from tasks.releasing.stage import Watchers, run_stage
 from tasks.releasing.trial import AUTHOR, Rollout, StageEnd, bootstrap_release, end_trial, promote
-from tasks.releasing.trial_history import trial_start
-from tasks.settings import Settings, load_settings
+from tasks.releasing.trial_history import current_release, on_trial
+from tasks.settings import load_settings
+
+__all__ = ["ReleaseOutcome", "Result", "release"]
 
 log = structlog.get_logger(__name__)
-
-
-class Result(StrEnum):
-    """How a rollout ended."""
-
-    BOOTSTRAPPED = "bootstrapped"  # the first model of an empty log
-    PROMOTED = "promoted"
-    ABORTED = "aborted"  # harm was found, or a person ended the trial
-    INCONCLUSIVE = "inconclusive"  # too little traffic by the deadline, nobody's approval, or nowhere to try it
-
-
-class StageVerdict(BaseModel):
-    """What one stage showed."""
-
-    model_config = ConfigDict(frozen=True)
-
-    mode: Mode
-    weight: float
-    decision: Decision
-    requests: int
-    errors: int
-    reason: str
-
-
-class ReleaseOutcome(BaseModel):
-    """How the rollout ended, and the generation that ended it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    pipeline: str
-    digest: str
-    version: str
-    result: Result
-    generation: int
-    verdicts: tuple[StageVerdict, ...] = ()
-    reason: str = ""
 
 
 @flow(name="release")
@@ -105,11 +60,80 @@ def release(
         approved_by=approved_by,
         unfence_by=unfence_by,
     )
-    labels = None if rollout.operate_url is None else LabelEvidence(
-        LabelMeasure(config, settings.lake_root(pipeline), root, keys.public, rollout.operate_url)
-    )
+    labels = LabelMeasure(config, settings.lake_root(pipeline), root, keys.public, rollout.operate_url)
     with rollout_lock(root):
-        outcome = Controller(rollout, config.release, labels).roll_out()
+        outcome = roll_out(rollout, config.release, LabelEvidence(labels))
     log.info("rollout_ended", pipeline=pipeline, result=outcome.result, version=outcome.version, reason=outcome.reason)
-    mirror_release(settings.tracking_uri, ReleaseLog(root).read(outcome.generation), root)
+    finish_telling(settings, pipeline)
     return outcome
+
+
+def roll_out(rollout: Rollout, rules: ReleaseRules, labels: LabelEvidence) -> ReleaseOutcome:
+    """The story of one rollout; the caller holds the pipeline's rollout lock."""
+    current = ReleaseLog(rollout.release_root).current()
+    if current is None:
+        return ReleaseOutcome.of(rollout, bootstrap_release(rollout), Result.BOOTSTRAPPED)
+    if current.champion.digest == rollout.model.digest:
+        return ReleaseOutcome.of(rollout, current, Result.PROMOTED, reason="it is champion already")
+    refuse_fenced(rollout, current)
+    _clear_stranded_trial(rollout, current)
+    returned = bring_back(rollout, rules.rollback_window_days)
+    if returned is not None:
+        return ReleaseOutcome.of(rollout, returned, Result.PROMOTED, reason=returned.note)
+    return _try(given_approval(rollout), rules, Watchers.of(rollout, labels))
+
+
+def _try(rollout: Rollout, rules: ReleaseRules, watchers: Watchers) -> ReleaseOutcome:
+    """Stage by stage from where the log says that the trial is."""
+    verdicts: tuple[StageVerdict, ...] = ()
+    for place in range(_first_stage(rollout, rules), len(rules.stages)):
+        if _touches_users_first(rollout, rules, place):
+            approved = approve_version(rollout, rules, watchers.reporter)
+            if isinstance(approved, StageEnd):
+                return _left(rollout, approved, verdicts)
+            rollout = approved
+        end = settle(rollout, rules, place, run_stage(rollout, rules, place, watchers), watchers.reporter)
+        verdicts = (*verdicts, StageVerdict.of(rules.stages[place], end))
+        if end.decision is not Decision.PROMOTE:
+            return _left(rollout, end, verdicts)
+    promoted = promote(rollout, end)
+    if isinstance(promoted, StageEnd):
+        return _left(rollout, promoted, verdicts)
+    return ReleaseOutcome.of(rollout, promoted, Result.PROMOTED, verdicts)
+
+
+def _clear_stranded_trial(rollout: Rollout, current: Release) -> None:
+    """Another model on trial has lost its controller, for this one holds the lock: it leaves."""
+    trial = current.challenger
+    if trial is None or trial.model.digest == rollout.model.digest:
+        return
+    note = f"its controller is gone; {rollout.model.version} is next"
+    aborted = abort_trial(rollout.release_root, trial.model.digest, author=AUTHOR, note=note)
+    if aborted is not None:
+        announce_release(rollout.ledger_dsn, aborted)
+
+
+def _first_stage(rollout: Rollout, rules: ReleaseRules) -> int:
+    """Where to go on: the stage of this model that a killed controller left in the log, else the first."""
+    current = current_release(rollout.release_root)
+    if current.challenger is None or not on_trial(current, rollout.model):
+        return 0
+    return rules.stage_of(current.challenger.mode, current.challenger.weight) or 0
+
+
+def _touches_users_first(rollout: Rollout, rules: ReleaseRules, place: int) -> bool:
+    """Whether a person is to be asked before this stage: the first that answers users, and not begun already."""
+    current = current_release(rollout.release_root)
+    if rules.stages[place].mode is not Mode.CANARY:
+        return False
+    trial = current.challenger if on_trial(current, rollout.model) else None
+    begun = trial is not None and trial.mode is Mode.CANARY
+    return not begun and needs_approval(rules.approval, current.champion.version, rollout.model.version)
+
+
+def _left(rollout: Rollout, end: StageEnd, verdicts: tuple[StageVerdict, ...]) -> ReleaseOutcome:
+    ended = end_trial(rollout, end)
+    if ended.reason is Reason.PROMOTE and ended.champion.digest == rollout.model.digest:
+        return ReleaseOutcome.of(rollout, ended, Result.PROMOTED, verdicts, end.reason)
+    result = Result.ABORTED if end.decision is Decision.ABORT else Result.INCONCLUSIVE
+    return ReleaseOutcome.of(rollout, ended, result, verdicts, end.reason)

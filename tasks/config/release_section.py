@@ -72,7 +72,6 @@ class ReleaseRules(Section):
     on_no_data: Settlement = Field(default=Settlement.ABORT, description="Not one request for the challenger by then.")
     approval: Approval = Approval.MAJOR
     approval_seconds_max: int = Field(default=86_400, ge=1, description="Nobody's answer by then is a refusal.")
-    warm_minutes: float = Field(default=15.0, ge=0, description="For that long the old champion stays a warm fallback.")
     rollback_window_days: float = Field(
         default=7.0, ge=0, description="A model that was champion so lately, and served well, skips the stages."
     )
@@ -118,6 +117,10 @@ class ReleaseRules(Section):
         default=DEFAULT_RULES.quality_increase_tolerated,
         ge=0,
         description="Loss above the champion's on the same rows.",
+    )
+
+    quality_block_seconds: float = Field(
+        default=DEFAULT_RULES.quality_block_seconds, gt=0, description="Rows asked within it are one observation."
     )
 
     @model_validator(mode="before")

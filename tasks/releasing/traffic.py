@@ -15,6 +15,7 @@ from healing.diagnosis import Problem
 from healing.errors import GatewayUnavailable
 from healing.incident import Cause
 from healing.slo import MITIGATED, Served, judge_served
+from healing.trial_rules import Check, CheckState
 from healing.verdict import Outcome, Verdict
 from releases.manifest import Manifest
 
@@ -38,20 +39,49 @@ class ReportedProblem(_View):
 
 
 class ArmCounts(_View):
+    """Requests (in shadow: scored copies) of one arm since the stage began."""
+
     requests: int = 0
     errors: int = 0
+    latency_p50_ms: float | None = None
 
 
-class CanaryState(_View):
-    """The trial that is on: counts since its generation became active, and the guard's verdict on harm."""
+class CheckView(_View):
+    """A check of the gateway's guard. JSON has no infinities: evidence that it lacks is none."""
+
+    check: Check
+    outcome: Outcome
+    log_e: float | None = None
+    threshold_log_e: float | None = None
+    observations: int = 0
+    votes: bool = True
+    reason: str = ""
+
+    def state(self) -> CheckState:
+        return CheckState(
+            check=self.check,
+            outcome=self.outcome,
+            log_e=-math.inf if self.log_e is None else self.log_e,
+            threshold_log_e=math.inf if self.threshold_log_e is None else self.threshold_log_e,
+            observations=self.observations,
+            votes=self.votes,
+            reason=self.reason,
+        )
+
+
+class TrialState(_View):
+    """The trial that is on: counts of the stage, evidence of the whole trial, and what condemned the challenger."""
 
     digest: str
-    weight: float
+    generation: int
     challenger: ArmCounts
     champion: ArmCounts
     verdict: Outcome = Outcome.INCONCLUSIVE
-    log_e: float | None = None
-    threshold_log_e: float | None = None
+    reason: Check | None = None
+    checks: tuple[CheckView, ...] = ()
+
+    def states(self) -> tuple[CheckState, ...]:
+        return tuple(check.state() for check in self.checks)
 
 
 class WorkerState(_View):
@@ -78,7 +108,7 @@ class GatewayState(_View):
     desired_generation: int
     active_generation: int
     problems: tuple[ReportedProblem, ...] = ()
-    canary: CanaryState | None = None
+    trial: TrialState | None = None
     workers: tuple[WorkerState, ...] = ()
     served: ServedCounts = Field(default_factory=ServedCounts)
 
