@@ -6,7 +6,8 @@ from statistics import median
 
 import pytest
 
-from healing.sequential import LIVE_RESTARTS_MAX, RESTART_REQUESTS, RelativeErrorTest
+from healing.sequential.detector import LIVE_RUNS_MAX
+from healing.sequential.relative import RESTART_REQUESTS, RelativeRateTest
 
 SEEDS = 200
 
@@ -16,13 +17,13 @@ def requests_until_alarm(
 ) -> int | None:
     """Challenger requests seen when the alarm came, None when it did not come within `requests` of both arms."""
     generator = random.Random(seed)
-    test = RelativeErrorTest(alpha=alpha)
+    test = RelativeRateTest(alpha=alpha)
     seen = 0
     for _ in range(requests):
         challenger = generator.random() < share
         seen += challenger
         failed = generator.random() < (challenger_rate if challenger else champion_rate)
-        test.observe(challenger=challenger, failed=failed, share=share)
+        test.observe(challenger=challenger, event=failed, share=share)
         if test.alarmed:
             return seen
     return None
@@ -69,10 +70,10 @@ def test_a_shared_outage_blames_nobody():
     alarms = 0
     for seed in range(SEEDS):
         generator = random.Random(seed)
-        test = RelativeErrorTest(alpha=0.01)
+        test = RelativeRateTest(alpha=0.01)
         for number in range(3_000):
             rate = 0.9 if 1_000 <= number < 1_500 else 0.001
-            test.observe(challenger=generator.random() < 0.1, failed=generator.random() < rate, share=0.1)
+            test.observe(challenger=generator.random() < 0.1, event=generator.random() < rate, share=0.1)
         alarms += test.alarmed
     assert alarms / SEEDS <= 0.01 + 3 * math.sqrt(0.01 * 0.99 / SEEDS)
 
@@ -81,10 +82,10 @@ def test_a_changing_share_is_not_mistaken_for_a_changing_error_rate():
     alarms = 0
     for seed in range(SEEDS):
         generator = random.Random(seed)
-        test = RelativeErrorTest(alpha=0.01)
+        test = RelativeRateTest(alpha=0.01)
         for share in (0.01, 0.05, 0.2, 0.5):
             for _ in range(700):
-                test.observe(challenger=generator.random() < share, failed=generator.random() < 0.05, share=share)
+                test.observe(challenger=generator.random() < share, event=generator.random() < 0.05, share=share)
             test.restart()
         alarms += test.alarmed
     assert alarms / SEEDS <= 0.01 + 3 * math.sqrt(0.01 * 0.99 / SEEDS)
@@ -92,46 +93,69 @@ def test_a_changing_share_is_not_mistaken_for_a_changing_error_rate():
 
 def test_a_version_that_turns_bad_late_is_found_soon_all_the_same():
     generator = random.Random(1)
-    test = RelativeErrorTest()
+    test = RelativeRateTest()
     for _ in range(10 * RESTART_REQUESTS):
-        test.observe(challenger=generator.random() < 0.05, failed=generator.random() < 0.01, share=0.05)
+        test.observe(challenger=generator.random() < 0.05, event=generator.random() < 0.01, share=0.05)
     assert not test.alarmed
     canary_requests = 0
     while not test.alarmed and canary_requests < 1_000:
         challenger = generator.random() < 0.05
         canary_requests += challenger
         failed = generator.random() < (0.5 if challenger else 0.01)
-        test.observe(challenger=challenger, failed=failed, share=0.05)
+        test.observe(challenger=challenger, event=failed, share=0.05)
     assert canary_requests <= 60
 
 
 def test_many_restarts_take_bounded_memory_and_keep_the_sum_at_most_one_without_errors():
-    test = RelativeErrorTest()
-    for _ in range(3 * LIVE_RESTARTS_MAX):
+    test = RelativeRateTest()
+    for _ in range(3 * LIVE_RUNS_MAX):
         test.restart()
     assert test.log_e == pytest.approx(0, abs=1e-9)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_errors_while_only_one_arm_has_traffic_are_no_evidence(share):
-    test = RelativeErrorTest()
+    test = RelativeRateTest()
     for _ in range(100):
-        test.observe(challenger=share == 1, failed=True, share=share)
+        test.observe(challenger=share == 1, event=True, share=share)
     assert test.log_e == pytest.approx(0, abs=1e-9)
 
 
 def test_an_alarm_stays_when_evidence_fades():
-    test = RelativeErrorTest()
+    test = RelativeRateTest()
     for _ in range(6):
-        test.observe(challenger=True, failed=True, share=0.05)
+        test.observe(challenger=True, event=True, share=0.05)
     assert test.alarmed
     for _ in range(500):
-        test.observe(challenger=False, failed=True, share=0.05)
+        test.observe(challenger=False, event=True, share=0.05)
     assert test.log_e < test.threshold_log_e
     assert test.alarmed
+
+
+def test_quiet_requests_in_bulk_are_the_same_as_one_by_one():
+    bulk, single = RelativeRateTest(), RelativeRateTest()
+    for quiet, challenger in [(1_500, True), (700, False), (4_900, True), (3, True)]:
+        bulk.observe_quiet(quiet)
+        for _ in range(quiet):
+            single.observe(challenger=False, event=False, share=0.1)
+        for test in (bulk, single):
+            test.observe(challenger=challenger, event=True, share=0.1)
+    assert bulk.save() == single.save()
+
+
+def test_a_resumed_test_goes_on_as_if_never_interrupted():
+    generator = random.Random(7)
+    whole, first, second = RelativeRateTest(), RelativeRateTest(), RelativeRateTest()
+    for number in range(3_000):
+        if number == 1_234:
+            second.resume(first.save())
+        one = {"challenger": generator.random() < 0.1, "event": generator.random() < 0.05, "share": 0.1}
+        for test in (whole, first if number < 1_234 else second):
+            test.observe(**one)
+    assert second.log_e == pytest.approx(whole.log_e, abs=1e-9)
 
 
 @pytest.mark.parametrize(("alpha", "ratio"), [(0, 1), (1, 1), (0.01, 0.5)])
 def test_settings_that_make_no_sense_are_refused(alpha, ratio):
     with pytest.raises(ValueError, match="found"):
-        RelativeErrorTest(alpha=alpha, tolerated_ratio=ratio)
+        RelativeRateTest(alpha=alpha, tolerated_ratio=ratio)
