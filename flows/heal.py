@@ -10,19 +10,22 @@ from pydantic import BaseModel, ConfigDict
 
 from flows.treatment import Treatment
 from healing.diagnosis import Problem, Signals
-from healing.errors import GatewayUnavailable
+from healing.errors import GatewayUnavailable, OrchestratorUnavailable
 from healing.evidence import Evidence
 from healing.incident import Cause, Remedy, Status
 from healing.policy import Policy
 from healing.verdict import Verdict
 from releases.log import ReleaseLog
-from tasks.config.pipeline import load_pipeline
+from tasks import points
+from tasks.config.pipeline import Pipeline, load_pipeline
 from tasks.events import EventEvidence, EventName, emit, payload_of
 from tasks.ledger.ledger import Ledger
 from tasks.releasing.announce import announce_release
 from tasks.releasing.reconcile import finish_telling
+from tasks.releasing.resumption import resumable
 from tasks.releasing.rollout import abort_trial, stranded_trial
 from tasks.releasing.traffic import GatewayState, read_gateway
+from tasks.runs import start_run
 from tasks.settings import Settings, load_settings
 
 log = structlog.get_logger(__name__)
@@ -60,23 +63,38 @@ def heal(pipeline: str, event: EventEvidence | None = None) -> HealReport:
     twice at once: an incident has one running attempt at most, and whoever started it goes on.
     """
     settings = load_settings()
-    policy = Policy().overridden(load_pipeline(pipeline, settings.pipelines_dir).policy)
-    end_stranded_trial(settings, pipeline)
+    config = load_pipeline(pipeline, settings.pipelines_dir)
+    policy = Policy().overridden(config.policy)
+    take_up_stranded_trial(settings, config)
     record_evidence(settings, pipeline, event)
     report = HealReport(pipeline=pipeline, incidents=treat_unfinished(settings, pipeline, policy))
     finish_telling(settings, pipeline)
     return report
 
 
-@task(name="end stranded trial", cache_policy=NO_CACHE)
-def end_stranded_trial(settings: Settings, pipeline: str) -> None:
-    """A challenger whose controller died goes: nobody would promote it, and nobody watches what it does."""
-    root = settings.release_root(pipeline)
+@task(name="take up stranded trial", cache_policy=NO_CACHE)
+def take_up_stranded_trial(settings: Settings, config: Pipeline) -> None:
+    """A trial whose controller died is gone on with by a new one; where it cannot be, its challenger leaves.
+
+    For nobody would promote it, and nobody watches what it does. Prefect's silence puts this off by a minute.
+    """
+    root = settings.release_root(config.name)
     stranded = stranded_trial(root)
     if stranded is None or stranded.challenger is None:
         return
+    resumption = resumable(root, settings.ledger_dsn, config.release, datetime.now(UTC))
+    if resumption is not None and settings.dispatch == "deployment":
+        parameters = {"pipeline": config.name, "digest": resumption.digest, "incident_id": resumption.incident_id}
+        try:
+            run = start_run("release/release", parameters, idempotency_key=f"{config.name}/{resumption.key}")
+        except OrchestratorUnavailable as exc:
+            log.warning("trial_not_taken_up", version=resumption.version, cause=str(exc))
+            return
+        log.info("trial_taken_up", version=resumption.version, run=run)
+        return
     aborted = abort_trial(root, stranded.challenger.model.digest, author=AUTHOR, note="its controller is gone")
     if aborted is not None:
+        points.reached("heal.trial_ended", generation=aborted.generation)
         announce_release(settings.ledger_dsn, aborted)
 
 

@@ -1,44 +1,31 @@
 """What `heal` can do: each remedy is safe to repeat, bounded in time, and says whether it is seen to have worked."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from flows.applied import Applied, dispatched
+from flows.renewal import retrain
 from flows.rollback import serve_earlier_model
 from healing.errors import GatewayUnavailable, UsageError
 from healing.incident import AttemptOutcome, Incident, Remedy
-from healing.release import Reason, Release
+from healing.release import Release
 from healing.remedy import Role, role_of
 from healing.slo import MITIGATED, judge_served
 from healing.verdict import Outcome
 from releases.log import ReleaseLog
 from tasks.config.pipeline import load_pipeline
-from tasks.ledger.ledger import Ledger
-from tasks.ledger.records import JournalEntry
 from tasks.releasing.announce import announce_release
 from tasks.releasing.rollback import NothingToRollBackTo
 from tasks.releasing.rollout import abort_trial, drop_fallback
 from tasks.releasing.traffic import GatewayState, await_gateway, await_generation, read_gateway, restart_worker
-from tasks.runs import start_run
 from tasks.settings import Settings
 
 AUTHOR = "heal"
 FOLLOW_SECONDS_MAX = 20.0
 RESTART_SECONDS_MAX = 15.0  # a worker starts from a warm process, loads, and answers its golden rows
 WAIT_SECONDS_MAX = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """How a remedy went. RUNNING with a flow run: it goes on there, and a later `heal` looks at how it ended."""
-
-    outcome: AttemptOutcome
-    note: str
-    flow_run_id: str | None = None
-    release: Release | None = None
 
 
 def apply_remedy(settings: Settings, incident: Incident, remedy: Remedy, attempt_number: int) -> Applied:
@@ -101,10 +88,12 @@ def _roll_back(settings: Settings, incident: Incident) -> Applied:
 
 @task(name="end trial", cache_policy=NO_CACHE)
 def end_trial(settings: Settings, incident: Incident, _attempt: int) -> Applied:
-    """The challenger leaves; it has often left already, by the gateway's own guard."""
+    """The challenger leaves and is fenced; it has often left already, by the gateway's own guard."""
     root = settings.release_root(incident.pipeline)
+    if role_of(ReleaseLog(root).current(), incident.subject) is Role.CHAMPION:
+        return Applied(AttemptOutcome.FUTILE, f"the trial of {incident.subject[:12]} is over: it is champion")
     note = f"{incident.cause}: {incident.summary}"
-    written = abort_trial(root, incident.subject, author=AUTHOR, incident_id=incident.id, note=note)
+    written = abort_trial(root, incident.subject, author=AUTHOR, incident_id=incident.id, note=note, condemned=True)
     return _followed(settings, incident, written, f"challenger {incident.subject[:12]} gets no traffic")
 
 
@@ -123,22 +112,10 @@ def _followed(settings: Settings, incident: Incident, written: Release | None, n
     return Applied(outcome, f"{note}; generation {state.active_generation} serves", release=written)
 
 
-def retrain(settings: Settings, incident: Incident, attempt: int) -> Applied:
-    """Replace the model by one trained on newer data: as a run of its own, or here and now."""
-    parameters = {"pipeline": incident.pipeline, "incident_id": incident.id}
-    if settings.dispatch == "deployment":
-        return _dispatched("retrain/retrain", parameters, incident, attempt)
-    from flows.retrain import retrain as run_here
-
-    began = datetime.now(UTC)
-    run_here(incident.pipeline, incident_id=incident.id)
-    return judge_retrain(settings, incident, began)
-
-
 def ingest_again(settings: Settings, incident: Incident, attempt: int) -> Applied:
     """Ingestion switches, repairs and quarantines by itself; one that was cut off is run again."""
     if settings.dispatch == "deployment":
-        return _dispatched("ingest/ingest", {"pipeline": incident.pipeline}, incident, attempt)
+        return dispatched("ingest/ingest", {"pipeline": incident.pipeline}, incident, attempt)
     from flows.ingest import ingest as run_here
 
     run_here(incident.pipeline)
@@ -178,34 +155,6 @@ def wait(settings: Settings, incident: Incident, _attempt: int) -> Applied:
     except GatewayUnavailable as exc:
         return Applied(AttemptOutcome.FAILED, str(exc))
     return Applied(AttemptOutcome.SUCCEEDED, "it went by itself")
-
-
-def judge_retrain(settings: Settings, incident: Incident, began: datetime) -> Applied:
-    """Whether a new champion came since `began`: only that ends drift and loss of quality.
-
-    A candidate that was no better is futile: the same days would teach the next one the same.
-    """
-    history = ReleaseLog(settings.release_root(incident.pipeline)).history()
-    promoted = [r for r in history if r.reason is Reason.PROMOTE and r.created_at >= began]
-    if promoted:
-        return Applied(AttemptOutcome.SUCCEEDED, f"champion {promoted[-1].champion.version}", release=promoted[-1])
-    report = retrain_report(settings, incident, began)
-    result = None if report is None else report.detail.get("result")
-    outcome = AttemptOutcome.FUTILE if result == "not_better" else AttemptOutcome.FAILED
-    return Applied(outcome, f"no new champion: the retrain ended {result or 'without a report'}")
-
-
-def retrain_report(settings: Settings, incident: Incident, began: datetime) -> JournalEntry | None:
-    """What the retrain for this incident wrote at its end, if it came so far."""
-    with Ledger(settings.ledger_dsn) as ledger:
-        reports = ledger.noted(incident.pipeline, "retrain.finished")
-    return next((r for r in reports if r.at >= began and r.detail.get("incident_id") == incident.id), None)
-
-
-def _dispatched(deployment: str, parameters: Mapping[str, object], incident: Incident, attempt: int) -> Applied:
-    """The key makes the start safe to repeat: a `heal` that died before it wrote the run down finds the same run."""
-    run = start_run(deployment, parameters, idempotency_key=f"{incident.id}/{attempt}")
-    return Applied(AttemptOutcome.RUNNING, f"run of {deployment}", flow_run_id=run)
 
 
 _REMEDIES: Mapping[Remedy, Callable[[Settings, Incident, int], Applied]] = {

@@ -1,12 +1,14 @@
 """The treatment of one incident in one run of `heal`: resume, diagnose, remedy, until nothing more can be done now."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from flows.remedies import Applied, apply_remedy, ingest_again, judge_retrain, retrain_report
+from flows.applied import Applied
+from flows.remedies import apply_remedy, ingest_again
+from flows.renewal import is_on_trial, judge_retrain, retrain_report
 from healing.diagnosis import SEEN_BY_GATEWAY, Finding, Signals, diagnose
 from healing.errors import AutopilotError, Conflict, Transient
 from healing.incident import Attempt, AttemptOutcome, Cause, Incident, Remedy, Status
@@ -81,14 +83,14 @@ class Treatment:
 
     def _look_again(self, incident: Incident) -> bool:
         """No remedy is applied to what cannot be seen at this moment."""
-        diagnosis = diagnose(incident, self.look())
-        if diagnosis.finding is Finding.ABSENT:
-            return self._close_absent(incident, diagnosis.reason)
-        if diagnosis.finding is Finding.UNDECIDED:
-            self._note(incident, diagnosis.reason)
+        seen = diagnose(incident, self.look())
+        if seen.finding is Finding.ABSENT:
+            return self._close_absent(incident, seen.reason)
+        if seen.finding is Finding.UNDECIDED:
+            self._note(incident, seen.reason)
             return False
         if incident.status is Status.OPEN:
-            self.ledger.set_status(incident.id, Status.DIAGNOSED, diagnosis.reason)
+            self.ledger.set_status(incident.id, Status.DIAGNOSED, seen.reason)
             self._note_mitigation(incident)
             return True
         return self._follow_policy(incident)
@@ -154,8 +156,14 @@ class Treatment:
         if state is RunState.GOING and not stale:
             self._note(incident, f"{attempt.remedy} goes on in run {attempt.flow_run_id}")
             return False
-        note = f"cut off: its run is {state}{' and too old' if stale else ''}"
-        return self._conclude(incident, attempt, Applied(AttemptOutcome.FAILED, note))
+        cut_off = f"cut off: its run is {state}{' and too old' if stale else ''}"
+        if attempt.remedy is not Remedy.RETRAIN:
+            return self._conclude(incident, attempt, Applied(AttemptOutcome.FAILED, cut_off))
+        if is_on_trial(self.settings, incident):
+            self._note(incident, f"{cut_off}; its candidate is on trial")
+            return False
+        judged = judge_retrain(self.settings, incident, attempt.started_at)
+        return self._conclude(incident, attempt, replace(judged, note=f"{cut_off}; {judged.note}"))
 
     def _another_goes_on(self, incident: Incident, remedy: Remedy) -> bool:
         """Drift and loss of quality come together; one retrain answers both, so the second incident waits for it."""

@@ -23,7 +23,7 @@ DEFAULT_REMEDIES: Mapping[Cause, tuple[Remedy, ...]] = MappingProxyType(
         Cause.DATA_DRIFT: (Remedy.RETRAIN,),
         Cause.PREDICTION_DRIFT: (Remedy.RETRAIN,),
         Cause.QUALITY_DROP: (Remedy.RETRAIN,),
-        Cause.BAD_CANDIDATE: (Remedy.ABORT_CANARY,),
+        Cause.BAD_CANDIDATE: (Remedy.ABORT_CANARY, Remedy.ROLLBACK),  # labels may come after the promotion
         Cause.MODEL_CORRUPT: (Remedy.ROLLBACK,),  # a restart would load the same bytes
         Cause.MODEL_FAILING: (Remedy.RESTART_WORKER, Remedy.ROLLBACK),
         Cause.MODEL_SLOW: (Remedy.RESTART_WORKER, Remedy.ROLLBACK),

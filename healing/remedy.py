@@ -33,7 +33,7 @@ def role_of(release: Release | None, digest: str) -> Role:
 
 
 def served_well(history: Sequence[Release]) -> Mapping[str, datetime]:
-    """When each earlier champion left service because another one earned its place. `history` is oldest first.
+    """When each earlier champion left service with nothing held against it. `history` is oldest first.
 
     Without those that a rollback left at their last time, without fenced ones and without the present champion.
     """

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from healing.diagnosis import Finding, Problem, Signals, diagnose
+from healing.fence import Fence
 from healing.incident import Cause, Incident, Status
 from healing.release import Challenger, Mode, ModelRef, Reason, Release
 from healing.verdict import Outcome, Verdict
@@ -23,7 +24,10 @@ def checks(cause, *outcomes):
 
 BOOTSTRAP = Release(1, NOW, "flights", "t", Reason.BOOTSTRAP, A, 0.2)
 TRIAL = Release(2, NOW, "flights", "t", Reason.CANARY, A, 0.2, challenger=Challenger(B, Mode.CANARY, 0.05))
-ABORT = Release(3, NOW, "flights", "gateway", Reason.ABORT, A, 0.2)
+FENCE = Fence(B.digest, B.version, NOW, "gateway", "errors: 9 of 30 requests failed")
+ABORT = Release(3, NOW, "flights", "gateway", Reason.ABORT, A, 0.2, fenced=(FENCE,))
+UNDECIDED = Release(3, NOW, "flights", "release", Reason.ABORT, A, 0.2)
+BAD, SOUND = ({Cause.BAD_CANDIDATE: (Verdict("since promotion", o, "n", 9),)} for o in (Outcome.FAIL, Outcome.PASS))
 
 
 @pytest.mark.parametrize(
@@ -41,7 +45,12 @@ ABORT = Release(3, NOW, "flights", "gateway", Reason.ABORT, A, 0.2)
         (incident(Cause.DATA_DRIFT), checks(Cause.DATA_DRIFT, Outcome.PASS, Outcome.FAIL), Finding.CONFIRMED),
         (incident(Cause.DATA_DRIFT), checks(Cause.DATA_DRIFT, Outcome.PASS, Outcome.INCONCLUSIVE), Finding.ABSENT),
         (incident(Cause.DATA_DRIFT), checks(Cause.QUALITY_DROP, Outcome.FAIL), Finding.ABSENT),
-        (incident(Cause.BAD_CANDIDATE, B.digest), Signals(history=(BOOTSTRAP, TRIAL)), Finding.CONFIRMED),
+        (incident(Cause.BAD_CANDIDATE, B.digest), Signals(history=(BOOTSTRAP, TRIAL)), Finding.ABSENT),
+        (incident(Cause.BAD_CANDIDATE, B.digest), Signals(checks=BAD, history=(BOOTSTRAP, TRIAL)), Finding.CONFIRMED),
+        (incident(Cause.BAD_CANDIDATE, B.digest), Signals(history=(BOOTSTRAP, TRIAL, UNDECIDED)), Finding.ABSENT),
+        (incident(Cause.BAD_CANDIDATE), Signals(checks=BAD, history=(BOOTSTRAP,)), Finding.CONFIRMED),
+        (incident(Cause.BAD_CANDIDATE), Signals(checks=SOUND, history=(BOOTSTRAP,)), Finding.ABSENT),
+        (incident(Cause.BAD_CANDIDATE, B.digest), Signals(checks=BAD, history=(BOOTSTRAP,)), Finding.ABSENT),
         (incident(Cause.BAD_CANDIDATE, B.digest), Signals(history=(BOOTSTRAP, TRIAL, ABORT)), Finding.CONFIRMED),
         (incident(Cause.BAD_CANDIDATE, B.digest), Signals(history=(BOOTSTRAP,)), Finding.ABSENT),
         (incident(Cause.GATEWAY_DOWN), Signals(problems=None), Finding.CONFIRMED),

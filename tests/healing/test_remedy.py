@@ -67,6 +67,13 @@ def test_a_model_that_earned_its_place_again_served_well_when_it_leaves():
     assert set(served_well(history)) == {A.digest, B.digest}
 
 
+def test_a_champion_that_made_way_for_an_earlier_one_served_well():
+    history = promoted([first(A)], B)
+    history.append(after(history[-1], Reason.RETURN, champion=A))
+    assert set(served_well(history)) == {B.digest}
+    assert rollback_candidates(history) == (B,)
+
+
 def test_who_served_well_comes_before_who_is_only_warm():
     history = promoted([replace(first(A), fallbacks=(D,))], B, fallbacks=(D,))
     assert rollback_candidates(history) == (A, D)
