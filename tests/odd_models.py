@@ -1,4 +1,4 @@
-"""A model of a user's own class that misbehaves on rows of some carriers, each in its way."""
+"""Models of a user's own classes that misbehave: on rows of some carriers, by being slow, by answering too high."""
 
 import ctypes
 import time
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 TYPE = f"{__name__}.OddClassifier"
+SLOW_TYPE = f"{__name__}.SlowClassifier"
 HOG_BYTES = 8 * 2**30
 LEAK_BYTES = 64 * 2**20
 
@@ -35,4 +36,17 @@ class OddClassifier(ClassifierMixin, BaseEstimator):
             answers = np.where(rows["carrier"] == "NAN", np.nan, answers)
         if "SHAPE" in carriers:
             answers = answers[: len(answers) // 2]
+        return np.column_stack([1 - answers, answers])
+
+
+class SlowClassifier(ClassifierMixin, BaseEstimator):
+    """Takes `row_seconds` for each row, and answers from `lowest` to 0.2 above it."""
+
+    def __init__(self, row_seconds: float = 0.0, lowest: float = 0.4) -> None:
+        self.row_seconds = row_seconds
+        self.lowest = lowest
+
+    def predict_proba(self, rows: pd.DataFrame) -> NDArray[np.float64]:
+        time.sleep(self.row_seconds * len(rows))
+        answers = self.lowest + 0.2 * rows["distance"].to_numpy(dtype=float) / 3
         return np.column_stack([1 - answers, answers])

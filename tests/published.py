@@ -10,6 +10,7 @@ import pandas as pd
 
 from healing.fence import Fence, with_fence
 from healing.release import Challenger, Mode, ModelRef, Reason, Release
+from healing.trial_rules import DEFAULT_RULES, TrialRules
 from releases.log import ReleaseLog, trial_of
 from releases.manifest import Column, Golden, InputSchema, Manifest, ReferenceProfile
 from releases.signing import Keys
@@ -74,7 +75,13 @@ def _pipeline(unknown: str, seed: int) -> Any:
 
 
 def publish_tiny_model(
-    root: Path, keys: Keys, *, version: str = "0.1.0", seed: int = 0, estimator: Any = None
+    root: Path,
+    keys: Keys,
+    *,
+    version: str = "0.1.0",
+    seed: int = 0,
+    estimator: Any = None,
+    reference: ReferenceProfile | None = None,
 ) -> ModelRef:
     """Train a tiny model (or take `estimator`), publish it under `root`, and return its reference."""
     from skops import io
@@ -90,7 +97,7 @@ def publish_tiny_model(
         code_revision="test",
         requirements_sha256="0" * 64,
         input_schema=SCHEMA,
-        reference=ReferenceProfile(rows=200),
+        reference=reference or ReferenceProfile(rows=200),
         golden=Golden(
             columns=SCHEMA.names,
             rows=GOLDEN_ROWS,
@@ -118,12 +125,14 @@ def bootstrap(root: Path, champion: ModelRef, *, fallbacks: tuple[ModelRef, ...]
     return release
 
 
-def start_canary(root: Path, challenger: ModelRef, weight: float, mode: Mode = Mode.CANARY) -> Release:
+def start_canary(
+    root: Path, challenger: ModelRef, weight: float, mode: Mode = Mode.CANARY, rules: TrialRules = DEFAULT_RULES
+) -> Release:
     """Append a release that gives `challenger` its share of traffic, or of copies of it when it is a shadow."""
     log = ReleaseLog(root)
     current = log.current()
     assert current is not None, "bootstrap first"
-    trial = trial_of(current, Challenger(challenger, mode, weight), author="test", now=NOW)
+    trial = trial_of(current, Challenger(challenger, mode, weight, rules), author="test", now=NOW)
     log.append(trial)
     return trial
 

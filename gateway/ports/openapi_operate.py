@@ -22,6 +22,8 @@ from gateway.ports.openapi import (
     ref,
 )
 from gateway.ports.openapi_predict import feedback_operation
+from healing.release import Mode
+from healing.verdict import Outcome
 
 _AFTER = parameter("query", "after", "Only entries with a higher `seq`.", {"type": "integer", "minimum": 0})
 _LIMIT = parameter(
@@ -114,10 +116,42 @@ def _schemas() -> Node:
                 "active_generation": INTEGER,
                 "release": {"type": ["object", "null"]},
                 "problems": many(problem),
-                "canary": {"type": ["object", "null"], "properties": {"weight": NUMBER, "log_e": NUMBER}},
+                "trial": {"anyOf": [_trial(), {"type": "null"}]},
                 "workers": many(worker),
                 "served": counts,
                 "unlogged_rows": INTEGER,
             }
         ),
     }
+
+
+def _trial() -> Node:
+    or_null: Node = {"type": ["number", "null"]}
+    outcome: Node = {"enum": [Outcome.FAIL.value, Outcome.INCONCLUSIVE.value]}
+    arm = record({"requests": INTEGER, "errors": INTEGER, "latency_p50_ms": or_null})
+    check = record(
+        {
+            "check": STRING,
+            "outcome": outcome,
+            "log_e": NUMBER,
+            "threshold_log_e": NUMBER,
+            "observations": INTEGER,
+            "votes": BOOLEAN,
+            "reason": STRING,
+        }
+    )
+    return record(
+        {
+            "digest": STRING,
+            "version": STRING,
+            "mode": {"enum": [mode.value for mode in Mode]},
+            "weight": NUMBER,
+            "generation": INTEGER,
+            "challenger": arm,
+            "champion": arm,
+            "slow_seconds": or_null,
+            "verdict": outcome,
+            "reason": {"type": ["string", "null"]},
+            "checks": many(check),
+        }
+    )

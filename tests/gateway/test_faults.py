@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from gateway.log.segments import Segments
+from gateway.ports.openapi_operate import operate_document
 from healing.release import Challenger, Mode, ModelRef, Reason
 from releases.log import ReleaseLog, promotion_of, trial_of
 from releases.signing import Keys
@@ -236,7 +238,9 @@ def test_a_sound_challenger_answers_its_share_and_stays(stage):
     gateway.wait_for_generation(trial.generation)
     with keep_asking(gateway) as load:
         load.wait_for(600)
-    told = gateway.release()["trial"]
+    state = gateway.release()
+    Draft202012Validator(operate_document()["components"]["schemas"]["ReleaseState"]).validate(state)
+    told = state["trial"]
     assert load.failed == []
     assert (told["mode"], told["verdict"], told["reason"]) == ("canary", "INCONCLUSIVE", None)
     assert {check["check"] for check in told["checks"]} == {"errors", "latency", "predictions", "disagreement"}
