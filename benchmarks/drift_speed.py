@@ -5,7 +5,8 @@
 Both hold the window against a reference of the same size. Ours: the distances, the leave-one-block-out nulls of eight
 blocks at the window's size, p-values and Holm, with the reference sorted beforehand (warm) and not (cold).
 Evidently's: `Report([DataDriftPreset()])`, warm, with its dataset made beforehand and no HTML written. Every distance
-that its report shows is held against ours. `--quick` takes a tenth of the rows. Exits 1 when a goal was missed. A minute.
+that its report shows is held against ours. `--quick` takes a tenth of the rows. Exits 1 when a goal was missed. One
+minute.
 """
 
 import argparse

@@ -14,6 +14,7 @@ from healing.student import upper_quantile, upper_tail
 from healing.verdict import Outcome, Verdict
 
 BLOCKS_MIN = 4  # below that, the spread of the null distances is a guess
+SHOWN_MAX = 5  # columns that a reason names
 SPREAD_FLOOR = 0.01  # on the normal scale: eight equal null distances do not make a hair more a sensation
 
 
@@ -103,6 +104,19 @@ def importance_weights(importance: Mapping[str, float], floor: float = 0.1) -> d
     return {column: floor + (1 - floor) * value for column, value in share.items()}
 
 
+def drifted_columns(
+    columns: Sequence[ColumnDistance], rule: DriftRule, weights: Mapping[str, float] | None = None
+) -> tuple[ColumnDistance, ...]:
+    """The columns that lie significantly (Holm) and materially further from the reference than its blocks do.
+
+    The one that stands out most comes first. `weights` are by column, see `holm`.
+    """
+    p_values = {column.name: column.p_value for column in columns}
+    significant = holm(p_values, rule.alpha, _weights(columns, weights))
+    drifted = [column for column in columns if column.name in significant and column.distance >= rule.distance_min]
+    return tuple(sorted(drifted, key=lambda column: p_values[column.name]))
+
+
 def judge_drift(
     check: str,
     columns: Sequence[ColumnDistance],
@@ -110,10 +124,9 @@ def judge_drift(
     rule: DriftRule,
     weights: Mapping[str, float] | None = None,
 ) -> Verdict:
-    """FAIL when some column lies significantly and materially further from the reference than its own blocks do.
+    """FAIL when some column has drifted (`drifted_columns`), INCONCLUSIVE with too few rows or blocks to tell.
 
-    `weights` (by column, see `holm`) give important columns more of the error. `statistic` is the distance of the
-    column that stands out most, `threshold` what it would have had to stay under.
+    `statistic` is the distance of the column that stands out most, `threshold` what it would have had to stay under.
     """
     if rows < rule.rows_min:
         reason = f"{rows} rows in the window, {rule.rows_min} needed"
@@ -122,22 +135,23 @@ def judge_drift(
     if blocks < BLOCKS_MIN:
         reason = f"{blocks} blocks in the reference, {BLOCKS_MIN} needed to know how much it drifts by itself"
         return Verdict(check, Outcome.INCONCLUSIVE, reason, observations=rows)
-    by_name = {column.name: column for column in columns}
-    p_values = {column.name: column.p_value for column in columns}
-    weight = {column.name: 1.0 if weights is None else weights.get(column.column, 1.0) for column in columns}
-    significant = holm(p_values, rule.alpha, weight)
-    drifted = sorted((n for n in significant if by_name[n].distance >= rule.distance_min), key=p_values.__getitem__)
-    name = drifted[0] if drifted else min(p_values, key=lambda name: p_values[name] / weight[name])
-    first, share = by_name[name], weight[name] / math.fsum(weight.values())
-    threshold = max(rule.distance_min, first.threshold(rule.alpha * share))
+    weight = _weights(columns, weights)
+    drifted = drifted_columns(columns, rule, weights)
+    first = drifted[0] if drifted else min(columns, key=lambda column: column.p_value / weight[column.name])
+    threshold = max(rule.distance_min, first.threshold(rule.alpha * weight[first.name] / math.fsum(weight.values())))
     count = len({column.column for column in columns})
     if drifted:
-        shown = ", ".join(f"{n} {by_name[n].distance:.3f} (p {p_values[n]:.1e})" for n in drifted[:5])
-        moved = len({by_name[n].column for n in drifted})
+        shown = ", ".join(f"{each.name} {each.distance:.3f} (p {each.p_value:.1e})" for each in drifted[:SHOWN_MAX])
+        moved = len({column.column for column in drifted})
         reason = f"{moved} of {count} columns drifted: {shown}"
         return Verdict(check, Outcome.FAIL, reason, rows, statistic=first.distance, threshold=threshold)
-    reason = f"no column of {count} beyond its blocks; furthest {name} (p {p_values[name]:.1e})"
+    reason = f"no column of {count} beyond its blocks; furthest {first.name} (p {first.p_value:.1e})"
     return Verdict(check, Outcome.PASS, reason, rows, statistic=first.distance, threshold=threshold)
+
+
+def _weights(columns: Sequence[ColumnDistance], weights: Mapping[str, float] | None) -> dict[str, float]:
+    """By name, values and missing values of a column alike."""
+    return {column.name: 1.0 if weights is None else weights.get(column.column, 1.0) for column in columns}
 
 
 def _normal(distance: float) -> float:

@@ -5,81 +5,27 @@ same flights. Training, comparison, distances, verdicts and cool-down are the fu
 left out is Prefect, the registry, the signature and the rollout.
 """
 
-import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from benchmarks.year.lake import LAST, flights, year_lake
+from benchmarks.year.lake import LAST
+from benchmarks.year.world import FIRST_UNTIL, LOSS, PRESET_DISTANCE, Fitted, World, fit
 from healing.comparison import Comparison, ComparisonRule, compare
 from healing.persistence import CoolDown, persists
-from releases.loader import LoadedModel
-from releases.manifest import Golden, Manifest, ReferenceProfile
 from tasks.checks.contract import BATCH_DAY
-from tasks.config.pipeline import Pipeline
-from tasks.monitoring.drift import Reference, measure
+from tasks.monitoring.distances import columns_of, distance
 from tasks.monitoring.evaluation import by_day
 from tasks.monitoring.judgement import Subject, column_kinds, judge_quality_windows, reference_rows
-from tasks.monitoring.labels import LABEL, LabelSource, join_labels, label_source
-from tasks.monitoring.loss import LogLoss
+from tasks.monitoring.labels import LABEL
 from tasks.monitoring.windows import PREDICTION, answered_rows
-from tasks.training.candidate import plan_training
-from tasks.training.publish import base_rate
-from tasks.training.training import TrainingPlan, TrainingRows, as_inputs, train
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    from numpy.typing import NDArray
 
-FIRST_UNTIL = date(2013, 2, 28)  # the last day that the first model may have seen
-PRESET_DISTANCE = 0.1  # Evidently's threshold for a column, with more than 1,000 rows of reference
-PRESET_SHARE = 0.5  # and for the dataset
-LOSS = LogLoss()
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """The pipeline, its lake, and every flight that ever landed, with its label."""
-
-    pipeline: Pipeline
-    labels: LabelSource
-    landed: "pd.DataFrame"
-
-    @classmethod
-    def of_2013(cls) -> "World":
-        from tasks.monitoring.labels import read_features
-
-        pipeline = flights()
-        labels = label_source(pipeline, year_lake())
-        everything = read_features(labels.lake_root, labels.key, None, None)
-        joined = join_labels(everything, labels, datetime(2014, 1, 2, tzinfo=UTC))
-        return cls(pipeline, labels, joined[joined[LABEL].notna()].reset_index(drop=True))
-
-    def rows(self, since: date, until: date) -> "pd.DataFrame":
-        """Landed flights of the days from `since` to `until`."""
-        return self.landed[(self.landed[BATCH_DAY] >= since) & (self.landed[BATCH_DAY] <= until)]
-
-    def plan(self, until: date, holdout_days: int) -> TrainingPlan:
-        """What is learned at the end of `until`, when the last `holdout_days` are held out."""
-        plan = plan_training(self.pipeline, self.labels, until, None)
-        train_until = until - timedelta(days=holdout_days)
-        return replace(plan, train_until=train_until)
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """A trained model, and the last day that it was made and accepted with."""
-
-    model: LoadedModel
-    accepted_until: date
-    held_out: "pd.DataFrame"
-    base_rate: float
-
-    def predict(self, rows: "pd.DataFrame") -> "NDArray[np.float64]":
-        return self.model.predict(as_inputs(rows, self.model.manifest.input_schema))
+PRESET_SHARE = 0.5  # of the columns: Evidently's threshold for a dataset
 
 
 @dataclass(slots=True)
@@ -101,18 +47,6 @@ class Life:
     @property
     def promoted(self) -> int:
         return len(self.serving) - 1
-
-
-def fit(world: World, until: date, holdout_days: int) -> Fitted:
-    """A model as `retrain` makes it at the end of day `until`."""
-    plan = world.plan(until, holdout_days)
-    trained = train(plan, world.labels, world.pipeline.resolve(plan.estimator))
-    held_out, schema = trained.rows.held_out, trained.rows.schema
-    model = LoadedModel("", _manifest(plan, trained.rows, {}), trained.estimator)
-    metrics = LOSS.metrics(model.predict(as_inputs(held_out, schema)), held_out[LABEL].to_numpy())
-    digest = hashlib.sha256(f"{plan.key}{holdout_days}".encode()).hexdigest()
-    model = LoadedModel(digest, _manifest(plan, trained.rows, dict(metrics)), trained.estimator)
-    return Fitted(model, until, held_out, base_rate(trained.rows))
 
 
 def begin(first: Fitted) -> Life:
@@ -225,24 +159,6 @@ def _preset_alarms(subject: Subject, share: float | None) -> bool:
     del kinds[PREDICTION]
     window = subject.windows(subject.rules.window_days, 1)[0]
     rows = answered_rows(subject.labels.lake_root, subject.labels.key, window, subject.model)
-    reference = Reference.of(reference_rows(subject), kinds, subject.rules.window_days)
-    drifted = sum(column.distance >= PRESET_DISTANCE for column in measure(rows, reference) if not column.missing)
+    now, usual = (columns_of(side, kinds) for side in (rows, reference_rows(subject)))
+    drifted = sum(distance(now[name], usual[name]) >= PRESET_DISTANCE for name in kinds)
     return drifted / len(kinds) >= share if share else drifted > 0
-
-
-def _manifest(plan: TrainingPlan, rows: TrainingRows, metrics: dict[str, float]) -> Manifest:
-    return Manifest(
-        pipeline=plan.pipeline,
-        version="1.0.0",
-        created_at=plan.as_of,
-        files={},
-        trained_from=plan.train_from.isoformat(),
-        trained_until=plan.train_until.isoformat(),
-        code_revision="",
-        requirements_sha256=plan.requirements_sha256,
-        input_schema=rows.schema,
-        reference=ReferenceProfile(rows=len(rows.learned), metrics=metrics),
-        golden=Golden(columns=(), rows=((),), outputs=(0.0,)),
-        baseline=base_rate(rows),
-        training_seconds=0,
-    )

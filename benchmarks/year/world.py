@@ -1,0 +1,103 @@
+"""The year's flights with their labels, and models made of them by the functions that `retrain` calls."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from benchmarks.year.lake import flights, year_lake
+from releases.loader import LoadedModel
+from releases.manifest import Golden, Manifest, ReferenceProfile
+from tasks.checks.contract import BATCH_DAY
+from tasks.config.pipeline import Pipeline
+from tasks.monitoring.distances import Kind
+from tasks.monitoring.drift import kinds_of
+from tasks.monitoring.labels import LABEL, LabelSource, join_labels, label_source, read_features
+from tasks.monitoring.loss import LogLoss
+from tasks.training.candidate import plan_training
+from tasks.training.training import TrainingPlan, TrainingRows, as_inputs, base_rate, input_schema, train
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+FIRST_UNTIL = date(2013, 2, 28)  # the last day that the first model may have seen
+PRESET_DISTANCE = 0.1  # Evidently's threshold for a column, with more than 1,000 rows of reference
+LOSS = LogLoss()
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The pipeline, its lake, and every flight that ever landed, with its label."""
+
+    pipeline: Pipeline
+    labels: LabelSource
+    landed: "pd.DataFrame"
+
+    @classmethod
+    def of_2013(cls) -> "World":
+        pipeline = flights()
+        labels = label_source(pipeline, year_lake())
+        everything = read_features(labels.lake_root, labels.key, None, None)
+        joined = join_labels(everything, labels, datetime(2014, 1, 2, tzinfo=UTC))
+        return cls(pipeline, labels, joined[joined[LABEL].notna()].reset_index(drop=True))
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """How each input is compared."""
+        schema = input_schema(self.landed, self.labels.key)
+        return kinds_of([(column.name, column.type) for column in schema.columns])
+
+    def rows(self, since: date, until: date) -> "pd.DataFrame":
+        """Landed flights of the days from `since` to `until`."""
+        return self.landed[(self.landed[BATCH_DAY] >= since) & (self.landed[BATCH_DAY] <= until)]
+
+    def plan(self, until: date, holdout_days: int) -> TrainingPlan:
+        """What is learned at the end of `until`, when the last `holdout_days` are held out."""
+        plan = plan_training(self.pipeline, self.labels, until, None)
+        train_until = until - timedelta(days=holdout_days)
+        return replace(plan, train_until=train_until)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A trained model, and the last day that it was made and accepted with."""
+
+    model: LoadedModel
+    accepted_until: date
+    held_out: "pd.DataFrame"
+    base_rate: float
+
+    def predict(self, rows: "pd.DataFrame") -> "NDArray[np.float64]":
+        return self.model.predict(as_inputs(rows, self.model.manifest.input_schema))
+
+
+def fit(world: World, until: date, holdout_days: int) -> Fitted:
+    """A model as `retrain` makes it at the end of day `until`."""
+    plan = world.plan(until, holdout_days)
+    trained = train(plan, world.labels, world.pipeline.resolve(plan.estimator))
+    held_out, schema = trained.rows.held_out, trained.rows.schema
+    model = LoadedModel("", _manifest(plan, trained.rows, {}), trained.estimator)
+    metrics = LOSS.metrics(model.predict(as_inputs(held_out, schema)), held_out[LABEL].to_numpy())
+    digest = hashlib.sha256(f"{plan.key}{holdout_days}".encode()).hexdigest()
+    model = LoadedModel(digest, _manifest(plan, trained.rows, dict(metrics)), trained.estimator)
+    return Fitted(model, until, held_out, base_rate(trained.rows))
+
+
+def _manifest(plan: TrainingPlan, rows: TrainingRows, metrics: dict[str, float]) -> Manifest:
+    return Manifest(
+        pipeline=plan.pipeline,
+        version="1.0.0",
+        created_at=plan.as_of,
+        files={},
+        trained_from=plan.train_from.isoformat(),
+        trained_until=plan.train_until.isoformat(),
+        code_revision="",
+        requirements_sha256=plan.requirements_sha256,
+        input_schema=rows.schema,
+        reference=ReferenceProfile(rows=len(rows.learned), metrics=metrics),
+        golden=Golden(columns=(), rows=((),), outputs=(0.0,)),
+        baseline=base_rate(rows),
+        training_seconds=0,
+    )
