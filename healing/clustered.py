@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from healing.student import upper_quantile
+from healing.student import upper_quantile, upper_tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,12 @@ class ClusteredMean:
     def upper(self, tail: float) -> float:
         """The one-sided upper confidence bound."""
         return self.value + self._margin(tail)
+
+    def tail_above(self, bound: float) -> float:
+        """The p-value of the null that the truth is `bound` or more: small where the mean lies far below it."""
+        if self.standard_error == 0:  # every day says the same
+            return 0.0 if self.value < bound else 1.0
+        return upper_tail((bound - self.value) / self.standard_error, self.degrees)
 
     def _margin(self, tail: float) -> float:
         return self.standard_error * upper_quantile(tail, self.degrees)

@@ -12,14 +12,19 @@ _FORM = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """What a model was made of: digests (or any stable text) of its schema with features, and of its estimator."""
+    """What a model was made of: digests (or any stable text) of its schema with features, of its estimator as the
+    pipeline writes it, and of what is searched around it. What a search found is not part of it: that comes of the
+    data.
+    """
 
     features: str
     estimator: str
+    search: str = ""
 
 
 def following(version: str, previous: Lineage, candidate: Lineage, taken: Collection[str] = ()) -> str:
-    """The version after `version`: features or schema changed → major, estimator changed → minor, new data → patch.
+    """The version after `version`: features or schema changed → major, estimator or search changed → minor, new data
+    → patch, also where the same search found other parameters in them.
 
     Versions that are `taken` (by candidates that were not released) are passed over, so none is given twice.
 
@@ -27,7 +32,7 @@ def following(version: str, previous: Lineage, candidate: Lineage, taken: Collec
     '1.5.0'
     """
     place = 2
-    if candidate.estimator != previous.estimator:
+    if (candidate.estimator, candidate.search) != (previous.estimator, previous.search):
         place = 1
     if candidate.features != previous.features:
         place = 0

@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from healing.errors import ModelCorrupt, StoreUnavailable
@@ -71,11 +71,18 @@ class ModelStore:
         signing.verify(self.path(digest), public_key)
         return manifest
 
-    def publish(self, files: Mapping[str, bytes], manifest: Manifest, keys: signing.Keys) -> ModelRef:
+    def publish(
+        self,
+        files: Mapping[str, bytes],
+        manifest: Manifest,
+        keys: signing.Keys,
+        reached: Callable[[str], None] = lambda _: None,
+    ) -> ModelRef:
         """Store and sign a model; publishing the same manifest twice is the same as once.
 
         `files` maps each path inside the model's directory to its bytes; `manifest.files` is filled in from them. The
         directory appears in one rename, so a reader never sees half of it, and a crash leaves only a temporary name.
+        `reached` is told when the files are there, and when they are signed and not yet in their place.
         """
         manifest = manifest.model_copy(
             update={"files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}}
@@ -93,7 +100,9 @@ class ModelStore:
                 target = building / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(body)
+            reached("publish.stored")
             signing.sign(building, keys)
+            reached("publish.signed")
             _settle(building, self.path(model.digest))
         sync_directory(self._models)
         return model

@@ -13,7 +13,7 @@ from tasks.onboarding.label import LabelGuess, Task, guess_label
 from tasks.onboarding.names import plain_names
 from tasks.onboarding.times import READABLE_SHARE_MIN, guess_formats
 from tasks.source_form import parse_times
-from tasks.training.training import POSITIVES_MIN
+from tasks.training.refusals import POSITIVES_MIN
 
 if TYPE_CHECKING:
     import pandas as pd

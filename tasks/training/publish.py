@@ -1,6 +1,6 @@
 """Publishing: a registered model becomes a signed, content-addressed one that a gateway can verify and serve."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,14 +9,16 @@ import structlog
 
 from healing.errors import TrainingRefused
 from healing.release import ModelRef
-from releases.loader import read_estimator
-from releases.manifest import Golden, InputSchema, Manifest, NumericProfile, ReferenceProfile, Scalar
+from releases.loader import LoadedModel, read_estimator
+from releases.manifest import Golden, InputSchema, Manifest, Scalar
 from releases.signing import Keys
 from releases.store import ModelStore
+from tasks import points
 from tasks.checks.contract import BATCH_DAY
-from tasks.monitoring.labels import LABEL
+from tasks.training.answers import answers_of, predict
+from tasks.training.profile import reference_profile
 from tasks.training.registry import MODEL_FILE, RegisteredModel
-from tasks.training.training import TrainingPlan, TrainingRows, as_inputs
+from tasks.training.training import TrainingPlan, TrainingRows, as_inputs, base_rate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,18 +29,18 @@ log = structlog.get_logger(__name__)
 
 GOLDEN_ROWS = 16  # enough to meet every branch that matters, few enough to check at every load
 PROFILED_PREDICTIONS = 500  # quantiles of so many are good to about 0.02
-_QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _SEED = 20130101
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A registered model with all that its manifest says of it."""
+    """A registered model with all that its manifest says of it, among that how far it is from the champion."""
 
     plan: TrainingPlan
     rows: TrainingRows
     registered: RegisteredModel
     content: bytes  # skops
+    champion: LoadedModel | None = None
 
 
 def publish(offer: Offer, release_root: Path, keys: Keys) -> ModelRef:
@@ -66,45 +68,14 @@ def publish(offer: Offer, release_root: Path, keys: Keys) -> ModelRef:
         code_revision=offer.registered.code_revision,
         requirements_sha256=plan.requirements_sha256,
         input_schema=schema,
-        reference=_reference_profile(rows, answers, offer.registered.metrics),
+        reference=reference_profile(plan, rows, offer.registered, estimator, answers, offer.champion),
         golden=_golden(estimator, schema, inputs, answers),
         baseline=base_rate(rows),
         training_seconds=offer.registered.training_seconds,
     )
-    model = ModelStore(release_root).publish({MODEL_FILE: offer.content}, manifest, keys)
+    model = ModelStore(release_root).publish({MODEL_FILE: offer.content}, manifest, keys, points.reached)
     log.info("model_published", pipeline=plan.pipeline, version=model.version, digest=model.digest)
     return model
-
-
-def predict(estimator: Any, inputs: "pd.DataFrame") -> "NDArray[np.float64]":
-    """Probability of the positive class, or the value of an estimator that has no classes; shape (rows,)."""
-    import numpy as np
-
-    if not hasattr(estimator, "predict_proba"):
-        return np.asarray(estimator.predict(inputs), dtype=np.float64)
-    return np.asarray(estimator.predict_proba(inputs)[:, 1], dtype=np.float64)
-
-
-def base_rate(rows: TrainingRows) -> float:
-    """Mean label of the rows learned from, for a class its share: the answer that needs no model."""
-    return float(rows.learned[LABEL].mean())
-
-
-def answers_of(estimator: Any, inputs: "pd.DataFrame") -> "NDArray[np.float64]":
-    """Predictions, with NaN for a row on which the model raises: one such row must not hide the others."""
-    import numpy as np
-
-    try:
-        return predict(estimator, inputs)
-    except ValueError as exc:
-        log.warning("model_raises_on_rows", cause=str(exc))
-    answers = np.full(len(inputs), np.nan)
-    for row in range(len(inputs)):
-        try:
-            answers[row] = predict(estimator, inputs.iloc[[row]])[0]
-        except ValueError:
-            continue  # NaN says so, and the warning above named the first cause
-    return answers
 
 
 def _golden(estimator: Any, schema: InputSchema, inputs: "pd.DataFrame", answers: "NDArray[np.float64]") -> Golden:
@@ -126,36 +97,3 @@ def _json_row(row: Sequence[Any], whole: Sequence[bool]) -> tuple[Scalar, ...]:
         None if value is None or value != value else int(value) if is_whole else value  # noqa: PLR0124 - NaN
         for value, is_whole in zip(row, whole, strict=True)
     )
-
-
-def _reference_profile(
-    rows: TrainingRows, answers: "NDArray[np.float64]", metrics: Mapping[str, float]
-) -> ReferenceProfile:
-    import numpy as np
-
-    inputs = as_inputs(rows.learned, rows.schema)
-    strings = [column.name for column in rows.schema.columns if column.type == "string"]
-    answered = answers[np.isfinite(answers)]
-    return ReferenceProfile(
-        rows=len(inputs),
-        numeric={name: _numeric(inputs[name]) for name in inputs.columns if name not in strings},
-        categorical={name: _shares(inputs[name]) for name in strings},
-        prediction_quantiles=tuple(float(q) for q in np.quantile(answered, _QUANTILES)) if answered.size else (),
-        metrics=dict(metrics),
-    )
-
-
-def _numeric(column: "pd.Series") -> NumericProfile:
-    known = column.dropna()
-    if known.empty:
-        return NumericProfile(median=None, mean=None, quantiles=(), null_share=1.0)
-    return NumericProfile(
-        median=float(known.median()),
-        mean=float(known.mean()),
-        quantiles=tuple(float(q) for q in known.quantile(list(_QUANTILES))),
-        null_share=float(column.isna().mean()),
-    )
-
-
-def _shares(column: "pd.Series") -> dict[str, float]:
-    return {str(category): float(share) for category, share in column.value_counts(normalize=True).items()}

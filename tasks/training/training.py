@@ -6,7 +6,7 @@ A candidate is published exactly as it was compared: it never saw the held-out d
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -14,27 +14,24 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from healing.errors import ConfigError, StoreUnavailable, TrainingRefused
-from healing.incident import Cause, Incident
+from healing.errors import ConfigError, StoreUnavailable
 from releases.manifest import Column, InputSchema
+from tasks import points
 from tasks.checks.contract import BATCH_DAY
 from tasks.config.pipeline import Output
+from tasks.config.retrain_section import Search
 from tasks.intake.features import ASKED_AT, FEATURES
 from tasks.lake.lake import LakeTable
 from tasks.monitoring.labels import KNOWN_AT, LABEL, LabelSource, join_labels, read_features
+from tasks.monitoring.loss import LogLoss, Loss, SquaredError
+from tasks.training.answers import predict
+from tasks.training.refusals import refuse_too_few
+from tasks.training.search import Found, Ground, search
 
 if TYPE_CHECKING:
     import pandas as pd
 
 log = structlog.get_logger(__name__)
-
-POSITIVES_MIN = 50  # of each class: below, a log-loss is mostly chance
-VALUES_MIN = 3  # of a quantity: with fewer it is a class
-
-# While one of these is open, the newest rows may be wrong, and a model would learn that.
-BLOCKING_CAUSES = frozenset(
-    {Cause.SCHEMA_BREAK, Cause.NULL_SPIKE, Cause.BAD_ROWS, Cause.VOLUME_ANOMALY, Cause.DUPLICATE_DATA}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,37 +55,42 @@ class TrainingPlan:
     rows_min: int
     requirements_sha256: str
     output: Output = "probability"
+    label_coverage_min: float = 0.0
+    threads: int = 1
+    search: Search | None = None
 
     @property
     def key(self) -> str:
         """SHA-256 (64 hex digits) over the plan; a repeated retrain finds its earlier work by it."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
 
+    @property
+    def seed(self) -> int:
+        """For all that is drawn on the way: the same plan draws the same."""
+        return int(self.key[:8], 16)
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingRows:
-    """Labelled rows to learn from, and the held-out ones after them on which the candidate meets others."""
+    """Labelled rows to learn from, and the held-out ones after them on which the candidate meets others.
+
+    `immature` are the newest days, left out because many of their labels are still to come.
+    """
 
     schema: InputSchema
     learned: "pd.DataFrame"
     held_out: "pd.DataFrame"
+    immature: tuple[date, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A fitted model, the rows it was made with, and how long fitting took."""
+    """A fitted model, the rows it was made with, what a search found for it, and how long fitting took."""
 
     estimator: Any  # scikit-learn ships no types
     rows: TrainingRows
     seconds: float
-
-
-def refuse_on_open_incidents(unfinished: Sequence[Incident], except_id: str | None = None) -> None:
-    """Raise TrainingRefused while an incident says that the newest data may be wrong."""
-    blocking = [i for i in unfinished if i.cause in BLOCKING_CAUSES and i.id != except_id]
-    if blocking:
-        named = ", ".join(f"{incident.cause} of {incident.subject} ({incident.id})" for incident in blocking)
-        raise TrainingRefused(f"expected data that nobody doubts, found open incidents: {named}; heal them first")
+    found: Found | None = None
 
 
 def feature_days(lake_root: Path, key: str) -> tuple[date, date]:
@@ -116,17 +118,45 @@ def training_days(until: date, lookback_days: int, holdout_days: int) -> tuple[d
 
 
 def train(plan: TrainingPlan, source: LabelSource, build_estimator: Callable[[], Any]) -> Trained:
-    """Fit the pipeline's estimator on the plan's rows.
+    """Fit the pipeline's estimator on the plan's rows, see `fit`.
 
     TrainingRefused with too few labels, of either class or in the held-out days.
     """
-    rows = read_training_rows(plan, source)
-    started = time.perf_counter()
-    inputs = as_inputs(rows.learned, rows.schema)
-    estimator = build_estimator().fit(inputs, _targets(plan, rows.learned))
-    seconds = time.perf_counter() - started
+    return fit(plan, read_training_rows(plan, source), build_estimator)
+
+
+def fit(plan: TrainingPlan, rows: TrainingRows, build_estimator: Callable[[], Any]) -> Trained:
+    """Search for parameters where the plan says so, then fit on every row that is learned from.
+
+    In as many threads as the plan says: sums in another order differ in their last bits, and trees grow from them.
+    """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    inputs, targets = as_inputs(rows.learned, rows.schema), _targets(plan, rows.learned)
+    with threadpool_limits(limits=plan.threads):
+        found = None
+        if plan.search is not None:
+            ground = Ground(inputs, targets, rows.learned[BATCH_DAY], loss_on(plan, rows).of, predict)
+            found = search(build_estimator, ground, plan.search, plan.seed)
+            points.reached("retrain.searched", fits=len(found.tried))
+        started = time.perf_counter()
+        estimator = build_estimator()
+        if found is not None:
+            estimator.set_params(**found.parameters)
+        estimator.fit(inputs, targets)
+        seconds = time.perf_counter() - started
     log.info("model_fitted", pipeline=plan.pipeline, rows=len(inputs), seconds=round(seconds, 3), plan=plan.key[:12])
-    return Trained(estimator=estimator, rows=rows, seconds=seconds)
+    return Trained(estimator=estimator, rows=rows, seconds=seconds, found=found)
+
+
+def base_rate(rows: TrainingRows) -> float:
+    """Mean label of the rows learned from, for a class its share: the answer that needs no model."""
+    return float(rows.learned[LABEL].mean())
+
+
+def loss_on(plan: TrainingPlan, rows: TrainingRows) -> Loss:
+    """By what answers are held against labels."""
+    return LogLoss() if plan.output == "probability" else SquaredError(float(rows.learned[LABEL].var(ddof=0)))
 
 
 def _targets(plan: TrainingPlan, learned: "pd.DataFrame") -> "pd.Series[Any]":
@@ -137,11 +167,25 @@ def read_training_rows(plan: TrainingPlan, source: LabelSource) -> TrainingRows:
     """The plan's labelled rows, cut by time; the same at every call, for the lake's versions are pinned."""
     features = read_features(source.lake_root, source.key, plan.train_from, plan.until, plan.features_version)
     joined = join_labels(features, source, plan.as_of, plan.labels_version)
-    labelled = joined[joined[LABEL].notna()]
+    immature = immature_days(joined, plan.label_coverage_min)
+    labelled = joined[joined[LABEL].notna() & ~joined[BATCH_DAY].isin(immature)]
     learned = labelled[labelled[BATCH_DAY] <= plan.train_until].reset_index(drop=True)
     held_out = labelled[labelled[BATCH_DAY] > plan.train_until].reset_index(drop=True)
-    _refuse_too_few(plan, learned, held_out)
-    return TrainingRows(schema=input_schema(learned, source.key), learned=learned, held_out=held_out)
+    refuse_too_few(plan, learned, held_out)
+    schema = input_schema(learned, source.key)
+    return TrainingRows(schema=schema, learned=learned, held_out=held_out, immature=immature)
+
+
+def immature_days(joined: "pd.DataFrame", coverage_min: float) -> tuple[date, ...]:
+    """The newest days whose share of labelled rows is below `coverage_min` times the median day's.
+
+    Labels that come first may be of one kind (what failed is known sooner), so a day counts when nearly all are there.
+    Older days keep what they have: what is missing there will not come (cancelled flights never land).
+    """
+    coverage = joined.groupby(BATCH_DAY, sort=True)[LABEL].apply(lambda labels: labels.notna().mean())
+    enough = coverage[coverage >= coverage_min * coverage.median()]
+    days = coverage.index if enough.empty else coverage.index[coverage.index > enough.index[-1]]
+    return tuple(days)
 
 
 def input_schema(rows: "pd.DataFrame", key: str) -> InputSchema:
@@ -172,34 +216,3 @@ def _column_type(column: "pd.Series") -> Any:
             "let the pipeline's features function turn it into one of them"
         )
     return found
-
-
-def _refuse_too_few(plan: TrainingPlan, learned: "pd.DataFrame", held_out: "pd.DataFrame") -> None:
-    if plan.output == "value":
-        _refuse_too_few_values(plan, learned)
-    else:
-        _refuse_too_few_of_a_class(plan, learned)
-    if held_out.empty:
-        raise TrainingRefused(
-            f"expected labelled rows after {plan.train_until} up to {plan.until}, found none; wait for their labels"
-        )
-
-
-def _refuse_too_few_values(plan: TrainingPlan, learned: "pd.DataFrame") -> None:
-    if len(learned) < plan.rows_min or learned[LABEL].nunique() < VALUES_MIN:
-        raise TrainingRefused(
-            f"expected {plan.rows_min} labelled rows in {plan.train_from}…{plan.train_until} with {VALUES_MIN} "
-            f"different values, found {len(learned)} with {learned[LABEL].nunique()}; ingest more days or lower "
-            "retrain.rows_min"
-        )
-
-
-def _refuse_too_few_of_a_class(plan: TrainingPlan, learned: "pd.DataFrame") -> None:
-    positives = int(learned[LABEL].sum())
-    negatives = len(learned) - positives
-    if len(learned) < plan.rows_min or min(positives, negatives) < POSITIVES_MIN:
-        raise TrainingRefused(
-            f"expected {plan.rows_min} labelled rows in {plan.train_from}…{plan.train_until} with {POSITIVES_MIN} of "
-            f"each class, found {positives} positive and {negatives} negative; ingest more days or lower "
-            "retrain.rows_min"
-        )

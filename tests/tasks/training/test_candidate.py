@@ -86,7 +86,9 @@ def test_new_data_make_a_patch_and_another_estimator_a_minor(workshop, champion)
 
 
 def test_a_candidate_meets_champion_and_base_rate_on_the_same_rows(workshop, first, champion):
-    against_base, against_itself = compare_candidate(workshop, *first, champion)
+    against_base, against_itself, against_simple = compare_candidate(workshop, *first, champion).comparisons
+    assert against_simple.against == "a simple model"
+    assert not against_simple.blocks
     assert against_base.outcome is Comparison.WIN
     assert against_itself.outcome is Comparison.NOT_BETTER
     assert against_itself.gain == pytest.approx(0)
@@ -95,14 +97,16 @@ def test_a_candidate_meets_champion_and_base_rate_on_the_same_rows(workshop, fir
 
 def test_a_candidate_worse_than_the_champion_is_not_better(workshop, champion):
     blind = make(workshop, 51, champion=champion, estimator=".model:build_blind_estimator")
-    outcomes = {compared.against: compared.outcome for compared in compare_candidate(workshop, *blind, champion)}
+    outcomes = {
+        compared.against: compared.outcome for compared in compare_candidate(workshop, *blind, champion).comparisons
+    }
     assert outcomes["the champion"] is Comparison.NOT_BETTER
 
 
 def test_a_candidate_that_raises_on_later_rows_is_not_better_but_can_be_published(workshop, champion, home, keys):
     """A person may insist on it; its golden rows are rows that it answers."""
     plan, strict = make(workshop, 52, champion=champion, estimator=".model:build_strict_estimator")
-    compared = compare_candidate(workshop, plan, strict, champion)
+    compared = compare_candidate(workshop, plan, strict, champion).comparisons
     assert {each.outcome for each in compared} == {Comparison.NOT_BETTER}
     assert "raises" in compared[0].reason
     model = publish_candidate(workshop, plan, strict, home / "releases", keys)
@@ -121,7 +125,7 @@ def test_a_killed_training_is_marked_and_done_again(workshop, home):
     assert find_registered(workshop.registry, plan.key) == registered
 
 
-def test_aliases_follow_the_release(workshop, home, keys, published):
+def test_aliases_and_environments_follow_the_release(workshop, home, keys, published):
     import mlflow
 
     client = mlflow.MlflowClient(workshop.registry.tracking_uri)
@@ -136,8 +140,15 @@ def test_aliases_follow_the_release(workshop, home, keys, published):
         "challenger": store.manifest(second.digest).mlflow_model_version,
     }
     assert {k: str(v) for k, v in client.get_registered_model(name).aliases.items()} == expected
+    assert environments(client) == {expected["champion"]: "production", expected["challenger"]: "canary"}
     mirror_aliases(workshop.registry.tracking_uri, PIPELINE, alone, root)
     assert list(client.get_registered_model(name).aliases) == ["champion"]
+    assert environments(client) == {expected["champion"]: "production", expected["challenger"]: "retired"}
+
+
+def environments(client):
+    versions = client.search_model_versions(f"name = '{registered_name(PIPELINE)}'")
+    return {str(version.version): version.tags["environment"] for version in versions if "environment" in version.tags}
 
 
 def test_a_model_that_mlflow_does_not_know_has_no_alias(tmp_path):

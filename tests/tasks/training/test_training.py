@@ -10,11 +10,11 @@ from healing.incident import Cause, Incident, Status
 from releases.manifest import Column, InputSchema
 from tasks.monitoring.labels import LABEL
 from tasks.training.candidate import plan_training
+from tasks.training.refusals import refuse_on_open_incidents
 from tasks.training.training import (
     as_inputs,
     input_schema,
     read_training_rows,
-    refuse_on_open_incidents,
     train,
     training_days,
 )
