@@ -46,6 +46,11 @@ class LakeTable:
         table = self._open()
         return None if table is None else table.version()
 
+    def columns(self) -> tuple[str, ...]:
+        """Its columns as a reader sees them now: a table that was begun by an older version may lack some."""
+        table = self._open()
+        return () if table is None else tuple(table.schema().to_arrow().names)
+
     def has(self, batch_ids: Sequence[str]) -> list[bool]:
         """For each batch whether it is in. Costs milliseconds a batch; `notes` says the same of all new commits."""
         table = self._open()

@@ -98,6 +98,18 @@ def label_delay(joined: "pd.DataFrame") -> LabelDelay:
     )
 
 
+def days_until_labelled(joined: "pd.DataFrame", zone: ZoneInfo, share: float) -> int:
+    """Days after the day of asking by whose end that share of the labels that came had come; 0 without labels."""
+    import numpy as np
+
+    labelled = joined[joined[LABEL].notna()]
+    if labelled.empty:
+        return 0
+    known_on = labelled[KNOWN_AT].dt.tz_convert(zone).dt.date
+    waited = [(known - asked).days for known, asked in zip(known_on, labelled[BATCH_DAY], strict=True)]
+    return max(0, int(np.quantile(waited, share, method="higher")))
+
+
 def label_source(pipeline: Pipeline, lake_root: Path) -> LabelSource:
     """Where the labels of a pipeline are."""
     table = pipeline.tables[pipeline.label.table]

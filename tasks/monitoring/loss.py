@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     Answers = NDArray[np.float64]  # shape (rows,)
 
+_RARE_LOSS = 0.95
 VARIANCE = "train_label_variance"  # metric of a model that predicts a value: the label's, among the rows learned from
 
 
@@ -37,6 +38,10 @@ class Loss(Protocol):
         """The loss of each row, less what the answer itself expects to lose, where it says so."""
         ...
 
+    def span(self, answers: "Answers", labels: "Answers") -> float:
+        """How far a row's excess hangs on its label, in the mean: from the better to the worse one. 0 of no rows."""
+        ...
+
     def metrics(self, answers: "Answers", labels: "Answers") -> Mapping[str, float]:
         """Metrics of the held-out rows, named for a registry."""
         ...
@@ -54,6 +59,11 @@ class LogLoss:
 
     def excess(self, answers: "Answers", labels: "Answers") -> "Answers":
         return log_losses(answers, labels) - entropies(answers)
+
+    def span(self, answers: "Answers", labels: "Answers") -> float:
+        if not len(answers):
+            return 0.0
+        return float(abs(log_losses(answers, labels) - log_losses(answers, 1 - labels)).mean())
 
     def metrics(self, answers: "Answers", labels: "Answers") -> Mapping[str, float]:
         return score(answers, labels).named("holdout")
@@ -73,6 +83,12 @@ class SquaredError:
 
     def excess(self, answers: "Answers", labels: "Answers") -> "Answers":
         return self.of(answers, labels)  # a value does not say how sure it is
+
+    def span(self, answers: "Answers", labels: "Answers") -> float:
+        """A value has no worst label, so the loss that one row in twenty exceeds stands for it."""
+        import numpy as np
+
+        return float(np.quantile(self.of(answers, labels), _RARE_LOSS)) if len(answers) else 0.0
 
     def metrics(self, answers: "Answers", labels: "Answers") -> Mapping[str, float]:
         import numpy as np

@@ -5,7 +5,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from healing.quality import LabelledWindow
+from healing.clustered import DaySum
+from healing.quality import Cohort, LabelledWindow
 from releases.loader import LoadedModel
 from tasks.checks.contract import BATCH_DAY
 from tasks.monitoring.evaluation import by_day
@@ -68,8 +69,21 @@ def rows_of(rows: "pd.DataFrame", days: DayRange) -> "pd.DataFrame":
     return rows[(rows[BATCH_DAY] >= days.since) & (rows[BATCH_DAY] <= days.until)]
 
 
-def labelled_window(joined: "pd.DataFrame", loss: Loss) -> LabelledWindow:
-    """Excess loss a day of answered rows that were joined with their labels."""
+def cohorts_of(joined: "pd.DataFrame", loss: Loss) -> tuple[Cohort, ...]:
+    """Answered rows that were joined with their labels, by the day on which they were asked."""
+    import numpy as np
+
+    answers, labels = joined[PREDICTION].to_numpy(dtype=float), joined[LABEL].to_numpy(dtype=float)
+    known = ~np.isnan(labels)
+    excess = np.zeros(len(joined))
+    excess[known] = loss.excess(answers[known], labels[known])
+    days = joined[BATCH_DAY]
+    counted = zip(by_day(days, known.astype(float)), by_day(days, excess), strict=True)
+    return tuple(Cohort(labelled.rows, DaySum(int(labelled.total), losses.total)) for labelled, losses in counted)
+
+
+def labelled_window(joined: "pd.DataFrame", loss: Loss, usual_coverage: float | None = None) -> LabelledWindow:
+    """The window of answered rows that were joined with their labels."""
     known = joined[joined[LABEL].notna()]
-    excess = loss.excess(known[PREDICTION].to_numpy(), known[LABEL].to_numpy())
-    return LabelledWindow(days=by_day(known[BATCH_DAY], excess), predicted=len(joined))
+    span = loss.span(known[PREDICTION].to_numpy(dtype=float), known[LABEL].to_numpy(dtype=float))
+    return LabelledWindow(cohorts_of(joined, loss), usual_coverage, span)
