@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import drill, quarantine
+from cli import drill, quarantine, release
 from cli.bootstrap import bootstrap
 from cli.demo.command import demo
 from cli.example import example
@@ -15,7 +15,6 @@ from cli.init import init
 from cli.maintain import maintain
 from cli.monitor import monitor
 from cli.reference import reference
-from cli.release import release
 from cli.retrain import retrain
 from cli.rollback import rollback
 from cli.status import status
@@ -33,10 +32,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _SET_UP = (demo, up, init, reference, bootstrap)
-_RUN = (ingest, monitor, retrain, release, rollback, heal, maintain)
+_RUN = (ingest, monitor, retrain, rollback, heal, maintain)
 _LOOK = (status, history, example)
 for command in (*_SET_UP, *_RUN, *_LOOK):
     app.command()(command)
+app.add_typer(release.app, name="release")
 app.add_typer(drill.app, name="drill")
 app.add_typer(quarantine.app, name="quarantine")
 

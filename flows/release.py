@@ -92,7 +92,7 @@ def _try(rollout: Rollout, rules: ReleaseRules, watchers: Watchers) -> ReleaseOu
             if isinstance(approved, StageEnd):
                 return _left(rollout, approved, verdicts)
             rollout = approved
-        end = settle(rollout, rules, place, run_stage(rollout, rules, place, watchers), watchers.reporter)
+        end = settle(rollout, rules, run_stage(rollout, rules, place, watchers), watchers.reporter)
         verdicts = (*verdicts, StageVerdict.of(rules.stages[place], end))
         if end.decision is not Decision.PROMOTE:
             return _left(rollout, end, verdicts)

@@ -20,14 +20,14 @@ from tasks.releasing.approval import (
 from tasks.releasing.progress import Phase
 from tasks.releasing.reporter import Reporter
 from tasks.releasing.trial import Rollout, StageEnd, ended_elsewhere
-from tasks.releasing.trial_history import current_release, end_of_trial, on_trial, stage_start, trial_start
+from tasks.releasing.trial_history import current_release, end_of_trial, on_trial
 
 log = structlog.get_logger(__name__)
 
 
 def approve_version(rollout: Rollout, rules: ReleaseRules, reporter: Reporter) -> Rollout | StageEnd:
     """The rollout with its approval in its note, or how its trial ends without one."""
-    answer = _ask(rollout, rules, _version_question(rollout), reporter)
+    answer = _ask(rollout, rules, version_question(rollout.release_root, rollout.model), reporter)
     return answer if isinstance(answer, StageEnd) else with_approval(rollout, answer)
 
 
@@ -35,7 +35,7 @@ def given_approval(rollout: Rollout) -> Rollout:
     """The rollout as an earlier controller of the same trial left it: with the approval that was given."""
     if not on_trial(current_release(rollout.release_root), rollout.model):
         return rollout
-    answer = answer_to(rollout.journal, _version_question(rollout))
+    answer = answer_to(rollout.journal, version_question(rollout.release_root, rollout.model))
     return rollout if answer is None or not answer.approve else with_approval(rollout, answer)
 
 
@@ -43,7 +43,7 @@ def with_approval(rollout: Rollout, answer: Answer) -> Rollout:
     return replace(rollout, note="; ".join(text for text in (rollout.note, answer.in_words) if text))
 
 
-def settle(rollout: Rollout, rules: ReleaseRules, place: int, end: StageEnd, reporter: Reporter) -> StageEnd:
+def settle(rollout: Rollout, rules: ReleaseRules, end: StageEnd, reporter: Reporter) -> StageEnd:
     """The stage's end after policy has spoken, where neither evidence nor anybody else decided by deadline and hold."""
     if not end.timed_out:
         return end
@@ -55,23 +55,13 @@ def settle(rollout: Rollout, rules: ReleaseRules, place: int, end: StageEnd, rep
         case Settlement.PROMOTE:
             return replace(end, decision=Decision.PROMOTE, reason=f"{end.reason}; policy lets it go on")
         case Settlement.ASK:
-            current = current_release(rollout.release_root)
-            if not on_trial(current, rollout.model):
+            if not on_trial(current_release(rollout.release_root), rollout.model):
                 return end
-            generation = stage_start(rollout.release_root, current).generation
-            answer = _ask(
-                rollout, rules, stage_question(rollout.model.version, place + 1, generation, end.reason), reporter
-            )
+            question = stage_question(rollout.release_root, rollout.model, end.reason)
+            answer = _ask(rollout, rules, question, reporter)
             if isinstance(answer, StageEnd):
                 return answer
             return replace(end, decision=Decision.PROMOTE, reason=f"{end.reason}; {answer.in_words}")
-
-
-def _version_question(rollout: Rollout) -> Question:
-    """Named by the release that began the trial; by the present one where nothing is on trial before users are."""
-    current = current_release(rollout.release_root)
-    began = trial_start(rollout.release_root, current) if on_trial(current, rollout.model) else current
-    return version_question(rollout.model.version, current.champion.version, began.generation)
 
 
 def _ask(rollout: Rollout, rules: ReleaseRules, question: Question, reporter: Reporter) -> Answer | StageEnd:

@@ -3,19 +3,24 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from healing.errors import UsageError
+from healing.release import ModelRef
 from tasks.config.release_section import Approval
 from tasks.releasing.rollout_journal import RolloutJournal, Step
 from tasks.releasing.trial import Rollout
-from tasks.releasing.trial_history import current_release, on_trial
+from tasks.releasing.trial_history import current_release, on_trial, stage_start, trial_start
 
 NOBODY = "nobody"
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a person is asked. `id` is the same for a controller and its successor; `generation` when it was asked."""
+    """What a person is asked. `id` is the same for a controller and its successor.
+
+    `generation` is that of the stage after which it is asked, of the release on duty where nothing is on trial.
+    """
 
     id: str
     text: str
@@ -39,16 +44,22 @@ class Answer:
         return f"{'approved' if self.approve else 'refused'} by {self.by}" + (f": {self.reason}" if self.reason else "")
 
 
-def version_question(version: str, champion: str, generation: int) -> Question:
-    """Whether a version may answer users; asked once a trial, which `generation` began."""
-    text = f"may {version} answer users in place of {champion}?"
-    return Question(f"version/{generation}", text, generation)
+def version_question(release_root: Path, model: ModelRef) -> Question:
+    """Whether a version may answer users; asked once a trial."""
+    current = current_release(release_root)
+    began = stage = current
+    if on_trial(current, model):
+        began, stage = trial_start(release_root, current), stage_start(release_root, current)
+    text = f"may {model.version} answer users in place of {current.champion.version}?"
+    return Question(f"version/{began.generation}", text, stage.generation)
 
 
-def stage_question(version: str, stage: int, generation: int, why: str) -> Question:
-    """Whether a stage that was left undecided counts as passed."""
-    text = f"stage {stage} of {version} is undecided ({why}); is it to go on?"
-    return Question(f"stage/{generation}", text, generation)
+def stage_question(release_root: Path, model: ModelRef, why: str) -> Question:
+    """Whether the stage that is on, left undecided, counts as passed."""
+    stage = stage_start(release_root, current_release(release_root))
+    return Question(
+        f"stage/{stage.generation}", f"{model.version} is undecided ({why}); may it go on?", stage.generation
+    )
 
 
 def needs_approval(rule: Approval, champion: str, candidate: str) -> bool:
