@@ -1,5 +1,6 @@
 """Real workers are killed, stopped and given rows that they cannot answer, under load: no request fails."""
 
+import json
 import os
 import signal
 from dataclasses import dataclass, replace
@@ -149,6 +150,11 @@ def test_rows_without_a_number_are_answered_by_the_fallback_and_the_champion_is_
         wait_until(lambda: ("model_failing", champion.digest) in gateway.problems(), "the champion is named")
     assert load.failed == []
     assert load.rungs["fallback"] == len(load.replies)
+    asked = {reply.request_id for reply in load.replies}
+    lines = map(json.loads, gateway.operate.get("/predictions", params={"limit": 100_000}).text.splitlines())
+    logged = [line for line in lines if line["request_id"] in asked]
+    assert {line["failed"] for line in logged} == {champion.digest, ""}  # "" once its breaker kept requests away
+    assert min(line["latency_ms"] for line in logged) > 0
 
 
 def test_a_row_that_the_model_raises_on_takes_no_other_row_of_its_batch_down(stage):

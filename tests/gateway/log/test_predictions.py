@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gateway.log.predictions import Label, LogLimits, LogRow, PredictionLog, Stream
+from gateway.log.segments import Segments, encode_line
 from gateway.problems import ProblemBoard
 from healing.errors import StoreUnavailable
 from healing.incident import Cause
@@ -95,6 +96,26 @@ async def test_a_request_asked_again_and_answered_otherwise_says_what_it_replace
         (4, 2),
         (5, 1),
         (6, 2),
+    ]
+
+
+async def test_a_log_of_an_older_gateway_is_read_and_gone_on_with(tmp_path):
+    number, original = 3, 1
+    told = [answered(name)[:9] for name in ("r1", "r2", "r1")]
+    known = [(*told[0], 0.25), (*told[1], 0.25), (*told[2], 0.5, original)]  # the last one replaces the first
+    older = Segments(tmp_path, Stream.PREDICTIONS, 2**20)
+    older.open()
+    older.append(1, b"".join(encode_line((n, *row)) for n, row in enumerate(known, start=1)))
+    older.close()
+    async with opened(tmp_path) as log:
+        assert await log.record([(*answered("r1")[:9], 0.5, *answered("r1")[10:])])  # asked again, answered alike
+        assert await log.record([(*answered("r1")[:9], 0.75, *answered("r1")[10:])])
+        found = entries(log)
+    assert [(e["seq"], e.get("replaces"), e.get("latency_ms")) for e in found] == [
+        (1, None, None),
+        (2, None, None),
+        (number, original, None),
+        (4, original, 3.5),
     ]
 
 
