@@ -1,0 +1,117 @@
+"""The watch over a new champion, on a toy with two models: a mistake is found and undone, nothing else is."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from skops import io as skops_io
+
+from flows.heal import heal
+from flows.monitor import monitor
+from healing.incident import Cause, Status
+from healing.release import Challenger, Mode, Reason, Release
+from healing.verdict import Outcome
+from releases.log import ReleaseLog, promotion_of, trial_of
+from releases.signing import ensure_keys
+from tasks.ledger.ledger import Ledger
+from tasks.monitoring.promoted import CHECK
+from tasks.settings import Settings, load_settings
+from tasks.training.candidate import plan_training
+from tasks.training.publish import Offer, publish
+from tasks.training.registry import RegisteredModel
+from tasks.training.training import train
+from tests.published import NOW, corrupt
+from tests.toy import PIPELINE, PIPELINES_DIR, day_of, toy_labels, toy_pipeline, write_days
+
+LEARNED = 56  # days that both models come from
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch) -> Settings:
+    monkeypatch.setenv("AUTOPILOT_HOME", str(tmp_path))
+    monkeypatch.setenv("AUTOPILOT_PIPELINES_DIR", str(PIPELINES_DIR))
+    settings = load_settings()
+    write_days(settings.lake_root(PIPELINE), 0, LEARNED)
+    return settings
+
+
+def published(settings, version, change=None):
+    """A model of the toy, with its coefficients as `change` leaves them."""
+    labels = toy_labels(settings.lake_root(PIPELINE))
+    plan = plan_training(toy_pipeline(), labels, None, None)
+    trained = train(plan, labels, toy_pipeline().estimator)
+    if change is not None:
+        change(trained.estimator[-1])
+    registered = RegisteredModel("run", "1", version, plan.key, NOW, 0.1, "test", {})
+    offer = Offer(plan, trained.rows, registered, skops_io.dumps(trained.estimator))
+    return publish(offer, settings.release_root(PIPELINE), ensure_keys(settings.keys_dir))
+
+
+def promoted(settings, before, after):
+    """The log of a promotion on the day after both were accepted."""
+    log = ReleaseLog(settings.release_root(PIPELINE))
+    log.append(Release(1, NOW, PIPELINE, "test", Reason.BOOTSTRAP, champion=before, baseline=0.5))
+    trial = trial_of(log.current(), Challenger(after, Mode.CANARY, 0.5), author="test", now=NOW)
+    log.append(trial)
+    log.append(promotion_of(trial, author="test", now=NOW))
+    return log
+
+
+def upside_down(model):
+    model.coef_[:] = -model.coef_
+
+
+def a_little_shrunk(model):
+    model.coef_[:] *= 0.95
+
+
+def watch_check(settings):
+    with Ledger(settings.ledger_dsn) as ledger:
+        return next(record for record in ledger.latest_checks(PIPELINE) if record.verdict.check == CHECK)
+
+
+def test_a_promoted_model_that_is_worse_is_rolled_back(settings):
+    before, after = published(settings, "1.0.0"), published(settings, "1.0.1", upside_down)
+    log = promoted(settings, before, after)
+    write_days(settings.lake_root(PIPELINE), LEARNED, 6)
+    monitor(PIPELINE)
+    assert watch_check(settings).verdict.failed
+    assert "1.0.1 beside 1.0.0" in watch_check(settings).verdict.reason
+    heal(PIPELINE)
+    assert log.current().reason is Reason.ROLLBACK
+    assert log.current().champion == before
+    with Ledger(settings.ledger_dsn) as ledger:
+        bad = [i for i in ledger.incidents(PIPELINE) if i.cause is Cause.BAD_CANDIDATE]
+    assert [(incident.subject, incident.status) for incident in bad] == [(after.digest, Status.RECOVERED)]
+    monitor(PIPELINE)
+    assert watch_check(settings).verdict.reason == "no promotion is under watch"
+
+
+def test_one_that_is_as_good_stays(settings):
+    before, after = published(settings, "1.0.0"), published(settings, "1.0.1", a_little_shrunk)
+    log = promoted(settings, before, after)
+    write_days(settings.lake_root(PIPELINE), LEARNED, 14)
+    report = monitor(PIPELINE)
+    assert report.incident_id is None
+    assert watch_check(settings).verdict.outcome is Outcome.INCONCLUSIVE
+    heal(PIPELINE)
+    assert log.current().champion == after
+
+
+def test_without_labels_it_stays_and_the_watch_says_so(settings):
+    log = promoted(settings, published(settings, "1.0.0"), published(settings, "1.0.1", upside_down))
+    write_days(settings.lake_root(PIPELINE), LEARNED, 6, labels=False)
+    monitor(PIPELINE)
+    assert "0 of 720 labelled" in watch_check(settings).verdict.reason
+    assert log.current().reason is Reason.PROMOTE
+
+
+def test_where_the_model_before_is_lost_nothing_is_said(settings):
+    before, after = published(settings, "1.0.0"), published(settings, "1.0.1", upside_down)
+    promoted(settings, before, after)
+    corrupt(settings.release_root(PIPELINE), before)
+    write_days(settings.lake_root(PIPELINE), LEARNED, 6)
+    monitor(PIPELINE)
+    verdict = watch_check(settings).verdict
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "1.0.0, which it replaced, cannot be opened" in verdict.reason
