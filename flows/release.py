@@ -1,9 +1,11 @@
 """Releasing a model: stage by stage through real traffic, until it is champion or gone."""
 
+from dataclasses import replace
+
 import structlog
 from prefect import flow
 
-from flows.settlement import approve_version, given_approval, settle
+from flows.settlement import approve_version, settle
 from healing.promotion import Decision
 from healing.release import Mode, ModelRef, Reason, Release
 from releases.log import ReleaseLog
@@ -80,7 +82,7 @@ def roll_out(rollout: Rollout, rules: ReleaseRules, labels: LabelEvidence) -> Re
     returned = bring_back(rollout, rules.rollback_window_days)
     if returned is not None:
         return ReleaseOutcome.of(rollout, returned, Result.PROMOTED, reason=returned.note)
-    return _try(given_approval(rollout), rules, Watchers.of(rollout, labels))
+    return _try(_taken_up(rollout), rules, Watchers.of(rollout, labels))
 
 
 def _try(rollout: Rollout, rules: ReleaseRules, watchers: Watchers) -> ReleaseOutcome:
@@ -100,6 +102,14 @@ def _try(rollout: Rollout, rules: ReleaseRules, watchers: Watchers) -> ReleaseOu
     if isinstance(promoted, StageEnd):
         return _left(rollout, promoted, verdicts)
     return ReleaseOutcome.of(rollout, promoted, Result.PROMOTED, verdicts)
+
+
+def _taken_up(rollout: Rollout) -> Rollout:
+    """The rollout with the reason, and the approval, that a killed controller of the same trial has left in the log."""
+    current = current_release(rollout.release_root)
+    if rollout.note or not on_trial(current, rollout.model):
+        return rollout
+    return replace(rollout, note=current.note)
 
 
 def _clear_stranded_trial(rollout: Rollout, current: Release) -> None:

@@ -28,18 +28,10 @@ log = structlog.get_logger(__name__)
 def approve_version(rollout: Rollout, rules: ReleaseRules, reporter: Reporter) -> Rollout | StageEnd:
     """The rollout with its approval in its note, or how its trial ends without one."""
     answer = _ask(rollout, rules, version_question(rollout.release_root, rollout.model), reporter)
-    return answer if isinstance(answer, StageEnd) else with_approval(rollout, answer)
+    return answer if isinstance(answer, StageEnd) else _with_approval(rollout, answer)
 
 
-def given_approval(rollout: Rollout) -> Rollout:
-    """The rollout as an earlier controller of the same trial left it: with the approval that was given."""
-    if not on_trial(current_release(rollout.release_root), rollout.model):
-        return rollout
-    answer = answer_to(rollout.journal, version_question(rollout.release_root, rollout.model))
-    return rollout if answer is None or not answer.approve else with_approval(rollout, answer)
-
-
-def with_approval(rollout: Rollout, answer: Answer) -> Rollout:
+def _with_approval(rollout: Rollout, answer: Answer) -> Rollout:
     return replace(rollout, note="; ".join(text for text in (rollout.note, answer.in_words) if text))
 
 

@@ -18,6 +18,7 @@ from tasks.settings import Settings
 from tests.gateway.running import RunningGateway, run_gateway, split_body
 from tests.published import PIPELINE, publish_tiny_model, tiny_rows
 
+ONE_STAGE = "{stages: [{mode: canary, weight: 0.5, requests_min: 20, deadline_seconds: 40}]}"
 PIPELINE_YAML = f"""
 name: {PIPELINE}
 sources: [{{name: only, kind: http, url: "http://127.0.0.1:9"}}]
@@ -38,8 +39,6 @@ key: id
 features: json:loads
 estimator: json:loads
 label: {{table: outcomes, column: late, known_at: at}}
-release:
-  stages: [{{mode: canary, weight: 0.5, requests_min: 20, deadline_seconds: 40}}]
 """
 
 
@@ -82,11 +81,14 @@ class Bench:
             yield gateway
 
 
-def make_bench(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    """A home and a pipeline folder below `folder`, named to the flows by their environment."""
+def make_bench(folder: Path, monkeypatch: pytest.MonkeyPatch, release: str = ONE_STAGE) -> Bench:
+    """A home and a pipeline folder below `folder`, named to the flows by their environment.
+
+    `release` is the pipeline's release section.
+    """
     pipelines = folder / "pipelines"
     (pipelines / PIPELINE).mkdir(parents=True)
-    (pipelines / PIPELINE / "pipeline.yaml").write_text(PIPELINE_YAML)
+    (pipelines / PIPELINE / "pipeline.yaml").write_text(f"{PIPELINE_YAML}release: {release}\n")
     home = folder / "home"
     monkeypatch.setenv("AUTOPILOT_HOME", str(home))
     monkeypatch.setenv("AUTOPILOT_PIPELINES_DIR", str(pipelines))
