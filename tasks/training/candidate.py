@@ -21,6 +21,7 @@ from tasks.training.publish import Offer, publish
 from tasks.training.record import record_of
 from tasks.training.registry import RegisteredModel, Registry, find_registered, model_bytes
 from tasks.training.rivals import Meeting, meet_on_held_out
+from tasks.training.threads import at_most
 from tasks.training.training import (
     Trained,
     TrainingPlan,
@@ -101,7 +102,8 @@ def register_candidate(workshop: Workshop, plan: TrainingPlan, champion: LoadedM
         log.info("candidate_found", version=known.version, mlflow_version=known.model_version, plan=plan.key[:12])
         return known
     trained = train_candidate(workshop, plan)
-    record = record_of(workshop.pipeline, plan, trained, workshop.registry, champion)
+    with at_most(plan.threads):
+        record = record_of(workshop.pipeline, plan, trained, workshop.registry, champion)
     return log_and_register(workshop.registry, record, trained.estimator)
 
 
@@ -110,7 +112,8 @@ def compare_candidate(
 ) -> Meeting:
     """The registered candidate against all its rivals on the same held-out rows."""
     estimator = open_registered(workshop, registered)
-    meeting = meet_on_held_out(workshop.pipeline, plan, workshop.rows(plan), estimator, champion)
+    with at_most(plan.threads):
+        meeting = meet_on_held_out(workshop.pipeline, plan, workshop.rows(plan), estimator, champion)
     log_comparisons(workshop.registry, registered, meeting.comparisons)
     return meeting
 
@@ -126,7 +129,8 @@ def publish_candidate(
     """Sign and store the registered model; the same beside the same champion has the same digest at every call."""
     content = model_bytes(workshop.registry, registered)
     offer = Offer(plan=plan, rows=workshop.rows(plan), registered=registered, content=content, champion=champion)
-    return publish(offer, release_root, keys)
+    with at_most(plan.threads):
+        return publish(offer, release_root, keys)
 
 
 def open_registered(workshop: Workshop, registered: RegisteredModel) -> Any:

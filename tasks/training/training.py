@@ -27,6 +27,7 @@ from tasks.monitoring.loss import LogLoss, Loss, SquaredError
 from tasks.training.answers import predict
 from tasks.training.refusals import refuse_too_few
 from tasks.training.search import Found, Ground, search
+from tasks.training.threads import at_most
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,10 +131,8 @@ def fit(plan: TrainingPlan, rows: TrainingRows, build_estimator: Callable[[], An
 
     In as many threads as the plan says: sums in another order differ in their last bits, and trees grow from them.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
     inputs, targets = as_inputs(rows.learned, rows.schema), _targets(plan, rows.learned)
-    with threadpool_limits(limits=plan.threads):
+    with at_most(plan.threads):
         found = None
         if plan.search is not None:
             ground = Ground(inputs, targets, rows.learned[BATCH_DAY], loss_on(plan, rows).of, predict)
