@@ -16,6 +16,7 @@ from cli.maintain import maintain
 from cli.monitor import monitor
 from cli.reference import reference
 from cli.retrain import retrain
+from cli.retrospect import retrospect
 from cli.rollback import rollback
 from cli.status import status
 from cli.up import up
@@ -33,7 +34,7 @@ app = typer.Typer(
 )
 _SET_UP = (demo, up, init, reference, bootstrap)
 _RUN = (ingest, monitor, retrain, rollback, heal, maintain)
-_LOOK = (status, history, example)
+_LOOK = (status, history, retrospect, example)
 for command in (*_SET_UP, *_RUN, *_LOOK):
     app.command()(command)
 app.add_typer(release.app, name="release")

@@ -1,12 +1,14 @@
 """Paired quality: does a challenger lose more than the champion on the same live rows, overall or in a segment?"""
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from healing.paired import EVERYTHING, PairedBlock, PairedRule, judge_pairs
 from healing.trial_rules import Check, CheckState, TrialRules, share_of_alpha
+from healing.verdict import Outcome
 from releases.loader import LoadedModel
 from releases.manifest import ReferenceProfile
 from tasks.config.pipeline import Pipeline
@@ -85,3 +87,23 @@ def _segments(rows: "pd.DataFrame", known: Mapping[str, frozenset[str]]) -> "Ite
         names = [value if value in values else _OTHERS for value in rows[column].astype(str)]
         for name, part in rows.groupby(names, sort=True):
             yield f"{column}={name}", part
+
+
+def first_condemned(
+    measure: Callable[[datetime], Sequence[CheckState]], began: datetime, ended: datetime, seconds: float
+) -> tuple[CheckState, datetime] | None:
+    """The state that condemned with a vote, and the end of the block at which it first did; None when none did.
+
+    Evidence that has condemned does so at every later look, hence the search by halves.
+    """
+
+    def condemning(moment: datetime) -> CheckState | None:
+        return next((s for s in measure(moment) if s.votes and s.outcome is Outcome.FAIL), None)
+
+    last = condemning(ended)
+    if last is None:
+        return None
+    blocks = int((ended - began).total_seconds() // seconds)
+    moments = [began + timedelta(seconds=seconds * (place + 1)) for place in range(blocks)]
+    place = bisect_left(moments, True, key=lambda moment: condemning(moment) is not None)
+    return (condemning(moments[place]) or last, moments[place]) if place < blocks else (last, ended)
