@@ -5,6 +5,7 @@ values numbered, once; what is left for a pair is a walk along two sorted arrays
 reference, or all but a block) is a mask and not another sort.
 """
 
+import functools
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,27 +23,25 @@ DEVIATION_MIN = 0.001  # Evidently's: a constant reference does not make every d
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The finite values of a numeric column in ascending order, and the row of each."""
+    """The finite values of a numeric column in ascending order, and the row of each, None in a part of a column."""
 
     values: "NDArray[np.float64]"
-    row: "NDArray[np.int64]"
     rows: int  # missing ones included
-    deviation: float  # population standard deviation, NaN without values
+    row: "NDArray[np.int64] | None" = None
 
     @property
     def known(self) -> int:
         return len(self.values)
 
     def only(self, mask: "Mask") -> "Numbers":
-        """The column of the rows in `mask`."""
-        chosen = mask[self.row]
-        values = self.values[chosen]
-        deviation = float(values.std()) if len(values) else float("nan")
-        return Numbers(values, self.row[chosen], int(mask.sum()), deviation)
+        """The part of a whole column that is in the rows of `mask`; ValueError for a part of a part."""
+        if self.row is None:
+            raise ValueError("expected a whole column, found a part of one; take the part from the column itself")
+        return Numbers(self.values[mask[self.row]], int(mask.sum()))
 
     def distance(self, reference: "Numbers") -> float:
-        """Wasserstein-1 distance in standard deviations of the reference."""
-        return _wasserstein(self.values, reference.values) / max(reference.deviation, DEVIATION_MIN)
+        """Wasserstein-1 distance in (population) standard deviations of the reference."""
+        return _wasserstein(self.values, reference.values) / max(float(reference.values.std()), DEVIATION_MIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +122,7 @@ def _numbers(column: "pd.Series[Any]") -> Numbers:
     order = np.argsort(values)
     ordered = values[order]
     finite = np.isfinite(ordered)
-    kept = values[np.isfinite(values)]  # in the order of rows, as Evidently adds them up
-    deviation = float(kept.std()) if len(kept) else float("nan")
-    return Numbers(ordered[finite], order[finite], len(values), deviation)
+    return Numbers(ordered[finite], len(values), order[finite])
 
 
 def _categories(column: "pd.Series[Any]") -> Categories:
@@ -139,17 +136,27 @@ def _categories(column: "pd.Series[Any]") -> Categories:
 
 
 def _wasserstein(one: "NDArray[np.float64]", other: "NDArray[np.float64]") -> float:
-    """The area between two quantile functions: |x - y| over the shares in which both stay at one value."""
+    """The area between two quantile functions, which is that between the distribution functions."""
     import numpy as np
 
-    n, m = len(one), len(other)
-    if n == m:
+    if len(one) == len(other):
         return float(np.abs(one - other).mean())
-    steps = np.concatenate([np.arange(1, n + 1) * m, np.arange(1, m + 1) * n])
-    steps.sort(kind="stable")  # two ascending runs: merged in one pass
-    widths = np.diff(steps, prepend=0)
-    apart = np.abs(one[(steps - 1) // m] - other[(steps - 1) // n])
-    return float((widths * apart).sum() / (n * m))
+    here, there, width = _steps(len(one), len(other))
+    return float((width * np.abs(one[here] - other[there])).sum())  # a dot product would wake the threads of BLAS
+
+
+@functools.lru_cache(maxsize=4)  # the columns without gaps all ask for the same
+def _steps(n: int, m: int) -> "tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]":
+    """The stretches of (0, 1] in which both empirical quantile functions stay at one value, and their lengths.
+
+    The value is the `here`-th of n on one side and the `there`-th of m on the other. In units of 1 / (n m) the ends are
+    whole numbers, so nothing is lost to rounding.
+    """
+    import numpy as np
+
+    ends = np.concatenate([np.arange(1, n + 1) * m, np.arange(1, m + 1) * n])
+    ends.sort(kind="stable")  # two ascending runs: merged in one pass
+    return (ends - 1) // m, (ends - 1) // n, np.diff(ends, prepend=0) / (n * m)
 
 
 def _jensen_shannon(now: "NDArray[np.float64]", usual: "NDArray[np.float64]") -> float:
