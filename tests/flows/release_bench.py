@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ import httpx
 import pytest
 
 from healing.release import ModelRef, Release
-from releases.log import ReleaseLog
+from releases.log import ReleaseLog, promotion_of
 from releases.signing import Keys, ensure_keys
 from tasks.ledger.ledger import Ledger
 from tasks.settings import Settings
 from tests.gateway.running import RunningGateway, run_gateway, split_body
-from tests.published import PIPELINE, publish_tiny_model, tiny_rows
+from tests.published import PIPELINE, publish_tiny_model, start_canary, tiny_rows
 
 ONE_STAGE = "{stages: [{mode: canary, weight: 0.5, requests_min: 20, deadline_seconds: 40}]}"
 PIPELINE_YAML = f"""
@@ -69,6 +70,11 @@ class Bench:
 
     def publish(self, seed: int, **options: Any) -> ModelRef:
         return publish_tiny_model(self.root, self.keys, version=f"0.{seed}.0", seed=seed, **options)
+
+    def promote_now(self, model: ModelRef) -> None:
+        """Make the model champion by a trial that nobody waits for."""
+        start_canary(self.root, model, 0.5)
+        self.log.append(promotion_of(self.current, author="test", now=datetime.now(UTC)))
 
     @contextmanager
     def serve(self, *options: str) -> Iterator[RunningGateway]:
