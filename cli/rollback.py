@@ -14,6 +14,10 @@ def rollback(
         typer.Option(help="Version or digest to return to; the last known good one by default.", show_default=False),
     ] = None,
     reason: Annotated[str, typer.Option(help="Why, for the log.")] = "",
+    away_from: Annotated[
+        str | None,
+        typer.Option(help="Digest to leave; nothing is done when it is not champion any more.", show_default=False),
+    ] = None,
     unfence_by: Annotated[
         str | None,
         typer.Option(help="Who lifts the fence of the model named by --to, and answers for it.", show_default=False),
@@ -29,7 +33,7 @@ def rollback(
     from flows.rollback import rollback as flow
     from healing.verdict import Outcome
 
-    outcome = flow(pipeline, to=to, reason=reason, unfenced_by=unfence_by)
+    outcome = flow(pipeline, to=to, reason=reason, unfence_by=unfence_by, away_from=away_from)
     print_result(outcome, as_json=as_json)
     if outcome.verified is Outcome.FAIL:
         raise typer.Exit(1)

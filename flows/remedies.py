@@ -9,7 +9,7 @@ from flows.applied import Applied, dispatched
 from flows.renewal import retrain
 from flows.rollback import serve_earlier_model
 from healing.errors import GatewayUnavailable, UsageError
-from healing.incident import AttemptOutcome, Incident, Remedy
+from healing.incident import Attempt, AttemptOutcome, Incident, Remedy
 from healing.release import Release
 from healing.remedy import Role, role_of
 from healing.slo import MITIGATED, judge_served
@@ -34,6 +34,14 @@ def apply_remedy(settings: Settings, incident: Incident, remedy: Remedy, attempt
     if able is None:
         return Applied(AttemptOutcome.FUTILE, f"this version cannot {remedy} by itself; take it out of the policy")
     return able(settings, incident, attempt_number)
+
+
+def has_written_release(settings: Settings, incident: Incident, attempt: Attempt) -> bool:
+    """Whether a remedy that was cut off had come so far as to change what serves; a retrain changes it otherwise."""
+    if attempt.remedy not in (Remedy.ROLLBACK, Remedy.ABORT_CANARY):
+        return False
+    current = ReleaseLog(settings.release_root(incident.pipeline)).current()
+    return current is not None and current.incident_id == incident.id and current.created_at >= attempt.started_at
 
 
 @task(name="restart worker", cache_policy=NO_CACHE)

@@ -51,18 +51,27 @@ def rollback(
     to: str | None = None,
     reason: str = "",
     incident_id: str | None = None,
-    unfenced_by: str | None = None,
+    unfence_by: str | None = None,
+    away_from: str | None = None,
 ) -> RollbackOutcome:
     """Make an earlier champion serve again: the one called `to` (version or digest), else the last that is good.
 
-    The present champion is fenced; `unfenced_by` names the person who lifts the fence of `to`. Run again after it was
-    killed, it first finishes telling what was committed.
+    The present champion is fenced; `unfence_by` names the person who lifts the fence of `to`. With `away_from` (a
+    digest) it is safe to run again: nothing is written once another model is champion, and what a killed run left
+    untold is told.
     """
     settings = load_settings()
     load_pipeline(pipeline, settings.pipelines_dir)
     finish_telling(settings, pipeline)
     _, outcome = serve_earlier_model(
-        settings, pipeline, author=AUTHOR, to=to, reason=reason, incident_id=incident_id, unfenced_by=unfenced_by
+        settings,
+        pipeline,
+        author=AUTHOR,
+        to=to,
+        away_from=away_from,
+        reason=reason,
+        incident_id=incident_id,
+        unfence_by=unfence_by,
     )
     finish_telling(settings, pipeline)
     return outcome
@@ -77,7 +86,7 @@ def serve_earlier_model(
     away_from: str | None = None,
     reason: str = "",
     incident_id: str | None = None,
-    unfenced_by: str | None = None,
+    unfence_by: str | None = None,
 ) -> tuple[Release, RollbackOutcome]:
     """Roll back until the gateway is seen to serve a model that answers rightly, at most CHAMPIONS_TRIED_MAX times.
 
@@ -94,7 +103,7 @@ def serve_earlier_model(
         broken=broken,
         reason=reason,
         incident_id=incident_id,
-        unfenced_by=unfenced_by,
+        unfence_by=unfence_by,
     )
     seen = verify_rollback(settings, release)
     for _ in range(CHAMPIONS_TRIED_MAX - 1):
@@ -129,7 +138,7 @@ def write_rollback(
     broken: Collection[str] = (),
     reason: str = "",
     incident_id: str | None = None,
-    unfenced_by: str | None = None,
+    unfence_by: str | None = None,
 ) -> Release:
     """Commit the rollback, past the `broken` models, and announce it; with `away_from`, at most once."""
     release = roll_back(
@@ -142,7 +151,7 @@ def write_rollback(
         broken=broken,
         incident_id=incident_id,
         note=reason,
-        unfenced_by=unfenced_by,
+        unfenced_by=unfence_by,
     )
     announce_release(settings.ledger_dsn, release)
     points.reached("rollback.announced", generation=release.generation)

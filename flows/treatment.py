@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from flows.applied import Applied
-from flows.remedies import apply_remedy, ingest_again
+from flows.remedies import apply_remedy, has_written_release, ingest_again
 from flows.renewal import is_on_trial, judge_retrain, retrain_report
 from healing.diagnosis import SEEN_BY_GATEWAY, Finding, Signals, diagnose
 from healing.errors import AutopilotError, Conflict, Transient
 from healing.incident import Attempt, AttemptOutcome, Cause, Incident, Remedy, Status
 from healing.policy import Apply, Escalate, Policy, WaitUntil, next_step
 from healing.remedy import LONG_REMEDIES
+from tasks import points
 from tasks.alerts import alert
 from tasks.events import EventName, emit
 from tasks.ledger.ledger import Ledger
@@ -125,11 +126,17 @@ class Treatment:
             return False
         attempt = self.ledger.start_attempt(incident.id, remedy, self.run_id)
         self.remedies.append(remedy)
+        points.reached("heal.attempt_started", remedy=remedy)
         log.info("remedy_started", incident=incident.id, cause=incident.cause, remedy=remedy, attempt=attempt.number)
+        return self._carry_out(incident, attempt)
+
+    def _carry_out(self, incident: Incident, attempt: Attempt) -> bool:
+        """Apply the attempt's remedy, for the first time or again: each is safe to repeat."""
         try:
-            applied = apply_remedy(self.settings, incident, remedy, attempt.number)
+            applied = apply_remedy(self.settings, incident, attempt.remedy, attempt.number)
         except AutopilotError as exc:
             applied = Applied(AttemptOutcome.FAILED, f"{type(exc).__name__}: {exc}")
+        points.reached("heal.remedied", remedy=attempt.remedy)
         return self._conclude(incident, attempt, applied)
 
     def _conclude(self, incident: Incident, attempt: Attempt, applied: Applied) -> bool:
@@ -142,6 +149,7 @@ class Treatment:
         if applied.outcome is AttemptOutcome.SUCCEEDED:
             self.ledger.mitigated(incident.id, applied.note)
         self.ledger.finish_attempt(incident.id, attempt.number, applied.outcome, applied.note)
+        points.reached("heal.attempt_finished", remedy=attempt.remedy)
         if applied.outcome is AttemptOutcome.SUCCEEDED:
             return self._recover(incident, applied.note)
         return True
@@ -157,6 +165,9 @@ class Treatment:
             self._note(incident, f"{attempt.remedy} goes on in run {attempt.flow_run_id}")
             return False
         cut_off = f"cut off: its run is {state}{' and too old' if stale else ''}"
+        if has_written_release(self.settings, incident, attempt):
+            self._note(incident, f"{cut_off}; its release is in the log and is looked at again")
+            return self._carry_out(incident, attempt)
         if attempt.remedy is not Remedy.RETRAIN:
             return self._conclude(incident, attempt, Applied(AttemptOutcome.FAILED, cut_off))
         if is_on_trial(self.settings, incident):
