@@ -4,11 +4,9 @@ import threading
 
 import pytest
 
-from healing.errors import Conflict, UsageError
-from healing.release import Reason
+from healing.errors import Conflict
 from releases.log import ReleaseLog, abort_of
 from releases.signing import ensure_keys
-from tasks.releasing.rollback import roll_back
 from tasks.releasing.rollout import abort_trial, commit_next, drop_fallback, rollout_lock, stranded_trial
 from tests.published import NOW, bootstrap, publish_tiny_model, start_canary
 
@@ -62,26 +60,6 @@ def test_concurrent_aborts_write_one_release(root, models):
     assert ReleaseLog(root).latest_generation() == 3
 
 
-def test_a_rollback_that_was_done_is_not_done_again(root, keys, models):
-    bootstrap(root, models[1], fallbacks=(models[0],))
-    first = roll_back(root, keys.public, author="test", away_from=models[1].digest)
-    again = roll_back(root, keys.public, author="test", away_from=models[1].digest)
-    assert first == again
-    assert ReleaseLog(root).latest_generation() == 2
-
-
-def test_a_rollback_keeps_the_other_whole_fallbacks_warm(root, keys, models):
-    bootstrap(root, models[2], fallbacks=(models[1], models[0]))
-    release = roll_back(root, keys.public, author="test")
-    assert (release.champion, release.fallbacks) == (models[1], (models[0],))
-    assert release.reason is Reason.ROLLBACK
-
-
-def test_a_rollback_without_a_release_says_what_to_do(root, keys):
-    with pytest.raises(UsageError, match="autopilot bootstrap"):
-        roll_back(root, keys.public, author="test")
-
-
 def test_a_trial_is_stranded_only_while_nobody_is_in_charge(root, models):
     bootstrap(root, models[0])
     assert stranded_trial(root) is None
@@ -91,6 +69,17 @@ def test_a_trial_is_stranded_only_while_nobody_is_in_charge(root, models):
         with pytest.raises(Conflict), rollout_lock(root):
             pass
     assert stranded_trial(root).challenger.model == models[1]
+
+
+def test_a_challenger_is_fenced_by_its_abort_only_when_it_did_harm(root, models):
+    bootstrap(root, models[0])
+    start_canary(root, models[1], 0.5)
+    assert abort_trial(root, models[1].digest, author="release", note="too little traffic").fenced == ()
+    start_canary(root, models[1], 0.5)
+    ended = abort_trial(root, models[1].digest, author="heal", note="quality: 0.03 more", condemned=True)
+    assert [(fence.digest, fence.by, fence.why) for fence in ended.fenced] == [
+        (models[1].digest, "heal", "quality: 0.03 more")
+    ]
 
 
 def test_dropping_a_fallback_twice_is_dropping_it_once(root, models):
