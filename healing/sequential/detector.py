@@ -12,6 +12,7 @@ Shin, Ramdas & Rinaldo, *E-detectors: a nonparametric framework for sequential c
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import add
 
 LIVE_RUNS_MAX = 16  # the rest are frozen at their value, which keeps the sum an e-process
 
@@ -21,7 +22,7 @@ def log_sum(values: Sequence[float]) -> float:
     top = max(values, default=-math.inf)
     if math.isinf(top):
         return top
-    return top + math.log(sum(math.exp(value - top) for value in values))
+    return top + math.log(sum([math.exp(value - top) for value in values]))
 
 
 def checked_alpha(alpha: float) -> float:
@@ -37,10 +38,17 @@ class _Run:
 
     log_weight: float
     log_wealth: list[float]
+    _log_e: float | None = None  # of the present wealth, once asked for
 
     @property
     def log_e(self) -> float:
-        return self.log_weight + log_sum(self.log_wealth) - math.log(len(self.log_wealth))
+        if self._log_e is None:
+            self._log_e = self.log_weight + log_sum(self.log_wealth) - math.log(len(self.log_wealth))
+        return self._log_e
+
+    def bet(self, log_factors: Sequence[float]) -> None:
+        self.log_wealth = list(map(add, self.log_wealth, log_factors))
+        self._log_e = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +93,12 @@ class EDetector:
 
         Each factor is the logarithm of a random variable whose mean, given the past, is at most 1 under the null.
         """
+        if len(log_factors) != self.alternatives:
+            raise ValueError(f"expected {self.alternatives} factors, found {len(log_factors)}")
         self._log_e = None
+        settled = log_factors if times == 1 else [times * factor for factor in log_factors]
         for run in self._live:
-            run.log_wealth = [
-                wealth + times * factor for wealth, factor in zip(run.log_wealth, log_factors, strict=True)
-            ]
+            run.bet(settled)
 
     def restart(self) -> None:
         """Begin another run, so that evidence from now on is not diluted by what came before."""

@@ -1,0 +1,1 @@
+"""Simulated canaries, and the judges that look at them."""
