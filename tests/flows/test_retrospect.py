@@ -1,0 +1,88 @@
+"""A trial that a real gateway judged, judged again from its log: the same end for the same reason."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cli.retrospect import lines_of
+from flows.release import Result, release
+from flows.retrospect import changed, retrospect
+from healing.errors import UsageError
+from healing.promotion import Decision
+from healing.release import Mode, Reason
+from healing.trial_rules import DEFAULT_RULES, Check
+from tasks.monitoring.logged_trial import find_trial, trials_of
+from tests.flows.release_bench import make_bench, traffic
+from tests.published import PIPELINE, bootstrap, end_trial, raising_estimator, start_canary
+
+TWO_STAGES = """{stages: [
+  {mode: shadow, weight: 1.0, requests_min: 100, deadline_seconds: 60},
+  {mode: canary, weight: 0.5, requests_min: 20, deadline_seconds: 60}]}"""
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    return make_bench(tmp_path, monkeypatch, TWO_STAGES)
+
+
+def test_a_replay_ends_as_the_trial_did(bench):
+    champion, sound = bench.publish(1), bench.publish(2)
+    raising = bench.publish(3, estimator=raising_estimator(3))
+    bootstrap(bench.root, champion)
+    with bench.serve() as gateway:
+        gateway.wait_for_generation(1)
+        with traffic(gateway):
+            assert release(PIPELINE, sound.digest).result is Result.PROMOTED
+        with traffic(gateway, carrier="ZZ"):
+            assert release(PIPELINE, raising.digest).result is Result.ABORTED
+        bad, good = retrospect(PIPELINE), retrospect(PIPELINE, digest=sound.digest[:12])
+    assert (bad.decision, bad.digest) == (Decision.ABORT, raising.digest), bad
+    assert bad.reason.split(":")[0] == "errors"
+    assert "abort by" in bad.done
+    assert good.decision is Decision.PROMOTE, good
+    assert [(stage.mode, stage.decision) for stage in good.stages] == [
+        (Mode.SHADOW, Decision.PROMOTE),
+        (Mode.CANARY, Decision.PROMOTE),
+    ]
+    assert "promote by release" in good.done
+    assert "latency is not judged" in " ".join(good.stages[0].notes)
+    text = "\n".join(lines_of(bad))
+    assert "would have been   abort: errors" in text
+    lenient = retrospect(PIPELINE, overrides={"votes": "latency", "error_rate_tolerated": "0.999"})
+    assert lenient.decision is not Decision.ABORT
+
+
+def test_a_trial_that_nobody_logged_is_inconclusive_and_says_why(bench):
+    bootstrap(bench.root, bench.publish(1))
+    start_canary(bench.root, bench.publish(2), 0.5)
+    end_trial(bench.root, reason=Reason.ABORT, champion=bench.current.champion)
+    found = retrospect(PIPELINE)
+    assert found.decision is Decision.INCONCLUSIVE
+    assert "no answers of generation 2" in found.reason
+
+
+def test_trials_are_told_apart_in_the_log(bench):
+    champion, first, second = bench.publish(1), bench.publish(2), bench.publish(3)
+    bootstrap(bench.root, champion)
+    start_canary(bench.root, first, 1.0, Mode.SHADOW)
+    start_canary(bench.root, first, 0.5)
+    end_trial(bench.root, reason=Reason.ABORT, champion=champion)
+    start_canary(bench.root, second, 0.5)
+    aborted, on = trials_of(bench.log.history())
+    assert [release.generation for release in aborted.releases] == [2, 3]
+    assert (aborted.ended_by.reason, on.ended_by) == (Reason.ABORT, None)
+    history = bench.log.history()
+    assert find_trial(history, None, None, None).challenger.model == second
+    assert find_trial(history, first.digest[:8], None, None).challenger.model == first
+    with pytest.raises(UsageError, match="autopilot history"):
+        find_trial(history, None, datetime.now(UTC) + timedelta(days=1), None)
+
+
+def test_other_rules_are_checked_as_the_log_would_check_them():
+    assert changed(DEFAULT_RULES, {"alpha": "0.05"}) == replace(DEFAULT_RULES, alpha=0.05)
+    assert changed(DEFAULT_RULES, {"votes": "errors,quality"}).votes == {Check.ERRORS, Check.QUALITY}
+    with pytest.raises(UsageError, match="no such rule: alfa; rules are alpha"):
+        changed(DEFAULT_RULES, {"alfa": "1"})
+    with pytest.raises(UsageError, match=r"rule alpha: .*less than 1"):
+        changed(DEFAULT_RULES, {"alpha": "2"})
