@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gateway.guards.trial import Trial
 from gateway.serving import Serving
-from healing.release import Mode
 from healing.trial_guard import SavedGuard
 from releases.document import RulesDocument
 from releases.files import write_atomically
@@ -30,8 +29,6 @@ class _SavedTrial(BaseModel):
     digest: str
     champion_digest: str
     generation: int
-    mode: Mode
-    weight: float
     rules: RulesDocument
     guard: SavedGuard
     slow_seconds: float | None
@@ -92,7 +89,6 @@ class TrialFile:
 
     @staticmethod
     def _resume(trial: Trial, saved: _SavedTrial, serving: Serving) -> None:
-        trial.guard.mode, trial.guard.weight = saved.mode, saved.weight
         trial.guard.resume(saved.guard)
         trial.failed.keys, trial.slow.keys = set(saved.failed_keys), set(saved.slow_keys)
         trial.slowness.limit = saved.slow_seconds
@@ -118,8 +114,6 @@ def _snapshot(trial: Trial) -> _SavedTrial:
         digest=challenger.model.digest,
         champion_digest=trial.champion_digest,
         generation=trial.generation,
-        mode=challenger.mode,
-        weight=challenger.weight,
         rules=RulesDocument.of(challenger.rules),
         guard=trial.guard.save(),
         slow_seconds=trial.slowness.limit,

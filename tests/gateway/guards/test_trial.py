@@ -134,8 +134,9 @@ def test_nothing_is_slow_before_the_champion_is_known_and_the_limit_is_fixed_by_
 def test_a_cold_worker_one_stalled_batch_and_one_heavy_client_are_no_evidence_of_slowness(change):
     on_duty = serving(weight=0.5, champion=known_champion())
     trial = Trial(on_duty, 0.01)
-    if change != "one client":
-        on_duty.challenger.worker = SimpleNamespace(warm=change != "cold", batches=7)
+    on_duty.challenger.worker.warm = change != "cold"
+    if change == "one batch":
+        on_duty.challenger.worker = SimpleNamespace(warm=True, batches=7)
     for _ in range(200):
         answer(trial, on_duty.champion)
         answer(trial, on_duty.challenger, seconds=1, route_key="a client" if change == "one client" else None)
@@ -156,7 +157,7 @@ def test_who_waits_in_vain_for_a_busy_challenger_finds_it_slow():
 
 
 def test_in_a_stalled_machine_both_arms_are_slow_and_nobody_is_condemned():
-    on_duty = serving(weight=0.2, champion=known_champion())
+    on_duty = serving(weight=0.1, champion=known_champion())
     trial = Trial(on_duty, 0.01)
     for _ in range(500):  # dense traffic: full batches of the champion, small ones of the challenger, equally many
         answer(trial, on_duty.champion, seconds=0.5)
@@ -182,8 +183,8 @@ def test_what_one_client_asks_again_and_again_is_one_answer():
     assert trial.harm is None
 
 
-def copy(trial, on_duty, value, *, given=0.5, seconds=None, given_seconds=0.004):
-    trial.observe_copy(on_duty.challenger, Given(None, given, given_seconds), value, seconds)
+def copy(trial, on_duty, value, *, given=0.5, seconds=None, given_seconds=0.004, route_key=None):
+    trial.observe_copy(on_duty.challenger, Given(route_key, given, given_seconds), value, seconds)
 
 
 def test_a_shadow_that_fails_is_slow_or_disagrees_is_condemned_by_name():
@@ -209,3 +210,12 @@ def test_a_shadow_is_not_slow_where_the_champion_was_slow_too():
         copy(trial, on_duty, number / 100, given=number / 100, seconds=0.2, given_seconds=0.3)
     assert trial.harm is None
     assert trial.arms[True].requests == 100
+
+
+def test_copies_of_one_client_count_once():
+    on_duty = serving(Mode.SHADOW, 1.0, champion=known_champion())
+    trial = Trial(on_duty, 0.01)
+    for _ in range(100):
+        copy(trial, on_duty, None, route_key="the same")
+    assert trial.harm is None
+    assert trial.arms[True].errors == 100
