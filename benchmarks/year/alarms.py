@@ -18,7 +18,7 @@ from healing.drift import ColumnDistance, DriftRule, drifted_columns
 from tasks.checks.contract import BATCH_DAY
 from tasks.monitoring.distances import Kind, columns_of, distance, missing_distance
 from tasks.monitoring.drift import Reference, measure
-from tasks.monitoring.judgement import REFERENCE_ROWS
+from tasks.monitoring.subject import REFERENCE_ROWS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 WEEK = 7
 WEEKS = 9
 WINDOWS_A_MONTH = 365.25 / 12 / WEEK
+
+SCHEDULE = ("distance", "departure_minute", "weekday", "duration_minutes")
 
 _MEAN_DOSES = (0.1, 0.25, 0.5, 1.0)  # standard deviations of the window
 _SCALE_DOSES = (1.25, 1.5, 2.0)  # times the spread about the mean
@@ -135,8 +137,15 @@ def measure_power(world: World, weeks: Iterator[HeldOut]) -> Power:
                 found = _with(usual, name, spoiled, reference)
                 ours = any(column.column == name for column in drifted_columns(found, rule))
                 value = next(column.distance for column in found if column.name == name)
-                power.add(label, ours=ours, preset=value >= PRESET_DISTANCE)
+                power.add(f"{label}{_group(name, kind)}", ours=ours, preset=value >= PRESET_DISTANCE)
     return power
+
+
+def _group(name: str, kind: Kind) -> str:
+    """Weather and lateness differ from week to week as they please; a schedule does not."""
+    if kind == "category":
+        return ""
+    return "_schedule" if name in SCHEDULE else "_weather"
 
 
 def _split(rows: "pd.DataFrame", since: date) -> HeldOut:

@@ -62,4 +62,5 @@ def _labels(
     _, day = np.unique(days, return_inverse=True)
     shock = generator.normal(0, DAY_SHOCK, day.max() + 1)[day]
     share = 1 / (1 + np.exp(-(odds.mean() + slope * (odds - odds.mean()) + shift + shock)))
-    return (generator.random(len(share)) < share).astype(np.float64)
+    late: Shares = (generator.random(len(share)) < share).astype(np.float64)
+    return late

@@ -1,26 +1,27 @@
-"""The year 2013 lived through by three policies: never retrain, retrain at every alarm of Evidently's preset, and ours.
+"""The year 2013 lived through: without a retrain, with one at every alarm of Evidently's preset, and by our rules.
 
 All begin with the model that two months of data give, look once a day at what was known then, and are scored on the
 same flights. Training, comparison, distances, verdicts and cool-down are the functions that the flows call; what is
 left out is Prefect, the registry, the signature and the rollout.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from benchmarks.year.lake import LAST
-from benchmarks.year.world import FIRST_UNTIL, LOSS, PRESET_DISTANCE, Fitted, World, fit
+from benchmarks.year.world import FIRST_UNTIL, LOSS, PRESET_DISTANCE, Candidate, Fitted, World, fit
 from healing.comparison import Comparison, ComparisonRule, compare
 from healing.persistence import CoolDown, persists
 from tasks.checks.contract import BATCH_DAY
 from tasks.monitoring.distances import columns_of, distance
 from tasks.monitoring.evaluation import by_day
-from tasks.monitoring.judgement import Subject, column_kinds, judge_quality_windows, reference_rows
+from tasks.monitoring.judgement import judge_quality_windows
 from tasks.monitoring.labels import LABEL
+from tasks.monitoring.subject import Subject
 from tasks.monitoring.windows import PREDICTION, answered_rows
+from tasks.training.rivals import meet_on_held_out
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,8 +35,6 @@ class Life:
 
     serving: list[tuple[date, Fitted]]  # first day of service; in the order of days
     trained: int = 0
-    alarms: int = 0
-    refused: list[date] = field(default_factory=list)
 
     @property
     def champion(self) -> Fitted:
@@ -54,68 +53,55 @@ def begin(first: Fitted) -> Life:
     return Life([(FIRST_UNTIL + timedelta(days=1), first)])
 
 
-def every_alarm(world: World, first: Fitted, share: float | None) -> Life:
+def every_alarm(world: World, first: Fitted, last: date, share: float | None) -> Life:
     """Retrain on all that is known at every alarm of the preset on the last seven days, and serve the result.
 
     An alarm is a drifted column; with `share`, at least that share of drifted columns. Its reference are the days that
     the champion learned from last, as many as ours.
     """
     life = begin(first)
-    rules = world.pipeline.monitor
-    day = FIRST_UNTIL + timedelta(days=rules.window_days)
-    while day < LAST:
+    days = world.pipeline.monitor.window_days
+    for day in _days(last):
         subject = _subject(world, life.champion, day)
-        if subject.windows(rules.window_days, 1) and _preset_alarms(subject, share):
-            life.alarms += 1
+        if subject.windows(days, 1) and _preset_alarms(subject, share):
             life.trained += 1
-            life.promote(fit(world, day, holdout_days=1), after=day)
-        day += timedelta(days=1)
+            life.promote(fit(world, day, holdout_days=1).fitted, after=day)
     return life
 
 
-def ours(world: World, first: Fitted) -> Life:
-    """Retrain when quality on labels has fallen for long enough, and promote a candidate that wins on the same rows."""
+def ours(world: World, first: Fitted, last: date, *, renewed: bool) -> Life:
+    """Retrain when quality on labels has fallen for long enough, and promote a candidate that wins on the same rows.
+
+    When `renewed`, also whenever the cool-down is over, as a schedule of `retrain` does: a candidate still has to win.
+    """
     life, acted_until = begin(first), None
     rules = world.pipeline.monitor
     cool_down = CoolDown(rules.cooldown_days)
-    day = FIRST_UNTIL + timedelta(days=1)
-    while day < LAST:
-        if day > cool_down.ends(life.champion.accepted_until, acted_until):
-            verdicts = [judged.verdict for judged in judge_quality_windows(_subject(world, life.champion, day))]
-            if persists([each.outcome for each in verdicts], rules.persistence_failed, rules.persistence_windows):
-                life.alarms += 1
-                life.trained += 1
-                acted_until = day
-                candidate = fit(world, day, world.pipeline.retrain.holdout_days)
-                if wins(world, candidate, life.champion):
-                    life.promote(candidate, after=day)
-                else:
-                    life.refused.append(day)
-        day += timedelta(days=1)
+    for day in _days(last):
+        if day <= cool_down.ends(life.champion.accepted_until, acted_until):
+            continue
+        if renewed or _quality_has_fallen(_subject(world, life.champion, day)):
+            acted_until = day
+            life.trained += 1
+            candidate = fit(world, day, world.pipeline.retrain.holdout_days)
+            if wins(world, candidate, life.champion):
+                life.promote(candidate.fitted, after=day)
     return life
 
 
-POLICIES: dict[str, Callable[[World, Fitted], Life]] = {
-    "never": lambda _, first: begin(first),
+POLICIES: dict[str, Callable[[World, Fitted, date], Life]] = {
+    "never": lambda _, first, __: begin(first),
     "every_alarm": partial(every_alarm, share=None),
     "half_the_columns": partial(every_alarm, share=PRESET_SHARE),
-    "ours": ours,
+    "ours": partial(ours, renewed=False),
+    "ours_renewed": partial(ours, renewed=True),
 }
 
 
-def wins(world: World, candidate: Fitted, champion: Fitted) -> bool:
-    """Whether the candidate beats base rate and champion on its held-out rows, as `retrain` compares them."""
-    import numpy as np
-
-    rows = candidate.held_out
-    days, labels = rows[BATCH_DAY], rows[LABEL].to_numpy()
-    losses = LOSS.of(candidate.predict(rows), labels)
-    rule = ComparisonRule(rows_min=world.pipeline.monitor.rows_min)
-    rivals = {"base rate": np.full(len(rows), candidate.base_rate), "champion": champion.predict(rows)}
-    return all(
-        compare(name, by_day(days, LOSS.of(answers, labels) - losses), rule).outcome is Comparison.WIN
-        for name, answers in rivals.items()
-    )
+def wins(world: World, candidate: Candidate, champion: Fitted) -> bool:
+    """Whether the candidate passes the comparison that `retrain` makes: all rivals, all segments."""
+    estimator = candidate.fitted.model.estimator
+    return meet_on_held_out(world.pipeline, candidate.plan, candidate.rows, estimator, champion.model).won
 
 
 def worse_afterwards(world: World, life: Life, days: int = 14) -> int:
@@ -130,17 +116,31 @@ def worse_afterwards(world: World, life: Life, days: int = 14) -> int:
     return count
 
 
-def answers(world: World, life: Life) -> "pd.DataFrame":
+def answers(world: World, life: Life, last: date) -> "pd.DataFrame":
     """Every scored flight with the answer of whoever served on its day."""
     import pandas as pd
 
-    ends = [since - timedelta(days=1) for since, _ in life.serving[1:]] + [LAST]
+    ends = [since - timedelta(days=1) for since, _ in life.serving[1:]] + [last]
     parts = []
     for (since, fitted), until in zip(life.serving, ends, strict=True):
         rows = world.rows(since, until)
         if len(rows):
             parts.append(rows[[BATCH_DAY, LABEL]].assign(**{PREDICTION: fitted.predict(rows)}))
     return pd.concat(parts)
+
+
+def _days(last: date) -> Iterator[date]:
+    """The days at whose end something can still be done about the next one."""
+    day = FIRST_UNTIL + timedelta(days=1)
+    while day < last:
+        yield day
+        day += timedelta(days=1)
+
+
+def _quality_has_fallen(subject: Subject) -> bool:
+    rules = subject.rules
+    outcomes = [judged.verdict.outcome for judged in judge_quality_windows(subject)]
+    return persists(outcomes, rules.persistence_failed, rules.persistence_windows)
 
 
 def _subject(world: World, fitted: Fitted, until: date) -> Subject:
@@ -155,10 +155,10 @@ def _subject(world: World, fitted: Fitted, until: date) -> Subject:
 
 def _preset_alarms(subject: Subject, share: float | None) -> bool:
     """What the preset says of the window: its distances are ours to 1e-9, so its verdict needs no report."""
-    kinds = dict(column_kinds(subject.model))
+    kinds = dict(subject.kinds)
     del kinds[PREDICTION]
     window = subject.windows(subject.rules.window_days, 1)[0]
     rows = answered_rows(subject.labels.lake_root, subject.labels.key, window, subject.model)
-    now, usual = (columns_of(side, kinds) for side in (rows, reference_rows(subject)))
+    now, usual = (columns_of(side, kinds) for side in (rows, subject.reference))
     drifted = sum(distance(now[name], usual[name]) >= PRESET_DISTANCE for name in kinds)
     return drifted / len(kinds) >= share if share else drifted > 0

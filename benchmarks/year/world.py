@@ -1,6 +1,5 @@
 """The year's flights with their labels, and models made of them by the functions that `retrain` calls."""
 
-import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -54,10 +53,12 @@ class World:
         return self.landed[(self.landed[BATCH_DAY] >= since) & (self.landed[BATCH_DAY] <= until)]
 
     def plan(self, until: date, holdout_days: int) -> TrainingPlan:
-        """What is learned at the end of `until`, when the last `holdout_days` are held out."""
+        """What is learned at the end of `until`, when the last `holdout_days` are held out.
+
+        Without the search for parameters: it is bounded in seconds, so a busy machine would find other models.
+        """
         plan = plan_training(self.pipeline, self.labels, until, None)
-        train_until = until - timedelta(days=holdout_days)
-        return replace(plan, train_until=train_until)
+        return replace(plan, train_until=until - timedelta(days=holdout_days), search=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +67,29 @@ class Fitted:
 
     model: LoadedModel
     accepted_until: date
-    held_out: "pd.DataFrame"
-    base_rate: float
 
     def predict(self, rows: "pd.DataFrame") -> "NDArray[np.float64]":
         return self.model.predict(as_inputs(rows, self.model.manifest.input_schema))
 
 
-def fit(world: World, until: date, holdout_days: int) -> Fitted:
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A fitted model with the rows that it learned from and those that were held out."""
+
+    fitted: Fitted
+    plan: TrainingPlan
+    rows: TrainingRows
+
+
+def fit(world: World, until: date, holdout_days: int) -> Candidate:
     """A model as `retrain` makes it at the end of day `until`."""
     plan = world.plan(until, holdout_days)
     trained = train(plan, world.labels, world.pipeline.resolve(plan.estimator))
-    held_out, schema = trained.rows.held_out, trained.rows.schema
-    model = LoadedModel("", _manifest(plan, trained.rows, {}), trained.estimator)
-    metrics = LOSS.metrics(model.predict(as_inputs(held_out, schema)), held_out[LABEL].to_numpy())
-    digest = hashlib.sha256(f"{plan.key}{holdout_days}".encode()).hexdigest()
-    model = LoadedModel(digest, _manifest(plan, trained.rows, dict(metrics)), trained.estimator)
-    return Fitted(model, until, held_out, base_rate(trained.rows))
+    held_out = trained.rows.held_out
+    manifest = _manifest(plan, trained.rows, {})
+    answers = LoadedModel(plan.key, manifest, trained.estimator).predict(as_inputs(held_out, trained.rows.schema))
+    manifest = _manifest(plan, trained.rows, dict(LOSS.metrics(answers, held_out[LABEL].to_numpy())))
+    return Candidate(Fitted(LoadedModel(plan.key, manifest, trained.estimator), until), plan, trained.rows)
 
 
 def _manifest(plan: TrainingPlan, rows: TrainingRows, metrics: dict[str, float]) -> Manifest:

@@ -1,0 +1,155 @@
+"""What drift verdicts are worth: alarms without drift, power by dose, and the year 2013 replayed by four policies.
+
+    python -m benchmarks.drift [--quick] [--only alarms power concept preset replay]
+
+The flights of 2013 are taken in once by the real flow and kept under var/bench/. Evidently's preset is judged by its
+own thresholds on its own distances, which ours equal to 1e-9; its report is run on some of the windows to hold that up.
+`--quick` looks at fewer weeks and seeds and replays the year until 25 April; `--only` prints its parts and keeps
+nothing. Exits 1 when a goal was missed. 20 minutes, 3 with --quick.
+"""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+
+import structlog
+
+from benchmarks.result import Comparison, Figure, Result, keep
+from benchmarks.year.alarms import count_alarms, held_out_weeks, measure_power, shuffled_weeks
+from benchmarks.year.concept import quality_alarms
+from benchmarks.year.lake import LAST
+from benchmarks.year.preset import disagreements
+from benchmarks.year.replay import POLICIES, answers, worse_afterwards
+from benchmarks.year.world import FIRST_UNTIL, Fitted, World, fit
+from tasks.monitoring.evaluation import score
+from tasks.monitoring.labels import LABEL
+from tasks.monitoring.windows import PREDICTION
+
+SMALL_ROWS = 1_000  # of a window: the least that the flights pipeline judges
+GOALS: Mapping[str, tuple[Comparison, float]] = {
+    "preset_verdicts_differing": ("==", 0),
+    "replay_ours_log_loss_less_every_alarm": ("<=", 0),
+    "replay_ours_log_loss_less_never": ("<=", 0),
+    "replay_ours_retrains_over_every_alarm": ("<=", 0.5),
+    "replay_ours_wrong_promotions": ("==", 0),
+}
+
+Figures = Mapping[str, Figure]
+
+
+@dataclass(frozen=True)
+class Study:
+    """How much is looked at: stretches a number of days apart, seeds, windows by the preset itself, last day."""
+
+    step_days: int
+    seeds: int
+    preset_windows: int
+    replay_until: date
+
+    @cached_property
+    def world(self) -> World:
+        return World.of_2013()
+
+    @cached_property
+    def first(self) -> Fitted:
+        """The model that two months give."""
+        return fit(self.world, FIRST_UNTIL, self.world.pipeline.retrain.holdout_days).fitted
+
+    def alarms(self) -> tuple[Figures, dict[str, Figures]]:
+        world = self.world
+        return {
+            **count_alarms(world, held_out_weeks(world, self.step_days)).figures("held_out"),
+            **count_alarms(world, shuffled_weeks(world, self.seeds)).figures("shuffled"),
+            **count_alarms(world, shuffled_weeks(world, self.seeds), SMALL_ROWS).figures("shuffled_small"),
+        }, {}
+
+    def power(self) -> tuple[Figures, dict[str, Figures]]:
+        power = measure_power(self.world, held_out_weeks(self.world, self.step_days))
+        return power.figures("ours"), {"evidently": power.figures("preset")}
+
+    def concept(self) -> tuple[Figures, dict[str, Figures]]:
+        found = quality_alarms(self.world, self.first, self.seeds)
+        return {f"quality_{name}_failed_share": share for name, share in found.items()}, {}
+
+    def preset(self) -> tuple[Figures, dict[str, Figures]]:
+        weeks = [week for week, _ in zip(held_out_weeks(self.world, 63), range(self.preset_windows), strict=False)]
+        differing, largest = disagreements(self.world, weeks)
+        return {
+            "preset_windows": len(weeks),
+            "preset_verdicts_differing": differing,
+            "preset_largest_difference": largest,
+        }, {}
+
+    def replay(self) -> tuple[Figures, dict[str, Figures]]:
+        told = {name: self._life(name) for name in POLICIES}
+        ours, every = told["ours"], told["every_alarm"]
+        figures = {f"replay_ours_{name}": value for name, value in ours.items()}
+        for rival in ("every_alarm", "never"):
+            figures[f"replay_ours_log_loss_less_{rival}"] = round(ours["log_loss"] - told[rival]["log_loss"], 5)
+        figures["replay_ours_retrains_over_every_alarm"] = round(ours["retrains"] / max(every["retrains"], 1), 3)
+        return figures, {name: dict(told[name]) for name in POLICIES if name != "ours"}
+
+    def _life(self, name: str) -> dict[str, float]:
+        life = POLICIES[name](self.world, self.first, self.replay_until)
+        rows = answers(self.world, life, self.replay_until)
+        scored = score(rows[PREDICTION].to_numpy(), rows[LABEL].to_numpy())
+        return {
+            "log_loss": round(scored.log_loss, 5),
+            "auc": round(scored.auc, 4),
+            "scored_rows": scored.rows,
+            "retrains": life.trained,
+            "promotions": life.promoted,
+            "wrong_promotions": worse_afterwards(self.world, life),
+        }
+
+
+FULL = Study(step_days=7, seeds=200, preset_windows=7, replay_until=LAST)
+QUICK = Study(step_days=63, seeds=20, preset_windows=1, replay_until=FIRST_UNTIL + timedelta(days=56))
+PARTS: dict[str, Callable[[Study], tuple[Figures, dict[str, Figures]]]] = {
+    "alarms": Study.alarms,
+    "power": Study.power,
+    "concept": Study.concept,
+    "preset": Study.preset,
+    "replay": Study.replay,
+}
+
+
+def run(study: Study, parts: list[str]) -> Result:
+    """The parts, one after the other, as one result."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, import-not-found, unused-ignore]
+
+    figures: dict[str, Figure] = {}
+    peers: dict[str, dict[str, Figure]] = {}
+    with threadpool_limits(1):
+        for part in parts:
+            ours, theirs = PARTS[part](study)
+            figures |= ours
+            for name, found in theirs.items():
+                peers[name] = {**peers.get(name, {}), **found}
+    goals = {figure: goal for figure, goal in GOALS.items() if figure in figures}
+    return Result(name="drift", figures=figures, goals=goals, peers=peers)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--quick", action="store_true", help="fewer weeks and seeds, the year until 25 April")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="some of the parts, printed and not kept")
+    arguments = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    result = run(QUICK if arguments.quick else FULL, arguments.only or list(PARTS))
+    if arguments.only:
+        print(json.dumps({"figures": dict(result.figures), "peers": dict(result.peers)}))
+    else:
+        keep(result)
+    for missed in result.missed():
+        print(f"missed: {missed}", file=sys.stderr)
+    return 1 if result.missed() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
