@@ -38,7 +38,7 @@ class RulesDocument(_Document):
     slow_factor: float = Field(ge=1)
     slow_ratio_tolerated: float = Field(ge=1)
     slow_rate_tolerated: float = Field(gt=0, lt=1)
-    outside_rate_tolerated: float = Field(gt=0, lt=1)
+    outside_rate_tolerated: float = Field(gt=0.1, lt=1)  # of ten bins each gets a tenth
     disagreement_rate_tolerated: float = Field(gt=0, lt=1)
     quality_increase_tolerated: float = Field(ge=0, lt=1)
     quality_block_seconds: float = Field(default=DEFAULT_RULES.quality_block_seconds, gt=0)

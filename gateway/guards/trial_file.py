@@ -49,10 +49,9 @@ class TrialFile:
 
     def begin(self, serving: Serving) -> Trial:
         """The trial of the release's challenger, with what is known of it already."""
-        trial = Trial(serving, self._slow_seconds_min)
         saved = self._read()
-        if saved is not None and _is_of(saved, serving):
-            self._resume(trial, saved, serving)
+        if saved is None or not _is_of(saved, serving) or (trial := self._resumed(saved, serving)) is None:
+            trial = Trial(serving, self._slow_seconds_min)
         self._trial = trial
         return trial
 
@@ -87,9 +86,14 @@ class TrialFile:
             _log.warning("trial_not_read", path=str(self._path), reason=str(exc))
             return None
 
-    @staticmethod
-    def _resume(trial: Trial, saved: _SavedTrial, serving: Serving) -> None:
-        trial.guard.resume(saved.guard)
+    def _resumed(self, saved: _SavedTrial, serving: Serving) -> Trial | None:
+        """The trial with what was saved of it; None where another version of this program saved it."""
+        trial = Trial(serving, self._slow_seconds_min)
+        try:
+            trial.guard.resume(saved.guard)
+        except ValueError as exc:
+            _log.warning("trial_not_resumed", path=str(self._path), reason=str(exc))
+            return None
         trial.failed.keys, trial.slow.keys = set(saved.failed_keys), set(saved.slow_keys)
         trial.slowness.limit = saved.slow_seconds
         if saved.generation == trial.generation:
@@ -98,6 +102,7 @@ class TrialFile:
         else:
             trial.next_stage(serving)
         _log.info("trial_resumed", digest=saved.digest, generation=trial.generation)
+        return trial
 
 
 def _is_of(saved: _SavedTrial, serving: Serving) -> bool:

@@ -1,3 +1,4 @@
+import random
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
@@ -174,6 +175,13 @@ def test_answers_that_crowd_where_they_should_not_are_condemned_by_what_the_cham
     assert trial.harm.startswith("predictions: ")
 
 
+@pytest.mark.parametrize("deciles", [(), (0.5,), tuple(reversed(DECILES))])
+def test_a_manifest_whose_deciles_are_none_says_nothing_and_stops_nothing(deciles):
+    trial = Trial(serving(weight=0.5, deciles=deciles), 0.01)
+    state = next(state for state in trial.guard.states() if state.check is Check.PREDICTIONS)
+    assert state.reason.endswith("and not known")
+
+
 def test_what_one_client_asks_again_and_again_is_one_answer():
     on_duty = serving(weight=0.5, champion=known_champion(), deciles=DECILES)
     trial = Trial(on_duty, 0.01)
@@ -219,3 +227,21 @@ def test_copies_of_one_client_count_once():
         copy(trial, on_duty, None, route_key="the same")
     assert trial.harm is None
     assert trial.arms[True].errors == 100
+
+
+def slow_arms(seed, *, weight, challenger_slow, champion_slow):
+    """A trial under dense traffic: both arms answer equally many batches, whatever their share of requests."""
+    on_duty, draw = serving(weight=weight, champion=known_champion()), random.Random(seed)
+    trial = Trial(on_duty, 0.01)
+    for _ in range(600):
+        for version, rate in ((on_duty.challenger, challenger_slow), (on_duty.champion, champion_slow)):
+            answer(trial, version, seconds=0.5 if draw.random() < rate else 0.004)
+    return trial.harm
+
+
+@pytest.mark.parametrize("weight", [0.05, 0.25])
+def test_of_challengers_as_slow_as_the_champion_none_in_200_is_condemned_and_of_far_slower_ones_all(weight):
+    equal = [slow_arms(seed, weight=weight, challenger_slow=0.1, champion_slow=0.1) for seed in range(200)]
+    assert sum(harm is not None for harm in equal) == 0  # 0.02 are expected at most
+    slower = [slow_arms(seed, weight=weight, challenger_slow=0.6, champion_slow=0.05) for seed in range(20)]
+    assert all(harm is not None and harm.startswith("latency: ") for harm in slower)

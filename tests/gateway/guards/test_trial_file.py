@@ -82,6 +82,15 @@ async def test_a_file_that_is_none_or_of_another_version_begins_anew(tmp_path, c
     assert trials(tmp_path).begin(serving()).guard.challenger_requests == 0
 
 
+async def test_evidence_of_other_bets_than_ours_begins_anew(tmp_path):
+    await saved_trial(tmp_path)
+    path = tmp_path / "trial.json"
+    saved = json.loads(path.read_text())
+    saved["guard"]["errors"]["relative"]["detector"]["runs"][0][1].pop()
+    path.write_text(json.dumps(saved))
+    assert trials(tmp_path).begin(serving(**ON_DUTY)).guard.challenger_requests == 0
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("mode", Mode)
 def test_a_killed_gateway_goes_on_with_the_trial(root, keys, state_dir, mode):
