@@ -1,6 +1,7 @@
 """Student's t distribution, for verdicts from few blocks or few days, where the normal law promises too much."""
 
 import math
+from functools import lru_cache
 
 _CONTINUED_FRACTION_TERMS_MAX = 300  # converges in about 10 terms for the degrees of freedom met here
 _RELATIVE_ERROR = 1e-13
@@ -21,6 +22,7 @@ def upper_tail(t: float, degrees: float) -> float:
     return half if t >= 0 else 1 - half
 
 
+@lru_cache(maxsize=1024)  # the same few tails and degrees come again for every segment and every look
 def upper_quantile(tail: float, degrees: float) -> float:
     """The t with P(T > t) = `tail`, for `tail` in (0, 0.5], by bisection to about 1e-12 relative."""
     if not 0 < tail <= 0.5:

@@ -5,7 +5,7 @@ features function. What can be seen is a model that suddenly explains far more t
 """
 
 EXPLAINED_MAX = 0.9  # of the base rate's loss: hardly any question about the future can be answered so well
-LEAP_MAX = 0.25  # of the base rate's loss in one retrain, from new data or parameters alone
+LEAP_MAX = 0.4  # of the base rate's loss in one retrain; a champion that does worse than it counts as equal to it
 BASELINE_LOSS_MIN = 1e-6  # nats a row: below, there is nothing to explain
 
 
@@ -19,7 +19,7 @@ def suspicion(candidate_loss: float, base_loss: float, champion_loss: float | No
         return ""
     explained = 1 - candidate_loss / base_loss
     before = None if champion_loss is None else 1 - champion_loss / base_loss
-    leap = before is not None and explained - before > LEAP_MAX
+    leap = before is not None and explained - max(0.0, before) > LEAP_MAX
     if explained <= EXPLAINED_MAX and not leap:
         return ""
     champion = "" if before is None else f", the champion {before:.0%}"

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from healing.clustered import DaySum
-from healing.comparison import Comparison, ComparisonRule, compare
+from healing.comparison import Comparison, ComparisonRule, compare, compare_no_worse
 
 SEEDS = 400
 RULE = ComparisonRule(rows_min=500)
@@ -41,3 +41,44 @@ def test_the_interval_holds_the_gain():
     compared = compare("champion", gains(3, 0.01), RULE)
     assert compared.gain_lower < compared.gain < compared.gain_upper
     assert "champion" in compared.reason
+
+
+def segments(seed, gain, count=12, **found):
+    return {f"kind={number}": gains(1000 * seed + number, gain, **found) for number in range(count)}
+
+
+def test_the_chance_that_any_segment_is_called_worse_without_a_loss_is_at_most_alpha():
+    alarms = sum(
+        any(c.blocks for c in compare_no_worse("champion", segments(seed, 0.0), RULE)) for seed in range(SEEDS)
+    )
+    assert alarms / SEEDS <= RULE.alpha + 0.03
+
+
+def test_one_segment_that_got_worse_is_found_among_many_and_named():
+    found = 0
+    for seed in range(200):
+        mixed = {**segments(seed, 0.02), "kind=bad": gains(seed, -0.05)}
+        blocking = [c for c in compare_no_worse("champion", mixed, RULE) if c.blocks]
+        found += [c.segment for c in blocking] == ["kind=bad"]
+    assert found > 190
+    assert blocking[0].outcome is Comparison.WORSE
+    assert "kind=bad" in blocking[0].reason
+
+
+def test_a_loss_that_is_tolerated_is_not_worse():
+    rule = ComparisonRule(rows_min=500, tolerated=0.2)
+    [judged] = compare_no_worse("champion", {"": gains(1, -0.1)}, rule)
+    assert judged.outcome is Comparison.INCONCLUSIVE
+    assert not judged.blocks
+
+
+def test_a_segment_with_too_few_rows_is_inconclusive_and_blocks_nothing():
+    [judged] = compare_no_worse("champion", {"kind=rare": gains(1, -1.0, rows=10)}, RULE)
+    assert judged.outcome is Comparison.INCONCLUSIVE
+    assert not judged.blocks
+    assert "kind=rare" in judged.reason
+
+
+def test_the_same_answers_are_neither_better_nor_worse():
+    [judged] = compare_no_worse("champion", {"": [DaySum(200, 0.0)] * 14}, RULE)
+    assert judged.outcome is Comparison.INCONCLUSIVE

@@ -11,6 +11,7 @@ OLD = Lineage("features", "trees")
     [
         (Lineage("features", "trees"), "1.4.3"),
         (Lineage("features", "linear"), "1.5.0"),
+        (Lineage("features", "trees", "wider search"), "1.5.0"),
         (Lineage("more features", "trees"), "2.0.0"),
         (Lineage("more features", "linear"), "2.0.0"),
     ],
