@@ -62,7 +62,6 @@ def rollback(
     """
     settings = load_settings()
     load_pipeline(pipeline, settings.pipelines_dir)
-    finish_telling(settings, pipeline)
     _, outcome = serve_earlier_model(
         settings,
         pipeline,

@@ -82,6 +82,7 @@ def publish_tiny_model(
     seed: int = 0,
     estimator: Any = None,
     reference: ReferenceProfile | None = None,
+    mlflow_model_version: str | None = None,
 ) -> ModelRef:
     """Train a tiny model (or take `estimator`), publish it under `root`, and return its reference."""
     from skops import io
@@ -105,6 +106,7 @@ def publish_tiny_model(
         ),
         baseline=BASELINE,
         training_seconds=0.1,
+        mlflow_model_version=mlflow_model_version,
     )
     return ModelStore(root).publish({"model.skops": io.dumps(model)}, manifest, keys)
 

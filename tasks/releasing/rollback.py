@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from healing.errors import GatewayUnavailable, ModelCorrupt, UsageError
+from healing.errors import GatewayUnavailable, ModelCorrupt, Refused, UsageError
 from healing.release import FALLBACKS_MAX, ModelRef, Release
 from healing.remedy import earlier_models, rollback_candidates
 from healing.verdict import Outcome, Verdict
@@ -24,7 +24,7 @@ PROBES_MAX = 3
 PROBE_PAUSE_SECONDS = 0.3
 
 
-class NothingToRollBackTo(UsageError):
+class NothingToRollBackTo(Refused):
     """No earlier model is whole; only a new one can help."""
 
 

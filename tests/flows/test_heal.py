@@ -3,11 +3,12 @@
 import os
 import signal
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
 from flows.heal import heal
+from flows.renewal import learned_in_vain
 from flows.treatment import Treatment
 from healing.diagnosis import Problem, Signals
 from healing.errors import UsageError
@@ -16,8 +17,10 @@ from healing.incident import AttemptOutcome, Cause, Remedy, Status
 from healing.policy import Policy
 from healing.release import Reason
 from healing.verdict import Outcome, Verdict
+from releases.log import promotion_of
 from tasks.events import EventEvidence
-from tasks.ledger.records import CheckRecord
+from tasks.ledger.records import CheckRecord, FeatureRecord
+from tasks.releasing.rollback import roll_back
 from tests.flows.release_bench import Bench, make_bench, traffic
 from tests.gateway.running import wait_until
 from tests.published import PIPELINE, bootstrap, corrupt, start_canary
@@ -162,6 +165,50 @@ def test_a_retrain_without_new_champion_does_not_close_its_incident(bench, resul
         )
     assert after.attempts[0].outcome is outcome
     assert after.status is status
+
+
+@pytest.mark.parametrize("stayed", [True, False])
+def test_a_retrain_that_was_killed_after_its_promotion_is_judged_by_what_serves(bench, stayed):
+    older, candidate = bench.publish(1), bench.publish(2)
+    bootstrap(bench.root, older)
+    signals = Signals(checks={Cause.QUALITY_DROP: (check(Cause.QUALITY_DROP, Outcome.FAIL).verdict,)})
+    with bench.ledger() as ledger:
+        incident = ledger.observe(evidence(Cause.QUALITY_DROP, "champion"), status=Status.DIAGNOSED)
+        ledger.start_attempt(incident.id, Remedy.RETRAIN, str(uuid.uuid4()))  # a run that Prefect does not know
+        trial = start_canary(bench.root, candidate, 0.5)
+        bench.log.append(promotion_of(trial, author="release", now=datetime.now(UTC)))
+        if not stayed:
+            roll_back(bench.root, bench.keys.public, author="heal")
+        after = Treatment(bench.settings, ledger, Policy(), lambda: signals, run_id=None).treat(
+            ledger.incident(incident.id)
+        )
+    expected = (AttemptOutcome.SUCCEEDED, Status.RECOVERED) if stayed else (AttemptOutcome.FAILED, Status.HEALING)
+    assert (after.attempts[0].outcome, after.status) == expected
+
+
+def test_the_same_days_are_not_learned_from_in_vain_twice(bench):
+    bootstrap(bench.root, bench.publish(1))
+    with bench.ledger() as ledger:
+        ledger.record_features([FeatureRecord(PIPELINE, date(2013, 3, 1), 1, 900, 1)])
+        assert learned_in_vain(bench.settings, PIPELINE) is None
+        ledger.note(PIPELINE, "retrain.finished", PIPELINE, {"result": "not_better", "until": "2013-03-01"})
+        assert learned_in_vain(bench.settings, PIPELINE) == date(2013, 3, 1)
+        incident = ledger.observe(evidence(Cause.QUALITY_DROP, "champion"), status=Status.DIAGNOSED)
+        signals = Signals(checks={Cause.QUALITY_DROP: (check(Cause.QUALITY_DROP, Outcome.FAIL).verdict,)})
+        after = Treatment(bench.settings, ledger, Policy(), lambda: signals, run_id=None).treat(incident)
+        assert (after.status, after.attempts[0].outcome) == (Status.ESCALATED, AttemptOutcome.FUTILE)
+        ledger.record_features([FeatureRecord(PIPELINE, date(2013, 3, 2), 1, 900, 2)])
+        assert learned_in_vain(bench.settings, PIPELINE) is None
+
+
+def test_another_champion_makes_the_same_days_worth_learning_from(bench):
+    older, champion = bench.publish(1), bench.publish(2)
+    bootstrap(bench.root, champion, fallbacks=(older,))
+    with bench.ledger() as ledger:
+        ledger.record_features([FeatureRecord(PIPELINE, date(2013, 3, 1), 1, 900, 1)])
+        ledger.note(PIPELINE, "retrain.finished", PIPELINE, {"result": "not_better", "until": "2013-03-01"})
+    roll_back(bench.root, bench.keys.public, author="heal")
+    assert learned_in_vain(bench.settings, PIPELINE) is None
 
 
 def test_incidents_of_ingestion_are_left_to_it_at_first(bench):

@@ -1,12 +1,17 @@
 """A rollback goes to a whole model, and the gateway is seen to follow."""
 
+from dataclasses import replace
+
 import pytest
 
 from flows.rollback import rollback
-from healing.errors import UsageError
+from healing.errors import RegistryUnavailable, UsageError
 from healing.release import Reason
 from healing.verdict import Outcome
+from tasks import points
+from tasks.releasing.reconcile import finish_telling
 from tasks.releasing.rollback import NothingToRollBackTo
+from tasks.training import registry
 from tests.flows.release_bench import Bench, make_bench
 from tests.published import PIPELINE, bootstrap, corrupt, end_trial, start_canary
 
@@ -61,3 +66,51 @@ def test_the_gateway_follows_and_gives_the_golden_answers(bench):
         outcome = rollback(PIPELINE)
         assert outcome.verified is Outcome.PASS, outcome
         assert gateway.ask().headers["x-model-digest"] == older.digest
+
+
+def test_a_model_that_fails_live_after_the_append_is_left_for_the_next(bench, monkeypatch):
+    first, warm, champion = (bench.publish(seed) for seed in (1, 2, 3))
+    promoted(bench, first, champion)
+    bench.log.append(replace(bench.current, generation=4, reason=Reason.REPUBLISH, fallbacks=(warm,)))
+
+    def rot(point, **_):
+        if point == "rollback.committed" and bench.current.champion == first:
+            corrupt(bench.root, first)  # after it was proven here, before the gateway has loaded it
+
+    monkeypatch.setattr(points, "reached", rot)
+    with bench.serve() as gateway:
+        gateway.wait_for_generation(4)
+        gateway.wait_for_worker(warm.digest)
+        outcome = rollback(PIPELINE)
+        assert (outcome.champion, outcome.verified) == (warm.digest, Outcome.PASS), outcome
+        assert gateway.ask().headers["x-model-digest"] == warm.digest
+    assert [release.champion for release in bench.log.history()[3:]] == [champion, first, warm]
+    assert [fence.digest for fence in bench.current.fenced] == [champion.digest, first.digest]
+    assert "was gone back to and failed" in bench.current.note
+
+
+def test_what_is_not_champion_any_more_is_not_left_again(bench):
+    older, champion = bench.publish(1), bench.publish(2)
+    promoted(bench, older, champion)
+    first = rollback(PIPELINE, away_from=champion.digest)
+    again = rollback(PIPELINE, away_from=champion.digest)
+    assert (again.generation, again.champion) == (first.generation, older.digest)
+
+
+def test_mlflow_is_brought_up_to_the_release_when_it_answers_again(bench, monkeypatch):
+    older, champion = bench.publish(1, mlflow_model_version="1"), bench.publish(2, mlflow_model_version="2")
+    promoted(bench, older, champion)
+    mirrored, answers = [], iter((RegistryUnavailable("MLflow is down"), None))
+
+    def mirror(_uri, _pipeline, release, _root):
+        error = next(answers)
+        if error is not None:
+            raise error
+        mirrored.append(release.champion)
+
+    monkeypatch.setattr(registry, "mirror_aliases", mirror)
+    rollback(PIPELINE)
+    assert mirrored == []
+    finish_telling(bench.settings, PIPELINE)
+    finish_telling(bench.settings, PIPELINE)  # once is enough
+    assert mirrored == [older]
