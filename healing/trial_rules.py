@@ -35,7 +35,7 @@ class TrialRules:
     slow_rate_tolerated: float = 0.2
     outside_rate_tolerated: float = 0.4
     disagreement_rate_tolerated: float = 0.5
-    quality_increase_tolerated: float = 0.01  # of the Brier score, or of the squared error in variances of the label
+    quality_increase_tolerated: float = 0.01  # of the squared error (Brier score), in variances of the label
     quality_block_seconds: float = 600.0  # rows asked within it share their weather and count as one observation
     votes: frozenset[Check] = VOTING
 

@@ -1,14 +1,15 @@
 """By how much one answer costs more than another to the same row, and what that can come to at the least.
 
-Both losses are bounded and proper: the Brier score of a probability, and the squared error of a value in variances of
-the label, where no row costs more than an error of two standard deviations. The log-loss is not bounded: one certain
-and wrong answer outweighs a day, and no test that holds at every look can bound that (docs/decisions/0020).
+Both losses are bounded and proper: the squared error of a probability (the Brier score) and of a value, where no row
+costs more than an error of two standard deviations. Both are in variances of the label, so that one tolerance fits a
+rare class, a common one and a quantity: always answering the mean costs 1 a row. The log-loss is not bounded: one
+certain and wrong answer outweighs a day, and no test that holds at every look can bound that (docs/decisions/0020).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from releases.manifest import Manifest
 from tasks.monitoring.loss import VARIANCE
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     Answers = NDArray[np.float64]  # shape (rows,)
 
 _SQUARES_MAX = 4.0  # variances; an error of two standard deviations is as wrong as a row can be
+_VARIANCE_MAX = 0.25  # of a class: half of the rows
+_VARIANCE_MIN = 0.001  # a share of one in a thousand: a rarer class would blow chance up
 
 
 class PairLoss(Protocol):
@@ -34,14 +37,16 @@ class PairLoss(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BrierIncrease:
-    """Of the probability of a class."""
+    """Of the probability of a class, in units of `variance`, its label's own: p(1 - p) of a class with share p."""
+
+    variance: float
 
     def increase(self, challenger: "Answers", champion: "Answers", labels: "Answers") -> "Answers":
         import numpy as np
 
         possible = np.where((labels >= 0) & (labels <= 1), labels, np.nan)
         found: Answers = (_share(challenger) - possible) ** 2 - (_share(champion) - possible) ** 2
-        return found
+        return found / self.variance
 
     def least(self, challenger: "Answers", champion: "Answers") -> "Answers":
         import numpy as np
@@ -49,7 +54,7 @@ class BrierIncrease:
         on_positive = (1 - _share(challenger)) ** 2 - (1 - _share(champion)) ** 2
         on_negative = _share(challenger) ** 2 - _share(champion) ** 2
         found: Answers = np.minimum(on_positive, on_negative)  # linear in the label, so least at one of its ends
-        return found
+        return found / self.variance
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +81,14 @@ class SquaredErrorIncrease:
         return found
 
 
-def pair_loss_of(metrics: Mapping[str, float]) -> PairLoss:
-    """The loss for a model by the metrics of its training: one that predicts a value has the variance among them."""
-    variance = metrics.get(VARIANCE)
-    return BrierIncrease() if variance is None else SquaredErrorIncrease(variance)
+def pair_loss_of(manifest: Manifest | None) -> PairLoss:
+    """The loss for a model by what its manifest says of its label; None is taken for a class of an even share."""
+    if manifest is None:
+        return BrierIncrease(_VARIANCE_MAX)
+    variance = manifest.reference.metrics.get(VARIANCE)
+    if variance is not None:
+        return SquaredErrorIncrease(variance)
+    return BrierIncrease(max(manifest.baseline * (1 - manifest.baseline), _VARIANCE_MIN))
 
 
 def _share(answers: "Answers") -> "Answers":

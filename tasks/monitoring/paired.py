@@ -10,7 +10,7 @@ from healing.paired import EVERYTHING, PairedBlock, PairedRule, judge_pairs
 from healing.trial_rules import Check, CheckState, TrialRules, share_of_alpha
 from healing.verdict import Outcome
 from releases.loader import LoadedModel
-from releases.manifest import ReferenceProfile
+from releases.manifest import Manifest
 from tasks.config.pipeline import Pipeline
 from tasks.monitoring.labels import LABEL
 from tasks.monitoring.pair_loss import PairLoss, pair_loss_of
@@ -40,19 +40,20 @@ def paired_quality(
     until = until or datetime.now(UTC)
     over = datetime.fromtimestamp(until.timestamp() // rules.quality_block_seconds * rules.quality_block_seconds, UTC)
     rows = with_labels(pair_rows(lake_root, Pair(champion, challenger), since, over), pipeline, lake_root, until)
-    reference = challenger.manifest.reference if isinstance(challenger, LoadedModel) else ReferenceProfile(rows=0)
+    manifest = challenger.manifest if isinstance(challenger, LoadedModel) else None
     rows = with_columns(rows, pipeline.segments)
-    return judge_rows(rows, pipeline.segments, reference, rules, rules.alpha * share_of_alpha(Check.QUALITY, rules))
+    return judge_rows(rows, pipeline.segments, manifest, rules, rules.alpha * share_of_alpha(Check.QUALITY, rules))
 
 
 def judge_rows(
-    rows: "pd.DataFrame", segments: Sequence[str], reference: ReferenceProfile, rules: TrialRules, alpha: float
+    rows: "pd.DataFrame", segments: Sequence[str], manifest: Manifest | None, rules: TrialRules, alpha: float
 ) -> tuple[CheckState, ...]:
     """The states of rows with both answers, label, time of asking and the columns that `segments` names.
 
-    `reference` is the challenger's: it says what a loss is, and which segments there are before the first label.
+    `manifest` is the challenger's: it says what a loss is, and which segments there are before the first label.
     """
-    known = {column: frozenset(reference.categorical.get(column, ())) for column in segments}
+    categories = {} if manifest is None else manifest.reference.categorical
+    known = {column: frozenset(categories.get(column, ())) for column in segments}
     known = {column: values for column, values in known.items() if values}
     rule = PairedRule(
         alpha=alpha,
@@ -60,7 +61,7 @@ def judge_rows(
         segments_known=sum(len(values) + 1 for values in known.values()),
         votes=Check.QUALITY in rules.votes,
     )
-    loss = pair_loss_of(reference.metrics)
+    loss = pair_loss_of(manifest)
     chosen = {EVERYTHING: rows, **dict(_segments(rows, known))}
     return judge_pairs(
         {name: blocks_of(part, loss, rules.quality_block_seconds) for name, part in chosen.items()}, rule

@@ -77,7 +77,7 @@ def watch_promoted(pipeline: Pipeline, subject: Subject, release_root: Path, pub
         return Watched(promotion, window, Verdict(CHECK, Outcome.INCONCLUSIVE, reason, 0))
     rows = _paired(subject, previous, window)
     rules = pipeline.release.trial_rules
-    states = judge_rows(rows, pipeline.segments, subject.model.manifest.reference, rules, rules.alpha)
+    states = judge_rows(rows, pipeline.segments, subject.model.manifest, rules, rules.alpha)
     return Watched(promotion, window, _verdict(states, promotion))
 
 

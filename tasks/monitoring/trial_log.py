@@ -20,7 +20,11 @@ _ANSWERS_MIN = 100  # of the champion, before a p99 of them says something
 _TIMED_APART = timedelta(milliseconds=50)  # requests that rode in one batch share its time, and count as one
 
 _ANSWER_COLUMNS = ["at", "request_id", "generation", "digest", "rung", "prediction", "failed", "latency_ms"]
-_SCORE_COLUMNS = ["at", "request_id", "digest", "generation", "prediction"]
+_SCORE_COLUMNS = ["at", "request_id", "digest", "generation", "prediction", "error", "incomplete"]
+
+# What the gateway logs of copies when the worker fails: as a batch, which is one failure, or before it was asked.
+_BATCH_FAILED = r"version \S+ (was silent|died on)"
+_NOT_ASKED = r"version \S+ is "
 
 
 class TrialLog:
@@ -87,13 +91,17 @@ class TrialLog:
         scores = self._scores[(self._scores["generation"] == generation) & (self._scores["digest"] == self._challenger)]
         if scores.empty:
             return (), (f"the lake has no shadow scores of generation {generation}",), ()
-        given = scores["request_id"].map(answers.drop_duplicates("request_id").set_index("request_id")["prediction"])
-        failed = scores["prediction"].isna()
-        counted = ~(failed & scores["at"].duplicated())  # copies that failed together, as a batch, are one failure
-        seen = scores.assign(given=given, failed=failed)[counted]
+        told = answers.drop_duplicates("request_id").set_index("request_id")
+        seen = scores.assign(
+            given=scores["request_id"].map(told["prediction"]),
+            rung=scores["request_id"].map(told["rung"]),
+            together=scores["error"].str.match(_BATCH_FAILED) & scores["at"].duplicated(),
+        )
+        not_asked = scores["error"].str.match(_NOT_ASKED)
+        seen = seen[(seen["rung"] == "champion") & ~seen["together"] & ~not_asked]  # else nobody is to blame
         copies = tuple(
-            LoggedRequest(at.to_pydatetime(), True, fails, None, None if fails else answer, told)
-            for at, fails, answer, told in _rows(seen, ("at", "failed", "prediction", "given"))
+            LoggedRequest(at.to_pydatetime(), True, failed, None, None if failed else answer, given)
+            for at, failed, answer, given in _rows(seen, ("at", "incomplete", "prediction", "given"))
         )
         return copies, (), ("the log has no times of shadow scores: latency is not judged",)
 
@@ -103,11 +111,15 @@ def _rows(frame: "pd.DataFrame", columns: Sequence[str]) -> Iterator[tuple[Any, 
 
 
 def _first_rows(table: LakeTable, since: datetime, until: datetime, columns: list[str]) -> "pd.DataFrame":
-    """The first row of each request, in the order of answering; columns that an older table lacks are empty."""
+    """The first row of each request, in the order of answering; columns that an older table lacks are empty.
+
+    `incomplete` says whether any of its rows has no number.
+    """
     import pandas as pd
 
     if table.version() is None:
         return pd.DataFrame({"at": pd.Series(dtype="datetime64[us, UTC]")}).reindex(columns=columns)
     rows = table.read(since=since, until=until, day_column="at")
+    rows = rows.assign(incomplete=rows["prediction"].isna().groupby(rows["request_id"]).transform("any"))
     first = rows[(rows["row"] == 0) & ~rows["request_id"].str.startswith(PROBE_PREFIX)]
     return first.sort_values(["at", "seq"], ignore_index=True).reindex(columns=columns)
