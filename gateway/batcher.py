@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 
+from gateway.guards.slow_model import BatchTimes
 from gateway.router_cost import RouterCost
 from gateway.settings import GatewaySettings
 from gateway.workers.worker import VersionFailed
@@ -63,6 +64,7 @@ class Batcher:
     def __init__(self, predict: Predict, limits: BatchLimits, router: RouterCost) -> None:
         self.pending_rows = 0
         self.batches = 0
+        self.times = BatchTimes()
         self.note = ""  # the model's last complaint about a row
         self._predict = predict
         self._limits = limits
@@ -173,6 +175,7 @@ class Batcher:
             start = end
 
     def _learn(self, requests: int, rows: int, seconds: float) -> None:
+        self.times.take(rows, seconds)
         recent = _RECENT if self.batches else 1.0
         self._seconds += recent * (seconds - self._seconds)
         self._rows += recent * (rows - self._rows)

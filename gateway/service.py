@@ -14,6 +14,7 @@ from gateway.audit import ModelAudit
 from gateway.cache import ReleaseCache
 from gateway.events import EventSender
 from gateway.guards.memory_watch import MemoryWatch
+from gateway.guards.slow_model import SlowModelWatch
 from gateway.guards.trial import Trial
 from gateway.guards.trial_file import TrialFile
 from gateway.ladder import Ladder
@@ -25,7 +26,7 @@ from gateway.release_watch import ReleaseWatch
 from gateway.serving import Serving
 from gateway.settings import GatewaySettings
 from gateway.shadow import Shadow, ShadowLimits
-from gateway.versions import VersionPool
+from gateway.versions import Version, VersionPool
 from gateway.workers.warm import WarmForks
 from gateway.workers.worker import WorkerState
 from healing.incident import Cause
@@ -65,6 +66,9 @@ class Gateway:
         self.predict = PredictApp(self.ladder, self.pool, self.log, self.metrics, settings.body_bytes_max)
         self._audit = ModelAudit(cache, self.pool.all, self.problems, settings.model_audit_seconds)
         self._memory = MemoryWatch(self.pool.all, self.problems, settings.worker_memory_bytes_max)
+        self._slow = SlowModelWatch(
+            self._champion, self.problems, settings.model_slow_multiple, settings.model_slow_seconds_min
+        )
         self._abort = CanaryAbort(releases, self.events)
         self._shadow_rows_before: Counter[str] = Counter()
         self._following: list[asyncio.Task[None]] = []
@@ -81,6 +85,7 @@ class Gateway:
         )
         self._follow(self._trial_file.follow(), "trial-file", "a restart of the gateway forgets the trial's evidence")
         self._follow(self._memory.follow(), "memory-watch", "workers may grow without end")
+        self._follow(self._slow.follow(), "slow-model", "nobody looks whether the champion becomes slow")
         self._follow(self._audit.follow(), "model-audit", "published models are not looked after any more")
         return self
 
@@ -145,6 +150,10 @@ class Gateway:
         task = asyncio.create_task(watch, name=name)
         task.add_done_callback(tell_end)
         self._following.append(task)
+
+    def _champion(self) -> Version | None:
+        serving = self.ladder.serving
+        return None if serving is None else serving.champion
 
     def _condemn_hopeless_challenger(self, problem: Problem) -> None:
         """A challenger that cannot be loaded again, or that keeps dying, ends its trial."""

@@ -106,6 +106,16 @@ class GatewaySettings(BaseSettings):
         default=(),
         description="Importable types that a model may hold beside scikit-learn's own, by commas; their code runs.",
     )
+    model_slow_multiple: float = Field(
+        default=3.0,
+        ge=1,
+        le=1000,
+        description="The champion is slow when half of its batches take longer than this multiple of what 99 % of the "
+        "first ones took.",
+    )
+    model_slow_seconds_min: float = Field(
+        default=0.1, gt=0, le=60, description="And longer than this; a restart or rollback may follow."
+    )
     trial_slow_seconds_min: float = Field(
         default=0.01,
         ge=0,

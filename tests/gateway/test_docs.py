@@ -19,6 +19,8 @@ def test_a_page_without_a_place_for_them_is_refused():
         with_tables("# Gateway")
 
 
-@pytest.mark.parametrize("cause", [Cause.MODEL_CORRUPT, Cause.MODEL_FAILING, Cause.DISK_FULL, Cause.STORE_UNAVAILABLE])
+@pytest.mark.parametrize(
+    "cause", [Cause.MODEL_CORRUPT, Cause.MODEL_FAILING, Cause.MODEL_SLOW, Cause.DISK_FULL, Cause.STORE_UNAVAILABLE]
+)
 def test_every_problem_that_it_reports_is_explained(cause):
     assert f"`{cause.value}`" in DOCUMENT
