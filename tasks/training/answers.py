@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+ROWS_ONE_BY_ONE_MAX = 500  # enough for a profile and for golden rows
+
 
 def predict(estimator: Any, inputs: "pd.DataFrame") -> "NDArray[np.float64]":
     """Probability of the positive class, or the value of an estimator that has no classes; shape (rows,)."""
@@ -22,7 +24,10 @@ def predict(estimator: Any, inputs: "pd.DataFrame") -> "NDArray[np.float64]":
 
 
 def answers_of(estimator: Any, inputs: "pd.DataFrame") -> "NDArray[np.float64]":
-    """Predictions, with NaN for a row on which the model raises: one such row must not hide the others."""
+    """Predictions, with NaN for a row on which the model raises: one such row must not hide the others.
+
+    If it raises, the first rows are asked one by one and the rest is NaN: a model may take milliseconds a row.
+    """
     import numpy as np
 
     try:
@@ -30,7 +35,7 @@ def answers_of(estimator: Any, inputs: "pd.DataFrame") -> "NDArray[np.float64]":
     except ValueError as exc:
         log.warning("model_raises_on_rows", cause=str(exc))
     answers = np.full(len(inputs), np.nan)
-    for row in range(len(inputs)):
+    for row in range(min(ROWS_ONE_BY_ONE_MAX, len(inputs))):
         try:
             answers[row] = predict(estimator, inputs.iloc[[row]])[0]
         except ValueError:

@@ -16,6 +16,7 @@ from healing.incident import Cause, Status
 from releases.log import ReleaseLog
 from releases.store import ModelStore
 from tasks.ledger.ledger import Ledger
+from tasks.ledger.records import BatchRecord, BatchStatus
 from tasks.settings import Settings, load_settings
 from tasks.training.registry import Registry, registered_versions
 from tests.published import NOW
@@ -57,7 +58,10 @@ def kinds(settings):
 def test_the_first_model_beats_the_base_rate_and_becomes_champion(settings):
     outcome = retrain(PIPELINE)
     assert outcome.result is RetrainResult.BOOTSTRAPPED
-    assert [(c.against, c.outcome) for c in outcome.comparisons] == [("the base rate", Comparison.WIN)]
+    assert {c.against: (c.outcome, c.blocks) for c in outcome.comparisons} == {
+        "the base rate": (Comparison.WIN, False),
+        "a simple model": (Comparison.INCONCLUSIVE, False),
+    }
     assert [release.champion.digest for release in releases(settings)] == [outcome.digest]
     assert kinds(settings) == [
         "retrain.started",
@@ -93,10 +97,9 @@ def test_a_candidate_must_win_against_the_champion_on_the_same_rows(settings):
 
     write_days(settings.lake_root(PIPELINE), 47, 56, law=reversed_law)
     other_law = retrain(PIPELINE, dry_run=True)
-    assert {c.against: c.outcome for c in other_law.comparisons} == {
-        "the base rate": Comparison.WIN,
-        "the champion": Comparison.WIN,
-    }
+    outcomes = {c.against: c.outcome for c in other_law.comparisons}
+    assert (outcomes["the base rate"], outcomes["the champion"]) == (Comparison.WIN, Comparison.WIN)
+    assert not any(c.blocks for c in other_law.comparisons)
     assert other_law.result is RetrainResult.COMPARED
     assert len(ModelStore(settings.release_root(PIPELINE)).digests()) == 1
 
@@ -117,6 +120,30 @@ def test_doubtful_data_are_not_learned_from(settings):
     assert kinds(settings)[-1] == "retrain.finished"
 
 
+def test_days_that_lost_many_rows_to_quarantine_are_not_learned_from(settings):
+    with Ledger(settings.ledger_dsn) as ledger:
+        ledger.record_batch(half_in_quarantine(day_of(20)))
+    with pytest.raises(TrainingRefused, match=r"rows in quarantine .* rows/2013-01-21 \(60 of 120\)"):
+        retrain(PIPELINE)
+    assert releases(settings) == []
+
+
+def half_in_quarantine(day):
+    counts = {"received": 120, "accepted": 60, "quarantined": 60, "duplicates": 0}
+    return BatchRecord(
+        PIPELINE, f"rows/{day}", "rows", day, "only", **counts, status=BatchStatus.QUARANTINED, recorded_at=NOW
+    )
+
+
+def test_the_same_plan_is_trained_again_and_nothing_is_released(settings):
+    first = retrain(PIPELINE)
+    again = retrain(PIPELINE, again=True)
+    assert again.result is RetrainResult.REPEATED
+    assert (again.repetition.same, again.model_sha256) == (True, first.model_sha256)
+    assert "the same model" in again.in_words
+    assert len(releases(settings)) == 1
+
+
 def test_a_run_that_comes_too_late_for_its_incident_changes_nothing(settings):
     with Ledger(settings.ledger_dsn) as ledger:
         late = ledger.observe(Evidence(PIPELINE, Cause.QUALITY_DROP, "1.0.0", "monitor", NOW))
@@ -127,14 +154,27 @@ def test_a_run_that_comes_too_late_for_its_incident_changes_nothing(settings):
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("point", ["retrain.planned", "retrain.registered", "retrain.published"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        pytest.param("retrain.planned", marks=pytest.mark.drill),
+        pytest.param("retrain.searched", marks=pytest.mark.drill),
+        "retrain.registered",
+        pytest.param("retrain.compared", marks=pytest.mark.drill),
+        pytest.param("publish.stored", marks=pytest.mark.drill),
+        "publish.signed",
+        pytest.param("retrain.published", marks=pytest.mark.drill),
+        pytest.param("retrain.released", marks=pytest.mark.drill),
+    ],
+)
 def test_a_retrain_killed_anywhere_is_finished_by_the_next(settings, tmp_path, point):
     command = [sys.executable, "-m", "tests.flows.toy_in_a_process", point, day_of(39).isoformat()]
     with (tmp_path / "output.txt").open("w") as output:
         killed = subprocess.run(command, env=_environment(), stdout=output, stderr=output, timeout=250, check=False)
     assert killed.returncode == -signal.SIGKILL, (tmp_path / "output.txt").read_text()[-3000:]
     outcome = retrain(PIPELINE, until=day_of(39))
-    assert outcome.result is RetrainResult.BOOTSTRAPPED
+    expected = RetrainResult.PROMOTED if point == "retrain.released" else RetrainResult.BOOTSTRAPPED
+    assert outcome.result is expected
     assert ModelStore(settings.release_root(PIPELINE)).digests() == [outcome.digest]
     assert len(releases(settings)) == 1
     assert registered_versions(Registry(settings.tracking_uri, PIPELINE, tmp_path)) == {"1.0.0"}

@@ -1,16 +1,19 @@
 """A candidate's way through a real MLflow and a real release root."""
 
+from dataclasses import replace
+
 import pytest
 
 from healing.comparison import Comparison
-from healing.errors import RegistryUnavailable
+from healing.errors import ModelCorrupt, RegistryUnavailable, UsageError
 from healing.release import Challenger, Mode, ModelRef, Reason, Release
 from releases.loader import load
 from releases.log import trial_of
 from releases.signing import ensure_keys
 from releases.store import ModelStore
 from tasks.training.candidate import Workshop, compare_candidate, plan_training, publish_candidate, register_candidate
-from tasks.training.registry import Registry, find_registered, mirror_aliases, registered_name
+from tasks.training.registry import Registry, find_registered, mirror_aliases, model_bytes, registered_name
+from tasks.training.repetition import train_again
 from tests.published import NOW
 from tests.toy import PIPELINE, day_of, toy_labels, toy_pipeline, write_days
 
@@ -72,6 +75,69 @@ def test_what_is_published_verifies_loads_and_says_where_it_comes_from(champion,
     assert 0.3 < manifest.baseline < 0.6
 
 
+def test_a_manifest_says_what_the_model_should_answer_live_and_by_which_columns(champion):
+    reference = champion.manifest.reference
+    assert len(reference.answer_deciles) == 11
+    assert list(reference.answer_deciles) == sorted(reference.answer_deciles)
+    assert reference.disagreement is None  # there was no champion to disagree with
+    assert list(reference.importance) == ["x", "kind", "z"]
+    assert reference.importance["x"] > 0.1 > abs(reference.importance["z"])
+
+
+def test_mlflow_has_what_a_reader_asks_for(workshop, first):
+    """Signature, parameters with the search, metrics, figures, data versions, code revision and every library."""
+    import mlflow
+
+    plan, registered = first
+    client = mlflow.MlflowClient(workshop.registry.tracking_uri)
+    run = client.get_run(registered.run_id)
+    artifacts = {
+        found.path
+        for found in (*client.list_artifacts(run.info.run_id), *client.list_artifacts(run.info.run_id, "plots"))
+    }
+    assert artifacts >= {
+        "locked-requirements.txt",
+        "plan.json",
+        "search.json",
+        "plots/calibration.png",
+        "plots/importance.png",
+        "plots/roc_and_precision_recall.png",
+    }
+    assert run.data.params["search.cut_short"] == "False"
+    assert run.data.params["threads"] == "1"
+    assert run.data.metrics["holdout_auc"] > 0.7
+    assert run.data.tags["autopilot.lake_version.features"] == str(plan.features_version)
+    assert run.data.tags["autopilot.code_revision"]
+    model = mlflow.models.get_model_info(f"models:/{registered_name(PIPELINE)}/{registered.model_version}")
+    assert [column.name for column in model.signature.inputs] == ["kind", "x", "z"]
+
+
+def test_training_again_makes_the_same_model(workshop, first, champion):
+    plan, registered = first
+    again = train_again(workshop, plan)
+    assert (again.same, again.difference, again.why) == (True, 0.0, ())
+    assert again.again_sha256 == registered.model_sha256 == champion.manifest.files["model.skops"]
+
+
+def test_a_model_that_is_another_each_time_says_why(workshop):
+    plan, _ = make(workshop, 41, estimator=".model:build_restless_estimator")
+    again = train_again(workshop, plan)
+    assert not again.same
+    assert again.difference > 0
+    assert again.why == ("answers__random_state is None: its draws differ from fit to fit",)
+
+
+def test_a_plan_that_was_never_trained_cannot_be_trained_again(workshop):
+    with pytest.raises(UsageError, match="without --again first"):
+        train_again(workshop, plan_training(workshop.pipeline, workshop.labels, day_of(44), None))
+
+
+def test_registered_bytes_that_were_changed_are_corrupt(workshop, first):
+    _, registered = first
+    with pytest.raises(ModelCorrupt, match="its artifact was changed"):
+        model_bytes(workshop.registry, replace(registered, model_sha256="0" * 64))
+
+
 def test_the_same_plan_again_finds_the_same_model_and_digest(workshop, first, published, home, keys):
     plan, registered = first
     assert register_candidate(workshop, plan, None) == registered
@@ -81,7 +147,7 @@ def test_the_same_plan_again_finds_the_same_model_and_digest(workshop, first, pu
 def test_new_data_make_a_patch_and_another_estimator_a_minor(workshop, champion):
     _, patch = make(workshop, 50, champion=champion)
     _, minor = make(workshop, 50, champion=champion, estimator=".model:build_blind_estimator")
-    assert patch.version == "1.0.1"
+    assert patch.version == "1.0.1"  # also where the same search found another parameter in them
     assert minor.version == "1.1.0"
 
 

@@ -1,10 +1,11 @@
-"""What the owner of the toy pipeline writes: features, an estimator, and two estimators that are no good."""
+"""What the owner of the toy pipeline writes: features, an estimator, and estimators that are no good."""
 
 from collections.abc import Mapping
 
 import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
@@ -22,6 +23,11 @@ def build_estimator() -> Pipeline:
 def build_blind_estimator() -> Pipeline:
     """Answers everybody with the base rate."""
     return _pipeline(DummyClassifier(strategy="prior"), "ignore")
+
+
+def build_restless_estimator() -> Pipeline:
+    """A forest that nobody gave a seed, so every fit draws other trees."""
+    return _pipeline(RandomForestClassifier(n_estimators=5, max_depth=3), "ignore")
 
 
 def build_strict_estimator() -> Pipeline:
