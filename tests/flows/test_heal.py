@@ -3,7 +3,7 @@
 import os
 import signal
 import uuid
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -15,9 +15,10 @@ from healing.errors import UsageError
 from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Cause, Remedy, Status
 from healing.policy import Policy
-from healing.release import Reason
+from healing.release import Challenger, Reason
 from healing.verdict import Outcome, Verdict
-from releases.log import promotion_of
+from releases.log import promotion_of, trial_of
+from tasks.config.pipeline import load_pipeline
 from tasks.events import EventEvidence
 from tasks.ledger.records import CheckRecord, FeatureRecord
 from tasks.releasing.rollback import roll_back
@@ -116,6 +117,30 @@ def test_a_trial_whose_controller_died_is_ended(bench):
     start_canary(bench.root, candidate, 0.5)
     heal(PIPELINE)
     assert (bench.current.reason, bench.current.challenger, bench.current.author) == (Reason.ABORT, None, "heal")
+
+
+@pytest.mark.parametrize(("age", "taken_up"), [(timedelta(0), True), (timedelta(hours=1), False)])
+def test_a_stranded_trial_is_taken_up_by_a_new_controller_while_its_stage_lasts(bench, monkeypatch, age, taken_up):
+    champion, candidate = bench.publish(1), bench.publish(2)
+    first = bootstrap(bench.root, champion)
+    stage = load_pipeline(PIPELINE, bench.settings.pipelines_dir).release.stages[0]
+    challenger = Challenger(candidate, stage.mode, stage.weight)
+    bench.log.append(trial_of(first, challenger, author="release", now=datetime.now(UTC) - age, incident_id="i1"))
+    started = []
+
+    def start(deployment, parameters, idempotency_key):
+        started.append((deployment, dict(parameters), idempotency_key))
+        return "run"
+
+    monkeypatch.setattr("flows.heal.start_run", start)
+    monkeypatch.setenv("AUTOPILOT_DISPATCH", "deployment")
+    heal(PIPELINE)
+    heal(PIPELINE)
+    assert (bench.current.challenger is not None) is taken_up
+    assert len({key for _, _, key in started}) == (1 if taken_up else 0)  # Prefect makes one run of the two
+    for deployment, parameters, _ in started:
+        assert deployment == "release/release"
+        assert parameters == {"pipeline": PIPELINE, "digest": candidate.digest, "incident_id": "i1"}
 
 
 def test_a_remedy_that_a_killed_heal_started_is_judged_lost_and_tried_again(bench):
