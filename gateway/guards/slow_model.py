@@ -53,8 +53,8 @@ class BatchTimes:
             if len(latest) == _LATEST_BATCHES and (now := median(latest)) > limit:
                 usual = self._usual[size]
                 return (
-                    f"batches of {1 << (size - 1)} rows or more take {1000 * now:.0f} ms at the median, 99 % of the first "
-                    f"took {1000 * usual:.0f} ms at most; {1000 * limit:.0f} ms are let pass"
+                    f"batches of {1 << (size - 1)} rows or more take {1000 * now:.0f} ms at the median, 99 % of the "
+                    f"first took {1000 * usual:.0f} ms at most; {1000 * limit:.0f} ms are let pass"
                 )
         return ""
 
