@@ -1,5 +1,6 @@
 """Monitoring: does the champion still answer well, and do its inputs look like what it learned from?
 
+Every check speaks for itself, PASS, FAIL or INCONCLUSIVE with its numbers; one pure function makes a diagnosis of them.
 Labels outrank drift: a shift that costs no quality is recorded as seasonal, a loss of quality that persists is handed
 to `heal` as evidence. Nothing here changes what serves.
 """
@@ -9,16 +10,16 @@ from pathlib import Path
 
 import structlog
 from prefect import flow, task
-from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
-from pydantic import BaseModel, ConfigDict
 
+from flows.monitor_report import MonitorReport, show, views
+from flows.watch import watch_promotion
 from healing.errors import GatewayUnavailable
 from healing.evidence import Evidence
 from healing.incident import Cause, Incident
 from healing.persistence import CoolDown, Persistence, act_on
-from healing.verdict import Outcome, Verdict
-from healing.window_diagnosis import Checks, Conclusion, Diagnosis, diagnose
+from healing.window_diagnosis import Conclusion, diagnose
+from releases.log import ReleaseLog
 from releases.signing import ensure_keys
 from tasks.config.pipeline import Pipeline, load_pipeline
 from tasks.events import EventName, emit, payload_of
@@ -26,16 +27,12 @@ from tasks.ledger.ledger import Ledger
 from tasks.ledger.records import CheckRecord
 from tasks.monitoring.drift import write_report
 from tasks.monitoring.history import record_history
-from tasks.monitoring.judgement import (
-    Judged,
-    Subject,
-    column_kinds,
-    judge_drift_windows,
-    judge_quality_windows,
-    reference_rows,
-)
 from tasks.monitoring.labels import day_end, day_start, label_source
+from tasks.monitoring.looking import Findings, look_at_data, look_at_drift, look_at_quality, look_at_serving
 from tasks.monitoring.predictions import drain_predictions
+from tasks.monitoring.promoted import promotion_of
+from tasks.monitoring.reports import prune_reports
+from tasks.monitoring.subject import Judged, Subject
 from tasks.monitoring.windows import answered_rows
 from tasks.releasing.champion import learned_until, require_champion
 from tasks.settings import Settings, load_settings
@@ -45,47 +42,11 @@ log = structlog.get_logger(__name__)
 
 OBSERVER = "monitor"
 _task = task(cache_policy=NO_CACHE, persist_result=False)
-_EVENTS = {Cause.QUALITY_DROP: EventName.QUALITY_DROPPED, Cause.DATA_DRIFT: EventName.DRIFT_DETECTED}
-
-
-class CheckView(BaseModel):
-    """One check of one window. `statistic` and `threshold` are in the unit that `reason` names."""
-
-    model_config = ConfigDict(frozen=True)
-
-    check: str
-    outcome: Outcome
-    reason: str
-    observations: int
-    statistic: float | None
-    threshold: float | None
-    window_from: date
-    window_until: date
-
-
-class MonitorReport(BaseModel):
-    """What the checks say of the champion at the end of day `until`.
-
-    `logged_share` is the share of the newest quality window's answers that the gateway gave itself, `label_coverage`
-    and `label_hours` (median, from asking) how complete and how late its labels are. `incident_id` is set when the
-    diagnosis called for action and no cool-down held it back.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    pipeline: str
-    until: date
-    version: str
-    digest: str
-    diagnosis: Diagnosis
-    checks: tuple[CheckView, ...]
-    drained: int
-    logged_share: float | None = None
-    label_coverage: float | None = None
-    label_hours: float | None = None
-    cooling_until: date | None = None
-    incident_id: str | None = None
-    report: str | None = None
+_EVENTS = {
+    Cause.QUALITY_DROP: EventName.QUALITY_DROPPED,
+    Cause.DATA_DRIFT: EventName.DRIFT_DETECTED,
+    Cause.UNKNOWN: EventName.QUALITY_DROPPED,  # of a model that met bad data: only a person can tell what to do
+}
 
 
 @flow(name="monitor", flow_run_name="monitor-{pipeline}", persist_result=False)
@@ -99,22 +60,22 @@ def monitor(pipeline: str, until: date | None = None) -> MonitorReport:
     config = load_pipeline(pipeline, settings.pipelines_dir)
     drained = drain(settings.addresses().operate, settings.lake_root(pipeline))
     subject = _subject(settings, config, until)
-    quality = judge_quality(subject)
-    looks_back = 1 if quality[0].verdict.statistic is not None else subject.rules.persistence_windows
-    features, predictions = judge_drift(subject, looks_back)
-    checks = Checks(_verdicts(features), _verdicts(predictions), _verdicts(quality))
-    persistence = Persistence(subject.rules.persistence_failed, subject.rules.persistence_windows)
-    conclusion = diagnose(checks, persistence)
+    found = look(settings, config, subject)
+    watched = watch_promotion(settings, config, subject)  # hands a bad promotion over by itself, and at once
+    promotion = () if watched is None else (Judged(watched.window, watched.verdict),)
+    checks = found.checks(promotion, new_champion=_is_new(settings, config, subject))
+    conclusion = diagnose(checks, Persistence(config.monitor.persistence_failed, config.monitor.persistence_windows))
     cooling_until = _cooling_until(settings, config, subject)
-    acts = conclusion.cause is not None and cooling_until is None
-    record(settings, subject, (quality[0], features[0], predictions[0]), conclusion, acts=acts)
-    report = _report(config, subject, (*quality, *features, *predictions), conclusion.diagnosis, drained)
-    if acts:
+    acts = conclusion.cause in _EVENTS and cooling_until is None
+    record(settings, subject, (*found.newest, *promotion), conclusion, acts=acts)
+    report = _report(config, subject, found, promotion, conclusion, drained, cooling_until)
+    if any(judged.verdict.failed for judged in found.distributions):
         file = explain(subject, settings.reports_dir / pipeline)
-        incident = hand_over(settings.ledger_dsn, pipeline, subject, quality[0], conclusion)
-        report = report.model_copy(update={"incident_id": incident.id, "report": str(file)})
-    report = report.model_copy(update={"cooling_until": cooling_until})
-    _show(report)
+        report = report.model_copy(update={"report": str(file)})
+    if acts:
+        incident = hand_over(settings.ledger_dsn, pipeline, subject, found.quality[0], conclusion)
+        report = report.model_copy(update={"incident_id": incident.id})
+    show(report)
     return report
 
 
@@ -131,34 +92,42 @@ def drain(operate_url: str | None, lake_root: Path) -> int:
 
 
 @_task
-def judge_quality(subject: Subject) -> tuple[Judged, ...]:
-    """Quality on mature labels, window by window."""
-    return judge_quality_windows(subject)
-
-
-@_task
-def judge_drift(subject: Subject, count: int) -> tuple[tuple[Judged, ...], tuple[Judged, ...]]:
-    """Drift of features and of predictions."""
-    return judge_drift_windows(subject, count)
+def look(settings: Settings, config: Pipeline, subject: Subject) -> Findings:
+    """Every check, apart from each other. Without mature labels also earlier windows, to see what persists."""
+    quality = look_at_quality(subject)
+    labelled = quality[0].verdict.statistic is not None
+    with Ledger(settings.ledger_dsn) as ledger:
+        batches = ledger.batches(config.name)
+    return Findings(
+        quality=quality,
+        drift=look_at_drift(subject, 1 if labelled else subject.rules.persistence_windows),
+        data=look_at_data(subject, batches, config.contract.max_bad_share),
+        serving=look_at_serving(
+            settings.lake_root(config.name), settings.release_root(config.name), config, datetime.now(UTC)
+        ),
+    )
 
 
 @_task
 def record(
-    settings: Settings, subject: Subject, newest: tuple[Judged, Judged, Judged], conclusion: Conclusion, *, acts: bool
+    settings: Settings, subject: Subject, newest: tuple[Judged, ...], conclusion: Conclusion, *, acts: bool
 ) -> None:
     """Keep the raw verdicts in the lake, and in the ledger those that `heal` may act on."""
     now, digest, version = datetime.now(UTC), subject.model.digest, subject.model.manifest.version
     raw = [(judged.window, judged.verdict) for judged in newest]
-    record_history(subject.labels.lake_root, digest, version, raw, conclusion.diagnosis.value, now)
-    zone, causes = subject.labels.zone, (Cause.QUALITY_DROP, Cause.DATA_DRIFT, Cause.PREDICTION_DRIFT)
+    record_history(subject.labels.lake_root, digest, version, subject.until, raw, conclusion.diagnosis.value, now)
+    zone = subject.labels.zone
     with Ledger(settings.ledger_dsn) as ledger:
-        for judged, cause in zip(newest, causes, strict=True):
+        for judged in newest:
+            cause = _HEALED.get(judged.verdict.check)
+            if cause is None:
+                continue
             calls = acts and conclusion.cause is cause
             ledger.record_check(
                 CheckRecord(
                     pipeline=subject.model.manifest.pipeline,
                     cause=cause,
-                    verdict=act_on(judged.verdict, calls, why_not=f"not acted on, diagnosis {conclusion.diagnosis}"),
+                    verdict=act_on(judged.verdict, calls, f"not acted on, diagnosis {conclusion.diagnosis}"),
                     window_from=day_start(judged.window.since, zone),
                     window_until=day_end(judged.window.until, zone),
                     recorded_at=now,
@@ -166,29 +135,37 @@ def record(
             )
 
 
+_HEALED = {"quality": Cause.QUALITY_DROP, "features": Cause.DATA_DRIFT, "predictions": Cause.PREDICTION_DRIFT}
+
+
 @_task
 def explain(subject: Subject, reports_dir: Path) -> Path:
-    """Evidently's report of the newest window, for whoever looks at the incident."""
-    window = subject.windows(subject.rules.window_days, 1)[0]
-    rows = answered_rows(subject.labels.lake_root, subject.labels.key, window, subject.model)
+    """Evidently's report of the newest window, for whoever looks; older reports go as policy says."""
     path = reports_dir / f"drift-{subject.model.manifest.version}-{subject.until}.html"
-    return write_report(rows, reference_rows(subject), column_kinds(subject.model), path)
+    if not path.exists():
+        window = subject.windows(subject.rules.window_days, 1)[0]
+        rows = answered_rows(subject.labels.lake_root, subject.labels.key, window, subject.model)
+        write_report(rows, subject.reference, subject.kinds, path)
+    prune_reports(reports_dir, subject.rules.reports_kept, timedelta(days=subject.rules.reports_days), path)
+    return path
 
 
 @_task
 def hand_over(ledger_dsn: str, pipeline: str, subject: Subject, quality: Judged, conclusion: Conclusion) -> Incident:
     """Write the evidence down, then tell: `heal` finds it in the ledger even if nobody hears the event."""
-    cause = conclusion.cause
+    cause, ground = conclusion.cause, conclusion.ground
     assert cause is not None
+    assert ground is not None
     evidence = Evidence(
         pipeline=pipeline,
         cause=cause,
         subject=subject.model.manifest.version,
         observer=OBSERVER,
         observed_at=datetime.now(UTC),
-        summary=quality.verdict.reason,
+        summary=f"{conclusion.diagnosis.replace('_', ' ')}: {ground.reason}",
         facts={
             "digest": subject.model.digest,
+            "diagnosis": conclusion.diagnosis.value,
             "window_from": quality.window.since.isoformat(),
             "until": subject.until.isoformat(),
             "increase": quality.verdict.statistic,
@@ -213,6 +190,14 @@ def _subject(settings: Settings, config: Pipeline, until: date | None) -> Subjec
     )
 
 
+def _is_new(settings: Settings, config: Pipeline, subject: Subject) -> bool:
+    """Whether the champion was promoted over another, and every window looked at is one of its first."""
+    looked_at = subject.rules.persistence_windows
+    if len(subject.windows(subject.rules.window_days, looked_at + 1)) > looked_at:
+        return False
+    return promotion_of(ReleaseLog(settings.release_root(config.name)).history()) is not None
+
+
 def _cooling_until(settings: Settings, config: Pipeline, subject: Subject) -> date | None:
     """The last day of a cool-down that is on: the champion is fresh, or its last trouble has just been dealt with."""
     with Ledger(settings.ledger_dsn) as ledger:
@@ -234,62 +219,27 @@ def _acted_until(incident: Incident) -> date | None:
     return max((date.fromisoformat(day) for day in days), default=None)
 
 
-def _verdicts(judged: tuple[Judged, ...]) -> tuple[Verdict, ...]:
-    return tuple(each.verdict for each in judged)
-
-
 def _report(
-    config: Pipeline, subject: Subject, judged: tuple[Judged, ...], diagnosis: Diagnosis, drained: int
+    config: Pipeline,
+    subject: Subject,
+    found: Findings,
+    promotion: tuple[Judged, ...],
+    conclusion: Conclusion,
+    drained: int,
+    cooling_until: date | None,
 ) -> MonitorReport:
-    delay = judged[0].delay
+    newest = found.quality[0]
     return MonitorReport(
         pipeline=config.name,
         until=subject.until,
         version=subject.model.manifest.version,
         digest=subject.model.digest,
-        diagnosis=diagnosis,
-        checks=tuple(_view(each) for each in judged),
+        diagnosis=conclusion.diagnosis,
+        because=None if conclusion.ground is None else f"{conclusion.ground.check}: {conclusion.ground.reason}",
+        checks=views((*found.everything, *promotion)),
         drained=drained,
-        logged_share=judged[0].logged_share,
-        label_coverage=None if delay is None else delay.coverage,
-        label_hours=None if delay is None else delay.median_hours,
+        logged_share=newest.logged_share,
+        label_coverage=None if newest.delay is None else newest.delay.coverage,
+        label_hours=None if newest.delay is None else newest.delay.median_hours,
+        cooling_until=cooling_until,
     )
-
-
-def _view(judged: Judged) -> CheckView:
-    verdict = judged.verdict
-    return CheckView(
-        check=verdict.check,
-        outcome=verdict.outcome,
-        reason=verdict.reason,
-        observations=verdict.observations,
-        statistic=verdict.statistic,
-        threshold=verdict.threshold,
-        window_from=judged.window.since,
-        window_until=judged.window.until,
-    )
-
-
-def _show(report: MonitorReport) -> None:
-    log.info(
-        "monitor_finished",
-        pipeline=report.pipeline,
-        until=report.until.isoformat(),
-        version=report.version,
-        diagnosis=report.diagnosis.value,
-        incident_id=report.incident_id,
-    )
-    rows = [
-        f"| {check.check} | {check.window_from} to {check.window_until} | {check.outcome} | {check.reason} |"
-        for check in report.checks
-    ]
-    lines = [
-        f"Champion {report.version} at the end of {report.until}: **{report.diagnosis}**",
-        "",
-        "| check | window | outcome | why |",
-        "|---|---|---|---|",
-        *rows,
-        *([f"\nCooling down until {report.cooling_until}."] if report.cooling_until else []),
-        *([f"\nIncident {report.incident_id}, distributions in {report.report}."] if report.incident_id else []),
-    ]
-    create_markdown_artifact(key=f"monitor-{report.pipeline}".replace("_", "-"), markdown="\n".join(lines))

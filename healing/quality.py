@@ -11,7 +11,7 @@ has the benefit of every doubt, for and against (worst-case bounds: Manski 1989,
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from healing.clustered import DaySum, clustered_mean
 from healing.student import upper_quantile
@@ -55,13 +55,15 @@ class Cohort:
 class LabelledWindow:
     """A window's cohorts, by day.
 
-    `usual_coverage` is what a window misses at most as a rule (`coverage_to_expect`; None where nobody knows), `span`
-    how much a row's loss hangs on its label: the mean difference between the worse and the better one.
+    `usual_coverage` is the coverage that a window has at least as a rule (`coverage_to_expect`; None where nobody
+    knows, and then all rows should have labels). `best` and `worst` are the mean loss if every row had the label that
+    costs least, and the one that costs most.
     """
 
     cohorts: Sequence[Cohort]
     usual_coverage: float | None = None
-    span: float = 0.0
+    best: float = 0.0
+    worst: float = 0.0
 
     @property
     def predicted(self) -> int:
@@ -76,13 +78,13 @@ class LabelledWindow:
     def complete(self, coverage_min: float) -> "LabelledWindow":
         """Only the days of which at least that share is labelled: the first labels of a day may be the odd ones."""
         kept = [cohort for cohort in self.cohorts if cohort.coverage >= coverage_min]
-        return LabelledWindow(kept, self.usual_coverage, self.span)
+        return replace(self, cohorts=kept)
 
-    @property
-    def bias_max(self) -> float:
-        """How far the mean loss may be off on either side, because labels are missing that usually are not."""
-        usual = 1.0 if self.usual_coverage is None else self.usual_coverage
-        return max(0.0, usual - self.coverage) * self.span
+    def hidden(self, mean: float) -> tuple[float, float]:
+        """How far below and above the labelled rows' mean loss that of all rows may lie, for labels that are missing
+        though they usually are not: as if each had been the best, and as if each had been the worst."""
+        missing = max(0.0, (1.0 if self.usual_coverage is None else self.usual_coverage) - self.coverage)
+        return missing * max(0.0, mean - self.best), missing * max(0.0, self.worst - mean)
 
 
 def log_loss(probability: float, label: int) -> float:
@@ -127,15 +129,18 @@ def judge_quality(window: LabelledWindow, reference_excess: float, rule: Quality
         share = whole.predicted / window.predicted
         reason = f"days with {share:.0%} of {window.predicted} predictions are labelled, {rule.coverage_min:.0%} needed"
         return Verdict(CHECK, Outcome.INCONCLUSIVE, reason, rows)
-    excess, bias = clustered_mean([cohort.losses for cohort in whole.cohorts]), whole.bias_max
-    increase, lower = excess.value - reference_excess, excess.lower(rule.alpha) - reference_excess - bias
+    excess = clustered_mean([cohort.losses for cohort in whole.cohorts])
+    below, above = whole.hidden(excess.value)
+    increase, lower = excess.value - reference_excess, excess.lower(rule.alpha) - reference_excess - below
     reason = (
         f"excess {rule.measure} {excess.value:+.4f} against {reference_excess:+.4f} when accepted: "
         f"increase {increase:+.4f}, at least {lower:+.4f} ({1 - rule.alpha:.0%} bound, {days} days), "
-        f"labels for {whole.coverage:.1%}" + (f", what is missing may hide {bias:.4f}" if bias else "")
+        f"labels for {whole.coverage:.1%}"
     )
+    if above:
+        reason += f", what is missing may take {below:.4f} or add {above:.4f}"
     if lower > rule.tolerated:
         outcome = Outcome.FAIL
     else:
-        outcome = Outcome.PASS if increase + bias <= rule.tolerated else Outcome.INCONCLUSIVE
+        outcome = Outcome.PASS if increase + above <= rule.tolerated else Outcome.INCONCLUSIVE
     return Verdict(CHECK, outcome, reason, rows, statistic=increase, threshold=rule.tolerated)

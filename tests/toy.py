@@ -61,12 +61,16 @@ def write_days(
     *,
     law: Logit = usual,
     shift: float = 0.0,
+    scale: float = 1.0,
     labels: bool = True,
     seed: int = 0,
 ) -> None:
-    """Append `days` days from day `first` on; `shift` moves every x. Labels are known three hours after asking."""
+    """Append `days` days from day `first` on; every x is stretched by `scale` and moved by `shift`.
+
+    Labels are known three hours after asking.
+    """
     for index in range(first, first + days):
-        rows = _rows(index, shift, seed)
+        rows = _rows(index, shift, seed, scale)
         _append(lake_root / "features", rows[_FEATURES.names], _FEATURES)
         outcomes = _outcomes(rows, law, np.random.default_rng((seed, index, 1)))
         _append(lake_root / "outcomes", outcomes if labels else outcomes.iloc[:0], _OUTCOMES)
@@ -80,7 +84,7 @@ def toy_labels(lake_root: Path) -> LabelSource:
     return label_source(toy_pipeline(), lake_root)
 
 
-def _rows(index: int, shift: float, seed: int) -> pd.DataFrame:
+def _rows(index: int, shift: float, seed: int, scale: float = 1.0) -> pd.DataFrame:
     generator = np.random.default_rng((seed, index))
     day = day_of(index)
     noon = pd.Timestamp(day, tz="UTC") + pd.Timedelta(hours=15)
@@ -90,7 +94,7 @@ def _rows(index: int, shift: float, seed: int) -> pd.DataFrame:
             "asked_at": noon + pd.to_timedelta(np.arange(ROWS_A_DAY), unit="s"),
             "event_day": day,
             "kind": generator.choice(["a", "b"], ROWS_A_DAY),
-            "x": generator.normal(size=ROWS_A_DAY) + shift,
+            "x": scale * generator.normal(size=ROWS_A_DAY) + shift,
             "z": generator.normal(size=ROWS_A_DAY),
         }
     )

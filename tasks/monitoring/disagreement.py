@@ -39,9 +39,11 @@ def judge_pairs(pairs: "pd.DataFrame", distance: float, rate_tolerated: float) -
 
     `pairs` has a row a scored copy: `at`, `given`, `scored` (NaN where the shadow failed, which is another matter).
     """
+    import numpy as np
+
     known = pairs[pairs["scored"].notna() & pairs["given"].notna()]
-    apart = ((known["scored"] - known["given"]).abs() > distance).to_numpy(dtype="float64")
-    hours = by_day(known["at"].dt.floor("h"), apart)
+    apart = (known["scored"] - known["given"]).abs() > distance
+    hours = by_day(known["at"].dt.floor("h"), np.asarray(apart, dtype=np.float64))
     if len(known) < PAIRS_MIN or len(hours) < HOURS_MIN:
         reason = f"{len(known)} scored copies in {len(hours)} hours, {PAIRS_MIN} in {HOURS_MIN} needed"
         return Verdict(CHECK, Outcome.INCONCLUSIVE, reason, len(known))

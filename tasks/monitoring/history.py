@@ -1,7 +1,7 @@
 """The monitor's history in the lake: every raw verdict of every window, for plots and for a later look."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -36,11 +36,13 @@ def record_history(
     lake_root: Path,
     digest: str,
     version: str,
+    until: date,
     verdicts: Sequence[tuple[DayRange, Verdict]],
     diagnosis: str,
     now: datetime,
 ) -> bool:
-    """Append the verdicts on one model at one day; whether they are new. The same day again changes nothing."""
+    """Append the verdicts on one model at the end of day `until`; whether they are new. The same day again changes
+    nothing."""
     rows = [
         {
             "window_from": window.since,
@@ -59,7 +61,7 @@ def record_history(
         for window, verdict in verdicts
     ]
     table = LakeTable(lake_root, CHECKS, ["digest", "check", "window_until"])
-    batch = f"{CHECKS}/{digest}/{verdicts[0][0].until}"
+    batch = f"{CHECKS}/{digest}/{until}"
     with exclusive(lake_root / f"{CHECKS}.lock"):
         if table.has([batch]) == [True]:
             return False

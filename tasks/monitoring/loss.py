@@ -38,8 +38,8 @@ class Loss(Protocol):
         """The loss of each row, less what the answer itself expects to lose, where it says so."""
         ...
 
-    def span(self, answers: "Answers", labels: "Answers") -> float:
-        """How far a row's excess hangs on its label, in the mean: from the better to the worse one. 0 of no rows."""
+    def extremes(self, answers: "Answers", labels: "Answers") -> tuple[float, float]:
+        """The mean excess if every row had the label that costs least, and if it had the one that costs most."""
         ...
 
     def metrics(self, answers: "Answers", labels: "Answers") -> Mapping[str, float]:
@@ -60,10 +60,13 @@ class LogLoss:
     def excess(self, answers: "Answers", labels: "Answers") -> "Answers":
         return log_losses(answers, labels) - entropies(answers)
 
-    def span(self, answers: "Answers", labels: "Answers") -> float:
+    def extremes(self, answers: "Answers", labels: "Answers") -> tuple[float, float]:
+        import numpy as np
+
         if not len(answers):
-            return 0.0
-        return float(abs(log_losses(answers, labels) - log_losses(answers, 1 - labels)).mean())
+            return 0.0, 0.0
+        either = self.excess(answers, labels), self.excess(answers, 1 - labels)
+        return float(np.minimum(*either).mean()), float(np.maximum(*either).mean())
 
     def metrics(self, answers: "Answers", labels: "Answers") -> Mapping[str, float]:
         return score(answers, labels).named("holdout")
@@ -84,11 +87,11 @@ class SquaredError:
     def excess(self, answers: "Answers", labels: "Answers") -> "Answers":
         return self.of(answers, labels)  # a value does not say how sure it is
 
-    def span(self, answers: "Answers", labels: "Answers") -> float:
+    def extremes(self, answers: "Answers", labels: "Answers") -> tuple[float, float]:
         """A value has no worst label, so the loss that one row in twenty exceeds stands for it."""
         import numpy as np
 
-        return float(np.quantile(self.of(answers, labels), _RARE_LOSS)) if len(answers) else 0.0
+        return 0.0, float(np.quantile(self.of(answers, labels), _RARE_LOSS)) if len(answers) else 0.0
 
     def metrics(self, answers: "Answers", labels: "Answers") -> Mapping[str, float]:
         import numpy as np

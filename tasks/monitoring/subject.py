@@ -6,10 +6,13 @@ from datetime import date, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from healing.quality import Cohort, QualityRule, coverage_to_expect
+from healing.quality import QualityRule, coverage_to_expect
 from healing.verdict import Outcome, Verdict
 from releases.loader import LoadedModel
+from tasks.checks.contract import BATCH_DAY
 from tasks.config.monitor_section import Monitor
+from tasks.intake.features import ASKED_AT, FEATURES
+from tasks.lake.lake import LakeTable
 from tasks.monitoring.distances import Kind
 from tasks.monitoring.drift import kinds_of
 from tasks.monitoring.labels import (
@@ -21,7 +24,7 @@ from tasks.monitoring.labels import (
     read_features,
 )
 from tasks.monitoring.loss import Loss, loss_of
-from tasks.monitoring.windows import PREDICTION, DayRange, cohorts_of, windows_back
+from tasks.monitoring.windows import PREDICTION, DayRange, counted_cohorts, windows_back
 from tasks.training.training import as_inputs
 
 if TYPE_CHECKING:
@@ -78,12 +81,7 @@ class Subject:
     @cached_property
     def reference(self) -> "pd.DataFrame":
         """A sample of the last days that the champion was made and accepted with, and its answers to them."""
-        last = self.accepted_until
-        first = max(
-            date.fromisoformat(self.model.manifest.trained_from),
-            last - timedelta(days=self.rules.reference_days - 1),
-        )
-        rows = read_features(self.labels.lake_root, self.labels.key, first, last)
+        rows = read_features(self.labels.lake_root, self.labels.key, self._reference_from, self.accepted_until)
         if len(rows) > REFERENCE_ROWS:
             rows = rows.sample(REFERENCE_ROWS, random_state=_SEED).sort_index()
         return self.answered(rows)
@@ -100,13 +98,20 @@ class Subject:
 
     @cached_property
     def usual_coverage(self) -> float | None:
-        """The coverage that a quality window has at least as a rule, by the days that the champion was accepted on."""
-        cohorts = [cohort for cohort in self._accepted_cohorts if cohort.coverage >= self.rules.label_coverage_min]
-        return coverage_to_expect(cohorts, self.rules.quality_window_days)
+        """The coverage that a quality window has at least as a rule, by the whole days of the reference."""
+        table = LakeTable(self.labels.lake_root, FEATURES, [self.labels.key])
+        columns = [self.labels.key, BATCH_DAY, ASKED_AT]
+        rows = table.read(since=self._reference_from, until=self.accepted_until, columns=columns)
+        cohorts = counted_cohorts(join_labels(rows, self.labels, day_end(self.until, self.labels.zone)))
+        whole = [cohort for cohort in cohorts if cohort.coverage >= self.rules.label_coverage_min]
+        return coverage_to_expect(whole, self.rules.quality_window_days)
 
     @property
-    def _accepted_cohorts(self) -> tuple[Cohort, ...]:
-        return cohorts_of(self.accepted, self.loss)
+    def _reference_from(self) -> date:
+        return max(
+            date.fromisoformat(self.model.manifest.trained_from),
+            self.accepted_until - timedelta(days=self.rules.reference_days - 1),
+        )
 
     def answered(self, rows: "pd.DataFrame") -> "pd.DataFrame":
         """`rows` with what the model answers to them."""

@@ -82,8 +82,16 @@ def cohorts_of(joined: "pd.DataFrame", loss: Loss) -> tuple[Cohort, ...]:
     return tuple(Cohort(labelled.rows, DaySum(int(labelled.total), losses.total)) for labelled, losses in counted)
 
 
+def counted_cohorts(joined: "pd.DataFrame") -> tuple[Cohort, ...]:
+    """How many rows of each day have a label; of rows that nobody answered, so without losses."""
+    import numpy as np
+
+    known = np.asarray(joined[LABEL].notna(), dtype=np.float64)
+    return tuple(Cohort(day.rows, DaySum(int(day.total), 0.0)) for day in by_day(joined[BATCH_DAY], known))
+
+
 def labelled_window(joined: "pd.DataFrame", loss: Loss, usual_coverage: float | None = None) -> LabelledWindow:
     """The window of answered rows that were joined with their labels."""
     known = joined[joined[LABEL].notna()]
-    span = loss.span(known[PREDICTION].to_numpy(dtype=float), known[LABEL].to_numpy(dtype=float))
-    return LabelledWindow(cohorts_of(joined, loss), usual_coverage, span)
+    best, worst = loss.extremes(known[PREDICTION].to_numpy(dtype=float), known[LABEL].to_numpy(dtype=float))
+    return LabelledWindow(cohorts_of(joined, loss), usual_coverage, best, worst)

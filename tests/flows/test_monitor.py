@@ -66,6 +66,11 @@ def incidents(settings):
         return ledger.incidents(PIPELINE)
 
 
+def outcomes(report):
+    """The newest outcome of every check."""
+    return {check.check: check.outcome for check in reversed(report.checks)}
+
+
 def test_an_unchanged_world_raises_nothing(settings):
     then(settings, 28)
     report = monitor(PIPELINE)
@@ -85,7 +90,8 @@ def test_a_shift_that_costs_no_quality_is_recorded_and_not_acted_on(settings):
     then(settings, 28, shift=2.0)
     report = monitor(PIPELINE)
     assert report.diagnosis is Diagnosis.SEASONAL
-    assert {check.check: check.outcome for check in report.checks}["features"] is Outcome.FAIL
+    assert outcomes(report)["features"] is Outcome.FAIL
+    assert report.report is not None  # there is something to see
     assert ledgered(settings)["features"].verdict.outcome is Outcome.INCONCLUSIVE  # heal must not act on it
     assert ledgered(settings)["features"].cause is Cause.DATA_DRIFT
     assert incidents(settings) == []
@@ -111,7 +117,8 @@ def test_repeated_monitoring_joins_the_incident_and_adds_no_history(settings):
     first, second = monitor(PIPELINE), monitor(PIPELINE)
     assert first.incident_id == second.incident_id
     history = LakeTable(settings.lake_root(PIPELINE), CHECKS, ["digest"]).read(day_column="window_until")
-    assert sorted(history["check"]) == ["features", "predictions", "quality"]
+    assert sorted(history["check"]) == ["data", "estimate", "features", "predictions", "quality", "volume"]
+    assert set(history["diagnosis"]) == {"concept_shift"}
 
 
 def test_what_was_just_dealt_with_is_left_to_cool_down(settings):
@@ -127,11 +134,21 @@ def test_what_was_just_dealt_with_is_left_to_cool_down(settings):
     assert not ledgered(settings)["quality"].verdict.failed
 
 
-def test_without_labels_drift_of_inputs_and_answers_is_handed_over(settings):
-    then(settings, 28, shift=2.0, labels=False)
+def test_without_labels_drift_that_makes_answers_worse_is_handed_over(settings):
+    """Every x near zero: the model's answers are no surer than a coin's."""
+    then(settings, 28, scale=0.1, labels=False)
     report = monitor(PIPELINE)
     assert report.diagnosis is Diagnosis.COVARIATE_SHIFT
+    assert outcomes(report)["estimate"] is Outcome.FAIL
     assert incidents(settings)[0].cause is Cause.DATA_DRIFT
+
+
+def test_without_labels_drift_to_what_the_model_is_sure_of_is_recorded(settings):
+    then(settings, 28, shift=1.5, labels=False)
+    report = monitor(PIPELINE)
+    assert report.diagnosis is Diagnosis.COVARIATE_SHIFT
+    assert outcomes(report)["estimate"] is Outcome.PASS
+    assert incidents(settings) == []
 
 
 def test_a_fresh_champion_is_not_judged_yet(settings):
