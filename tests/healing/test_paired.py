@@ -163,3 +163,29 @@ def _first(share, order):
     """Which of a block's rows are labelled when a share of them is, in the given order."""
     place = np.argsort(np.argsort(order, axis=1, kind="stable"), axis=1, kind="stable")
     return place < share * order.shape[1]
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_of_a_rare_class_signs_of_rows_condemn_the_better_model_and_losses_do_not(better):
+    """5 % positives; one model gives the true probabilities, the other three tenths of them (docs/decisions/0020)."""
+    signs, losses = 0, 0
+    for seed in range(200):
+        generator = np.random.default_rng(seed)
+        truth = generator.beta(0.5, 9.5, (100, 30))
+        labels = (generator.random(truth.shape) < truth).astype(float)
+        challenger, champion = (truth, 0.3 * truth) if better else (0.3 * truth, truth)
+        seen = blocks(challenger, champion, labels)
+        variance = 0.05 * 0.95
+        losses += condemned(seen, alpha=0.001, tolerated=TOLERATED * variance)
+        signs += _sign_test_condemns((challenger - labels) ** 2 > (champion - labels) ** 2, alpha=0.001)
+    if better:
+        assert (signs, losses) == (200, 0)
+    else:
+        assert (signs, losses > 20) == (0, True)
+
+
+def _sign_test_condemns(lost_more, alpha):
+    """A mixture of likelihood ratios of rates above one half, on how often the challenger loses more; row by row."""
+    rates = np.array([0.55, 0.65, 0.8, 0.95])[:, None]
+    won = np.where(lost_more.ravel(), np.log(2 * rates), np.log(2 * (1 - rates))).cumsum(axis=1)
+    return bool((np.logaddexp.reduce(won, axis=0) - np.log(len(rates)) >= -math.log(alpha)).any())

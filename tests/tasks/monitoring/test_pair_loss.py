@@ -1,0 +1,46 @@
+"""What one answer costs more than another, and what that can come to at the least."""
+
+import numpy as np
+import pytest
+
+from releases.signing import ensure_keys
+from releases.store import ModelStore
+from tasks.monitoring.loss import VARIANCE
+from tasks.monitoring.pair_loss import BrierIncrease, SquaredErrorIncrease, pair_loss_of
+from tests.published import publish_tiny_model
+
+
+@pytest.mark.parametrize("loss", [BrierIncrease(0.25), BrierIncrease(0.05), SquaredErrorIncrease(2.0)])
+def test_no_label_makes_the_increase_less_than_the_least(loss):
+    generator = np.random.default_rng(0)
+    challenger, champion = generator.uniform(0, 1, 500), generator.uniform(0, 1, 500)
+    least = loss.least(challenger, champion)
+    labels = np.linspace(0, 1, 11) if isinstance(loss, BrierIncrease) else np.linspace(-9, 9, 37)
+    for label in labels:
+        assert (loss.increase(challenger, champion, np.full(500, label)) >= least - 1e-12).all()
+
+
+def test_of_a_probability_the_least_is_reached_by_one_of_the_classes():
+    challenger, champion, loss = np.array([0.9, 0.2]), np.array([0.5, 0.5]), BrierIncrease(0.25)
+    both = [loss.increase(challenger, champion, np.full(2, label)) for label in (0.0, 1.0)]
+    assert loss.least(challenger, champion) == pytest.approx(np.minimum(*both))
+
+
+def test_models_that_answer_alike_cannot_be_told_apart():
+    answers = np.array([0.1, 0.7])
+    for loss in (BrierIncrease(0.25), SquaredErrorIncrease(2.0)):
+        assert loss.least(answers, answers) == pytest.approx([0, 0])
+
+
+def test_no_row_costs_more_than_an_error_of_two_standard_deviations():
+    loss = SquaredErrorIncrease(4.0)
+    assert loss.increase(np.array([1e9]), np.array([0.0]), np.array([0.0])) == pytest.approx([4.0])
+
+
+def test_the_variance_is_that_of_the_labels_the_manifest_tells_of(tmp_path):
+
+    manifest = ModelStore(tmp_path).manifest(publish_tiny_model(tmp_path, ensure_keys(tmp_path / "keys")).digest)
+    assert pair_loss_of(manifest) == BrierIncrease(manifest.baseline * (1 - manifest.baseline))
+    metrics = manifest.reference.model_copy(update={"metrics": {VARIANCE: 9.0}})
+    assert pair_loss_of(manifest.model_copy(update={"reference": metrics})) == SquaredErrorIncrease(9.0)
+    assert pair_loss_of(None) == BrierIncrease(0.25)
