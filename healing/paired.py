@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from healing.sequential.detector import EDetector
+from healing.sequential.mean import BoundedMeanTest
 from healing.trial_rules import Check, CheckState
 from healing.verdict import Outcome
 
@@ -77,20 +77,22 @@ def judge_pairs(blocks: Mapping[str, Sequence[PairedBlock]], rule: PairedRule) -
 
 def _judge(segment: str, blocks: Sequence[PairedBlock], rule: PairedRule) -> CheckState:
     counted = _up_to_last_label(blocks)
-    evidence = EDetector(len(_BETS), _RUNS_MAX)
-    highest = 0.0
-    for place, block in enumerate(counted, start=1):
-        z = _as_bet(block, rule.tolerated)
-        evidence.bet([math.log1p(bet * (z - 1)) for bet in _BETS])
-        highest = max(highest, evidence.log_e)
-        if place % _RESTART_BLOCKS == 0:
-            evidence.restart()
-    threshold = -math.log(rule.alpha * rule.weight(segment))
+    test = BoundedMeanTest(
+        alpha=rule.alpha * rule.weight(segment),
+        low=0.0,
+        high=math.inf,
+        tolerated=1.0,
+        restart_observations=_RESTART_BLOCKS,
+        fractions=_BETS,
+        live_max=_RUNS_MAX,
+    )
+    for block in counted:
+        test.observe(_as_bet(block, rule.tolerated))
     return CheckState(
         check=Check.QUALITY,
-        outcome=Outcome.FAIL if highest >= threshold else Outcome.INCONCLUSIVE,
-        log_e=evidence.log_e,
-        threshold_log_e=threshold,
+        outcome=Outcome.FAIL if test.alarmed else Outcome.INCONCLUSIVE,
+        log_e=test.log_e,
+        threshold_log_e=test.threshold_log_e,
         observations=sum(block.labelled for block in blocks),
         votes=rule.votes,
         reason=_reason(segment, blocks, counted, rule),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from healing.trial_rules import CheckState, TrialRules, controllers_share_of_alpha
+from healing.trial_rules import Check, CheckState, TrialRules, controllers_share_of_alpha
 from healing.verdict import Outcome, Verdict
 
 # Alternatives as parts of the tolerance, and how the bet is spread over them. A sound model has no errors at all, so
@@ -105,7 +105,7 @@ def judge_harm(exposure: Exposure, rule: StageRule) -> Verdict:
     threshold = -math.log(rule.harm_alpha)
     outage = exposure.champion_errors > p0 * exposure.champion_requests
     return Verdict(
-        check="harm",
+        check=Check.ERRORS,
         outcome=Outcome.FAIL if log_e >= threshold and not outage else Outcome.INCONCLUSIVE,
         reason=(
             f"{exposure.errors} errors in {exposure.requests} requests, log e-value against an error rate of "

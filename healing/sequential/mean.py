@@ -10,9 +10,9 @@ Waudby-Smith & Ramdas, *Estimating means of bounded random variables by betting*
 """
 
 from dataclasses import dataclass, field
-from math import log
+from math import log, log1p
 
-from healing.sequential.detector import EDetector, SavedDetector, checked_alpha
+from healing.sequential.detector import LIVE_RUNS_MAX, EDetector, SavedDetector, checked_alpha
 
 # Bets as parts of the largest: small ones win slowly on a small excess, large ones quickly on a large. The largest bet
 # itself would lose everything on one observation at `low`.
@@ -40,8 +40,9 @@ class BoundedMeanTest:
     >>> test.alarmed
     True
 
-    The nearer `low` is to `tolerated`, the larger the bets may be: narrow bounds find a small excess sooner. `restart`
-    begins a new run beside the running ones; it also happens by itself every `restart_observations`, where given.
+    The nearer `low` is to `tolerated`, the larger the bets may be: narrow bounds find a small excess sooner. `high` is
+    for checking only and may be infinite. `restart` begins a new run beside the running ones; it also happens by itself
+    every `restart_observations`, where given.
     """
 
     alpha: float
@@ -49,14 +50,17 @@ class BoundedMeanTest:
     high: float
     tolerated: float
     restart_observations: int | None = None
+    fractions: tuple[float, ...] = FRACTIONS
+    live_max: int = LIVE_RUNS_MAX
     observations: int = 0
     total: float = 0.0
     _since_restart: int = 0
     _alarmed: bool = False
-    _detector: EDetector = field(default_factory=lambda: EDetector(len(FRACTIONS)))
+    _detector: EDetector = field(init=False)
 
     def __post_init__(self) -> None:
         checked_alpha(self.alpha)
+        self._detector = EDetector(len(self.fractions), self.live_max)
         if not self.low < self.tolerated < self.high:
             raise ValueError(f"expected low < tolerated < high, found {self.low}, {self.tolerated}, {self.high}")
 
@@ -86,7 +90,7 @@ class BoundedMeanTest:
         self.observations += 1
         self.total += value
         won = (value - self.tolerated) / (self.tolerated - self.low)
-        self._detector.bet([log(1 + fraction * won) for fraction in FRACTIONS])
+        self._detector.bet([log1p(fraction * won) for fraction in self.fractions])
         self._alarmed = self._alarmed or self.log_e >= self.threshold_log_e
         self._since_restart += 1
         if self._since_restart == self.restart_observations:
