@@ -43,8 +43,10 @@ def print_lines(releases: "list[ReleaseLine]", incidents: "list[IncidentLine]") 
 
 def _release(release: "ReleaseLine") -> str:
     trial = f", {release.challenger} on {release.weight:.1%}" if release.challenger and release.weight else ""
+    lifted = f", its fence lifted by {release.unfenced_by}" if release.unfenced_by else ""
     note = f"  ({release.note})" if release.note else ""
-    return f"release {release.generation:<4} {release.reason:<10} {release.champion}{trial}, by {release.author}{note}"
+    what = f"{release.reason:<10} {release.champion}{trial}{lifted}"
+    return f"release {release.generation:<4} {what}, by {release.author}{note}"
 
 
 def _incident(incident: "IncidentLine") -> str:

@@ -22,6 +22,8 @@ class ReleaseLine:
     challenger: str | None
     weight: float | None
     note: str
+    fenced: tuple[str, ...]  # may neither challenge nor serve
+    unfenced_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ def release_line(release: Release) -> ReleaseLine:
         challenger=trial.model.version if trial else None,
         weight=trial.weight if trial else None,
         note=release.note,
+        fenced=tuple(fence.version for fence in release.fenced),
+        unfenced_by=release.unfenced_by,
     )
 
 

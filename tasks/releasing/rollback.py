@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from healing.errors import GatewayUnavailable, ModelCorrupt, Refused, UsageError
+from healing.fence import check_unfenced
 from healing.release import FALLBACKS_MAX, ModelRef, Release
 from healing.remedy import earlier_models, rollback_candidates
 from healing.verdict import Outcome, Verdict
@@ -56,7 +57,6 @@ def roll_back(
         raise UsageError(f"there is no release in {release_root}; make the first one with `autopilot bootstrap`")
     if unfenced_by is not None and to is None:
         raise UsageError("a fence is lifted from one model; name it by --to")
-
     store = ModelStore(release_root)
 
     def verify(model: ModelRef) -> None:
@@ -72,6 +72,8 @@ def roll_back(
         history = releases.history()
         candidates = rollback_candidates(history, broken)
         wanted = candidates if to is None else (_named(to, earlier_models(history), current),)
+        if to is not None and unfenced_by is None:
+            check_unfenced(current.fenced, (wanted[0].digest,))
         chosen = next(_sound(wanted, check), None)
         if chosen is None:
             raise NothingToRollBackTo(_nothing_left(wanted, current))
