@@ -116,7 +116,7 @@ class ReleaseRules(Section):
     quality_increase_tolerated: float = Field(
         default=DEFAULT_RULES.quality_increase_tolerated,
         ge=0,
-        description="Loss above the champion's on the same rows.",
+        description="Loss above the champion's on the same rows, in variances of the label.",
     )
 
     quality_block_seconds: float = Field(
