@@ -42,11 +42,13 @@ def await_answer(settled: Settled, description: str, seconds_max: float) -> Answ
     approve`), a trial that was ended, too long a time. Where Prefect cannot pause or does not answer, the wait goes on
     without it: then the ledger is the only door.
     """
-    answer = settled()
+    answer, run_id = settled(), flow_run.get_id()
     if answer is not None:
         return answer
+    if run_id is None:  # no run of a flow, so nothing to pause
+        return _wait(settled)
     try:
-        with _resumed_when(settled):
+        with _resumed_when(settled, UUID(str(run_id))):
             given = pause_flow_run(
                 wait_for_input=ReleaseApproval.with_initial_data(description=description),
                 timeout=int(seconds_max) + _MARGIN_SECONDS,
@@ -60,10 +62,9 @@ def await_answer(settled: Settled, description: str, seconds_max: float) -> Answ
 
 
 @contextmanager
-def _resumed_when(settled: Settled) -> Iterator[None]:
-    """This flow run is resumed with the answer, once there is one while the block waits."""
+def _resumed_when(settled: Settled, run_id: UUID) -> Iterator[None]:
+    """The flow run is resumed with the answer, once there is one while the block waits."""
     over = threading.Event()
-    run_id = UUID(str(flow_run.get_id()))
     context = contextvars.copy_context()  # Prefect keeps its settings there, the API's address among them
     watcher = threading.Thread(target=context.run, args=(_watch, settled, run_id, over), daemon=True)
     watcher.start()

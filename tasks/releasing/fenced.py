@@ -5,7 +5,7 @@ from healing.promotion import Exposure
 from healing.release import Reason, Release
 from releases.log import ReleaseLog
 from tasks.releasing.bad_candidate import record_bad_candidate
-from tasks.releasing.trial import AUTHOR, Rollout
+from tasks.releasing.trial import AUTHOR, GUARD, Rollout
 
 
 def refuse_fenced(rollout: Rollout, current: Release) -> None:
@@ -18,6 +18,6 @@ def refuse_fenced(rollout: Rollout, current: Release) -> None:
         return
     history = ReleaseLog(rollout.release_root).history()
     raised = next(release for release in history if release.fence_of(fence.digest) == fence)
-    if raised.reason is Reason.ABORT and raised.author == AUTHOR:
+    if raised.reason is Reason.ABORT and raised.author in (AUTHOR, GUARD):
         record_bad_candidate(rollout.ledger_dsn, raised, rollout.model, fence.why, Exposure(0, 0, 0))
     check_unfenced(current.fenced, (fence.digest,))

@@ -1,0 +1,163 @@
+"""A major waits for a person; whatever ends the wait, it ends: an answer, Prefect's form, the trial's own end, time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.flow_runs import resume_flow_run
+
+from flows.approval import await_answer
+from flows.release import ReleaseOutcome, Result, release
+from flows.settlement import approve_version
+from healing.errors import UsageError
+from healing.release import ModelRef, Reason
+from tasks.config.release_section import Approval, ReleaseRules
+from tasks.releasing.approval import Answer, answer_to, needs_approval, version_question
+from tasks.releasing.progress import Phase
+from tasks.releasing.reporter import Reporter
+from tasks.releasing.rollout import abort_trial
+from tasks.releasing.rollout_state import answer_rollout, end_by_hand, read_rollout
+from tasks.releasing.trial import Rollout
+from tests.flows.release_bench import Bench, make_bench, traffic
+from tests.gateway.running import wait_until
+from tests.published import PIPELINE, bootstrap, publish_tiny_model
+
+SHADOW = "{mode: shadow, weight: 1.0, requests_min: 20, deadline_seconds: 60}"
+HALF = "{mode: canary, weight: 0.5, requests_min: 20, deadline_seconds: 60}"
+
+
+class Waiting:
+    """A rollout of a major on its way, in a thread; it asks once its shadow has passed."""
+
+    def __init__(self, bench: Bench, candidate: ModelRef, **options: str) -> None:
+        self.bench = bench
+        self.outcome: ReleaseOutcome | None = None
+        self._options = options
+        self._candidate = candidate
+        self._thread = Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        self.outcome = release(PIPELINE, self._candidate.digest, **self._options)
+
+    def until_asked(self) -> None:
+        def asking() -> bool:
+            progress = read_rollout(self.bench.root, PIPELINE).progress
+            return progress is not None and progress.phase is Phase.ASKING
+
+        wait_until(asking, "a person is asked")
+
+    def answer(self, answer: Answer) -> str:
+        return answer_rollout(self.bench.root, self.bench.settings.ledger_dsn, PIPELINE, answer)
+
+    def ended(self) -> ReleaseOutcome:
+        self._thread.join(120)
+        assert self.outcome is not None, "the wait has not ended"
+        return self.outcome
+
+
+@pytest.fixture
+def rollout(tmp_path, monkeypatch) -> Iterator:
+    bench = make_bench(tmp_path, monkeypatch, f"{{stages: [{SHADOW}, {HALF}], approval_seconds_max: 100}}")
+    champion = bench.publish(1)
+    major = publish_tiny_model(bench.root, bench.keys, version="1.0.0", seed=2)
+    bootstrap(bench.root, champion)
+
+    @contextmanager
+    def start(**options: str) -> Iterator[Waiting]:
+        with bench.serve() as gateway:
+            gateway.wait_for_generation(1)
+            with traffic(gateway) as codes:
+                yield Waiting(bench, major, **options)
+            assert set(codes) == {200}
+
+    return start
+
+
+def test_an_approved_major_goes_on_and_the_log_says_by_whom(rollout):
+    with rollout(reason="new features") as waiting:
+        waiting.until_asked()
+        assert waiting.bench.current.reason is Reason.SHADOW  # no user is touched before
+        assert "1.0.0" in waiting.answer(Answer(approve=True, by="Ada", reason="looked at the plots"))
+        outcome = waiting.ended()
+    assert outcome.result is Result.PROMOTED, outcome
+    assert waiting.bench.current.note == "new features; approved by Ada: looked at the plots"
+
+
+def test_the_wait_ends_with_the_trial(rollout):
+    """The gateway's guard, `heal` or a person may end it; nobody is asked any more then."""
+    with rollout() as waiting:
+        waiting.until_asked()
+        end_by_hand(waiting.bench.root, PIPELINE, by="Ada", reason="wrong data", fence=True)
+        outcome = waiting.ended()
+    assert outcome.result is Result.ABORTED, outcome
+    assert outcome.reason == "ended by Ada: wrong data"
+    fence = waiting.bench.current.fence_of(outcome.digest)
+    assert fence is not None
+    assert fence.by == "Ada"
+
+
+def test_a_major_that_is_refused_on_prefects_form_leaves_and_nothing_is_held_against_it(rollout):
+    with rollout() as waiting:
+        waiting.until_asked()
+        refusal = {"approve": False, "by": "Grace", "reason": "not before the holidays"}
+        wait_until(lambda: _resumed(refusal), "a paused run takes the answer")
+        outcome = waiting.ended()
+    assert outcome.result is Result.INCONCLUSIVE, outcome
+    assert waiting.bench.current.note == "refused by Grace: not before the holidays"
+    assert waiting.bench.current.fenced == ()
+
+
+def test_who_approved_in_advance_is_not_asked(tmp_path, monkeypatch):
+    bench = make_bench(tmp_path, monkeypatch)
+    bootstrap(bench.root, bench.publish(1))
+    major = publish_tiny_model(bench.root, bench.keys, version="1.0.0", seed=2)
+    rollout = Rollout(
+        PIPELINE, major, 0.25, bench.root, bench.settings.ledger_dsn, None, note="why", approved_by="Grace"
+    )
+    approved = approve_version(rollout, ReleaseRules(), Reporter(bench.root, PIPELINE))
+    assert isinstance(approved, Rollout)
+    assert approved.note == "why; approved by Grace: in advance"
+    question = version_question(bench.root, major)
+    assert answer_to(rollout.journal, question) == Answer(approve=True, by="Grace", reason="in advance")
+
+
+@pytest.mark.parametrize(
+    ("rule", "candidate", "asked"),
+    [("major", "2.0.0", True), ("major", "1.9.0", False), ("always", "1.0.1", True), ("never", "2.0.0", False)],
+)
+def test_who_is_asked_about(rule, candidate, asked):
+    assert needs_approval(Approval(rule), "1.2.3", candidate) is asked
+
+
+def test_without_a_flow_run_the_ledger_is_the_only_door():
+    answers = iter([None, None, Answer(approve=True, by="Ada")])
+    assert await_answer(lambda: next(answers), "may it?", 10).by == "Ada"
+
+
+def test_nothing_is_asked_so_nothing_can_be_answered(tmp_path, monkeypatch):
+    bench = make_bench(tmp_path, monkeypatch)
+    bootstrap(bench.root, bench.publish(1))
+    with pytest.raises(UsageError, match="--approved-by"):
+        answer_rollout(bench.root, bench.settings.ledger_dsn, PIPELINE, Answer(approve=True, by="Ada"))
+    with pytest.raises(UsageError, match="name"):
+        Answer(approve=True, by=" ")
+    with pytest.raises(UsageError, match="'heal'"):
+        end_by_hand(bench.root, PIPELINE, by="heal", reason="", fence=False)
+    assert abort_trial(bench.root, None, author="test") is None
+
+
+def _resumed(answer: dict[str, object]) -> bool:
+    with get_client(sync_client=True) as client:
+        paused = FlowRunFilter.model_validate({"state": {"type": {"any_": ["PAUSED"]}}})
+        runs = client.read_flow_runs(flow_run_filter=paused)
+    for run in runs:
+        try:
+            resume_flow_run(UUID(str(run.id)), run_input=answer)
+        except RuntimeError:  # its form is not there yet
+            return False
+    return bool(runs)
