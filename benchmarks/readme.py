@@ -5,6 +5,7 @@ python -m benchmarks.readme
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from benchmarks.result import PROJECT, Figure, read
@@ -86,6 +87,70 @@ def fault_figures(result: Mapping[str, Any]) -> str:
     return "\n".join(rows) + "\n"
 
 
+def alarm_figures(result: Mapping[str, Any]) -> str:
+    """False alarms a month by kind of week, ours beside Evidently's two verdicts."""
+    figures = result["figures"]
+    worlds = {
+        "held_out": "weeks held out",
+        "shuffled": "weeks dealt anew",
+        "shuffled_small": "weeks dealt anew, 1,000 rows",
+    }
+    rows = [
+        "| a week at a time | windows | ours, alarms a month | Evidently, a column | Evidently, half the columns |",
+        "|---|---:|---:|---:|---:|",
+        *(
+            f"| {shown} | {figures[f'{world}_windows']} | "
+            + " | ".join(
+                f"{figures[f'{world}_alarms_a_month_{judge}']:.2f}"
+                for judge in ("ours", "preset_column", "preset_dataset")
+            )
+            + " |"
+            for world, shown in worlds.items()
+        ),
+    ]
+    return "\n".join(rows) + "\n"
+
+
+def power_figures(result: Mapping[str, Any]) -> str:
+    """How often the spoiled column is named, dose by dose, ours beside Evidently's."""
+    ours, theirs = result["figures"], result["peers"]["evidently"]
+    rows = ["| drift, dose and columns | ours | Evidently |", "|---|---:|---:|"]
+    for name in theirs:
+        shown = name.removeprefix("power_").removesuffix("_share").replace("_", " ")
+        rows.append(f"| {shown} | {ours[name]:.0%} | {theirs[name]:.0%} |")
+    return "\n".join(rows) + "\n"
+
+
+def quality_figures(result: Mapping[str, Any]) -> str:
+    """How often quality on labels fails, by how far the labels' law has changed."""
+    rows = ["| law of the labels | FAIL |", "|---|---:|"]
+    for name, share in result["figures"].items():
+        if name.startswith("quality_"):
+            shown = name.removeprefix("quality_").removesuffix("_failed_share")
+            rows.append(f"| {_LAWS[shown.split('_')[0]].format(shown.split('_')[1])} | {share:.0%} |")
+    return "\n".join(rows) + "\n"
+
+
+_LAWS = {"relation": "relation faded by {}", "odds": "log-odds raised by {}"}
+
+
+def replay_figures(result: Mapping[str, Any]) -> str:
+    """What each policy made of the year."""
+    lives = {name: figures for name, figures in result["peers"].items() if "retrains" in figures}
+    figures = result["figures"]
+    lives["ours"] = {name: figures[f"replay_ours_{name}"] for name in lives["never"]}
+    rows = [
+        "| policy | log-loss | AUC | retrains | promotions | of them wrong |",
+        "|---|---:|---:|---:|---:|---:|",
+        *(
+            f"| {name} | {life['log_loss']:.5f} | {life['auc']:.4f} | {life['retrains']} | {life['promotions']} | "
+            f"{life['wrong_promotions']} |"
+            for name, life in sorted(lives.items(), key=lambda item: float(item[1]["log_loss"]))
+        ),
+    ]
+    return "\n".join(rows) + "\n"
+
+
 _COMPARED: dict[str, Callable[[float, float], bool]] = {
     "<=": lambda found, bound: found <= bound,
     ">=": lambda found, bound: found >= bound,
@@ -97,13 +162,27 @@ _BLOCKS: dict[str, Callable[[], str]] = {
     "gateway-goals": lambda: goal_figures(read("gateway")),
     "ingest-goals": lambda: goal_figures(read("ingest")),
     "faults-goals": lambda: goal_figures(read("faults")),
+    "drift-speed-goals": lambda: goal_figures(read("drift_speed")),
+    "drift-alarms": lambda: alarm_figures(read("drift")),
+    "drift-power": lambda: power_figures(read("drift")),
+    "drift-quality": lambda: quality_figures(read("drift")),
+    "drift-replay": lambda: replay_figures(read("drift")),
+    "drift-goals": lambda: goal_figures(read("drift")),
     "gateway-faults": lambda: fault_figures(read("gateway_faults")),
 }
 
 
 def with_figures(page: str) -> str:
     """`page` with its blocks of figures written again; KeyError for a block that nothing measures."""
-    return BLOCK.sub(lambda found: found[1] + _BLOCKS[found[2]]() + found[3], page)
+    return BLOCK.sub(lambda found: found[1] + _written(found[2]) + found[3], page)
+
+
+def _written(block: str) -> str:
+    """The block's figures, or that its benchmark has not been run yet."""
+    try:
+        return _BLOCKS[block]()
+    except FileNotFoundError as exc:
+        return f"Not measured yet: no `{Path(exc.filename).name}` is kept.\n"
 
 
 def _seconds(figure: Figure) -> str:
