@@ -22,6 +22,7 @@ from tasks.config.pipeline import load_pipeline
 from tasks.events import EventEvidence
 from tasks.ledger.records import CheckRecord, FeatureRecord
 from tasks.releasing.rollback import roll_back
+from tasks.releasing.rollout import rollout_lock
 from tests.flows.release_bench import Bench, make_bench, traffic
 from tests.gateway.running import wait_until
 from tests.published import PIPELINE, bootstrap, corrupt, start_canary
@@ -117,6 +118,28 @@ def test_a_trial_whose_controller_died_is_ended(bench):
     start_canary(bench.root, candidate, 0.5)
     heal(PIPELINE)
     assert (bench.current.reason, bench.current.challenger, bench.current.author) == (Reason.ABORT, None, "heal")
+
+
+def test_a_champion_that_labels_condemn_is_rolled_back_and_fenced(bench):
+    older, champion = bench.publish(1), bench.publish(2)
+    bootstrap(bench.root, champion, fallbacks=(older,))
+    with bench.ledger() as ledger:
+        ledger.record_check(check(Cause.BAD_CANDIDATE, Outcome.FAIL))
+        ledger.observe(evidence(Cause.BAD_CANDIDATE, champion.digest))
+    (treated,) = heal(PIPELINE).incidents
+    assert (treated.status, treated.remedies) == (Status.RECOVERED, (Remedy.ABORT_CANARY, Remedy.ROLLBACK)), treated
+    fence = bench.current.fence_of(champion.digest)
+    assert (bench.current.champion, fence.by) == (older, "heal")
+
+
+def test_a_challenger_that_only_an_event_condemns_stays_on_trial(bench):
+    champion, candidate = bench.publish(1), bench.publish(2)
+    bootstrap(bench.root, champion)
+    start_canary(bench.root, candidate, 0.5)
+    with rollout_lock(bench.root):
+        (treated,) = heal(PIPELINE, event("autopilot.canary.aborted", subject=candidate.digest)).incidents
+    assert (treated.status, treated.remedies) == (Status.DISMISSED, ())
+    assert (bench.current.challenger.model, bench.current.fenced) == (candidate, ())
 
 
 @pytest.mark.parametrize(("age", "taken_up"), [(timedelta(0), True), (timedelta(hours=1), False)])
