@@ -11,7 +11,7 @@ from releases.log import ReleaseLog
 from releases.manifest import ReferenceProfile
 from tests.gateway.guards.test_trial import DECILES
 from tests.gateway.load import keep_asking
-from tests.gateway.running import run_gateway, wait_until
+from tests.gateway.running import run_gateway
 from tests.odd_models import SLOW_TYPE, SlowClassifier
 from tests.published import (
     bootstrap,
@@ -26,6 +26,7 @@ from tests.published import (
 
 pytestmark = pytest.mark.timeout(300)  # see test_faults
 WEIGHT = 0.3
+OPTIONS = ("--trusted-types", SLOW_TYPE, "--batch-deadline-seconds", "5")
 RULES = replace(DEFAULT_RULES, votes=frozenset(Check))
 
 
@@ -41,7 +42,7 @@ def stage(tmp_path_factory, keys):
     home = tmp_path_factory.mktemp("trials")
     root = home / "releases"
     bootstrap(root, publish_tiny_model(root, keys, reference=sound_reference()))
-    with run_gateway(root, keys, home / "gateway", "--trusted-types", SLOW_TYPE) as gateway:
+    with run_gateway(root, keys, home / "gateway", *OPTIONS) as gateway:
         gateway.wait_for_generation(1)
         with keep_asking(gateway) as load:
             load.wait_for(200)
@@ -54,7 +55,7 @@ def aborted_note(stage, challenger, mode, weight, rows=None):
     trial = start_canary(root, challenger, weight, mode, RULES)
     gateway.wait_for_generation(trial.generation)
     with keep_asking(gateway, clients=6, rows=rows) as load:
-        wait_until(lambda: gateway.release()["active_generation"] > trial.generation, "it is aborted", seconds=60)
+        gateway.wait_for_generation(trial.generation + 1)
     assert load.failed == []
     assert load.rungs["baseline"] == load.rungs["fallback"] == 0
     release = ReleaseLog(root).current()
@@ -75,7 +76,9 @@ def test_one_that_has_no_number_for_a_rare_row_is_aborted_for_errors(stage, keys
 
 @pytest.mark.parametrize("mode", Mode)
 def test_one_that_takes_a_fifth_of_a_second_a_row_is_aborted_for_latency(stage, keys, mode):
-    slow = SlowClassifier(row_seconds=0.2)
+    (champion,) = (worker for worker in stage[0].release()["workers"] if worker["role"] == "champion")
+    crowded_seconds = 4 * champion["lately"]["latency_p99_seconds"]  # on a crowded machine 0.2 s is nothing special
+    slow = SlowClassifier(row_seconds=max(0.2, crowded_seconds))
     challenger = publish_tiny_model(stage[1], keys, version=f"2.{len(mode)}.0", estimator=slow)
     assert aborted_note(stage, challenger, mode, WEIGHT).startswith("latency: challenger was slow in ")
 
