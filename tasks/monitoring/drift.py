@@ -78,9 +78,15 @@ def measure(window: "pd.DataFrame", reference: Reference) -> tuple[ColumnDistanc
 
 
 def write_report(current: "pd.DataFrame", reference: "pd.DataFrame", kinds: Mapping[str, Kind], path: Path) -> Path:
-    """Evidently's HTML of the same distances, with the distributions; some 4 MB. Importing Evidently takes 9 s."""
+    """Evidently's HTML of the same distances, with the distributions; some 4 MB. Importing Evidently takes 9 s.
+
+    Without the columns that have no value on one side: Evidently refuses them, and the verdict names them anyhow.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _snapshot(_sample(current, REPORT_ROWS), _sample(reference, REPORT_ROWS), kinds).save_html(str(path))
+    now, usual = _sample(current, REPORT_ROWS), _sample(reference, REPORT_ROWS)
+    known = [columns_of(side, kinds) for side in (now, usual)]
+    shown = {name: kind for name, kind in kinds.items() if all(side[name].known for side in known)}
+    _snapshot(now, usual, shown).save_html(str(path))
     return path
 
 

@@ -78,3 +78,14 @@ def test_windows_of_an_unchanged_stream_seldom_alarm():
 def test_the_report_is_one_file_that_opens_by_itself(tmp_path):
     path = write_report(rows(7, shift=1.0), rows(28), KINDS, tmp_path / "new" / "report.html")
     assert "<html" in path.read_text(encoding="utf-8")[:2000]
+
+
+def test_a_column_that_went_missing_altogether_does_not_keep_the_others_from_being_seen(tmp_path):
+    path = write_report(rows(7).assign(x=np.nan), rows(28), KINDS, tmp_path / "report.html")
+    assert "<html" in path.read_text(encoding="utf-8")[:2000]
+
+
+def test_a_reference_of_one_block_has_nothing_to_compare_it_with():
+    reference = Reference.of(rows(7), KINDS, window_days=7)
+    assert reference.nulls(rows=100) == {"x": [], "kind": []}
+    assert block_numbers(rows(0)["event_day"], window_days=7).size == 0
