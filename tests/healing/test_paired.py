@@ -68,6 +68,11 @@ def test_one_that_loses_much_more_is_always_found():
     assert share_condemned(lambda seed: blocks(*world(seed, off=0.28, swing=0.1))) == 1
 
 
+def test_one_that_is_as_good_or_better_is_never_condemned():
+    assert share_condemned(lambda seed: blocks(*world(seed, swing=0.25))) == 0
+    assert share_condemned(lambda seed: _exchanged(blocks, *world(seed, off=0.28))) == 0
+
+
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.8, 1.0])
 def test_labels_that_come_for_failures_first_condemn_nobody_who_is_no_worse(share):
     def failures_first(seed):
@@ -157,6 +162,10 @@ def test_where_both_answer_alike_no_label_is_evidence():
     answers = np.full((BLOCKS, ROWS), 0.5)
     [state] = judge_pairs({EVERYTHING: blocks(answers, answers, np.ones((BLOCKS, ROWS)))}, PairedRule(ALPHA, 0.0))
     assert state.log_e == pytest.approx(0.0)
+
+
+def _exchanged(judged, challenger, champion, labels):
+    return judged(champion, challenger, labels)
 
 
 def _first(share, order):
