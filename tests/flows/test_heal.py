@@ -17,7 +17,7 @@ from healing.incident import AttemptOutcome, Cause, Remedy, Status
 from healing.policy import Policy
 from healing.release import Challenger, Reason
 from healing.verdict import Outcome, Verdict
-from releases.log import promotion_of, trial_of
+from releases.log import condemnation_of, promotion_of, trial_of
 from tasks.config.pipeline import load_pipeline
 from tasks.events import EventEvidence
 from tasks.ledger.records import CheckRecord, FeatureRecord
@@ -247,6 +247,20 @@ def test_the_same_days_are_not_learned_from_in_vain_twice(bench):
         assert (after.status, after.attempts[0].outcome) == (Status.ESCALATED, AttemptOutcome.FUTILE)
         ledger.record_features([FeatureRecord(PIPELINE, date(2013, 3, 2), 1, 900, 2)])
         assert learned_in_vain(bench.settings, PIPELINE) is None
+
+
+def test_a_candidate_that_was_fenced_is_not_trained_again_from_the_same_days(bench):
+    champion, candidate = bench.publish(1), bench.publish(2)
+    bootstrap(bench.root, champion)
+    trial = start_canary(bench.root, candidate, 0.5)
+    bench.log.append(condemnation_of(trial, author="gateway", now=datetime.now(UTC), note="errors: 9 of 30"))
+    ended = {"result": "aborted", "until": "2013-03-01", "digest": candidate.digest}
+    with bench.ledger() as ledger:
+        ledger.record_features([FeatureRecord(PIPELINE, date(2013, 3, 1), 1, 900, 1)])
+        ledger.note(PIPELINE, "retrain.finished", PIPELINE, {**ended, "digest": "0" * 64})
+        assert learned_in_vain(bench.settings, PIPELINE) is None
+        ledger.note(PIPELINE, "retrain.finished", PIPELINE, ended)
+    assert learned_in_vain(bench.settings, PIPELINE) == date(2013, 3, 1)
 
 
 def test_another_champion_makes_the_same_days_worth_learning_from(bench):
