@@ -13,8 +13,8 @@ ROWS = "rows"
 class Range(Section):
     """Values between two bounds, both included; whole numbers where both bounds are."""
 
-    low: int | float
-    high: int | float
+    low: int | float = Field(description="The smallest value.")
+    high: int | float = Field(description="The largest value.")
     scale: Literal["linear", "log"] = Field(default="linear", description="How draws spread: evenly, or by factors.")
 
     @model_validator(mode="after")
@@ -55,10 +55,10 @@ class Retrain(Section):
         default=0.05, ge=0, le=1, description="More of the window's rows in quarantine are refused."
     )
     segment_rows_min: int = Field(default=300, ge=1, description="A smaller segment is INCONCLUSIVE.")
-    segment_loss_tolerated: float = Field(
-        default=0.0, ge=0, description="A segment may lose that much more (nats or variances a row)."
+    worse_tolerated: float = Field(
+        default=0.001, ge=0, description="Loss a row by which a segment, or all against a simple model, may be worse."
     )
     threads: int = Field(
         default=1, ge=1, description="A fit's own threads. Their number decides the last bits of a model."
     )
-    search: Search | None = None
+    search: Search | None = Field(default=None, description="What to try around the estimator; nothing when unset.")

@@ -6,7 +6,7 @@ champion in any segment.
 
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from healing.comparison import Compared, Comparison, ComparisonRule, compare, compare_no_worse
@@ -80,7 +80,8 @@ def meet_on_held_out(
     met = HeldOut(rows.held_out, losses, {rival: loss.of(found, labels) for rival, found in answers.items()})
     rule = ComparisonRule(rows_min=pipeline.monitor.rows_min, measure=loss.name)
     better = [compare(rival, _gains(met, rival), rule) for rival in answers if rival != SIMPLE]
-    simple = compare_no_worse(SIMPLE, {"": _gains(met, SIMPLE)}, rule)
+    lenient = replace(rule, tolerated=pipeline.retrain.worse_tolerated)
+    simple = compare_no_worse(SIMPLE, {"": _gains(met, SIMPLE)}, lenient)
     segments = _by_segment(pipeline, met, CHAMPION if champion else BASELINE, loss.name)
     known = {name: float(found.mean()) for name, found in met.rivals.items()}
     doubt = suspicion(float(losses.mean()), known[BASELINE], known.get(CHAMPION))
@@ -108,7 +109,7 @@ def _by_segment(pipeline: Pipeline, met: HeldOut, rival: str, measure: str) -> t
         if len(small):
             names = textwrap.shorten(", ".join(sorted(map(str, small.index))), REASON_CHARACTERS_MAX)
             too_small.append(_too_small(f"{column}={names}", rival, int(small.sum()), rules.segment_rows_min))
-    rule = ComparisonRule(rows_min=rules.segment_rows_min, measure=measure, tolerated=rules.segment_loss_tolerated)
+    rule = ComparisonRule(rows_min=rules.segment_rows_min, measure=measure, tolerated=rules.worse_tolerated)
     return (*compare_no_worse(rival, gains, rule), *too_small)
 
 

@@ -63,13 +63,8 @@ def test_the_first_model_beats_the_base_rate_and_becomes_champion(settings):
         "a simple model": (Comparison.INCONCLUSIVE, False),
     }
     assert [release.champion.digest for release in releases(settings)] == [outcome.digest]
-    assert kinds(settings) == [
-        "retrain.started",
-        "retrain.compared",
-        "model.published",
-        "release.committed",
-        "retrain.finished",
-    ]
+    story = ["retrain.started", "retrain.compared", "model.published", "release.committed", "retrain.finished"]
+    assert [kind for kind in kinds(settings) if kind in story] == story
 
 
 def test_a_plan_whose_candidate_is_champion_already_is_done(settings):
