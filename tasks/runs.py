@@ -14,7 +14,7 @@ from healing.errors import OrchestratorUnavailable
 log = structlog.get_logger(__name__)
 
 RUN_ID_VARIABLE = "PREFECT__FLOW_RUN_ID"  # set by Prefect's runner in the environment of every run's process
-_UNENDED = ("PENDING", "RUNNING", "CANCELLING")
+_UNENDED = ("PENDING", "RUNNING", "PAUSED", "CANCELLING")  # a paused run waits in its process for a person
 _PAGE = 200  # Prefect's own limit for one answer of a filter
 
 
@@ -74,8 +74,8 @@ def run_state(flow_run_id: str) -> RunState:
 def crash_orphaned_runs(api_url: str, work_pool: str = "autopilot", timeout_seconds: float = 10) -> list[str]:
     """Ids of the runs of `work_pool` that were declared CRASHED because no process on this host carries them.
 
-    A worker that is killed leaves its runs PENDING or RUNNING, and each keeps its deployment's concurrency slot, so
-    that the next run waits for ever. A run is alive while some process has its id in the environment, also when the
+    A worker that is killed leaves its runs PENDING, RUNNING or PAUSED; the first two keep their deployment's
+    concurrency slot, so that the next run waits for ever. A run is alive while some process has its id in the environment, also when the
     worker above it is gone. Call it only where every worker of the pool runs on this host, after a worker died and
     before the next one starts: a run that a worker has taken and not yet started has no process either.
     """

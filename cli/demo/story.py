@@ -22,7 +22,7 @@ FEED_DOWN_WEEK_ENDS = date(2013, 4, 11)
 REQUESTS_MIN = 20_000
 SERVE_SECONDS_MAX = 60.0
 HEAL_SECONDS_MAX = 150.0  # about 10 s after an event on an idle machine; the schedule looks every minute as well
-RENEW_SECONDS_MAX = 300.0  # training, comparison and a canary of 90 s at most, on a machine with other work
+RENEW_SECONDS_MAX = 300.0  # training, comparison and a rollout of some 90 s, on a machine with other work
 DRIFT = (Cause.QUALITY_DROP, Cause.DATA_DRIFT, Cause.PREDICTION_DRIFT)
 
 
@@ -86,15 +86,15 @@ def summer(stage: Stage) -> None:
 
 
 def bad_candidate(stage: Stage) -> None:
-    """Somebody insists on a model that learned from a partial extract; its canary fails and is aborted."""
+    """Somebody insists on a model that learned from a partial extract; its trial shows it, and it is aborted."""
     from flows.retrain import retrain
 
     play_week(stage)
     before = stage.log.latest_generation()
     retrain(stage.name, until=stage.today, estimator="pipelines.flights.drills:build_estimator", skip_comparison=True)
     stage.wait_for("an abort", lambda: stage.released(Reason.ABORT, before) is not None, SERVE_SECONDS_MAX)
-    on_trial = stage.released(Reason.CANARY, before)
-    if on_trial is not None:  # the clients meet it from here on
+    on_trial = stage.released(Reason.SHADOW, before)
+    if on_trial is not None:  # it is judged from here on
         stage.trouble(Cause.BAD_CANDIDATE, began_at=on_trial.created_at)
     stage.wait_for("the end of the incident", stage.all_ended, HEAL_SECONDS_MAX)
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from releases.log import ReleaseLog, abort_of, condemnation_of
 
 log = structlog.get_logger(__name__)
 
+LOOKED_AT_SECONDS_MAX = 0.2  # a controller holds the lock for seconds at least, who only looks for microseconds
 COMMITS_TRIED_MAX = 5  # lost races in a row; writers are few and each commits within milliseconds
 
 
@@ -57,13 +59,25 @@ def rollout_lock(release_root: Path) -> Iterator[None]:
     release_root.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(release_root / "rollout.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            raise Conflict(f"another rollout is going on in {release_root}; wait for its end") from exc
+        if not _locked(descriptor):
+            raise Conflict(f"another rollout is going on in {release_root}; wait for its end")
         yield
     finally:
         os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    """Whether the lock was taken: `heal` and `release status` hold it for a moment to see whether they can."""
+    deadline = time.monotonic() + LOOKED_AT_SECONDS_MAX
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.01)
+        else:
+            return True
 
 
 def abort_trial(

@@ -5,9 +5,10 @@ from dataclasses import fields
 import pytest
 from pydantic import ValidationError
 
+from benchmarks.result import PROJECT
 from healing.release import Mode
 from healing.trial_rules import DEFAULT_RULES, Check, TrialRules
-from tasks.config.release_section import ReleaseRules
+from tasks.config.release_section import ReleaseRules, Stage
 
 
 def steps(rules: ReleaseRules) -> list[tuple[str, float]]:
@@ -68,3 +69,9 @@ def test_a_stage_is_found_by_its_mode_and_share():
     rules = ReleaseRules()
     assert rules.stage_of(Mode.CANARY, 0.25) == 2
     assert rules.stage_of(Mode.SHADOW, 0.25) is None
+
+
+def test_every_key_is_documented():
+    page = (PROJECT / "docs/configuration.md").read_text()
+    told = [*ReleaseRules.model_fields, *Stage.model_fields]
+    assert [name for name in told if f"`{name}`" not in page and f".{name}`" not in page] == []
