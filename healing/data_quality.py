@@ -17,7 +17,7 @@ from healing.verdict import Outcome, Verdict
 
 CHECK = "data"
 BATCHES_CHECK = "batches"
-SPREAD_MIN = 0.02  # on the arc sine scale: one point at 50 %, a hundredth of one at 0 %
+SPREAD_MIN = 0.02  # of a share, and on the arc sine scale: blocks without a single fault do not make one a sensation
 
 
 class Fault(StrEnum):
@@ -50,11 +50,11 @@ class FaultShare:
     def p_value(self) -> float:
         """Chance of a share at least this large in one more block: Student's prediction interval after the blocks.
 
-        On the arc sine scale, on which a share's spread does not depend on the share (Anscombe 1948).
+        On the arc sine scale, on which chance spreads every share alike (Anscombe 1948), and on the plain one, on which
+        weeks do: what is true of both is believed.
         """
-        usual = [_arc_sine(share) for share in self.blocks]
-        scale = max(statistics.stdev(usual), SPREAD_MIN) * math.sqrt(1 + 1 / len(usual))
-        return upper_tail((_arc_sine(self.now) - statistics.fmean(usual)) / scale, len(usual) - 1)
+        plain = _tail(self.now, self.blocks)
+        return max(plain, _tail(_arc_sine(self.now), [_arc_sine(share) for share in self.blocks]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +111,11 @@ def judge_batches(intakes: Sequence[Intake], share_tolerated: float) -> Verdict:
 
 def _share_kept_out(intake: Intake) -> float:
     return intake.kept_out / intake.rows if intake.rows else 0.0
+
+
+def _tail(now: float, usual: Sequence[float]) -> float:
+    scale = max(statistics.stdev(usual), SPREAD_MIN) * math.sqrt(1 + 1 / len(usual))
+    return upper_tail((now - statistics.fmean(usual)) / scale, len(usual) - 1)
 
 
 def _arc_sine(share: float) -> float:

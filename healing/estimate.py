@@ -22,14 +22,16 @@ BEYOND_MAX = 0.05  # answers that the labelled rows have none like: of more, not
 
 @dataclass(frozen=True, slots=True)
 class Reweighted:
-    """The labelled rows' losses under the window's answers.
+    """The labelled rows' losses under the window's answers, against their losses as they are.
 
-    `days` holds a day's rows and the sum of (weight - 1)·loss over them: their mean is the change of the loss. `noise`
-    is the standard error that the window's own loss will have about its expectation, `beyond` the share of the window's
-    answers outside those of the labelled rows, `rows` the window's size. `figures` are further estimates, by name.
+    `unexplained` holds a labelled day's rows and the weighted sum of what their answers do not explain of their losses.
+    `beyond` is the share of the window's answers outside those of the labelled rows, `rows` the window's size, and
+    `noise` the standard error that its own loss will have for what answers do not explain. `figures` are further
+    estimates, in words.
     """
 
-    days: Sequence[DaySum]
+    change: float
+    unexplained: Sequence[DaySum]
     noise: float
     beyond: float
     rows: int
@@ -59,14 +61,14 @@ def estimate_change(found: Reweighted, alpha: float) -> Estimate:
 
     Unit: nats a row, or label variances. The truth lies beyond each side with probability `alpha` if calibration holds.
     """
-    mean = clustered_mean(found.days)
-    error = math.hypot(mean.standard_error, found.noise)
-    return Estimate(mean.value, upper_quantile(alpha, mean.degrees) * error)
+    labelled = clustered_mean(found.unexplained)
+    error = math.hypot(labelled.standard_error, found.noise)
+    return Estimate(found.change, upper_quantile(alpha, labelled.degrees) * error)
 
 
 def judge_estimate(found: Reweighted, rule: EstimateRule) -> Verdict:
     """FAIL when the loss has surely risen by more than is tolerated, PASS when it surely has not; else INCONCLUSIVE."""
-    days = sum(day.rows > 0 for day in found.days)
+    days = sum(day.rows > 0 for day in found.unexplained)
     if found.rows < rule.rows_min or days < DAYS_MIN:
         reason = f"{found.rows} rows against {days} labelled days, {rule.rows_min} and {DAYS_MIN} needed"
         return Verdict(CHECK, Outcome.INCONCLUSIVE, reason, found.rows)

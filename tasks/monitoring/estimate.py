@@ -1,9 +1,10 @@
 """What the window will probably lose, before its labels come: the accepted rows' losses under the window's answers."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from healing.clustered import clustered_mean
+from healing.clustered import DaySum, clustered_mean
 from healing.estimate import CHECK, EstimateRule, Reweighted, judge_estimate
 from tasks.checks.contract import BATCH_DAY
 from tasks.monitoring.evaluation import by_day
@@ -49,34 +50,34 @@ def reweight(accepted: "pd.DataFrame", answers: "Numbers", loss: Loss) -> Reweig
     given, labels = labelled[PREDICTION].to_numpy(dtype=float), labelled[LABEL].to_numpy(dtype=float)
     answers = answers[np.isfinite(answers)]
     if not len(given) or not len(answers):
-        return Reweighted((), 0.0, 0.0, len(answers))
+        return Reweighted(0.0, (), 0.0, 0.0, len(answers))
     losses = loss.of(given, labels)
     edges = np.unique(np.quantile(given, np.linspace(0, 1, BINS + 1)[1:-1]))
     places, now_places = np.digitize(given, edges), np.digitize(answers, edges)
-    usual, now = (np.bincount(each, minlength=len(edges) + 1) / len(each) for each in (places, now_places))
-    weights = np.divide(now, usual, out=np.zeros_like(now), where=usual > 0)
-    beyond = float(((answers < given.min()) | (answers > given.max()) | (usual[now_places] == 0)).mean())
-    days = by_day(labelled[BATCH_DAY], (weights[places] - 1) * losses)
-    figures = _figures(places, labels, now_places, answers) if isinstance(loss, LogLoss) else ""
+    counts = np.bincount(places, minlength=len(edges) + 1)
+    usual, now = counts / len(places), np.bincount(now_places, minlength=len(counts)) / len(answers)
+    weights = np.divide(now, usual, out=np.zeros_like(now), where=usual > 0)[places]
+    unexplained = losses - (np.bincount(places, losses, len(counts)) / np.maximum(counts, 1))[places]
+    days = labelled[BATCH_DAY]
     return Reweighted(
-        days, _noise(labelled[BATCH_DAY], places, losses, now, len(answers)), beyond, len(answers), figures
+        change=float(((weights - 1) * losses).mean()),
+        unexplained=by_day(days, weights * unexplained),
+        noise=_noise(by_day(days, unexplained), len(answers)),
+        beyond=float(((answers < given.min()) | (answers > given.max()) | (usual[now_places] == 0)).mean()),
+        rows=len(answers),
+        figures=_figures(places, labels, now_places, answers) if isinstance(loss, LogLoss) else "",
     )
 
 
-def _noise(days: "pd.Series", places: "NDArray[np.int64]", losses: "Numbers", now: "Numbers", rows: int) -> float:
+def _noise(unexplained: Sequence[DaySum], rows: int) -> float:
     """Standard error of the loss of so many rows about what their answers let expect.
 
-    Rows of a day lose together: the days' spread of what the answers do not explain, as it shows among the labelled
-    days, is what that of a window with days as full will be.
+    Rows of a day lose together: the spread between the labelled days, for as many days as the rows would fill.
     """
-    import numpy as np
-
-    means = np.bincount(places, losses, len(now)) / np.maximum(np.bincount(places, minlength=len(now)), 1)
-    unexplained = by_day(days, losses - means[places])
     if len(unexplained) < 2:
-        return 0.0
-    total = sum(day.rows for day in unexplained)
-    return clustered_mean(unexplained).standard_error * math.sqrt(total / rows)
+        return 0.0  # no spread, and no verdict either
+    labelled = sum(day.rows for day in unexplained)
+    return clustered_mean(unexplained).standard_error * math.sqrt(labelled / rows)
 
 
 def _figures(places: "NDArray[np.int64]", labels: "Numbers", now: "NDArray[np.int64]", answers: "Numbers") -> str:

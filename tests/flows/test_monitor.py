@@ -144,7 +144,7 @@ def test_without_labels_drift_that_makes_answers_worse_is_handed_over(settings):
 
 
 def test_without_labels_drift_to_what_the_model_is_sure_of_is_recorded(settings):
-    then(settings, 28, shift=1.5, labels=False)
+    then(settings, 28, shift=-1.5, labels=False)
     report = monitor(PIPELINE)
     assert report.diagnosis is Diagnosis.COVARIATE_SHIFT
     assert outcomes(report)["estimate"] is Outcome.PASS
