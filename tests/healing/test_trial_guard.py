@@ -256,3 +256,13 @@ def test_an_alarm_stays_and_keeps_the_numbers_it_had():
     assert condemned is not None
     assert guard.alarm() == condemned
     assert "failed" in condemned.reason
+
+
+def test_a_good_stage_does_not_protect_a_challenger_that_is_bad_in_the_next():
+    guard = TrialGuard(RULES, Mode.CANARY, 0.05, EXPECTED)
+    for _ in range(60):
+        guard.observe(challenger=False, failed=True, slow=False, answer=None)
+    guard.next_stage(Mode.CANARY, 0.5)
+    for _ in range(20):
+        guard.observe(challenger=True, failed=True, slow=False, answer=None)
+    assert guard.alarm() is not None
