@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import structlog
 
 from releases.loader import LoadedModel, frame_of
 from tasks.checks.contract import BATCH_DAY
@@ -17,7 +19,11 @@ from tasks.monitoring.predictions import feedback_table, predictions_table, shad
 from tasks.releasing.traffic import PROBE_PREFIX
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
+
+log = structlog.get_logger(__name__)
 
 Model = LoadedModel | str
 """A model, or its digest: of that one only answers count that the gateway logged."""
@@ -27,6 +33,7 @@ CHALLENGER = "challenger"
 AT = "at"
 FEATURES_JSON = "features"
 _ROW = ["request_id", "row"]
+_RAISED_MAX = 100  # of attempts to answer rows afterwards: each costs milliseconds, and a few odd rows take a dozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +109,8 @@ def _scored(lake_root: Path, digest: str, since: datetime) -> "pd.DataFrame":
     return own.drop_duplicates(_ROW, keep="last")[[*_ROW, "prediction"]]
 
 
-def _answered_now(model: LoadedModel, features: "pd.Series[str]") -> Any:
-    """The model's answers to logged features, NaN to rows that lack a column of its own."""
+def _answered_now(model: LoadedModel, features: "pd.Series[str]") -> "NDArray[np.float64]":
+    """The model's answers to logged features; NaN to rows that it cannot answer, or that lack a column of its own."""
     import numpy as np
 
     names = model.manifest.input_schema.names
@@ -111,9 +118,27 @@ def _answered_now(model: LoadedModel, features: "pd.Series[str]") -> Any:
     able = [place for place, row in enumerate(asked) if all(name in row for name in names)]
     answers = np.full(len(asked), np.nan)
     if able:
-        rows = [[asked[place][name] for name in names] for place in able]
-        answers[able] = model.predict(frame_of(model.manifest, names, rows))
+        rows = frame_of(model.manifest, names, [[asked[place][name] for name in names] for place in able])
+        answers[able] = _answered_in_parts(model, rows)
     return np.where(np.isfinite(answers), answers, np.nan)
+
+
+def _answered_in_parts(model: LoadedModel, rows: "pd.DataFrame") -> "NDArray[np.float64]":
+    """Answers to all rows but those that make the model raise, found by halves; after many of these, to none more."""
+    import numpy as np
+
+    answers = np.full(len(rows), np.nan)
+    parts, raised = [(0, len(rows))], 0
+    while parts and raised <= _RAISED_MAX:
+        start, end = parts.pop()
+        try:
+            answers[start:end] = model.predict(rows.iloc[start:end])
+        except Exception as exc:  # noqa: BLE001 - a model is a user's code, and may raise anything
+            raised += 1
+            log.debug("rows_not_answered", digest=model.digest, rows=end - start, cause=repr(exc))
+            middle = (start + end) // 2
+            parts += [(start, middle), (middle, end)] if end - start > 1 else []
+    return answers
 
 
 def _said(lake_root: Path, rows: "pd.DataFrame", as_of: datetime) -> "pd.Series[float]":

@@ -1,0 +1,94 @@
+"""Which rows both models answered: live, as a shadow, or afterwards from what was logged."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from releases.loader import load
+from releases.signing import ensure_keys
+from releases.store import ModelStore
+from tasks.monitoring.pairs import Pair, pair_rows
+from tasks.monitoring.predictions import _ANSWERS
+from tests.published import SCHEMA, frame, publish_tiny_model, raising_estimator, tiny_rows
+
+BEGAN = datetime(2013, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def models(tmp_path):
+    """A champion, and a challenger that raises on carrier ZZ; both loaded."""
+    keys = ensure_keys(tmp_path / "keys")
+    root = tmp_path / "releases"
+    published = [
+        publish_tiny_model(root, keys),
+        publish_tiny_model(root, keys, version="0.2.0", estimator=raising_estimator(2)),
+    ]
+    return [load(ModelStore(root).path(model.digest), keys.public) for model in published]
+
+
+def log_answers(lake, digest, rows, *, rung="champion", prefix="r"):
+    entries = [
+        {
+            "epoch": "e", "seq": n, "request_id": f"{prefix}{n}", "row": 0, "at": BEGAN + timedelta(seconds=n),
+            "generation": 2, "digest": digest, "version": "0.1.0", "rung": rung, "key": None, "prediction": 0.25,
+            "features": json.dumps(dict(zip(SCHEMA.names, row, strict=True))),
+        }
+        for n, row in enumerate(rows)
+    ]  # fmt: skip
+    write_deltalake(lake / "predictions", pa.Table.from_pylist(entries, schema=_ANSWERS.schema), mode="append")
+
+
+def paired(lake, *models):
+    return pair_rows(lake, Pair(*models), BEGAN, BEGAN + timedelta(hours=1))
+
+
+def test_what_one_answered_live_the_other_answers_afterwards(tmp_path, models):
+    champion, challenger = models
+    rows = tiny_rows(20)
+    log_answers(tmp_path, champion.digest, rows)
+    found = paired(tmp_path, champion, challenger)
+    assert found["champion"].tolist() == [0.25] * 20
+    assert found["challenger"].tolist() == pytest.approx(challenger.predict(frame(rows)).tolist())
+
+
+def test_rows_that_a_model_cannot_answer_are_no_pairs_and_spoil_no_others(tmp_path, models):
+    champion, challenger = models
+    rows = tiny_rows(50)
+    for odd in (3, 17, 18):
+        rows[odd][0] = "ZZ"
+    log_answers(tmp_path, champion.digest, rows)
+    assert len(paired(tmp_path, champion, challenger)) == 47
+
+
+def test_a_model_that_can_answer_none_gives_up(tmp_path, models):
+    champion, challenger = models
+    log_answers(tmp_path, champion.digest, [["ZZ", 1.0, 3] for _ in range(500)])
+    assert paired(tmp_path, champion, challenger).empty
+
+
+def test_a_model_known_by_its_digest_alone_has_only_what_is_logged(tmp_path, models):
+    champion, challenger = models
+    log_answers(tmp_path, champion.digest, tiny_rows(5))
+    assert paired(tmp_path, champion.digest, challenger.digest).empty
+    assert len(paired(tmp_path, champion.digest, challenger)) == 5
+
+
+def test_probes_and_baseline_answers_are_left_out(tmp_path, models):
+    champion, challenger = models
+    log_answers(tmp_path, champion.digest, tiny_rows(3), prefix="probe-")
+    log_answers(tmp_path, None, tiny_rows(3), rung="baseline", prefix="b")
+    assert paired(tmp_path, champion, challenger).empty
+
+
+def test_features_of_another_model_without_a_column_are_no_pair(tmp_path, models):
+    champion, challenger = models
+    log_answers(tmp_path, champion.digest, tiny_rows(2))
+    narrow = challenger.manifest.input_schema.model_copy(
+        update={"columns": (*SCHEMA.columns, SCHEMA.columns[1].model_copy(update={"name": "wind"}))}
+    )
+    wider = challenger.manifest.model_copy(update={"input_schema": narrow})
+    other = type(challenger)(challenger.digest, wider, challenger.estimator)
+    assert paired(tmp_path, champion, other).empty
