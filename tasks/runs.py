@@ -75,9 +75,10 @@ def crash_orphaned_runs(api_url: str, work_pool: str = "autopilot", timeout_seco
     """Ids of the runs of `work_pool` that were declared CRASHED because no process on this host carries them.
 
     A worker that is killed leaves its runs PENDING, RUNNING or PAUSED; the first two keep their deployment's
-    concurrency slot, so that the next run waits for ever. A run is alive while some process has its id in the environment, also when the
-    worker above it is gone. Call it only where every worker of the pool runs on this host, after a worker died and
-    before the next one starts: a run that a worker has taken and not yet started has no process either.
+    concurrency slot, so that the next run waits for ever. A run is alive while some process has its id in the
+    environment, also when the worker above it is gone. Call it only where every worker of the pool runs on this host,
+    after a worker died and before the next one starts: a run that a worker has taken and not yet started has no process
+    either.
     """
     alive = _carried_runs()
     crashed: list[str] = []
