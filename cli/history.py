@@ -1,4 +1,4 @@
-"""`autopilot history`: what served when and why, and what went wrong."""
+"""`autopilot history`: what served when and why, what the monitor found, and what went wrong."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,33 +8,38 @@ from cli.options import HomeOption, JsonOption, PipelineArgument, settings_of
 
 if TYPE_CHECKING:
     from cli.record import IncidentLine, ReleaseLine
+    from tasks.monitoring.history import Look
 
 
 def history(
     pipeline: PipelineArgument,
-    limit: Annotated[int, typer.Option(min=1, help="At most this many releases, and as many incidents.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many of each: releases, incidents, looks.")] = 20,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show releases and incidents, oldest first."""
+    """Show releases, incidents and what the monitor found, oldest first."""
     from cli.output import as_document, print_result
     from cli.record import incidents_of, releases_of
     from tasks.config.pipeline import load_pipeline
+    from tasks.monitoring.history import read_history
 
     settings = settings_of(home)
     load_pipeline(pipeline, settings.pipelines_dir)
     releases = releases_of(settings, pipeline)[-limit:]
     incidents = incidents_of(settings, pipeline, limit)[::-1]
+    looks = read_history(settings.lake_root(pipeline), limit)
     if as_json:
-        print_result({"releases": as_document(releases), "incidents": as_document(incidents)}, as_json=True)
+        parts = {"releases": releases, "incidents": incidents, "monitor": looks}
+        print_result({name: as_document(part) for name, part in parts.items()}, as_json=True)
         return
-    print_lines(releases, incidents)
+    print_lines(releases, incidents, looks)
 
 
-def print_lines(releases: "list[ReleaseLine]", incidents: "list[IncidentLine]") -> None:
-    """Both records as one list in the order of time."""
+def print_lines(releases: "list[ReleaseLine]", incidents: "list[IncidentLine]", looks: "list[Look]") -> None:
+    """All records as one list in the order of time."""
     lines = [(release.at, _release(release)) for release in releases]
     lines += [(incident.at, _incident(incident)) for incident in incidents]
+    lines += [(look.at, _look(look)) for look in looks]
     if not lines:
         print("Nothing yet; `autopilot bootstrap` makes the first release.")
     for at, text in sorted(lines):
@@ -53,3 +58,8 @@ def _incident(incident: "IncidentLine") -> str:
     tried = ", ".join(incident.remedies) or "nothing tried"
     ended = "" if incident.ended_seconds is None else f" after {incident.ended_seconds:.1f} s"
     return f"incident     {incident.cause} of {incident.subject[:40]}: {incident.status}{ended} ({tried})"
+
+
+def _look(look: "Look") -> str:
+    told = ", ".join(f"{check} {outcome}" for check, outcome in look.outcomes.items() if outcome != "PASS")
+    return f"monitor      {look.diagnosis} of {look.version} until {look.until} ({told or 'every check passed'})"

@@ -1,6 +1,7 @@
 """The monitor's history in the lake: every raw verdict of every window, for plots and for a later look."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
@@ -68,3 +69,30 @@ def record_history(
         added = pa.Table.from_pylist(rows, schema=_SCHEMA)
         table.commit(Novelty(added=added, corrected=added.slice(0, 0), duplicates={}), {batch: {"rows": len(rows)}})
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one run of the monitor found: its diagnosis, and the outcome of every check by name."""
+
+    at: datetime
+    until: date
+    version: str
+    diagnosis: str
+    outcomes: Mapping[str, str]
+
+
+def read_history(lake_root: Path, limit: int) -> list[Look]:
+    """The last `limit` runs that found something new, oldest first; none before the first."""
+    table = LakeTable(lake_root, CHECKS, ["digest", "check", "window_until"])
+    if table.version() is None:
+        return []
+    columns = ["recorded_at", "window_until", "version", "diagnosis", "check", "outcome"]
+    rows = table.read(day_column="window_until", columns=columns)
+    looks = []
+    for _, found in rows.groupby("recorded_at", sort=True):
+        first = found.iloc[0]
+        outcomes = dict(zip(found["check"], found["outcome"], strict=True))
+        until = found["window_until"].max()
+        looks.append(Look(first["recorded_at"].to_pydatetime(), until, first["version"], first["diagnosis"], outcomes))
+    return looks[-limit:]

@@ -16,7 +16,7 @@ from releases.signing import ensure_keys
 from tasks.lake.lake import LakeTable
 from tasks.ledger.ledger import Ledger
 from tasks.monitoring.evaluation import score
-from tasks.monitoring.history import CHECKS
+from tasks.monitoring.history import CHECKS, read_history
 from tasks.monitoring.labels import LABEL
 from tasks.settings import Settings, load_settings
 from tasks.training.candidate import plan_training
@@ -119,6 +119,8 @@ def test_repeated_monitoring_joins_the_incident_and_adds_no_history(settings):
     history = LakeTable(settings.lake_root(PIPELINE), CHECKS, ["digest"]).read(day_column="window_until")
     assert sorted(history["check"]) == ["data", "estimate", "features", "predictions", "quality", "volume"]
     assert set(history["diagnosis"]) == {"concept_shift"}
+    [look] = read_history(settings.lake_root(PIPELINE), limit=5)
+    assert (look.diagnosis, look.outcomes["quality"]) == ("concept_shift", "FAIL")
 
 
 def test_what_was_just_dealt_with_is_left_to_cool_down(settings):
