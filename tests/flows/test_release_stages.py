@@ -49,7 +49,7 @@ def test_from_shadow_over_half_to_all_traffic_and_not_a_request_fails(bench):
     assert all(journal.last(Step.STAGE_ENDED, {"generation": g, "decision": "promote"}) for g in (2, 3, 4))
     progress = ProgressFile(bench.root).read()
     assert progress is not None
-    assert {check.check.value for check in progress.checks} >= {"errors", "latency", "predictions"}
+    assert {check.check.value for check in progress.checks} >= {"errors", "latency", "quality"}
 
 
 @pytest.mark.parametrize(
