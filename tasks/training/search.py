@@ -93,6 +93,7 @@ def search(
         scored = list[Tried]()
         for parameters in alive:
             if clock() - began >= rules.seconds_max:
+                log.warning("search_cut_short", seconds_max=rules.seconds_max, tried=len(tried) + len(scored))
                 return Found(best, (*tried, *scored), clock() - began, cut_short=True)
             scored.append(_try(build, ground, folds, rules.resource, parameters, share, seed))
         tried += scored
