@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def retrospect(
     pipeline: PipelineArgument,
-    digest: Annotated[str | None, typer.Option(help="First digits of the challenger's.  [default: the last]")] = None,
+    digest: Annotated[str | None, typer.Option(help="First digits of the challenger's; else the last.")] = None,
     since: DayOption = None,
     until: DayOption = None,
     alpha: Annotated[float | None, typer.Option(help="Chance of aborting a sound challenger.")] = None,

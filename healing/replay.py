@@ -12,7 +12,6 @@ from healing.trial_guard import TrialGuard
 from healing.trial_rules import CheckState
 from healing.verdict import Verdict
 
-
 LOOK = timedelta(seconds=0.5)  # between two looks of the controller at a stage; the guard sees every request
 
 

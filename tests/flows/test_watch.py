@@ -1,8 +1,5 @@
 """The watch over a new champion, on a toy with two models: a mistake is found and undone, nothing else is."""
 
-from dataclasses import replace
-from datetime import timedelta
-
 import pytest
 from skops import io as skops_io
 
@@ -21,7 +18,7 @@ from tasks.training.publish import Offer, publish
 from tasks.training.registry import RegisteredModel
 from tasks.training.training import train
 from tests.published import NOW, corrupt
-from tests.toy import PIPELINE, PIPELINES_DIR, day_of, toy_labels, toy_pipeline, write_days
+from tests.toy import PIPELINE, PIPELINES_DIR, toy_labels, toy_pipeline, write_days
 
 LEARNED = 56  # days that both models come from
 
