@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.canaries.table import delays_table, mistakes_table
 from benchmarks.result import PROJECT, Figure, read
 
 README = PROJECT / "README.md"
@@ -162,6 +163,9 @@ _BLOCKS: dict[str, Callable[[], str]] = {
     "gateway-goals": lambda: goal_figures(read("gateway")),
     "ingest-goals": lambda: goal_figures(read("ingest")),
     "faults-goals": lambda: goal_figures(read("faults")),
+    "canary-mistakes": lambda: mistakes_table(read("canary")),
+    "canary-delays": lambda: delays_table(read("canary")),
+    "canary-goals": lambda: goal_figures(read("canary")),
     "drift-speed-goals": lambda: goal_figures(read("drift_speed")),
     "drift-alarms": lambda: alarm_figures(read("drift")),
     "drift-power": lambda: power_figures(read("drift")),
