@@ -101,7 +101,7 @@ def markdown(report: MonitorReport) -> str:
         f"## {report.pipeline}: {report.diagnosis.replace('_', ' ')}",
         "",
         f"Champion {report.version} at the end of {report.until}; {labels}.",
-        *([f"Because: {report.because}"] if report.because else []),
+        *([f"\nIt rests on {report.because}"] if report.because else []),
         "",
         "| check | window | outcome | found | limit | looked at | why |",
         "|---|---|---|---:|---:|---:|---|",
