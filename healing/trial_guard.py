@@ -15,6 +15,7 @@ from healing.sequential.concentration import ConcentrationTest, SavedConcentrati
 from healing.sequential.detector import log_sum
 from healing.sequential.rate import RateTest, SavedRate
 from healing.trial_rules import Check, CheckState, TrialRules, share_of_alpha
+from healing.trial_words import disagreement_in_words, predictions_in_words, rates_in_words
 from healing.verdict import Outcome
 
 CHECKS = (Check.ERRORS, Check.LATENCY, Check.PREDICTIONS, Check.DISAGREEMENT)  # quality needs labels: not seen here
@@ -248,28 +249,16 @@ class TrialGuard:
                 return self._disagreement.observations
 
     def _reason(self, check: Check) -> str:
+        beside = (self.challenger_requests, self.champion_requests)
         match check:
             case Check.ERRORS:
-                return f"challenger failed {self._in_words(self._errors)}"
+                return f"challenger failed {rates_in_words(self._errors, *beside)}"
             case Check.LATENCY:
-                return f"challenger was slow in {self._in_words(self._latency)}"
+                return f"challenger was slow in {rates_in_words(self._latency, *beside)}"
             case Check.PREDICTIONS:
-                return _predictions_in_words(self._predictions)
+                return predictions_in_words(self._predictions)
             case _:
-                if self._distance is None:
-                    return "how far apart answers may be is not known"
-                test = self._disagreement
-                return (
-                    f"{test.events} of {test.observations} answers further than {self._distance:.4g} from those given, "
-                    f"tolerated {test.tolerated:.0%}"
-                )
-
-    def _in_words(self, test: RateTest) -> str:
-        return (
-            f"{test.events} of {self.challenger_requests} requests, champion {test.relative.champion} of "
-            f"{self.champion_requests}; tolerated {test.relative.tolerated_ratio:g} times as often beside it, "
-            f"{test.absolute.tolerated:.2%} alone"
-        )
+                return disagreement_in_words(self._disagreement, self._distance)
 
 
 def _predictions(expected: Expected, tolerated: float) -> ConcentrationTest | None:
@@ -277,16 +266,4 @@ def _predictions(expected: Expected, tolerated: float) -> ConcentrationTest | No
         return None
     return ConcentrationTest(
         ReferenceBins(expected.challenger_deciles), ReferenceBins(expected.champion_deciles), tolerated
-    )
-
-
-def _predictions_in_words(test: ConcentrationTest | None) -> str:
-    if test is None:
-        return "the deciles of the reference answers of both models are needed, and not known"
-    total = sum(test.answers)
-    fullest = test.fullest
-    tolerated = f"{test.tolerated[fullest]:.0%}"
-    return (
-        f"{test.answers[fullest]} of {total} answers {test.bins.span(fullest)}, expected "
-        f"{test.bins.expected_share(fullest):.0%}, tolerated {tolerated} unless the champion's crowd too"
     )

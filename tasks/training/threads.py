@@ -11,7 +11,7 @@ from contextlib import contextmanager
 @contextmanager
 def at_most(threads: int) -> Iterator[None]:
     """Limit OpenMP and BLAS of the whole process; what was before comes back afterwards."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=threads):
         yield

@@ -99,7 +99,7 @@ def test_a_quantity_is_learned_served_and_watched(home):
     ingest(NAME, until=UNTIL)
     outcome = retrain(NAME, until=UNTIL)
     assert outcome.result is RetrainResult.BOOTSTRAPPED
-    [compared] = outcome.comparisons
+    compared = next(each for each in outcome.comparisons if each.against == "the base rate")
     assert compared.reason.startswith("squared error +0.")
     answers = served(home)
     assert np.std(answers) > 1
