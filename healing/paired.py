@@ -13,7 +13,7 @@ betting*, 2023). It grows with every x, so what it says with some labels missing
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from healing.sequential.mean import BoundedMeanTest
 from healing.trial_rules import Check, CheckState
@@ -67,12 +67,19 @@ def judge_pairs(blocks: Mapping[str, Sequence[PairedBlock]], rule: PairedRule) -
     """One state for `EVERYTHING` and one for each segment, in the order given; blocks in the order of asking.
 
     Evidence is averaged over segments by their weights: one FAILs when its weighted e-value reached 1/alpha at any of
-    its blocks, which bounds the chance of any FAIL at all by alpha. `reason` names the segment and its numbers. There
-    is no PASS: that a challenger is no worse is not what is tested.
+    its blocks, which bounds the chance of any FAIL at all by alpha. `reason` names the segment and its numbers; that of
+    `EVERYTHING` also the worst of the segments that FAIL. There is no PASS: that a challenger is no worse is not
+    tested.
     """
     if len(blocks) - (EVERYTHING in blocks) > max(rule.segments_known, 0):
         raise ValueError(f"expected at most {rule.segments_known} segments, found {len(blocks)}; say so beforehand")
-    return tuple(_judge(segment, seen, rule) for segment, seen in blocks.items())
+    states = {segment: _judge(segment, seen, rule) for segment, seen in blocks.items()}
+    failing = [name for name, state in states.items() if name != EVERYTHING and state.outcome is Outcome.FAIL]
+    if EVERYTHING in states and failing:
+        increase, worst = max((_increase(_up_to_last_label(blocks[name])), name) for name in failing)
+        told = f"{states[EVERYTHING].reason}; worst in {worst}, {increase:+.4f}"
+        states[EVERYTHING] = replace(states[EVERYTHING], reason=told)
+    return tuple(states.values())
 
 
 def _judge(segment: str, blocks: Sequence[PairedBlock], rule: PairedRule) -> CheckState:
@@ -104,11 +111,14 @@ def _reason(segment: str, blocks: Sequence[PairedBlock], counted: Sequence[Paire
     labels = f"{segment}: {labelled} of {rows} labelled"
     if not labelled:
         return labels
-    increase = sum(block.increase for block in counted) / sum(block.rows for block in counted)
     return (
-        f"{labels}; its loss is {increase:+.4f} a row beside the champion's in {len(counted)} blocks, rows without a "
-        f"label counted at their best; {rule.tolerated:+.4f} is tolerated"
+        f"{labels}; its loss is {_increase(counted):+.4f} a row beside the champion's in {len(counted)} blocks, rows "
+        f"without a label counted at their best; {rule.tolerated:+.4f} is tolerated"
     )
+
+
+def _increase(blocks: Sequence[PairedBlock]) -> float:
+    return sum(block.increase for block in blocks) / sum(block.rows for block in blocks)
 
 
 def _up_to_last_label(blocks: Sequence[PairedBlock]) -> Sequence[PairedBlock]:

@@ -1,5 +1,6 @@
 """Candidates that look well offline and are worse live: a rollout through a real gateway ends each by its own name."""
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,7 +102,7 @@ def candidates():
     yield "nan", {"estimator": nan_estimator(2)}, "errors: "
     yield "leaked", {"estimator": tiny_estimator(2), "reference": leaked()}, "predictions: "
     biased = biased_in_one_segment()
-    yield "biased", {"estimator": biased, "reference": reference_of(biased)}, f"quality: carrier={BIASED}: "
+    yield "biased", {"estimator": biased, "reference": reference_of(biased)}, f"quality: .*carrier={BIASED}"
 
 
 @pytest.mark.parametrize(("number", "options", "reason"), [(n + 2, o, r) for n, (_, o, r) in enumerate(candidates())])
@@ -109,6 +110,6 @@ def test_it_is_aborted_by_name(stage, number, options, reason):
     candidate = stage.publish(number, **options)
     outcome = release(PIPELINE, candidate.digest)
     assert outcome.result is Result.ABORTED, outcome
-    assert reason in outcome.reason
+    assert re.search(reason, outcome.reason)
     assert stage.current.reason is Reason.ABORT
     assert stage.current.champion.version == "0.1.0"

@@ -139,6 +139,8 @@ def test_harm_in_one_segment_is_named():
     states = judge_pairs({EVERYTHING: good, "kind=a": good, "kind=b": bad}, PairedRule(ALPHA, TOLERATED, 2))
     assert [state.outcome for state in states] == [Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE, Outcome.FAIL]
     assert states[2].reason.startswith("kind=b: ")
+    everywhere = judge_pairs({EVERYTHING: bad, "kind=a": good, "kind=b": bad}, PairedRule(ALPHA, TOLERATED, 2))
+    assert "worst in kind=b" in everywhere[0].reason
 
 
 def test_many_segments_together_condemn_a_sound_challenger_no_more_often():
