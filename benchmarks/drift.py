@@ -121,7 +121,7 @@ PARTS: dict[str, Callable[[Study], tuple[Figures, dict[str, Figures]]]] = {
 
 def run(study: Study, parts: list[str]) -> Result:
     """The parts, one after the other, as one result."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, import-not-found, unused-ignore]
+    from threadpoolctl import threadpool_limits
 
     figures: dict[str, Figure] = {}
     peers: dict[str, dict[str, Figure]] = {}

@@ -54,7 +54,7 @@ def begin(first: Fitted) -> Life:
 
 
 def every_alarm(world: World, first: Fitted, last: date, share: float | None) -> Life:
-    """Retrain on all that is known at every alarm of the preset on the last seven days, and serve the result.
+    """Retrain on all that is known at every alarm of the preset on the last seven days, and serve the result unseen.
 
     An alarm is a drifted column; with `share`, at least that share of drifted columns. Its reference are the days that
     the champion learned from last, as many as ours.
@@ -65,7 +65,7 @@ def every_alarm(world: World, first: Fitted, last: date, share: float | None) ->
         subject = _subject(world, life.champion, day)
         if subject.windows(days, 1) and _preset_alarms(subject, share):
             life.trained += 1
-            life.promote(fit(world, day, holdout_days=1).fitted, after=day)
+            life.promote(fit(world, day, holdout_days=1, label_coverage_min=0.0).fitted, after=day)
     return life
 
 

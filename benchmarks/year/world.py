@@ -81,9 +81,11 @@ class Candidate:
     rows: TrainingRows
 
 
-def fit(world: World, until: date, holdout_days: int) -> Candidate:
-    """A model as `retrain` makes it at the end of day `until`."""
+def fit(world: World, until: date, holdout_days: int, label_coverage_min: float | None = None) -> Candidate:
+    """A model as `retrain` makes it at the end of day `until`; with 0, also of days whose labels are still to come."""
     plan = world.plan(until, holdout_days)
+    if label_coverage_min is not None:
+        plan = replace(plan, label_coverage_min=label_coverage_min)
     trained = train(plan, world.labels, world.pipeline.resolve(plan.estimator))
     held_out = trained.rows.held_out
     manifest = _manifest(plan, trained.rows, {})
