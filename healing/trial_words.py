@@ -7,9 +7,12 @@ from healing.sequential.rate import RateTest
 
 def rates_in_words(test: RateTest, challenger_requests: int, champion_requests: int) -> str:
     """How often it happened to either arm, and how often it may."""
+    alone = f"{test.events} of {challenger_requests} requests"
+    if not champion_requests:
+        return f"{alone}, tolerated {test.absolute.tolerated:.2%}"
     return (
-        f"{test.events} of {challenger_requests} requests, champion {test.relative.champion} of {champion_requests}; "
-        f"tolerated {test.relative.tolerated_ratio:g} times as often beside it, {test.absolute.tolerated:.2%} alone"
+        f"{alone}, champion {test.relative.champion} of {champion_requests}; tolerated "
+        f"{test.relative.tolerated_ratio:g} times as often beside it, {test.absolute.tolerated:.2%} alone"
     )
 
 
