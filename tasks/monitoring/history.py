@@ -14,6 +14,7 @@ from tasks.lock import exclusive
 from tasks.monitoring.windows import DayRange
 
 CHECKS = "checks"  # table of the lake
+FEATURES_CHECK = "features"
 
 _SCHEMA = pa.schema(
     [
@@ -93,6 +94,8 @@ def read_history(lake_root: Path, limit: int) -> list[Look]:
     for _, found in rows.groupby("recorded_at", sort=True):
         first = found.iloc[0]
         outcomes = dict(zip(found["check"], found["outcome"], strict=True))
-        until = found["window_until"].max()
+        # Serving is looked at by the clock; the day that was judged is the one that the windows of the data end with.
+        ends = found.loc[found["check"] == FEATURES_CHECK, "window_until"]
+        until = (found["window_until"] if ends.empty else ends).max()
         looks.append(Look(first["recorded_at"].to_pydatetime(), until, first["version"], first["diagnosis"], outcomes))
     return looks[-limit:]

@@ -8,24 +8,14 @@ from healing.quality import CHECK as QUALITY
 from healing.quality import judge_quality
 from healing.verdict import Verdict
 from tasks.monitoring.drift import Reference, measure
+from tasks.monitoring.history import FEATURES_CHECK
 from tasks.monitoring.labels import day_end, join_labels, label_delay
-from tasks.monitoring.subject import REFERENCE_ROWS, Judged, Subject, column_kinds, reference_rows
+from tasks.monitoring.subject import Judged, Subject
 from tasks.monitoring.windows import LOGGED, PREDICTION, DayRange, answered_rows, labelled_window, rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "REFERENCE_ROWS",
-    "Judged",
-    "Subject",
-    "column_kinds",
-    "judge_drift_windows",
-    "judge_quality_windows",
-    "reference_rows",
-]
-
-FEATURES_CHECK = "features"
 PREDICTIONS_CHECK = "predictions"
 _DRIFT_CHECKS = (FEATURES_CHECK, PREDICTIONS_CHECK)
 

@@ -145,8 +145,3 @@ def column_kinds(model: LoadedModel) -> Mapping[str, Kind]:
     """How each input of a model, and its prediction, is compared."""
     columns = [(column.name, column.type) for column in model.manifest.input_schema.columns]
     return kinds_of([*columns, (PREDICTION, "double")])
-
-
-def reference_rows(subject: Subject) -> "pd.DataFrame":
-    """What the window is held against: see `Subject.reference`."""
-    return subject.reference
