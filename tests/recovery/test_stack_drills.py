@@ -15,14 +15,16 @@ import pytest
 
 from chaos import oracle
 from chaos.lab import Lab
+from chaos.ledger import unfinished
 from chaos.load import OpenLoop
 from chaos.verdict import Exit
-from tests.e2e.running_stack import ROOT, RunningStack, autopilot
+from tests.e2e.running_stack import ROOT, RunningStack, autopilot, wait
 
 pytestmark = [pytest.mark.drill, pytest.mark.timeout(900)]
 
 REQUESTS_MAX = 40_000
 SECONDS_MAX = 600.0
+SETTLE_SECONDS_MAX = 150.0  # the scheduled `heal` looks once a minute
 
 
 @pytest.fixture(scope="module")
@@ -33,17 +35,36 @@ def stack(tmp_path_factory):
     running.end()
 
 
+@pytest.fixture(scope="module")
+def weeks():
+    """Ends of weeks whose data no model has seen yet: one that is fenced by a drill does not come back."""
+    return iter(("2013-01-28", "2013-02-04"))
+
+
 @pytest.fixture
-def two_models(stack):
+def two_models(stack, weeks):
     """A champion with a warm fallback: another model was promoted through a canary under load."""
     lab = Lab.open(stack.home, "flights", stack.home)
-    state = lab.release_state()
-    if not state["release"]["fallbacks"]:
-        must("ingest", "flights", "--until", "2013-01-28", home=stack.home)
+    assert wait(lambda: settled(lab), SETTLE_SECONDS_MAX), lab.release_state()
+    if not lab.release_state()["release"]["fallbacks"]:
+        until = next(weeks)
+        must("ingest", "flights", "--until", until, home=stack.home)
         with load(lab):
-            must("retrain", "flights", "--until", "2013-01-28", "--skip-comparison", home=stack.home)
+            must("retrain", "flights", "--until", until, "--skip-comparison", home=stack.home)
         assert lab.release_state()["release"]["fallbacks"], "the canary was not promoted"
     return stack
+
+
+def settled(lab):
+    """Nothing is wrong, on trial or on its way, and no incident of the drill before is still being healed."""
+    state = lab.release_state()
+    follows = state["desired_generation"] == state["active_generation"]
+    return (
+        follows
+        and not state["problems"]
+        and state["release"]["challenger"] is None
+        and not unfinished(lab.ledger, "flights")
+    )
 
 
 def must(*words, home):
