@@ -1,9 +1,7 @@
 """What `autopilot up` keeps in its home: the lock, the processes it started, and the addresses they listen on."""
 
-import fcntl
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cli.lineage import kill_members
 from healing.errors import ConfigError, Conflict
 from releases.files import write_atomically
+from tasks.lock import taken
 
 LOCK_FILE = "up.lock"
 PROCESSES_FILE = "processes.json"
@@ -104,7 +103,7 @@ def locked(home: Path) -> Iterator[None]:
             f"the state directory {home} cannot be written to ({exc.strerror}); choose another --home"
         ) from exc
     try:
-        if not _acquire(descriptor, LOCK_WAIT_SECONDS):
+        if not taken(descriptor, LOCK_WAIT_SECONDS):
             raise Conflict(f"`autopilot up` already runs on {home}; stop it first, or choose another --home")
         yield
     finally:
@@ -129,19 +128,6 @@ def _is_held(home: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        return not _acquire(descriptor, 0.0)
+        return not taken(descriptor, 0.0)
     finally:
         os.close(descriptor)
-
-
-def _acquire(descriptor: int, seconds_max: float) -> bool:
-    deadline = time.monotonic() + seconds_max
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.05)
-        else:
-            return True

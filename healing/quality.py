@@ -87,16 +87,6 @@ class LabelledWindow:
         return missing * max(0.0, mean - self.best), missing * max(0.0, self.worst - mean)
 
 
-def log_loss(probability: float, label: int) -> float:
-    """-log of the probability given to what happened, in nats."""
-    return -math.log(max(probability if label else 1 - probability, PROBABILITY_FLOOR))
-
-
-def entropy(probability: float) -> float:
-    """The log-loss that the prediction expects of itself, in nats."""
-    return -sum(share * math.log(max(share, PROBABILITY_FLOOR)) for share in (probability, 1 - probability))
-
-
 def coverage_to_expect(usual: Sequence[Cohort], days: int) -> float | None:
     """The coverage that a window of so many usual days stays above, but for one in twenty; None from under two days.
 

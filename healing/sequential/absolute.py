@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from math import exp, log
 
-from healing.sequential.detector import EDetector, SavedDetector, checked_alpha
+from healing.sequential.detector import Alarming, EDetector, SavedDetector, checked_alpha
 
 RATES = 16  # alternatives; twice as many change the result by less than a tenth of an event
 ODDS_MIN_RATIO = 1.3  # smallest alternative: these odds, as a multiple of the tolerated ones
@@ -46,7 +46,7 @@ class SavedAbsolute:
 
 
 @dataclass(slots=True)
-class AbsoluteRateTest:
+class AbsoluteRateTest(Alarming):
     """Alarms at level `alpha` when events are more frequent than `tolerated`, a share in (0, 1).
 
     >>> test = AbsoluteRateTest(alpha=0.001, tolerated=0.02)
@@ -77,15 +77,6 @@ class AbsoluteRateTest:
         """Natural log of the e-value now: the evidence against "no more often than tolerated"."""
         self._settle()
         return self._detector.log_e
-
-    @property
-    def threshold_log_e(self) -> float:
-        return -log(self.alpha)
-
-    @property
-    def alarmed(self) -> bool:
-        """Whether the e-value has ever reached 1/alpha; an alarm stays."""
-        return self._alarmed
 
     def observe(self, *, event: bool) -> None:
         """Take one observation."""

@@ -32,6 +32,23 @@ def checked_alpha(alpha: float) -> float:
     return alpha
 
 
+class Alarming:
+    """A test that alarms once its e-value has reached 1/alpha, whatever it bets on."""
+
+    __slots__ = ()
+    alpha: float
+    _alarmed: bool
+
+    @property
+    def threshold_log_e(self) -> float:
+        return -math.log(self.alpha)
+
+    @property
+    def alarmed(self) -> bool:
+        """Whether the e-value has ever reached 1/alpha; an alarm stays."""
+        return self._alarmed
+
+
 @dataclass(slots=True)
 class _Run:
     """One start of the mixture: what has been won or lost on each alternative since, as a logarithm."""

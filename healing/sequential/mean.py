@@ -10,9 +10,9 @@ Waudby-Smith & Ramdas, *Estimating means of bounded random variables by betting*
 """
 
 from dataclasses import dataclass, field
-from math import log, log1p
+from math import log1p
 
-from healing.sequential.detector import LIVE_RUNS_MAX, EDetector, SavedDetector, checked_alpha
+from healing.sequential.detector import LIVE_RUNS_MAX, Alarming, EDetector, SavedDetector, checked_alpha
 
 # Bets as parts of the largest: small ones win slowly on a small excess, large ones quickly on a large. The largest bet
 # itself would lose everything on one observation at `low`.
@@ -31,7 +31,7 @@ class SavedMean:
 
 
 @dataclass(slots=True)
-class BoundedMeanTest:
+class BoundedMeanTest(Alarming):
     """Alarms at level `alpha` when observations in [low, high] are larger than `tolerated` on average.
 
     >>> test = BoundedMeanTest(alpha=0.01, low=-1, high=1, tolerated=0)
@@ -68,15 +68,6 @@ class BoundedMeanTest:
     def log_e(self) -> float:
         """Natural log of the e-value now: the evidence against "no larger than tolerated on average"."""
         return self._detector.log_e
-
-    @property
-    def threshold_log_e(self) -> float:
-        return -log(self.alpha)
-
-    @property
-    def alarmed(self) -> bool:
-        """Whether the e-value has ever reached 1/alpha; an alarm stays."""
-        return self._alarmed
 
     @property
     def mean(self) -> float | None:

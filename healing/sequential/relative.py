@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from math import log
 
-from healing.sequential.detector import EDetector, SavedDetector, checked_alpha
+from healing.sequential.detector import Alarming, EDetector, SavedDetector, checked_alpha
 
 THETAS = 32  # alternatives in the mixture; more cost time and change the result by less than a tenth of an error
 THETA_MAX = 100.0  # largest alternative; a version that is worse still is found in as many requests
@@ -53,7 +53,7 @@ class SavedRelative:
 
 
 @dataclass(slots=True)
-class RelativeRateTest:
+class RelativeRateTest(Alarming):
     """Alarms at level `alpha` when events befall the challenger more than `tolerated_ratio` times as often.
 
     Feed it every request that was *randomised* between the arms, in any order:
@@ -88,15 +88,6 @@ class RelativeRateTest:
         """Natural log of the e-value now: the evidence against "no more often than tolerated"."""
         self._settle()
         return self._detector.log_e
-
-    @property
-    def threshold_log_e(self) -> float:
-        return -log(self.alpha)
-
-    @property
-    def alarmed(self) -> bool:
-        """Whether the e-value has ever reached 1/alpha; an alarm stays."""
-        return self._alarmed
 
     def observe(self, *, challenger: bool, event: bool, share: float) -> None:
         """Take one request that fell to the challenger or the champion while the challenger's share was `share`."""

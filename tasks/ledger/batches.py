@@ -26,12 +26,8 @@ class Seen(NamedTuple):
 class Batches(Book):
     """The part of the ledger that is about batches."""
 
-    def record_batch(self, record: BatchRecord) -> None:
-        """Remember a batch; the same batch id again (a repeated ingest) replaces what was there."""
-        self.record_batches([record])
-
     def record_batches(self, records: Sequence[BatchRecord]) -> None:
-        """Remember all of them or none."""
+        """Remember all of them or none; the same batch id again (a repeated ingest) replaces what was there."""
         if not records:
             return
         rows = [

@@ -1,8 +1,6 @@
 """Changes of what serves: each re-reads the release log until its decision is written or no longer needed."""
 
-import fcntl
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,10 +12,11 @@ from healing.errors import Conflict
 from healing.release import Release
 from healing.remedy import Role, role_of, without_model
 from releases.log import ReleaseLog, abort_of, condemnation_of
+from tasks.lock import taken
 
 log = structlog.get_logger(__name__)
 
-LOOKED_AT_SECONDS_MAX = 0.2  # a controller holds the lock for seconds at least, who only looks for microseconds
+LOOKED_AT_SECONDS_MAX = 0.2  # a controller holds the lock for seconds; `heal` and `release status` only look
 COMMITS_TRIED_MAX = 5  # lost races in a row; writers are few and each commits within milliseconds
 
 
@@ -59,25 +58,11 @@ def rollout_lock(release_root: Path) -> Iterator[None]:
     release_root.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(release_root / "rollout.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        if not _locked(descriptor):
+        if not taken(descriptor, LOOKED_AT_SECONDS_MAX):
             raise Conflict(f"another rollout is going on in {release_root}; wait for its end")
         yield
     finally:
         os.close(descriptor)
-
-
-def _locked(descriptor: int) -> bool:
-    """Whether the lock was taken: `heal` and `release status` hold it for a moment to see whether they can."""
-    deadline = time.monotonic() + LOOKED_AT_SECONDS_MAX
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.01)
-        else:
-            return True
 
 
 def abort_trial(

@@ -117,7 +117,7 @@ def test_doubtful_data_are_not_learned_from(settings):
 
 def test_days_that_lost_many_rows_to_quarantine_are_not_learned_from(settings):
     with Ledger(settings.ledger_dsn) as ledger:
-        ledger.record_batch(half_in_quarantine(day_of(20)))
+        ledger.record_batches([half_in_quarantine(day_of(20))])
     with pytest.raises(TrainingRefused, match=r"rows in quarantine .* rows/2013-01-21 \(60 of 120\)"):
         retrain(PIPELINE)
     assert releases(settings) == []

@@ -186,9 +186,9 @@ def batch(**changes):
 
 
 def test_a_batch_reads_back_as_written_and_a_repeat_replaces_it(ledger):
-    ledger.record_batch(batch())
+    ledger.record_batches([batch()])
     assert ledger.batch("flights", "flights/2013-03-01") == batch()
-    ledger.record_batch(batch(accepted=9, quarantined=0))
+    ledger.record_batches([batch(accepted=9, quarantined=0)])
     assert ledger.batches("flights") == [batch(accepted=9, quarantined=0)]
     assert ledger.batch("flights", "flights/2013-03-02") is None
 
@@ -224,7 +224,7 @@ def test_the_timeline_tells_every_change_in_order(ledger):
     ledger.finish_attempt(incident_id, number, AttemptOutcome.SUCCEEDED)
     ledger.mitigated(incident_id)
     ledger.set_status(incident_id, Status.RECOVERED)
-    ledger.record_batch(batch())
+    ledger.record_batches([batch()])
     ledger.note("flights", "model.published", "abc", {"version": "1.0.0"})
     entries = ledger.timeline("flights")
     assert [entry.kind for entry in entries] == [
@@ -268,7 +268,7 @@ def test_what_is_wrong_with_the_database_is_named(tmp_path, ledger):
 def test_a_ledger_of_an_earlier_version_gets_the_columns_that_came_later(url):
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     with Ledger(url) as ledger:
-        ledger.record_batch(batch())
+        ledger.record_batches([batch()])
     with engine.begin() as connection:
         for column in ("revision", "sha256"):
             connection.exec_driver_sql(f"ALTER TABLE batches DROP COLUMN {column}")
@@ -284,8 +284,8 @@ def test_batches_are_recorded_all_or_none(ledger):
 
 
 def test_what_was_seen_of_a_batch_is_its_latest_revision(ledger):
-    ledger.record_batch(batch())
-    ledger.record_batch(batch(revision=2))
+    ledger.record_batches([batch()])
+    ledger.record_batches([batch(revision=2)])
     [seen] = ledger.seen("flights").values()
     assert seen.revision == 2
     assert ledger.batches_named("flights", [batch().batch_id, "other"]).keys() == {batch().batch_id}

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tasks.monitoring.evaluation import entropies, log_losses
 from tasks.monitoring.loss import VARIANCE, LogLoss, SquaredError, loss_of
 
 
@@ -20,3 +21,13 @@ def test_a_model_says_by_its_metrics_what_it_predicts():
 def test_what_quality_is_held_against_is_among_the_metrics(loss):
     answers, labels = np.array([0.2, 0.7, 0.9]), np.array([0.0, 1.0, 1.0])
     assert loss.metrics(answers, labels)[loss.excess_metric] == pytest.approx(loss.excess(answers, labels).mean())
+
+
+def test_a_calibrated_probability_expects_its_own_loss():
+    shares = np.array([0.05, 0.3, 0.5])
+    late, in_time = (log_losses(shares, np.full(3, label)) for label in (1.0, 0.0))
+    assert entropies(shares) == pytest.approx(shares * late + (1 - shares) * in_time)
+
+
+def test_a_certain_and_wrong_answer_costs_a_bounded_loss():
+    assert log_losses(np.zeros(1), np.ones(1)) == pytest.approx(-np.log(1e-6))
