@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.result import Result, keep
 from healing.drift import DriftRule, judge_drift
-from tasks.checks.contract import BATCH_DAY
+from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.monitoring.checks.drift import Reference, measure
 from tasks.monitoring.distances import Kind
-from tasks.monitoring.drift import Reference, measure
 
 if TYPE_CHECKING:
     import pandas as pd

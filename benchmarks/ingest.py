@@ -110,16 +110,16 @@ def backfill(days: int) -> dict[str, Figure]:
 
 def one_run_a_day(days: int) -> dict[str, Figure]:
     """Days taken in one by one in a warm process: what a run costs, and where the time of its own goes."""
-    import tasks.intake.commit
-    import tasks.intake.features
-    import tasks.intake.intake
+    import tasks.ingestion.commit
+    import tasks.ingestion.features
+    import tasks.ingestion.validate
     from flows.ingest import ingest
-    from tasks.lake.lake import LakeTable
+    from tasks.lake.lake_table import LakeTable
 
     ingest("flights", since=FIRST, until=FIRST)  # imports, and the tables that are made once
     watch = Stopwatch()
-    watch.around("source", tasks.intake.commit, "fetch")
-    watch.around("gx", tasks.intake.intake, "judge_rows")
+    watch.around("source", tasks.ingestion.commit, "fetch")
+    watch.around("gx", tasks.ingestion.validate, "judge_rows")
     watch.around("lake", LakeTable, "compare", "commit", "read", "notes")
     runs, own = [], []
     for index in range(1, days + 1):

@@ -7,8 +7,8 @@ from cli.record import IncidentLine, ReleaseLine, incidents_of, release_line
 from healing.errors import GatewayUnavailable
 from healing.incident import ENDED
 from releases.log import ReleaseLog
-from tasks.releasing.traffic import GatewayState, read_gateway
-from tasks.settings import Settings
+from tasks.config.settings import Settings
+from tasks.serving.gateway_client import GatewayState, read_gateway
 
 INCIDENTS_LOOKED_AT = 200
 

@@ -11,7 +11,7 @@ from cli.home import check_home, is_up
 from cli.options import settings_of
 from cli.stack import NO_TELEMETRY
 from tasks.config.pipeline import load_pipeline
-from tasks.settings import Settings
+from tasks.config.settings import Settings
 
 
 def enter(home: Path | None, pipeline: str) -> Settings:

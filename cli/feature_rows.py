@@ -8,8 +8,8 @@ from healing.errors import UsageError
 from releases.log import ReleaseLog
 from releases.store import ModelStore
 from tasks.config.pipeline import Pipeline
-from tasks.lake.lake import LakeTable
-from tasks.settings import Settings
+from tasks.config.settings import Settings
+from tasks.lake.lake_table import LakeTable
 
 FEATURES_TABLE = "features"
 DAY_COLUMN = "event_day"

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cli.lineage import kill_members
 from healing.errors import ConfigError, Conflict
 from releases.files import write_atomically
-from tasks.lock import taken
+from tasks.runtime.file_locks import taken
 
 LOCK_FILE = "up.lock"
 PROCESSES_FILE = "processes.json"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from tasks.settings import Settings
+    from tasks.config.settings import Settings
 
 HomeOption = Annotated[
     Path | None,
@@ -21,7 +21,7 @@ PipelineArgument = Annotated[str, typer.Argument(help="Name of a folder in the p
 
 def settings_of(home: Path | None) -> "Settings":
     """Settings for this command. Flows read theirs from the environment, so `--home` goes there."""
-    from tasks.settings import load_settings
+    from tasks.config.settings import load_settings
 
     if home is not None:
         os.environ["AUTOPILOT_HOME"] = str(home.expanduser().absolute())

@@ -7,7 +7,7 @@ import typer
 from cli.options import HomeOption, JsonOption, PipelineArgument, settings_of
 
 if TYPE_CHECKING:
-    from tasks.intake.quarantine import QuarantineNote
+    from tasks.ingestion.quarantine import QuarantineNote
 
 app = typer.Typer(no_args_is_help=True, help="See what was not let in and why, and let in what was right after all.")
 
@@ -20,7 +20,7 @@ def list_batches(pipeline: PipelineArgument, home: HomeOption = None, as_json: J
     """List batches with rows in quarantine, and what sources sent that was no batch, oldest day first."""
     from cli.output import as_document, print_result
     from tasks.config.pipeline import load_pipeline
-    from tasks.intake.quarantine import noted, refusals
+    from tasks.ingestion.quarantine import noted, refusals
 
     settings = settings_of(home)
     load_pipeline(pipeline, settings.pipelines_dir)
@@ -50,8 +50,8 @@ def show(
     """Show why a batch's rows were set aside, and the rows as their source sent them."""
     from cli.output import print_result
     from tasks.config.pipeline import load_pipeline
-    from tasks.intake.kept_batch import read_batch
-    from tasks.intake.quarantine import original_file, read_note, read_original
+    from tasks.ingestion.kept_batch import read_batch
+    from tasks.ingestion.quarantine import original_file, read_note, read_original
 
     settings = settings_of(home)
     config = load_pipeline(pipeline, settings.pipelines_dir)

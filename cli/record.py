@@ -6,8 +6,8 @@ from datetime import datetime
 from healing.incident import Cause, Incident, Remedy, Status
 from healing.release import Reason, Release
 from releases.log import ReleaseLog
+from tasks.config.settings import Settings
 from tasks.ledger.ledger import Ledger
-from tasks.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ def reference(
     import json
 
     from cli.options import settings_of
-    from tasks.checks.reference import write_references
     from tasks.config.pipeline import load_pipeline
+    from tasks.ingestion.validation.reference import write_references
 
     settings = settings_of(home)
     config = load_pipeline(pipeline, settings.pipelines_dir, reference_needed=False)

@@ -64,8 +64,8 @@ def status(pipeline: PipelineArgument, home: HomeOption = None, as_json: JsonOpt
     """Show the rollout that is going on, whoever runs it: stage, exposure, evidence, what is still needed."""
     from cli.output import print_result
     from tasks.config.pipeline import load_pipeline
-    from tasks.releasing.progress_text import page
-    from tasks.releasing.rollout_state import read_rollout
+    from tasks.rollout.rollout_state import read_rollout
+    from tasks.rollout.rollout_status import page
 
     settings = settings_of(home)
     load_pipeline(pipeline, settings.pipelines_dir)
@@ -88,8 +88,8 @@ def approve(
 ) -> None:
     """Answer what a rollout asks: may this version answer users, may an undecided stage go on?"""
     from tasks.config.pipeline import load_pipeline
-    from tasks.releasing.approval import Answer
-    from tasks.releasing.rollout_state import answer_rollout
+    from tasks.rollout.approval import Answer
+    from tasks.rollout.rollout_state import answer_rollout
 
     settings = settings_of(home)
     load_pipeline(pipeline, settings.pipelines_dir)
@@ -114,8 +114,8 @@ def abort(
     from cli.output import as_document, print_result
 
     settings = enter(home, pipeline)
-    from tasks.releasing.announce import announce_release
-    from tasks.releasing.rollout_state import end_by_hand
+    from tasks.rollout.announce import announce_release
+    from tasks.rollout.rollout_state import end_by_hand
 
     ended = end_by_hand(settings.release_root(pipeline), pipeline, by=by, reason=reason, fence=fence)
     announce_release(settings.ledger_dsn, ended)

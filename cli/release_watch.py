@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.releasing.progress import Progress, ProgressFile
-from tasks.releasing.progress_text import line
+from tasks.rollout.progress import Progress, ProgressFile
+from tasks.rollout.rollout_status import line
 
 LOOK_SECONDS = 0.5
 QUIET_SECONDS = 5.0  # a line that tells only of time is due so often

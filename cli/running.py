@@ -24,7 +24,7 @@ from cli.supervisor import State, Stopped, Supervisor
 from releases.files import write_atomically
 from releases.signing import ensure_keys
 from tasks.config.pipeline import load_pipeline
-from tasks.settings import Settings
+from tasks.config.settings import Settings
 
 
 def run(

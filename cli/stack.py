@@ -10,7 +10,7 @@ import httpx
 
 from cli.ports import LOOPBACK
 from healing.errors import OrchestratorUnavailable
-from tasks.runs import crash_orphaned_runs
+from tasks.runtime.flow_runs import crash_orphaned_runs
 
 WORK_POOL = "autopilot"
 PORTS = ("prefect", "gateway", "operate", "feed", "mirror")

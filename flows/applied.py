@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from healing.incident import AttemptOutcome, Incident
 from healing.release import Release
-from tasks.runs import start_run
+from tasks.runtime.flow_runs import start_run
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from chaos.runner import DrillOutcome, WrongUsage, run_drill
 from chaos.verdict import Exit
 from healing.errors import AutopilotError, UsageError
 from tasks.config.pipeline import load_pipeline
-from tasks.settings import load_settings
+from tasks.config.settings import load_settings
 
 
 class DrillFailed(AutopilotError):

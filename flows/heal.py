@@ -16,17 +16,17 @@ from healing.incident import Cause, Remedy, Status
 from healing.policy import Policy
 from healing.verdict import Verdict
 from releases.log import ReleaseLog
-from tasks import points
 from tasks.config.pipeline import Pipeline, load_pipeline
-from tasks.events import EventEvidence, EventName, emit, payload_of
+from tasks.config.settings import Settings, load_settings
 from tasks.ledger.ledger import Ledger
-from tasks.releasing.announce import announce_release
-from tasks.releasing.reconcile import finish_telling
-from tasks.releasing.resumption import resumable
-from tasks.releasing.rollout import abort_trial, stranded_trial
-from tasks.releasing.traffic import GatewayState, read_gateway
-from tasks.runs import start_run
-from tasks.settings import Settings, load_settings
+from tasks.rollout.announce import announce_release
+from tasks.rollout.republish_events import finish_telling
+from tasks.rollout.resumption import resumable
+from tasks.rollout.rollout import abort_trial, stranded_trial
+from tasks.runtime import crash_points as points
+from tasks.runtime.events import EventEvidence, EventName, emit, payload_of
+from tasks.runtime.flow_runs import start_run
+from tasks.serving.gateway_client import GatewayState, read_gateway
 
 log = structlog.get_logger(__name__)
 

@@ -17,18 +17,19 @@ from prefect.cache_policies import NO_CACHE
 from prefect.transactions import Transaction, transaction
 from pydantic import BaseModel, ConfigDict
 
-from flows.stores import opened
 from healing.errors import UsageError
-from tasks import points
 from tasks.config.pipeline import Pipeline, load_pipeline
-from tasks.intake import commit, features, reconcile, watermark
-from tasks.intake.data_docs import as_markdown, write_page
-from tasks.intake.freshness import watch_freshness
-from tasks.intake.switching import tell_return
+from tasks.config.settings import Settings, load_settings
+from tasks.ingestion import commit, features, watermark
+from tasks.ingestion import repair_ledger as reconcile
+from tasks.ingestion.data_docs import as_markdown, write_page
+from tasks.ingestion.freshness import watch_freshness
+from tasks.ingestion.open_stores import opened
+from tasks.ingestion.source_failover import tell_return
+from tasks.ingestion.sources import Lookup, SourceChain, open_sources
+from tasks.ingestion.stores import Stores
 from tasks.ledger.records import BatchRecord, BatchStatus
-from tasks.settings import Settings, load_settings
-from tasks.sources import Lookup, SourceChain, open_sources
-from tasks.stores import Stores
+from tasks.runtime import crash_points as points
 
 log = structlog.get_logger(__name__)
 

@@ -7,13 +7,13 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
 
-from flows.stores import opened
 from healing.errors import UsageError
 from tasks.config.pipeline import load_pipeline
-from tasks.lake import upkeep
-from tasks.lock import exclusive
-from tasks.settings import load_settings
-from tasks.stores import Stores
+from tasks.config.settings import load_settings
+from tasks.ingestion.open_stores import opened
+from tasks.ingestion.stores import Stores
+from tasks.lake import maintenance as upkeep
+from tasks.runtime.file_locks import exclusive
 
 log = structlog.get_logger(__name__)
 

@@ -12,8 +12,6 @@ import structlog
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flows.monitor_report import MonitorReport, show, views
-from flows.watch import watch_promotion
 from healing.errors import GatewayUnavailable
 from healing.evidence import Evidence
 from healing.incident import Cause, Incident
@@ -22,20 +20,22 @@ from healing.window_diagnosis import Conclusion, diagnose
 from releases.log import ReleaseLog
 from releases.signing import ensure_keys
 from tasks.config.pipeline import Pipeline, load_pipeline
-from tasks.events import EventName, emit, payload_of
+from tasks.config.settings import Settings, load_settings
+from tasks.evaluation.labels import day_end, day_start, label_source
 from tasks.ledger.ledger import Ledger
 from tasks.ledger.records import CheckRecord
-from tasks.monitoring.drift import write_report
+from tasks.monitoring.checks.drift import write_report
+from tasks.monitoring.checks.promotion import promotion_of
 from tasks.monitoring.history import record_history
-from tasks.monitoring.labels import day_end, day_start, label_source
-from tasks.monitoring.looking import Findings, look_at_data, look_at_drift, look_at_quality, look_at_serving
-from tasks.monitoring.predictions import drain_predictions
-from tasks.monitoring.promoted import promotion_of
+from tasks.monitoring.monitored_model import Judged, Subject
+from tasks.monitoring.post_promotion import watch_promotion
+from tasks.monitoring.report import MonitorReport, show, views
 from tasks.monitoring.reports import prune_reports
-from tasks.monitoring.subject import Judged, Subject
+from tasks.monitoring.run_checks import Findings, look_at_data, look_at_drift, look_at_quality, look_at_serving
 from tasks.monitoring.windows import answered_rows
-from tasks.releasing.champion import learned_until, require_champion
-from tasks.settings import Settings, load_settings
+from tasks.rollout.champion import learned_until, require_champion
+from tasks.runtime.events import EventName, emit, payload_of
+from tasks.serving.prediction_log import drain_predictions
 from tasks.training.training import feature_days
 
 log = structlog.get_logger(__name__)

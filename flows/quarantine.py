@@ -4,12 +4,12 @@ from collections.abc import Collection
 
 from pydantic import BaseModel, ConfigDict
 
-from flows.stores import opened
 from healing.errors import UsageError
 from tasks.config.pipeline import load_pipeline
-from tasks.intake.features import commit_features, pending_days
-from tasks.intake.readmission import readmit
-from tasks.settings import load_settings
+from tasks.config.settings import load_settings
+from tasks.ingestion.features import commit_features, pending_days
+from tasks.ingestion.open_stores import opened
+from tasks.ingestion.quarantine_release import readmit
 
 CHUNK_DAYS = 31  # of features computed at once
 

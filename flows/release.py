@@ -5,7 +5,6 @@ from dataclasses import replace
 import structlog
 from prefect import flow
 
-from flows.settlement import approve_version, settle
 from healing.promotion import Decision
 from healing.release import Mode, ModelRef, Reason, Release
 from releases.log import ReleaseLog
@@ -13,18 +12,19 @@ from releases.signing import ensure_keys
 from releases.store import ModelStore
 from tasks.config.pipeline import load_pipeline
 from tasks.config.release_section import ReleaseRules
-from tasks.releasing.announce import announce_release
-from tasks.releasing.approval import needs_approval
-from tasks.releasing.comeback import bring_back
-from tasks.releasing.fenced import refuse_fenced
-from tasks.releasing.label_evidence import LabelEvidence, LabelMeasure
-from tasks.releasing.outcome import ReleaseOutcome, Result, StageVerdict
-from tasks.releasing.reconcile import finish_telling
-from tasks.releasing.rollout import abort_trial, rollout_lock
-from tasks.releasing.stage import Watchers, run_stage
-from tasks.releasing.trial import AUTHOR, Rollout, StageEnd, bootstrap_release, end_trial, promote
-from tasks.releasing.trial_history import current_release, on_trial
-from tasks.settings import load_settings
+from tasks.config.settings import load_settings
+from tasks.rollout.announce import announce_release
+from tasks.rollout.approval import needs_approval
+from tasks.rollout.comeback import bring_back
+from tasks.rollout.fenced import refuse_fenced
+from tasks.rollout.label_evidence import LabelEvidence, LabelMeasure
+from tasks.rollout.outcome import ReleaseOutcome, Result, StageVerdict
+from tasks.rollout.republish_events import finish_telling
+from tasks.rollout.rollout import abort_trial, rollout_lock
+from tasks.rollout.stage import Watchers, run_stage
+from tasks.rollout.trial import AUTHOR, Rollout, StageEnd, bootstrap_release, end_trial, promote
+from tasks.rollout.trial_history import current_release, on_trial
+from tasks.rollout.undecided_stage import approve_version, settle
 
 __all__ = ["ReleaseOutcome", "Result", "release"]
 

@@ -16,11 +16,11 @@ from healing.slo import MITIGATED, judge_served
 from healing.verdict import Outcome
 from releases.log import ReleaseLog
 from tasks.config.pipeline import load_pipeline
-from tasks.releasing.announce import announce_release
-from tasks.releasing.rollback import NothingToRollBackTo
-from tasks.releasing.rollout import abort_trial, drop_fallback
-from tasks.releasing.traffic import GatewayState, await_gateway, await_generation, read_gateway, restart_worker
-from tasks.settings import Settings
+from tasks.config.settings import Settings
+from tasks.rollout.announce import announce_release
+from tasks.rollout.rollback import NothingToRollBackTo
+from tasks.rollout.rollout import abort_trial, drop_fallback
+from tasks.serving.gateway_client import GatewayState, await_gateway, await_generation, read_gateway, restart_worker
 
 AUTHOR = "heal"
 FOLLOW_SECONDS_MAX = 20.0
@@ -132,8 +132,8 @@ def ingest_again(settings: Settings, incident: Incident, attempt: int) -> Applie
 
 def restore_snapshot(settings: Settings, incident: Incident, _attempt: int) -> Applied:
     """Features return to what they were before a bad batch, until a correction of it comes."""
-    from flows.stores import opened
-    from tasks.intake.snapshots import restore_features
+    from tasks.ingestion.open_stores import opened
+    from tasks.ingestion.snapshots import restore_features
 
     config = load_pipeline(incident.pipeline, settings.pipelines_dir)
     try:

@@ -8,9 +8,9 @@ from flows.applied import Applied, dispatched
 from healing.incident import AttemptOutcome, Incident
 from healing.release import Reason, Release
 from releases.log import ReleaseLog
+from tasks.config.settings import Settings
 from tasks.ledger.ledger import Ledger
 from tasks.ledger.records import JournalEntry
-from tasks.settings import Settings
 
 _CHAMPION_CHANGED = frozenset({Reason.PROMOTE, Reason.RETURN, Reason.ROLLBACK})
 

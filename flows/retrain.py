@@ -19,20 +19,20 @@ from healing.release import ModelRef
 from healing.verdict import Outcome
 from releases.loader import LoadedModel
 from releases.signing import ensure_keys
-from tasks import points
 from tasks.config.pipeline import load_pipeline
-from tasks.events import EventName, emit
+from tasks.config.settings import Settings, load_settings
+from tasks.evaluation.labels import label_source
 from tasks.ledger.ledger import Ledger
-from tasks.lock import exclusive
-from tasks.monitoring.labels import label_source
-from tasks.releasing.champion import open_champion
-from tasks.settings import Settings, load_settings
+from tasks.rollout.champion import open_champion
+from tasks.runtime import crash_points as points
+from tasks.runtime.events import EventName, emit
+from tasks.runtime.file_locks import exclusive
 from tasks.training.candidate import Workshop, compare_candidate, plan_training, publish_candidate, register_candidate
+from tasks.training.comparison import Meeting
+from tasks.training.mlflow_registry import RegisteredModel, Registry
 from tasks.training.own_predictions import refuse_own_labels
 from tasks.training.refusals import refuse_on_open_incidents, refuse_quarantined
-from tasks.training.registry import RegisteredModel, Registry
-from tasks.training.repetition import Repetition, train_again
-from tasks.training.rivals import Meeting
+from tasks.training.reproducibility import Repetition, train_again
 from tasks.training.training import TrainingPlan
 
 __all__ = ["RetrainOutcome", "RetrainResult", "retrain"]

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from flows.release import ReleaseOutcome, Result
 from healing.comparison import Compared, Comparison
-from tasks.training.repetition import Repetition
+from tasks.training.reproducibility import Repetition
 
 
 class RetrainResult(StrEnum):

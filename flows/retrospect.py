@@ -20,11 +20,11 @@ from releases.log import ReleaseLog
 from releases.signing import ensure_keys
 from releases.store import ModelStore
 from tasks.config.pipeline import Pipeline, load_pipeline
-from tasks.monitoring.logged_trial import Trial, expected_of, find_trial, logged_stages
-from tasks.monitoring.paired import first_condemned, paired_quality
+from tasks.config.settings import Settings, load_settings
+from tasks.monitoring.champion_comparison import first_condemned, paired_quality
 from tasks.monitoring.pairs import Model
-from tasks.monitoring.predictions import drain_predictions
-from tasks.settings import Settings, load_settings
+from tasks.rollout.logged_trial import Trial, expected_of, find_trial, logged_stages
+from tasks.serving.prediction_log import drain_predictions
 
 log = structlog.get_logger(__name__)
 _task = task(cache_policy=NO_CACHE, persist_result=False)

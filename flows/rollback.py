@@ -12,13 +12,13 @@ from healing.incident import Cause
 from healing.release import Release
 from healing.verdict import Outcome
 from releases.signing import ensure_keys
-from tasks import points
 from tasks.config.pipeline import load_pipeline
-from tasks.releasing.announce import announce_release
-from tasks.releasing.reconcile import finish_telling
-from tasks.releasing.rollback import NothingToRollBackTo, probe_surely, roll_back
-from tasks.releasing.traffic import GatewayState, await_gateway, read_gateway
-from tasks.settings import Settings, load_settings
+from tasks.config.settings import Settings, load_settings
+from tasks.rollout.announce import announce_release
+from tasks.rollout.republish_events import finish_telling
+from tasks.rollout.rollback import NothingToRollBackTo, probe_surely, roll_back
+from tasks.runtime import crash_points as points
+from tasks.serving.gateway_client import GatewayState, await_gateway, read_gateway
 
 log = structlog.get_logger(__name__)
 

@@ -14,13 +14,13 @@ from healing.errors import AutopilotError, Conflict, Transient
 from healing.incident import Attempt, AttemptOutcome, Cause, Incident, Remedy, Status
 from healing.policy import Apply, Escalate, Policy, WaitUntil, next_step
 from healing.remedy import LONG_REMEDIES
-from tasks import points
-from tasks.alerts import alert
-from tasks.events import EventName, emit
+from tasks.config.settings import Settings
+from tasks.incidents.escalation import alert
 from tasks.ledger.ledger import Ledger
-from tasks.releasing.traffic import judge_service
-from tasks.runs import RunState, run_state
-from tasks.settings import Settings
+from tasks.runtime import crash_points as points
+from tasks.runtime.events import EventName, emit
+from tasks.runtime.flow_runs import RunState, run_state
+from tasks.serving.gateway_client import judge_service
 
 log = structlog.get_logger(__name__)
 

@@ -1,8 +1,8 @@
 from benchmarks.result import PROJECT
 from healing.incident import Cause
 from tasks.config.pipeline import Pipeline
-from tasks.events import EventName
-from tasks.settings import Settings
+from tasks.config.settings import Settings
+from tasks.runtime.events import EventName
 
 
 def text(name: str) -> str:

@@ -17,7 +17,7 @@ from prefect.utilities.templating import apply_values
 
 from gateway.events import EventSender
 from healing.incident import Cause
-from tasks.events import EventEvidence, EventName
+from tasks.runtime.events import EventEvidence, EventName
 
 CONFIG = yaml.safe_load((Path(__file__).parents[1] / "prefect.yaml").read_text())
 DEPLOYMENTS = {deployment["name"]: deployment for deployment in CONFIG["deployments"]}

@@ -10,7 +10,7 @@ import pyarrow as pa
 from deltalake import write_deltalake
 
 from tasks.config.pipeline import Pipeline, load_pipeline
-from tasks.monitoring.labels import LabelSource, label_source
+from tasks.evaluation.labels import LabelSource, label_source
 
 PIPELINES_DIR = Path(__file__).parent / "toy_pipeline"
 PIPELINE = "toy"

@@ -8,10 +8,10 @@ from pathlib import Path
 from benchmarks.spoiled.places import stores_at, write
 from benchmarks.spoiled.world import World
 from tasks.config.pipeline import Pipeline
-from tasks.intake.commit import take_in
-from tasks.intake.quarantine import noted
+from tasks.ingestion.commit import take_in
+from tasks.ingestion.quarantine import noted
+from tasks.ingestion.sources import Lookup, open_sources
 from tasks.ledger.records import BatchStatus
-from tasks.sources import Lookup, open_sources
 
 _CHUNK_DAYS = 31
 

@@ -19,14 +19,14 @@ from benchmarks.spoiled.places import stores_at, write
 from benchmarks.spoiled.world import World
 from healing.errors import SourceUnavailable
 from healing.incident import AttemptOutcome, Incident, Remedy
-from tasks.checks.contract import BATCH_DAY
 from tasks.config.pipeline import Pipeline
-from tasks.intake.commit import take_in
-from tasks.intake.quarantine import noted
-from tasks.lake.lake import LakeTable
+from tasks.ingestion.commit import take_in
+from tasks.ingestion.quarantine import noted
+from tasks.ingestion.sources import Lookup, open_sources
+from tasks.ingestion.stores import Stores
+from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.lake.lake_table import LakeTable
 from tasks.ledger.records import BatchRecord, BatchStatus
-from tasks.sources import Lookup, open_sources
-from tasks.stores import Stores
 
 PAST_DAYS = 35  # as many as the contract looks back
 
@@ -142,8 +142,8 @@ class Bench:
         return int(differs.sum() + (both["_merge"] == "left_only").sum()), int((both["_merge"] == "right_only").sum())
 
     def _truth(self, table: str) -> pd.DataFrame:
-        from tasks.intake.intake import examine
-        from tasks.sources import Batch
+        from tasks.ingestion.sources import Batch
+        from tasks.ingestion.validate import examine
 
         if table not in self._known:
             batch = Batch(table, self._day, "truth", b"", self._world.rows(table, self._day))

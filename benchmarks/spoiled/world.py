@@ -7,7 +7,7 @@ from datetime import date
 import pandas as pd
 
 from pipelines.flights.archive import FIRST_DAY, LAST_DAY, DailyTable, as_csv, read_year
-from tasks.sources import csv_rows
+from tasks.ingestion.sources import csv_rows
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from benchmarks.ingest import FIRST
 from benchmarks.year.lake import LAST
 from benchmarks.year.world import PRESET_DISTANCE, World
 from healing.drift import ColumnDistance, DriftRule, drifted_columns
-from tasks.checks.contract import BATCH_DAY
+from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.monitoring.checks.drift import Reference, measure
 from tasks.monitoring.distances import Kind, columns_of, distance, missing_distance
-from tasks.monitoring.drift import Reference, measure
-from tasks.monitoring.subject import REFERENCE_ROWS
+from tasks.monitoring.monitored_model import REFERENCE_ROWS
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.ingest import FIRST, YEAR_DAYS, measure
 from benchmarks.result import PROJECT
 from tasks.config.pipeline import Pipeline, load_pipeline
-from tasks.settings import Settings
+from tasks.config.settings import Settings
 
 BENCH = PROJECT / "var" / "bench"
 NAME = "flights"

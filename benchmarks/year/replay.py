@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from benchmarks.year.world import FIRST_UNTIL, LOSS, PRESET_DISTANCE, Candidate, Fitted, World, fit
 from healing.comparison import Comparison, ComparisonRule, compare
 from healing.persistence import CoolDown, persists
-from tasks.checks.contract import BATCH_DAY
+from tasks.evaluation.labels import LABEL
+from tasks.evaluation.scores import by_day
+from tasks.ingestion.validation.contract import BATCH_DAY
 from tasks.monitoring.distances import columns_of, distance
-from tasks.monitoring.evaluation import by_day
 from tasks.monitoring.judgement import judge_quality_windows
-from tasks.monitoring.labels import LABEL
-from tasks.monitoring.subject import Subject
+from tasks.monitoring.monitored_model import Subject
 from tasks.monitoring.windows import PREDICTION, answered_rows
-from tasks.training.rivals import meet_on_held_out
+from tasks.training.comparison import meet_on_held_out
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from benchmarks.year.lake import flights, year_lake
 from releases.loader import LoadedModel
 from releases.manifest import Golden, Manifest, ReferenceProfile
-from tasks.checks.contract import BATCH_DAY
 from tasks.config.pipeline import Pipeline
+from tasks.evaluation.labels import LABEL, LabelSource, join_labels, label_source, read_features
+from tasks.evaluation.losses import LogLoss
+from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.monitoring.checks.drift import kinds_of
 from tasks.monitoring.distances import Kind
-from tasks.monitoring.drift import kinds_of
-from tasks.monitoring.labels import LABEL, LabelSource, join_labels, label_source, read_features
-from tasks.monitoring.loss import LogLoss
 from tasks.training.candidate import plan_training
 from tasks.training.training import TrainingPlan, TrainingRows, as_inputs, base_rate, input_schema, train
 

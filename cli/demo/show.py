@@ -42,8 +42,8 @@ from releases.log import ReleaseLog
 from releases.signing import PUBLIC_KEY_FILE
 from releases.store import ModelStore
 from tasks.config.pipeline import load_pipeline
+from tasks.config.settings import Settings, load_settings
 from tasks.ledger.ledger import Ledger
-from tasks.settings import Settings, load_settings
 
 PIPELINE = "flights"
 HEAVY = ("pandas", "sklearn.ensemble", "great_expectations", "evidently", "mlflow", "skops.io", "matplotlib.figure")

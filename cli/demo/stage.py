@@ -18,8 +18,8 @@ from healing.incident import Cause, Incident
 from healing.release import Reason, Release
 from releases.log import ReleaseLog
 from tasks.config.pipeline import Pipeline
+from tasks.config.settings import Settings
 from tasks.ledger.ledger import Ledger
-from tasks.settings import Settings
 
 HTTP_SECONDS = 5.0
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from healing.verdict import Verdict
-from tasks.lake.lake import LakeTable
-from tasks.lake.novelty import Novelty
-from tasks.lock import exclusive
+from tasks.lake.lake_table import LakeTable
+from tasks.lake.merge_plan import Novelty
 from tasks.monitoring.windows import DayRange
+from tasks.runtime.file_locks import exclusive
 
 CHECKS = "checks"  # table of the lake
 FEATURES_CHECK = "features"

@@ -7,10 +7,10 @@ from healing.drift import DriftRule, importance_weights, judge_drift
 from healing.quality import CHECK as QUALITY
 from healing.quality import judge_quality
 from healing.verdict import Verdict
-from tasks.monitoring.drift import Reference, measure
+from tasks.evaluation.labels import day_end, join_labels, label_delay
+from tasks.monitoring.checks.drift import Reference, measure
 from tasks.monitoring.history import FEATURES_CHECK
-from tasks.monitoring.labels import day_end, join_labels, label_delay
-from tasks.monitoring.subject import Judged, Subject
+from tasks.monitoring.monitored_model import Judged, Subject
 from tasks.monitoring.windows import LOGGED, PREDICTION, DayRange, answered_rows, labelled_window, rows_of
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from releases.manifest import Manifest
-from tasks.monitoring.loss import VARIANCE
+from tasks.evaluation.losses import VARIANCE
 
 if TYPE_CHECKING:
     import numpy as np

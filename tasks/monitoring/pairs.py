@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import structlog
 
 from releases.loader import LoadedModel, frame_of
-from tasks.checks.contract import BATCH_DAY
 from tasks.config.pipeline import Pipeline
-from tasks.intake.features import FEATURES
-from tasks.lake.lake import LakeTable
-from tasks.monitoring.labels import LABEL, LabelSource, join_labels, label_source
-from tasks.monitoring.predictions import feedback_table, predictions_table, shadow_table
-from tasks.releasing.traffic import PROBE_PREFIX
+from tasks.evaluation.labels import LABEL, LabelSource, join_labels, label_source
+from tasks.ingestion.features import FEATURES
+from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.lake.lake_table import LakeTable
+from tasks.serving.gateway_client import PROBE_PREFIX
+from tasks.serving.prediction_log import feedback_table, predictions_table, shadow_table
 
 if TYPE_CHECKING:
     import numpy as np

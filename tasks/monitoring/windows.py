@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from healing.clustered import DaySum
 from healing.quality import Cohort, LabelledWindow
 from releases.loader import LoadedModel
-from tasks.checks.contract import BATCH_DAY
-from tasks.monitoring.evaluation import by_day
-from tasks.monitoring.labels import LABEL, read_features
-from tasks.monitoring.loss import Loss
-from tasks.monitoring.predictions import read_predictions
+from tasks.evaluation.labels import LABEL, read_features
+from tasks.evaluation.losses import Loss
+from tasks.evaluation.scores import by_day
+from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.serving.prediction_log import read_predictions
 from tasks.training.training import as_inputs
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from healing.errors import UsageError
+from tasks.ingestion.sources.contract_form import parse_times
 from tasks.onboarding.cadence import Cadence, guess_cadence
 from tasks.onboarding.columns import ColumnGuess, guess_column
 from tasks.onboarding.estimator import EstimatorGuess, guess_estimator
 from tasks.onboarding.label import LabelGuess, Task, guess_label
 from tasks.onboarding.names import plain_names
 from tasks.onboarding.times import READABLE_SHARE_MIN, guess_formats
-from tasks.source_form import parse_times
 from tasks.training.refusals import POSITIVES_MIN
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from tasks.checks.contract import BATCH_DAY
-from tasks.intake.features import ASKED_AT
-from tasks.monitoring.labels import KNOWN_AT, LABEL
+from tasks.evaluation.labels import KNOWN_AT, LABEL
+from tasks.ingestion.features import ASKED_AT
+from tasks.ingestion.validation.contract import BATCH_DAY
 from tasks.monitoring.windows import LOGGED, PREDICTION
 
 _OURS = frozenset({BATCH_DAY, ASKED_AT, LABEL, KNOWN_AT, LOGGED, PREDICTION})  # columns that the system adds

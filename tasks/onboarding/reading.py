@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from healing.errors import SourceUnavailable, UsageError
 from tasks.config.sources_section import FilesEndpoint
-from tasks.sources.document import Document
+from tasks.ingestion.sources.document import Document
 
 if TYPE_CHECKING:
     import pandas as pd

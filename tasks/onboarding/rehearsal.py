@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from healing.errors import SourceUnavailable, UsageError
 from tasks.config.pipeline import Pipeline, load_pipeline
-from tasks.intake.intake import Examined, examine
-from tasks.sources import Batch, Lookup, OpenSource, open_source
+from tasks.ingestion.sources import Batch, Lookup, OpenSource, open_source
+from tasks.ingestion.validate import Examined, examine
 
 _BAD_SHARE_MAX = 0.05  # of the file's own rows: with more, something was guessed wrongly
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
-from tasks.source_form import UNIX_MILLISECONDS, UNIX_SECONDS, parse_times
+from tasks.ingestion.sources.contract_form import UNIX_MILLISECONDS, UNIX_SECONDS, parse_times
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,13 +14,14 @@ from healing.release import ModelRef
 from releases.loader import LoadedModel, read_estimator
 from releases.signing import Keys
 from tasks.config.pipeline import Pipeline
-from tasks.monitoring.labels import LabelSource, day_end
+from tasks.evaluation.labels import LabelSource, day_end
+from tasks.training.comparison import Meeting, meet_on_held_out
+from tasks.training.mlflow_registry import RegisteredModel, Registry, find_registered, model_bytes
+from tasks.training.mlflow_tracking import log_and_register, log_comparisons
 from tasks.training.own_predictions import refuse_own_answers
 from tasks.training.provenance import installed_environment, source_sha256
 from tasks.training.publish import Offer, publish
 from tasks.training.record import record_of
-from tasks.training.registry import RegisteredModel, Registry, find_registered, model_bytes
-from tasks.training.rivals import Meeting, meet_on_held_out
 from tasks.training.threads import at_most
 from tasks.training.training import (
     Trained,
@@ -32,7 +33,6 @@ from tasks.training.training import (
     read_training_rows,
     training_days,
 )
-from tasks.training.training_run import log_and_register, log_comparisons
 
 log = structlog.get_logger(__name__)
 

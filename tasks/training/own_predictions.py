@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from healing.errors import TrainingRefused
 from tasks.config.pipeline import Pipeline
-from tasks.monitoring.labels import LABEL, LabelSource
-from tasks.monitoring.predictions import PREDICTIONS, SHADOW, predictions_table
+from tasks.evaluation.labels import LABEL, LabelSource
+from tasks.serving.prediction_log import PREDICTIONS, SHADOW, predictions_table
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,7 +6,7 @@ from releases.loader import LoadedModel
 from releases.manifest import NumericProfile, ReferenceProfile
 from tasks.training.answers import answers_of
 from tasks.training.importance import importance_of
-from tasks.training.registry import RegisteredModel
+from tasks.training.mlflow_registry import RegisteredModel
 from tasks.training.training import TrainingPlan, TrainingRows, as_inputs
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from releases.loader import LoadedModel, read_estimator
 from releases.manifest import Golden, InputSchema, Manifest, Scalar
 from releases.signing import Keys
 from releases.store import ModelStore
-from tasks import points
-from tasks.checks.contract import BATCH_DAY
+from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.runtime import crash_points as points
 from tasks.training.answers import answers_of, predict
+from tasks.training.mlflow_registry import MODEL_FILE, RegisteredModel
 from tasks.training.profile import reference_profile
-from tasks.training.registry import MODEL_FILE, RegisteredModel
 from tasks.training.training import TrainingPlan, TrainingRows, as_inputs, base_rate
 
 if TYPE_CHECKING:

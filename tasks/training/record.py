@@ -10,16 +10,16 @@ import structlog
 from healing.versioning import Lineage, first, following
 from releases.loader import LoadedModel
 from tasks.config.pipeline import Pipeline
-from tasks.monitoring.labels import LABEL
-from tasks.monitoring.loss import VARIANCE, SquaredError
+from tasks.evaluation.labels import LABEL
+from tasks.evaluation.losses import VARIANCE, SquaredError
 from tasks.training.answers import predict
 from tasks.training.figures import figures_of
 from tasks.training.importance import importance_of
+from tasks.training.mlflow_registry import Registry, lineage_of_run, registered_versions
+from tasks.training.mlflow_tracking import Record, params_of
 from tasks.training.provenance import code_revision, installed_environment, source_sha256
-from tasks.training.registry import Registry, lineage_of_run, registered_versions
 from tasks.training.search import Found
 from tasks.training.training import Trained, TrainingPlan, as_inputs, base_rate, loss_on
-from tasks.training.training_run import Record, params_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

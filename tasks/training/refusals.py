@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from healing.errors import TrainingRefused
 from healing.incident import Cause, Incident
+from tasks.evaluation.labels import LABEL
 from tasks.ledger.records import BatchRecord
-from tasks.monitoring.labels import LABEL
 
 if TYPE_CHECKING:
     import pandas as pd

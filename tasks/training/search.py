@@ -16,7 +16,7 @@ import structlog
 from healing.clustered import DaySum, clustered_mean
 from healing.errors import ConfigError
 from tasks.config.retrain_section import ROWS, Range, Search
-from tasks.monitoring.evaluation import by_day
+from tasks.evaluation.scores import by_day
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,14 +16,14 @@ import structlog
 
 from healing.errors import ConfigError, StoreUnavailable
 from releases.manifest import Column, InputSchema
-from tasks import points
-from tasks.checks.contract import BATCH_DAY
 from tasks.config.pipeline import Output
 from tasks.config.retrain_section import Search
-from tasks.intake.features import ASKED_AT, FEATURES
-from tasks.lake.lake import LakeTable
-from tasks.monitoring.labels import KNOWN_AT, LABEL, LabelSource, join_labels, read_features
-from tasks.monitoring.loss import LogLoss, Loss, SquaredError
+from tasks.evaluation.labels import KNOWN_AT, LABEL, LabelSource, join_labels, read_features
+from tasks.evaluation.losses import LogLoss, Loss, SquaredError
+from tasks.ingestion.features import ASKED_AT, FEATURES
+from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.lake.lake_table import LakeTable
+from tasks.runtime import crash_points as points
 from tasks.training.answers import predict
 from tasks.training.refusals import refuse_too_few
 from tasks.training.search import Found, Ground, search

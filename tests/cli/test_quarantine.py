@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from cli.quarantine import app
 from healing.errors import UsageError
-from tasks.intake.quarantine import QuarantineNote, Refusal, keep_refused, set_aside
+from tasks.ingestion.quarantine import QuarantineNote, Refusal, keep_refused, set_aside
 from tests.flows.durability.world import World
 
 DAY = date(2013, 3, 2)

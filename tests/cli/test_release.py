@@ -14,7 +14,7 @@ from cli.main import app
 from cli.release_watch import shown
 from healing.errors import IllegalTransition, UsageError
 from healing.release import Mode, ModelRef
-from tasks.releasing.progress import Phase, Progress, ProgressFile
+from tasks.rollout.progress import Phase, Progress, ProgressFile
 from tests.gateway.running import wait_until
 from tests.published import bootstrap, start_canary
 

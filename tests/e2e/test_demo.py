@@ -13,7 +13,7 @@ from cli.lineage import members
 from healing.incident import Cause
 from healing.release import Reason
 from tasks.ledger.ledger import Ledger
-from tasks.runs import RUN_ID_VARIABLE
+from tasks.runtime.flow_runs import RUN_ID_VARIABLE
 from tests.e2e.running_stack import ROOT, wait
 
 SECONDS_MAX = 1500  # four minutes on two idle cores

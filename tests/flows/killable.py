@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tasks import points
+from tasks.runtime import crash_points as points
 
 
 @dataclass(frozen=True)

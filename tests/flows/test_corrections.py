@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.ingest import ingest
-from tasks.lake.lake import LakeTable
+from tasks.lake.lake_table import LakeTable
 from tasks.ledger.ledger import Ledger
 from tests.flows.durability.world import (
     DAYS,

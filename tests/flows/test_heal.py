@@ -19,10 +19,10 @@ from healing.release import Challenger, Reason
 from healing.verdict import Outcome, Verdict
 from releases.log import condemnation_of, promotion_of, trial_of
 from tasks.config.pipeline import load_pipeline
-from tasks.events import EventEvidence
 from tasks.ledger.records import CheckRecord, FeatureRecord
-from tasks.releasing.rollback import roll_back
-from tasks.releasing.rollout import rollout_lock
+from tasks.rollout.rollback import roll_back
+from tasks.rollout.rollout import rollout_lock
+from tasks.runtime.events import EventEvidence
 from tests.flows.release_bench import Bench, make_bench, traffic
 from tests.gateway.running import wait_until
 from tests.published import PIPELINE, bootstrap, corrupt, start_canary

@@ -14,7 +14,7 @@ import yaml
 from flows.ingest import ingest
 from healing.errors import SourceUnavailable, UsageError
 from healing.incident import Cause, Remedy, Status
-from tasks.lake.lake import LakeTable
+from tasks.lake.lake_table import LakeTable
 from tasks.ledger.ledger import Ledger
 from tests.feeds import feed_serving
 

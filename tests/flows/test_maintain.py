@@ -11,10 +11,10 @@ from flows.remedies import restore_snapshot
 from healing.errors import UsageError
 from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Cause
-from tasks.lake import upkeep
-from tasks.lake.lake import LakeTable
+from tasks.config.settings import load_settings
+from tasks.lake import maintenance as upkeep
+from tasks.lake.lake_table import LakeTable
 from tasks.ledger.ledger import Ledger
-from tasks.settings import load_settings
 from tests.flows.durability.world import DAYS, SINCE, UNTIL, World, remains, weather_of
 
 

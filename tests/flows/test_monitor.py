@@ -13,15 +13,15 @@ from healing.verdict import Outcome
 from healing.window_diagnosis import Diagnosis
 from releases.log import ReleaseLog
 from releases.signing import ensure_keys
-from tasks.lake.lake import LakeTable
+from tasks.config.settings import Settings, load_settings
+from tasks.evaluation.labels import LABEL
+from tasks.evaluation.scores import score
+from tasks.lake.lake_table import LakeTable
 from tasks.ledger.ledger import Ledger
-from tasks.monitoring.evaluation import score
 from tasks.monitoring.history import CHECKS, read_history
-from tasks.monitoring.labels import LABEL
-from tasks.settings import Settings, load_settings
 from tasks.training.candidate import plan_training
+from tasks.training.mlflow_registry import RegisteredModel
 from tasks.training.publish import Offer, predict, publish
-from tasks.training.registry import RegisteredModel
 from tasks.training.training import as_inputs, train
 from tests.published import NOW
 from tests.toy import PIPELINE, PIPELINES_DIR, day_of, reversed_law, toy_labels, toy_pipeline, write_days

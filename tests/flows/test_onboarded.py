@@ -13,10 +13,10 @@ from flows.retrain import RetrainResult, retrain
 from healing.verdict import Outcome
 from releases.signing import ensure_keys
 from tasks.config.pipeline import load_pipeline
-from tasks.monitoring.labels import label_source
+from tasks.config.settings import load_settings
+from tasks.evaluation.labels import label_source
 from tasks.onboarding.draft import Asked
 from tasks.onboarding.onboard import onboard
-from tasks.settings import load_settings
 from tasks.training.candidate import plan_training
 from tasks.training.training import as_inputs, train
 from tests.gateway.running import run_gateway

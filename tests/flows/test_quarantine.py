@@ -2,12 +2,12 @@
 
 import pytest
 
-import tasks.intake.readmission
+import tasks.ingestion.quarantine_release
 from flows.ingest import ingest
 from flows.quarantine import release_from_quarantine
 from healing.errors import UsageError
-from tasks.intake.quarantine import noted, read_note
-from tasks.lake.lake import LakeTable
+from tasks.ingestion.quarantine import noted, read_note
+from tasks.lake.lake_table import LakeTable
 from tasks.ledger.ledger import Ledger
 from tasks.ledger.records import BatchStatus
 from tests.flows.durability.world import DAYS, SINCE, UNTIL, World
@@ -38,7 +38,7 @@ def test_a_rejected_batch_comes_in_with_its_features_and_leaves_quarantine(home)
     assert REJECTED not in {note.batch_id for note in noted(home / "quarantine/small")}
     with Ledger(f"sqlite:///{home / 'ledger.db'}") as ledger:
         record = ledger.batch("small", REJECTED)
-        [entry] = ledger.noted("small", tasks.intake.readmission.RELEASED)
+        [entry] = ledger.noted("small", tasks.ingestion.quarantine_release.RELEASED)
     assert (record.status, record.revision, record.accepted, record.quarantined) == (BatchStatus.ACCEPTED, 2, 2, 0)
     assert entry.detail == {"rows": [0, 1], **BY}
 
@@ -76,7 +76,7 @@ def test_a_release_that_died_is_finished_by_asking_again(home, monkeypatch, step
 
     before = outcomes(home)
     with monkeypatch.context() as dying:
-        dying.setattr(tasks.intake.readmission, step, die)
+        dying.setattr(tasks.ingestion.quarantine_release, step, die)
         with pytest.raises(KeyboardInterrupt):
             release_from_quarantine("small", REJECTED, **BY)
     release_from_quarantine("small", REJECTED, **BY)

@@ -9,8 +9,8 @@ from healing.errors import Conflict, ModelCorrupt
 from healing.incident import Cause, Remedy, Status
 from healing.promotion import Decision
 from healing.release import Reason
-from tasks.releasing.rollback import roll_back
-from tasks.releasing.rollout import rollout_lock
+from tasks.rollout.rollback import roll_back
+from tasks.rollout.rollout import rollout_lock
 from tests.flows.release_bench import Bench, make_bench, traffic
 from tests.gateway.running import wait_until
 from tests.published import BASELINE, PIPELINE, bootstrap, corrupt, raising_estimator, start_canary

@@ -10,18 +10,18 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.flow_runs import resume_flow_run
 
-from flows.approval import await_answer
 from flows.release import ReleaseOutcome, Result, release
-from flows.settlement import approve_version
 from healing.errors import UsageError
 from healing.release import ModelRef, Reason
 from tasks.config.release_section import Approval, ReleaseRules
-from tasks.releasing.approval import Answer, answer_to, needs_approval, version_question
-from tasks.releasing.progress import Phase
-from tasks.releasing.reporter import Reporter
-from tasks.releasing.rollout import abort_trial
-from tasks.releasing.rollout_state import answer_rollout, end_by_hand, read_rollout
-from tasks.releasing.trial import Rollout
+from tasks.rollout.approval import Answer, answer_to, needs_approval, version_question
+from tasks.rollout.approval_wait import await_answer
+from tasks.rollout.progress import Phase
+from tasks.rollout.reporter import Reporter
+from tasks.rollout.rollout import abort_trial
+from tasks.rollout.rollout_state import answer_rollout, end_by_hand, read_rollout
+from tasks.rollout.trial import Rollout
+from tasks.rollout.undecided_stage import approve_version
 from tests.flows.release_bench import Bench, make_bench, traffic
 from tests.gateway.running import wait_until
 from tests.published import PIPELINE, bootstrap, publish_tiny_model

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(600)  # two rollouts a point, each some seconds
 
 STAGES = """{stages: [{mode: shadow, weight: 1.0, requests_min: 20, deadline_seconds: 60},
   {mode: canary, weight: 0.5, requests_min: 20, deadline_seconds: 60}]}"""
-SOURCES = [*Path("tasks/releasing").glob("*.py"), *Path("flows").glob("*.py")]
+SOURCES = [*Path("tasks/rollout").glob("*.py"), *Path("flows").glob("*.py")]
 POINTS = {name for path in SOURCES for name in re.findall(r'reached\("(release\.\w+)"', path.read_text())}
 ABORTING = {"release.aborting", "release.aborted"}
 OFTEN = ["release.stage_started", "release.promoted"]
@@ -30,7 +30,7 @@ REST = sorted(POINTS - ABORTING - set(OFTEN))
 def killables(prefect_api: None) -> Iterator[tuple[Killable, Killable]]:
     from prefect.settings import PREFECT_API_URL
 
-    modules = ("flows.release", "tasks.monitoring.paired", "sklearn.linear_model", "skops.io")
+    modules = ("flows.release", "tasks.monitoring.champion_comparison", "sklearn.linear_model", "skops.io")
     runs = (Killable(str(PREFECT_API_URL.value()), *modules), Killable(str(PREFECT_API_URL.value()), *modules))
     yield runs
     for each in runs:

@@ -6,9 +6,9 @@ from flows.release import Result, release
 from healing.errors import IllegalTransition
 from healing.promotion import Decision
 from healing.release import Mode, Reason
-from tasks.releasing.progress import ProgressFile
-from tasks.releasing.rollout import abort_trial
-from tasks.releasing.rollout_journal import RolloutJournal, Step
+from tasks.rollout.progress import ProgressFile
+from tasks.rollout.rollout import abort_trial
+from tasks.rollout.rollout_journal import RolloutJournal, Step
 from tests.flows.release_bench import Bench, make_bench, traffic
 from tests.published import PIPELINE, bootstrap, end_trial, start_canary
 

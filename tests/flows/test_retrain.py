@@ -15,10 +15,10 @@ from healing.evidence import Evidence
 from healing.incident import Cause, Status
 from releases.log import ReleaseLog
 from releases.store import ModelStore
+from tasks.config.settings import Settings, load_settings
 from tasks.ledger.ledger import Ledger
 from tasks.ledger.records import BatchRecord, BatchStatus
-from tasks.settings import Settings, load_settings
-from tasks.training.registry import Registry, registered_versions
+from tasks.training.mlflow_registry import Registry, registered_versions
 from tests.published import NOW
 from tests.toy import PIPELINE, PIPELINES_DIR, day_of, reversed_law, write_days
 

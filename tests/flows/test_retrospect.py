@@ -12,7 +12,7 @@ from healing.errors import UsageError
 from healing.promotion import Decision
 from healing.release import Mode, Reason
 from healing.trial_rules import DEFAULT_RULES, Check
-from tasks.monitoring.logged_trial import find_trial, trials_of
+from tasks.rollout.logged_trial import find_trial, trials_of
 from tests.flows.release_bench import make_bench, traffic
 from tests.published import PIPELINE, bootstrap, end_trial, raising_estimator, start_canary
 

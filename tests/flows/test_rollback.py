@@ -8,10 +8,10 @@ from flows.rollback import rollback
 from healing.errors import RegistryUnavailable, UsageError
 from healing.release import Reason
 from healing.verdict import Outcome
-from tasks import points
-from tasks.releasing.reconcile import finish_telling
-from tasks.releasing.rollback import NothingToRollBackTo
-from tasks.training import registry
+from tasks.rollout.republish_events import finish_telling
+from tasks.rollout.rollback import NothingToRollBackTo
+from tasks.runtime import crash_points as points
+from tasks.training import mlflow_registry as registry
 from tests.flows.release_bench import Bench, make_bench
 from tests.published import PIPELINE, bootstrap, corrupt, end_trial, start_canary
 

@@ -10,12 +10,12 @@ from healing.release import Challenger, Mode, Reason, Release
 from healing.verdict import Outcome
 from releases.log import ReleaseLog, promotion_of, trial_of
 from releases.signing import ensure_keys
+from tasks.config.settings import Settings, load_settings
 from tasks.ledger.ledger import Ledger
-from tasks.monitoring.promoted import CHECK
-from tasks.settings import Settings, load_settings
+from tasks.monitoring.checks.promotion import CHECK
 from tasks.training.candidate import plan_training
+from tasks.training.mlflow_registry import RegisteredModel
 from tasks.training.publish import Offer, publish
-from tasks.training.registry import RegisteredModel
 from tasks.training.training import train
 from tests.published import NOW, corrupt
 from tests.toy import PIPELINE, PIPELINES_DIR, toy_labels, toy_pipeline, write_days

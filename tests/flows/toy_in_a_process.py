@@ -5,7 +5,7 @@ import signal
 import sys
 from datetime import date
 
-from tasks import points
+from tasks.runtime import crash_points as points
 
 
 def main(point: str, until: str) -> None:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from healing.errors import GatewayUnavailable
-from tasks.monitoring.predictions import drain_predictions, predictions_table
+from tasks.serving.prediction_log import drain_predictions, predictions_table
 from tests.gateway.running import run_gateway, split_body, wait_until
 from tests.published import bootstrap, publish_tiny_model, tiny_rows
 

@@ -15,7 +15,7 @@ from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Cause, Remedy, Status
 from releases.signing import ensure_keys
 from tasks.ledger.ledger import Ledger
-from tasks.releasing.rollback import roll_back
+from tasks.rollout.rollback import roll_back
 from tests.gateway.running import run_gateway, wait_until
 from tests.published import PIPELINE, bootstrap, publish_tiny_model
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-from tasks.lake.lake import LakeTable
+from tasks.lake.lake_table import LakeTable
 from tasks.ledger.ledger import Ledger
 
 SINCE = date(2013, 3, 1)

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from deltalake import write_deltalake
 
-from tasks.monitoring.predictions import _ANSWERS, _LABELS, _SCORES
+from tasks.serving.prediction_log import _ANSWERS, _LABELS, _SCORES
 
 BEGAN = datetime(2013, 3, 1, 12, tzinfo=UTC)
 CHAMPION, CHALLENGER = "a" * 64, "b" * 64

@@ -5,7 +5,7 @@ import pytest
 
 from releases.signing import ensure_keys
 from releases.store import ModelStore
-from tasks.monitoring.loss import VARIANCE
+from tasks.evaluation.losses import VARIANCE
 from tasks.monitoring.pair_loss import BrierIncrease, SquaredErrorIncrease, pair_loss_of
 from tests.published import publish_tiny_model
 

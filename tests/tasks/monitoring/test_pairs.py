@@ -11,7 +11,7 @@ from releases.loader import load
 from releases.signing import ensure_keys
 from releases.store import ModelStore
 from tasks.monitoring.pairs import Pair, pair_rows
-from tasks.monitoring.predictions import _ANSWERS
+from tasks.serving.prediction_log import _ANSWERS
 from tests.published import SCHEMA, frame, publish_tiny_model, raising_estimator, tiny_rows
 
 BEGAN = datetime(2013, 3, 1, 12, tzinfo=UTC)

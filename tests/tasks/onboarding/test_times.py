@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
+from tasks.ingestion.sources.contract_form import parse_times
 from tasks.onboarding.times import guess_formats
-from tasks.source_form import parse_times
 
 MOMENTS = pd.Series(pd.date_range("2024-01-25 10:30", periods=40, freq="31h"))
 

@@ -12,8 +12,8 @@ from releases.log import trial_of
 from releases.signing import ensure_keys
 from releases.store import ModelStore
 from tasks.training.candidate import Workshop, compare_candidate, plan_training, publish_candidate, register_candidate
-from tasks.training.registry import Registry, find_registered, mirror_aliases, model_bytes, registered_name
-from tasks.training.repetition import train_again
+from tasks.training.mlflow_registry import Registry, find_registered, mirror_aliases, model_bytes, registered_name
+from tasks.training.reproducibility import train_again
 from tests.published import NOW
 from tests.toy import PIPELINE, day_of, toy_labels, toy_pipeline, write_days
 

@@ -1,0 +1,76 @@
+"""A batch put together from the documents it came in: one file, several files, or pages."""
+
+import io
+import zipfile
+from datetime import date
+
+import pyarrow as pa
+
+from healing.errors import Looping, NotData, Oversized
+from tasks.config.sources_section import Endpoint
+from tasks.ingestion.sources.batch import Batch
+from tasks.ingestion.sources.document import Document
+
+
+class Assembly:
+    """Documents of one batch, in their order, and together within the limits of a batch."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._documents: list[Document] = []
+        self._rows: list[pa.Table] = []
+
+    @property
+    def bytes_left(self) -> int:
+        """How many bytes the next document may have."""
+        return self._endpoint.batch_bytes_max - sum(len(document.content) for document in self._documents)
+
+    def add(self, document: Document, rows: pa.Table) -> None:
+        """One more document. Its columns are those of the others, in any order; an empty last page may have none."""
+        name = self._endpoint.name
+        if self._documents:
+            self._check_fits(document, rows)
+        self._documents.append(document)
+        self._rows.append(rows)
+        found = sum(part.num_rows for part in self._rows)
+        if found > self._endpoint.batch_rows_max:
+            raise Oversized(f"source {name}: expected at most {self._endpoint.batch_rows_max} rows, found {found}")
+
+    def batch(self, name: str, day: date) -> Batch:
+        """All of it as one batch."""
+        return Batch(name, day, self._endpoint.name, self._content(), self.rows().to_pandas(), self._suffix)
+
+    def rows(self) -> pa.Table:
+        """The rows of all documents, in their order."""
+        parts = [part for part in self._rows if part.num_columns] or self._rows[:1]
+        columns = parts[0].column_names
+        return pa.concat_tables([part.select(columns) for part in parts])
+
+    def _check_fits(self, document: Document, rows: pa.Table) -> None:
+        first, before = self._rows[0], self._documents[-1]
+        if rows.num_rows and document.content == before.content:
+            raise Looping(
+                f"source {self._endpoint.name}: expected a new page from {document.where}, found the last again; "
+                "does it take no notice of the page parameter?"
+            )
+        if rows.num_columns and first.num_columns and set(rows.column_names) != set(first.column_names):
+            raise NotData(
+                f"source {self._endpoint.name}: expected columns {', '.join(first.column_names)[:200]} from "
+                f"{document.where}, as in the document before, found {', '.join(rows.column_names)[:200]}",
+                document.content,
+                document.suffix,
+            )
+
+    @property
+    def _suffix(self) -> str:
+        return self._documents[0].suffix if len(self._documents) == 1 else "zip"
+
+    def _content(self) -> bytes:
+        """The one document as it came, or an archive of all; the same documents make the same archive."""
+        if len(self._documents) == 1:
+            return self._documents[0].content
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            for number, document in enumerate(self._documents, 1):
+                archive.writestr(zipfile.ZipInfo(f"{number:05}.{document.suffix}"), document.content)
+        return packed.getvalue()

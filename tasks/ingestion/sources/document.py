@@ -1,0 +1,124 @@
+"""A document that claims to hold rows: whether it is what it claims, and its rows as text.
+
+A source may answer 200 and send a sign-in page, half a file, or text that was decoded by the wrong table on its way.
+Each is found here, before anybody looks for columns.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import NoReturn
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from healing.errors import NotData, Oversized, SourceUnavailable, Truncated
+from tasks.config.sources_section import Endpoint, Format
+from tasks.ingestion.sources import csv_rows, json_rows, parquet_rows
+from tasks.ingestion.sources.document_errors import Broken, CutShort, TooLarge
+from tasks.ingestion.sources.unpacking import COMPRESSIONS, unpack
+
+_FORMATS: dict[str, Format] = {
+    ".csv": "csv",
+    ".json": "json",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+_BY_CONTENT_TYPE: dict[str, Format] = {
+    "application/json": "json",
+    "application/x-ndjson": "ndjson",
+    "application/jsonl": "ndjson",
+    "application/vnd.apache.parquet": "parquet",
+}
+# What a content type says that cannot be the format; anything else (octet-stream, text/plain) says too little.
+_CONTRADICTIONS: dict[Format, tuple[str, ...]] = {
+    "csv": ("html", "json", "xml", "image/", "video/", "audio/", "pdf", "parquet"),
+    "json": ("html", "csv", "xml", "image/", "video/", "audio/", "pdf", "parquet"),
+    "ndjson": ("html", "csv", "xml", "image/", "video/", "audio/", "pdf", "parquet"),
+    "parquet": ("html", "json", "csv", "xml", "image/", "video/", "audio/", "pdf"),
+}
+
+
+@dataclass(frozen=True)
+class Document:
+    """Bytes and what they claim to be. `where` is shown in messages and holds no secret; `path` gives the extensions.
+
+    `measured` is False where nothing said how long it would be: then a last line without an end may be a cut one.
+    """
+
+    endpoint: Endpoint
+    where: str
+    path: str
+    content: bytes = field(repr=False)
+    format: Format | None = None
+    content_type: str = ""
+    records: str | None = None
+    measured: bool = True
+
+    @property
+    def suffix(self) -> str:
+        """Extensions to keep it under: csv, json.gz."""
+        compression = PurePosixPath(self.path).suffix.lower()
+        return self._format + (compression if compression in COMPRESSIONS else "")
+
+    def rows(self) -> pa.Table:
+        """Its rows, every column as text, null where a value is missing; NotData, Truncated or Oversized."""
+        kind = self.content_type.partition(";")[0].strip().lower()
+        if any(other in kind for other in _CONTRADICTIONS[self._format]):
+            self._refuse(NotData, f"content-type {kind}")
+        try:
+            rows = self._read(unpack(self.content, self.path, self.endpoint.batch_bytes_max))
+        except CutShort as exc:
+            self._refuse(Truncated, str(exc), exc)
+        except TooLarge as exc:
+            self._refuse(Oversized, str(exc), exc)
+        except Broken as exc:
+            self._refuse(NotData, str(exc), exc)
+        self.check_size(rows)
+        return rows
+
+    @property
+    def _format(self) -> Format:
+        if self.format is not None:
+            return self.format
+        path = PurePosixPath(self.path.lower())
+        if path.suffix in COMPRESSIONS:
+            path = path.with_suffix("")
+        kind = self.content_type.partition(";")[0].strip().lower()
+        return _FORMATS.get(path.suffix) or _BY_CONTENT_TYPE.get(kind) or "csv"
+
+    def _read(self, content: bytes) -> pa.Table:
+        if not content.strip():
+            raise Broken("an empty body")
+        if not self.measured and self._format in ("csv", "ndjson") and not content.endswith(b"\n"):
+            raise CutShort("no end of its last line, and no content-length that says it is whole")
+        match self._format:
+            case "csv":
+                return csv_rows.read(content)
+            case "json":
+                return json_rows.read(content, self.records)
+            case "ndjson":
+                return json_rows.read_lines(content)
+            case "parquet":
+                return parquet_rows.read(content, self.endpoint.batch_bytes_max)
+
+    def check_size(self, rows: pa.Table) -> None:
+        limit = self.endpoint.field_bytes_max
+        for name in rows.column_names:
+            longest = pc.max(pc.binary_length(rows[name])).as_py() or 0
+            if max(longest, len(name)) > limit:
+                self._refuse(Oversized, f"a value of {longest} bytes in {name[:60]!r}, more than {limit}")
+        if rows.num_rows > self.endpoint.batch_rows_max:
+            self._refuse(Oversized, f"{rows.num_rows} rows, more than {self.endpoint.batch_rows_max}")
+
+    def _refuse(self, kind: type[SourceUnavailable], found: str, cause: Exception | None = None) -> NoReturn:
+        raise kind(
+            f"source {self.endpoint.name}: expected {_NAMES[self._format]} from {self.where}, found {found}; "
+            f"it begins {self.content[:60]!r}",
+            self.content,
+            self.suffix,
+        ) from cause
+
+
+_NAMES: dict[Format, str] = {"csv": "CSV", "json": "JSON", "ndjson": "a JSON object a line", "parquet": "Parquet"}

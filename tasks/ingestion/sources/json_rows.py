@@ -1,0 +1,89 @@
+"""Rows of JSON: an array of objects, an object that holds one, or an object a line. Values become text."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pyarrow as pa
+
+from tasks.ingestion.sources.document_errors import Broken, CutShort
+from tasks.ingestion.sources.text import refuse_markup, with_missing, without_mark
+
+
+def read(content: bytes, records: str | None = None) -> pa.Table:
+    """Rows of an array, or of the array at the dotted path `records` of an object."""
+    found = pick(parse(content), records)
+    if not isinstance(found, list):
+        place = f"at {records!r}" if records else "at the top"
+        raise Broken(f"{type(found).__name__} {place} and no array of rows")
+    return from_records(found)
+
+
+def read_lines(content: bytes) -> pa.Table:
+    """Rows of one object a line. Lines that are empty are passed over."""
+    refuse_markup(content)
+    lines = without_mark(content).split(b"\n")
+    found = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            found.append(orjson.loads(line))
+        except orjson.JSONDecodeError as exc:
+            if number == len(lines):  # without a newline: the writer was not done
+                raise CutShort(f"a last line that is cut off: {line[-60:]!r}") from exc
+            raise Broken(f"no JSON in line {number}: {exc}") from exc
+    return from_records(found)
+
+
+def parse(content: bytes) -> Any:
+    """The JSON value; Broken when it is none."""
+    refuse_markup(content)
+    try:
+        return orjson.loads(without_mark(content))
+    except orjson.JSONDecodeError as exc:
+        if exc.pos >= len(exc.doc.rstrip()):
+            raise CutShort(f"JSON that ends early: {exc}") from exc
+        raise Broken(f"no JSON: {exc}") from exc
+
+
+def pick(value: Any, path: str | None) -> Any:
+    """What stands at a dotted path of objects, None when nothing does."""
+    for key in path.split(".") if path else []:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def from_records(records: Sequence[Any]) -> pa.Table:
+    """Columns of text, in the order in which rows first name them; a row that lacks one has no value there."""
+    names: dict[str, None] = {}
+    for number, record in enumerate(records):
+        if not isinstance(record, Mapping):
+            raise Broken(f"{type(record).__name__} and no object as row {number}")
+        names.update(dict.fromkeys(record))
+    columns = {name: [as_text(name, record.get(name)) for record in records] for name in names}
+    return pa.table({name: with_missing(pa.array(column, pa.string())) for name, column in columns.items()})
+
+
+def as_text(name: str, value: object) -> str | None:  # noqa: PLR0911 - one return a type is the whole function
+    """A value as CSV would show it: numbers at full precision, moments in ISO 8601."""
+    match value:
+        case None:
+            return None
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case int() | Decimal() | UUID():
+            return str(value)
+        case float():
+            return None if value != value else repr(value)  # noqa: PLR0124 - only NaN differs from itself
+        case datetime():
+            return (value.astimezone(UTC) if value.tzinfo else value).isoformat()
+        case date():
+            return value.isoformat()
+        case _:
+            raise Broken(f"{type(value).__name__} in {name!r}, where one value should be")

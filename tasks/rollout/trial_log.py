@@ -1,0 +1,125 @@
+"""What the lake holds of a trial's requests: who was asked, whether that failed, how long it took, what was said."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from healing.release import Mode
+from healing.replay import LoggedRequest
+from tasks.lake.lake_table import LakeTable
+from tasks.serving.gateway_client import PROBE_PREFIX
+from tasks.serving.prediction_log import predictions_table, shadow_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SLOW_SECONDS_MIN = 0.01  # the gateway's own default: no answer within it is slow, however quick the champion
+_BEFORE = timedelta(hours=1)  # of the champion's answers, that say what is slow
+_ANSWERS_MIN = 100  # of the champion, before a p99 of them says something
+_TIMED_APART = timedelta(milliseconds=50)  # requests that rode in one batch share its time, and count as one
+
+_ANSWER_COLUMNS = ["at", "request_id", "generation", "digest", "rung", "prediction", "failed", "latency_ms"]
+_SCORE_COLUMNS = ["at", "request_id", "digest", "generation", "prediction", "error", "incomplete"]
+
+# What the gateway logs of copies when the worker fails: as a batch, which is one failure, or before it was asked.
+_BATCH_FAILED = r"version \S+ (was silent|died on)"
+_NOT_ASKED = r"version \S+ is "
+
+
+class TrialLog:
+    """The requests of one trial, by the generation of the release that they were answered under.
+
+    The log has the first row of each request; it does not have the client's route key, so that a client that asks again
+    counts again. Probes are left out.
+    """
+
+    def __init__(self, lake_root: Path, began: datetime, ended: datetime, challenger: str) -> None:
+        self._challenger = challenger
+        self._answers = _first_rows(predictions_table(lake_root), began - _BEFORE, ended, _ANSWER_COLUMNS)
+        self._scores = _first_rows(shadow_table(lake_root), began, ended, _SCORE_COLUMNS)
+        self._slow_seconds: float | None = None
+
+    def fix_slow(self, until: datetime, champion: str, factor: float) -> None:
+        """Take as slow what is beyond `factor` times the champion's p99 before `until`; with few answers, as before."""
+        before = self._answers[(self._answers["at"] < until) & (self._answers["digest"] == champion)]
+        seconds = before["latency_ms"].dropna() / 1000
+        if len(seconds) >= _ANSWERS_MIN:
+            self._slow_seconds = max(factor * float(seconds.quantile(0.99)), SLOW_SECONDS_MIN)
+
+    def requests(
+        self, generation: int, mode: Mode
+    ) -> tuple[tuple[LoggedRequest, ...], tuple[str, ...], tuple[str, ...]]:
+        """The requests of a stage, what they lack to be judged at all, and what only some checks lack."""
+        answers = self._answers[self._answers["generation"] == generation]
+        if answers.empty:
+            return (), (f"the lake has no answers of generation {generation}",), ()
+        if mode is Mode.SHADOW:
+            return self._copies(generation, answers)
+        old = int(answers["failed"].isna().sum())
+        lacking = (f"{old} of {len(answers)} rows do not say who failed: an older gateway logged them",) if old else ()
+        notes = (
+            () if self._slow_seconds is not None else ("too few answers of the champion before it to say what is slow",)
+        )
+        return tuple(self._asked(answers[answers["failed"].notna()])), lacking, notes
+
+    def _asked(self, answers: "pd.DataFrame") -> Iterator[LoggedRequest]:
+        """Randomised requests: who was asked first is who is blamed, else who answered as champion or challenger."""
+        timed: dict[bool, datetime] = {}
+        columns = ("at", "failed", "rung", "digest", "latency_ms", "prediction")
+        for stamp, blamed, rung, digest, latency_ms, answer in _rows(answers, columns):
+            if not blamed and rung not in ("champion", "challenger"):
+                continue  # nobody is blamed, and neither arm answered
+            at, challenger = stamp.to_pydatetime(), (blamed or digest) == self._challenger
+            if blamed:
+                yield LoggedRequest(at, challenger, failed=True, slow=None, answer=None)
+            else:
+                slow = self._slow(challenger, at, latency_ms, timed)
+                yield LoggedRequest(at, challenger, failed=False, slow=slow, answer=answer)
+
+    def _slow(self, challenger: bool, at: datetime, latency_ms: float, timed: dict[bool, datetime]) -> bool | None:
+        if self._slow_seconds is None or latency_ms != latency_ms:  # noqa: PLR0124 - NaN where it is not logged
+            return None
+        if challenger in timed and at - timed[challenger] < _TIMED_APART:
+            return None
+        timed[challenger] = at
+        return latency_ms / 1000 > self._slow_seconds
+
+    def _copies(
+        self, generation: int, answers: "pd.DataFrame"
+    ) -> tuple[tuple[LoggedRequest, ...], tuple[str, ...], tuple[str, ...]]:
+        scores = self._scores[(self._scores["generation"] == generation) & (self._scores["digest"] == self._challenger)]
+        if scores.empty:
+            return (), (f"the lake has no shadow scores of generation {generation}",), ()
+        told = answers.drop_duplicates("request_id").set_index("request_id")
+        seen = scores.assign(
+            given=scores["request_id"].map(told["prediction"]),
+            rung=scores["request_id"].map(told["rung"]),
+            together=scores["error"].str.match(_BATCH_FAILED) & scores["at"].duplicated(),
+        )
+        not_asked = scores["error"].str.match(_NOT_ASKED)
+        seen = seen[(seen["rung"] == "champion") & ~seen["together"] & ~not_asked]  # else nobody is to blame
+        copies = tuple(
+            LoggedRequest(at.to_pydatetime(), True, failed, None, None if failed else answer, given)
+            for at, failed, answer, given in _rows(seen, ("at", "incomplete", "prediction", "given"))
+        )
+        return copies, (), ("the log has no times of shadow scores: latency is not judged",)
+
+
+def _rows(frame: "pd.DataFrame", columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    return zip(*(frame[column].tolist() for column in columns), strict=True)
+
+
+def _first_rows(table: LakeTable, since: datetime, until: datetime, columns: list[str]) -> "pd.DataFrame":
+    """The first row of each request, in the order of answering; columns that an older table lacks are empty.
+
+    `incomplete` says whether any of its rows has no number.
+    """
+    import pandas as pd
+
+    if table.version() is None:
+        return pd.DataFrame({"at": pd.Series(dtype="datetime64[us, UTC]")}).reindex(columns=columns)
+    rows = table.read(since=since, until=until, day_column="at")
+    rows = rows.assign(incomplete=rows["prediction"].isna().groupby(rows["request_id"]).transform("any"))
+    first = rows[(rows["row"] == 0) & ~rows["request_id"].str.startswith(PROBE_PREFIX)]
+    return first.sort_values(["at", "seq"], ignore_index=True).reindex(columns=columns)

@@ -1,0 +1,252 @@
+"""Sources that are down, slow, flapping or lying, each a real server: the backup gives the batch, the primary returns.
+
+Primary over HTTP, backup in a database, and the ledger in the same: on SQLite and on PostgreSQL.
+"""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from threading import Event
+
+import pytest
+import sqlalchemy as sa
+import yaml
+
+from healing.errors import SourceUnavailable
+from healing.incident import Cause, Status
+from tasks.config.pipeline import load_pipeline
+from tasks.ingestion import commit, watermark
+from tasks.ingestion.quarantine import refusals
+from tasks.ingestion.source_failover import tell_return
+from tasks.ingestion.sources import Lookup, open_sources
+from tasks.ingestion.stores import Stores
+from tasks.ledger.ledger import Ledger
+from tasks.ledger.records import BatchRecord
+from tasks.runtime.events import EventName
+from tests.tasks.ingestion.sources.serving import Reply, answering
+
+FIRST = date(2013, 3, 1)
+ROWS = 5
+ATTEMPTS = 3
+
+
+def csv_of(day: date) -> bytes:
+    rows = [f"{day}-{number},{day}T{12 + number}:00:00Z,{number % 2}" for number in range(ROWS)]
+    return "\n".join(["id,at,late", *rows, ""]).encode()
+
+
+def good(path: str) -> Reply:
+    return Reply(csv_of(date.fromisoformat(path.removeprefix("/t/").removesuffix(".csv"))))
+
+
+@pytest.fixture
+def backup(database):
+    """The same rows in a database."""
+    engine = sa.create_engine(database, poolclass=sa.NullPool)
+    columns = (sa.Column("id", sa.String), sa.Column("at", sa.DateTime(timezone=True)), sa.Column("late", sa.Integer))
+    table = sa.Table("t", sa.MetaData(), *columns)
+    table.create(engine)
+    with engine.begin() as connection:
+        for index in range(5):
+            day = FIRST + timedelta(days=index)
+            noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+            rows = [
+                {"id": f"{day}-{number}", "at": noon + timedelta(hours=number), "late": number % 2}
+                for number in range(ROWS)
+            ]
+            connection.execute(table.insert(), rows)
+    return database
+
+
+class World:
+    """One pipeline with its state, taken in run by run."""
+
+    def __init__(self, folder: Path, database: str) -> None:
+        self.folder = folder
+        self.database = database
+        self.told: list[tuple[object, object]] = []
+        self.called: list[str] = []
+
+    def configure(self, primary: str, **table: object) -> None:
+        """Write the pipeline with `primary` as the address that is asked first."""
+        patience = {"timeout_seconds": 0.2, "patience_seconds": 1.0, "attempts": ATTEMPTS}
+        document = {
+            "name": "small",
+            "sources": [
+                {"name": "primary", "kind": "http", "url": primary, **patience},
+                {"name": "backup", "kind": "sql", "url": "${env:DATABASE}", **patience, "timeout_seconds": 5},
+            ],
+            "tables": {
+                "t": {
+                    "role": "batch",
+                    "key": ["id"],
+                    "event_time": "at",
+                    "columns": {"id": "string", "at": "timestamp", "late": "long"},
+                    **table,
+                }
+            },
+            "key": "id",
+            "features": ".features:build",
+            "estimator": ".model:build",
+            "label": {"table": "t", "column": "late", "known_at": "at"},
+            "policy": {"schema_break": ["switch_source"], "volume_anomaly": ["switch_source", "quarantine_batch"]},
+        }
+        path = self.folder / "pipelines/small/pipeline.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(document))
+
+    def ingest(self, day: date) -> str:
+        """Take one day in; returns the source that gave it."""
+        [record] = self.take_in([day])
+        return record.source
+
+    def take_in(self, days: Sequence[date]) -> list[BatchRecord]:
+        """Take days in, as the flow does."""
+        pipeline = load_pipeline("small", self.folder / "pipelines")
+        lookup = Lookup({}, {"DATABASE": self.database})
+        with ExitStack() as held:
+            chain = held.enter_context(open_sources(pipeline, lookup, self.folder / "sources"))
+            ledger = held.enter_context(Ledger(self.database))
+            stores = Stores(pipeline, self.folder / "lake", self.folder / "quarantine", ledger, self._emit, self._call)
+            with ExitStack() as remedies:
+                wanted = watermark.days_to_look_at(stores, chain, days[0], days[-1], remedies)
+                records = commit.take_in(stores, chain, "t", watermark.missing_days(stores, "t", wanted))
+            watermark.settle_incidents(stores, chain)
+            tell_return(stores, chain)
+        assert {record.accepted for record in records} <= {ROWS}
+        return records
+
+    def journal(self) -> list[tuple[object, object]]:
+        with Ledger(self.database) as ledger:
+            entries = ledger.noted("small", "source.switched")
+        return [(entry.detail["from"], entry.detail["to"]) for entry in reversed(entries)]
+
+    def _emit(self, name: EventName, _: str, payload) -> None:
+        if name is EventName.SOURCE_SWITCHED:
+            self.told.append((payload["from"], payload["to"]))
+
+    def _call(self, _, reason: str) -> None:
+        self.called.append(reason)
+
+
+@pytest.fixture
+def world(tmp_path, backup):
+    return World(tmp_path, backup)
+
+
+AWAY, BACK = ("primary", ["backup"]), ("backup", ["primary"])
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        pytest.param(lambda: Reply(b"down", 503), id="down"),
+        pytest.param(lambda: Reply(wait=Event()), id="slow"),
+        pytest.param(lambda: Reply(b"<html>Sign in</html>"), id="lying"),
+        pytest.param(lambda: Reply(b"id,at,late\n1,2013", length=1000), id="cut off"),
+    ],
+)
+def test_the_backup_gives_the_batch_in_time_and_the_primary_returns_when_it_heals(world, trouble):
+    now = broken = trouble()
+    with answering(lambda path: now or good(path)) as (url, asked):
+        world.configure(url)
+        assert world.ingest(FIRST) == "backup"
+        assert len(asked) <= ATTEMPTS  # each of which ends by itself
+        assert world.told == world.journal() == [AWAY]
+        now = None
+        if broken.wait is not None:
+            broken.wait.set()
+        assert world.ingest(FIRST + timedelta(days=1)) == "primary"
+        assert world.ingest(FIRST + timedelta(days=2)) == "primary"
+    assert world.told == world.journal() == [AWAY, BACK]
+    with Ledger(world.database) as ledger:
+        [incident] = ledger.incidents("small")
+    assert (incident.cause, incident.subject, incident.status) == (
+        Cause.SOURCE_UNAVAILABLE,
+        "primary",
+        Status.RECOVERED,
+    )
+    assert world.called == []
+
+
+def test_a_primary_that_flaps_is_left_and_returned_to_each_time(world):
+    replies = {FIRST + timedelta(days=index): index % 2 == 0 for index in range(5)}
+
+    def answer(path: str) -> Reply:
+        day = date.fromisoformat(path.removeprefix("/t/").removesuffix(".csv"))
+        return Reply(b"", 404) if replies[day] else good(path)
+
+    with answering(answer) as (url, _):
+        world.configure(url)
+        gave = [world.ingest(day) for day in replies]
+    assert gave == ["backup", "primary", "backup", "primary", "backup"]
+    assert world.told == world.journal() == [AWAY, BACK, AWAY, BACK, AWAY]
+
+
+@pytest.mark.parametrize(
+    ("sent", "error", "reason"),
+    [
+        (b"<html>Sign in</html>", "NotData", "found a page"),
+        (b"id,at,late\n1,2\n", "NotData", "Expected 3 columns, got 2"),
+        (b"id,at\n", "ContractBroken", "missing late"),
+        (b"".join(csv_of(FIRST).splitlines(keepends=True)[:3]), "ContractBroken", "expected at least 5 rows, found 2"),
+    ],
+)
+def test_what_was_refused_is_kept_as_it_came_though_the_backup_gave_the_batch(world, sent, error, reason):
+    with answering(lambda _: Reply(sent)) as (url, _):
+        world.configure(url, rows_min=ROWS)
+        assert world.ingest(FIRST) == "backup"
+    [refusal] = refusals(world.folder / "quarantine")
+    assert (refusal.batch_id, refusal.source, refusal.error) == ("t/2013-03-01", "primary", error)
+    assert reason in refusal.reason
+    assert (world.folder / "quarantine/t/2013-03-01/refused/primary/original.csv").read_bytes() == sent
+
+
+def test_a_day_that_no_source_has_right_waits_for_a_person_and_keeps_no_other_out(world):
+    days = [FIRST + timedelta(days=index) for index in range(4)]
+    with sa.create_engine(world.database, poolclass=sa.NullPool).begin() as connection:
+        spoil = sa.text("update t set id = :long where id = :one")
+        connection.execute(spoil, {"long": "x" * 70_000, "one": f"{days[1]}-1"})
+
+    def answer(path: str) -> Reply:
+        return Reply(b"<html>Oops</html>") if str(days[1]) in path else good(path)
+
+    with answering(answer) as (url, _):
+        world.configure(url)
+        first = world.take_in(days)
+        again = world.take_in(days)
+    assert {record.day: record.source for record in first} == dict.fromkeys([days[0], *days[2:]], "primary")
+    assert again == []  # asked for once more, and still wrong
+    assert [refusal.error for refusal in refusals(world.folder / "quarantine")] == ["Oversized", "NotData"]
+    with Ledger(world.database) as ledger:
+        incidents = [each for each in ledger.incidents("small") if each.cause is Cause.BAD_ROWS]
+    assert {(each.subject, each.status) for each in incidents} == {(f"t/{days[1]}", Status.ESCALATED)}
+    assert len(world.called) == 2
+    assert "no source sent rows of t/2013-03-02" in world.called[0]
+
+
+def test_a_source_that_lies_about_every_day_is_left_by_its_circuit(world):
+    days = [FIRST + timedelta(days=index) for index in range(5)]
+    with answering(lambda _: Reply(b"<html>Sign in</html>")) as (url, asked):
+        world.configure(url)
+        for number in range(2):
+            records = world.take_in(days[:3] if number == 0 else days)
+            assert {record.source for record in records} == {"backup"}
+    assert len(asked) < 20
+    assert world.told == [AWAY, AWAY]
+
+
+def test_with_no_source_left_it_says_of_each_why_and_shows_no_secret(world):
+    world.configure("http://127.0.0.1:9")
+    pipeline = load_pipeline("small", world.folder / "pipelines")
+    lookup = Lookup({}, {"DATABASE": "postgresql+pg8000://reader:s3cret@127.0.0.1:9/db"})
+    with Ledger(world.database) as ledger, open_sources(pipeline, lookup, world.folder / "sources") as chain:
+        stores = Stores(pipeline, world.folder / "lake", world.folder / "quarantine", ledger, world._emit, world._call)
+        with pytest.raises(SourceUnavailable, match="expected one of 2 sources") as caught:
+            commit.take_in(stores, chain, "t", [FIRST])
+        journal = ledger.timeline("small")
+    for name in ("source primary", "source backup"):
+        assert name in str(caught.value)
+    assert "s3cret" not in str(caught.value) + str(journal)
+    assert world.told == [AWAY, ("backup", [])]

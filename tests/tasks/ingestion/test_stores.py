@@ -1,0 +1,19 @@
+"""What is handed to a Prefect task is passed by, not searched."""
+
+from pathlib import Path
+
+from prefect.utilities.collections import visit_collection
+
+from tasks.config.pipeline import load_pipeline
+from tasks.ingestion.stores import Stores
+from tasks.ledger.ledger import Ledger
+
+
+def test_prefect_does_not_look_into_the_stores(tmp_path):
+    """It visits every value of what a task gets, several times a call; of a year's batches that is millions."""
+    visited = []
+    with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
+        pipeline = load_pipeline("flights", Path("pipelines"))
+        stores = Stores(pipeline, tmp_path, tmp_path, ledger, lambda *_: None, lambda *_: None)
+        visit_collection({"stores": stores}, visit_fn=visited.append, return_data=False)
+    assert [type(each) for each in visited] in ([dict, str, Stores], [str, Stores], [dict, Stores], [Stores])

@@ -1,0 +1,89 @@
+"""A rollback chooses a model that is whole and answers, keeps others warm, and lets a fenced one back by name only."""
+
+import pytest
+
+from healing.errors import IllegalTransition, UsageError
+from healing.release import Reason
+from releases.log import ReleaseLog
+from releases.signing import ensure_keys
+from tasks.rollout.rollback import NothingToRollBackTo, roll_back
+from tests.published import bootstrap, corrupt, end_trial, publish_tiny_model, start_canary
+
+
+@pytest.fixture
+def keys(tmp_path):
+    return ensure_keys(tmp_path / "keys")
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "releases"
+
+
+@pytest.fixture
+def models(root, keys):
+    return [publish_tiny_model(root, keys, version=f"0.{seed}.0", seed=seed) for seed in (1, 2, 3)]
+
+
+def promote(root, model, fallbacks=()):
+    start_canary(root, model, 0.5)
+    end_trial(root, reason=Reason.PROMOTE, champion=model, fallbacks=fallbacks)
+
+
+def test_a_rollback_that_was_done_is_not_done_again(root, keys, models):
+    bootstrap(root, models[1], fallbacks=(models[0],))
+    first = roll_back(root, keys.public, author="test", away_from=models[1].digest)
+    again = roll_back(root, keys.public, author="test", away_from=models[1].digest)
+    assert first == again
+    assert ReleaseLog(root).latest_generation() == 2
+
+
+def test_a_rollback_keeps_the_other_whole_fallbacks_warm(root, keys, models):
+    bootstrap(root, models[2], fallbacks=(models[1], models[0]))
+    release = roll_back(root, keys.public, author="test")
+    assert (release.champion, release.fallbacks) == (models[1], (models[0],))
+    assert release.reason is Reason.ROLLBACK
+
+
+def test_a_rollback_without_a_release_says_what_to_do(root, keys):
+    with pytest.raises(UsageError, match="autopilot bootstrap"):
+        roll_back(root, keys.public, author="test")
+
+
+def test_going_back_to_a_named_model_warms_up_another_where_no_fallback_is_left(root, keys, models):
+    oldest, middle, champion = models
+    bootstrap(root, oldest)
+    promote(root, middle)
+    promote(root, champion, fallbacks=(middle,))
+    release = roll_back(root, keys.public, author="test", to=middle.version)
+    assert (release.champion, release.fallbacks) == (middle, (oldest,))
+    assert release.fence_of(champion.digest) is not None
+
+
+def test_a_fenced_model_is_gone_back_to_by_name_alone_and_by_a_person(root, keys, models):
+    older, champion, _ = models
+    bootstrap(root, older)
+    promote(root, champion)
+    roll_back(root, keys.public, author="test", note="it was wrong about AA")
+    with pytest.raises(NothingToRollBackTo, match=r"fenced one \(0\.2\.0 .*--to and --unfence-by"):
+        roll_back(root, keys.public, author="test")
+    with pytest.raises(IllegalTransition, match=r"fenced by test .*it was wrong about AA"):
+        roll_back(root, keys.public, author="test", to=champion.version)
+    with pytest.raises(UsageError, match="name it by --to"):
+        roll_back(root, keys.public, author="test", unfenced_by="Ada")
+    release = roll_back(root, keys.public, author="test", to=champion.version, unfenced_by="Ada")
+    assert (release.champion, release.unfenced_by) == (champion, "Ada")
+    assert [fence.digest for fence in release.fenced] == [older.digest]
+    assert ReleaseLog(root).current() == release
+
+
+def test_a_corrupt_model_is_neither_gone_back_to_nor_kept_warm(root, keys, models):
+    oldest, middle, champion = models
+    bootstrap(root, oldest)
+    promote(root, middle)
+    promote(root, champion, fallbacks=(middle, oldest))
+    corrupt(root, middle)
+    release = roll_back(root, keys.public, author="test")
+    assert (release.champion, release.fallbacks) == (oldest, ())
+    with pytest.raises(NothingToRollBackTo, match=r"0\.2\.0 .*none of these"):
+        roll_back(root, keys.public, author="test", to=middle.version)

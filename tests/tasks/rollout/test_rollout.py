@@ -1,0 +1,88 @@
+"""The release log changes by decisions that are made again after every lost race."""
+
+import threading
+
+import pytest
+
+from healing.errors import Conflict
+from releases.log import ReleaseLog, abort_of
+from releases.signing import ensure_keys
+from tasks.rollout.rollout import abort_trial, commit_next, drop_fallback, rollout_lock, stranded_trial
+from tests.published import NOW, bootstrap, publish_tiny_model, start_canary
+
+
+@pytest.fixture
+def keys(tmp_path):
+    return ensure_keys(tmp_path / "keys")
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "releases"
+
+
+@pytest.fixture
+def models(root, keys):
+    return [publish_tiny_model(root, keys, version=f"0.{seed}.0", seed=seed) for seed in (1, 2, 3)]
+
+
+def test_a_lost_race_is_decided_again_on_the_new_state(root, models):
+    bootstrap(root, models[0])
+    start_canary(root, models[1], 0.5)
+    seen = []
+
+    def decide(current):
+        seen.append(current.generation)
+        if len(seen) == 1:
+            ReleaseLog(root).append(abort_of(current, author="somebody else", now=NOW))
+        return abort_of(current, author="test", now=NOW) if current.challenger else None
+
+    assert commit_next(root, decide) is None
+    assert seen == [2, 3]
+    assert ReleaseLog(root).current().author == "somebody else"
+
+
+def test_concurrent_aborts_write_one_release(root, models):
+    bootstrap(root, models[0])
+    start_canary(root, models[1], 0.5)
+    barrier, written = threading.Barrier(4), []
+
+    def abort():
+        barrier.wait()
+        written.append(abort_trial(root, models[1].digest, author="test"))
+
+    threads = [threading.Thread(target=abort) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(release is not None for release in written) == 1
+    assert ReleaseLog(root).latest_generation() == 3
+
+
+def test_a_trial_is_stranded_only_while_nobody_is_in_charge(root, models):
+    bootstrap(root, models[0])
+    assert stranded_trial(root) is None
+    start_canary(root, models[1], 0.5)
+    with rollout_lock(root):
+        assert stranded_trial(root) is None
+        with pytest.raises(Conflict), rollout_lock(root):
+            pass
+    assert stranded_trial(root).challenger.model == models[1]
+
+
+def test_a_challenger_is_fenced_by_its_abort_only_when_it_did_harm(root, models):
+    bootstrap(root, models[0])
+    start_canary(root, models[1], 0.5)
+    assert abort_trial(root, models[1].digest, author="release", note="too little traffic").fenced == ()
+    start_canary(root, models[1], 0.5)
+    ended = abort_trial(root, models[1].digest, author="heal", note="quality: 0.03 more", condemned=True)
+    assert [(fence.digest, fence.by, fence.why) for fence in ended.fenced] == [
+        (models[1].digest, "heal", "quality: 0.03 more")
+    ]
+
+
+def test_dropping_a_fallback_twice_is_dropping_it_once(root, models):
+    bootstrap(root, models[2], fallbacks=(models[1], models[0]))
+    assert drop_fallback(root, models[1].digest, author="test").fallbacks == (models[0],)
+    assert drop_fallback(root, models[1].digest, author="test") is None
