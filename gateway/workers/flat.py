@@ -4,7 +4,7 @@ A fitted Pipeline whose first step is a ColumnTransformer chooses columns of a f
 job queue, and stacks what they give. Here the columns come as lists, each transformer gets its own, and the rest of the
 pipeline runs as it is: every number is computed by the same fitted objects. `shorten` gives such a way only where it
 gives the model's own answers to the last bit; any doubt leaves the model as it is
-(docs/decisions/0014-a-shorter-way-through-a-pipeline.md).
+(docs/decisions/0014-call-pipeline-steps-directly.md).
 """
 
 from collections.abc import Callable, Sequence

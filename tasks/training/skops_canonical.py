@@ -1,7 +1,7 @@
 """The same bytes for the same model: skops names parts by memory addresses and dates them; neither is the model.
 
 A skops file is a zip of arrays and a `schema.json` that refers to them. Numbering both in the order in which the schema
-mentions them, without dates, makes equal models equal files; see docs/decisions/0022-the-same-model-again.md.
+mentions them, without dates, makes equal models equal files; see docs/decisions/0022-reproducible-model-bytes.md.
 """
 
 import io
