@@ -26,9 +26,8 @@ from benchmarks.year.lake import LAST
 from benchmarks.year.preset import disagreements
 from benchmarks.year.replay import POLICIES, answers, worse_afterwards
 from benchmarks.year.world import FIRST_UNTIL, Fitted, World, fit
-from tasks.evaluation.labels import LABEL
 from tasks.evaluation.scores import score
-from tasks.monitoring.windows import PREDICTION
+from tasks.lake.columns import LABEL, PREDICTION
 
 SMALL_ROWS = 1_000  # of a window: the least that the flights pipeline judges
 GOALS: Mapping[str, tuple[Comparison, float]] = {

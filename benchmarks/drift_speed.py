@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.result import Result, keep
 from healing.drift import DriftRule, judge_drift
-from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.lake.columns import BATCH_DAY
 from tasks.monitoring.checks.drift import Reference, measure
 from tasks.monitoring.distances import Kind
 

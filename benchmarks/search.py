@@ -12,7 +12,7 @@ import structlog
 
 from benchmarks.result import Result, keep
 from benchmarks.year.world import LOSS, World
-from tasks.evaluation.labels import LABEL
+from tasks.lake.columns import LABEL
 from tasks.training.answers import predict
 from tasks.training.candidate import plan_training
 from tasks.training.training import Trained, as_inputs, fit, read_training_rows

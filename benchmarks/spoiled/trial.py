@@ -24,7 +24,7 @@ from tasks.ingestion.commit import take_in
 from tasks.ingestion.quarantine import noted
 from tasks.ingestion.sources import Lookup, open_sources
 from tasks.ingestion.stores import Stores
-from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.lake.columns import BATCH_DAY
 from tasks.lake.lake_table import LakeTable
 from tasks.ledger.records import BatchRecord, BatchStatus
 

@@ -15,7 +15,7 @@ from benchmarks.ingest import FIRST
 from benchmarks.year.lake import LAST
 from benchmarks.year.world import PRESET_DISTANCE, World
 from healing.drift import ColumnDistance, DriftRule, drifted_columns
-from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.lake.columns import BATCH_DAY
 from tasks.monitoring.checks.drift import Reference, measure
 from tasks.monitoring.distances import Kind, columns_of, distance, missing_distance
 from tasks.monitoring.monitored_model import REFERENCE_ROWS

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 from benchmarks.year.lake import LAST
 from benchmarks.year.world import Fitted, World
 from healing.quality import QualityRule, judge_quality
-from tasks.evaluation.labels import LABEL
 from tasks.evaluation.losses import LogLoss
-from tasks.ingestion.validation.contract import BATCH_DAY
-from tasks.monitoring.windows import PREDICTION, labelled_window
+from tasks.lake.columns import BATCH_DAY, LABEL, PREDICTION
+from tasks.monitoring.windows import labelled_window
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 from benchmarks.year.world import FIRST_UNTIL, LOSS, PRESET_DISTANCE, Candidate, Fitted, World, fit
 from healing.comparison import Comparison, ComparisonRule, compare
 from healing.persistence import CoolDown, persists
-from tasks.evaluation.labels import LABEL
 from tasks.evaluation.scores import by_day
-from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.lake.columns import BATCH_DAY, LABEL, PREDICTION
 from tasks.monitoring.distances import columns_of, distance
 from tasks.monitoring.judgement import judge_quality_windows
 from tasks.monitoring.monitored_model import Subject
-from tasks.monitoring.windows import PREDICTION, answered_rows
+from tasks.monitoring.windows import answered_rows
 from tasks.training.comparison import meet_on_held_out
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from benchmarks.year.lake import flights, year_lake
 from releases.loader import LoadedModel
 from releases.manifest import Golden, Manifest, ReferenceProfile
 from tasks.config.pipeline import Pipeline
-from tasks.evaluation.labels import LABEL, LabelSource, join_labels, label_source, read_features
+from tasks.evaluation.labels import LabelSource, join_labels, label_source, read_features
 from tasks.evaluation.losses import LogLoss
-from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.lake.columns import BATCH_DAY, LABEL
 from tasks.monitoring.checks.drift import kinds_of
 from tasks.monitoring.distances import Kind
 from tasks.training.candidate import plan_training

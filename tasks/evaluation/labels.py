@@ -7,15 +7,11 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from tasks.config.pipeline import Pipeline
-from tasks.ingestion.features import ASKED_AT, FEATURES
-from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.lake.columns import ASKED_AT, BATCH_DAY, FEATURES, KNOWN_AT, LABEL
 from tasks.lake.lake_table import LakeTable
 
 if TYPE_CHECKING:
     import pandas as pd
-
-LABEL = "label"  # column of a joined frame: 0.0, 1.0, or NaN where nothing is known yet
-KNOWN_AT = "label_known_at"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from tasks.ingestion.sources import SourceChain
 from tasks.ingestion.stores import Stores
 from tasks.ingestion.validate import Examined, examine
 from tasks.ingestion.validation.batch_history import read_past
-from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.lake.columns import BATCH_DAY
 from tasks.lake.merge_plan import Novelty
 from tasks.ledger.immediate_remedy import remedied
 from tasks.ledger.records import BatchRecord, BatchStatus

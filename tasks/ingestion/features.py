@@ -15,16 +15,13 @@ from tasks.config.pipeline import Pipeline
 from tasks.ingestion.sources import batch_id
 from tasks.ingestion.stores import Stores
 from tasks.ingestion.validate import arrow_schema
-from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.lake.columns import ASKED_AT, BATCH_DAY, FEATURES
 from tasks.ledger.batches import Seen
 from tasks.ledger.records import BatchStatus, FeatureRecord
 from tasks.runtime import crash_points as points
 
 if TYPE_CHECKING:
     import pandas as pd
-
-FEATURES = "features"  # name of the table, and of its batches
-ASKED_AT = "asked_at"  # column: the instant at which the prediction is wanted; nothing later may be known
 
 
 def input_columns(pipeline: Pipeline, columns: Sequence[str]) -> list[str]:

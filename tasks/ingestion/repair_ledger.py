@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import date
 
 from tasks.ingestion.batch_notes import read_note
-from tasks.ingestion.features import FEATURES
 from tasks.ingestion.stores import Stores
+from tasks.lake.columns import FEATURES
 from tasks.ledger.records import BatchRecord, FeatureRecord
 
 

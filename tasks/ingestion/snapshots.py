@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from healing.errors import UsageError
-from tasks.ingestion.features import FEATURES
 from tasks.ingestion.sources import batch_id
 from tasks.ingestion.stores import Stores
+from tasks.lake.columns import FEATURES
 from tasks.lake.merge_plan import NEW_TABLE, Novelty
 from tasks.ledger.records import BatchRecord, FeatureRecord
 

@@ -25,10 +25,11 @@ from tasks.ingestion.validation import row_checks
 from tasks.ingestion.validation.batch_frame import Mended, Rules, Sheet
 from tasks.ingestion.validation.batch_history import Past
 from tasks.ingestion.validation.batch_verdict import Ruling, account
-from tasks.ingestion.validation.contract import BATCH_DAY, cast_rows, schema_gap
+from tasks.ingestion.validation.contract import cast_rows, schema_gap
 from tasks.ingestion.validation.expectations import judge_rows
 from tasks.ingestion.validation.finding import Check, Finding
 from tasks.ingestion.validation.reference import read_domain, read_reference
+from tasks.lake.columns import BATCH_DAY
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from healing.errors import Conflict, StoreUnavailable
+from tasks.lake.columns import BATCH_DAY
 from tasks.lake.file_bounds import near_files
 from tasks.lake.merge_plan import NEW_TABLE, Novelty, compare_rows, key_texts
 
@@ -119,7 +120,7 @@ class LakeTable:
         *,
         since: date | None = None,
         until: date | None = None,
-        day_column: str = "event_day",
+        day_column: str = BATCH_DAY,
         columns: Sequence[str] | None = None,
         version: int | None = None,
     ) -> "pd.DataFrame":
@@ -133,7 +134,7 @@ class LakeTable:
         *,
         since: date | None = None,
         until: date | None = None,
-        day_column: str = "event_day",
+        day_column: str = BATCH_DAY,
         columns: Sequence[str] | None = None,
         version: int | None = None,
     ) -> pa.Table:

@@ -11,8 +11,8 @@ from pathlib import Path
 from healing.errors import StoreUnavailable
 from releases.store import ModelStore
 from tasks.config.pipeline import Pipeline
-from tasks.ingestion.features import FEATURES
 from tasks.ingestion.stores import Stores
+from tasks.lake.columns import FEATURES
 
 VERSIONS_KEPT = 10  # of each table, by the ledger, however old
 FILE_BYTES = 16 << 20  # joined files: large enough to read fast, small enough that a key is looked for in few

@@ -12,7 +12,7 @@ from healing.verdict import Outcome
 from releases.loader import LoadedModel
 from releases.manifest import Manifest
 from tasks.config.pipeline import Pipeline
-from tasks.evaluation.labels import LABEL
+from tasks.lake.columns import LABEL
 from tasks.monitoring.pair_loss import PairLoss, pair_loss_of
 from tasks.monitoring.pairs import AT, CHALLENGER, CHAMPION, Model, Pair, pair_rows, with_columns, with_labels
 

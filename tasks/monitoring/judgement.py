@@ -8,10 +8,11 @@ from healing.quality import CHECK as QUALITY
 from healing.quality import judge_quality
 from healing.verdict import Verdict
 from tasks.evaluation.labels import day_end, join_labels, label_delay
+from tasks.lake.columns import LOGGED, PREDICTION
 from tasks.monitoring.checks.drift import Reference, measure
 from tasks.monitoring.history import FEATURES_CHECK
 from tasks.monitoring.monitored_model import Judged, Subject
-from tasks.monitoring.windows import LOGGED, PREDICTION, DayRange, answered_rows, labelled_window, rows_of
+from tasks.monitoring.windows import DayRange, answered_rows, labelled_window, rows_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,12 +19,11 @@ from tasks.evaluation.labels import (
     read_features,
 )
 from tasks.evaluation.losses import Loss, loss_of
-from tasks.ingestion.features import ASKED_AT, FEATURES
-from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.lake.columns import ASKED_AT, BATCH_DAY, FEATURES, PREDICTION
 from tasks.lake.lake_table import LakeTable
 from tasks.monitoring.checks.drift import kinds_of
 from tasks.monitoring.distances import Kind
-from tasks.monitoring.windows import PREDICTION, DayRange, counted_cohorts, windows_back
+from tasks.monitoring.windows import DayRange, counted_cohorts, windows_back
 from tasks.training.training import as_inputs
 
 if TYPE_CHECKING:

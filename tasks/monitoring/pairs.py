@@ -11,9 +11,8 @@ import structlog
 
 from releases.loader import LoadedModel, frame_of
 from tasks.config.pipeline import Pipeline
-from tasks.evaluation.labels import LABEL, LabelSource, join_labels, label_source
-from tasks.ingestion.features import FEATURES
-from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.evaluation.labels import LabelSource, join_labels, label_source
+from tasks.lake.columns import BATCH_DAY, FEATURES, LABEL
 from tasks.lake.lake_table import LakeTable
 from tasks.serving.gateway_client import PROBE_PREFIX
 from tasks.serving.prediction_log import feedback_table, predictions_table, shadow_table

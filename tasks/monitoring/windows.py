@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING
 from healing.clustered import DaySum
 from healing.quality import Cohort, LabelledWindow
 from releases.loader import LoadedModel
-from tasks.evaluation.labels import LABEL, read_features
+from tasks.evaluation.labels import read_features
 from tasks.evaluation.losses import Loss
 from tasks.evaluation.scores import by_day
-from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.lake.columns import BATCH_DAY, LABEL, PREDICTION
 from tasks.serving.prediction_log import read_predictions
 from tasks.training.training import as_inputs
 
 if TYPE_CHECKING:
     import pandas as pd
-
-PREDICTION = "prediction"  # column: the champion's answer
-LOGGED = "logged"  # column: whether the answer is the gateway's own, not one computed here afterwards
 
 
 @dataclass(frozen=True, slots=True)

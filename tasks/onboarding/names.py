@@ -4,10 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from tasks.evaluation.labels import KNOWN_AT, LABEL
-from tasks.ingestion.features import ASKED_AT
-from tasks.ingestion.validation.contract import BATCH_DAY
-from tasks.monitoring.windows import LOGGED, PREDICTION
+from tasks.lake.columns import ASKED_AT, BATCH_DAY, KNOWN_AT, LABEL, LOGGED, PREDICTION
 
 _OURS = frozenset({BATCH_DAY, ASKED_AT, LABEL, KNOWN_AT, LOGGED, PREDICTION})  # columns that the system adds
 

@@ -13,9 +13,8 @@ from healing.comparison import Compared, Comparison, ComparisonRule, compare, co
 from healing.errors import ConfigError
 from releases.loader import LoadedModel
 from tasks.config.pipeline import Pipeline
-from tasks.evaluation.labels import LABEL
 from tasks.evaluation.scores import by_day
-from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.lake.columns import BATCH_DAY, LABEL
 from tasks.training.answers import predict
 from tasks.training.importance import importance_of
 from tasks.training.leakage import suspicion

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from tasks.evaluation.labels import LABEL
+from tasks.lake.columns import LABEL
 from tasks.training.answers import predict
 from tasks.training.training import TrainingPlan, TrainingRows, as_inputs, loss_on
 

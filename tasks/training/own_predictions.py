@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from healing.errors import TrainingRefused
 from tasks.config.pipeline import Pipeline
-from tasks.evaluation.labels import LABEL, LabelSource
+from tasks.evaluation.labels import LabelSource
+from tasks.lake.columns import LABEL
 from tasks.serving.prediction_log import PREDICTIONS, SHADOW, predictions_table
 
 if TYPE_CHECKING:

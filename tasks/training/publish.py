@@ -13,7 +13,7 @@ from releases.loader import LoadedModel, read_estimator
 from releases.manifest import Golden, InputSchema, Manifest, Scalar
 from releases.signing import Keys
 from releases.store import ModelStore
-from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.lake.columns import BATCH_DAY
 from tasks.runtime import crash_points as points
 from tasks.training.answers import answers_of, predict
 from tasks.training.mlflow_registry import MODEL_FILE, RegisteredModel

@@ -10,8 +10,8 @@ import structlog
 from healing.versioning import Lineage, first, following
 from releases.loader import LoadedModel
 from tasks.config.pipeline import Pipeline
-from tasks.evaluation.labels import LABEL
 from tasks.evaluation.losses import VARIANCE, SquaredError
+from tasks.lake.columns import LABEL
 from tasks.training.answers import predict
 from tasks.training.figures import figures_of
 from tasks.training.importance import importance_of

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from healing.errors import TrainingRefused
 from healing.incident import Cause, Incident
-from tasks.evaluation.labels import LABEL
+from tasks.lake.columns import LABEL
 from tasks.ledger.records import BatchRecord
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ What is more complicated and answers worse than this is a mistake somewhere.
 from typing import Any
 
 from releases.manifest import InputSchema
-from tasks.evaluation.labels import LABEL
+from tasks.lake.columns import LABEL
 from tasks.training.training import TrainingPlan, TrainingRows, as_inputs
 
 ROWS_MAX = 20_000  # the newest; a linear model of few features gains next to nothing from more

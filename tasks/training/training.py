@@ -18,10 +18,9 @@ from healing.errors import ConfigError, StoreUnavailable
 from releases.manifest import Column, InputSchema
 from tasks.config.pipeline import Output
 from tasks.config.retrain_section import Search
-from tasks.evaluation.labels import KNOWN_AT, LABEL, LabelSource, join_labels, read_features
+from tasks.evaluation.labels import LabelSource, join_labels, read_features
 from tasks.evaluation.losses import LogLoss, Loss, SquaredError
-from tasks.ingestion.features import ASKED_AT, FEATURES
-from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.lake.columns import ASKED_AT, BATCH_DAY, FEATURES, KNOWN_AT, LABEL
 from tasks.lake.lake_table import LakeTable
 from tasks.runtime import crash_points as points
 from tasks.training.answers import predict

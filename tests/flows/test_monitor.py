@@ -14,8 +14,8 @@ from healing.window_diagnosis import Diagnosis
 from releases.log import ReleaseLog
 from releases.signing import ensure_keys
 from tasks.config.settings import Settings, load_settings
-from tasks.evaluation.labels import LABEL
 from tasks.evaluation.scores import score
+from tasks.lake.columns import LABEL
 from tasks.lake.lake_table import LakeTable
 from tasks.ledger.ledger import Ledger
 from tasks.monitoring.history import CHECKS, read_history

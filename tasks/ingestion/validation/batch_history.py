@@ -7,7 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, cast
 
 from tasks.config.table import Table
-from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.lake.columns import BATCH_DAY
 from tasks.lake.lake_table import LakeTable
 
 if TYPE_CHECKING:

@@ -11,8 +11,6 @@ from tasks.config.table import ColumnType, Table
 if TYPE_CHECKING:
     import pandas as pd
 
-BATCH_DAY = "event_day"  # column that every table of the lake has: the day of the batch
-
 
 @dataclass(frozen=True, slots=True)
 class SchemaGap:

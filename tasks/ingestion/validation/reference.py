@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from healing.errors import ConfigError, UsageError
 from tasks.config.pipeline import Pipeline
 from tasks.config.table import Table
-from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.lake.columns import BATCH_DAY
 from tasks.lake.lake_table import LakeTable
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from healing.data_quality import CHECK as DATA
 from healing.data_quality import DataRule, Fault, FaultShare, Intake, judge_batches, judge_data
 from releases.manifest import ReferenceProfile
 from tasks.evaluation.labels import read_features
-from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.lake.columns import BATCH_DAY
 from tasks.ledger.records import BatchRecord, BatchStatus
 from tasks.monitoring.checks.drift import block_numbers
 from tasks.monitoring.monitored_model import Judged, Subject

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from healing.drift import ColumnDistance
-from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.lake.columns import BATCH_DAY
 from tasks.monitoring.distances import Column, Kind, columns_of, distance, missing_distance
 
 if TYPE_CHECKING:

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from healing.clustered import DaySum, clustered_mean
 from healing.estimate import CHECK, EstimateRule, Reweighted, judge_estimate
-from tasks.evaluation.labels import LABEL
 from tasks.evaluation.losses import LogLoss, Loss
 from tasks.evaluation.scores import by_day
-from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.lake.columns import BATCH_DAY, LABEL, PREDICTION
 from tasks.monitoring.monitored_model import Judged, Subject
-from tasks.monitoring.windows import PREDICTION, answered_rows
+from tasks.monitoring.windows import answered_rows
 
 if TYPE_CHECKING:
     import numpy as np

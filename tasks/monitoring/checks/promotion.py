@@ -20,11 +20,11 @@ from releases.log import ReleaseLog
 from releases.store import ModelStore
 from tasks.config.pipeline import Pipeline
 from tasks.evaluation.labels import day_end, join_labels
-from tasks.ingestion.features import ASKED_AT
+from tasks.lake.columns import ASKED_AT, PREDICTION
 from tasks.monitoring.champion_comparison import judge_rows
 from tasks.monitoring.monitored_model import Subject
 from tasks.monitoring.pairs import AT, CHALLENGER, CHAMPION
-from tasks.monitoring.windows import PREDICTION, DayRange, answered_rows
+from tasks.monitoring.windows import DayRange, answered_rows
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,7 @@ from typing import cast
 
 from healing.anomaly import AnomalyRule, Series, judge_anomaly
 from healing.verdict import Outcome, Verdict
-from tasks.ingestion.features import FEATURES
-from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.lake.columns import BATCH_DAY, FEATURES
 from tasks.lake.lake_table import LakeTable
 from tasks.monitoring.monitored_model import Judged, Subject
 from tasks.monitoring.windows import DayRange, windows_back

@@ -3,7 +3,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tasks.evaluation.labels import KNOWN_AT, LABEL, day_end, join_labels, label_delay, read_features
+from tasks.evaluation.labels import day_end, join_labels, label_delay, read_features
+from tasks.lake.columns import KNOWN_AT, LABEL
 from tests.toy import ROWS_A_DAY, day_of, toy_labels, write_days
 
 NEVER, LATER = datetime(2012, 12, 31, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC)

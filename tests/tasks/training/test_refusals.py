@@ -9,7 +9,7 @@ import pytest
 from deltalake import write_deltalake
 
 from healing.errors import TrainingRefused
-from tasks.evaluation.labels import LABEL
+from tasks.lake.columns import LABEL
 from tasks.ledger.records import BatchRecord, BatchStatus
 from tasks.training.own_predictions import _are_labels, refuse_own_answers, refuse_own_labels
 from tasks.training.refusals import refuse_quarantined

@@ -8,7 +8,7 @@ import pytest
 from healing.errors import ConfigError, StoreUnavailable, TrainingRefused
 from healing.incident import Cause, Incident, Status
 from releases.manifest import Column, InputSchema
-from tasks.evaluation.labels import LABEL
+from tasks.lake.columns import LABEL
 from tasks.training.candidate import plan_training
 from tasks.training.refusals import refuse_on_open_incidents
 from tasks.training.training import (

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.config.table import Table, Volume
 from tasks.ingestion.validation.batch_history import Past, fingerprint, read_past
-from tasks.ingestion.validation.contract import BATCH_DAY
+from tasks.lake.columns import BATCH_DAY
 from tasks.lake.lake_table import LakeTable
 
 MONDAY = date(2013, 3, 4)
