@@ -1,4 +1,4 @@
-"""Writes the figures of README and docs/benchmarks.md from the kept results, so that no number there was typed by hand.
+"""Write the figures of README.md and docs/benchmarks.md from the stored results, so that no number is typed by hand.
 
 python -m benchmarks.readme
 """
@@ -21,7 +21,7 @@ def demo_figures(figures: Mapping[str, Figure]) -> str:
     """The demo's figures as a table of incidents and a sentence on requests and rows."""
     causes = [name.removesuffix("_remedies") for name in figures if name.endswith("_remedies")]
     rows = [
-        "| trouble | remedies | detected | mitigated | recovered |",
+        "| incident | remedies | detected | mitigated | recovered |",
         "|---|---|---:|---:|---:|",
         *(
             f"| {cause} | {figures[f'{cause}_remedies']} | "
@@ -37,17 +37,17 @@ def demo_figures(figures: Mapping[str, Figure]) -> str:
         f"challenger, {figures['requests_degraded']:,} by a fallback, {figures['requests_failed']} failed, "
         f"{figures['requests_wrong']} wrong. {figures['rows_received']:,} rows received: {figures['rows_accepted']:,} "
         f"accepted, {figures['rows_quarantined']:,} quarantined, {figures['rows_duplicates']:,} duplicates. "
-        f"The story took {figures['demo_seconds']} seconds."
+        f"The run took {figures['demo_seconds']} seconds."
     )
     return "\n".join(rows) + f"\n\n{summary}\n"
 
 
 def server_figures(result: Mapping[str, Any]) -> str:
-    """The gateway beside its peers: 64 clients, one client, and what the gateway is times faster."""
+    """The gateway and its peers: throughput and p99 with 64 clients, p50 with one client, and the speed ratio."""
     measured = {"gateway": result["figures"], **result["peers"]}
     fastest = float(measured["gateway"]["requests_per_second"])
     rows = [
-        "| server | requests a second, 64 clients | their p99 | one client's p50 | the gateway is faster by |",
+        "| server | requests per second, 64 clients | p99 of the 64 clients | one client's p50 | the gateway is faster by |",
         "|---|---:|---:|---:|---:|",
         *(
             f"| {_SERVERS.get(name, 'this gateway, everything on')} | {figures['requests_per_second']:,.0f} | "
@@ -60,7 +60,7 @@ def server_figures(result: Mapping[str, Any]) -> str:
 
 
 def goal_figures(result: Mapping[str, Any]) -> str:
-    """Every goal of a benchmark with what was found, missed ones too."""
+    """Every goal of a benchmark with the measured figure, missed goals included."""
     rows = ["| figure | goal | found | |", "|---|---|---:|---|"]
     for figure, (comparison, bound) in result["goals"].items():
         found = result["figures"].get(figure)
@@ -70,7 +70,7 @@ def goal_figures(result: Mapping[str, Any]) -> str:
 
 
 def fault_figures(result: Mapping[str, Any]) -> str:
-    """Failed requests and seconds to the first good answer, fault by fault and server by server."""
+    """Failed requests and seconds to the first good answer, per fault and server."""
     measured = {"gateway": result["figures"], **result["peers"]}
     faults = [
         name.removesuffix("_first_good_seconds") for name in measured["gateway"] if name.endswith("_first_good_seconds")
@@ -89,15 +89,15 @@ def fault_figures(result: Mapping[str, Any]) -> str:
 
 
 def alarm_figures(result: Mapping[str, Any]) -> str:
-    """False alarms a month by kind of week, ours beside Evidently's two verdicts."""
+    """False alarms per month by kind of week, of our verdict and of Evidently's two verdicts."""
     figures = result["figures"]
     worlds = {
-        "held_out": "weeks held out",
-        "shuffled": "weeks dealt anew",
-        "shuffled_small": "weeks dealt anew, 1,000 rows",
+        "held_out": "held-out weeks",
+        "shuffled": "shuffled weeks",
+        "shuffled_small": "shuffled weeks, 1,000 rows",
     }
     rows = [
-        "| a week at a time | windows | ours, alarms a month | Evidently, a column | Evidently, half the columns |",
+        "| one week per window | windows | ours, false alarms per month | Evidently, any column | Evidently, half the columns |",
         "|---|---:|---:|---:|---:|",
         *(
             f"| {shown} | {figures[f'{world}_windows']} | "
@@ -113,7 +113,7 @@ def alarm_figures(result: Mapping[str, Any]) -> str:
 
 
 def power_figures(result: Mapping[str, Any]) -> str:
-    """How often the spoiled column is named, dose by dose, ours beside Evidently's."""
+    """How often the changed column is named, per dose, by our verdict and by Evidently's."""
     ours, theirs = result["figures"], result["peers"]["evidently"]
     rows = ["| drift, dose and columns | ours | Evidently |", "|---|---:|---:|"]
     for name in theirs:
@@ -123,8 +123,8 @@ def power_figures(result: Mapping[str, Any]) -> str:
 
 
 def quality_figures(result: Mapping[str, Any]) -> str:
-    """How often quality on labels fails, by how far the labels' law has changed."""
-    rows = ["| law of the labels | FAIL |", "|---|---:|"]
+    """How often the quality check fails, by the size of the concept shift."""
+    rows = ["| concept shift | FAIL |", "|---|---:|"]
     for name, share in result["figures"].items():
         if name.startswith("quality_"):
             shown = name.removeprefix("quality_").removesuffix("_failed_share")
@@ -132,11 +132,11 @@ def quality_figures(result: Mapping[str, Any]) -> str:
     return "\n".join(rows) + "\n"
 
 
-_LAWS = {"relation": "relation faded by {}", "odds": "log-odds raised by {}"}
+_LAWS = {"relation": "relation weakened by {}", "odds": "log-odds raised by {}"}
 
 
 def replay_figures(result: Mapping[str, Any]) -> str:
-    """What each policy made of the year."""
+    """Log-loss, retrains and promotions of each policy in the replay."""
     lives = {name: figures for name, figures in result["peers"].items() if "retrains" in figures}
     figures = result["figures"]
     lives["ours"] = {name: figures[f"replay_ours_{name}"] for name in lives["never"]}
@@ -177,16 +177,16 @@ _BLOCKS: dict[str, Callable[[], str]] = {
 
 
 def with_figures(page: str) -> str:
-    """`page` with its blocks of figures written again; KeyError for a block that nothing measures."""
+    """`page` with its blocks of figures updated; KeyError for a block without a benchmark."""
     return BLOCK.sub(lambda found: found[1] + _written(found[2]) + found[3], page)
 
 
 def _written(block: str) -> str:
-    """The block's figures, or that its benchmark has not been run yet."""
+    """The figures of the block, or a sentence that its benchmark was not run yet."""
     try:
         return _BLOCKS[block]()
     except FileNotFoundError as exc:
-        return f"Not measured yet: no `{Path(exc.filename).name}` is kept.\n"
+        return f"Not measured yet: `{Path(exc.filename).name}` does not exist.\n"
 
 
 def _seconds(figure: Figure) -> str:

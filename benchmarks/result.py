@@ -1,4 +1,4 @@
-"""The one shape that every benchmark's result has, and where it is kept."""
+"""The result format of every benchmark, and where results are stored."""
 
 import json
 import os
@@ -18,10 +18,10 @@ Comparison = Literal["<=", ">=", "=="]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a benchmark found.
+    """The result of a benchmark.
 
-    `figures` maps a name that ends in its unit to a number; `goals` maps some of them to what they should be;
-    `peers` holds the same figures of what a user would take instead, measured in the same run.
+    `figures` maps a name that ends in its unit to a number. `goals` maps some of the names to a comparison and a bound.
+    `peers` holds the same figures for alternatives that a user would choose, measured in the same run.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Result:
     peers: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
 
     def missed(self) -> list[str]:
-        """The goals that were not reached, in words."""
+        """The missed goals, each with its bound and the measured figure."""
         return [
             f"{figure} {comparison} {bound}, found {self.figures.get(figure)}"
             for figure, (comparison, bound) in self.goals.items()
@@ -59,7 +59,7 @@ def keep(result: Result) -> None:
 
 
 def read(name: str) -> dict[str, Any]:
-    """A kept result; FileNotFoundError when `make bench NAME=name` was never run."""
+    """A stored result; FileNotFoundError if `make bench NAME=name` was never run."""
     document: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
     return document
 
@@ -70,7 +70,7 @@ def _machine() -> dict[str, Figure]:
 
 
 def _revision() -> str:
-    """The commit that was measured, with a mark when the tree held more than that."""
+    """The measured commit, marked as dirty if the working tree had other changes."""
     asked = subprocess.run(
         ["git", "-C", str(PROJECT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
         capture_output=True,
