@@ -7,7 +7,6 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.applied import Applied, dispatched
 from flows.renewal import retrain
-from flows.rollback import serve_earlier_model
 from healing.errors import GatewayUnavailable, UsageError
 from healing.incident import Attempt, AttemptOutcome, Incident, Remedy
 from healing.release import Release
@@ -18,7 +17,7 @@ from releases.log import ReleaseLog
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import Settings
 from tasks.rollout.announce import announce_release
-from tasks.rollout.rollback import NothingToRollBackTo
+from tasks.rollout.rollback import NothingToRollBackTo, RollbackOrder, serve_earlier_model
 from tasks.rollout.rollout import abort_trial, drop_fallback
 from tasks.serving.gateway_client import GatewayState, await_gateway, await_generation, read_gateway, restart_worker
 
@@ -78,15 +77,15 @@ def replace_model(settings: Settings, incident: Incident, _attempt: int) -> Appl
 
 
 def _roll_back(settings: Settings, incident: Incident) -> Applied:
+    order = RollbackOrder(
+        pipeline=incident.pipeline,
+        author=AUTHOR,
+        away_from=incident.subject,
+        reason=f"{incident.cause}: {incident.summary}",
+        incident_id=incident.id,
+    )
     try:
-        release, seen = serve_earlier_model(
-            settings,
-            incident.pipeline,
-            author=AUTHOR,
-            away_from=incident.subject,
-            reason=f"{incident.cause}: {incident.summary}",
-            incident_id=incident.id,
-        )
+        release, seen = serve_earlier_model(settings, order)
     except NothingToRollBackTo as exc:
         return Applied(AttemptOutcome.FUTILE, str(exc))
     if seen.verified is Outcome.FAIL:

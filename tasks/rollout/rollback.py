@@ -1,61 +1,184 @@
-"""Going back: the log gets a release in which an earlier model, whole and answering as it should, is champion."""
+"""Rollback: make an earlier model champion again, and verify that the gateway serves it."""
 
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
 import structlog
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from pydantic import BaseModel, ConfigDict
 
 from healing.errors import GatewayUnavailable, ModelCorrupt, Refused, UsageError
 from healing.fence import check_unfenced
+from healing.incident import Cause
 from healing.release import FALLBACKS_MAX, ModelRef, Release
 from healing.remedy import earlier_models, rollback_candidates
-from healing.verdict import Outcome, Verdict
+from healing.verdict import Outcome
 from releases.log import ReleaseLog, rollback_of
+from releases.signing import ensure_keys
 from releases.store import ModelStore
+from tasks.config.settings import Settings
+from tasks.rollout.announce import announce_release
+from tasks.rollout.golden_answers import check_answers, probe_repeatedly
 from tasks.rollout.rollout import commit_next
 from tasks.runtime import crash_points as points
-from tasks.serving.gateway_client import probe_model
+from tasks.serving.gateway_client import GatewayState, await_gateway, read_gateway
 
 log = structlog.get_logger(__name__)
 
-PROBES_MAX = 3
-PROBE_PAUSE_SECONDS = 0.3
+FOLLOW_SECONDS_MAX = 20.0  # the gateway polls the log five times per second; loading a cold model takes a few seconds
+UNFIT = frozenset({Cause.MODEL_CORRUPT, Cause.MODEL_FAILING})  # a model with one of these problems cannot be champion
+CHAMPIONS_TRIED_MAX = 3  # when three models in a row fail live, the cause is not the models
 
 
 class NothingToRollBackTo(Refused):
-    """No earlier model is whole; only a new one can help."""
+    """No earlier model is intact; only a new one can help."""
 
 
-def roll_back(
-    release_root: Path,
-    public_key: Path,
-    *,
-    author: str,
-    predict_url: str | None = None,
-    to: str | None = None,
-    away_from: str | None = None,
-    broken: Collection[str] = (),
-    incident_id: str | None = None,
-    note: str = "",
-    unfenced_by: str | None = None,
-) -> Release:
-    """The release in which an earlier model is champion: signed, whole to the byte, and giving its golden answers.
+@dataclass(frozen=True, slots=True)
+class RollbackOrder:
+    """Which model a rollback makes champion, and what its release records.
 
-    It is asked for those at `predict_url` where it is warm there, else it is loaded here. `to` names it (version, or
-    the first digits of its digest), else it is the best candidate that is not `broken`. With `away_from`, nothing is
-    written when that model is not champion any more. Fallbacks stay warm as far as they are whole; where none is left,
-    the next best candidate is warmed up.
+    `to` names the model by version or by the first digits of its digest; without it, the best candidate outside
+    `broken` (digests) is chosen. With `away_from` (a digest) nothing is written once another model is champion, so the
+    order can be repeated. `unfence_by` is the person who lifts the fence of `to`.
+    """
 
-    NothingToRollBackTo when no candidate is whole, UsageError when there is no such model, IllegalTransition when `to`
-    is fenced and nobody's name is under `unfenced_by`.
+    pipeline: str
+    author: str
+    to: str | None = None
+    away_from: str | None = None
+    broken: frozenset[str] = frozenset()
+    reason: str = ""
+    incident_id: str | None = None
+    unfence_by: str | None = None
+
+
+class RollbackOutcome(BaseModel):
+    """The release that serves after a rollback.
+
+    `verified` is PASS when the gateway serves it and gives its golden answers, INCONCLUSIVE when no gateway is running,
+    FAIL when it answers wrongly and no other model is left.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    pipeline: str
+    generation: int
+    champion: str
+    version: str
+    verified: Outcome
+    note: str
+
+
+def serve_earlier_model(settings: Settings, order: RollbackOrder) -> tuple[Release, RollbackOutcome]:
+    """Roll back until the gateway serves a model that answers rightly, at most CHAMPIONS_TRIED_MAX times.
+
+    A model that fails live is replaced by the next candidate. When no candidate is left, the last one stays champion.
+    """
+    order = replace(order, broken=order.broken | _troubled_models(settings.addresses().operate))
+    release = write_rollback(settings, order)
+    seen = verify_rollback(settings, release)
+    for _ in range(CHAMPIONS_TRIED_MAX - 1):
+        if seen.verified is not Outcome.FAIL:
+            break
+        order = _next_order(order, release.champion, seen.note)
+        try:
+            release = write_rollback(settings, order)
+        except NothingToRollBackTo as exc:
+            return release, seen.model_copy(update={"note": f"{seen.note}; {exc}"})
+        seen = verify_rollback(settings, release)
+    points.reached("rollback.verified", generation=release.generation)
+    return release, seen
+
+
+def _next_order(order: RollbackOrder, failed: ModelRef, note: str) -> RollbackOrder:
+    """The order to go on from the model that the previous rollback chose and that fails live."""
+    return RollbackOrder(
+        pipeline=order.pipeline,
+        author=order.author,
+        away_from=failed.digest,
+        broken=order.broken | {failed.digest},
+        reason=f"{failed.version} became champion by rollback and failed: {note}",
+        incident_id=order.incident_id,
+    )
+
+
+@task(name="write rollback", cache_policy=NO_CACHE)
+def write_rollback(settings: Settings, order: RollbackOrder) -> Release:
+    """Commit the rollback and announce it."""
+    public_key = ensure_keys(settings.keys_dir).public
+    release = roll_back(settings.release_root(order.pipeline), public_key, order, settings.addresses().gateway)
+    announce_release(settings.ledger_dsn, release)
+    points.reached("rollback.announced", generation=release.generation)
+    return release
+
+
+@task(name="verify rollback", cache_policy=NO_CACHE)
+def verify_rollback(settings: Settings, release: Release) -> RollbackOutcome:
+    """Wait until the gateway serves the release, then ask its champion for the golden answers.
+
+    GatewayUnavailable when the gateway does not follow and reports no problem with the model.
+    """
+    addresses, digest = settings.addresses(), release.champion.digest
+    verified, note = Outcome.INCONCLUSIVE, "no gateway is running; the next one to start serves this release"
+    if addresses.operate is not None:
+        state = await_gateway(
+            addresses.operate,
+            lambda state: state.active_generation >= release.generation or _is_corrupt(state, digest),
+            f"generation {release.generation} to serve",
+            FOLLOW_SECONDS_MAX,
+        )
+        verified, note = Outcome.PASS, f"generation {state.active_generation} serves"
+        wrong = [problem.message for problem in state.problems_of(digest) if problem.code in UNFIT]
+        if wrong:
+            verified, note = Outcome.FAIL, wrong[0]
+        elif addresses.gateway is not None:
+            probe = probe_repeatedly(addresses.gateway, settings.release_root(release.pipeline), digest)
+            verified, note = probe.outcome, f"{note}; probe: {probe.reason}"
+    return RollbackOutcome(
+        pipeline=release.pipeline,
+        generation=release.generation,
+        champion=digest,
+        version=release.champion.version,
+        verified=verified,
+        note=note,
+    )
+
+
+def _is_corrupt(state: GatewayState, digest: str) -> bool:
+    """Whether the gateway reports the model as corrupt, which means that it will never serve it."""
+    return any(problem.code is Cause.MODEL_CORRUPT for problem in state.problems_of(digest))
+
+
+def _troubled_models(operate_url: str | None) -> frozenset[str]:
+    """Digests with a problem in the gateway; empty when the gateway does not answer, so that a rollback never waits."""
+    if operate_url is None:
+        return frozenset()
+    try:
+        problems = read_gateway(operate_url).problems
+    except GatewayUnavailable as exc:
+        log.warning("rollback_without_gateway", cause=str(exc))
+        return frozenset()
+    return frozenset(problem.subject for problem in problems if problem.code in (*UNFIT, Cause.MODEL_SLOW))
+
+
+def roll_back(release_root: Path, public_key: Path, order: RollbackOrder, predict_url: str | None = None) -> Release:
+    """Commit the release in which an intact earlier model is champion, and return it (or the current one, see order).
+
+    A candidate must have a valid signature, valid digests and its golden answers (asked at `predict_url` where it is
+    warm there, else loaded here). Intact fallbacks stay warm; if none is left, the next best candidate is warmed up.
+
+    NothingToRollBackTo when no candidate is intact, UsageError when `to` names no model, IllegalTransition when `to` is
+    fenced and `unfence_by` is not given.
     """
     releases = ReleaseLog(release_root)
     if releases.latest_generation() == 0:
         raise UsageError(f"there is no release in {release_root}; make the first one with `autopilot bootstrap`")
-    if unfenced_by is not None and to is None:
+    if order.unfence_by is not None and order.to is None:
         raise UsageError("a fence is lifted from one model; name it by --to")
     store = ModelStore(release_root)
 
@@ -67,28 +190,28 @@ def roll_back(
 
     def decide(current: Release | None) -> Release | None:
         assert current is not None  # the log is append-only and was not empty
-        if away_from is not None and current.champion.digest != away_from:
+        if order.away_from is not None and current.champion.digest != order.away_from:
             return None
         history = releases.history()
-        candidates = rollback_candidates(history, broken)
-        wanted = candidates if to is None else (_named(to, earlier_models(history), current),)
-        if to is not None and unfenced_by is None:
+        candidates = rollback_candidates(history, order.broken)
+        wanted = candidates if order.to is None else (_named(order.to, earlier_models(history), current),)
+        if order.to is not None and order.unfence_by is None:
             check_unfenced(current.fenced, (wanted[0].digest,))
-        chosen = next(_sound(wanted, check), None)
+        chosen = next(_intact(wanted, check), None)
         if chosen is None:
             raise NothingToRollBackTo(_nothing_left(wanted, current))
         others = [model for model in candidates if model != chosen]
-        warm = list(islice(_sound((m for m in others if m in current.fallbacks), verify), FALLBACKS_MAX))
+        warm = list(islice(_intact((m for m in others if m in current.fallbacks), verify), FALLBACKS_MAX))
         following = rollback_of(
             current,
             chosen,
             store.manifest(chosen.digest).baseline,
-            author=author,
+            author=order.author,
             now=datetime.now(UTC),
-            incident_id=incident_id,
-            note=note,
-            fallbacks=warm or list(islice(_sound(others, verify), 1)),
-            unfenced_by=unfenced_by,
+            incident_id=order.incident_id,
+            note=order.reason,
+            fallbacks=warm or list(islice(_intact(others, verify), 1)),
+            unfenced_by=order.unfence_by,
         )
         points.reached("rollback.decided", generation=following.generation, champion=chosen.version)
         return following
@@ -102,45 +225,8 @@ def roll_back(
     return written
 
 
-def check_answers(release_root: Path, public_key: Path, model: ModelRef, predict_url: str | None) -> None:
-    """Raise ModelCorrupt unless signature and bytes hold and the golden rows are answered, live or loaded here.
-
-    A gateway that does not answer proves nothing against a model.
-    """
-    ModelStore(release_root).verify(model.digest, public_key)
-    if predict_url is not None and _answers_live(predict_url, release_root, model):
-        return
-    from releases.loader import load  # scikit-learn takes seconds to import, and most rollbacks go to a warm model
-
-    load(ModelStore(release_root).path(model.digest), public_key)
-
-
-def probe_surely(predict_url: str, release_root: Path, digest: str) -> Verdict:
-    """`probe_model`, whose FAIL is believed when it comes PROBES_MAX times: one may be a full queue's doing."""
-    manifest = ModelStore(release_root).manifest(digest)
-    probe = probe_model(predict_url, digest, manifest)
-    for _ in range(PROBES_MAX - 1):
-        if probe.outcome is not Outcome.FAIL:
-            break
-        time.sleep(PROBE_PAUSE_SECONDS)
-        probe = probe_model(predict_url, digest, manifest)
-    return probe
-
-
-def _answers_live(predict_url: str, release_root: Path, model: ModelRef) -> bool:
-    """Whether the model is warm in the gateway and answers; ModelCorrupt when it is warm and answers wrongly."""
-    try:
-        probe = probe_surely(predict_url, release_root, model.digest)
-    except GatewayUnavailable as exc:
-        log.warning("candidate_not_probed", version=model.version, cause=str(exc))
-        return False
-    if probe.outcome is Outcome.FAIL:
-        raise ModelCorrupt(f"model {model.digest} should answer its golden rows over HTTP, found: {probe.reason}")
-    return probe.outcome is Outcome.PASS
-
-
-def _sound(candidates: Iterable[ModelRef], check: Callable[[ModelRef], None]) -> Iterator[ModelRef]:
-    """The candidates that `check` finds nothing against, each looked at only when it is asked for."""
+def _intact(candidates: Iterable[ModelRef], check: Callable[[ModelRef], None]) -> Iterator[ModelRef]:
+    """The candidates for which `check` raises no ModelCorrupt, each checked only when it is asked for."""
     for model in candidates:
         try:
             check(model)
@@ -163,7 +249,7 @@ def _named(to: str, models: Collection[ModelRef], current: Release) -> ModelRef:
 def _nothing_left(candidates: Collection[ModelRef], current: Release) -> str:
     fenced = ", ".join(f"{fence.version} ({fence.digest[:12]})" for fence in current.fenced)
     way_out = f", or go back to a fenced one ({fenced}) with --to and --unfence-by" if fenced else ""
-    return f"{_listed(candidates)}: none of these earlier models is whole; publish a new one{way_out}"
+    return f"{_listed(candidates)}: none of these earlier models is intact; publish a new one{way_out}"
 
 
 def _listed(models: Collection[ModelRef]) -> str:

@@ -20,7 +20,7 @@ from healing.verdict import Outcome, Verdict
 from releases.log import condemnation_of, promotion_of, trial_of
 from tasks.config.pipeline import load_pipeline
 from tasks.ledger.records import CheckRecord, FeatureRecord
-from tasks.rollout.rollback import roll_back
+from tasks.rollout.rollback import RollbackOrder, roll_back
 from tasks.rollout.rollout import rollout_lock
 from tasks.runtime.events import EventEvidence
 from tests.flows.release_bench import Bench, make_bench, traffic
@@ -226,7 +226,7 @@ def test_a_retrain_that_was_killed_after_its_promotion_is_judged_by_what_serves(
         trial = start_canary(bench.root, candidate, 0.5)
         bench.log.append(promotion_of(trial, author="release", now=datetime.now(UTC)))
         if not stayed:
-            roll_back(bench.root, bench.keys.public, author="heal")
+            roll_back(bench.root, bench.keys.public, RollbackOrder(PIPELINE, "heal"))
         after = Treatment(bench.settings, ledger, Policy(), lambda: signals, run_id=None).treat(
             ledger.incident(incident.id)
         )
@@ -269,7 +269,7 @@ def test_another_champion_makes_the_same_days_worth_learning_from(bench):
     with bench.ledger() as ledger:
         ledger.record_features([FeatureRecord(PIPELINE, date(2013, 3, 1), 1, 900, 1)])
         ledger.note(PIPELINE, "retrain.finished", PIPELINE, {"result": "not_better", "until": "2013-03-01"})
-    roll_back(bench.root, bench.keys.public, author="heal")
+    roll_back(bench.root, bench.keys.public, RollbackOrder(PIPELINE, "heal"))
     assert learned_in_vain(bench.settings, PIPELINE) is None
 
 

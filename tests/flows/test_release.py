@@ -9,7 +9,7 @@ from healing.errors import Conflict, ModelCorrupt
 from healing.incident import Cause, Remedy, Status
 from healing.promotion import Decision
 from healing.release import Reason
-from tasks.rollout.rollback import roll_back
+from tasks.rollout.rollback import RollbackOrder, roll_back
 from tasks.rollout.rollout import rollout_lock
 from tests.flows.release_bench import Bench, make_bench, traffic
 from tests.gateway.running import wait_until
@@ -125,7 +125,7 @@ def test_a_trial_that_was_ended_by_a_rollback_is_not_held_against_the_candidate(
 
     def roll_back_once_on_trial() -> None:
         wait_until(lambda: bench.log.latest_generation() == 2, "the trial began")
-        roll_back(bench.root, bench.keys.public, author="test", note="champion broke")
+        roll_back(bench.root, bench.keys.public, RollbackOrder(PIPELINE, "test", reason="champion broke"))
 
     with bench.serve() as gateway:
         gateway.wait_for_generation(1)

@@ -86,7 +86,7 @@ def test_a_model_that_fails_live_after_the_append_is_left_for_the_next(bench, mo
         assert gateway.ask().headers["x-model-digest"] == warm.digest
     assert [release.champion for release in bench.log.history()[3:]] == [champion, first, warm]
     assert [fence.digest for fence in bench.current.fenced] == [champion.digest, first.digest]
-    assert "was gone back to and failed" in bench.current.note
+    assert "became champion by rollback and failed" in bench.current.note
 
 
 def test_what_is_not_champion_any_more_is_not_left_again(bench):

@@ -15,7 +15,7 @@ from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Cause, Remedy, Status
 from releases.signing import ensure_keys
 from tasks.ledger.ledger import Ledger
-from tasks.rollout.rollback import roll_back
+from tasks.rollout.rollback import RollbackOrder, roll_back
 from tests.gateway.running import run_gateway, wait_until
 from tests.published import PIPELINE, bootstrap, publish_tiny_model
 
@@ -77,7 +77,8 @@ def healer(home, gateway, ledger):
                 incident = ledger.observe(seen, status=Status.DIAGNOSED)
                 attempt = ledger.start_attempt(incident.id, Remedy.ROLLBACK)
                 root = home / "releases" / PIPELINE
-                roll_back(root, ensure_keys(home / "keys").public, author="heal", broken=frozenset({digest}))
+                order = RollbackOrder(PIPELINE, "heal", broken=frozenset({digest}))
+                roll_back(root, ensure_keys(home / "keys").public, order)
                 ledger.finish_attempt(incident.id, attempt.number, AttemptOutcome.SUCCEEDED)
                 ledger.set_status(incident.id, Status.RECOVERED)
                 return
