@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from healing.clustered import DaySum
 from healing.quality import PROBABILITY_FLOOR
+from tasks.evaluation.clustered import DaySum
 
 if TYPE_CHECKING:
     import numpy as np

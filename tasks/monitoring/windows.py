@@ -5,9 +5,9 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from healing.clustered import DaySum
 from healing.quality import Cohort, LabelledWindow
 from releases.loader import LoadedModel
+from tasks.evaluation.clustered import DaySum
 from tasks.evaluation.labels import read_features
 from tasks.evaluation.losses import Loss
 from tasks.evaluation.scores import by_day

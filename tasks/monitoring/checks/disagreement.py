@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from healing.clustered import clustered_mean
 from healing.verdict import Outcome, Verdict
+from tasks.evaluation.clustered import clustered_mean
 from tasks.evaluation.scores import by_day
 from tasks.monitoring.monitored_model import Judged
 from tasks.monitoring.windows import DayRange

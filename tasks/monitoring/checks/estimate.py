@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from healing.clustered import DaySum, clustered_mean
 from healing.estimate import CHECK, EstimateRule, Reweighted, judge_estimate
+from tasks.evaluation.clustered import DaySum, clustered_mean
 from tasks.evaluation.losses import LogLoss, Loss
 from tasks.evaluation.scores import by_day
 from tasks.lake.columns import BATCH_DAY, LABEL, PREDICTION
