@@ -120,7 +120,7 @@ def one_run_a_day(days: int) -> dict[str, Figure]:
     watch = Stopwatch()
     watch.around("source", tasks.ingestion.commit, "fetch")
     watch.around("gx", tasks.ingestion.validate, "judge_rows")
-    watch.around("lake", LakeTable, "compare", "commit", "read", "notes")
+    watch.around("lake", LakeTable, "plan_merge", "commit", "read", "notes")
     runs, own = [], []
     for index in range(1, days + 1):
         day = FIRST + timedelta(days=index)

@@ -12,7 +12,7 @@ from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import load_settings
 from tasks.ingestion.open_stores import opened
 from tasks.ingestion.stores import Stores
-from tasks.lake import maintenance as upkeep
+from tasks.lake import maintenance
 from tasks.runtime.file_locks import exclusive
 
 log = structlog.get_logger(__name__)
@@ -56,8 +56,8 @@ def maintain(pipeline: str, retention_days: int = 30) -> MaintainReport:
         stores = held.enter_context(opened(config, settings))
         for lock in _OTHER_WRITERS:
             held.enter_context(exclusive(stores.lake_root / lock))
-        pinned = upkeep.pinned_versions(stores, settings.release_root(pipeline))
-        tables = upkeep.tables_of(stores.lake_root)
+        pinned = maintenance.pinned_versions(config, stores.ledger, settings.release_root(pipeline))
+        tables = maintenance.tables_of(stores.lake_root)
         kept = tuple(keep_small(stores, table, sorted(pinned.get(table, ())), retention_days) for table in tables)
     log.info("lake_kept_small", pipeline=pipeline, tables=[each.table for each in kept])
     return MaintainReport(pipeline=pipeline, tables=kept)
@@ -66,7 +66,7 @@ def maintain(pipeline: str, retention_days: int = 30) -> MaintainReport:
 @task(task_run_name="keep-small-{table}", cache_policy=NO_CACHE, persist_result=False)
 def keep_small(stores: Stores, table: str, pinned: list[int], retention_days: int) -> TableKept:
     """One table. Safe to repeat: the second time there is nothing to join and nothing to delete."""
-    kept = upkeep.keep_small(stores.lake_root, table, pinned, retention_days)
+    kept = maintenance.maintain_table(stores.lake_root, table, pinned, retention_days)
     return TableKept(
         table=table,
         files_joined=kept.files_joined,

@@ -25,8 +25,7 @@ from tasks.ingestion.sources import SourceChain
 from tasks.ingestion.stores import Stores
 from tasks.ingestion.validate import Examined, examine
 from tasks.ingestion.validation.batch_history import read_past
-from tasks.lake.columns import BATCH_DAY
-from tasks.lake.merge_plan import Novelty
+from tasks.lake.merge_plan import MergePlan
 from tasks.ledger.immediate_remedy import remedied
 from tasks.ledger.records import BatchRecord, BatchStatus
 from tasks.runtime import crash_points as points
@@ -130,20 +129,20 @@ def _commit(stores: Stores, table: str, news: Sequence[Revision]) -> list[BatchR
     if not news:
         return []
     lake = stores.lake(table)
-    novelty = lake.compare(pa.concat_tables([revision.judged.good for revision in news]), BATCH_DAY)
-    records = [_record(stores.pipeline.name, revision, novelty) for revision in news]
-    version = lake.commit(novelty, {record.batch_id: write_note(record) for record in records})
+    plan = lake.plan_merge(pa.concat_tables([revision.judged.good for revision in news]))
+    records = [_record(stores.pipeline.name, revision, plan) for revision in news]
+    version = lake.commit(plan, {record.batch_id: write_note(record) for record in records})
     return [replace(record, lake_version=version) for record in records]
 
 
-def _record(pipeline: str, revision: Revision, novelty: Novelty) -> BatchRecord:
+def _record(pipeline: str, revision: Revision, plan: MergePlan) -> BatchRecord:
     """The account of one batch. Its constructor refuses an account that loses or makes up a row.
 
     A row that the lake has already is a duplicate, unless an earlier revision of the same batch brought it.
     """
     judged, batch = revision.judged, revision.judged.batch
-    known = novelty.duplicates.get(batch.day, 0)
-    known += novelty.unchanged.get(batch.day, 0) if revision.number == 1 else 0
+    known = plan.duplicates.get(batch.day, 0)
+    known += plan.unchanged.get(batch.day, 0) if revision.number == 1 else 0
     return BatchRecord(
         pipeline=pipeline,
         batch_id=batch.id,

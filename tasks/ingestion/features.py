@@ -55,7 +55,7 @@ def commit_features(stores: Stores, pending: Mapping[date, int], chunk_days: int
         found = _as_arrow(stores.pipeline, _build(stores, days))
         a_day = Counter(found[BATCH_DAY].to_pylist())
         notes = {batch_id(FEATURES, day): _note(pending[day], a_day[day]) for day in days}
-        version = table.commit(table.compare(found, BATCH_DAY), notes)
+        version = table.commit(table.plan_merge(found), notes)
         points.reached("ingest.features_committed", rows=found.num_rows)
         stores.ledger.record_features([FeatureRecord(name, day, pending[day], a_day[day], version) for day in days])
         rows += found.num_rows

@@ -11,7 +11,7 @@ from healing.errors import UsageError
 from tasks.ingestion.sources import batch_id
 from tasks.ingestion.stores import Stores
 from tasks.lake.columns import FEATURES
-from tasks.lake.merge_plan import NEW_TABLE, Novelty
+from tasks.lake.merge_plan import NEW_TABLE
 from tasks.ledger.records import BatchRecord, FeatureRecord
 
 RESTORED = "features.restored"  # kind of the journal's entries
@@ -51,7 +51,7 @@ def restore_features(stores: Stores, batch: str, *, by: str, why: str) -> Restor
         batch_id(FEATURES, day): {"rows": each.rows, "inputs": each.inputs, "revision": each.inputs, "restored": good}
         for day, each in made.items()
     }
-    version = lake.commit(Novelty(rows, rows.slice(0, 0), version=lake.version(), replaces=(since, until)), notes)
+    version = lake.replace_days(rows, since, until, notes)
     stores.ledger.record_features(
         [FeatureRecord(each.pipeline, day, each.inputs, each.rows, version) for day, each in made.items()]
     )

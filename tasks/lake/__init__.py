@@ -1,1 +1,1 @@
-"""Tables on disk: append, merge, read as they were, tidy up."""
+"""The lake: Delta tables that are appended to, merged, read at any version, and compacted."""

@@ -1,7 +1,7 @@
-"""Keeping the lake small: files are joined, and what no reader may want again is deleted.
+"""Keep the lake small: compact small files, and delete files that no reader needs any more.
 
-A reader may want every version of the last days, and for good the versions that a published model was trained on and
-the newest that the ledger names of each table: a rollback and a restored snapshot need these.
+Readers need every version of the last days. Without a time limit they need the versions that a published model was
+trained on and the newest versions that the ledger names: a rollback and a restored snapshot read these.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,17 +11,17 @@ from pathlib import Path
 from healing.errors import StoreUnavailable
 from releases.store import ModelStore
 from tasks.config.pipeline import Pipeline
-from tasks.ingestion.stores import Stores
 from tasks.lake.columns import FEATURES
+from tasks.ledger.ledger import Ledger
 
-VERSIONS_KEPT = 10  # of each table, by the ledger, however old
-FILE_BYTES = 16 << 20  # joined files: large enough to read fast, small enough that a key is looked for in few
-_RETENTION_DAYS_MIN = 7  # Delta's own bound: a reader that began within it is never robbed of a file
+VERSIONS_KEPT = 10  # of each table, of those that the ledger names, however old
+FILE_BYTES = 16 << 20  # compacted files: large enough to read fast, small enough that a key lookup reads few bytes
+_RETENTION_DAYS_MIN = 7  # Delta's own bound: within it no reader loses a file that it still needs
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """One table after its upkeep: files joined and written anew, files deleted, versions pinned."""
+class MaintainedTable:
+    """One table after maintenance: files compacted, files written and deleted, versions that stay readable."""
 
     table: str
     files_joined: int
@@ -30,20 +30,20 @@ class Kept:
     versions_pinned: tuple[int, ...]
 
 
-def pinned_versions(stores: Stores, release_root: Path) -> dict[str, set[int]]:
-    """By table the versions that a manifest or the ledger still names."""
-    pinned: dict[str, set[int]] = {FEATURES: _newest(stores.ledger.feature_versions(stores.pipeline.name))}
-    for table in stores.pipeline.tables:
-        pinned[table] = _newest(stores.ledger.lake_versions(stores.pipeline.name, table))
-    for table, version in _trained_on(stores.pipeline, ModelStore(release_root)):
+def pinned_versions(pipeline: Pipeline, ledger: Ledger, release_root: Path) -> dict[str, set[int]]:
+    """By table, the versions that a model's manifest or the ledger still names."""
+    pinned: dict[str, set[int]] = {FEATURES: _newest(ledger.feature_versions(pipeline.name))}
+    for table in pipeline.tables:
+        pinned[table] = _newest(ledger.lake_versions(pipeline.name, table))
+    for table, version in _trained_on(pipeline, ModelStore(release_root)):
         pinned[table].add(version)
     return pinned
 
 
-def keep_small(root: Path, table: str, pinned: Collection[int], retention_days: int) -> Kept:
-    """Join a table's small files and delete those that neither the last `retention_days` nor a pinned version need.
+def maintain_table(root: Path, table: str, pinned: Collection[int], retention_days: int) -> MaintainedTable:
+    """Compact a table's small files, and delete those that neither the last `retention_days` nor `pinned` need.
 
-    The caller holds the locks of the table's writers. StoreUnavailable when the disk refuses.
+    The caller holds the locks of the table's writers. StoreUnavailable when the disk fails.
     """
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
@@ -51,24 +51,26 @@ def keep_small(root: Path, table: str, pinned: Collection[int], retention_days: 
     try:
         lake = DeltaTable(root / table)
         joined = lake.optimize.compact(target_size=FILE_BYTES)
-        # A version of before the log's own beginning cannot be pinned; asking for it would fail for good.
+        # A version older than the first log entry cannot be pinned; asking for it would fail every time.
         oldest = min(int(commit["version"]) for commit in lake.history())
         wanted = sorted(version for version in pinned if oldest <= version <= lake.version())
         deleted = lake.vacuum(
             retention_hours=retention_days * 24,
             dry_run=False,
             enforce_retention_duration=retention_days >= _RETENTION_DAYS_MIN,
-            full=True,  # also what a killed writer left behind and no commit names
+            full=True,  # also files of a killed writer, which no commit names
             keep_versions=wanted or None,
         )
-        lake.create_checkpoint()  # the next to open it reads one file instead of each commit's
+        lake.create_checkpoint()  # the next reader opens one file instead of one per commit
     except (DeltaError, OSError) as exc:
-        raise StoreUnavailable(f"table {table}: cannot tidy {root / table}: {exc}; free space or fix access") from exc
-    return Kept(table, joined["numFilesRemoved"], joined["numFilesAdded"], len(deleted), tuple(wanted))
+        raise StoreUnavailable(
+            f"table {table}: cannot maintain {root / table}: {exc}; free space or fix access"
+        ) from exc
+    return MaintainedTable(table, joined["numFilesRemoved"], joined["numFilesAdded"], len(deleted), tuple(wanted))
 
 
 def tables_of(root: Path) -> list[str]:
-    """Every table of a pipeline's lake: its own, its features, the gateway's answers, the monitor's checks."""
+    """Every table of a pipeline's lake: its own, its features, the prediction log, the monitor's checks."""
     return sorted(log.parent.name for log in root.glob("*/_delta_log"))
 
 
@@ -77,6 +79,7 @@ def _newest(versions: Collection[int]) -> set[int]:
 
 
 def _trained_on(pipeline: Pipeline, models: ModelStore) -> list[tuple[str, int]]:
+    """Table and version that each published model was trained on."""
     found = []
     for digest in models.digests():
         manifest = models.manifest(digest)

@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from healing.errors import GatewayUnavailable
 from tasks.lake.lake_table import LakeTable
-from tasks.lake.merge_plan import Novelty
 
 PAGE_ROWS = 20_000  # entries asked for at once: some 10 MB
 TIMEOUT = httpx.Timeout(20.0, connect=2.0)  # seconds; a page takes the gateway well under one
@@ -52,13 +51,14 @@ class LogStream:
         stays.
         """
         epoch, _ = self._page(client, after=0, limit=1)
-        table.widen(self.schema)  # an older version of this program may have made the table
+        table.add_columns(self.schema)  # an older version of this program may have made the table
         app = f"{self.path}/{epoch}"
         rows, until = 0, table.progress(app)
         for page in self._pages(client, epoch, until):
             until = page[-1].seq
             rows += len(page)
-            table.commit(self._novelty(epoch, page), {}, progress=(app, until))
+            added, corrected = self._as_rows(epoch, page)
+            table.append(added, {}, corrected=corrected, progress=(app, until))
         self._tell(client, epoch, until)
         return rows, until
 
@@ -89,7 +89,7 @@ class LogStream:
         except (ValidationError, KeyError) as exc:
             raise GatewayUnavailable(f"{client.base_url} answered {self.path} with something else: {exc}") from exc
 
-    def _novelty(self, epoch: str, page: list[LoggedEntry]) -> Novelty:
+    def _as_rows(self, epoch: str, page: list[LoggedEntry]) -> tuple[pa.Table, pa.Table]:
         """New rows, and rows of earlier pages that a request asked again replaces; these keep their place."""
         added: dict[int, dict[str, Any]] = {}
         corrected: dict[int, dict[str, Any]] = {}
@@ -98,7 +98,7 @@ class LogStream:
             rows = corrected if entry.replaces is not None and seq not in added else added
             rows[seq] = {"epoch": epoch, "seq": seq, **entry.record()}
         new, changed = (pa.Table.from_pylist(list(rows.values()), schema=self.schema) for rows in (added, corrected))
-        return Novelty(added=new, corrected=changed, duplicates={})
+        return new, changed
 
     def _tell(self, client: httpx.Client, epoch: str, until: int) -> None:
         try:

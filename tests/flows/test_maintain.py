@@ -12,7 +12,7 @@ from healing.errors import UsageError
 from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Cause
 from tasks.config.settings import load_settings
-from tasks.lake import maintenance as upkeep
+from tasks.lake import maintenance
 from tasks.lake.lake_table import LakeTable
 from tasks.ledger.ledger import Ledger
 from tests.flows.durability.world import DAYS, SINCE, UNTIL, World, remains, weather_of
@@ -42,7 +42,7 @@ def files(home, table: str) -> int:
 
 
 def test_joins_files_deletes_old_ones_and_changes_no_row(home, monkeypatch):
-    monkeypatch.setattr(upkeep, "VERSIONS_KEPT", 0)
+    monkeypatch.setattr(maintenance, "VERSIONS_KEPT", 0)
     before = remains(home)
     count = files(home, "rows")
     report = maintain("small", retention_days=0)
@@ -65,15 +65,15 @@ def test_a_version_that_the_ledger_names_is_read_again_however_old(home):
 
 
 def test_a_version_that_a_model_was_trained_on_is_read_again_however_old(home, monkeypatch):
-    monkeypatch.setattr(upkeep, "VERSIONS_KEPT", 0)
-    monkeypatch.setattr(upkeep, "_trained_on", lambda *_: [("features", 0), ("outcomes", 1)])
+    monkeypatch.setattr(maintenance, "VERSIONS_KEPT", 0)
+    monkeypatch.setattr(maintenance, "_trained_on", lambda *_: [("features", 0), ("outcomes", 1)])
     trained_on = features(home).read(version=0)
     maintain("small", retention_days=0)
     assert features(home).read(version=0).equals(trained_on)
 
 
 def test_versions_within_retention_are_read_again(home, monkeypatch):
-    monkeypatch.setattr(upkeep, "VERSIONS_KEPT", 0)
+    monkeypatch.setattr(maintenance, "VERSIONS_KEPT", 0)
     report = maintain("small", retention_days=30)
     assert [each.files_deleted for each in report.tables] == [0] * 4
     assert len(features(home).read(version=0)) == 30

@@ -20,9 +20,9 @@ def rows(*items: tuple[str, float | None, date]) -> pa.Table:
 
 
 def put(table: LakeTable, batch: str, arrived: pa.Table):
-    novelty = table.compare(arrived, "event_day")
-    version = table.commit(novelty, {batch: {"received": arrived.num_rows}})
-    return novelty, version
+    plan = table.plan_merge(arrived)
+    version = table.commit(plan, {batch: {"received": arrived.num_rows}})
+    return plan, version
 
 
 @pytest.fixture
@@ -60,29 +60,29 @@ def test_a_batch_without_good_rows_is_in_all_the_same(table):
 
 def test_the_newest_row_of_a_key_wins(table):
     put(table, "t/1", rows(("a", 1.0, MONDAY), ("b", 1.0, MONDAY)))
-    novelty, _ = put(table, "t/2", rows(("a", 2.0, TUESDAY), ("c", 3.0, TUESDAY)))
-    assert (novelty.added.num_rows, novelty.corrected.num_rows, novelty.duplicates) == (1, 1, {})
-    assert novelty.changed_days == {TUESDAY}
+    plan, _ = put(table, "t/2", rows(("a", 2.0, TUESDAY), ("c", 3.0, TUESDAY)))
+    assert (plan.added.num_rows, plan.corrected.num_rows, plan.duplicates) == (1, 1, {})
+    assert plan.changed_days == {TUESDAY}
     assert dict(zip(*[table.read()[name] for name in ("id", "value")], strict=True)) == {"a": 2.0, "b": 1.0, "c": 3.0}
 
 
 def test_a_row_of_an_earlier_day_that_comes_late_does_not_win(table):
     put(table, "t/2", rows(("a", 2.0, TUESDAY)))
-    novelty, _ = put(table, "t/1", rows(("a", 1.0, MONDAY), ("b", 1.0, MONDAY)))
-    assert (novelty.added.num_rows, novelty.corrected.num_rows, novelty.duplicates) == (1, 0, {MONDAY: 1})
+    plan, _ = put(table, "t/1", rows(("a", 1.0, MONDAY), ("b", 1.0, MONDAY)))
+    assert (plan.added.num_rows, plan.corrected.num_rows, plan.duplicates) == (1, 0, {MONDAY: 1})
     assert sorted(table.read()["value"]) == [1.0, 2.0]
 
 
 def test_rows_that_are_there_already_are_unchanged(table):
     put(table, "t/1", rows(("a", 1.0, MONDAY), ("b", None, MONDAY)))
-    novelty, _ = put(table, "t/2", rows(("a", 1.0, MONDAY), ("b", None, MONDAY), ("c", 1.0, TUESDAY)))
-    assert novelty.unchanged == {MONDAY: 2}
+    plan, _ = put(table, "t/2", rows(("a", 1.0, MONDAY), ("b", None, MONDAY), ("c", 1.0, TUESDAY)))
+    assert plan.unchanged == {MONDAY: 2}
     assert table.count() == 3
 
 
 def test_of_equal_keys_in_one_batch_the_last_stays(table):
-    novelty, _ = put(table, "t/1", rows(("a", 1.0, MONDAY), ("a", 2.0, MONDAY), ("b", 1.0, MONDAY)))
-    assert novelty.duplicates == {MONDAY: 1}
+    plan, _ = put(table, "t/1", rows(("a", 1.0, MONDAY), ("a", 2.0, MONDAY), ("b", 1.0, MONDAY)))
+    assert plan.duplicates == {MONDAY: 1}
     assert sorted(table.read()["value"]) == [1.0, 2.0]
 
 
@@ -98,7 +98,7 @@ def test_reads_a_window_of_days_and_a_pinned_version(table):
 def test_of_two_writers_of_one_batch_one_wins(tmp_path):
     one, other = (LakeTable(tmp_path, "t", ["id"]) for _ in range(2))
     put(one, "t/0", rows(("z", 0.0, MONDAY)))
-    mine, theirs = (table.compare(rows(("a", 1.0, MONDAY)), "event_day") for table in (one, other))
+    mine, theirs = (table.plan_merge(rows(("a", 1.0, MONDAY))) for table in (one, other))
     one.commit(mine, {"t/1": {}})
     with pytest.raises(Conflict, match="compare again"):
         other.commit(theirs, {"t/1": {}})
@@ -109,16 +109,16 @@ def test_what_was_compared_with_an_older_version_is_not_committed(tmp_path):
     """Another batch that came between may have brought one of the keys."""
     one, other = (LakeTable(tmp_path, "t", ["id"]) for _ in range(2))
     put(one, "t/0", rows(("z", 0.0, MONDAY)))
-    mine, theirs = (table.compare(rows(("a", 1.0, MONDAY)), "event_day") for table in (one, other))
+    mine, theirs = (table.plan_merge(rows(("a", 1.0, MONDAY))) for table in (one, other))
     one.commit(mine, {"t/1": {}})
     with pytest.raises(Conflict):
         other.commit(theirs, {"t/2": {}})
-    assert other.compare(rows(("a", 1.0, MONDAY)), "event_day").unchanged == {MONDAY: 1}
+    assert other.plan_merge(rows(("a", 1.0, MONDAY))).unchanged == {MONDAY: 1}
 
 
 def test_of_two_that_make_the_table_one_wins(tmp_path):
     one, other = (LakeTable(tmp_path, "t", ["id"]) for _ in range(2))
-    mine, theirs = (table.compare(rows(("a", 1.0, MONDAY)), "event_day") for table in (one, other))
+    mine, theirs = (table.plan_merge(rows(("a", 1.0, MONDAY))) for table in (one, other))
     one.commit(mine, {"t/1": {}})
     with pytest.raises(Conflict):
         other.commit(theirs, {"t/1": {}})
@@ -159,9 +159,9 @@ def test_the_table_holds_the_newest_row_of_every_key_and_counts_add_up(tmp_path_
     table = LakeTable(tmp_path_factory.mktemp("lake"), "t", ["id"])
     expected: dict[str, tuple] = {}
     for number, batch in enumerate(batches):
-        novelty, _ = put(table, f"t/{number}", rows(*batch))
-        written = novelty.added.num_rows + novelty.corrected.num_rows
-        assert written + sum(novelty.duplicates.values()) + sum(novelty.unchanged.values()) == len(batch)
+        plan, _ = put(table, f"t/{number}", rows(*batch))
+        written = plan.added.num_rows + plan.corrected.num_rows
+        assert written + sum(plan.duplicates.values()) + sum(plan.unchanged.values()) == len(batch)
         for item in sorted(batch, key=lambda item: item[2]):
             if item[0] not in expected or expected[item[0]][2] <= item[2]:
                 expected[item[0]] = item

@@ -40,8 +40,8 @@ def lake(tmp_path):
     table = LakeTable(tmp_path, "t", ["id"])
     for back in (7, 14, 40):
         day = MONDAY - timedelta(days=back)
-        novelty = table.compare(pa.Table.from_pandas(rows(day, back), preserve_index=False), BATCH_DAY)
-        table.commit(novelty, {f"t/{day}": {}})
+        plan = table.plan_merge(pa.Table.from_pandas(rows(day, back), preserve_index=False))
+        table.commit(plan, {f"t/{day}": {}})
     return table
 
 

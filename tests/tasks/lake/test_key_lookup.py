@@ -1,4 +1,4 @@
-"""A file that may hold a key is never left out; one that cannot is."""
+"""Every file that may hold a key is a candidate, and no file that cannot."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,15 +6,15 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from tasks.lake.file_bounds import near_files
+from tasks.lake.key_lookup import candidate_files
 
 T0 = datetime(2013, 3, 4, 12, 0, 0, 123_456, tzinfo=UTC)
 
 
-def files_near(folder, stored: list, wanted: list, kind: pa.DataType) -> int:
+def candidates(folder, stored: list, wanted: list, kind: pa.DataType) -> int:
     write_deltalake(folder, pa.table({"k": pa.array(stored, kind)}))
     actions = pa.table(DeltaTable(folder).get_add_actions(flatten=True))
-    return len(near_files(actions, pa.table({"k": pa.array(wanted, kind)}), ["k"]))
+    return len(candidate_files(actions, pa.table({"k": pa.array(wanted, kind)}), ["k"]))
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,8 @@ def files_near(folder, stored: list, wanted: list, kind: pa.DataType) -> int:
         ([None], ["a"], pa.string()),
     ],
 )
-def test_a_file_that_may_hold_the_key_is_near(tmp_path, stored, wanted, kind):
-    assert files_near(tmp_path / "t", stored, wanted, kind) == 1
+def test_a_file_that_may_hold_the_key_is_a_candidate(tmp_path, stored, wanted, kind):
+    assert candidates(tmp_path / "t", stored, wanted, kind) == 1
 
 
 @pytest.mark.parametrize(
@@ -41,5 +41,5 @@ def test_a_file_that_may_hold_the_key_is_near(tmp_path, stored, wanted, kind):
         ([1, 3], [4, 9], pa.int64()),
     ],
 )
-def test_a_file_that_cannot_hold_the_key_is_left_out(tmp_path, stored, wanted, kind):
-    assert files_near(tmp_path / "t", stored, wanted, kind) == 0
+def test_a_file_that_cannot_hold_the_key_is_not_read(tmp_path, stored, wanted, kind):
+    assert candidates(tmp_path / "t", stored, wanted, kind) == 0
