@@ -7,7 +7,7 @@ from healing.incident import Cause, Incident, Remedy, Status
 from healing.release import Reason, Release
 from releases.log import ReleaseLog
 from tasks.config.settings import Settings
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 
 
 @dataclass(frozen=True, slots=True)

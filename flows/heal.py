@@ -18,7 +18,7 @@ from healing.verdict import Verdict
 from releases.log import ReleaseLog
 from tasks.config.pipeline import Pipeline, load_pipeline
 from tasks.config.settings import Settings, load_settings
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 from tasks.rollout.announce import announce_release
 from tasks.rollout.republish_events import finish_telling
 from tasks.rollout.resumption import resumable
@@ -105,8 +105,8 @@ def record_evidence(settings: Settings, pipeline: str, event: EventEvidence | No
     seen = [*([] if reported is None else [reported]), *_gateway_evidence(settings, pipeline)]
     with Ledger(settings.ledger_dsn) as ledger:
         for evidence in seen:
-            known = {incident.id for incident in ledger.unfinished(pipeline)}
-            incident = ledger.observe(evidence)
+            known = {incident.id for incident in ledger.unfinished_incidents(pipeline)}
+            incident = ledger.record_evidence(evidence)
             if not incident.ended and incident.id not in known:
                 emit(EventName.INCIDENT_OPENED, pipeline, {**payload_of(evidence), "incident_id": incident.id})
 
@@ -115,7 +115,7 @@ def treat_unfinished(settings: Settings, pipeline: str, policy: Policy) -> tuple
     """Treat every unfinished incident, oldest first."""
     treated = []
     with Ledger(settings.ledger_dsn) as ledger:
-        for incident in ledger.unfinished(pipeline):
+        for incident in ledger.unfinished_incidents(pipeline):
             treatment = Treatment(
                 settings=settings,
                 ledger=ledger,

@@ -22,8 +22,8 @@ from releases.signing import ensure_keys
 from tasks.config.pipeline import Pipeline, load_pipeline
 from tasks.config.settings import Settings, load_settings
 from tasks.evaluation.labels import day_end, day_start, label_source
-from tasks.ledger.ledger import Ledger
 from tasks.ledger.records import CheckRecord
+from tasks.ledger.store import Ledger
 from tasks.monitoring.checks.drift import write_report
 from tasks.monitoring.checks.promotion import promotion_of
 from tasks.monitoring.history import record_history
@@ -173,7 +173,7 @@ def hand_over(ledger_dsn: str, pipeline: str, subject: Subject, quality: Judged,
         },
     )
     with Ledger(ledger_dsn) as ledger:
-        incident = ledger.observe(evidence)
+        incident = ledger.record_evidence(evidence)
     emit(_EVENTS[cause], pipeline, {**payload_of(evidence), "incident_id": incident.id})
     return incident
 

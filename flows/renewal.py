@@ -9,8 +9,8 @@ from healing.incident import AttemptOutcome, Incident
 from healing.release import Reason, Release
 from releases.log import ReleaseLog
 from tasks.config.settings import Settings
-from tasks.ledger.ledger import Ledger
 from tasks.ledger.records import JournalEntry
+from tasks.ledger.store import Ledger
 
 _CHAMPION_CHANGED = frozenset({Reason.PROMOTE, Reason.RETURN, Reason.ROLLBACK})
 
@@ -39,7 +39,7 @@ def learned_in_vain(settings: Settings, pipeline: str) -> date | None:
     history = ReleaseLog(settings.release_root(pipeline)).history()
     changes = [after for before, after in pairwise(history) if after.champion != before.champion]
     with Ledger(settings.ledger_dsn) as ledger:
-        reports = ledger.noted(pipeline, "retrain.finished")
+        reports = ledger.entries(pipeline, "retrain.finished")
         newest = max(ledger.features(pipeline), default=None)
     in_vain = next((report for report in reports if came_to_nothing(report, history)), None)
     if in_vain is None or newest is None or (changes and changes[-1].created_at > in_vain.at):
@@ -78,7 +78,7 @@ def came_to_nothing(report: JournalEntry, history: Sequence[Release]) -> bool:
 def retrain_report(settings: Settings, incident: Incident, began: datetime) -> JournalEntry | None:
     """What the retrain for this incident wrote at its end, if it came so far."""
     with Ledger(settings.ledger_dsn) as ledger:
-        reports = ledger.noted(incident.pipeline, "retrain.finished")
+        reports = ledger.entries(incident.pipeline, "retrain.finished")
     return next((r for r in reports if r.at >= began and r.detail.get("incident_id") == incident.id), None)
 
 

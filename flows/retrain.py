@@ -22,7 +22,7 @@ from releases.signing import ensure_keys
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import Settings, load_settings
 from tasks.evaluation.labels import label_source
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 from tasks.rollout.champion import open_champion
 from tasks.runtime import crash_points as points
 from tasks.runtime.events import EventName, emit
@@ -140,7 +140,7 @@ def check_data(settings: Settings, workshop: Workshop, plan: TrainingPlan, incid
                 f"incident {incident_id} has {incident.status} meanwhile and needs no retrain; leave out "
                 "incident_id to retrain all the same"
             )
-        refuse_on_open_incidents(ledger.unfinished(plan.pipeline), except_id=incident_id)
+        refuse_on_open_incidents(ledger.unfinished_incidents(plan.pipeline), except_id=incident_id)
         share_max = workshop.pipeline.retrain.quarantined_share_max
         refuse_quarantined(ledger.batches(plan.pipeline), plan.train_from, plan.until, share_max)
 
@@ -180,7 +180,7 @@ def sign_and_store(
     root = settings.release_root(plan.pipeline)
     model = publish_candidate(workshop, plan, registered, root, ensure_keys(settings.keys_dir), champion)
     with Ledger(settings.ledger_dsn) as ledger:
-        ledger.note(plan.pipeline, "model.published", model.digest, {"version": model.version})
+        ledger.record_entry(plan.pipeline, "model.published", model.digest, {"version": model.version})
     emit(EventName.MODEL_PUBLISHED, plan.pipeline, {"digest": model.digest, "version": model.version})
     return model
 
@@ -228,11 +228,11 @@ def _gains(meeting: Meeting) -> dict[str, object]:
 
 def _note(settings: Settings, pipeline: str, kind: str, plan: TrainingPlan, **detail: object) -> None:
     with Ledger(settings.ledger_dsn) as ledger:
-        ledger.note(pipeline, kind, plan.key[:12], detail)
+        ledger.record_entry(pipeline, kind, plan.key[:12], detail)
 
 
 def _tell(settings: Settings, pipeline: str, detail: dict[str, object]) -> None:
     """On the timeline, and as the event that lets `heal` look at once."""
     with Ledger(settings.ledger_dsn) as ledger:
-        ledger.note(pipeline, "retrain.finished", pipeline, detail)
+        ledger.record_entry(pipeline, "retrain.finished", pipeline, detail)
     emit(EventName.RETRAIN_FINISHED, pipeline, detail)

@@ -16,7 +16,7 @@ from healing.policy import Apply, Escalate, Policy, WaitUntil, next_step
 from healing.remedy import LONG_REMEDIES
 from tasks.config.settings import Settings
 from tasks.incidents.escalation import alert
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 from tasks.runtime import crash_points as points
 from tasks.runtime.events import EventName, emit
 from tasks.runtime.flow_runs import RunState, run_state
@@ -103,7 +103,7 @@ class Treatment:
             return
         service = judge_service(operate, SERVICE_SECONDS_MAX)
         if service.passed:
-            self.ledger.mitigated(incident.id, f"clients are answered meanwhile: {service.reason}")
+            self.ledger.mark_mitigated(incident.id, f"clients are answered meanwhile: {service.reason}")
 
     def _follow_policy(self, incident: Incident) -> bool:
         similar = [other for other in self.ledger.incidents(incident.pipeline) if other.cause is incident.cause]
@@ -147,7 +147,7 @@ class Treatment:
             self.ledger.attach_run(incident.id, attempt.number, applied.flow_run_id)
             return False
         if applied.outcome is AttemptOutcome.SUCCEEDED:
-            self.ledger.mitigated(incident.id, applied.note)
+            self.ledger.mark_mitigated(incident.id, applied.note)
         self.ledger.finish_attempt(incident.id, attempt.number, applied.outcome, applied.note)
         points.reached("heal.attempt_finished", remedy=attempt.remedy)
         if applied.outcome is AttemptOutcome.SUCCEEDED:
@@ -178,7 +178,7 @@ class Treatment:
 
     def _another_goes_on(self, incident: Incident, remedy: Remedy) -> bool:
         """Drift and loss of quality come together; one retrain answers both, so the second incident waits for it."""
-        for other in self.ledger.unfinished(incident.pipeline):
+        for other in self.ledger.unfinished_incidents(incident.pipeline):
             running = other.running_attempt
             if other.id != incident.id and running is not None and running.remedy is remedy:
                 self._note(incident, f"waits for the {remedy} of incident {other.id}")

@@ -36,6 +36,11 @@ class Cause(StrEnum):
     UNKNOWN = "unknown"
 
 
+def known_cause(name: str) -> Cause:
+    """The cause with this name; UNKNOWN for one that this version does not have, such as that of an older ledger."""
+    return Cause(name) if name in set(Cause) else Cause.UNKNOWN
+
+
 class Remedy(StrEnum):
     """What can be done about it, mildest first."""
 

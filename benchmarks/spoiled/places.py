@@ -7,7 +7,7 @@ from pathlib import Path
 from tasks.config.pipeline import Pipeline
 from tasks.config.sources_section import FilesEndpoint
 from tasks.ingestion.stores import Stores
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 
 
 @contextmanager

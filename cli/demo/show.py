@@ -43,7 +43,7 @@ from releases.signing import PUBLIC_KEY_FILE
 from releases.store import ModelStore
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import Settings, load_settings
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 
 PIPELINE = "flights"
 HEAVY = ("pandas", "sklearn.ensemble", "great_expectations", "evidently", "mlflow", "skops.io", "matplotlib.figure")
@@ -153,7 +153,7 @@ def _write_report(stage: Stage, chapters: Sequence[ChapterReport]) -> Report:
     )
     report = report.model_copy(update={"missing": missing_outcomes(report)})
     checks = {
-        record.verdict.check: stage.ledger.checks(stage.name, record.verdict.check, CHECKS_SHOWN)
+        record.verdict.check: stage.ledger.check_history(stage.name, record.verdict.check, CHECKS_SHOWN)
         for record in stage.ledger.latest_checks(stage.name)
     }
     page = render(report, Material(answers, classes, batches, checks))

@@ -19,7 +19,7 @@ from healing.release import Reason, Release
 from releases.log import ReleaseLog
 from tasks.config.pipeline import Pipeline
 from tasks.config.settings import Settings
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 
 HTTP_SECONDS = 5.0
 
@@ -89,7 +89,7 @@ class Stage:
 
     def all_ended(self) -> bool:
         """Nothing is being healed any more."""
-        return not self.ledger.unfinished(self.name)
+        return not self.ledger.unfinished_incidents(self.name)
 
     def _put(self, url: str, body: object) -> None:
         try:

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from healing.release import Release
 from releases.log import ReleaseLog
-from tasks.ledger.ledger import Ledger
 from tasks.ledger.records import JournalEntry
+from tasks.ledger.store import Ledger
 
 LOOK_SECONDS = 0.25
 _STYLES = {"incident": "bold red", "attempt": "yellow", "release": "cyan", "batch": "magenta", "check": "blue"}

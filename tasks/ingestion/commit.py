@@ -26,7 +26,7 @@ from tasks.ingestion.stores import Stores
 from tasks.ingestion.validate import Examined, examine
 from tasks.ingestion.validation.batch_history import read_past
 from tasks.lake.merge_plan import MergePlan
-from tasks.ledger.immediate_remedy import remedied
+from tasks.ledger.immediate_remedy import immediate_remedy
 from tasks.ledger.records import BatchRecord, BatchStatus
 from tasks.runtime import crash_points as points
 from tasks.runtime.events import EventName
@@ -89,7 +89,9 @@ def _open_incidents(stores: Stores, judged: Examined, remedies: ExitStack) -> No
     ends = Status.RECOVERED if judged.rejected is None else Status.ESCALATED
     for finding in judged.findings:
         evidence = stores.evidence(finding, judged.batch.id)
-        incident = remedies.enter_context(remedied(stores.ledger, evidence, finding.remedy, stores.run_id, ends))
+        incident = remedies.enter_context(
+            immediate_remedy(stores.ledger, evidence, finding.remedy, stores.run_id, ends)
+        )
         if ends is Status.ESCALATED:
             remedies.callback(
                 stores.call_person, incident, f"batch {judged.batch.id} is in quarantine: {judged.rejected}"

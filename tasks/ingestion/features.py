@@ -16,7 +16,7 @@ from tasks.ingestion.sources import batch_id
 from tasks.ingestion.stores import Stores
 from tasks.ingestion.validate import arrow_schema
 from tasks.lake.columns import ASKED_AT, BATCH_DAY, FEATURES
-from tasks.ledger.batches import Seen
+from tasks.ledger.batches import BatchState
 from tasks.ledger.records import BatchStatus, FeatureRecord
 from tasks.runtime import crash_points as points
 
@@ -36,7 +36,7 @@ def pending_days(stores: Stores) -> dict[date, int]:
     computed again exactly when one of their batches came late or was corrected.
     """
     pipeline = stores.pipeline
-    seen = stores.ledger.seen(pipeline.name)
+    seen = stores.ledger.batch_states(pipeline.name)
     made = stores.ledger.features(pipeline.name)
     answered = [day for (table, day), batch in seen.items() if table == pipeline.batch_table and _holds_rows(batch)]
     inputs = {day: _revisions_below(pipeline, seen, day) for day in answered}
@@ -66,11 +66,11 @@ def _note(inputs: int, rows: int) -> dict[str, object]:
     return {"rows": rows, "inputs": inputs, "revision": inputs, "made_at": datetime.now(UTC).isoformat()}
 
 
-def _holds_rows(batch: Seen) -> bool:
+def _holds_rows(batch: BatchState) -> bool:
     return batch.status is not BatchStatus.REJECTED
 
 
-def _revisions_below(pipeline: Pipeline, seen: Mapping[tuple[str, date], Seen], day: date) -> int:
+def _revisions_below(pipeline: Pipeline, seen: Mapping[tuple[str, date], BatchState], day: date) -> int:
     looked_at = [
         (name, day - timedelta(days=back))
         for name, table in pipeline.tables.items()

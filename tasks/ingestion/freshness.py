@@ -31,14 +31,14 @@ def watch_freshness(stores: Stores, now: datetime) -> Incident | None:
     newest = f"that of {max(days)}" if days else "none"
     summary = f"{table}: expected a batch of the last {allowed} days until {yesterday}, found {newest}"
     finding = Finding(Cause.STALE_DATA, Remedy.WAIT, summary, {"newest": str(max(days)) if days else None}, "freshness")
-    incident = stores.ledger.observe(stores.evidence(finding, table), status=Status.DIAGNOSED)
+    incident = stores.ledger.record_evidence(stores.evidence(finding, table), status=Status.DIAGNOSED)
     end_lost_attempt(stores.ledger, incident)
     attempt = stores.ledger.start_attempt(incident.id, Remedy.WAIT, stores.run_id)
     return stores.ledger.finish_attempt(incident.id, attempt.number, AttemptOutcome.FAILED, "nothing newer came")
 
 
 def _end(stores: Stores, table: str) -> None:
-    for incident in stores.ledger.unfinished(stores.pipeline.name):
+    for incident in stores.ledger.unfinished_incidents(stores.pipeline.name):
         if incident.cause is Cause.STALE_DATA and incident.subject == table:
             end_lost_attempt(stores.ledger, incident)
             stores.ledger.set_status(incident.id, Status.RECOVERED, "a newer batch is in")

@@ -12,7 +12,7 @@ from tasks.config.pipeline import Pipeline
 from tasks.config.settings import Settings
 from tasks.incidents.escalation import alert
 from tasks.ingestion.stores import Stores
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 from tasks.runtime.events import emit
 from tasks.runtime.file_locks import exclusive
 

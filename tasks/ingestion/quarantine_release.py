@@ -62,7 +62,7 @@ def readmit(stores: Stores, batch_id: str, *, rows: Collection[int] | None, by: 
     make_up_table(stores, note.table)
     commit_revisions(stores, note.table, revisions(stores, [judged]))
     released = sorted(set(note.rows) - set(judged.bad))
-    stores.ledger.note(stores.pipeline.name, RELEASED, batch_id, {"rows": released, "by": by, "why": why})
+    stores.ledger.record_entry(stores.pipeline.name, RELEASED, batch_id, {"rows": released, "by": by, "why": why})
     _keep_the_rest(stores, note, judged, content, suffix)
     return Readmitted(batch_id, len(released), len(judged.bad), judged.reasons)
 

@@ -43,7 +43,7 @@ class Revision:
 
 def revisions(stores: Stores, found: Sequence[Examined]) -> list[Revision]:
     """Those of the examined batches that are news, given what the ledger knows now."""
-    known = stores.ledger.batches_named(stores.pipeline.name, [judged.batch.id for judged in found])
+    known = stores.ledger.batches_by_id(stores.pipeline.name, [judged.batch.id for judged in found])
     each = [
         Revision(judged, known.get(judged.batch.id), hashlib.sha256(judged.batch.content).hexdigest())
         for judged in found

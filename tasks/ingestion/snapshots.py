@@ -56,7 +56,7 @@ def restore_features(stores: Stores, batch: str, *, by: str, why: str) -> Restor
         [FeatureRecord(each.pipeline, day, each.inputs, each.rows, version) for day, each in made.items()]
     )
     detail = {"version": good, "since": str(since), "until": str(until), "rows": rows.num_rows, "by": by, "why": why}
-    stores.ledger.note(stores.pipeline.name, RESTORED, batch, detail)
+    stores.ledger.record_entry(stores.pipeline.name, RESTORED, batch, detail)
     return Restored(good, since, until, rows.num_rows)
 
 

@@ -18,7 +18,7 @@ from tasks.ingestion.sources import Batch, OpenSource, SourceChain, batch_id
 from tasks.ingestion.stores import Stores
 from tasks.ingestion.validate import Examined, Finding, examine
 from tasks.ingestion.validation.batch_history import Past
-from tasks.ledger.immediate_remedy import remedied
+from tasks.ledger.immediate_remedy import immediate_remedy
 from tasks.runtime.events import EventName
 
 log = structlog.get_logger(__name__)
@@ -61,7 +61,9 @@ def fetch(stores: Stores, chain: SourceChain, table: str, days: Sequence[date], 
 def _give_up(stores: Stores, batch: str, reason: SourceUnavailable, remedies: ExitStack) -> None:
     """An incident about a batch of which no source sent rows; what they sent is kept, and a person has to hear."""
     finding = Finding(Cause.BAD_ROWS, Remedy.QUARANTINE_BATCH, str(reason), {"error": type(reason).__name__})
-    held = remedied(stores.ledger, stores.evidence(finding, batch), finding.remedy, stores.run_id, Status.ESCALATED)
+    held = immediate_remedy(
+        stores.ledger, stores.evidence(finding, batch), finding.remedy, stores.run_id, Status.ESCALATED
+    )
     incident = remedies.enter_context(held)
     remedies.callback(stores.call_person, incident, f"no source sent rows of {batch}: {reason}")
 
@@ -125,13 +127,13 @@ def switch_source(
     facts: dict[str, object] = {"source": source.name, "error": type(reason).__name__}
     finding = Finding(Cause.SOURCE_UNAVAILABLE, Remedy.SWITCH_SOURCE, str(reason), facts)
     evidence = stores.evidence(finding, source.name)
-    remedies.enter_context(remedied(stores.ledger, evidence, finding.remedy, stores.run_id))
+    remedies.enter_context(immediate_remedy(stores.ledger, evidence, finding.remedy, stores.run_id))
     _tell(stores, source.name, after, str(reason))
 
 
 def tell_return(stores: Stores, chain: SourceChain) -> None:
     """Say that a better source answers again than the one that was switched to last."""
-    last = next(iter(stores.ledger.noted(stores.pipeline.name, SWITCHED, limit=1)), None)
+    last = next(iter(stores.ledger.entries(stores.pipeline.name, SWITCHED, limit=1)), None)
     serving = next((source.name for source in chain.up() if source.answered and not chain.in_trouble(source)), None)
     if last is None or serving is None:
         return
@@ -147,7 +149,9 @@ def _names(found: object) -> list[str]:
 def _tell(stores: Stores, before: str | None, after: list[str], reason: str) -> None:
     """Event first, journal last: a run that dies between them tells it twice rather than never."""
     stores.emit(EventName.SOURCE_SWITCHED, stores.pipeline.name, {"from": before, "to": after, "reason": reason})
-    stores.ledger.note(stores.pipeline.name, SWITCHED, before or "", {"from": before, "to": after, "reason": reason})
+    stores.ledger.record_entry(
+        stores.pipeline.name, SWITCHED, before or "", {"from": before, "to": after, "reason": reason}
+    )
 
 
 def _keep(stores: Stores, source: OpenSource, table: str, day: date, reason: SourceUnavailable) -> None:

@@ -11,7 +11,7 @@ from tasks.config.pipeline import Pipeline
 from tasks.ingestion.data_docs import BatchChecks
 from tasks.ingestion.validate import Finding
 from tasks.lake.lake_table import LakeTable
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 from tasks.runtime.events import EventName
 
 OBSERVER = "ingest"

@@ -30,7 +30,7 @@ def days_to_look_at(
 
 def missing_days(stores: Stores, table: str, days: Sequence[date]) -> list[date]:
     """Those of `days` of which the ledger has no batch. What only the lake has is made up for before."""
-    seen = stores.ledger.seen(stores.pipeline.name)
+    seen = stores.ledger.batch_states(stores.pipeline.name)
     return [day for day in days if (table, day) not in seen]
 
 
@@ -41,7 +41,7 @@ def settle_incidents(stores: Stores, chain: SourceChain) -> None:
     """
     recorded = {record.batch_id: record for record in stores.ledger.batches(stores.pipeline.name)}
     answering = {source.name for source in chain.up() if source.answered}
-    for incident in stores.ledger.unfinished(stores.pipeline.name):
+    for incident in stores.ledger.unfinished_incidents(stores.pipeline.name):
         record = recorded.get(incident.subject)
         if record is not None and record.status is BatchStatus.REJECTED:
             stores.call_person(incident, f"batch {record.batch_id} is in quarantine: {incident.summary}")

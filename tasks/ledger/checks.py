@@ -1,19 +1,20 @@
-"""What the monitor saw: every check with its verdict, the latest of each name first."""
+"""The monitor's checks in the ledger."""
 
 import sqlalchemy as sa
 
+from healing.incident import known_cause
+from healing.verdict import Outcome, Verdict
 from tasks.ledger import schema
-from tasks.ledger.book import Book
 from tasks.ledger.database import snapshot, transaction
+from tasks.ledger.journal import Journal
 from tasks.ledger.records import CheckRecord
-from tasks.ledger.rows import check_record
 
 
-class Checks(Book):
-    """The part of the ledger that is about the monitor's checks."""
+class CheckStore(Journal):
+    """The part of the ledger that stores checks."""
 
     def record_check(self, record: CheckRecord) -> None:
-        """Remember one check of the monitor; the latest of each name is what counts."""
+        """Add one check. The latest record per check name is the one that counts."""
         verdict = record.verdict
         with transaction(self._engine) as connection:
             connection.execute(
@@ -32,20 +33,38 @@ class Checks(Book):
                 )
             )
             detail = {"outcome": verdict.outcome.value, "statistic": verdict.statistic, "threshold": verdict.threshold}
-            self._write(connection, record.pipeline, "check.recorded", verdict.check, detail)
+            self._write_entry(connection, record.pipeline, "check.recorded", verdict.check, detail)
 
     def latest_checks(self, pipeline: str) -> list[CheckRecord]:
-        """The latest record of every check of the pipeline, by name."""
+        """The latest record of every check of the pipeline, ordered by check name."""
         table = schema.checks
         newest = sa.select(sa.func.max(table.c.id)).where(table.c.pipeline == pipeline).group_by(table.c.check)
         with snapshot(self._engine) as connection:
             rows = connection.execute(table.select().where(table.c.id.in_(newest)).order_by(table.c.check))
-            return [check_record(row) for row in rows.mappings()]
+            return [_check_record(row) for row in rows.mappings()]
 
-    def checks(self, pipeline: str, check: str, limit: int = 100) -> list[CheckRecord]:
-        """The last records of one check, newest first: what m-of-n persistence looks at."""
+    def check_history(self, pipeline: str, check: str, limit: int = 100) -> list[CheckRecord]:
+        """The last records of one check, newest first."""
         table = schema.checks
         query = table.select().where(table.c.pipeline == pipeline, table.c.check == check)
         with snapshot(self._engine) as connection:
             rows = connection.execute(query.order_by(table.c.id.desc()).limit(limit))
-            return [check_record(row) for row in rows.mappings()]
+            return [_check_record(row) for row in rows.mappings()]
+
+
+def _check_record(row: sa.RowMapping) -> CheckRecord:
+    return CheckRecord(
+        pipeline=row["pipeline"],
+        cause=known_cause(row["cause"]),
+        verdict=Verdict(
+            check=row["check"],
+            outcome=Outcome(row["outcome"]),
+            reason=row["reason"],
+            observations=row["observations"],
+            statistic=row["statistic"],
+            threshold=row["threshold"],
+        ),
+        window_from=row["window_from"],
+        window_until=row["window_until"],
+        recorded_at=row["recorded_at"],
+    )

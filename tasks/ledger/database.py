@@ -1,4 +1,4 @@
-"""A connection to the ledger's database, made safe for several writers."""
+"""Engine and transactions of the ledger's database, safe for several writers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,19 +12,19 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from healing.errors import ConfigError, Conflict, StoreUnavailable
 from tasks.ledger.schema import metadata
 
-LOCK_SECONDS_MAX = 30  # longer than any write here; a writer that waits this long meets a stuck one
-_WRITERS_LOCK = 7_240_117  # any constant: PostgreSQL's advisory lock that one writer holds at a time
+LOCK_SECONDS_MAX = 30  # longer than any write here; a writer that waits longer has met a stuck one
+_WRITERS_LOCK = 7_240_117  # key of PostgreSQL's advisory lock for writers; any constant works
 
 
 def open_engine(url: str) -> sa.Engine:
-    """An engine whose transactions take the write lock at their start, with all tables present.
+    """An engine whose writing transactions take the write lock at their start. Creates missing tables and columns.
 
-    ConfigError for a URL that SQLAlchemy cannot use, StoreUnavailable when the database cannot be reached.
+    ConfigError for a URL that SQLAlchemy cannot use, StoreUnavailable if the database cannot be reached.
     """
     try:
-        engine = sa.create_engine(url, pool_pre_ping=True)  # a server that was restarted costs no failed write
+        engine = sa.create_engine(url, pool_pre_ping=True)  # a restarted server does not fail the next write
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as exc:
-        raise ConfigError(f"the ledger needs a SQLAlchemy URL such as sqlite:///var/ledger.db: {exc}") from exc
+        raise ConfigError(f"expected a SQLAlchemy URL for the ledger, such as sqlite:///var/ledger.db: {exc}") from exc
     if engine.dialect.name == "sqlite":
         _prepare_directory(engine)
         event.listen(engine, "connect", _configure_sqlite)
@@ -38,7 +38,7 @@ def open_engine(url: str) -> sa.Engine:
 
 
 def _add_new_columns(connection: sa.Connection) -> None:
-    """Give a ledger of an earlier version the columns that came later; each has a default."""
+    """Add columns that a ledger of an earlier version lacks. Each has a default."""
     inspector = sa.inspect(connection)
     for table in metadata.sorted_tables:
         present = {column["name"] for column in inspector.get_columns(table.name)}
@@ -50,22 +50,24 @@ def _add_new_columns(connection: sa.Connection) -> None:
 
 @contextmanager
 def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One transaction. A broken constraint is a Conflict; any other database error is StoreUnavailable."""
+    """One transaction. A violated constraint raises Conflict, any other database error StoreUnavailable."""
     try:
         with engine.begin() as connection:
             yield connection
     except IntegrityError as exc:
-        raise Conflict(f"another writer was first ({exc.orig}); re-read the ledger, then decide again") from exc
+        raise Conflict(
+            f"another writer committed first ({exc.orig}); read the ledger again, then decide again"
+        ) from exc
     except DBAPIError as exc:
         raise StoreUnavailable(
             f"expected the ledger at {engine.url.render_as_string(hide_password=True)} to answer, found: "
-            f"{exc.orig}; free space, or see to the database"
+            f"{exc.orig}; free disk space or repair the database"
         ) from exc
 
 
 @contextmanager
 def snapshot(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One consistent read that never waits for a writer; errors as in `transaction`."""
+    """One consistent read that never waits for a writer. It raises what `transaction` raises."""
     with transaction(engine.execution_options(reading=True)) as connection:
         yield connection
 
@@ -73,7 +75,9 @@ def snapshot(engine: sa.Engine) -> Iterator[sa.Connection]:
 def _prepare_directory(engine: sa.Engine) -> None:
     database = engine.url.database
     if not database or database == ":memory:":
-        raise ConfigError("the ledger must outlive its process: expected a database file, found an in-memory database")
+        raise ConfigError(
+            "expected a database file for the ledger, because it must outlive its process; found an in-memory database"
+        )
     try:
         Path(database).parent.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
@@ -81,7 +85,7 @@ def _prepare_directory(engine: sa.Engine) -> None:
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
-    """Write-ahead logging lets readers go on during a write; the driver's own late BEGIN is switched off."""
+    """Use write-ahead logging, so that readers never wait for a writer, and disable the driver's own late BEGIN."""
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS_MAX * 1000}")
@@ -92,16 +96,16 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_immediate(connection: sa.Connection) -> None:
-    """Take the write lock first, so that a transaction that reads and then writes never fails on a newer snapshot."""
+    """Take the write lock first. A transaction that reads and then writes could otherwise fail on a newer snapshot."""
     reading = connection.get_execution_options().get("reading", False)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
 def _begin_serialised(connection: sa.Connection) -> None:
-    """What `BEGIN IMMEDIATE` is to SQLite: one writer at a time, which sees all that the writers before it wrote.
+    """Allow one writer at a time, as `BEGIN IMMEDIATE` does in SQLite. Readers do not wait, and see one snapshot.
 
-    Without it, two that open the same incident at once both find none, and one of them fails on the constraint. Readers
-    wait for nobody and see one snapshot.
+    Without the lock, two writers that open the same incident at once both find none, and one of them violates the
+    unique index.
     """
     if connection.get_execution_options().get("reading", False):
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")

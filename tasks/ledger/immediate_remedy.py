@@ -1,4 +1,4 @@
-"""A remedy that its finder applies at once, on record in the ledger from before it starts until after it ends."""
+"""A remedy that the code which found the problem applies itself, with its attempt in the ledger."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,22 +6,22 @@ from contextlib import contextmanager
 from healing.errors import Conflict
 from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Incident, Remedy, Status
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 
-_LOST = "the run that carried this attempt ended without a word"
+_LOST = "the run that carried this attempt ended without recording a result"
 
 
 @contextmanager
-def remedied(
+def immediate_remedy(
     ledger: Ledger, evidence: Evidence, remedy: Remedy, run_id: str | None = None, ends: Status = Status.RECOVERED
 ) -> Iterator[Incident]:
-    """The incident of `evidence` while `remedy` is applied in the block; it ends as `ends` when the block ends well.
+    """Record an attempt of `remedy` around the block, and yield the incident of `evidence`.
 
-    `ends` is ESCALATED where the remedy keeps harm away and a person still has to bring back what is missing.
-    When the block raises, the attempt is written down as failed and the incident stays unfinished, for the next run of
-    the flow or for `heal`.
+    The incident ends as `ends` if the block succeeds. ESCALATED is for a remedy that prevents damage while a person
+    still has to supply what is missing. If the block raises, the attempt is recorded as failed and the incident stays
+    unfinished, for the next run of the flow or for `heal`.
     """
-    incident = ledger.observe(evidence, status=Status.DIAGNOSED)
+    incident = ledger.record_evidence(evidence, status=Status.DIAGNOSED)
     if incident.status is Status.OPEN:
         incident = ledger.set_status(incident.id, Status.DIAGNOSED, evidence.summary)
     end_lost_attempt(ledger, incident)
@@ -32,16 +32,19 @@ def remedied(
         ledger.finish_attempt(incident.id, attempt.number, AttemptOutcome.FAILED, f"{type(exc).__name__}: {exc}")
         raise
     ledger.finish_attempt(incident.id, attempt.number, AttemptOutcome.SUCCEEDED)
-    ledger.mitigated(incident.id)
+    ledger.mark_mitigated(incident.id)
     ledger.set_status(incident.id, ends, evidence.summary)
 
 
 def end_lost_attempt(ledger: Ledger, incident: Incident) -> None:
-    """Close an attempt that a killed run left open. Only one ingest runs at a time, so whoever asks is not it."""
+    """Record an attempt that a killed run left running as failed.
+
+    Only one ingest runs at a time, so a running attempt cannot be that of another live ingest.
+    """
     running = incident.running_attempt
     if running is None:
         return
     try:
         ledger.finish_attempt(incident.id, running.number, AttemptOutcome.FAILED, _LOST)
-    except Conflict:  # somebody else closed it in the meantime, which is what was wanted
+    except Conflict:  # another process recorded its end first
         return

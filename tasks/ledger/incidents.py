@@ -1,4 +1,4 @@
-"""Incidents and the attempts to heal them, one unfinished incident a thing that went wrong."""
+"""Incidents in the ledger, with their evidence and attempts; at most one unfinished per pipeline, cause and subject."""
 
 import uuid
 from collections.abc import Mapping
@@ -9,28 +9,29 @@ from healing.errors import Conflict, IllegalTransition
 from healing.evidence import Evidence
 from healing.incident import ENDED, Attempt, AttemptOutcome, Incident, Remedy, Status, check_status_change
 from tasks.ledger import schema
-from tasks.ledger.book import Book
 from tasks.ledger.database import snapshot, transaction
-from tasks.ledger.rows import incident_of, is_known, load_incident
+from tasks.ledger.incident_rows import find_incident, has_evidence, load_incident
+from tasks.ledger.journal import Journal
 
 
-class Incidents(Book):
-    """The part of the ledger that is about incidents."""
+class IncidentStore(Journal):
+    """The part of the ledger that stores incidents."""
 
-    def observe(self, evidence: Evidence, *, status: Status = Status.OPEN) -> Incident:
-        """The incident that the evidence belongs to: one that had not ended when it was observed, or a new one.
+    def record_evidence(self, evidence: Evidence, *, status: Status = Status.OPEN) -> Incident:
+        """Add the evidence to the incident it belongs to, and return that incident.
 
-        So an event that arrives late, or twice, neither reopens an ended incident nor opens a second one; the same
-        observation (observer and time) is written once. `status` is that of a new incident: OPEN, or DIAGNOSED when the
-        observer is certain.
+        It belongs to an incident of the same cause and subject that had not ended when it was observed; without one, a
+        new incident is opened. So an event that arrives late or twice neither reopens an ended incident nor opens a
+        second one. The same observation (observer and time) is stored once. `status` is that of a new incident: OPEN,
+        or DIAGNOSED if the observer is certain.
         """
         if status not in (Status.OPEN, Status.DIAGNOSED):
             raise IllegalTransition(f"a new incident is open or diagnosed, found {status}")
         with transaction(self._engine) as connection:
-            incident_id = incident_of(connection, evidence)
+            incident_id = find_incident(connection, evidence)
             if incident_id is None:
                 incident_id = self._open(connection, evidence, status)
-            elif is_known(connection, incident_id, evidence):
+            elif has_evidence(connection, incident_id, evidence):
                 return load_incident(connection, incident_id)
             connection.execute(
                 schema.evidence.insert().values(
@@ -44,11 +45,11 @@ class Incidents(Book):
             return load_incident(connection, incident_id)
 
     def incident(self, incident_id: str) -> Incident:
-        """The incident with this id; UsageError when there is none."""
+        """The incident with this id; UsageError if there is none."""
         with snapshot(self._engine) as connection:
             return load_incident(connection, incident_id)
 
-    def unfinished(self, pipeline: str) -> list[Incident]:
+    def unfinished_incidents(self, pipeline: str) -> list[Incident]:
         """Incidents that have not ended, oldest first."""
         query = sa.select(schema.incidents.c.id).where(
             schema.incidents.c.pipeline == pipeline, schema.incidents.c.ended_at.is_(None)
@@ -58,7 +59,7 @@ class Incidents(Book):
             return [load_incident(connection, incident_id) for incident_id in ids]
 
     def incidents(self, pipeline: str | None = None, limit: int = 100) -> list[Incident]:
-        """The latest incidents, newest first; of every pipeline when none is named."""
+        """The latest incidents, newest first; those of every pipeline if `pipeline` is None."""
         query = sa.select(schema.incidents.c.id).order_by(schema.incidents.c.detected_at.desc()).limit(limit)
         if pipeline is not None:
             query = query.where(schema.incidents.c.pipeline == pipeline)
@@ -66,7 +67,7 @@ class Incidents(Book):
             return [load_incident(connection, incident_id) for incident_id in connection.scalars(query).all()]
 
     def set_status(self, incident_id: str, status: Status, note: str = "") -> Incident:
-        """Move the incident on; IllegalTransition where the lifecycle forbids it. Recovery implies mitigation."""
+        """Change the status; IllegalTransition where the lifecycle forbids it. RECOVERED also sets `mitigated_at`."""
         with transaction(self._engine) as connection:
             incident = load_incident(connection, incident_id)
             check_status_change(incident.status, status)
@@ -81,22 +82,26 @@ class Incidents(Book):
             if status is Status.RECOVERED and incident.mitigated_at is None:
                 changes["mitigated_at"] = now
             _update_incident(connection, incident_id, changes)
-            self._write(connection, incident.pipeline, f"incident.{status}", incident_id, _named(incident, note))
+            self._write_entry(
+                connection, incident.pipeline, f"incident.{status}", incident_id, _journal_detail(incident, note)
+            )
             return load_incident(connection, incident_id)
 
-    def mitigated(self, incident_id: str, note: str = "") -> Incident:
-        """Service is back within its SLO, perhaps from a fallback. The first time counts; later ones change nothing."""
+    def mark_mitigated(self, incident_id: str, note: str = "") -> Incident:
+        """Record that service is back within its SLO, if only from a fallback. Only the first call has an effect."""
         with transaction(self._engine) as connection:
             incident = load_incident(connection, incident_id)
             if incident.mitigated_at is None:
                 _update_incident(connection, incident_id, {"mitigated_at": self._now()})
-                self._write(connection, incident.pipeline, "incident.mitigated", incident_id, _named(incident, note))
+                self._write_entry(
+                    connection, incident.pipeline, "incident.mitigated", incident_id, _journal_detail(incident, note)
+                )
             return load_incident(connection, incident_id)
 
     def start_attempt(self, incident_id: str, remedy: Remedy, flow_run_id: str | None = None) -> Attempt:
-        """Claim the incident for one remedy and write it down before it starts.
+        """Claim the incident for one remedy, and record the attempt before the remedy starts.
 
-        Conflict while another attempt is running: whoever started it goes on. IllegalTransition before diagnosis.
+        Conflict while another attempt is running. IllegalTransition before the incident is diagnosed.
         """
         with transaction(self._engine) as connection:
             incident = load_incident(connection, incident_id)
@@ -121,20 +126,20 @@ class Incidents(Book):
                     flow_run_id=flow_run_id,
                 )
             )
-            detail = {**_named(incident), "number": attempt.number, "remedy": remedy.value}
-            self._write(connection, incident.pipeline, "attempt.started", incident_id, detail)
+            detail = {**_journal_detail(incident), "number": attempt.number, "remedy": remedy.value}
+            self._write_entry(connection, incident.pipeline, "attempt.started", incident_id, detail)
             return attempt
 
     def attach_run(self, incident_id: str, number: int, flow_run_id: str) -> None:
-        """Remember which Prefect run carries the attempt; Conflict when the attempt is not running."""
-        self._change_running(incident_id, number, {"flow_run_id": flow_run_id}, "attempt.dispatched")
+        """Record which Prefect run carries the attempt; Conflict if the attempt is not running."""
+        self._update_running_attempt(incident_id, number, {"flow_run_id": flow_run_id}, "attempt.dispatched")
 
     def finish_attempt(self, incident_id: str, number: int, outcome: AttemptOutcome, note: str = "") -> Incident:
-        """Write how the attempt ended; Conflict when it is not running any more."""
+        """Record how the attempt ended; Conflict if it is not running."""
         if outcome is AttemptOutcome.RUNNING:
             raise IllegalTransition("an attempt ends succeeded, failed or futile; found running")
         changes = {"outcome": outcome.value, "note": note, "ended_at": self._now()}
-        self._change_running(incident_id, number, changes, "attempt.finished")
+        self._update_running_attempt(incident_id, number, changes, "attempt.finished")
         return self.incident(incident_id)
 
     def _open(self, connection: sa.Connection, evidence: Evidence, status: Status) -> str:
@@ -156,10 +161,10 @@ class Incidents(Book):
             "observer": evidence.observer,
             "summary": evidence.summary,
         }
-        self._write(connection, evidence.pipeline, "incident.opened", incident_id, detail)
+        self._write_entry(connection, evidence.pipeline, "incident.opened", incident_id, detail)
         return incident_id
 
-    def _change_running(self, incident_id: str, number: int, changes: Mapping[str, object], kind: str) -> None:
+    def _update_running_attempt(self, incident_id: str, number: int, changes: Mapping[str, object], kind: str) -> None:
         table = schema.attempts
         with transaction(self._engine) as connection:
             incident = load_incident(connection, incident_id)
@@ -173,14 +178,14 @@ class Incidents(Book):
                 table.update().where(table.c.incident_id == incident_id, table.c.number == number).values(dict(changes))
             )
             shown = {key: value for key, value in changes.items() if key != "ended_at"}
-            detail = {**_named(incident), "number": number, "remedy": running.remedy.value, **shown}
-            self._write(connection, incident.pipeline, kind, incident_id, detail)
+            detail = {**_journal_detail(incident), "number": number, "remedy": running.remedy.value, **shown}
+            self._write_entry(connection, incident.pipeline, kind, incident_id, detail)
 
 
-def _named(incident: Incident, note: str = "") -> dict[str, object]:
-    """What a reader of the timeline needs to recognise the incident without a second look-up."""
-    named: dict[str, object] = {"cause": incident.cause.value, "subject": incident.subject}
-    return {**named, "note": note} if note else named
+def _journal_detail(incident: Incident, note: str = "") -> dict[str, object]:
+    """What identifies the incident for a reader of the timeline."""
+    detail: dict[str, object] = {"cause": incident.cause.value, "subject": incident.subject}
+    return {**detail, "note": note} if note else detail
 
 
 def _update_incident(connection: sa.Connection, incident_id: str, changes: Mapping[str, object]) -> None:

@@ -1,4 +1,4 @@
-"""What the ledger remembers besides incidents: batches, checks and the journal of every change."""
+"""Records that the ledger stores besides incidents: batches, feature days, checks and journal entries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,20 +11,20 @@ from healing.verdict import Verdict
 
 
 class BatchStatus(StrEnum):
-    """What became of a batch."""
+    """What ingestion did with a batch."""
 
     ACCEPTED = "accepted"
     REPAIRED = "repaired"  # accepted after a repair that the contract allows
-    QUARANTINED = "quarantined"  # part or all of it was set aside
-    REJECTED = "rejected"  # nothing of it was taken
+    QUARANTINED = "quarantined"  # some or all of its rows are in quarantine
+    REJECTED = "rejected"  # no row was accepted
 
 
 @dataclass(frozen=True, slots=True)
 class BatchRecord:
     """One batch and where each of its rows went.
 
-    Rows are conserved: received == accepted + quarantined + duplicates, or ContractBroken. `revision` counts what the
-    source sent for it: 2 is the first correction. `sha256` (64 hex digits) is that of the bytes.
+    ContractBroken unless received == accepted + quarantined + duplicates. `revision` counts the versions that the
+    source sent: 2 is the first correction. `sha256` (64 hex digits) is the digest of its bytes.
     """
 
     pipeline: str
@@ -48,13 +48,13 @@ class BatchRecord:
         if min(counts) < 0 or self.received != self.accepted + self.quarantined + self.duplicates:
             raise ContractBroken(
                 f"batch {self.batch_id}: expected received = accepted + quarantined + duplicates, found "
-                f"{self.received} = {self.accepted} + {self.quarantined} + {self.duplicates}; rows were lost or made up"
+                f"{self.received} = {self.accepted} + {self.quarantined} + {self.duplicates}; rows were lost or added"
             )
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureRecord:
-    """A day whose features are in the lake. `inputs` counts the revisions of all batches that they were made from."""
+    """A day with features in the lake. `inputs` is the sum of the revisions of all batches they were computed from."""
 
     pipeline: str
     day: date
@@ -65,10 +65,9 @@ class FeatureRecord:
 
 @dataclass(frozen=True, slots=True)
 class CheckRecord:
-    """One check of the monitor over one window of event time: `verdict.check` names it, `cause` what a FAIL points to.
+    """One check of the monitor over one window of event time. `cause` is the cause that a FAIL is evidence of.
 
-    The latest record of every check name is what `heal` believes: an incident with this cause is confirmed while some
-    check of that cause FAILs.
+    `heal` uses the latest record per check name: it confirms an incident while a check of the incident's cause FAILs.
     """
 
     pipeline: str
@@ -81,10 +80,10 @@ class CheckRecord:
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One change, in the order of writing. `at_monotonic_ns` is the host's monotonic clock: intervals on one machine.
+    """One change. `at_monotonic_ns` is a reading of the host's monotonic clock, for intervals on one machine.
 
-    `kind` is a dotted noun and verb (`incident.opened`, `attempt.finished`, `batch.recorded`, `check.recorded`, or the
-    caller's own); `subject` the id it is about.
+    `kind` is a noun and a verb (`incident.opened`, `attempt.finished`, `batch.recorded`, `check.recorded`, or the
+    caller's own). `subject` is the id of what changed.
     """
 
     id: int

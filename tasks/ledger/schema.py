@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
-    """A moment in UTC. SQLite forgets the timezone, so it is put back; a naive time is refused."""
+    """A time in UTC. SQLite does not store the time zone, so reading restores it. A naive time is refused."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
@@ -15,7 +15,7 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError(f"expected a time with its timezone, found the naive {value.isoformat()}")
+            raise ValueError(f"expected a time with a time zone, found the naive {value.isoformat()}")
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
@@ -74,7 +74,7 @@ attempts = sa.Table(
     sa.Column("note", sa.String, nullable=False, default=""),
 )
 sa.Index(
-    "one_running_attempt",  # the claim: of two `heal` runs, only one may start a remedy
+    "one_running_attempt",  # of two `heal` runs, only one can start a remedy
     attempts.c.incident_id,
     unique=True,
     sqlite_where=attempts.c.outcome == "running",
@@ -139,6 +139,6 @@ journal = sa.Table(
     sa.Column("kind", sa.String, nullable=False),
     sa.Column("subject", sa.String, nullable=False),
     sa.Column("detail", sa.JSON, nullable=False),
-    sqlite_autoincrement=True,  # an id is never given twice, so a reader may continue after the last one it saw
+    sqlite_autoincrement=True,  # ids are never reused, so a reader can continue after the last id it read
 )
 sa.Index("latest_of_kind", journal.c.pipeline, journal.c.kind, journal.c.id)

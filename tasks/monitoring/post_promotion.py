@@ -12,8 +12,8 @@ from releases.signing import ensure_keys
 from tasks.config.pipeline import Pipeline
 from tasks.config.settings import Settings
 from tasks.evaluation.labels import day_end, day_start
-from tasks.ledger.ledger import Ledger
 from tasks.ledger.records import CheckRecord
+from tasks.ledger.store import Ledger
 from tasks.monitoring.checks.promotion import CHECK, Watched, watch_promoted
 from tasks.monitoring.monitored_model import Subject
 from tasks.monitoring.windows import DayRange
@@ -38,7 +38,7 @@ def watch_promotion(settings: Settings, config: Pipeline, subject: Subject) -> W
         if not watched.verdict.failed:
             return watched
         evidence = _evidence(config.name, watched)
-        incident: Incident = ledger.observe(evidence)
+        incident: Incident = ledger.record_evidence(evidence)
     emit(EventName.QUALITY_DROPPED, config.name, {**payload_of(evidence), "incident_id": incident.id})
     return watched
 

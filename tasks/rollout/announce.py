@@ -7,7 +7,7 @@ import structlog
 from healing.errors import RegistryUnavailable
 from healing.release import Release
 from releases.store import ModelStore
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 from tasks.runtime.events import EventName, emit
 
 log = structlog.get_logger(__name__)
@@ -31,7 +31,7 @@ def announce_release(ledger_dsn: str, release: Release) -> None:
     with Ledger(ledger_dsn) as ledger:
         if release.generation in announced(ledger, release.pipeline):
             return
-        ledger.note(release.pipeline, COMMITTED, subject_of(release), detail)
+        ledger.record_entry(release.pipeline, COMMITTED, subject_of(release), detail)
     emit(EventName.RELEASE_COMMITTED, release.pipeline, detail)
 
 
@@ -42,7 +42,7 @@ def subject_of(release: Release) -> str:
 
 def announced(ledger: Ledger, pipeline: str) -> frozenset[int]:
     """The generations among the latest ones that are on the timeline."""
-    return frozenset(int(entry.subject.rpartition("/")[2]) for entry in ledger.noted(pipeline, COMMITTED, limit=200))
+    return frozenset(int(entry.subject.rpartition("/")[2]) for entry in ledger.entries(pipeline, COMMITTED, limit=200))
 
 
 def mirror_release(tracking_uri: str, release: Release, release_root: Path) -> bool:

@@ -7,7 +7,7 @@ from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Cause, Remedy, Status
 from healing.promotion import Exposure
 from healing.release import ModelRef, Release
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 from tasks.runtime.events import EventName, emit, payload_of
 
 log = structlog.get_logger(__name__)
@@ -28,7 +28,7 @@ def record_bad_candidate(ledger_dsn: str, ended: Release, model: ModelRef, reaso
         facts={"requests": exposure.requests, "errors": exposure.errors, "generation": ended.generation},
     )
     with Ledger(ledger_dsn) as ledger:
-        incident = ledger.observe(evidence, status=Status.DIAGNOSED)
+        incident = ledger.record_evidence(evidence, status=Status.DIAGNOSED)
         if incident.ended:
             return
         try:
@@ -38,7 +38,7 @@ def record_bad_candidate(ledger_dsn: str, ended: Release, model: ModelRef, reaso
         except Conflict as exc:
             log.info("incident_in_other_hands", incident=incident.id, cause=str(exc))
             return
-        ledger.mitigated(incident.id, "the challenger gets no traffic")
+        ledger.mark_mitigated(incident.id, "the challenger gets no traffic")
         note = f"generation {ended.generation} by {ended.author}"
         ledger.finish_attempt(incident.id, attempt.number, AttemptOutcome.SUCCEEDED, note)
         ledger.set_status(incident.id, Status.RECOVERED, note)

@@ -2,7 +2,7 @@
 
 from releases.log import ReleaseLog
 from tasks.config.settings import Settings
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 from tasks.rollout.announce import announce_release, announced, mirror_release, subject_of
 
 MIRRORED = "release.mirrored"
@@ -33,7 +33,7 @@ def mirror_untold(settings: Settings, pipeline: str) -> None:
     if current is None:
         return
     with Ledger(settings.ledger_dsn) as ledger:
-        if any(entry.subject == subject_of(current) for entry in ledger.noted(pipeline, MIRRORED)):
+        if any(entry.subject == subject_of(current) for entry in ledger.entries(pipeline, MIRRORED)):
             return
         if mirror_release(settings.tracking_uri, current, root):
-            ledger.note(pipeline, MIRRORED, subject_of(current), {"generation": current.generation})
+            ledger.record_entry(pipeline, MIRRORED, subject_of(current), {"generation": current.generation})

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from tasks.ledger.ledger import Ledger
 from tasks.ledger.records import JournalEntry
+from tasks.ledger.store import Ledger
 
 
 class Step(StrEnum):
@@ -27,12 +27,12 @@ class RolloutJournal:
 
     def write(self, step: Step, detail: Mapping[str, object]) -> None:
         with Ledger(self._dsn) as ledger:
-            ledger.note(self._pipeline, step.value, self._digest, detail)
+            ledger.record_entry(self._pipeline, step.value, self._digest, detail)
 
     def last(self, step: Step, having: Mapping[str, object]) -> JournalEntry | None:
         """The newest such entry whose detail has these values, None when there is none."""
         with Ledger(self._dsn) as ledger:
-            entries = ledger.noted(self._pipeline, step.value)
+            entries = ledger.entries(self._pipeline, step.value)
         for entry in entries:
             if entry.subject == self._digest and having.items() <= entry.detail.items():
                 return entry

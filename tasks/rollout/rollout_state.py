@@ -7,7 +7,7 @@ from healing.errors import IllegalTransition, UsageError
 from healing.fence import PROGRAMS
 from healing.release import Release
 from releases.log import ReleaseLog
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 from tasks.rollout.approval import Answer, give_answer, version_question
 from tasks.rollout.progress import Phase, Progress, ProgressFile
 from tasks.rollout.rollout import abort_trial, stranded_trial
@@ -69,7 +69,7 @@ def answer_rollout(release_root: Path, ledger_dsn: str, pipeline: str, answer: A
     """
     current = current_release(release_root)
     with Ledger(ledger_dsn) as ledger:
-        asked = ledger.noted(pipeline, Step.APPROVAL_ASKED.value, limit=1)
+        asked = ledger.entries(pipeline, Step.APPROVAL_ASKED.value, limit=1)
     if asked and asked[0].detail["generation"] == _generation(release_root, current):
         journal = RolloutJournal(ledger_dsn, pipeline, asked[0].subject)
         question = str(asked[0].detail["question"])

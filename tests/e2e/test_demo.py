@@ -12,7 +12,7 @@ from cli.home import read_processes
 from cli.lineage import members
 from healing.incident import Cause
 from healing.release import Reason
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 from tasks.runtime.flow_runs import RUN_ID_VARIABLE
 from tests.e2e.running_stack import ROOT, wait
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from healing.incident import Cause, Status
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 from tests.e2e.running_stack import RunningStack, autopilot, wait
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]

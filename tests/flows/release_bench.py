@@ -15,7 +15,7 @@ from healing.release import ModelRef, Release
 from releases.log import ReleaseLog, promotion_of
 from releases.signing import Keys, ensure_keys
 from tasks.config.settings import Settings
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 from tests.gateway.running import RunningGateway, run_gateway, split_body
 from tests.published import PIPELINE, publish_tiny_model, start_canary, tiny_rows
 

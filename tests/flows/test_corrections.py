@@ -8,7 +8,7 @@ import pytest
 
 from flows.ingest import ingest
 from tasks.lake.lake_table import LakeTable
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 from tests.flows.durability.world import (
     DAYS,
     SINCE,

@@ -103,7 +103,7 @@ def test_a_champion_without_whole_predecessor_is_given_to_a_person(bench):
     champion = bench.publish(1)
     bootstrap(bench.root, champion)
     with bench.ledger() as ledger:
-        incident = ledger.observe(evidence(Cause.MODEL_CORRUPT, champion.digest))
+        incident = ledger.record_evidence(evidence(Cause.MODEL_CORRUPT, champion.digest))
         signals = Signals(problems=(Problem(Cause.MODEL_CORRUPT, champion.digest),), history=(bench.current,))
         after = Treatment(bench.settings, ledger, Policy(), lambda: signals, run_id=None).treat(incident)
     assert after.status is Status.ESCALATED
@@ -125,7 +125,7 @@ def test_a_champion_that_labels_condemn_is_rolled_back_and_fenced(bench):
     bootstrap(bench.root, champion, fallbacks=(older,))
     with bench.ledger() as ledger:
         ledger.record_check(check(Cause.BAD_CANDIDATE, Outcome.FAIL))
-        ledger.observe(evidence(Cause.BAD_CANDIDATE, champion.digest))
+        ledger.record_evidence(evidence(Cause.BAD_CANDIDATE, champion.digest))
     (treated,) = heal(PIPELINE).incidents
     assert (treated.status, treated.remedies) == (Status.RECOVERED, (Remedy.ABORT_CANARY, Remedy.ROLLBACK)), treated
     fence = bench.current.fence_of(champion.digest)
@@ -170,7 +170,7 @@ def test_a_remedy_that_a_killed_heal_started_is_judged_lost_and_tried_again(benc
     older, champion = bench.publish(1), bench.publish(2)
     bootstrap(bench.root, champion, fallbacks=(older,))
     with bench.ledger() as ledger:
-        incident = ledger.observe(evidence(Cause.MODEL_FAILING, champion.digest), status=Status.DIAGNOSED)
+        incident = ledger.record_evidence(evidence(Cause.MODEL_FAILING, champion.digest), status=Status.DIAGNOSED)
         ledger.start_attempt(incident.id, Remedy.RESTART_WORKER, str(uuid.uuid4()))  # a run that Prefect does not know
         signals = Signals(problems=(Problem(Cause.MODEL_FAILING, champion.digest),), history=(bench.current,))
         after = Treatment(bench.settings, ledger, Policy(), lambda: signals, run_id=None).treat(
@@ -186,7 +186,7 @@ def test_a_remedy_that_a_killed_heal_started_is_judged_lost_and_tried_again(benc
 
 def test_what_another_heal_has_just_started_is_left_to_it(bench):
     with bench.ledger() as ledger:
-        incident = ledger.observe(evidence(Cause.QUALITY_DROP, "champion"), status=Status.DIAGNOSED)
+        incident = ledger.record_evidence(evidence(Cause.QUALITY_DROP, "champion"), status=Status.DIAGNOSED)
         ledger.start_attempt(incident.id, Remedy.RETRAIN)
         treatment = Treatment(bench.settings, ledger, Policy(), Signals, run_id=None)
         after = treatment.treat(ledger.incident(incident.id))
@@ -205,9 +205,9 @@ def test_a_retrain_without_new_champion_does_not_close_its_incident(bench, resul
     bootstrap(bench.root, bench.publish(1))
     signals = Signals(checks={Cause.QUALITY_DROP: (check(Cause.QUALITY_DROP, Outcome.FAIL).verdict,)})
     with bench.ledger() as ledger:
-        incident = ledger.observe(evidence(Cause.QUALITY_DROP, "champion"), status=Status.DIAGNOSED)
+        incident = ledger.record_evidence(evidence(Cause.QUALITY_DROP, "champion"), status=Status.DIAGNOSED)
         ledger.start_attempt(incident.id, Remedy.RETRAIN, str(uuid.uuid4()))
-        ledger.note(PIPELINE, "retrain.finished", PIPELINE, {"result": result, "incident_id": incident.id})
+        ledger.record_entry(PIPELINE, "retrain.finished", PIPELINE, {"result": result, "incident_id": incident.id})
         after = Treatment(bench.settings, ledger, Policy(), lambda: signals, run_id=None).treat(
             ledger.incident(incident.id)
         )
@@ -221,7 +221,7 @@ def test_a_retrain_that_was_killed_after_its_promotion_is_judged_by_what_serves(
     bootstrap(bench.root, older)
     signals = Signals(checks={Cause.QUALITY_DROP: (check(Cause.QUALITY_DROP, Outcome.FAIL).verdict,)})
     with bench.ledger() as ledger:
-        incident = ledger.observe(evidence(Cause.QUALITY_DROP, "champion"), status=Status.DIAGNOSED)
+        incident = ledger.record_evidence(evidence(Cause.QUALITY_DROP, "champion"), status=Status.DIAGNOSED)
         ledger.start_attempt(incident.id, Remedy.RETRAIN, str(uuid.uuid4()))  # a run that Prefect does not know
         trial = start_canary(bench.root, candidate, 0.5)
         bench.log.append(promotion_of(trial, author="release", now=datetime.now(UTC)))
@@ -239,9 +239,9 @@ def test_the_same_days_are_not_learned_from_in_vain_twice(bench):
     with bench.ledger() as ledger:
         ledger.record_features([FeatureRecord(PIPELINE, date(2013, 3, 1), 1, 900, 1)])
         assert learned_in_vain(bench.settings, PIPELINE) is None
-        ledger.note(PIPELINE, "retrain.finished", PIPELINE, {"result": "not_better", "until": "2013-03-01"})
+        ledger.record_entry(PIPELINE, "retrain.finished", PIPELINE, {"result": "not_better", "until": "2013-03-01"})
         assert learned_in_vain(bench.settings, PIPELINE) == date(2013, 3, 1)
-        incident = ledger.observe(evidence(Cause.QUALITY_DROP, "champion"), status=Status.DIAGNOSED)
+        incident = ledger.record_evidence(evidence(Cause.QUALITY_DROP, "champion"), status=Status.DIAGNOSED)
         signals = Signals(checks={Cause.QUALITY_DROP: (check(Cause.QUALITY_DROP, Outcome.FAIL).verdict,)})
         after = Treatment(bench.settings, ledger, Policy(), lambda: signals, run_id=None).treat(incident)
         assert (after.status, after.attempts[0].outcome) == (Status.ESCALATED, AttemptOutcome.FUTILE)
@@ -257,9 +257,9 @@ def test_a_candidate_that_was_fenced_is_not_trained_again_from_the_same_days(ben
     ended = {"result": "aborted", "until": "2013-03-01", "digest": candidate.digest}
     with bench.ledger() as ledger:
         ledger.record_features([FeatureRecord(PIPELINE, date(2013, 3, 1), 1, 900, 1)])
-        ledger.note(PIPELINE, "retrain.finished", PIPELINE, {**ended, "digest": "0" * 64})
+        ledger.record_entry(PIPELINE, "retrain.finished", PIPELINE, {**ended, "digest": "0" * 64})
         assert learned_in_vain(bench.settings, PIPELINE) is None
-        ledger.note(PIPELINE, "retrain.finished", PIPELINE, ended)
+        ledger.record_entry(PIPELINE, "retrain.finished", PIPELINE, ended)
     assert learned_in_vain(bench.settings, PIPELINE) == date(2013, 3, 1)
 
 
@@ -268,13 +268,13 @@ def test_another_champion_makes_the_same_days_worth_learning_from(bench):
     bootstrap(bench.root, champion, fallbacks=(older,))
     with bench.ledger() as ledger:
         ledger.record_features([FeatureRecord(PIPELINE, date(2013, 3, 1), 1, 900, 1)])
-        ledger.note(PIPELINE, "retrain.finished", PIPELINE, {"result": "not_better", "until": "2013-03-01"})
+        ledger.record_entry(PIPELINE, "retrain.finished", PIPELINE, {"result": "not_better", "until": "2013-03-01"})
     roll_back(bench.root, bench.keys.public, RollbackOrder(PIPELINE, "heal"))
     assert learned_in_vain(bench.settings, PIPELINE) is None
 
 
 def test_incidents_of_ingestion_are_left_to_it_at_first(bench):
     with bench.ledger() as ledger:
-        ledger.observe(evidence(Cause.SOURCE_UNAVAILABLE, "primary"), status=Status.DIAGNOSED)
+        ledger.record_evidence(evidence(Cause.SOURCE_UNAVAILABLE, "primary"), status=Status.DIAGNOSED)
     (treated,) = heal(PIPELINE).incidents
     assert (treated.status, treated.remedies) == (Status.DIAGNOSED, ())

@@ -15,7 +15,7 @@ from flows.ingest import ingest
 from healing.errors import SourceUnavailable, UsageError
 from healing.incident import Cause, Remedy, Status
 from tasks.lake.lake_table import LakeTable
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 from tests.feeds import feed_serving
 
 SINCE, UNTIL = date(2013, 2, 26), date(2013, 2, 28)
@@ -156,13 +156,13 @@ def test_with_every_source_down_it_says_so_and_the_next_run_goes_on(home, monkey
     with pytest.raises(SourceUnavailable, match="expected one of 2 sources to answer"):
         ingest("flights", since=SINCE, until=SINCE)
     with Ledger(f"sqlite:///{home / 'ledger.db'}") as ledger:
-        assert {each.subject for each in ledger.unfinished("flights")} == {"primary", "mirror"}
+        assert {each.subject for each in ledger.unfinished_incidents("flights")} == {"primary", "mirror"}
     with feed_serving(tmp_path / "feed") as url:
         monkeypatch.setenv("AUTOPILOT_FEED_URL", url)
         monkeypatch.setenv("AUTOPILOT_MIRROR_URL", url)
         ingest("flights", since=SINCE, until=SINCE)
     with Ledger(f"sqlite:///{home / 'ledger.db'}") as ledger:
-        assert [each.subject for each in ledger.unfinished("flights")] == ["mirror"]  # was not asked again
+        assert [each.subject for each in ledger.unfinished_incidents("flights")] == ["mirror"]  # was not asked again
 
 
 def test_a_batch_that_no_source_has_right_waits_for_a_person(home, mirror, tmp_path, monkeypatch):

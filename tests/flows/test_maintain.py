@@ -14,7 +14,7 @@ from healing.incident import AttemptOutcome, Cause
 from tasks.config.settings import load_settings
 from tasks.lake import maintenance
 from tasks.lake.lake_table import LakeTable
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 from tests.flows.durability.world import DAYS, SINCE, UNTIL, World, remains, weather_of
 
 
@@ -106,7 +106,9 @@ def test_a_negative_retention_is_refused(home):
 
 def bad_batch(home, subject: str):
     with Ledger(f"sqlite:///{home / 'ledger.db'}") as ledger:
-        return ledger.observe(Evidence("small", Cause.BAD_ROWS, subject, "a person", datetime.now(UTC), "too warm"))
+        return ledger.record_evidence(
+            Evidence("small", Cause.BAD_ROWS, subject, "a person", datetime.now(UTC), "too warm")
+        )
 
 
 def test_restoring_a_snapshot_takes_a_bad_batch_out_of_the_features_until_it_is_corrected(home, world):

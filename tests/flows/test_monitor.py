@@ -17,7 +17,7 @@ from tasks.config.settings import Settings, load_settings
 from tasks.evaluation.scores import score
 from tasks.lake.columns import LABEL
 from tasks.lake.lake_table import LakeTable
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 from tasks.monitoring.history import CHECKS, read_history
 from tasks.training.candidate import plan_training
 from tasks.training.mlflow_registry import RegisteredModel

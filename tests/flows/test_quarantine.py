@@ -8,8 +8,8 @@ from flows.quarantine import release_from_quarantine
 from healing.errors import UsageError
 from tasks.ingestion.quarantine import noted, read_note
 from tasks.lake.lake_table import LakeTable
-from tasks.ledger.ledger import Ledger
 from tasks.ledger.records import BatchStatus
+from tasks.ledger.store import Ledger
 from tests.flows.durability.world import DAYS, SINCE, UNTIL, World
 
 REJECTED = f"outcomes/{DAYS[2]}"  # two rows where five are the least
@@ -38,7 +38,7 @@ def test_a_rejected_batch_comes_in_with_its_features_and_leaves_quarantine(home)
     assert REJECTED not in {note.batch_id for note in noted(home / "quarantine/small")}
     with Ledger(f"sqlite:///{home / 'ledger.db'}") as ledger:
         record = ledger.batch("small", REJECTED)
-        [entry] = ledger.noted("small", tasks.ingestion.quarantine_release.RELEASED)
+        [entry] = ledger.entries("small", tasks.ingestion.quarantine_release.RELEASED)
     assert (record.status, record.revision, record.accepted, record.quarantined) == (BatchStatus.ACCEPTED, 2, 2, 0)
     assert entry.detail == {"rows": [0, 1], **BY}
 

@@ -71,7 +71,7 @@ def test_a_sound_candidate_is_promoted_through_real_traffic_and_the_old_champion
     assert bench.current.incident_id == "why"
     assert outcome.verdicts[-1].requests >= 154  # fewer clean requests do not reject an error rate of 2 %
     with bench.ledger() as ledger:
-        told = [entry.detail["reason"] for entry in ledger.noted(PIPELINE, "release.committed")]
+        told = [entry.detail["reason"] for entry in ledger.entries(PIPELINE, "release.committed")]
         assert told == ["bootstrap", "promote", "canary"]  # the bootstrap, which nobody had told of, in the end
         assert ledger.incidents(PIPELINE) == []
 

@@ -73,7 +73,7 @@ def test_a_rollout_killed_anywhere_is_finished_by_the_next_run_while_clients_are
     ]
     assert all("approved by Ada" in release.note for release in releases if release.reason is Reason.PROMOTE)
     with bench.ledger() as ledger:
-        told = {entry.detail["generation"] for entry in ledger.noted(PIPELINE, "release.committed", limit=100)}
+        told = {entry.detail["generation"] for entry in ledger.entries(PIPELINE, "release.committed", limit=100)}
     assert told >= {release.generation for release in releases[1:]}
 
 

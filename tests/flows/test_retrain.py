@@ -16,8 +16,8 @@ from healing.incident import Cause, Status
 from releases.log import ReleaseLog
 from releases.store import ModelStore
 from tasks.config.settings import Settings, load_settings
-from tasks.ledger.ledger import Ledger
 from tasks.ledger.records import BatchRecord, BatchStatus
+from tasks.ledger.store import Ledger
 from tasks.training.mlflow_registry import Registry, registered_versions
 from tests.published import NOW
 from tests.toy import PIPELINE, PIPELINES_DIR, day_of, reversed_law, write_days
@@ -108,7 +108,7 @@ def test_a_person_may_insist_and_the_record_keeps_it(settings):
 
 def test_doubtful_data_are_not_learned_from(settings):
     with Ledger(settings.ledger_dsn) as ledger:
-        ledger.observe(Evidence(PIPELINE, Cause.NULL_SPIKE, "rows/2013-02-01", "ingest", NOW))
+        ledger.record_evidence(Evidence(PIPELINE, Cause.NULL_SPIKE, "rows/2013-02-01", "ingest", NOW))
     with pytest.raises(TrainingRefused, match="null_spike"):
         retrain(PIPELINE)
     assert releases(settings) == []
@@ -141,7 +141,7 @@ def test_the_same_plan_is_trained_again_and_nothing_is_released(settings):
 
 def test_a_run_that_comes_too_late_for_its_incident_changes_nothing(settings):
     with Ledger(settings.ledger_dsn) as ledger:
-        late = ledger.observe(Evidence(PIPELINE, Cause.QUALITY_DROP, "1.0.0", "monitor", NOW))
+        late = ledger.record_evidence(Evidence(PIPELINE, Cause.QUALITY_DROP, "1.0.0", "monitor", NOW))
         ledger.set_status(late.id, Status.DISMISSED)
     with pytest.raises(TrainingRefused, match="needs no retrain"):
         retrain(PIPELINE, incident_id=late.id)

@@ -41,7 +41,7 @@ def run(killable: Killable, function: str, point: str | None, **arguments: objec
 
 def told(bench: Bench, kind: str) -> list[int]:
     with bench.ledger() as ledger:
-        return sorted(int(entry.subject.rpartition("/")[2]) for entry in ledger.noted(PIPELINE, kind))
+        return sorted(int(entry.subject.rpartition("/")[2]) for entry in ledger.entries(PIPELINE, kind))
 
 
 def test_a_rollback_killed_anywhere_is_finished_by_the_next_run_while_clients_are_answered(bench, killable):
@@ -81,7 +81,7 @@ def test_a_repair_killed_anywhere_is_finished_once(bench, killable, monkeypatch,
     with bench.ledger() as ledger:
         worse = Verdict("promotion", Outcome.FAIL, "loses 0.03 more than the one before", 900)
         ledger.record_check(CheckRecord(PIPELINE, Cause.BAD_CANDIDATE, worse, now, now, now))
-        incident = ledger.observe(Evidence(PIPELINE, Cause.BAD_CANDIDATE, champion.digest, "watch", now))
+        incident = ledger.record_evidence(Evidence(PIPELINE, Cause.BAD_CANDIDATE, champion.digest, "watch", now))
         ledger.start_attempt(ledger.set_status(incident.id, Status.DIAGNOSED).id, Remedy.ABORT_CANARY)
         ledger.finish_attempt(incident.id, 1, AttemptOutcome.FUTILE, "it is champion")
     assert run(killable, "flows.heal:heal", point).killed

@@ -11,7 +11,7 @@ from healing.verdict import Outcome
 from releases.log import ReleaseLog, promotion_of, trial_of
 from releases.signing import ensure_keys
 from tasks.config.settings import Settings, load_settings
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 from tasks.monitoring.checks.promotion import CHECK
 from tasks.training.candidate import plan_training
 from tasks.training.mlflow_registry import RegisteredModel

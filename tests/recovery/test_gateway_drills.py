@@ -14,7 +14,7 @@ from chaos.verdict import Exit
 from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Cause, Remedy, Status
 from releases.signing import ensure_keys
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 from tasks.rollout.rollback import RollbackOrder, roll_back
 from tests.gateway.running import run_gateway, wait_until
 from tests.published import PIPELINE, bootstrap, publish_tiny_model
@@ -74,7 +74,7 @@ def healer(home, gateway, ledger):
                 if digest != gateway.release()["release"]["champion"]["digest"]:
                     continue
                 seen = Evidence(PIPELINE, Cause(code), digest, "gateway", datetime.now(UTC))
-                incident = ledger.observe(seen, status=Status.DIAGNOSED)
+                incident = ledger.record_evidence(seen, status=Status.DIAGNOSED)
                 attempt = ledger.start_attempt(incident.id, Remedy.ROLLBACK)
                 root = home / "releases" / PIPELINE
                 order = RollbackOrder(PIPELINE, "heal", broken=frozenset({digest}))

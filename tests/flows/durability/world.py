@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from tasks.lake.lake_table import LakeTable
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 
 SINCE = date(2013, 3, 1)
 DAYS = [SINCE + timedelta(days=index) for index in range(3)]

@@ -6,8 +6,8 @@ from healing.incident import Cause, Remedy, Status
 from tasks.config.contract_section import Contract
 from tasks.ingestion.freshness import watch_freshness
 from tasks.ingestion.stores import Stores
-from tasks.ledger.ledger import Ledger
 from tasks.ledger.records import BatchRecord, BatchStatus
+from tasks.ledger.store import Ledger
 from tests.toy import toy_pipeline
 
 NOW = datetime(2013, 3, 10, 12, tzinfo=UTC)

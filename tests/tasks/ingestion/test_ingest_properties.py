@@ -21,7 +21,7 @@ from tasks.ingestion.commit import take_in
 from tasks.ingestion.sources import Lookup, open_sources
 from tasks.ingestion.stores import Stores
 from tasks.lake.lake_table import LakeTable
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 
 DAYS = [date(2013, 3, day) for day in (4, 5)]
 PIPELINE = """

@@ -21,8 +21,8 @@ from tasks.ingestion.quarantine import refusals
 from tasks.ingestion.source_failover import tell_return
 from tasks.ingestion.sources import Lookup, open_sources
 from tasks.ingestion.stores import Stores
-from tasks.ledger.ledger import Ledger
 from tasks.ledger.records import BatchRecord
+from tasks.ledger.store import Ledger
 from tasks.runtime.events import EventName
 from tests.tasks.ingestion.sources.serving import Reply, answering
 
@@ -119,7 +119,7 @@ class World:
 
     def journal(self) -> list[tuple[object, object]]:
         with Ledger(self.database) as ledger:
-            entries = ledger.noted("small", "source.switched")
+            entries = ledger.entries("small", "source.switched")
         return [(entry.detail["from"], entry.detail["to"]) for entry in reversed(entries)]
 
     def _emit(self, name: EventName, _: str, payload) -> None:

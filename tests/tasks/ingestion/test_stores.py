@@ -6,7 +6,7 @@ from prefect.utilities.collections import visit_collection
 
 from tasks.config.pipeline import load_pipeline
 from tasks.ingestion.stores import Stores
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 
 
 def test_prefect_does_not_look_into_the_stores(tmp_path):

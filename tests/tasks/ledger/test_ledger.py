@@ -1,4 +1,4 @@
-"""The ledger keeps incidents apart, rows conserved, and every change on the timeline."""
+"""The ledger: one incident per cause and subject, rows conserved, and every change on the timeline."""
 
 import threading
 from dataclasses import replace
@@ -11,8 +11,8 @@ from healing.errors import ConfigError, Conflict, ContractBroken, IllegalTransit
 from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Cause, Remedy, Status
 from healing.verdict import Outcome, Verdict
-from tasks.ledger.ledger import Ledger
 from tasks.ledger.records import BatchRecord, BatchStatus, CheckRecord, FeatureRecord
+from tasks.ledger.store import Ledger
 
 T0 = datetime(2013, 3, 1, 12, tzinfo=UTC)
 CORRUPT = Evidence(
@@ -28,7 +28,7 @@ CORRUPT = Evidence(
 
 @pytest.fixture
 def url(database):
-    """Every promise is kept on SQLite and on PostgreSQL."""
+    """Every test runs on SQLite and on PostgreSQL."""
     return database
 
 
@@ -40,14 +40,14 @@ def ledger(url):
 
 def healing(ledger):
     """An incident with one running attempt."""
-    incident = ledger.observe(CORRUPT, status=Status.DIAGNOSED)
+    incident = ledger.record_evidence(CORRUPT, status=Status.DIAGNOSED)
     attempt = ledger.start_attempt(incident.id, Remedy.ROLLBACK)
     return incident.id, attempt.number
 
 
-def test_evidence_of_the_same_thing_joins_one_incident(ledger):
-    first = ledger.observe(CORRUPT)
-    second = ledger.observe(replace(CORRUPT, observer="event", facts={}))
+def test_evidence_of_one_cause_and_subject_joins_one_incident(ledger):
+    first = ledger.record_evidence(CORRUPT)
+    second = ledger.record_evidence(replace(CORRUPT, observer="event", facts={}))
     assert first.id == second.id
     assert [seen["observer"] for seen in second.evidence] == ["gateway", "event"]
     assert first.status is Status.OPEN
@@ -55,43 +55,43 @@ def test_evidence_of_the_same_thing_joins_one_incident(ledger):
 
 
 def test_another_subject_opens_another_incident(ledger):
-    assert ledger.observe(CORRUPT).id != ledger.observe(replace(CORRUPT, subject="def")).id
-    assert len(ledger.unfinished("flights")) == 2
-    assert ledger.unfinished("other") == []
+    assert ledger.record_evidence(CORRUPT).id != ledger.record_evidence(replace(CORRUPT, subject="def")).id
+    assert len(ledger.unfinished_incidents("flights")) == 2
+    assert ledger.unfinished_incidents("other") == []
 
 
-def test_the_same_observation_is_written_once_and_does_not_reopen(ledger):
-    incident = ledger.observe(CORRUPT)
-    assert len(ledger.observe(CORRUPT).evidence) == 1
+def test_the_same_observation_is_stored_once_and_does_not_reopen_an_incident(ledger):
+    incident = ledger.record_evidence(CORRUPT)
+    assert len(ledger.record_evidence(CORRUPT).evidence) == 1
     ledger.set_status(incident.id, Status.DISMISSED, "not confirmed")
-    assert ledger.observe(CORRUPT).status is Status.DISMISSED
-    assert ledger.observe(replace(CORRUPT, observer="late event")).id == incident.id
-    again = ledger.observe(replace(CORRUPT, observed_at=datetime.now(UTC)))
+    assert ledger.record_evidence(CORRUPT).status is Status.DISMISSED
+    assert ledger.record_evidence(replace(CORRUPT, observer="late event")).id == incident.id
+    again = ledger.record_evidence(replace(CORRUPT, observed_at=datetime.now(UTC)))
     assert again.id != incident.id
     assert again.status is Status.OPEN
 
 
-def test_two_threads_that_observe_at_once_open_one_incident(url):
+def test_concurrent_evidence_opens_one_incident(url):
     barrier = threading.Barrier(8)
-    seen = []
+    ids = []
 
-    def observe(number):
+    def record(number):
         with Ledger(url) as own:
             barrier.wait()
-            seen.append(own.observe(replace(CORRUPT, observer=f"thread-{number}")).id)
+            ids.append(own.record_evidence(replace(CORRUPT, observer=f"thread-{number}")).id)
 
-    threads = [threading.Thread(target=observe, args=(n,)) for n in range(8)]
+    threads = [threading.Thread(target=record, args=(n,)) for n in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(seen) == 8
-    assert len(set(seen)) == 1
+    assert len(ids) == 8
+    assert len(set(ids)) == 1
 
 
 def test_a_recovery_from_diagnosis_to_end_keeps_its_times(ledger):
     incident_id, number = healing(ledger)
-    ledger.mitigated(incident_id, "fallback answers")
+    ledger.mark_mitigated(incident_id, "fallback answers")
     mitigated_at = ledger.incident(incident_id).mitigated_at
     ledger.finish_attempt(incident_id, number, AttemptOutcome.SUCCEEDED, "generation 4")
     ended = ledger.set_status(incident_id, Status.RECOVERED, "verified")
@@ -99,11 +99,11 @@ def test_a_recovery_from_diagnosis_to_end_keeps_its_times(ledger):
     assert ended.detected_at <= ended.mitigated_at <= ended.ended_at
     assert ended.attempts[0].outcome is AttemptOutcome.SUCCEEDED
     assert ended.attempts[0].ended_at is not None
-    assert ledger.unfinished("flights") == []
+    assert ledger.unfinished_incidents("flights") == []
     assert ledger.incidents("flights") == [ended]
 
 
-def test_only_one_of_two_heals_starts_a_remedy(ledger):
+def test_a_second_attempt_waits_for_the_end_of_the_first(ledger):
     incident_id, number = healing(ledger)
     with pytest.raises(Conflict, match="being healed by attempt 1"):
         ledger.start_attempt(incident_id, Remedy.ROLLBACK)
@@ -111,9 +111,9 @@ def test_only_one_of_two_heals_starts_a_remedy(ledger):
     assert ledger.start_attempt(incident_id, Remedy.RETRAIN).number == 2
 
 
-def test_concurrent_claims_have_one_winner(url):
+def test_only_one_of_concurrent_processes_starts_an_attempt(url):
     with Ledger(url) as ledger:
-        incident_id = ledger.observe(CORRUPT, status=Status.DIAGNOSED).id
+        incident_id = ledger.record_evidence(CORRUPT, status=Status.DIAGNOSED).id
     barrier = threading.Barrier(6)
     outcomes = []
 
@@ -145,8 +145,8 @@ def test_a_run_is_attached_only_to_the_running_attempt(ledger):
 
 
 @pytest.mark.parametrize("change", ["undiagnosed remedy", "early recovery", "end while running", "after the end"])
-def test_the_lifecycle_is_kept(ledger, change):
-    incident_id = ledger.observe(CORRUPT).id
+def test_a_forbidden_status_change_is_refused(ledger, change):
+    incident_id = ledger.record_evidence(CORRUPT).id
     if change == "undiagnosed remedy":
         with pytest.raises(IllegalTransition):
             ledger.start_attempt(incident_id, Remedy.ROLLBACK)
@@ -185,7 +185,7 @@ def batch(**changes):
     return BatchRecord(**{**fields, **changes})
 
 
-def test_a_batch_reads_back_as_written_and_a_repeat_replaces_it(ledger):
+def test_a_batch_reads_back_as_recorded_and_a_repeat_replaces_it(ledger):
     ledger.record_batches([batch()])
     assert ledger.batch("flights", "flights/2013-03-01") == batch()
     ledger.record_batches([batch(accepted=9, quarantined=0)])
@@ -215,17 +215,17 @@ def test_the_latest_check_of_each_name_counts(ledger):
     ledger.record_check(check("drift:temp", Outcome.FAIL))
     ledger.record_check(later)
     assert ledger.latest_checks("flights") == [later, check("drift:temp", Outcome.FAIL)]
-    assert ledger.checks("flights", "drift:dep_delay") == [later, check("drift:dep_delay", Outcome.FAIL)]
+    assert ledger.check_history("flights", "drift:dep_delay") == [later, check("drift:dep_delay", Outcome.FAIL)]
 
 
-def test_the_timeline_tells_every_change_in_order(ledger):
+def test_the_timeline_has_every_change_in_order(ledger):
     incident_id, number = healing(ledger)
     ledger.attach_run(incident_id, number, "run-1")
     ledger.finish_attempt(incident_id, number, AttemptOutcome.SUCCEEDED)
-    ledger.mitigated(incident_id)
+    ledger.mark_mitigated(incident_id)
     ledger.set_status(incident_id, Status.RECOVERED)
     ledger.record_batches([batch()])
-    ledger.note("flights", "model.published", "abc", {"version": "1.0.0"})
+    ledger.record_entry("flights", "model.published", "abc", {"version": "1.0.0"})
     entries = ledger.timeline("flights")
     assert [entry.kind for entry in entries] == [
         "incident.opened",
@@ -250,7 +250,7 @@ def test_a_refused_change_leaves_nothing_on_the_timeline(ledger):
     assert ledger.timeline() == before
 
 
-def test_what_is_wrong_with_the_database_is_named(tmp_path, ledger):
+def test_an_unusable_database_raises_an_error_that_names_the_problem(tmp_path, ledger):
     with pytest.raises(UsageError, match="no incident 'x'"):
         ledger.incident("x")
     with pytest.raises(ConfigError, match="SQLAlchemy URL"):
@@ -265,7 +265,7 @@ def test_what_is_wrong_with_the_database_is_named(tmp_path, ledger):
         Ledger(f"sqlite:///{tmp_path / 'broken.db'}")
 
 
-def test_a_ledger_of_an_earlier_version_gets_the_columns_that_came_later(url):
+def test_opening_a_ledger_of_an_earlier_version_adds_missing_columns(url):
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     with Ledger(url) as ledger:
         ledger.record_batches([batch()])
@@ -280,15 +280,15 @@ def test_batches_are_recorded_all_or_none(ledger):
     with pytest.raises(Conflict):
         ledger.record_batches([batch(), batch()])
     assert ledger.batches("flights") == []
-    assert ledger.noted("flights", "batch.recorded") == []
+    assert ledger.entries("flights", "batch.recorded") == []
 
 
-def test_what_was_seen_of_a_batch_is_its_latest_revision(ledger):
+def test_the_state_of_a_batch_is_its_latest_revision(ledger):
     ledger.record_batches([batch()])
     ledger.record_batches([batch(revision=2)])
-    [seen] = ledger.seen("flights").values()
-    assert seen.revision == 2
-    assert ledger.batches_named("flights", [batch().batch_id, "other"]).keys() == {batch().batch_id}
+    [state] = ledger.batch_states("flights").values()
+    assert state.revision == 2
+    assert ledger.batches_by_id("flights", [batch().batch_id, "other"]).keys() == {batch().batch_id}
 
 
 def test_features_of_a_day_are_recorded_once(ledger):
@@ -297,3 +297,14 @@ def test_features_of_a_day_are_recorded_once(ledger):
     ledger.record_features([replace(day, inputs=4, lake_version=1)])
     assert [each.inputs for each in ledger.features("flights").values()] == [4]
     assert ledger.features("other") == {}
+
+
+def test_a_cause_that_this_version_does_not_have_reads_as_unknown(url, ledger):
+    incident = ledger.record_evidence(CORRUPT)
+    ledger.record_check(check("predictions", Outcome.FAIL))
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        for table in ("incidents", "checks"):
+            connection.exec_driver_sql(f"UPDATE {table} SET cause = 'gremlins'")
+    assert ledger.incident(incident.id).cause is Cause.UNKNOWN
+    assert [record.cause for record in ledger.latest_checks("flights")] == [Cause.UNKNOWN]

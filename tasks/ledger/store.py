@@ -1,0 +1,13 @@
+"""The ledger: incidents, batches, checks and their journal in one database.
+
+Every change also writes a journal entry in the same transaction, so the timeline always agrees with the state. Writers
+on one database are serialised. A write that lost a race raises Conflict, an unreachable database StoreUnavailable.
+"""
+
+from tasks.ledger.batches import BatchStore
+from tasks.ledger.checks import CheckStore
+from tasks.ledger.incidents import IncidentStore
+
+
+class Ledger(IncidentStore, BatchStore, CheckStore):
+    """The whole ledger at a SQLAlchemy URL."""
