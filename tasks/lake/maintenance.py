@@ -12,7 +12,7 @@ from healing.errors import StoreUnavailable
 from releases.store import ModelStore
 from tasks.config.pipeline import Pipeline
 from tasks.lake.columns import FEATURES
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.store import Ledger
 
 VERSIONS_KEPT = 10  # of each table, of those that the ledger names, however old
 FILE_BYTES = 16 << 20  # compacted files: large enough to read fast, small enough that a key lookup reads few bytes
