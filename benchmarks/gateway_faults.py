@@ -20,16 +20,16 @@ from pathlib import Path
 from benchmarks.result import Comparison, Figure, Result, keep
 from benchmarks.serving import peers
 from benchmarks.serving.faults import FAULTS, Fault, Victim
-from benchmarks.serving.flights import CRASHING, World, build_world
+from benchmarks.serving.flights import build_world
 from benchmarks.serving.load import Answers, Load, sending
 from benchmarks.serving.ours import gateway, release_root
 from benchmarks.serving.processes import supervised
+from benchmarks.serving.world import CRASHING, World
 
 CLIENTS = 16
 LEAD_SECONDS = 2.0
 AFTER_SECONDS, AFTER_SECONDS_QUICK = 25.0, 12.0  # restarts of every server fit in; MLflow imports for ten of them
 PATIENCE_SECONDS = 5.0  # after which a client calls a request failed and asks again
-_DEGRADED = "x-degraded: true"
 
 GOALS: dict[str, tuple[Comparison, float]] = {
     f"{fault}_requests_failed": ("==", 0) for fault in FAULTS if fault != "server_killed"
@@ -58,9 +58,7 @@ SYSTEMS: dict[str, Callable[[World, Path, str], AbstractContextManager[Victim]]]
 
 def measure(victim: Victim, fault: Fault, after_seconds: float) -> dict[str, Figure]:
     """One fault in the middle of a load."""
-    load = Load(
-        CLIENTS, LEAD_SECONDS + after_seconds, silent_seconds=PATIENCE_SECONDS, marks=(_DEGRADED,), warmup_seconds=1.0
-    )
+    load = Load(CLIENTS, LEAD_SECONDS + after_seconds, timeout_seconds=PATIENCE_SECONDS, warmup_seconds=1.0)
     with sending(victim.target, load) as running:
         time.sleep(load.warmup_seconds + LEAD_SECONDS)  # load of this length, not a condition
         struck = time.monotonic()
@@ -78,7 +76,7 @@ def _figures(answers: Answers, struck: float) -> dict[str, Figure]:
     return {
         "requests_failed": int(bad.size),
         "requests_good": int(good.size),
-        "requests_degraded": int((answers.marked(0) & sent_after).sum()),
+        "requests_degraded": int((answers.degraded & sent_after).sum()),
         "first_good_seconds": round(float(good.min()) - struck, 3) if good.size else None,
         "last_failure_seconds": round(float(bad.max()) - struck, 3) if bad.size else 0.0,
     }

@@ -12,17 +12,17 @@ import httpx
 import orjson
 
 from chaos.lab import TIMEOUT_SECONDS, Lab
-from chaos.load import Body
+from chaos.load import Request
 from chaos.reference import TOLERANCE, Reference
 
 ROWS_MAX = 32
 
 
-def rows_of(lab: Lab, digest: str) -> list[Body]:
+def golden_requests(lab: Lab, digest: str) -> list[Request]:
     """One request a golden row of the model; FileNotFoundError when its manifest is not in the release root."""
     golden = _manifest(lab, digest)["golden"]
     return [
-        Body(
+        Request(
             row=str(index),
             content=orjson.dumps({"dataframe_split": {"columns": golden["columns"], "data": [row]}}),
         )
@@ -30,11 +30,11 @@ def rows_of(lab: Lab, digest: str) -> list[Body]:
     ]
 
 
-def ask(lab: Lab, bodies: Iterable[Body], known: Reference) -> Reference:
+def ask(lab: Lab, requests: Iterable[Request], known: Reference) -> Reference:
     """Add the answers of every model that is warm now and not known yet."""
     state = lab.release_state()
     warm = {worker["digest"] for worker in state["workers"] if worker["state"] == "ready"}
-    pool = list(bodies)
+    pool = list(requests)
     answers = {digest: dict(rows) for digest, rows in known.answers.items()}
     for digest in sorted(warm - set(answers)):
         given = _ask_model(lab, digest, pool)
@@ -56,18 +56,18 @@ def check_golden(lab: Lab, digest: str, reference: Reference) -> None:
             )
 
 
-def _ask_model(lab: Lab, digest: str, bodies: list[Body]) -> dict[str, tuple[float, ...]]:
+def _ask_model(lab: Lab, digest: str, requests: list[Request]) -> dict[str, tuple[float, ...]]:
     """The model's answers by row; empty when it was unloaded meanwhile."""
     answers: dict[str, tuple[float, ...]] = {}
     with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
-        for body in bodies:
+        for request in requests:
             headers = {"content-type": "application/json", "x-model-digest": digest}
-            response = client.post(f"{lab.gateway}/invocations", content=body.content, headers=headers)
+            response = client.post(f"{lab.gateway}/invocations", content=request.content, headers=headers)
             if response.status_code == httpx.codes.NOT_FOUND:
                 return {}
             response.raise_for_status()
             if response.headers.get("x-model-digest") == digest:
-                answers[body.row] = tuple(float(value) for value in response.json()["predictions"])
+                answers[request.row] = tuple(float(value) for value in response.json()["predictions"])
     return answers
 
 

@@ -4,16 +4,16 @@ Lines of JSON, appended: `samples.jsonl` for facts sampled by probes, `answers.j
 `ledger.jsonl` for what the system under test wrote itself. A killed drill leaves what it saw until then.
 """
 
-import threading
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import orjson
 
-from chaos.load import Answer
+from chaos.load import Answer, read_answers
+from chaos.load.answer import Exchange, decode, to_line
 
 SAMPLES = "samples.jsonl"
 ANSWERS = "answers.jsonl"
@@ -62,15 +62,13 @@ def keep_entries(directory: Path, entries: Iterable[Entry]) -> None:
 
 
 class AnswerLog:
-    """Appends answers from one thread; every line is complete, so a killed load leaves a readable file."""
+    """Appends answers; each line is written at once, so a killed load leaves a readable file."""
 
     def __init__(self, directory: Path) -> None:
-        self._file: TextIO = (directory / ANSWERS).open("a", encoding="utf-8", buffering=1)
-        self._lock = threading.Lock()
+        self._file = (directory / ANSWERS).open("ab", buffering=0)
 
-    def __call__(self, answer: Answer) -> None:
-        with self._lock:
-            self._file.write(orjson.dumps(asdict(answer)).decode() + "\n")
+    def __call__(self, exchange: Exchange) -> None:
+        self._file.write(to_line(decode(exchange)))
 
     def close(self) -> None:
         self._file.close()
@@ -82,8 +80,7 @@ def samples(directory: Path) -> list[Sample]:
 
 def answers(directory: Path) -> list[Answer]:
     """The answers in order of completion."""
-    read = [Answer(**{**line, "predictions": tuple(line["predictions"])}) for line in _lines(directory / ANSWERS)]
-    return sorted(read, key=lambda answer: answer.answered_at)
+    return sorted(read_answers(directory / ANSWERS), key=lambda answer: answer.answered_at)
 
 
 def entries(directory: Path) -> list[Entry]:

@@ -36,7 +36,8 @@ def measure_alone(seconds: float) -> Alone:
 def _measure(seconds: float) -> Alone:
     import numpy as np
 
-    from benchmarks.serving.flights import build_world, frame_of
+    from benchmarks.serving.flights import build_world
+    from benchmarks.serving.world import frame_of
 
     world = build_world()
     estimator = world.estimator("champion")

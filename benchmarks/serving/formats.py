@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from benchmarks.serving.broken import NARROW_CARRIERS
-from benchmarks.serving.flights import FIRST_DAY, KEY, LAST_DAY, NARROW, Row, World, frame_of, world_key
+from benchmarks.serving.world import FIRST_DAY, KEY, LAST_DAY, NARROW, Row, World, frame_of, world_key
 from releases.manifest import Column, Golden, InputSchema, Manifest, ReferenceProfile
 from releases.store import ModelStore
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.result import PROJECT
-from benchmarks.serving.flights import BENCH
+from benchmarks.serving.world import BENCH
 
 _LOCKS = PROJECT / "requirements" / "peers"
 

@@ -1,6 +1,5 @@
-"""Sending load at a target, and reading what came of it."""
+"""Sends load at a target from a process of its own, and reads the answers into arrays."""
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -11,16 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.result import PROJECT
 from benchmarks.serving.targets import Target
+from chaos.load import Answer, Lost, read_answers, write_requests
 from healing.errors import Transient
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_CLIENT = Path(__file__).with_name("client.py")
-_SAMPLES = 256
-_ROWS_OF_ANSWERS_TOLERANCE = 1e-6  # JSON keeps more; a wrong model is off by far more
+SAMPLES = 256
+_ANSWER_TOLERANCE = 1e-6  # JSON keeps more; a wrong model is off by far more
 _LATE_SECONDS = 60.0  # past its own end, before a client counts as stuck
 
 
@@ -30,34 +30,52 @@ class ClientFailed(Transient):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`clients` connections for `seconds`; with `rate` (requests a second) the load is open-loop."""
+    """`clients` connections for `seconds`; with `rate` (requests per second) the load is open-loop."""
 
     clients: int
     seconds: float
     warmup_seconds: float = 1.0  # answered, and left out of every figure
-    rows_a_request: int = 1
+    rows_per_request: int = 1
     rate: float | None = None
-    silent_seconds: float = 10.0
-    marks: tuple[str, ...] = ()
+    timeout_seconds: float = 10.0
+    samples: int = SAMPLES  # responses whose bodies are kept
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Every request of a load after its warm-up, in the order in which they ended. Times in seconds, monotonic."""
+    """Every request of a load after its warm-up, in the order in which they ended. Times are monotonic seconds.
+
+    `status` is 0 where no response came, and `lost` says why. `samples` are the answers whose bodies were kept, those
+    of the warm-up included.
+    """
 
     due: "NDArray[np.float64]"
     ended: "NDArray[np.float64]"
     status: "NDArray[np.int16]"
-    marks: "NDArray[np.uint8]"
-    row: "NDArray[np.uint32]"
+    lost: "NDArray[np.str_]"
+    degraded: "NDArray[np.bool_]"
+    rung: "NDArray[np.str_]"
+    version: "NDArray[np.str_]"
     seconds: float
-    rows_a_request: int
-    samples: list[tuple[int, int, str]]
+    rows_per_request: int
+    samples: list[Answer]
 
     @property
     def good(self) -> "NDArray[np.bool_]":
         good: NDArray[np.bool_] = self.status == 200
         return good
+
+    @property
+    def unsent(self) -> "NDArray[np.bool_]":
+        """No connection was free when the request was due."""
+        unsent: NDArray[np.bool_] = self.lost == Lost.UNSENT.value
+        return unsent
+
+    @property
+    def broken(self) -> "NDArray[np.bool_]":
+        """Sent, and never answered."""
+        broken: NDArray[np.bool_] = (self.status == 0) & ~self.unsent
+        return broken
 
     @property
     def failed(self) -> int:
@@ -74,29 +92,25 @@ class Answers:
         took = (self.ended - self.due)[self.good]
         return float(np.quantile(took, quantile) * 1000) if took.size else float("nan")
 
-    def marked(self, mark: int) -> "NDArray[np.bool_]":
-        marked: NDArray[np.bool_] = (self.marks & (1 << mark)) != 0
-        return marked
-
     def check(self, target: Target, expected: "NDArray[np.float64]") -> float:
-        """Share of the sampled answers that are what the model itself says of those rows, `expected` in rows' order."""
+        """Share of the sampled answers that equal what the model itself answers, `expected` in the order of rows."""
         import numpy as np
 
         right = 0
-        for request, _, body in self.samples:
-            first = request * self.rows_a_request
-            wanted = expected[first : first + self.rows_a_request]
-            found = np.asarray(target.protocol.values(body))
-            right += found.shape == wanted.shape and np.allclose(found, wanted, atol=_ROWS_OF_ANSWERS_TOLERANCE)
+        for sample in self.samples:
+            first = int(sample.row) * self.rows_per_request
+            wanted = expected[first : first + self.rows_per_request]
+            found = np.asarray(target.protocol.values(sample.body))
+            right += found.shape == wanted.shape and np.allclose(found, wanted, atol=_ANSWER_TOLERANCE)
         return right / len(self.samples) if self.samples else 0.0
 
 
 class RunningLoad:
     """A client process at work."""
 
-    def __init__(self, process: "subprocess.Popen[str]", folder: Path, load: Load) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", record: Path, load: Load) -> None:
         self._process = process
-        self._folder = folder
+        self._record = record
         self._load = load
 
     @property
@@ -106,12 +120,12 @@ class RunningLoad:
     def finish(self) -> Answers:
         """Wait for its end and read its record; ClientFailed when there is none."""
         load = self._load
-        limit = load.warmup_seconds + load.seconds + load.silent_seconds + _LATE_SECONDS
+        limit = load.warmup_seconds + load.seconds + load.timeout_seconds + _LATE_SECONDS
         if self._process.wait(limit) != 0:
             raise ClientFailed(
                 f"expected the client to end with 0, found {self._process.returncode}; see its traceback"
             )
-        return _read(self._folder, load)
+        return _arrays(read_answers(self._record), load)
 
 
 def send(target: Target, load: Load) -> Answers:
@@ -123,48 +137,46 @@ def send(target: Target, load: Load) -> Answers:
 @contextmanager
 def sending(target: Target, load: Load) -> Iterator[RunningLoad]:
     """The load runs beside the block; it is killed at the end of it if it still runs."""
-    requests = target.requests(load.rows_a_request)
     with tempfile.TemporaryDirectory(prefix="autopilot-load-") as name:
-        folder = Path(name)
-        (folder / "requests").write_bytes(b"".join(requests))
-        spec = {
-            "folder": name,
-            "host": target.host,
-            "port": target.port,
-            "lengths": [len(request) for request in requests],
-            "clients": load.clients,
-            "seconds": load.warmup_seconds + load.seconds,
-            "rate": load.rate,
-            "silent_seconds": load.silent_seconds,
-            "marks": list(load.marks),
-            "samples": _SAMPLES,
-        }
-        (folder / "spec.json").write_text(json.dumps(spec))
-        with (folder / "spec.json").open() as stdin:
-            process = subprocess.Popen([sys.executable, str(_CLIENT)], stdin=stdin, text=True)
+        folder, record = Path(name), Path(name) / "answers"
+        write_requests(folder / "requests.ndjson", target.requests(load.rows_per_request))
+        process = subprocess.Popen(_command(target, load, folder, record), cwd=PROJECT)
         try:
-            yield RunningLoad(process, folder, load)
+            yield RunningLoad(process, record, load)
         finally:
             process.kill()
             process.wait()
 
 
-def _read(folder: Path, load: Load) -> Answers:
+def _command(target: Target, load: Load, folder: Path, record: Path) -> list[str]:
+    command = [
+        *(sys.executable, "-m", "chaos.load", "--url", target.url, "--requests", str(folder), "--answers", str(record)),
+        *("--seconds-max", str(load.warmup_seconds + load.seconds), "--timeout", str(load.timeout_seconds)),
+        *("--write-at-end", "--bodies", str(load.samples)),
+    ]
+    if load.rate is None:
+        return [*command, "--clients", str(load.clients)]
+    return [*command, "--rate", str(load.rate), "--in-flight-max", str(load.clients), "--drop-when-full"]
+
+
+def _arrays(answers: list[Answer], load: Load) -> Answers:
     import numpy as np
 
-    columns = {
-        name: np.fromfile(folder / name, dtype)
-        for name, dtype in (("due", "f8"), ("ended", "f8"), ("status", "i2"), ("marks", "u1"), ("row", "u4"))
-    }
-    if not columns["due"].size:
+    if not answers:
         raise ClientFailed("expected requests in the client's record, found none; is the target listening?")
-    since = columns["due"].min() + load.warmup_seconds
-    counted = (columns["due"] >= since) & (columns["due"] < since + load.seconds)
+    since = min(answer.intended_at for answer in answers) + load.warmup_seconds
+    counted = [answer for answer in answers if since <= answer.intended_at < since + load.seconds]
     return Answers(
-        **{name: column[counted] for name, column in columns.items()},
+        due=np.array([answer.intended_at for answer in counted], "f8"),
+        ended=np.array([answer.answered_at for answer in counted], "f8"),
+        status=np.array([answer.status or 0 for answer in counted], "i2"),
+        lost=np.array([answer.lost.value if answer.lost else "" for answer in counted], "U16"),
+        degraded=np.array([answer.degraded for answer in counted], "?"),
+        rung=np.array([answer.rung for answer in counted], "U16"),
+        version=np.array([answer.version for answer in counted], "U32"),
         seconds=load.seconds,
-        rows_a_request=load.rows_a_request,
-        samples=json.loads((folder / "samples.json").read_text()),
+        rows_per_request=load.rows_per_request,
+        samples=[answer for answer in answers if answer.status == 200 and answer.body],
     )
 
 
@@ -184,7 +196,7 @@ def wait_for_answer(target: Target, seconds: float, process: "subprocess.Popen[b
             if connection.getresponse().status == 200:
                 return time.monotonic()
         except (OSError, http.client.HTTPException):
-            pass  # not there yet: asked again until the deadline
+            pass  # not there yet: sent again until the deadline
         finally:
             connection.close()
         time.sleep(0.005)
@@ -192,4 +204,4 @@ def wait_for_answer(target: Target, seconds: float, process: "subprocess.Popen[b
 
 
 def rows_per_second(answers: Answers) -> float:
-    return answers.requests_per_second * answers.rows_a_request
+    return answers.requests_per_second * answers.rows_per_request

@@ -11,10 +11,10 @@ from typing import Any
 
 import httpx
 
-from benchmarks.serving.flights import World
 from benchmarks.serving.load import wait_for_answer
 from benchmarks.serving.processes import Running, Wrap, free_port, running
 from benchmarks.serving.targets import GATEWAY, Target
+from benchmarks.serving.world import World
 from healing.release import Challenger, Mode, Reason, Release
 from releases.log import ReleaseLog, promotion_of, trial_of
 from releases.store import ModelStore

@@ -16,7 +16,6 @@ FACTOR = 3
 GOOD_SECONDS = 1.0  # an answer that comes later than this is of no use to a client
 _CONNECTIONS = 1000  # enough that the gateway sheds before the client runs out of them
 _CAPACITY_CLIENTS = 16  # what saturates it without a queue worth the name
-_DEGRADED = "x-degraded: true"
 
 
 def measure_overload(bench: Bench) -> dict[str, Figure]:
@@ -26,7 +25,9 @@ def measure_overload(bench: Bench) -> dict[str, Figure]:
     root.bootstrap()
     seconds = bench.plan.point_seconds
     with gateway(root, folder / "state") as served:
-        capacity = send(served.target, Load(_CAPACITY_CLIENTS, seconds, rows_a_request=BATCH_ROWS)).requests_per_second
+        capacity = send(
+            served.target, Load(_CAPACITY_CLIENTS, seconds, rows_per_request=BATCH_ROWS)
+        ).requests_per_second
         return {"capacity_requests_per_second": round(capacity, 1), **_overload(served.target, capacity, seconds)}
 
 
@@ -34,20 +35,19 @@ def _overload(target: Target, capacity: float, seconds: float) -> dict[str, Figu
     load = Load(
         _CONNECTIONS,
         seconds,
-        rows_a_request=BATCH_ROWS,
+        rows_per_request=BATCH_ROWS,
         rate=FACTOR * capacity,
         warmup_seconds=2,
-        marks=(_DEGRADED,),
     )
     answers = send(target, load)
     in_time = answers.good & (answers.ended - answers.due <= GOOD_SECONDS)
-    useful = in_time & ~answers.marked(0)
+    useful = in_time & ~answers.degraded
     return {
         "overload_offered_ratio": round(len(answers.due) / seconds / capacity, 2),
         "overload_goodput_share": round(float(useful.sum()) / seconds / capacity, 3),
         "overload_p99_of_good_ms": round(answers.latency_ms(0.99), 1),
         "overload_shed_share": round(float(((answers.status == 503) | (answers.status == 429)).mean()), 3),
-        "overload_degraded_share": round(float(answers.marked(0).mean()), 3),
-        "overload_unsent_share": round(float((answers.status == -2).mean()), 3),
-        "overload_broken_share": round(float(((answers.status == 0) | (answers.status == -1)).mean()), 3),
+        "overload_degraded_share": round(float(answers.degraded.mean()), 3),
+        "overload_unsent_share": round(float(answers.unsent.mean()), 3),
+        "overload_broken_share": round(float(answers.broken.mean()), 3),
     }

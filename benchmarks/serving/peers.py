@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.result import PROJECT
-from benchmarks.serving.flights import BENCH, World
 from benchmarks.serving.installed import environment_of
 from benchmarks.serving.load import wait_for_answer
 from benchmarks.serving.processes import Running, Wrap, free_port, running
 from benchmarks.serving.targets import BENTOML, LITSERVE, MLFLOW, MLSERVER, Target
+from benchmarks.serving.world import BENCH, World
 
 START_SECONDS_MAX = 180.0
 _SERVICES = PROJECT / "benchmarks" / "serving" / "services"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.serving.flights import World
+from benchmarks.serving.world import World
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,8 @@ from typing import Any
 
 import orjson
 
-from benchmarks.serving.flights import KEY, Row, World
+from benchmarks.serving.world import KEY, Row, World
+from chaos.load import Request
 
 _HEAD = {"content-type": "application/json"}
 
@@ -32,26 +33,24 @@ class Target:
     host: str = "127.0.0.1"
     poison: bool = False  # its last row is the one that kills the crashing model
 
-    def requests(self, rows_a_request: int) -> list[bytes]:
-        """Whole HTTP requests, in the order of the world's rows."""
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}{self.protocol.path}"
+
+    def requests(self, rows_per_request: int) -> list[Request]:
+        """Requests in the order of the world's rows; each is named by its number."""
         world = self.world
         rows = list(world.rows)
         if self.poison:
             rows[-1] = world.poison_row()
         bodies = [
-            self.protocol.encode(world, rows[n : n + rows_a_request], world.keys[n : n + rows_a_request])
-            for n in range(0, len(rows) - rows_a_request + 1, rows_a_request)
+            self.protocol.encode(world, rows[n : n + rows_per_request], world.keys[n : n + rows_per_request])
+            for n in range(0, len(rows) - rows_per_request + 1, rows_per_request)
         ]
-        return [self._with_head(body) for body in bodies]
+        return [Request(str(number), body) for number, body in enumerate(bodies)]
 
     def first_request(self) -> tuple[dict[str, str], bytes]:
         return _HEAD, self.protocol.encode(self.world, self.world.rows[:1], self.world.keys[:1])
-
-    def _with_head(self, body: bytes) -> bytes:
-        return (
-            f"POST {self.protocol.path} HTTP/1.1\r\nhost: {self.host}:{self.port}\r\n"
-            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-        ).encode() + body
 
 
 def _split(world: World, rows: Sequence[Row], keys: Sequence[str]) -> bytes:

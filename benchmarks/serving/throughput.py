@@ -22,7 +22,7 @@ def measure_throughput(bench: Bench, server: Running, target: Target) -> dict[st
     many = _right(bench, target, Load(clients=CLIENTS, seconds=seconds))
     busy = server.cpu_seconds() - before
     alone = _right(bench, target, Load(clients=1, seconds=seconds))
-    batches = _right(bench, target, Load(clients=CLIENTS_OF_MANY_ROWS, seconds=seconds, rows_a_request=BATCH_ROWS))
+    batches = _right(bench, target, Load(clients=CLIENTS_OF_MANY_ROWS, seconds=seconds, rows_per_request=BATCH_ROWS))
     return {
         "requests_per_second": round(many.requests_per_second, 1),
         "p50_ms": round(many.latency_ms(0.5), 2),

@@ -8,12 +8,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks.result import Figure
-from benchmarks.serving.flights import NARROW
 from benchmarks.serving.load import Answers, Load, send, sending, wait_for_answer
 from benchmarks.serving.ours import Gateway, ReleaseRoot, gateway, release_root
 from benchmarks.serving.plan import CLIENTS, Bench
 from benchmarks.serving.processes import free_port, running
 from benchmarks.serving.targets import GATEWAY, Target
+from benchmarks.serving.world import NARROW
 from healing.release import Mode
 
 _REACH_SECONDS_MAX = 30.0

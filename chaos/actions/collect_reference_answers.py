@@ -16,7 +16,7 @@ def collect_reference_answers(configuration: Mapping[str, Any]) -> int:
     lab = Lab.of(configuration)
     champion = lab.champion()
     remember(lab.directory, CHAMPION, champion)
-    reference = oracle.ask(lab, oracle.rows_of(lab, champion), Reference(answers={}))
+    reference = oracle.ask(lab, oracle.golden_requests(lab, champion), Reference(answers={}))
     oracle.check_golden(lab, champion, reference)
     reference.write(lab.directory)
     return sum(len(rows) for rows in reference.answers.values())

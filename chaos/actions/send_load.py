@@ -16,14 +16,14 @@ STOP_FILE = "load.stop"
 def send_load(rate_per_second: float, requests_max: int, seconds_max: float, configuration: Mapping[str, Any]) -> int:
     """Send the reference rows in turn until a bound is met or `stop_load` ran; return how many were sent."""
     lab = Lab.of(configuration)
-    bodies = oracle.rows_of(lab, recall(lab.directory, CHAMPION))
+    requests = oracle.golden_requests(lab, recall(lab.directory, CHAMPION))
     stop = lab.directory / STOP_FILE
     log = AnswerLog(lab.directory)
     try:
         load = OpenLoop(
             url=f"{lab.gateway}/invocations",
-            next_body=lambda index: bodies[index % len(bodies)],
-            on_answer=log,
+            next_request=lambda index: requests[index % len(requests)],
+            on_exchange=log,
             rate_per_second=rate_per_second,
             requests_max=requests_max,
             seconds_max=seconds_max,

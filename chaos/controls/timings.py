@@ -89,8 +89,8 @@ def _complete_reference(lab: Lab) -> None:
     known = Reference.read(lab.directory)
     unknown = {answer.digest for answer in record.answers(lab.directory)} - set(known.answers)
     if unknown:
-        bodies = oracle.rows_of(lab, record.recall(lab.directory, "champion"))
-        oracle.ask(lab, bodies, known).write(lab.directory)
+        requests = oracle.golden_requests(lab, record.recall(lab.directory, "champion"))
+        oracle.ask(lab, requests, known).write(lab.directory)
 
 
 def _durations(timings: Timings) -> Durations:

@@ -7,7 +7,7 @@ import httpx
 
 from chaos import oracle
 from chaos.lab import TIMEOUT_SECONDS, Lab
-from chaos.load import Body
+from chaos.load import Request
 from chaos.record import sample
 
 ANSWERED_IN_FULL = "answered_in_full"
@@ -16,21 +16,21 @@ ANSWERED_IN_FULL = "answered_in_full"
 def champion_answers(configuration: Mapping[str, Any]) -> bool:
     """Whether a golden row of the current champion gets a 200 that is not degraded."""
     lab = Lab.of(configuration)
-    return answered_in_full(lab, oracle.rows_of(lab, lab.champion())[0])
+    return answered_in_full(lab, oracle.golden_requests(lab, lab.champion())[0])
 
 
-def answered_in_full(lab: Lab, body: Body) -> bool:
-    """Whether `body` gets a 200 from a model that is not a fallback; the record keeps what it got instead."""
-    problem = _ask(lab, body)
+def answered_in_full(lab: Lab, request: Request) -> bool:
+    """Whether `request` gets a 200 from a model that is not a fallback; the record keeps what it got instead."""
+    problem = _ask(lab, request)
     return sample(lab.directory, ANSWERED_IN_FULL, holds=not problem, value=problem)
 
 
-def _ask(lab: Lab, body: Body) -> str:
-    """What is wrong with the answer to `body`; nothing when it is full."""
+def _ask(lab: Lab, request: Request) -> str:
+    """What is wrong with the answer to `request`; nothing when it is full."""
     try:
         response = httpx.post(
             f"{lab.gateway}/invocations",
-            content=body.content,
+            content=request.content,
             headers={"content-type": "application/json"},
             timeout=TIMEOUT_SECONDS,
             trust_env=False,

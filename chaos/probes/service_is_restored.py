@@ -17,11 +17,11 @@ LOOK_SECONDS = 0.25
 def service_is_restored(hold_seconds: float, deadline_seconds: float, configuration: Mapping[str, Any]) -> bool:
     """Whether service is full and no incident is open, for `hold_seconds` in a row, within `deadline_seconds`."""
     lab = Lab.of(configuration)
-    body = oracle.rows_of(lab, recall(lab.directory, CHAMPION))[0]
+    request = oracle.golden_requests(lab, recall(lab.directory, CHAMPION))[0]
     start = time.monotonic()
     since: float | None = None
     while (now := time.monotonic()) < start + deadline_seconds:
-        restored = answered_in_full(lab, body) and not ledger.unfinished(lab.ledger, lab.pipeline)
+        restored = answered_in_full(lab, request) and not ledger.unfinished(lab.ledger, lab.pipeline)
         sample(lab.directory, SERVICE_RESTORED, holds=restored)
         since = (since or now) if restored else None
         if since is not None and now - since >= hold_seconds:

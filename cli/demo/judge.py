@@ -13,7 +13,7 @@ from pathlib import Path
 
 import orjson
 
-from chaos.load import Answer
+from chaos.load import Answer, read_requests
 from healing.release import Release
 from releases.loader import frame_of, load
 from releases.store import ModelStore
@@ -69,18 +69,18 @@ def classify(
     return [_class_of(answer, references, baselines) for answer in answers]
 
 
-def reference_answers(answers: Iterable[Answer], pools: Path, pristine: Pristine) -> dict[tuple[str, str], float]:
+def reference_answers(answers: Iterable[Answer], requests: Path, pristine: Pristine) -> dict[tuple[str, str], float]:
     """The right number for every (digest, row) that was answered."""
     asked: dict[str, set[str]] = defaultdict(set)
     for answer in answers:
         if answer.status == OK and answer.digest and answer.rung != BASELINE:
             asked[answer.digest].add(answer.row)
-    contents = {path.stem: orjson.loads(path.read_bytes()) for path in pools.glob("*.json")}
+    contents = {request.row: request.content for path in requests.glob("*.ndjson") for request in read_requests(path)}
     found: dict[tuple[str, str], float] = {}
     for digest, names in asked.items():
         ordered = sorted(names)
-        rows = [contents[pool]["rows"][int(position)] for pool, _, position in (n.partition("/") for n in ordered)]
-        columns = tuple(next(iter(contents.values()))["columns"])
+        bodies = [orjson.loads(contents[name])["dataframe_split"] for name in ordered]
+        columns, rows = tuple(bodies[0]["columns"]), [body["data"][0] for body in bodies]
         for name, value in zip(ordered, pristine.score(digest, columns, rows), strict=True):
             found[digest, name] = value
     return found

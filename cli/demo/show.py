@@ -76,7 +76,7 @@ def _fresh_home(settings: Settings, directory: Path) -> Path:
         reap_leftovers(state)
     if directory.exists():
         shutil.rmtree(directory)
-    for part in ("state", "pools", "pristine/models"):
+    for part in ("state", "requests", "pristine/models"):
         (directory / part).mkdir(parents=True)
     return state
 
@@ -138,7 +138,9 @@ def _play(stage: Stage, console: Console) -> Report:
 def _write_report(stage: Stage, chapters: Sequence[ChapterReport]) -> Report:
     releases = stage.log.history()
     answers = stage.traffic.answers()
-    references = reference_answers(answers, stage.traffic.pools_directory, _pristine(stage.settings, stage.directory))
+    references = reference_answers(
+        answers, stage.traffic.requests_directory, _pristine(stage.settings, stage.directory)
+    )
     classes = classify(answers, references, {release.generation: release.baseline for release in releases})
     batches = stage.ledger.batches(stage.name)
     incidents = stage.ledger.incidents(stage.name)[::-1]

@@ -17,6 +17,7 @@ class Model(BaseHTTPRequestHandler):
     def do_POST(self):
         self.rfile.read(int(self.headers["content-length"]))
         self.server.arrivals.append(time.monotonic())
+        self.server.connections.add(self.client_address)
         time.sleep(self.server.delay_seconds)
         body = self.server.body
         self.send_response(self.server.status)
@@ -27,7 +28,7 @@ class Model(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *arguments):
-        """Say nothing."""
+        """Log nothing."""
 
 
 class ModelServer(ThreadingHTTPServer):
@@ -40,6 +41,7 @@ class ModelServer(ThreadingHTTPServer):
         self.status = 200
         self.body = json.dumps({"predictions": [0.25]}).encode()
         self.arrivals = []
+        self.connections = set()  # the clients' addresses
 
     @property
     def url(self):

@@ -76,18 +76,18 @@ def must(*words, home):
 def load(lab):
     """Clients that ask for predictions all the while."""
     done = threading.Event()
-    bodies = oracle.rows_of(lab, lab.champion())
+    requests = oracle.golden_requests(lab, lab.champion())
     answers = []
-    requests = OpenLoop(
+    open_loop = OpenLoop(
         url=f"{lab.gateway}/invocations",
-        next_body=lambda index: bodies[index % len(bodies)],
-        on_answer=answers.append,
+        next_request=lambda index: requests[index % len(requests)],
+        on_exchange=answers.append,
         rate_per_second=120,  # a 5 % canary needs 150 requests of its own within 90 s, on a machine that may be busy
         requests_max=REQUESTS_MAX,
         seconds_max=SECONDS_MAX,
         stopped=done.is_set,
     )
-    thread = threading.Thread(target=lambda: asyncio.run(requests.run()))
+    thread = threading.Thread(target=lambda: asyncio.run(open_loop.run()))
     thread.start()
     try:
         yield

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
-import orjson
 import pytest
 
 from chaos.load import Answer
 from cli.demo.judge import Class, Pristine, classify, reference_answers
+from cli.demo.traffic import Traffic
+from cli.feature_rows import FeatureRows
 from healing.release import ModelRef
 from releases.log import ReleaseLog
 from releases.signing import ensure_keys
@@ -49,12 +50,11 @@ def test_reference_is_the_copy_from_before_the_model_was_damaged(tmp_path):
     skops = ModelStore(root).path(model.digest) / "model.skops"
     skops.write_bytes(b"rotten")
 
-    pools = tmp_path / "pools"
-    pools.mkdir()
-    pool = {"columns": ["id", *SCHEMA.names], "rows": [[str(place), *row] for place, row in enumerate(tiny_rows(5))]}
-    (pools / "000001.json").write_bytes(orjson.dumps(pool))
+    traffic = Traffic(tmp_path)
+    rows = tuple((str(place), *row) for place, row in enumerate(tiny_rows(5)))
+    traffic.ask_about(FeatureRows(("id", *SCHEMA.names), rows))
     answers = [replace(GOOD, row=f"000001/{number}", digest=model.digest) for number in range(5)]
-    references = reference_answers(answers, pools, pristine)
+    references = reference_answers(answers, traffic.requests_directory, pristine)
     assert set(references) == {(model.digest, f"000001/{number}") for number in range(5)}
     right = [replace(answer, predictions=(references[answer.digest, answer.row],)) for answer in answers]
     assert set(classify(right, references, {})) == {Class.GOOD}

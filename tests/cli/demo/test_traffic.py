@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from cli.demo.load import Pools
+from chaos.load import RequestFiles
 from cli.demo.traffic import Traffic
 from cli.feature_rows import FeatureRows
 from cli.processes import ProcessTree, wait_until
@@ -80,7 +80,7 @@ def test_nothing_is_counted_before_the_first_whole_answer(tmp_path):
 def test_a_pool_is_asked_again_from_its_start_with_its_key_as_route(tmp_path):
     traffic = Traffic(tmp_path)
     traffic.ask_about(_rows(1, 2))
-    pools = Pools(traffic.pools_directory)
-    bodies = [pools.next_body(index) for index in range(3)]
-    assert [body.row for body in bodies] == ["000001/0", "000001/1", "000001/0"]
-    assert bodies[1].headers == {"x-route-key": "key-2"}
+    files = RequestFiles(traffic.requests_directory)
+    requests = [files.next_request(index) for index in range(3)]
+    assert [request.row for request in requests] == ["000001/0", "000001/1", "000001/0"]
+    assert requests[1].headers == {"x-route-key": "key-2"}

@@ -2,7 +2,8 @@ import socket
 
 import pytest
 
-from chaos.load import Body, OpenLoop
+from chaos.load import Lost, OpenLoop, Request
+from chaos.load.answer import decode
 from tests.chaos.model_server import model_server
 
 
@@ -16,8 +17,8 @@ def load(server, answers, **changes):
     bounds = {"rate_per_second": 200.0, "requests_max": 20, "seconds_max": 10.0}
     return OpenLoop(
         url=f"{server.url}/invocations",
-        next_body=lambda index: Body(row=str(index % 4), content=b"{}", headers={"x-request-id": f"r{index}"}),
-        on_answer=answers.append,
+        next_request=lambda index: Request(row=str(index % 4), content=b"{}", headers={"x-request-id": f"r{index}"}),
+        on_exchange=lambda exchange: answers.append(decode(exchange)),
         **{**bounds, **changes},
     )
 
@@ -72,9 +73,32 @@ async def test_a_refused_connection_is_an_answer_without_status():
         taken.bind(("127.0.0.1", 0))
         answers = []
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/invocations"
-        await OpenLoop(url, lambda index: Body("0", b"{}"), answers.append, 100.0, 3, 5.0).run()
-    assert [answer.status for answer in answers] == [None] * 3
-    assert all("ClientConnectorError" in answer.error for answer in answers)
+        await OpenLoop(url, lambda _: Request("0", b"{}"), lambda e: answers.append(decode(e)), 100.0, 3, 5.0).run()
+    assert [(answer.status, answer.lost) for answer in answers] == [(None, Lost.BROKEN)] * 3
+    assert all("ConnectionRefusedError" in answer.error for answer in answers)
+
+
+async def test_a_silent_server_is_given_up_after_the_timeout(server):
+    server.delay_seconds = 30.0
+    answers = []
+    await load(server, answers, requests_max=2, timeout_seconds=0.3).run()
+    assert [(answer.status, answer.lost) for answer in answers] == [(None, Lost.TIMED_OUT)] * 2
+    assert all(answer.latency_seconds >= 0.3 for answer in answers)
+
+
+async def test_a_request_above_the_limit_is_recorded_as_unsent(server):
+    server.delay_seconds = 0.5
+    answers = []
+    sent = await load(server, answers, requests_max=10, in_flight_max=3, drop_when_full=True).run()
+    assert sent == len(answers) == 10
+    assert sum(answer.lost is Lost.UNSENT for answer in answers) == 7
+    assert len(server.arrivals) == 3
+
+
+async def test_connections_are_used_again(server):
+    answers = []
+    await load(server, answers, rate_per_second=20.0, requests_max=5).run()
+    assert len(server.connections) == 1
 
 
 @pytest.mark.parametrize("body", [b"not json", b"{}", b'{"predictions": ["x"]}'])
