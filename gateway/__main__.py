@@ -12,9 +12,9 @@ from typing import Any
 import structlog
 import uvicorn
 
-from gateway.garbage import collect_rarely
 from gateway.ports.keys import KeyRing, read_keys
 from gateway.settings import GatewaySettings, parse_settings
+from gateway.workers.memory import collect_rarely
 from gateway.workers.warm import WarmForks
 from healing.errors import AutopilotError, ConfigError, StoreUnavailable
 

@@ -15,7 +15,7 @@ from prefect.server.events.schemas.events import ReceivedEvent, Resource
 from prefect.utilities.schema_tools.hydration import HydrationContext, hydrate
 from prefect.utilities.templating import apply_values
 
-from gateway.events import EventSender
+from gateway.reporting.events import EventSender
 from healing.incident import Cause
 from tasks.runtime.events import EventEvidence, EventName
 
@@ -68,7 +68,8 @@ def test_heal_runs_every_minute_whatever_events_come():
 
 
 def test_heal_waits_only_for_events_that_somebody_emits():
-    sent_by_gateway = inspect.getsource(EventSender) + inspect.getsource(importlib.import_module("gateway.abort"))
+    abort = importlib.import_module("gateway.routing.canary_abort")
+    sent_by_gateway = inspect.getsource(EventSender) + inspect.getsource(abort)
     for name in REPORTED["expect"]:
         assert name in set(EventName) or name in sent_by_gateway
 

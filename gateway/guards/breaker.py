@@ -10,7 +10,7 @@ _OPEN_SECONDS = 1.0
 _OPEN_SECONDS_MAX = 30.0
 
 
-class Breaker:
+class VersionBreaker:
     """Keeps requests away from a version that fails most of them, and lets one through now and then to see.
 
     It opens after `CONSECUTIVE_FAILURES_MAX` failures in a row, or when more than `ERROR_RATE_MAX` of the last

@@ -1,11 +1,33 @@
 """What is slow in a trial: a multiple of what the champion took at most, fixed before anything is held against it."""
 
+from typing import Protocol
+
 from gateway.guards.window import VersionWindow
-from gateway.versions import Version
+from healing.release import ModelRef
 
 ANSWERS_MIN = 100  # of the champion, before its p99 says something
 _WEIGHT_WORTH = 20  # batches that the share of traffic counts for, so long as few were judged
 _SHARE_STEPS = 100
+
+
+class WorkerActivity(Protocol):
+    """What slowness reads of a worker: batches it answered, and whether this process is warm."""
+
+    @property
+    def batches(self) -> int: ...
+
+    @property
+    def warm(self) -> bool: ...
+
+
+class TimedVersion(Protocol):
+    """What slowness reads of a model version."""
+
+    @property
+    def model(self) -> ModelRef: ...
+
+    @property
+    def worker(self) -> WorkerActivity: ...
 
 
 class Slowness:
@@ -30,7 +52,7 @@ class Slowness:
     def exceeded(self, seconds: float) -> bool:
         return self.limit is not None and seconds > self.limit
 
-    def judge(self, version: Version, seconds: float, *, challenger: bool) -> bool | None:
+    def judge(self, version: TimedVersion, seconds: float, *, challenger: bool) -> bool | None:
         """Whether the batch that the version answered last was slow."""
         batch, digest = version.worker.batches, version.model.digest
         if self.limit is None or not version.worker.warm or self._judged.get(digest) == batch:

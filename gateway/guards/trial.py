@@ -3,17 +3,40 @@
 from collections import deque
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Protocol
 
-from gateway.guards.slowness import Slowness
-from gateway.serving import Serving
-from gateway.versions import Version
-from healing.release import Challenger
+from gateway.guards.slowness import Slowness, TimedVersion
+from gateway.guards.window import VersionWindow
+from healing.release import Challenger, Release
 from healing.trial_guard import Expected, TrialGuard
 from releases.manifest import Manifest
 
 _LATENCIES_KEPT = 512
 _DECILES = 11  # 0, 10 … 100 %
 _KEYS_MAX = 10_000  # clients that are known at once; a request of any other counts as if nobody had asked before
+
+
+class TrialVersion(TimedVersion, Protocol):
+    """What a trial reads of a model version."""
+
+    @property
+    def window(self) -> VersionWindow: ...
+
+    @property
+    def manifest(self) -> Manifest | None: ...
+
+
+class TrialRelease(Protocol):
+    """What a trial reads of the active release."""
+
+    @property
+    def release(self) -> Release: ...
+
+    @property
+    def champion(self) -> TrialVersion: ...
+
+    @property
+    def challenger(self) -> TrialVersion | None: ...
 
 
 @dataclass(slots=True)
@@ -47,7 +70,7 @@ class ClientsSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class ShadowedAnswer:
     """What the client was told whose request was copied, and how many seconds it took."""
 
     route_key: str | None
@@ -55,38 +78,38 @@ class Given:
     seconds: float
 
 
-class Trial:
+class ChallengerTrial:
     """A challenger's trial, over all its stages: counts of the present generation, and evidence of the whole trial.
 
     Of a client's requests only the first failure, the first slow answer and the first answer are evidence.
     """
 
-    def __init__(self, serving: Serving, slow_seconds_min: float) -> None:
+    def __init__(self, active: TrialRelease, slow_seconds_min: float) -> None:
         self.guard: TrialGuard
         self.arms = {True: Arm(), False: Arm()}
         self.failed, self.slow, self.answered = ClientsSeen(), ClientsSeen(), ClientsSeen()
-        self._follow(serving)
+        self._follow(active)
         rules = self.challenger.rules
         self.slowness = Slowness(rules.slow_factor, slow_seconds_min)
         self.slowness.fix(self._champion.window)
-        self.guard = TrialGuard(rules, self.challenger.mode, self.challenger.weight, _expected(serving))
+        self.guard = TrialGuard(rules, self.challenger.mode, self.challenger.weight, _expected(active))
 
-    def next_stage(self, serving: Serving) -> None:
+    def next_stage(self, active: TrialRelease) -> None:
         """Go on in a release where the challenger's mode and share may differ."""
         self.arms = {True: Arm(), False: Arm()}
-        self._follow(serving)
+        self._follow(active)
         self.slowness.begin_stage()
         self.slowness.fix(self._champion.window)
         self.guard.next_stage(self.challenger.mode, self.challenger.weight)
 
     @property
-    def harm(self) -> str | None:
-        """The check that condemns the challenger, with its numbers."""
+    def abort_reason(self) -> str | None:
+        """The check that failed and aborts the trial, with its numbers; None while none did."""
         alarm = self.guard.alarm()
         return None if alarm is None else f"{alarm.check.value}: {alarm.reason}"
 
     def observe_answer(
-        self, version: Version, *, challenger: bool, seconds: float, answer: float, route_key: str | None
+        self, version: TimedVersion, *, challenger: bool, seconds: float, answer: float, route_key: str | None
     ) -> None:
         """Take a randomised request that the version it fell to answered."""
         arm = self.arms[challenger]
@@ -104,14 +127,16 @@ class Trial:
         arm.errors += 1
         self.guard.observe(challenger, True, None, None, self.failed.is_new(route_key))
 
-    def observe_wait(self, version: Version, *, challenger: bool, seconds: float, route_key: str | None) -> None:
+    def observe_wait(self, version: TimedVersion, *, challenger: bool, seconds: float, route_key: str | None) -> None:
         """Take a randomised request that was not answered within `seconds`, or was foreseen to wait that long."""
         if self.slowness.exceeded(seconds) and self._judge_time(version, challenger, seconds, route_key):
             self.arms[challenger].requests += 1
             share = self.slowness.share(self.challenger.weight)
             self.guard.observe(challenger, failed=False, slow=True, answer=None, slow_share=share)
 
-    def observe_copy(self, version: Version, given: Given, answer: float | None, seconds: float | None) -> None:
+    def observe_copy(
+        self, version: TimedVersion, given: ShadowedAnswer, answer: float | None, seconds: float | None
+    ) -> None:
         """Take a copy that the shadow scored, or failed where `answer` is None; `seconds` where it was scored alone.
 
         Where the champion was slow on the same request, nothing is held against the shadow's time.
@@ -130,29 +155,31 @@ class Trial:
         if seen.is_new(given.route_key):
             self.guard.observe_pair(answer is None, slow, answer, given.answer)
 
-    def _judge_time(self, version: Version, challenger: bool, seconds: float, route_key: str | None) -> bool | None:
+    def _judge_time(
+        self, version: TimedVersion, challenger: bool, seconds: float, route_key: str | None
+    ) -> bool | None:
         if self.slowness.limit is None:
             self.slowness.fix(self._champion.window)
         slow = self.slowness.judge(version, seconds, challenger=challenger)
         return None if slow and not self.slow.is_new(route_key) else slow
 
-    def _follow(self, serving: Serving) -> None:
-        assert serving.release.challenger is not None
-        self.challenger: Challenger = serving.release.challenger
-        self.generation = serving.release.generation
-        self._champion = serving.champion
+    def _follow(self, active: TrialRelease) -> None:
+        assert active.release.challenger is not None
+        self.challenger: Challenger = active.release.challenger
+        self.generation = active.release.generation
+        self._champion = active.champion
 
     @property
     def champion_digest(self) -> str:
         return self._champion.model.digest
 
 
-def _expected(serving: Serving) -> Expected:
+def _expected(active: TrialRelease) -> Expected:
     """What manifests say of the answers to come; a manifest from before they did says nothing."""
-    challenger = None if serving.challenger is None else serving.challenger.manifest
+    challenger = None if active.challenger is None else active.challenger.manifest
     return Expected(
         challenger_deciles=_deciles(challenger),
-        champion_deciles=_deciles(serving.champion.manifest),
+        champion_deciles=_deciles(active.champion.manifest),
         disagreement_distance=None if challenger is None else challenger.reference.disagreement,
     )
 

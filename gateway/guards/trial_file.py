@@ -6,8 +6,7 @@ from pathlib import Path
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gateway.guards.trial import Trial
-from gateway.serving import Serving
+from gateway.guards.trial import ChallengerTrial, TrialRelease
 from healing.trial_guard import SavedGuard
 from releases.document import RulesDocument
 from releases.files import write_atomically
@@ -44,14 +43,14 @@ class TrialFile:
     def __init__(self, path: Path, slow_seconds_min: float) -> None:
         self._path = path
         self._slow_seconds_min = slow_seconds_min
-        self._trial: Trial | None = None
+        self._trial: ChallengerTrial | None = None
         self._saved: bytes | None = None
 
-    def begin(self, serving: Serving) -> Trial:
+    def begin(self, active: TrialRelease) -> ChallengerTrial:
         """The trial of the release's challenger, with what is known of it already."""
         saved = self._read()
-        if saved is None or not _is_of(saved, serving) or (trial := self._resumed(saved, serving)) is None:
-            trial = Trial(serving, self._slow_seconds_min)
+        if saved is None or not _is_of(saved, active) or (trial := self._resumed(saved, active)) is None:
+            trial = ChallengerTrial(active, self._slow_seconds_min)
         self._trial = trial
         return trial
 
@@ -86,9 +85,9 @@ class TrialFile:
             _log.warning("trial_not_read", path=str(self._path), reason=str(exc))
             return None
 
-    def _resumed(self, saved: _SavedTrial, serving: Serving) -> Trial | None:
+    def _resumed(self, saved: _SavedTrial, active: TrialRelease) -> ChallengerTrial | None:
         """The trial with what was saved of it; None where another version of this program saved it."""
-        trial = Trial(serving, self._slow_seconds_min)
+        trial = ChallengerTrial(active, self._slow_seconds_min)
         try:
             trial.guard.resume(saved.guard)
         except ValueError as exc:
@@ -100,20 +99,20 @@ class TrialFile:
             for arm, known in ((trial.arms[True], saved.challenger), (trial.arms[False], saved.champion)):
                 arm.requests, arm.errors = known.requests, known.errors
         else:
-            trial.next_stage(serving)
+            trial.next_stage(active)
         _log.info("trial_resumed", digest=saved.digest, generation=trial.generation)
         return trial
 
 
-def _is_of(saved: _SavedTrial, serving: Serving) -> bool:
+def _is_of(saved: _SavedTrial, active: TrialRelease) -> bool:
     """Whether it is the same trial: of the same models, judged by the same rules."""
-    challenger = serving.release.challenger
+    challenger = active.release.challenger
     assert challenger is not None
-    models = challenger.model.digest, serving.release.champion.digest
+    models = challenger.model.digest, active.release.champion.digest
     return (saved.digest, saved.champion_digest) == models and saved.rules.rules() == challenger.rules
 
 
-def _snapshot(trial: Trial) -> _SavedTrial:
+def _snapshot(trial: ChallengerTrial) -> _SavedTrial:
     challenger, (of_challenger, of_champion) = trial.challenger, (trial.arms[True], trial.arms[False])
     return _SavedTrial(
         digest=challenger.model.digest,

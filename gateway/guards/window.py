@@ -15,7 +15,7 @@ _STUCK_ROWS_DIFFERENT = 20  # the same row asked again and again has one answer
 
 
 @dataclass(frozen=True, slots=True)
-class Lately:
+class RecentRequests:
     """A window in numbers; None where nothing has been seen. `confidence` is the mean of |2p - 1| over answers p."""
 
     requests: int
@@ -53,9 +53,9 @@ class VersionWindow:
         assert found is not None, "nothing was answered yet"
         return found
 
-    def lately(self) -> Lately:
+    def lately(self) -> RecentRequests:
         seconds = sorted(self._seconds)
-        return Lately(
+        return RecentRequests(
             requests=len(self._failed),
             errors=sum(self._failed),
             latency_p50_seconds=_quantile(seconds, 0.5),

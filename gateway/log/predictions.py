@@ -20,7 +20,7 @@ import orjson
 from gateway.log.appender import Appender
 from gateway.log.replays import Logged, Replays
 from gateway.log.segments import Segments
-from gateway.problems import ProblemBoard
+from gateway.reporting.problems import ProblemBoard
 from healing.errors import StoreUnavailable
 from healing.incident import Cause
 
@@ -43,7 +43,7 @@ _LABEL = ("seq", "request_id", "row", "label", "at")
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class FeedbackLabel:
     """What came true for one row of one request."""
 
     request_id: str
@@ -61,7 +61,7 @@ class LogLimits:
     bytes_max: int = 4 * 2**30
 
 
-class Stream(StrEnum):
+class LogStream(StrEnum):
     """What the log consists of; each is numbered and drained by itself."""
 
     PREDICTIONS = "predictions"
@@ -82,12 +82,12 @@ class PredictionLog:
         self._directory = directory
         self._problems = problems
         self._replays = Replays()
-        self._failing: set[Stream] = set()
-        self._segments = {stream: Segments(directory, stream, *bounds) for stream in Stream}
+        self._failing: set[LogStream] = set()
+        self._segments = {stream: Segments(directory, stream, *bounds) for stream in LogStream}
         self._appenders = {
             stream: Appender(segments, partial(self._settled, stream)) for stream, segments in self._segments.items()
         }
-        self._answers = self._appenders[Stream.PREDICTIONS]
+        self._answers = self._appenders[LogStream.PREDICTIONS]
 
     @property
     def commits(self) -> int:
@@ -127,36 +127,36 @@ class PredictionLog:
 
     def record_shadow(self, rows: Sequence[ShadowRow]) -> "asyncio.Future[bool]":
         """Log what a shadow scored; nobody needs to wait for it."""
-        return self._appenders[Stream.SHADOW].record(rows)
+        return self._appenders[LogStream.SHADOW].record(rows)
 
-    def record_labels(self, labels: Sequence[Label]) -> "asyncio.Future[bool]":
+    def record_labels(self, labels: Sequence[FeedbackLabel]) -> "asyncio.Future[bool]":
         """Log labels; of several for one row the last one holds, so that saying the same twice changes nothing."""
-        return self._appenders[Stream.LABELS].record([(x.request_id, x.row, x.label, x.at) for x in labels])
+        return self._appenders[LogStream.LABELS].record([(x.request_id, x.row, x.label, x.at) for x in labels])
 
     def read(self, after: int, limit: int) -> Iterator[bytes]:
         """Logged answers with `seq` > `after`, oldest first, as JSON lines. Blocking: call it in a thread."""
-        return _as_lines(_PREDICTION, self._segments[Stream.PREDICTIONS].read(after, limit))
+        return _as_lines(_PREDICTION, self._segments[LogStream.PREDICTIONS].read(after, limit))
 
     def read_shadow(self, after: int, limit: int) -> Iterator[bytes]:
         """Shadow scores with `seq` > `after`, likewise."""
-        return _as_lines(_SHADOW, self._segments[Stream.SHADOW].read(after, limit))
+        return _as_lines(_SHADOW, self._segments[LogStream.SHADOW].read(after, limit))
 
     def read_labels(self, after: int, limit: int) -> Iterator[bytes]:
         """Labels with `seq` > `after`, likewise; a later one replaces an earlier one of the same request and row."""
-        return _as_lines(_LABEL, self._segments[Stream.LABELS].read(after, limit))
+        return _as_lines(_LABEL, self._segments[LogStream.LABELS].read(after, limit))
 
-    def epoch(self, stream: Stream) -> str:
+    def epoch(self, stream: LogStream) -> str:
         """The identity of a stream: numbers of another epoch are numbers of another log."""
         return self._segments[stream].epoch
 
-    def drained(self, stream: Stream, epoch: str, until: int) -> int:
+    def drained(self, stream: LogStream, epoch: str, until: int) -> int:
         """Delete the closed segments up to the number `until`, which the lake has; returns how many. Blocking."""
         return self._segments[stream].drained(epoch, until)
 
     def _remember_tail(self) -> None:
         """Requests that a gateway that was killed had logged, and whose clients may ask again."""
         asked: list[list[Any]] = []
-        for entry in chain(self._segments[Stream.PREDICTIONS].tail(_TAIL_BYTES), [_END]):
+        for entry in chain(self._segments[LogStream.PREDICTIONS].tail(_TAIL_BYTES), [_END]):
             if entry[_ROW] == 0 and asked:
                 self._remember(asked)
                 asked = []
@@ -169,7 +169,7 @@ class PredictionLog:
         original = first[0] if replaces is None else replaces
         self._replays.remember(first[1], len(entries), Logged(first[0], original, _told(first[1:])))
 
-    def _settled(self, stream: Stream, rows: int, error: OSError | None) -> None:
+    def _settled(self, stream: LogStream, rows: int, error: OSError | None) -> None:
         """Answers leave in any case: a full disk is no reason to refuse."""
         directory = str(self._directory)
         if error is None:
@@ -178,7 +178,7 @@ class PredictionLog:
                 self._problems.end(directory, Cause.DISK_FULL, Cause.STORE_UNAVAILABLE)
             return
         self._failing.add(stream)
-        if stream is Stream.PREDICTIONS:
+        if stream is LogStream.PREDICTIONS:
             self.unlogged += rows
             self._replays.forget()
         code = Cause.DISK_FULL if error.errno in _NO_ROOM else Cause.STORE_UNAVAILABLE

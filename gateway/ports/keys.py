@@ -13,8 +13,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
+from gateway.rows.refusals import BadRequest
 from gateway.settings import GatewaySettings, is_loopback
-from gateway.wire.refusals import BadRequest
 from healing.errors import ConfigError
 
 _KEY = re.compile(r"[A-Za-z0-9._~+/=-]{16,256}")  # what a bearer token may consist of (RFC 6750)

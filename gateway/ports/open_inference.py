@@ -6,22 +6,20 @@ forces it, as `x-model-digest` does: a probe, neither logged nor counted.
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
+from gateway.batching.versions import Version
 from gateway.ports.keys import ForcedVersions, Purpose
 from gateway.ports.routes import Route
 from gateway.ports.software import NAME, software_version
-from gateway.serving import Serving
-from gateway.versions import Version
+from gateway.ports.state import GatewayState
+from gateway.routing.active_release import ActiveRelease
+from gateway.rows.refusals import NO_RELEASE, BadRequest
 from gateway.wire.asgi import JSON, RETRY_AFTER, Receive, Scope, Send, respond
 from gateway.wire.open_inference import OUTPUT, open_inference, refuse
-from gateway.wire.refusals import NO_RELEASE, BadRequest
 from releases.manifest import Column, InputSchema
-
-if TYPE_CHECKING:
-    from gateway.service import Gateway
 
 _DATATYPES = {"string": "BYTES", "double": "FP64", "long": "INT64", "boolean": "BOOL"}
 _PLATFORM = "sklearn_skops"
@@ -30,10 +28,10 @@ _PLATFORM = "sklearn_skops"
 class OpenInferencePort:
     """Finds the route of a path, and answers what is not inference."""
 
-    def __init__(self, gateway: "Gateway", forcing: ForcedVersions) -> None:
-        self._gateway = gateway
+    def __init__(self, state: GatewayState, forcing: ForcedVersions) -> None:
+        self._state = state
         self._forcing = forcing
-        self._model = gateway.settings.pipeline
+        self._model = state.settings.pipeline
         self._protocol = open_inference(self._model)
         self.routes = {
             "/v2": Route("GET", self._server, Purpose.PREDICT, refuse),
@@ -72,7 +70,7 @@ class OpenInferencePort:
         except BadRequest as exc:
             await self._refuse(send, exc)
             return
-        await self._gateway.predict.answer(self._protocol, headers, receive, send, forced)
+        await self._state.requests.answer(self._protocol, headers, receive, send, forced)
 
     async def _server(self, _: Scope, __: Receive, send: Send) -> None:
         await _tell(send, {"name": NAME, "version": software_version(), "extensions": ["binary_tensor_data"]})
@@ -81,14 +79,14 @@ class OpenInferencePort:
         await _tell(send, {"live": True})
 
     async def _ready(self, _: Scope, __: Receive, send: Send) -> None:
-        ready = self._gateway.ladder.serving is not None
+        ready = self._state.active is not None
         await _tell(send, {"ready": ready}, 200 if ready else 503)
 
     async def _model_ready(self, name: str, version: str | None, _: Scope, __: Receive, send: Send) -> None:
         """The model is ready while a release is on duty, as somebody always answers; a version when its worker is."""
         try:
             self._check_name(name)
-            ready = self._gateway.ladder.serving is not None
+            ready = self._state.active is not None
             if version is not None:
                 ready = ready and self._version(version).worker.ready
         except BadRequest as exc:
@@ -122,17 +120,17 @@ class OpenInferencePort:
 
     def _versions(self) -> Iterator[Version]:
         """Those on duty, champion first, then others that are loaded."""
-        serving = self._gateway.ladder.serving
-        on_duty = _on_duty(serving) if serving is not None else []
+        active = self._state.active
+        on_duty = _on_duty(active) if active is not None else []
         yield from on_duty
-        yield from (version for version in self._gateway.pool.all() if version not in on_duty)
+        yield from (version for version in self._state.versions if version not in on_duty)
 
     def _version(self, name: str | None) -> Version:
         """The first version of this name, or the champion; BadRequest where there is none."""
         if name is None:
-            if self._gateway.ladder.serving is None:
+            if self._state.active is None:
                 raise BadRequest(NO_RELEASE, status=503, code="NO_RELEASE")
-            return self._gateway.ladder.serving.champion
+            return self._state.active.champion
         loaded = {version.model.version: version for version in reversed(list(self._versions()))}
         if name not in loaded:
             told = f"version {name[:80]!r} of {self._model!r} is not loaded; there is {', '.join(loaded) or 'none'}"
@@ -140,14 +138,14 @@ class OpenInferencePort:
         return loaded[name]
 
     async def _refuse(self, send: Send, refusal: BadRequest) -> None:
-        self._gateway.metrics.refused(refusal.status)
+        self._state.requests.counts.refuse(refusal.status)
         headers = [JSON, RETRY_AFTER] if refusal.status == 503 else [JSON]
         await respond(send, refusal.status, refuse(refusal.code, str(refusal)), headers)
 
 
-def _on_duty(serving: Serving) -> list[Version]:
-    challenger = [] if serving.challenger is None else [serving.challenger]
-    return [serving.champion, *challenger, *serving.fallbacks]
+def _on_duty(active: ActiveRelease) -> list[Version]:
+    challenger = [] if active.challenger is None else [active.challenger]
+    return [active.champion, *challenger, *active.fallbacks]
 
 
 def _schema_of(version: Version) -> InputSchema:

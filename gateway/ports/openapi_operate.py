@@ -1,8 +1,7 @@
 """The operate port's OpenAPI document: what serves, what is wrong, the log, labels, restarts."""
 
-from gateway.ports.drained import DrainedBody
-from gateway.ports.feedback import FeedbackBody
 from gateway.ports.keys import Purpose
+from gateway.ports.log_requests import DrainedBody, FeedbackBody
 from gateway.ports.openapi import (
     BOOLEAN,
     HTML_TYPE,

@@ -3,8 +3,8 @@
 from functools import partial
 from typing import Any
 
-from gateway.ports.feedback import FeedbackBody
 from gateway.ports.keys import Purpose
+from gateway.ports.log_requests import FeedbackBody
 from gateway.ports.openapi import (
     BINARY_TYPE,
     BOOLEAN,

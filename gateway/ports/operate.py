@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from starlette.applications import Starlette
@@ -13,18 +13,16 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.log.predictions import Stream
+from gateway.log.predictions import LogStream
 from gateway.ports.docs_page import render_page
-from gateway.ports.drained import take_drained
-from gateway.ports.feedback import take_labels
 from gateway.ports.keys import KeyRing, Purpose
+from gateway.ports.log_requests import take_drained, take_labels
+from gateway.ports.metrics import Metrics
 from gateway.ports.openapi_operate import operate_document
 from gateway.ports.release_state import release_state
+from gateway.ports.state import GatewayState, version_of
+from gateway.rows.refusals import BadRequest, error_body
 from gateway.wire.asgi import read_body
-from gateway.wire.refusals import BadRequest, error_body
-
-if TYPE_CHECKING:
-    from gateway.service import Gateway
 
 _PAGE_ROWS = 10_000
 _PAGE_ROWS_MAX = 100_000
@@ -32,9 +30,9 @@ _SEQ_MAX = 2**63 - 1
 _OPEN = frozenset({"/health", "/openapi.json", "/docs"})
 
 
-def operate_app(gateway: "Gateway", keys: KeyRing) -> ASGIApp:
+def operate_app(state: GatewayState, keys: KeyRing) -> ASGIApp:
     """The ASGI application of one gateway; only health and its own description are open without a key."""
-    desk = _Desk(gateway)
+    desk = _Desk(state)
     app = Starlette(
         routes=[
             Route("/release", desk.release, methods=["GET"]),
@@ -74,53 +72,54 @@ class _Locked:
 
 
 class _Desk:
-    def __init__(self, gateway: "Gateway") -> None:
-        self._gateway = gateway
+    def __init__(self, state: GatewayState) -> None:
+        self._state = state
+        self._metrics = Metrics(state.requests.counts)
         self._document = operate_document()
 
     async def release(self, _: Request) -> Response:
-        return _json(release_state(self._gateway))
+        return _json(release_state(self._state))
 
     async def metrics(self, _: Request) -> Response:
-        self._gateway.refresh_metrics()
-        return Response(self._gateway.metrics.exposition(), media_type="text/plain; version=0.0.4")
+        self._metrics.refresh(self._state)
+        return Response(self._metrics.exposition(), media_type="text/plain; version=0.0.4")
 
     async def health(self, _: Request) -> Response:
-        return _json({"pipeline": self._gateway.settings.pipeline, "serving": self._gateway.ladder.serving is not None})
+        return _json({"pipeline": self._state.settings.pipeline, "serving": self._state.active is not None})
 
     async def predictions(self, request: Request) -> Response:
-        log = self._gateway.log
-        return _page(request, log.read, log.epoch(Stream.PREDICTIONS))
+        log = self._state.log
+        return _page(request, log.read, log.epoch(LogStream.PREDICTIONS))
 
     async def shadow(self, request: Request) -> Response:
-        log = self._gateway.log
-        return _page(request, log.read_shadow, log.epoch(Stream.SHADOW))
+        log = self._state.log
+        return _page(request, log.read_shadow, log.epoch(LogStream.SHADOW))
 
     async def labels(self, request: Request) -> Response:
-        log = self._gateway.log
-        return _page(request, log.read_labels, log.epoch(Stream.LABELS))
+        log = self._state.log
+        return _page(request, log.read_labels, log.epoch(LogStream.LABELS))
 
     async def predictions_drained(self, request: Request) -> Response:
-        return await self._drained(request, Stream.PREDICTIONS)
+        return await self._drained(request, LogStream.PREDICTIONS)
 
     async def shadow_drained(self, request: Request) -> Response:
-        return await self._drained(request, Stream.SHADOW)
+        return await self._drained(request, LogStream.SHADOW)
 
     async def labels_drained(self, request: Request) -> Response:
-        return await self._drained(request, Stream.LABELS)
+        return await self._drained(request, LogStream.LABELS)
 
-    async def _drained(self, request: Request, stream: Stream) -> Response:
-        body = await read_body(request.receive, self._gateway.settings.body_bytes_max)
-        deleted = await asyncio.to_thread(take_drained, self._gateway.log, stream, body)
+    async def _drained(self, request: Request, stream: LogStream) -> Response:
+        body = await read_body(request.receive, self._state.settings.body_bytes_max)
+        deleted = await asyncio.to_thread(take_drained, self._state.log, stream, body)
         return Response(deleted, media_type="application/json")
 
     async def feedback(self, request: Request) -> Response:
-        body = await read_body(request.receive, self._gateway.settings.body_bytes_max)
-        return Response(await take_labels(self._gateway.log, body), media_type="application/json")
+        body = await read_body(request.receive, self._state.settings.body_bytes_max)
+        return Response(await take_labels(self._state.log, body), media_type="application/json")
 
     async def restart_worker(self, request: Request) -> Response:
         digest = request.path_params["digest"]
-        version = self._gateway.pool.get(digest)
+        version = version_of(self._state, digest)
         if version is None:
             raise BadRequest(f"no version with digest {digest[:80]!r} is loaded", status=404, code="NOT_LOADED")
         version.worker.restart()

@@ -1,35 +1,31 @@
 """The predict port: which path leads where, by one look into a dictionary, and who may go there."""
 
-from typing import TYPE_CHECKING
-
 import orjson
 
 from gateway.ports.docs_page import render_page
-from gateway.ports.feedback import take_labels
 from gateway.ports.keys import ForcedVersions, KeyRing, Purpose
+from gateway.ports.log_requests import take_labels
 from gateway.ports.open_inference import OpenInferencePort
 from gateway.ports.openapi_predict import predict_document
 from gateway.ports.routes import Route
 from gateway.ports.software import software_version
+from gateway.ports.state import GatewayState
+from gateway.rows.refusals import NO_RELEASE, BadRequest, error_body
 from gateway.wire.asgi import CHALLENGE, HTML, JSON, RETRY_AFTER, TEXT, Header, Receive, Scope, Send, read_body, respond
 from gateway.wire.mlflow import MLFLOW
 from gateway.wire.open_inference import refuse as refuse_v2
-from gateway.wire.refusals import NO_RELEASE, BadRequest, error_body
-
-if TYPE_CHECKING:
-    from gateway.service import Gateway
 
 
 class PredictPort:
     """The ASGI application that clients meet."""
 
-    def __init__(self, gateway: "Gateway", keys: KeyRing) -> None:
-        self._gateway = gateway
+    def __init__(self, state: GatewayState, keys: KeyRing) -> None:
+        self._state = state
         self._keys = keys
-        self._forcing = ForcedVersions(keys, allowed=gateway.settings.allow_forced_version)
-        document = predict_document(gateway.settings.pipeline)
+        self._forcing = ForcedVersions(keys, allowed=state.settings.allow_forced_version)
+        document = predict_document(state.settings.pipeline)
         self._document, self._page = orjson.dumps(document), render_page(document)
-        self._open_inference = OpenInferencePort(gateway, self._forcing)
+        self._open_inference = OpenInferencePort(state, self._forcing)
         self._routes = {
             "/invocations": Route("POST", self._invocations, Purpose.PREDICT),
             "/ping": Route("GET", self._ping, None),
@@ -63,7 +59,7 @@ class PredictPort:
         return self._keys.refusal(dict(scope["headers"]), route.purpose)
 
     async def _refuse(self, send: Send, status: int, body: bytes, *headers: Header) -> None:
-        self._gateway.metrics.refused(status)
+        self._state.requests.counts.refuse(status)
         await respond(send, status, body, [JSON, *headers])
 
     async def _invocations(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,10 +71,10 @@ class PredictPort:
             except BadRequest as exc:
                 await self._refuse(send, exc.status, error_body(exc.code, str(exc)))
                 return
-        await self._gateway.predict.answer(MLFLOW, headers, receive, send, forced and forced.decode("latin-1"))
+        await self._state.requests.answer(MLFLOW, headers, receive, send, forced and forced.decode("latin-1"))
 
     async def _ping(self, _: Scope, __: Receive, send: Send) -> None:
-        if self._gateway.ladder.serving is None:
+        if self._state.active is None:
             await respond(send, 503, error_body("NO_RELEASE", NO_RELEASE), [JSON, RETRY_AFTER])
         else:
             await respond(send, 200, b"\n", [JSON])
@@ -88,8 +84,8 @@ class PredictPort:
 
     async def _feedback(self, _: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = await read_body(receive, self._gateway.settings.body_bytes_max)
-            await respond(send, 200, await take_labels(self._gateway.log, body), [JSON])
+            body = await read_body(receive, self._state.settings.body_bytes_max)
+            await respond(send, 200, await take_labels(self._state.log, body), [JSON])
         except BadRequest as exc:
             retry = [RETRY_AFTER] if exc.status == 503 else []
             await self._refuse(send, exc.status, error_body(exc.code, str(exc), exc.field), *retry)

@@ -1,41 +1,39 @@
 """What serves, what is wrong and how requests ended, as one document for people, `heal` and drills."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gateway.guards.trial import Arm, Trial
-from gateway.shadow import Shadow
-from gateway.versions import Version
+from gateway.batching.versions import Version
+from gateway.guards.trial import Arm, ChallengerTrial
+from gateway.ports.state import GatewayState, role_of
+from gateway.routing.shadow import Shadow
 from healing.release import Release
 from healing.verdict import Outcome
 from releases.document import ReleaseDocument
 
-if TYPE_CHECKING:
-    from gateway.service import Gateway
 
-
-def release_state(gateway: "Gateway") -> dict[str, Any]:
+def release_state(state: GatewayState) -> dict[str, Any]:
     """The document at `/release`."""
-    serving, desired = gateway.ladder.serving, gateway.watch.desired
-    served, trial = gateway.predict.served, gateway.ladder.trial
+    active, desired = state.active, state.desired
+    totals, trial = state.requests.totals, state.trial
     return {
-        "pipeline": gateway.settings.pipeline,
+        "pipeline": state.settings.pipeline,
         "desired_generation": desired.generation if desired else 0,
-        "active_generation": serving.release.generation if serving else 0,
-        "release": ReleaseDocument.of(serving.release).model_dump(mode="json") if serving else None,
+        "active_generation": active.release.generation if active else 0,
+        "release": ReleaseDocument.of(active.release).model_dump(mode="json") if active else None,
         "problems": [
             {"code": p.code.value, "subject": p.subject, "message": p.message, "since": p.since.isoformat()}
-            for p in gateway.problems.current()
+            for p in state.problems
         ],
-        "trial": trial and _trial(trial, condemned=trial.challenger.model.digest == gateway.ladder.condemned),
-        "shadow": gateway.predict.shadow and _shadow(gateway.predict.shadow),
-        "workers": [_worker(version, serving.release if serving else desired) for version in gateway.pool.all()],
-        "served": {"good": served.good, "degraded": served.degraded, "failed": served.failed},
-        "unlogged_rows": gateway.log.unlogged,
+        "trial": trial and _trial(trial, aborted=trial.challenger.model.digest == state.aborted),
+        "shadow": state.shadow and _shadow(state.shadow),
+        "workers": [_worker(version, active.release if active else desired) for version in state.versions],
+        "served": {"good": totals.good, "degraded": totals.degraded, "failed": totals.failed},
+        "unlogged_rows": state.log.unlogged,
     }
 
 
-def _trial(trial: Trial, *, condemned: bool) -> dict[str, Any]:
+def _trial(trial: ChallengerTrial, *, aborted: bool) -> dict[str, Any]:
     """Counts since the stage began, evidence of the whole trial; in shadow the arms count scored copies."""
     alarm = trial.guard.alarm()
     return {
@@ -47,7 +45,7 @@ def _trial(trial: Trial, *, condemned: bool) -> dict[str, Any]:
         "challenger": _arm(trial.arms[True]),
         "champion": _arm(trial.arms[False]),
         "slow_seconds": trial.slowness.limit,
-        "verdict": (Outcome.FAIL if condemned else Outcome.INCONCLUSIVE).value,
+        "verdict": (Outcome.FAIL if aborted else Outcome.INCONCLUSIVE).value,
         "reason": alarm and alarm.check.value,
         "checks": [asdict(state) for state in trial.guard.states()],
     }
@@ -82,16 +80,3 @@ def _worker(version: Version, release: Release | None) -> dict[str, Any]:
         "restarts": version.worker.restarts,
         "lately": asdict(version.window.lately()),
     }
-
-
-def role_of(version: Version, release: Release | None) -> str:
-    """The part a version plays in the release on duty; `next` while it loads for the one that follows."""
-    digest = version.model.digest
-    if release is not None:
-        if digest == release.champion.digest:
-            return "champion"
-        if release.challenger is not None and digest == release.challenger.model.digest:
-            return "challenger"
-        if digest in {model.digest for model in release.fallbacks}:
-            return "fallback"
-    return "next"

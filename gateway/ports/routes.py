@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gateway.ports.keys import Purpose
+from gateway.rows.refusals import error_body
 from gateway.wire.asgi import Receive, Scope, Send
-from gateway.wire.refusals import error_body
 
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 Refuse = Callable[[str, str, str | None], bytes]

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
-from gateway.wire.refusals import BadRequest
+from gateway.rows.refusals import BadRequest
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from gateway.wire.refusals import BadRequest
+from gateway.rows.refusals import BadRequest
 
 # Looking for the NaN parses a refused body once more, slowly: worth it for a person's request, not for a flood's.
 _SEARCHED_BYTES_MAX = 64 * 1024

@@ -2,7 +2,7 @@
 
 JSON: one of `{"dataframe_split": {"columns": […], "data": [[…]]}}`, `{"dataframe_records": [{…}]}`,
 `{"instances": […]}` and `{"inputs": {column: […]}}`; the last two also as rows, with names or without. CSV: a header
-line, then rows. The shape is checked here, the values by `gateway.wire.schema`. As with MLflow, fields beside these are
+line, then rows. The shape is checked here, the values by `gateway.rows.schema`. As with MLflow, fields beside these are
 let be, and `params` are ignored by models whose signature has none, which ours have not: `x-ignored` says so.
 """
 
@@ -13,12 +13,12 @@ from typing import Any
 
 import orjson
 
-from gateway.serving import Answer
+from gateway.routing.request import PredictResponse
+from gateway.rows.refusals import BadRequest, error_body
+from gateway.rows.table import RequestTable, check_rectangular, check_row_count
 from gateway.wire.asgi import JSON, Header
 from gateway.wire.json_body import parse_object
-from gateway.wire.protocol import Asked, WireProtocol, Written
-from gateway.wire.refusals import BadRequest, error_body
-from gateway.wire.table import Table, check_rectangular, check_row_count
+from gateway.wire.protocol import EncodedResponse, ParsedRequest, WireProtocol
 
 CSV_TYPES = frozenset({"text/csv", "application/csv"})
 JSON_FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -27,7 +27,7 @@ _CONTENT: tuple[Header, ...] = (JSON,)
 _CONTENT_PARAMS_IGNORED: tuple[Header, ...] = (JSON, (b"x-ignored", b"params"))
 
 
-def read_request(headers: Mapping[bytes, bytes], body: bytes) -> Asked:
+def read_request(headers: Mapping[bytes, bytes], body: bytes) -> ParsedRequest:
     """The table in a request body; BadRequest says what is wrong with it."""
     content_type = headers.get(b"content-type", b"application/json")
     if b"content-encoding" in headers:
@@ -45,7 +45,7 @@ def read_request(headers: Mapping[bytes, bytes], body: bytes) -> Asked:
     else:
         raise BadRequest(f"content types are application/json and text/csv, found {media_type!r}", status=415)
     check_row_count(len(table.rows))
-    return Asked(table, write)
+    return ParsedRequest(table, write)
 
 
 def _media_type(content_type: bytes) -> str:
@@ -58,11 +58,11 @@ def _media_type(content_type: bytes) -> str:
     return media_type
 
 
-def _write(answer: Answer) -> Written:
+def _write(answer: PredictResponse) -> EncodedResponse:
     return orjson.dumps({"predictions": list(answer.values)}), _CONTENT
 
 
-def _write_params_ignored(answer: Answer) -> Written:
+def _write_params_ignored(answer: PredictResponse) -> EncodedResponse:
     return _write(answer)[0], _CONTENT_PARAMS_IGNORED
 
 
@@ -72,7 +72,7 @@ def _writer_beside_params(params: Any) -> Any:
     return _write_params_ignored if params else _write
 
 
-def _table_of(document: dict[str, Any]) -> Table:
+def _table_of(document: dict[str, Any]) -> RequestTable:
     given = [name for name in JSON_FORMATS if name in document]
     if len(given) != 1:
         found = ", ".join(given or map(repr, sorted(document)[:8])) or "none"
@@ -87,7 +87,7 @@ def _table_of(document: dict[str, Any]) -> Table:
             return _from_rows(content, name)
 
 
-def _from_split(content: Any) -> Table:
+def _from_split(content: Any) -> RequestTable:
     """Without `columns`, or with null for them, rows follow the model's own order."""
     if type(content) is not dict or type(content.get("data")) is not list:
         raise BadRequest("dataframe_split has `columns` and `data`, a list of rows", field="dataframe_split")
@@ -102,10 +102,10 @@ def _from_split(content: Any) -> Table:
     if type(columns) is not list or not all(isinstance(name, str) for name in columns):
         raise BadRequest("dataframe_split.columns is a list of names", field="dataframe_split.columns")
     check_rectangular(rows, len(columns), "dataframe_split.data")
-    return Table(tuple(columns), rows)
+    return RequestTable(tuple(columns), rows)
 
 
-def _from_rows(content: Any, name: str) -> Table:
+def _from_rows(content: Any, name: str) -> RequestTable:
     if not isinstance(content, list):
         raise BadRequest(f"{name} is a list of rows", field=name)
     if content and isinstance(content[0], list) and name != "dataframe_records":
@@ -123,15 +123,15 @@ def _from_rows(content: Any, name: str) -> Table:
                 f"{name}[{index}] has other fields than {name}[0]: {odd!r}", field=f"{name}[{index}].{odd}"
             )
         rows.append([record[column] for column in columns])
-    return Table(columns, rows)
+    return RequestTable(columns, rows)
 
 
-def _without_names(rows: list[Any], name: str) -> Table:
+def _without_names(rows: list[Any], name: str) -> RequestTable:
     check_rectangular(rows, len(rows[0]) if rows and isinstance(rows[0], list) else 0, name)
-    return Table(None, rows)
+    return RequestTable(None, rows)
 
 
-def _from_columns(content: dict[str, Any]) -> Table:
+def _from_columns(content: dict[str, Any]) -> RequestTable:
     lengths = set()
     for name, values in content.items():
         if not isinstance(values, list):
@@ -139,10 +139,10 @@ def _from_columns(content: dict[str, Any]) -> Table:
         lengths.add(len(values))
     if len(lengths) > 1:
         raise BadRequest(f"columns of inputs have one length, found {sorted(lengths)}", field="inputs")
-    return Table(tuple(content), list(zip(*content.values(), strict=True)))
+    return RequestTable(tuple(content), list(zip(*content.values(), strict=True)))
 
 
-def _parse_csv(body: bytes) -> Table:
+def _parse_csv(body: bytes) -> RequestTable:
     try:
         lines = list(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error) as exc:
@@ -151,7 +151,7 @@ def _parse_csv(body: bytes) -> Table:
         raise BadRequest("a CSV body starts with a header line", field="header")
     columns, rows = tuple(lines[0]), [line for line in lines[1:] if line]
     check_rectangular(rows, len(columns), "row")
-    return Table(columns, rows, textual=True)
+    return RequestTable(columns, rows, textual=True)
 
 
 MLFLOW = WireProtocol(read_request, error_body)

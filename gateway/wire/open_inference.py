@@ -13,12 +13,12 @@ from typing import Any
 
 import orjson
 
-from gateway.serving import Answer
+from gateway.routing.request import PredictResponse
+from gateway.rows.refusals import BadRequest
+from gateway.rows.table import RequestTable
 from gateway.wire.asgi import JSON, Header
 from gateway.wire.json_body import parse_object
-from gateway.wire.protocol import Asked, WireProtocol, Written
-from gateway.wire.refusals import BadRequest
-from gateway.wire.table import Table
+from gateway.wire.protocol import EncodedResponse, ParsedRequest, WireProtocol
 from gateway.wire.tensors import Tensor, read_head, values_in_binary, values_in_json
 
 OUTPUT = "predict"
@@ -38,7 +38,7 @@ def refuse(code: str, message: str, field: str | None = None) -> bytes:  # noqa:
     return orjson.dumps({"error": message})
 
 
-def read_request(model_name: str, headers: Mapping[bytes, bytes], body: bytes) -> Asked:
+def read_request(model_name: str, headers: Mapping[bytes, bytes], body: bytes) -> ParsedRequest:
     """The tensors of an inference request as a table; BadRequest names the tensor that is wrong."""
     _check_media_type(headers)
     head, tail = _split(headers, body)
@@ -50,7 +50,7 @@ def read_request(model_name: str, headers: Mapping[bytes, bytes], body: bytes) -
     columns = _columns(tensors, tail)
     rows: list[Sequence[Any]] = list(zip(*columns, strict=True))
     write = partial(_write, model_name, request_id, _wants_binary(document))
-    return Asked(Table(tuple(tensor.name for tensor in tensors), rows), write, request_id or None)
+    return ParsedRequest(RequestTable(tuple(tensor.name for tensor in tensors), rows), write, request_id or None)
 
 
 def _check_media_type(headers: Mapping[bytes, bytes]) -> None:
@@ -138,7 +138,7 @@ def _parameters(document: dict[str, Any], whose: str) -> dict[str, Any]:
     return parameters
 
 
-def _write(model_name: str, request_id: str | None, binary: bool, answer: Answer) -> Written:
+def _write(model_name: str, request_id: str | None, binary: bool, answer: PredictResponse) -> EncodedResponse:
     version = "baseline" if answer.version is None else answer.version.model.version
     output: dict[str, Any] = {"name": OUTPUT, "datatype": "FP64", "shape": [len(answer.values)]}
     document: dict[str, Any] = {"model_name": model_name, "model_version": version, "outputs": [output]}

@@ -3,20 +3,20 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from gateway.serving import Answer
+from gateway.routing.request import PredictResponse
+from gateway.rows.table import RequestTable
 from gateway.wire.asgi import Header
-from gateway.wire.table import Table
 
-Written = tuple[bytes, tuple[Header, ...]]
+EncodedResponse = tuple[bytes, tuple[Header, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ParsedRequest:
     """A request body, read. `write` gives the answer's body and the headers that describe it; `request_id` is the name
     that the body gives to the request, where its protocol has one."""
 
-    table: Table
-    write: Callable[[Answer], Written]
+    table: RequestTable
+    write: Callable[[PredictResponse], EncodedResponse]
     request_id: str | None = None
 
 
@@ -24,5 +24,5 @@ class Asked:
 class WireProtocol:
     """`read` takes lower-case headers and the body, and raises BadRequest; `refuse` takes code, message and field."""
 
-    read: Callable[[Mapping[bytes, bytes], bytes], Asked]
+    read: Callable[[Mapping[bytes, bytes], bytes], ParsedRequest]
     refuse: Callable[[str, str, str | None], bytes]

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.wire.refusals import BadRequest
-from gateway.wire.table import check_row_count
+from gateway.rows.refusals import BadRequest
+from gateway.rows.table import check_row_count
 
 _CODES = {
     "BOOL": "?",

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from typing import Any, cast
 
-from gateway.workers.frames import Decoder, Frame, Kind, decode_answer, encode
+from gateway.workers.frames import Decoder, FrameKind, WorkerFrame, decode_answer, encode
 from healing.errors import ModelCorrupt, Transient
 
 
@@ -43,7 +43,7 @@ class Channel(asyncio.Protocol):
             return answer
         self._batches += 1
         self._waiting[self._batches] = answer
-        self._transport.write(encode(Kind.BATCH, self._batches, columns))
+        self._transport.write(encode(FrameKind.BATCH, self._batches, columns))
         return answer
 
     def kill(self) -> None:
@@ -79,20 +79,20 @@ class Channel(asyncio.Protocol):
         if not self.gone.done():
             self.gone.set_result(None)
 
-    def _take(self, frame: Frame) -> None:
+    def _take(self, frame: WorkerFrame) -> None:
         match frame.kind:
-            case Kind.ANSWER:
+            case FrameKind.ANSWER:
                 answer = self._waiting.pop(frame.number, None)
                 if answer is not None and not answer.done():
                     answer.set_result(decode_answer(frame.payload))
-            case Kind.STARTED:
+            case FrameKind.STARTED:
                 self.pid = int(frame.payload)
                 self.started.set_result(self.pid)
-            case Kind.READY if not self.ready.done():
+            case FrameKind.READY if not self.ready.done():
                 self.ready.set_result(None)
-            case Kind.CORRUPT:
+            case FrameKind.CORRUPT:
                 self._end(ModelCorrupt(frame.payload.decode()))
-            case Kind.BROKEN:
+            case FrameKind.BROKEN:
                 self._end(WorkerGone(frame.payload.decode()))
             case _:
                 raise ValueError(f"a worker does not send {frame.kind.name} now")

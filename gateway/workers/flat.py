@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Columns = Sequence[Sequence[Any]]
-Answer = Callable[[Columns], "NDArray[np.float64]"]
+PredictColumns = Callable[[Columns], "NDArray[np.float64]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class _Part:
     textual: bool
 
 
-def shorten(model: LoadedModel) -> Answer | None:
+def shorten(model: LoadedModel) -> PredictColumns | None:
     """A way from columns (lists in the schema's order) to answers, or None where the model's own is the only one."""
     parts = _parts(model)
     if parts is None:
@@ -107,7 +107,7 @@ def _output(part: _Part, columns: Columns) -> Any:
     return output.toarray() if hasattr(output, "toarray") else output
 
 
-def _agrees(model: LoadedModel, answer: Answer) -> bool:
+def _agrees(model: LoadedModel, answer: PredictColumns) -> bool:
     """Whether the short way gives the model's own answers, bit by bit: to the golden rows, and with values missing."""
     golden, schema = model.manifest.golden, model.manifest.input_schema
     order = [golden.columns.index(name) for name in schema.names]
@@ -121,7 +121,7 @@ def _agrees(model: LoadedModel, answer: Answer) -> bool:
     return all(_same(model, answer, each) for each in asked)
 
 
-def _same(model: LoadedModel, answer: Answer, rows: Sequence[Sequence[Any]]) -> bool:
+def _same(model: LoadedModel, answer: PredictColumns, rows: Sequence[Sequence[Any]]) -> bool:
     import numpy as np
 
     own = _outcome(lambda: model.predict(frame_of(model.manifest, model.manifest.input_schema.names, rows)))

@@ -25,7 +25,7 @@ FRAME_BYTES_MAX = 256 * 2**20  # far above any batch; a longer length means that
 assert sys.byteorder == "little", "answers are read in the machine's own byte order, the same on both ends"
 
 
-class Kind(IntEnum):
+class FrameKind(IntEnum):
     BATCH = 1
     ANSWER = 2
     STARTED = 3
@@ -35,18 +35,18 @@ class Kind(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
-    kind: Kind
+class WorkerFrame:
+    kind: FrameKind
     number: int
     payload: bytes
 
 
-def encode(kind: Kind, number: int = 0, payload: bytes = b"") -> bytes:
+def encode(kind: FrameKind, number: int = 0, payload: bytes = b"") -> bytes:
     return HEADER.pack(len(payload), kind, number) + payload
 
 
 def encode_answer(number: int, values: "array[float]", note: str = "") -> bytes:
-    return encode(Kind.ANSWER, number, _COUNT.pack(len(values)) + values.tobytes() + note.encode())
+    return encode(FrameKind.ANSWER, number, _COUNT.pack(len(values)) + values.tobytes() + note.encode())
 
 
 def decode_answer(payload: bytes) -> tuple[Sequence[float], str]:
@@ -67,7 +67,7 @@ class Decoder:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, received: bytes) -> Iterator[Frame]:
+    def feed(self, received: bytes) -> Iterator[WorkerFrame]:
         """Whole frames so far; ValueError when the stream is not made of frames."""
         self._buffer += received
         while len(self._buffer) >= HEADER.size:
@@ -79,4 +79,4 @@ class Decoder:
                 return
             payload = bytes(self._buffer[HEADER.size : end])
             del self._buffer[:end]
-            yield Frame(Kind(kind), number, payload)
+            yield WorkerFrame(FrameKind(kind), number, payload)

@@ -2,9 +2,10 @@
 
 A sudden allocation beyond a worker's limit raises MemoryError in the model, and fails only the row that asked for it.
 Where the machine runs out of memory, the kernel ends workers first, then the fork server, the router last. A slow leak
-is the router's to see: `gateway.guards.memory_watch`.
+is the router's to see: `gateway.workers.memory_watch`.
 """
 
+import gc
 import os
 import resource
 from pathlib import Path
@@ -35,3 +36,14 @@ def resident_bytes(pid: int) -> int:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
     except (FileNotFoundError, ProcessLookupError):
         return 0
+
+
+def collect_rarely() -> None:
+    """Call once a process has what it keeps. A full collection would walk it all, and nobody is
+    answered meanwhile.
+
+    What requests leave behind dies by its reference counts; cycles are rare, and still found.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)

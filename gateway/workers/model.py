@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from gateway.garbage import collect_rarely
 from gateway.workers.flat import Columns, shorten
-from gateway.workers.frames import Decoder, Frame, Kind, encode, encode_answer
-from gateway.workers.memory import limit_own_growth
+from gateway.workers.frames import Decoder, FrameKind, WorkerFrame, encode, encode_answer
+from gateway.workers.memory import collect_rarely, limit_own_growth
 from gateway.workers.order import LoadOrder
 from healing.errors import AutopilotError, ModelCorrupt
 from releases.loader import LoadedModel, load
@@ -32,20 +31,20 @@ _RECEIVE_BYTES = 1 << 18
 
 def serve(channel: socket.socket, model_dir: Path, order: LoadOrder) -> None:
     """Load the model and answer batches; returns when the model is refused or the router has hung up."""
-    channel.sendall(encode(Kind.STARTED, payload=str(os.getpid()).encode()))
+    channel.sendall(encode(FrameKind.STARTED, payload=str(os.getpid()).encode()))
     try:
         model = load(model_dir, order.public_key, order.trusted_types)
-        served = Served.of(model)
+        served = ServedModel.of(model)
         _warm(served)
         limit_own_growth(order.growth_bytes_max)
     except ModelCorrupt as exc:
-        channel.sendall(encode(Kind.CORRUPT, payload=str(exc).encode()))
+        channel.sendall(encode(FrameKind.CORRUPT, payload=str(exc).encode()))
         return
     except (AutopilotError, OSError) as exc:
-        channel.sendall(encode(Kind.BROKEN, payload=f"{type(exc).__name__}: {exc}".encode()))
+        channel.sendall(encode(FrameKind.BROKEN, payload=f"{type(exc).__name__}: {exc}".encode()))
         return
     collect_rarely()
-    channel.sendall(encode(Kind.READY))
+    channel.sendall(encode(FrameKind.READY))
     decoder = Decoder()
     while received := channel.recv(_RECEIVE_BYTES):
         for frame in decoder.feed(received):
@@ -53,14 +52,14 @@ def serve(channel: socket.socket, model_dir: Path, order: LoadOrder) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedModel:
     """A verified model, and the shortest way to its answers that is known to be right."""
 
     model: LoadedModel
     answer: Callable[[Columns], "NDArray[np.float64]"]
 
     @classmethod
-    def of(cls, model: LoadedModel) -> "Served":
+    def of(cls, model: LoadedModel) -> "ServedModel":
         return cls(model, shorten(model) or partial(_own_answer, model))
 
 
@@ -68,14 +67,14 @@ def _own_answer(model: LoadedModel, columns: Columns) -> "NDArray[np.float64]":
     return model.predict(frame_of_columns(model, columns))
 
 
-def _warm(served: Served) -> None:
+def _warm(served: ServedModel) -> None:
     """Answer the golden rows by the path that requests take; the first batch is slower than the rest."""
     model, golden = served.model, served.model.manifest.golden
     by_name = dict(zip(golden.columns, zip(*golden.rows, strict=True), strict=True))
     _predict(served.answer, [list(by_name[name]) for name in model.manifest.input_schema.names])
 
 
-def answer_batch(served: Served, batch: Frame) -> bytes:
+def answer_batch(served: ServedModel, batch: WorkerFrame) -> bytes:
     """The ANSWER to a BATCH. Where the model raises, each row is tried alone, so that only the guilty ones fail."""
     columns: list[list[Any]] = orjson.loads(batch.payload)
     try:

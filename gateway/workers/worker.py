@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from gateway.problems import ProblemBoard
+from gateway.reporting.problems import ProblemBoard
 from gateway.workers.channel import Channel, WorkerGone
 from gateway.workers.memory import resident_bytes
 from gateway.workers.order import LoadOrder
@@ -24,7 +24,7 @@ _DEATHS_WINDOW_SECONDS = 60.0
 _WARM_BATCHES = 10  # a fresh process answers its first ones from cold caches and unmapped pages
 
 
-class WorkerState(StrEnum):
+class WorkerPhase(StrEnum):
     STARTING = "starting"
     READY = "ready"
     FAILED = "failed"  # silent past its deadline, or dead and waiting for its restart
@@ -58,7 +58,7 @@ class Worker:
         timing: WorkerTiming,
     ) -> None:
         self.model = model
-        self.state = WorkerState.STARTING
+        self.state = WorkerPhase.STARTING
         self.restarts = 0
         self.resident_bytes_when_ready = 0
         self.settled = asyncio.Event()
@@ -81,7 +81,7 @@ class Worker:
 
     @property
     def ready(self) -> bool:
-        return self.state is WorkerState.READY
+        return self.state is WorkerPhase.READY
 
     @property
     def warm(self) -> bool:
@@ -97,7 +97,7 @@ class Worker:
             self._life.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._life
-        self.state = WorkerState.FAILED
+        self.state = WorkerPhase.FAILED
         self._problems.end(self.model.digest)
 
     def restart(self) -> None:
@@ -115,7 +115,7 @@ class Worker:
 
     async def predict(self, columns: bytes) -> tuple[Sequence[float], str]:
         """A value for each row of the batch, and a note on rows that are NaN; raises VersionFailed."""
-        if self.state is not WorkerState.READY or self._channel is None:
+        if self.state is not WorkerPhase.READY or self._channel is None:
             raise VersionFailed(f"version {self.model.version} is {self.state}", attempted=False)
         channel = self._channel
         answer = channel.ask(columns)
@@ -134,7 +134,7 @@ class Worker:
 
     def _wait_out(self, channel: Channel, answer: "asyncio.Future[tuple[Sequence[float], str]]") -> None:
         """Send a silent worker nothing more; it may still come back by itself, and is killed if it does not."""
-        self.state = WorkerState.FAILED
+        self.state = WorkerPhase.FAILED
 
         def end() -> None:
             _log.warning("worker_hangs", version=self.model.version, digest=self.model.digest, pid=channel.pid)
@@ -145,7 +145,7 @@ class Worker:
         def came_back(future: "asyncio.Future[tuple[Sequence[float], str]]") -> None:
             timer.cancel()
             if not future.cancelled() and future.exception() is None and self._channel is channel:
-                self.state = WorkerState.READY
+                self.state = WorkerPhase.READY
 
         answer.add_done_callback(came_back)
 
@@ -153,7 +153,7 @@ class Worker:
         """Start a process, wait for its end, and again."""
         while True:
             self._wanted.clear()
-            self.state = WorkerState.STARTING
+            self.state = WorkerPhase.STARTING
             try:
                 message = await self._live_once(await asyncio.to_thread(self._obtain, self.model))
             except (ForkFailed, OSError) as exc:
@@ -164,7 +164,7 @@ class Worker:
             except StoreUnavailable as exc:
                 message = str(exc)
                 self._problems.begin(Cause.STORE_UNAVAILABLE, self.model.digest, message)
-            self.state = WorkerState.FAILED
+            self.state = WorkerPhase.FAILED
             self._count_death(message)
             self.settled.set()
             await self._pause()
@@ -175,9 +175,9 @@ class Worker:
         message = ""
         try:
             message = await self._load(channel)
-            if self.state is WorkerState.READY:
+            if self.state is WorkerPhase.READY:
                 await channel.gone
-                self.state = WorkerState.FAILED
+                self.state = WorkerPhase.FAILED
         finally:
             channel.kill()
             ending = await channel.reap()
@@ -200,7 +200,7 @@ class Worker:
         assert channel.pid is not None
         self.resident_bytes_when_ready = resident_bytes(channel.pid)
         self._batches_when_ready = self.batches
-        self.state = WorkerState.READY
+        self.state = WorkerPhase.READY
         self._problems.end(digest, Cause.MODEL_CORRUPT, Cause.STORE_UNAVAILABLE)
         _log.info("worker_ready", version=version, digest=digest, pid=channel.pid)
         self.settled.set()
@@ -215,14 +215,14 @@ class Worker:
         often = len(self._deaths) == self._timing.deaths_max and now - self._deaths[0] <= _DEATHS_WINDOW_SECONDS
         elsewhere = (Cause.MODEL_CORRUPT, Cause.STORE_UNAVAILABLE)  # what ends by itself is tried again and again
         if often and not any(self._problems.has(cause, self.model.digest) for cause in elsewhere):
-            self.state = WorkerState.SET_ASIDE
+            self.state = WorkerPhase.SET_ASIDE
             told = f"{self._timing.deaths_max} deaths within {_DEATHS_WINDOW_SECONDS:.0f} s, the last: {message}"
             self._problems.begin(Cause.MODEL_FAILING, self.model.digest, told)
 
     async def _pause(self) -> None:
         """Wait before the next start: longer each time, and until asked when set aside."""
         wait: float | None = None
-        if self.state is not WorkerState.SET_ASIDE:
+        if self.state is not WorkerPhase.SET_ASIDE:
             doublings = min(self._deaths_in_a_row - 1, 30) if self._deaths_in_a_row else 0
             wait = min(self._timing.backoff * 2**doublings, self._timing.backoff_max)
         try:

@@ -1,8 +1,8 @@
-from gateway.guards.breaker import CONSECUTIVE_FAILURES_MAX, WINDOW_REQUESTS, Breaker
+from gateway.guards.breaker import CONSECUTIVE_FAILURES_MAX, WINDOW_REQUESTS, VersionBreaker
 
 
 def test_a_breaker_opens_after_failures_in_a_row_and_closes_after_a_good_probe():
-    breaker = Breaker()
+    breaker = VersionBreaker()
     for _ in range(CONSECUTIVE_FAILURES_MAX):
         assert breaker.lets_through(0)
         breaker.record(failed=True, now=0)
@@ -15,7 +15,7 @@ def test_a_breaker_opens_after_failures_in_a_row_and_closes_after_a_good_probe()
 
 
 def test_each_failed_probe_doubles_the_wait():
-    breaker = Breaker()
+    breaker = VersionBreaker()
     for _ in range(CONSECUTIVE_FAILURES_MAX):
         breaker.record(failed=True, now=0)
     now = 0.0
@@ -27,7 +27,7 @@ def test_each_failed_probe_doubles_the_wait():
 
 
 def test_a_rate_above_five_percent_opens_it_and_one_below_does_not():
-    sound, failing = Breaker(), Breaker()
+    sound, failing = VersionBreaker(), VersionBreaker()
     for number in range(WINDOW_REQUESTS):
         sound.record(failed=number % 25 == 24, now=0)
         failing.record(failed=number % 12 == 11, now=0)

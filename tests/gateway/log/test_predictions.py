@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from gateway.log.predictions import Label, LogLimits, LogRow, PredictionLog, Stream
+from gateway.log.predictions import FeedbackLabel, LogLimits, LogRow, LogStream, PredictionLog
 from gateway.log.segments import Segments, encode_line
-from gateway.problems import ProblemBoard
+from gateway.reporting.problems import ProblemBoard
 from healing.errors import StoreUnavailable
 from healing.incident import Cause
 
@@ -103,7 +103,7 @@ async def test_a_log_of_an_older_gateway_is_read_and_gone_on_with(tmp_path):
     number, original = 3, 1
     told = [answered(name)[:9] for name in ("r1", "r2", "r1")]
     known = [(*told[0], 0.25), (*told[1], 0.25), (*told[2], 0.5, original)]  # the last one replaces the first
-    older = Segments(tmp_path, Stream.PREDICTIONS, 2**20)
+    older = Segments(tmp_path, LogStream.PREDICTIONS, 2**20)
     older.open()
     older.append(1, b"".join(encode_line((n, *row)) for n, row in enumerate(known, start=1)))
     older.close()
@@ -140,8 +140,8 @@ async def test_a_log_that_nobody_drains_stops_at_its_bound_tells_and_goes_on_whe
         assert await log.record_shadow([("r1", 0, "2013-03-01T12:00:00+00:00", 3, "d", "0.2.0", 0.75, "")])
         assert problems.has(Cause.DISK_FULL, str(tmp_path))
         last = entries(log)[-1]["seq"]
-        assert log.drained(Stream.PREDICTIONS, "another log", last) == 0
-        assert log.drained(Stream.PREDICTIONS, log.epoch(Stream.PREDICTIONS), last) > 0
+        assert log.drained(LogStream.PREDICTIONS, "another log", last) == 0
+        assert log.drained(LogStream.PREDICTIONS, log.epoch(LogStream.PREDICTIONS), last) > 0
         assert await log.record([answered("after")])
         assert problems.current() == []
         assert entries(log)[-1]["request_id"] == "after"
@@ -150,11 +150,11 @@ async def test_a_log_that_nobody_drains_stops_at_its_bound_tells_and_goes_on_whe
 async def test_a_log_that_is_wiped_under_the_gateway_begins_another_epoch(tmp_path):
     async with opened(tmp_path) as log:
         assert await log.record([answered("r1")])
-        before = log.epoch(Stream.PREDICTIONS)
+        before = log.epoch(LogStream.PREDICTIONS)
         for path in tmp_path.glob("predictions-*"):
             path.unlink()
         assert await log.record([answered("r2")])
-        assert log.epoch(Stream.PREDICTIONS) != before
+        assert log.epoch(LogStream.PREDICTIONS) != before
         assert [entry["request_id"] for entry in entries(log)] == ["r2"]
 
 
@@ -168,7 +168,7 @@ async def test_closing_commits_what_is_left(tmp_path):
 async def test_of_several_labels_for_one_row_the_last_one_holds(tmp_path):
     async with opened(tmp_path) as log:
         for value in (1.0, 1.0, 0.0):
-            assert await log.record_labels([Label("r1", 0, value, "2013-03-01T12:00:00+00:00")])
+            assert await log.record_labels([FeedbackLabel("r1", 0, value, "2013-03-01T12:00:00+00:00")])
         lines = [json.loads(line) for line in log.read_labels(0, 10)]
     assert {(line["request_id"], line["row"]): line["label"] for line in lines} == {("r1", 0): 0.0}
 

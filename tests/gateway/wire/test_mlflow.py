@@ -1,8 +1,8 @@
 import pytest
 
+from gateway.rows.refusals import BadRequest
+from gateway.rows.schema import Binder
 from gateway.wire.mlflow import read_request
-from gateway.wire.refusals import BadRequest
-from gateway.wire.schema import Binder
 from tests.published import SCHEMA
 
 ROW = ["AA", 1.5, 7]

@@ -5,9 +5,9 @@ import json
 import pandas as pd
 import pytest
 
+from gateway.rows.refusals import BadRequest, error_body
+from gateway.rows.schema import Binder
 from gateway.wire.mlflow import read_request
-from gateway.wire.refusals import BadRequest, error_body
-from gateway.wire.schema import Binder
 from tests.published import SCHEMA
 
 pytestmark = [

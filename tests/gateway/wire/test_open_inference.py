@@ -6,9 +6,9 @@ import struct
 import orjson
 import pytest
 
+from gateway.rows.refusals import BadRequest
+from gateway.rows.schema import Binder
 from gateway.wire.open_inference import read_request
-from gateway.wire.refusals import BadRequest
-from gateway.wire.schema import Binder
 from tests.published import SCHEMA
 
 CARRIER = {"name": "carrier", "shape": [2], "datatype": "BYTES", "data": ["AA", "UA"]}

@@ -3,15 +3,19 @@ from array import array
 
 import pytest
 
-from gateway.workers.frames import HEADER, Decoder, Frame, Kind, decode_answer, encode, encode_answer
+from gateway.workers.frames import HEADER, Decoder, FrameKind, WorkerFrame, decode_answer, encode, encode_answer
 
 
 def test_frames_come_out_whole_however_the_stream_is_cut():
-    stream = encode(Kind.BATCH, 1, b"[[1]]") + encode(Kind.READY) + encode_answer(7, array("d", [0.5, math.nan]), "why")
+    stream = (
+        encode(FrameKind.BATCH, 1, b"[[1]]")
+        + encode(FrameKind.READY)
+        + encode_answer(7, array("d", [0.5, math.nan]), "why")
+    )
     for size in (1, 3, 1000):
         decoder = Decoder()
         frames = [f for start in range(0, len(stream), size) for f in decoder.feed(stream[start : start + size])]
-        assert frames[:2] == [Frame(Kind.BATCH, 1, b"[[1]]"), Frame(Kind.READY, 0, b"")]
+        assert frames[:2] == [WorkerFrame(FrameKind.BATCH, 1, b"[[1]]"), WorkerFrame(FrameKind.READY, 0, b"")]
         values, note = decode_answer(frames[2].payload)
         assert values[0] == 0.5
         assert math.isnan(values[1])

@@ -1,0 +1,1 @@
+"""Micro-batches: model versions, each with the queue in front of its worker."""

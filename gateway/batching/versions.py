@@ -1,0 +1,136 @@
+"""The model versions on duty: each with its worker, its batcher and its breaker."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Sequence
+
+import structlog
+
+from gateway.batching.batcher import Batcher, BatchLimits, RouterCost
+from gateway.guards.breaker import VersionBreaker
+from gateway.guards.window import StuckOutput, VersionWindow
+from gateway.reporting.problems import ProblemBoard
+from gateway.rows.schema import Binder, binder_of
+from gateway.rows.table import Row
+from gateway.settings import GatewaySettings
+from gateway.workers.order import LoadOrder
+from gateway.workers.release_cache import ReleaseCache
+from gateway.workers.timing import WorkerTiming
+from gateway.workers.warm import WarmForks
+from gateway.workers.worker import Worker, WorkerPhase
+from healing.errors import Corrupt, StoreUnavailable
+from healing.release import ModelRef, Release
+from releases.manifest import Manifest
+
+_log = structlog.get_logger(__name__)
+
+
+class Version:
+    """One model version. `manifest` is None while it cannot be read; the version then does not answer."""
+
+    def __init__(self, model: ModelRef, worker: Worker, batcher: Batcher) -> None:
+        self.model = model
+        self.worker = worker
+        self.batcher = batcher
+        self.breaker = VersionBreaker()
+        self.window = VersionWindow()
+        self.manifest: Manifest | None = None
+        self.binder: Binder | None = None
+        self._stuck: StuckOutput | None = None
+
+    def describe(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self.binder = binder_of(manifest.input_schema)
+        self._stuck = StuckOutput(manifest)
+
+    def output_is_stuck(self, rows: Sequence[Row], values: Sequence[float]) -> bool:
+        """Take answers; whether the version gives the same one to everything."""
+        return self._stuck is not None and self._stuck.take(rows, values)
+
+
+def models_of(release: Release) -> list[ModelRef]:
+    """Every model that a release names: champion, challenger, fallbacks."""
+    trial = [] if release.challenger is None else [release.challenger.model]
+    return [release.champion, *trial, *release.fallbacks]
+
+
+class VersionPool:
+    """Starts the versions that a release names, and stops those that none on duty names any more."""
+
+    def __init__(
+        self, settings: GatewaySettings, cache: ReleaseCache, forks: WarmForks, problems: ProblemBoard
+    ) -> None:
+        self._cache = cache
+        self._settings = settings
+        self._timing = WorkerTiming.of(settings)
+        self._order = LoadOrder(
+            settings.public_key, frozenset(settings.trusted_types), settings.worker_memory_bytes_max
+        )
+        self._forks = forks
+        self._problems = problems
+        self._router = RouterCost()
+        self._versions: dict[str, Version] = {}
+        self._stopping = asyncio.Event()
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    def __getitem__(self, digest: str) -> Version:
+        return self._versions[digest]
+
+    def get(self, digest: str) -> Version | None:
+        return self._versions.get(digest)
+
+    def all(self) -> list[Version]:
+        return list(self._versions.values())
+
+    def workers(self) -> list[Worker]:
+        return [version.worker for version in self._versions.values()]
+
+    async def ensure(self, release: Release) -> None:
+        """Have a worker for every model of the release; those that had given up start over."""
+        for model in models_of(release):
+            version = self._versions.get(model.digest)
+            if version is None:
+                version = self._versions[model.digest] = self._begin(model)
+            elif version.worker.state in (WorkerPhase.FAILED, WorkerPhase.SET_ASIDE):
+                version.worker.restart()
+        await self.describe()
+
+    async def describe(self) -> None:
+        """Read the manifests that could not be read before."""
+        for version in self.all():
+            if version.manifest is None:
+                await self._describe(version)
+
+    def _begin(self, model: ModelRef) -> Version:
+        worker = Worker(model, self._cache.obtain, self._order, self._forks, self._problems, self._timing)
+        worker.start()
+        return Version(model, worker, Batcher(worker.predict, BatchLimits.of(self._settings), self._router))
+
+    async def _describe(self, version: Version) -> None:
+        try:
+            manifest = await asyncio.to_thread(self._cache.manifest, version.model)
+        except (Corrupt, StoreUnavailable) as exc:
+            # The worker meets the same file and puts it on the problem board.
+            _log.debug("manifest_unreadable", digest=version.model.digest, reason=str(exc))
+            return
+        version.describe(manifest)
+
+    def retire_all_but(self, keep: Iterable[str]) -> None:
+        """Stop the versions that are not in `keep`, after as long as a request that knows them may still take."""
+        for digest in self._versions.keys() - set(keep):
+            task = asyncio.create_task(self._retire(self._versions.pop(digest)))
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+
+    async def _retire(self, version: Version) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.request_deadline_seconds):
+                await self._stopping.wait()
+        await version.worker.stop()
+        _log.info("version_retired", version=version.model.version, digest=version.model.digest)
+
+    async def stop(self) -> None:
+        """Stop every worker, those included that were waiting for their last requests."""
+        self._stopping.set()
+        self.retire_all_but(())
+        await asyncio.gather(*self._retiring)

@@ -1,0 +1,219 @@
+"""How a request is answered: read, checked, asked of the ladder, logged, written; every protocol comes this way."""
+
+import asyncio
+import itertools
+import os
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from gateway.batching.versions import VersionPool
+from gateway.log.predictions import LogRow, PredictionLog
+from gateway.ports.hangups import HangUps
+from gateway.ports.request_counts import RequestCounts
+from gateway.routing.active_release import ActiveRelease
+from gateway.routing.ladder import Ladder
+from gateway.routing.request import Overloaded, PredictRequest, PredictResponse, Rung
+from gateway.routing.shadow import Shadow
+from gateway.rows.refusals import NO_RELEASE, BadRequest
+from gateway.rows.table import RequestTable
+from gateway.wire.asgi import JSON, RETRY_AFTER, Header, Receive, Send, read_body, respond
+from gateway.wire.protocol import EncodedResponse, WireProtocol
+from healing.release import ModelRef
+
+_ID_BYTES_MAX = 256
+_TIMEOUT_MS_MAX = 120_000
+_BASELINE = ModelRef(digest="", version="baseline")  # how the log names an answer that no model gave
+
+
+class RequestTotals:
+    """How requests ended since the start: good, answered by a lower rung, or not answered though they were right."""
+
+    def __init__(self) -> None:
+        self.good = 0
+        self.degraded = 0
+        self.failed = 0
+
+
+class RequestHandler:
+    """Answers requests while the rest of the gateway looks after itself."""
+
+    def __init__(self, ladder: Ladder, pool: VersionPool, log: PredictionLog, body_bytes_max: int) -> None:
+        self.totals = RequestTotals()
+        self.counts = RequestCounts()
+        self._ladder = ladder
+        self._pool = pool
+        self._log = log
+        self._body_bytes_max = body_bytes_max
+        self.shadow: Shadow | None = None
+        self.hangups = HangUps()
+        self._ids = os.urandom(8).hex().encode()  # requests without a name of their own are numbered within this life
+        self._numbers = itertools.count(1)
+
+    async def answer(
+        self,
+        protocol: WireProtocol,
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+        send: Send,
+        forced: str | None = None,
+    ) -> None:
+        """Answer one request; `forced` is the digest of the only version that may, where a client asks for one."""
+        request_id = headers.get(b"x-request-id", b"") or b"%b%016x" % (self._ids, next(self._numbers))
+        try:
+            status, body, told = await self._answer(protocol, headers, request_id, receive, forced)
+        except BadRequest as exc:
+            status, body, told = exc.status, protocol.refuse(exc.code, str(exc), exc.field), [JSON]
+            if status == 503:
+                told.append(RETRY_AFTER)
+        except Overloaded as exc:
+            self.totals.failed += 1
+            retry_after = (b"retry-after", str(exc.retry_seconds).encode())
+            status, body, told = 503, protocol.refuse("OVERLOADED", str(exc), None), [JSON, retry_after]
+        except asyncio.CancelledError:
+            if self.hangups.hung_up(_this_task()):
+                return
+            raise
+        if status != 200:
+            self.counts.refuse(status)
+            if len(request_id) <= _ID_BYTES_MAX:
+                told.append((b"x-request-id", request_id))
+        await respond(send, status, body, told)
+
+    async def _answer(
+        self,
+        protocol: WireProtocol,
+        headers: Mapping[bytes, bytes],
+        request_id: bytes,
+        receive: Receive,
+        forced: str | None,
+    ) -> tuple[int, bytes, list[Header]]:
+        """Status, body and headers of an answer that is already logged."""
+        active = self._ladder.active
+        if active is not None and forced is None:
+            self._ladder.admit(active)
+        content = await read_body(receive, self._body_bytes_max)
+        if active is None:
+            self.totals.failed += 1
+            return 503, protocol.refuse("NO_RELEASE", NO_RELEASE, None), [JSON, RETRY_AFTER]
+        task = _this_task()
+        self.hangups.begin(task, receive)
+        try:
+            return await self._answer_body(protocol, headers, request_id, content, active, forced)
+        finally:
+            self.hangups.end(task)
+
+    async def _answer_body(
+        self,
+        protocol: WireProtocol,
+        headers: Mapping[bytes, bytes],
+        request_id: bytes,
+        content: bytes,
+        active: ActiveRelease,
+        forced: str | None,
+    ) -> tuple[int, bytes, list[Header]]:
+        started = time.perf_counter()
+        asked = protocol.read(headers, content)
+        if asked.request_id is not None and b"x-request-id" not in headers:
+            request_id = asked.request_id.encode()
+        request = _predict_request(headers, request_id, asked.table, active)
+        if forced is not None:
+            answer = await self._answer_forced(forced, request)
+        else:
+            answer = await self._ladder.answer(active, request)
+            await self._log.record(_log_rows(request, answer))
+            self._count(answer, time.perf_counter() - started)
+            if self.shadow is not None and self.shadow.generation == answer.generation:
+                self.shadow.copy(request, answer)
+        return 200, *_written(asked.write(answer), answer, request_id)
+
+    async def _answer_forced(self, digest: str, request: PredictRequest) -> PredictResponse:
+        """By this version and no other. A probe, not traffic: neither logged nor counted."""
+        version = self._pool.get(digest)
+        if version is None:
+            loaded = ", ".join(sorted(v.model.digest for v in self._pool.all()))
+            told = f"no version with digest {digest[:80]!r} is loaded; there is {loaded}"
+            raise BadRequest(told, status=404, code="NOT_LOADED")
+        answer = await self._ladder.answer_by(version, request)
+        if answer is None:
+            told = f"version {version.model.version} does not answer now: it is {version.worker.state}"
+            raise BadRequest(told, status=503, code="NOT_READY")
+        return answer
+
+    def _count(self, answer: PredictResponse, seconds: float) -> None:
+        if answer.rung.degraded:
+            self.totals.degraded += 1
+        else:
+            self.totals.good += 1
+        self.counts.answer(answer.rung, len(answer.values), seconds)
+
+
+def _this_task() -> "asyncio.Task[None]":
+    """The task that the server runs the present request in."""
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
+def _predict_request(
+    headers: Mapping[bytes, bytes], request_id: bytes, table: RequestTable, active: ActiveRelease
+) -> PredictRequest:
+    """The checked request; BadRequest names the header or field that is wrong."""
+    route_key = headers.get(b"x-route-key")
+    for name, value in (("x-request-id", request_id), ("x-route-key", route_key)):
+        if value is not None and (len(value) > _ID_BYTES_MAX or not value.isascii()):
+            raise BadRequest(f"{name} is at most {_ID_BYTES_MAX} ASCII characters", field=name)
+    return PredictRequest(
+        request_id=request_id.decode(),
+        route_key=route_key.decode() if route_key else None,
+        table=table,
+        bound=active.binder.bind(table, active.also_known),
+        until=_until(headers.get(b"x-request-timeout-ms")),
+    )
+
+
+def _until(timeout_ms: bytes | None) -> float | None:
+    """When the client gives up, in monotonic seconds."""
+    if timeout_ms is None:
+        return None
+    if not timeout_ms.isdigit() or not 0 < int(timeout_ms[:10]) <= _TIMEOUT_MS_MAX:
+        raise BadRequest(
+            f"x-request-timeout-ms is a whole number of milliseconds in 1…{_TIMEOUT_MS_MAX}, found {timeout_ms[:20]!r}",
+            field="x-request-timeout-ms",
+        )
+    return time.monotonic() + int(timeout_ms) / 1000
+
+
+def _log_rows(request: PredictRequest, answer: PredictResponse) -> list[LogRow]:
+    at = datetime.now(UTC).isoformat()
+    model = answer.version.model if answer.version is not None else _BASELINE
+    request_id, generation, rung = request.request_id, answer.generation, answer.rung.value
+    failed, latency_ms = answer.failed, round(1000 * answer.seconds, 3)
+    return [
+        (
+            *(request_id, number, at, generation, model.digest, model.version, rung, key),
+            *(dict(zip(answer.names, row, strict=True)), value, None, failed, latency_ms),
+        )
+        for number, (row, key, value) in enumerate(zip(answer.rows, request.bound.keys, answer.values, strict=True))
+    ]
+
+
+def _written(written: EncodedResponse, answer: PredictResponse, request_id: bytes) -> tuple[bytes, list[Header]]:
+    """Body and headers."""
+    body, content = written
+    model = None if answer.version is None else answer.version.model
+    return body, [*content, (b"x-request-id", request_id), *_told_of(answer.rung, answer.generation, model)]
+
+
+@lru_cache(maxsize=64)
+def _told_of(rung: Rung, generation: int, model: ModelRef | None) -> tuple[Header, ...]:
+    """What headers say of who answered; `x-model-digest` is left out where no model did."""
+    told = [(b"x-rung", rung.value.encode()), (b"x-release-generation", str(generation).encode())]
+    if model is None:
+        told.append((b"x-model-version", b"baseline"))
+    else:
+        told += [(b"x-model-version", model.version.encode()), (b"x-model-digest", model.digest.encode())]
+    if rung.degraded:
+        told.append((b"x-degraded", b"true"))
+    return tuple(told)

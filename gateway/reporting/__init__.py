@@ -1,0 +1,1 @@
+"""What is wrong, and the events that report it."""

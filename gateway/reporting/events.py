@@ -1,0 +1,92 @@
+"""Telling Prefect: best effort, in the background, never in the way of an answer.
+
+An event only makes a repair faster. What is lost here is found again by `heal`, which reads `/release` every minute.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import structlog
+
+from gateway.reporting.problems import GatewayProblem
+from healing.incident import Cause
+
+_log = structlog.get_logger(__name__)
+_WAITING_MAX = 256
+_TIMEOUT_SECONDS = 5.0
+_ATTEMPTS = 4
+_RETRY_SECONDS = 1.0
+
+
+class EventSender:
+    """Sends events of one pipeline to Prefect's `<api>/events`, oldest first; without an address it only logs them."""
+
+    def __init__(self, pipeline: str, url: str | None) -> None:
+        self.dropped = 0
+        self._pipeline = pipeline
+        self._url = url
+        self._waiting: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_WAITING_MAX)
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        if self._url is not None:
+            self._task = asyncio.create_task(self._send_all(self._url), name="events")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def send_problem(self, problem: GatewayProblem) -> None:
+        self.send("autopilot.gateway.problem", cause=problem.code, subject=problem.subject, summary=problem.message)
+
+    def send(
+        self, name: str, *, cause: Cause, subject: str, summary: str, facts: Mapping[str, object] | None = None
+    ) -> None:
+        """Queue an event whose payload is evidence; dropped, and counted, when the queue is full."""
+        _log.info("event", name=name, cause=cause, subject=subject, summary=summary)
+        if self._url is None:
+            return
+        try:
+            self._waiting.put_nowait(self._event(name, cause, subject, summary, facts or {}))
+        except asyncio.QueueFull:
+            self.dropped += 1
+
+    def _event(
+        self, name: str, cause: Cause, subject: str, summary: str, facts: Mapping[str, object]
+    ) -> dict[str, Any]:
+        resource = {
+            "prefect.resource.id": f"autopilot.pipeline.{self._pipeline}",
+            "prefect.resource.name": self._pipeline,
+        }
+        return {
+            "id": str(uuid4()),
+            "occurred": datetime.now(UTC).isoformat(),
+            "event": name,
+            "resource": resource,
+            "related": [],
+            "payload": {"cause": cause.value, "subject": subject, "summary": summary, "facts": dict(facts)},
+        }
+
+    async def _send_all(self, url: str) -> None:
+        async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
+            while True:
+                await self._send(client, url, await self._waiting.get())
+
+    async def _send(self, client: httpx.AsyncClient, url: str, event: dict[str, Any]) -> None:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                response = await client.post(url, json=[event])
+                response.raise_for_status()
+            except httpx.HTTPError as exc:
+                _log.warning("event_not_sent", name=event["event"], attempt=attempt, reason=str(exc) or repr(exc))
+                await asyncio.sleep(_RETRY_SECONDS * 2 ** (attempt - 1))
+            else:
+                return
+        self.dropped += 1

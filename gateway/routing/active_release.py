@@ -1,0 +1,58 @@
+"""The active release: its model versions in the order they are asked, and the challenger's share of requests."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from gateway.batching.versions import Version
+from gateway.routing.request import Rung
+from gateway.rows.schema import Binder
+from healing.release import WEIGHT_STEPS, Challenger, Release
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveRelease:
+    """One release on duty. Replaced as a whole, so that a request sees one release from start to end."""
+
+    release: Release
+    champion: Version
+    challenger: Version | None
+    fallbacks: tuple[Version, ...]
+    binder: Binder
+    also_known: frozenset[str]
+
+    @classmethod
+    def of(
+        cls, release: Release, champion: Version, challenger: Version | None, fallbacks: Sequence[Version]
+    ) -> "ActiveRelease | None":
+        """None while no manifest can be read: without a schema no request can be checked."""
+        versions = [champion, *fallbacks, *([challenger] if challenger else [])]
+        binders = [version.binder for version in versions if version.binder is not None]
+        if not binders:
+            return None
+        known = frozenset(name for binder in binders for name in (*binder.schema.names, binder.schema.key or ""))
+        return cls(release, champion, challenger, tuple(fallbacks), binders[0], known)
+
+    def rungs(self, *, challenger: bool) -> Iterator[tuple[Rung, Version]]:
+        """Who is asked, in order."""
+        if challenger and self.challenger is not None:
+            yield Rung.CHALLENGER, self.challenger
+        yield Rung.CHAMPION, self.champion
+        for fallback in self.fallbacks:
+            yield Rung.FALLBACK, fallback
+
+    def rung_of(self, version: Version) -> Rung:
+        """Where a version stands; one that the release does not name counts as a fallback."""
+        return next((rung for rung, other in self.rungs(challenger=True) if other is version), Rung.FALLBACK)
+
+
+def falls_to_challenger(challenger: Challenger, route_key: str) -> bool:
+    """Whether requests with this route key are in the challenger's share: to answer (canary) or to copy (shadow).
+
+    The key is hashed together with the challenger's digest, so that it is not the same clients that meet every trial.
+    A larger weight keeps all who were there before.
+    """
+    if challenger.weight <= 0:
+        return False
+    digest = blake2b(route_key.encode(), digest_size=8, key=bytes.fromhex(challenger.model.digest)).digest()
+    return int.from_bytes(digest, "big") % WEIGHT_STEPS < round(challenger.weight * WEIGHT_STEPS)

@@ -1,0 +1,71 @@
+"""Looking after the published models: bytes that change after publishing are told, though what serves is a copy."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from gateway.batching.versions import Version
+from gateway.reporting.problems import ProblemBoard
+from gateway.workers.release_cache import ReleaseCache
+from healing.errors import ModelCorrupt, StoreUnavailable
+from healing.incident import Cause
+
+_log = structlog.get_logger(__name__)
+_LOOKS_BEFORE_REREADING = 300  # a disk that flips a bit changes no time stamp
+
+
+class ModelAudit:
+    """Reads a published model again when the file system says that it was touched, and all of them now and then."""
+
+    def __init__(
+        self,
+        cache: ReleaseCache,
+        versions: Callable[[], Sequence[Version]],
+        problems: ProblemBoard,
+        period_seconds: float,
+    ) -> None:
+        self._cache = cache
+        self._versions = versions
+        self._problems = problems
+        self._period_seconds = period_seconds
+        self._sound: dict[str, object] = {}  # digest to the fingerprint under which it was last found sound
+
+    async def follow(self) -> None:
+        """Never returns; cancel it."""
+        looks = 0
+        while True:
+            await asyncio.sleep(self._period_seconds)
+            looks += 1
+            if looks % _LOOKS_BEFORE_REREADING == 0:
+                self._sound.clear()
+            await self.look()
+
+    async def look(self) -> None:
+        """One look at every model that is loaded."""
+        versions = self._versions()
+        self._sound = {v.model.digest: self._sound[v.model.digest] for v in versions if v.model.digest in self._sound}
+        for version in versions:
+            try:
+                await asyncio.to_thread(self._check, version)
+            except ModelCorrupt as exc:
+                self._problems.begin(Cause.MODEL_CORRUPT, version.model.digest, str(exc))
+            except StoreUnavailable as exc:
+                self._problems.begin(Cause.STORE_UNAVAILABLE, version.model.digest, str(exc))
+            except OSError as exc:
+                _log.warning("model_not_audited", digest=version.model.digest, reason=str(exc))
+            else:
+                self._clear(version)
+
+    def _check(self, version: Version) -> None:
+        digest = version.model.digest
+        found = self._cache.fingerprint(version.model)
+        if not found or found != self._sound.get(digest):
+            self._sound.pop(digest, None)
+            self._cache.audit(version.model)
+            self._sound[digest] = found
+
+    def _clear(self, version: Version) -> None:
+        """A version that does not run is cleared by its own next load, which checks more than digests."""
+        if version.worker.ready:
+            self._problems.end(version.model.digest, Cause.MODEL_CORRUPT, Cause.STORE_UNAVAILABLE)

@@ -1,0 +1,142 @@
+"""Following the release log: look, load beside, switch in one step; on any doubt keep serving what serves.
+
+What serves is kept beside the prediction log, so that a gateway that starts while the release root is away begins with
+the last release that it served, and follows the log again when it is back.
+"""
+
+import asyncio
+
+import structlog
+
+from gateway.batching.versions import Version, VersionPool, models_of
+from gateway.reporting.problems import ProblemBoard
+from gateway.routing.active_release import ActiveRelease
+from gateway.routing.ladder import Ladder
+from gateway.workers.release_cache import ReleaseCache
+from healing.errors import LogCorrupt, StoreUnavailable
+from healing.incident import Cause
+from healing.release import Release
+from releases.log import ReleaseLog
+
+_log = structlog.get_logger(__name__)
+_LOADING_POLL_SECONDS = 0.02
+
+
+class ReleaseWatch:
+    """`desired` is the newest release of the log, `active` the one on duty; they differ while models load."""
+
+    def __init__(
+        self,
+        log: ReleaseLog,
+        cache: ReleaseCache,
+        subject: str,
+        pool: VersionPool,
+        ladder: Ladder,
+        problems: ProblemBoard,
+        poll_seconds: float,
+    ) -> None:
+        self.desired: Release | None = None
+        self._log = log
+        self._cache = cache
+        self._kept: Release | None = None
+        self._subject = subject
+        self._pool = pool
+        self._ladder = ladder
+        self._problems = problems
+        self._poll_seconds = poll_seconds
+
+    @property
+    def active(self) -> Release | None:
+        return None if self._ladder.active is None else self._ladder.active.release
+
+    async def follow(self) -> None:
+        """Never returns; cancel it."""
+        while True:
+            await self.look()
+            waits = self.desired is not None and self.desired != self.active  # for models that load
+            await asyncio.sleep(min(self._poll_seconds, _LOADING_POLL_SECONDS) if waits else self._poll_seconds)
+
+    async def look(self) -> None:
+        """One look at the log, and a switch if what it asks for is ready."""
+        try:
+            desired = await asyncio.to_thread(self._newer)
+        except (StoreUnavailable, LogCorrupt) as exc:
+            await self._go_on_without_log(exc)
+        else:
+            self._problems.end(self._subject, Cause.STORE_UNAVAILABLE)
+            if desired is not None:
+                await self._want(desired)
+        if self.desired is None:
+            return
+        await self._pool.describe()
+        if self.desired != self.active and self._switchable(self.desired):
+            self._switch(self.desired)
+        await self._keep()
+
+    def _newer(self) -> Release | None:
+        """The newest release, if it is another than the desired one.
+
+        StoreUnavailable when the log ends before it: a log is never shortened, so that directory is not the log now.
+        """
+        newest = self._log.latest_generation()
+        known = self.desired or (self._cache.newest() if newest == 0 else None)
+        if known is not None and newest < known.generation:
+            raise StoreUnavailable(
+                f"expected release {known.generation} or a later one in {self._subject}, found {newest or 'none'}; "
+                "bring the release root back"
+            )
+        if newest == 0 or (known is not None and newest == known.generation):
+            return None
+        return self._log.read(newest)
+
+    async def _want(self, desired: Release) -> None:
+        await self._pool.ensure(desired)
+        self.desired = desired
+        _log.info(
+            "release_seen", generation=desired.generation, reason=desired.reason, champion=desired.champion.version
+        )
+
+    async def _go_on_without_log(self, error: StoreUnavailable | LogCorrupt) -> None:
+        """Serve what is on duty, or, where nothing is yet, what was on duty last."""
+        if self.desired is None and (kept := await asyncio.to_thread(self._cache.newest)) is not None:
+            await self._want(kept)
+            self._kept = kept
+        served = f"; serving release {self.desired.generation} from this gateway's copy" if self.desired else ""
+        self._problems.begin(Cause.STORE_UNAVAILABLE, self._subject, f"{error}{served}")
+
+    async def _keep(self) -> None:
+        """Have a copy of the release on duty, and of no models but those that are loaded."""
+        active = self.active
+        if active is None or active == self._kept:
+            return
+        subject = f"copy of release {active.generation}"
+        try:
+            await asyncio.to_thread(self._cache.remember, active, {v.model.digest for v in self._pool.all()})
+        except OSError as exc:
+            self._problems.begin(Cause.STORE_UNAVAILABLE, str(self._cache.directory), f"no {subject} is kept: {exc}")
+            return
+        self._problems.end(str(self._cache.directory), Cause.STORE_UNAVAILABLE)
+        self._kept = active
+
+    def _switchable(self, desired: Release) -> bool:
+        """A release on duty gives way only to one whose models answer; the first one is taken as it is."""
+        active = self.active
+        trial = None if desired.challenger is None else desired.challenger.model
+        needed = [desired.champion] if trial is None else [desired.champion, trial]
+        if active is None:
+            return all(self._pool[model.digest].worker.settled.is_set() for model in needed)
+        on_duty = {model.digest for model in models_of(active)[: 1 + (active.challenger is not None)]}
+        return all(model.digest in on_duty or self._pool[model.digest].worker.ready for model in needed)
+
+    def _switch(self, desired: Release) -> None:
+        trial = desired.challenger
+        challenger: Version | None = None if trial is None else self._pool[trial.model.digest]
+        fallbacks = [self._pool[model.digest] for model in desired.fallbacks]
+        active = ActiveRelease.of(desired, self._pool[desired.champion.digest], challenger, fallbacks)
+        if active is None:
+            return
+        self._ladder.serve(active)
+        self._pool.retire_all_but(model.digest for model in models_of(desired))
+        _log.info(
+            "release_active", generation=desired.generation, reason=desired.reason, champion=desired.champion.version
+        )

@@ -1,0 +1,63 @@
+"""A checked request, and the response that a version gives to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.batching.versions import Version
+from gateway.rows.schema import BoundRows
+from gateway.rows.table import RequestTable, Row
+from healing.errors import Transient
+
+
+class Rung(StrEnum):
+    """Which step of the ladder answered."""
+
+    CHALLENGER = "challenger"
+    CHAMPION = "champion"
+    FALLBACK = "fallback"
+    BASELINE = "baseline"
+
+    @property
+    def degraded(self) -> bool:
+        return self in (Rung.FALLBACK, Rung.BASELINE)
+
+
+class Overloaded(Transient):
+    """More rows wait than can be answered in time; `retry_seconds` later there may be room."""
+
+    def __init__(self, message: str, retry_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_seconds = retry_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class PredictRequest:
+    """A valid request: its rows as sent (`table`) and in the champion's order (`bound`).
+
+    `until` (monotonic seconds) is when its client gives up; None where it did not say.
+    """
+
+    request_id: str
+    route_key: str | None
+    table: RequestTable
+    bound: BoundRows
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PredictResponse:
+    """One value a row, and who gave it; `version` is None for the baseline. `rows` are what it read, under `names`.
+
+    `failed` is the digest of the version that was asked first and is to blame for not answering, else nothing;
+    `seconds` is the time from the request to this answer.
+    """
+
+    values: Sequence[float]
+    rung: Rung
+    version: Version | None
+    generation: int
+    names: Sequence[str]
+    rows: Sequence[Row]
+    seconds: float
+    failed: str = ""
