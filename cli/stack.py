@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import structlog
 
 from cli.ports import LOOPBACK
 from healing.errors import OrchestratorUnavailable
@@ -24,7 +25,16 @@ NO_TELEMETRY = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "GX_ANALYTICS_ENABLED": "false",
 }
+# Runs planned further ahead would all be late after a rest. The three runs that Prefect plans at least are enough.
+SHORT_HORIZON = {
+    "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_SCHEDULED_TIME": "PT2M",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS": "3",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_MAX_RUNS": "5",
+}
+DATABASE_VARIABLES = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
 ONE_THREAD_EACH = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+log = structlog.get_logger(__name__)
 
 
 def _nothing() -> None:
@@ -65,6 +75,12 @@ class Stack:
     @property
     def prefect_api(self) -> str:
         return f"{self.url('prefect')}/api"
+
+    @property
+    def prefect_database(self) -> str:
+        """Where Prefect's server keeps its state: a database of the user's own, or a file in the home."""
+        named = next(filter(None, map(os.environ.get, DATABASE_VARIABLES)), None)
+        return named or f"sqlite+aiosqlite:///{self.home / 'prefect' / 'prefect.db'}"
 
     def url(self, name: str) -> str:
         return f"http://{LOOPBACK}:{self.ports[name]}"
@@ -107,13 +123,21 @@ class Stack:
 
     def _prefect_server(self) -> Service:
         server = ("-m", "prefect", "server", "start", "--host", LOOPBACK, "--port", str(self.ports["prefect"]))
-        environment = {**self.environment(), "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"}
+        environment = {**self.environment(), **SHORT_HORIZON, "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"}
         return Service(
             name="prefect",
             command=(sys.executable, *server),
             environment=environment,
             healthy=lambda: answers(f"{self.prefect_api}/health"),
+            prepare=self._forget_planned_runs,
         )
+
+    def _forget_planned_runs(self) -> None:
+        from tasks.runtime.planned_runs import delete_planned_runs
+
+        deleted = delete_planned_runs(self.prefect_database)
+        if deleted:
+            log.info("planned_runs_deleted", runs=deleted)
 
     def _feed(self, name: str, *options: str) -> Service:
         assert self.feed_module is not None

@@ -21,7 +21,7 @@ NULLS_ON = date(2013, 3, 20)
 FEED_DOWN_WEEK_ENDS = date(2013, 4, 11)
 REQUESTS_MIN = 20_000
 SERVE_SECONDS_MAX = 60.0
-HEAL_SECONDS_MAX = 150.0  # about 10 s after an event on an idle machine; the schedule looks every minute as well
+HEAL_SECONDS_MAX = 400.0  # about 10 s after an event on an idle machine; without an event, up to 300 s later
 RENEW_SECONDS_MAX = 300.0  # training, comparison and a rollout of some 90 s, on a machine with other work
 DRIFT = (Cause.QUALITY_DROP, Cause.DATA_DRIFT, Cause.PREDICTION_DRIFT)
 

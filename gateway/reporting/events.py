@@ -1,6 +1,7 @@
 """Telling Prefect: best effort, in the background, never in the way of an answer.
 
-An event only makes a repair faster. What is lost here is found again by `heal`, which reads `/release` every minute.
+An event only makes a repair faster. What is lost here is found again by `heal`, which reads `/release` every
+five minutes.
 """
 
 import asyncio

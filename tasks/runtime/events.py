@@ -1,4 +1,4 @@
-"""Events make repair faster; nothing depends on their arrival, because `heal` also looks for itself every minute."""
+"""Events make repair faster; nothing depends on their arrival, because `heal` also runs every five minutes."""
 
 from collections.abc import Mapping
 from enum import StrEnum

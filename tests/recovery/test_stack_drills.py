@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.drill, pytest.mark.timeout(900)]
 
 REQUESTS_MAX = 40_000
 SECONDS_MAX = 600.0
-SETTLE_SECONDS_MAX = 150.0  # the scheduled `heal` looks once a minute
+SETTLE_SECONDS_MAX = 400.0  # the scheduled `heal` looks every 300 s, and its run takes up to 90 s to start and end
 
 
 @pytest.fixture(scope="module")
