@@ -3,16 +3,16 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cli.lineage import kill_members
-from healing.errors import ConfigError, Conflict
+from healing.errors import ConfigError, Conflict, StoreUnavailable
 from releases.files import write_atomically
-from tasks.runtime.file_locks import taken
+from tasks.runtime.file_locks import exclusive, is_held
 
 LOCK_FILE = "up.lock"
 PROCESSES_FILE = "processes.json"
@@ -88,31 +88,31 @@ def check_home(home: Path, free_bytes_min: int = FREE_BYTES_MIN) -> None:
 
 def refuse_second(home: Path) -> None:
     """Raise Conflict when another supervisor holds `home`; creates nothing."""
-    if _is_held(home):
-        raise Conflict(f"`autopilot up` already runs on {home}; stop it first, or choose another --home")
+    if is_held(home / LOCK_FILE):
+        raise Conflict(_already_runs(home))
 
 
 @contextmanager
 def locked(home: Path) -> Iterator[None]:
-    """Hold `home` for one supervisor; Conflict when another one has it. The kernel frees the lock at any death."""
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(home / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as exc:
-        raise ConfigError(
-            f"the state directory {home} cannot be written to ({exc.strerror}); choose another --home"
-        ) from exc
-    try:
-        if not taken(descriptor, LOCK_WAIT_SECONDS):
-            raise Conflict(f"`autopilot up` already runs on {home}; stop it first, or choose another --home")
+    """Hold `home` for one supervisor; Conflict when another one holds it. The kernel releases it at any death."""
+    with ExitStack() as held:
+        try:
+            lock = exclusive(home / LOCK_FILE, seconds_max=LOCK_WAIT_SECONDS, when_held=_already_runs(home))
+            held.enter_context(lock)
+        except StoreUnavailable as exc:
+            raise ConfigError(
+                f"expected to write to the state directory {home}, found: {exc}; choose another --home"
+            ) from exc
         yield
-    finally:
-        os.close(descriptor)
 
 
 def is_up(home: Path) -> bool:
     """Whether a supervisor holds `home` and has all its services healthy."""
-    return (home / ADDRESSES_FILE).exists() and _is_held(home)
+    return (home / ADDRESSES_FILE).exists() and is_held(home / LOCK_FILE)
+
+
+def _already_runs(home: Path) -> str:
+    return f"`autopilot up` already runs on {home}; stop it first, or choose another --home"
 
 
 def reap_leftovers(home: Path) -> int:
@@ -120,14 +120,3 @@ def reap_leftovers(home: Path) -> int:
     (home / ADDRESSES_FILE).unlink(missing_ok=True)
     mark = read_processes(home).mark
     return kill_members(mark) if mark else 0
-
-
-def _is_held(home: Path) -> bool:
-    try:
-        descriptor = os.open(home / LOCK_FILE, os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    try:
-        return not taken(descriptor, 0.0)
-    finally:
-        os.close(descriptor)

@@ -12,16 +12,16 @@ from tasks.config.pipeline import Pipeline
 from tasks.config.settings import Settings
 from tasks.incidents.escalation import alert
 from tasks.ingestion.stores import Stores
+from tasks.lake.write_locks import WriteLock, write_lock
 from tasks.ledger.store import Ledger
 from tasks.runtime.events import emit
-from tasks.runtime.file_locks import exclusive
 
 
 @contextmanager
 def opened(config: Pipeline, settings: Settings) -> Iterator[Stores]:
     """Lake, quarantine and ledger of the pipeline; waits while another process of this machine has them open."""
     lake_root = settings.lake_root(config.name)
-    with exclusive(lake_root / "ingest.lock"), Ledger(settings.ledger_dsn) as ledger:
+    with write_lock(lake_root, WriteLock.INGEST), Ledger(settings.ledger_dsn) as ledger:
         yield Stores(
             config,
             lake_root,

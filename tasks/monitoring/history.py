@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from healing.verdict import Verdict
 from tasks.lake.lake_table import LakeTable
+from tasks.lake.write_locks import WriteLock, write_lock
 from tasks.monitoring.windows import DayRange
-from tasks.runtime.file_locks import exclusive
 
 CHECKS = "checks"  # table of the lake
 FEATURES_CHECK = "features"
@@ -63,7 +63,7 @@ def record_history(
     ]
     table = LakeTable(lake_root, CHECKS, ["digest", "check", "window_until"])
     batch = f"{CHECKS}/{digest}/{until}"
-    with exclusive(lake_root / f"{CHECKS}.lock"):
+    with write_lock(lake_root, WriteLock.CHECKS):
         if table.has([batch]) == [True]:
             return False
         added = pa.Table.from_pylist(rows, schema=_SCHEMA)

@@ -1,8 +1,7 @@
 """Changes of what serves: each re-reads the release log until its decision is written or no longer needed."""
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,11 +11,11 @@ from healing.errors import Conflict
 from healing.release import Release
 from healing.remedy import Role, role_of, without_model
 from releases.log import ReleaseLog, abort_of, condemnation_of
-from tasks.runtime.file_locks import taken
+from tasks.runtime.file_locks import exclusive
 
 log = structlog.get_logger(__name__)
 
-LOOKED_AT_SECONDS_MAX = 0.2  # a controller holds the lock for seconds; `heal` and `release status` only look
+LOCK_SECONDS_MAX = 0.2  # a controller holds the lock for seconds; `heal` and `release status` only test it
 COMMITS_TRIED_MAX = 5  # lost races in a row; writers are few and each commits within milliseconds
 
 
@@ -49,20 +48,13 @@ def commit_next(release_root: Path, decide: Callable[[Release | None], Release |
     )
 
 
-@contextmanager
-def rollout_lock(release_root: Path) -> Iterator[None]:
-    """Held by the one controller of a trial on this host and given up with its process; Conflict when it is taken.
+def rollout_lock(release_root: Path) -> AbstractContextManager[None]:
+    """Held by the one controller of a trial on this host and released when its process ends; Conflict when it is held.
 
     A challenger in the log while nobody holds the lock has been left behind by a controller that died.
     """
-    release_root.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(release_root / "rollout.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        if not taken(descriptor, LOOKED_AT_SECONDS_MAX):
-            raise Conflict(f"another rollout is going on in {release_root}; wait for its end")
-        yield
-    finally:
-        os.close(descriptor)
+    held = f"another rollout is going on in {release_root}; wait for its end"
+    return exclusive(release_root / "rollout.lock", seconds_max=LOCK_SECONDS_MAX, when_held=held)
 
 
 def abort_trial(

@@ -1,38 +1,43 @@
-"""One holder at a time on this machine; the kernel lets go when the holder dies."""
+"""File locks: one holder at a time on this machine. The kernel releases a lock when its holder dies."""
 
-import fcntl
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from healing.errors import StoreUnavailable
+from filelock import FileLock, Timeout
 
-_LOOK_SECONDS = 0.01
+from healing.errors import Conflict, StoreUnavailable
+
+_POLL_SECONDS = 0.01
+_NO_LIMIT = -1.0  # as filelock has it
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock file at `path`; waits while another process holds it. StoreUnavailable when it cannot be made."""
+def exclusive(path: Path, *, seconds_max: float = _NO_LIMIT, when_held: str | None = None) -> Iterator[None]:
+    """Hold the lock file at `path`; waits for another holder, without limit unless `seconds_max` is given.
+
+    Conflict, with the message `when_held`, when it is still held after `seconds_max`. StoreUnavailable when the lock
+    file cannot be created.
+    """
+    lock = FileLock(path, poll_interval=_POLL_SECONDS)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("ab")
+        lock.acquire(timeout=seconds_max)
+    except Timeout as exc:
+        raise Conflict(when_held or f"expected to lock {path} within {seconds_max:g} s, found it held") from exc
     except OSError as exc:
         raise StoreUnavailable(f"cannot write {path}: {exc}; free space or fix access") from exc
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    try:
         yield
+    finally:
+        lock.release()
 
 
-def taken(descriptor: int, seconds_max: float) -> bool:
-    """Whether the lock on an open file was had within `seconds_max`; 0 asks once. It goes with the descriptor."""
-    deadline = time.monotonic() + seconds_max
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(_LOOK_SECONDS)
-        else:
-            return True
+def is_held(path: Path) -> bool:
+    """Whether another holder has the lock now. Does not create the lock file."""
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True

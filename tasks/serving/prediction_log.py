@@ -11,7 +11,7 @@ import structlog
 from pydantic import AwareDatetime, JsonValue
 
 from tasks.lake.lake_table import LakeTable
-from tasks.runtime.file_locks import exclusive
+from tasks.lake.write_locks import WriteLock, write_lock
 from tasks.serving.gateway_client import PROBE_PREFIX
 from tasks.serving.log_streams import TIMEOUT, LoggedEntry, LogStream
 
@@ -124,7 +124,7 @@ def drain_predictions(operate_url: str, lake_root: Path) -> Drained:
     GatewayUnavailable when the gateway does not answer; what came in before stays.
     """
     with (
-        exclusive(lake_root / "predictions.lock"),
+        write_lock(lake_root, WriteLock.PREDICTIONS),
         httpx.Client(base_url=operate_url, timeout=TIMEOUT) as client,
     ):
         rows, until = _ANSWERS.drain(client, predictions_table(lake_root))

@@ -119,7 +119,7 @@ def _ingest(order: Order, report: Path) -> None:
 
     points.reached = reached
     if not order.locked:
-        tasks.ingestion.open_stores.exclusive = contextlib.nullcontext
+        tasks.ingestion.open_stores.write_lock = lambda *_: contextlib.nullcontext()
     shim = ctypes.CDLL(os.environ["FILE_EVENTS"])
     shim.file_events_arm(order.home.encode(), ctypes.c_char(order.mode.encode()), ctypes.c_long(order.event))
     error = ("", "")

@@ -1,0 +1,30 @@
+"""Locks of a pipeline's lake: one per group of tables that the same process writes."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from enum import StrEnum
+from pathlib import Path
+
+from tasks.runtime.file_locks import exclusive
+
+
+class WriteLock(StrEnum):
+    """Name of a lock file, and which tables it is for."""
+
+    INGEST = "ingest.lock"  # the pipeline's own tables, and its features
+    PREDICTIONS = "predictions.lock"  # what the gateway logs: predictions, shadow scores, feedback
+    CHECKS = "checks.lock"  # the verdicts of the monitor
+
+
+def write_lock(lake_root: Path, lock: WriteLock) -> AbstractContextManager[None]:
+    """Hold one lock; waits while another process of this machine has it."""
+    return exclusive(lake_root / lock)
+
+
+@contextmanager
+def all_write_locks(lake_root: Path) -> Iterator[None]:
+    """Hold every lock, so that no process of this machine writes to the lake."""
+    with ExitStack() as held:
+        for lock in WriteLock:
+            held.enter_context(write_lock(lake_root, lock))
+        yield
