@@ -27,7 +27,7 @@ from typing import Any
 import httpx
 
 from benchmarks.result import PROJECT, Figure, Result, keep
-from cli.stack import NO_TELEMETRY
+from tasks.runtime.telemetry import OPT_OUTS
 
 FIRST = date(2013, 1, 1)
 YEAR_DAYS, QUICK_DAYS = 365, 59
@@ -78,7 +78,7 @@ def measure(part: str, days: int, home: Path) -> dict[str, Any]:
     with feed_of_2013(home / "feed") as url:
         environment = {
             **os.environ,
-            **NO_TELEMETRY,
+            **OPT_OUTS,
             "AUTOPILOT_HOME": str(home),
             "AUTOPILOT_FEED_URL": url,
             "AUTOPILOT_MIRROR_URL": url,

@@ -9,7 +9,6 @@ import structlog
 
 from cli.home import check_home, is_up
 from cli.options import settings_of
-from cli.stack import NO_TELEMETRY
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import Settings
 
@@ -30,7 +29,6 @@ def connect(settings: Settings) -> None:
     Output is for the command's result: Prefect's console stays silent (its API keeps every log line), and our own
     warnings go to standard error.
     """
-    os.environ.update(NO_TELEMETRY)
     os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")  # it would print its own progress
     os.environ.setdefault("AUTOPILOT_HOME", str(settings.home))
     os.environ.setdefault("PREFECT_HOME", str(settings.home / "prefect"))

@@ -36,14 +36,10 @@ def init(
     as_json: JsonOption = False,
 ) -> None:
     """Write a working pipeline for a file, and say what was guessed and why."""
-    import os
-
     from cli.control_plane import log_to_stderr
     from cli.options import settings_of
     from cli.output import print_result
-    from cli.stack import NO_TELEMETRY
 
-    os.environ.update(NO_TELEMETRY)
     log_to_stderr()
     from tasks.onboarding.draft import Asked
     from tasks.onboarding.onboard import onboard

@@ -12,6 +12,7 @@ import structlog
 from cli.ports import LOOPBACK
 from healing.errors import OrchestratorUnavailable
 from tasks.runtime.flow_runs import crash_orphaned_runs
+from tasks.runtime.telemetry import OPT_OUTS
 
 WORK_POOL = "autopilot"
 PORTS = ("prefect", "gateway", "operate", "feed", "mirror")
@@ -19,12 +20,6 @@ PROJECT_DIR = Path(__file__).parents[1]  # where prefect.yaml stands; its entryp
 START_SECONDS_MAX = 240.0  # about 25 s on two idle cores; a loaded CI machine gets ten times that
 PROBE_TIMEOUT = httpx.Timeout(2.0)
 
-NO_TELEMETRY = {
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "true",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "GX_ANALYTICS_ENABLED": "false",
-}
 # Runs planned further ahead would all be late after a rest. The three runs that Prefect plans at least are enough.
 SHORT_HORIZON = {
     "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_SCHEDULED_TIME": "PT2M",
@@ -107,7 +102,7 @@ class Stack:
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         return {
             **inherited,  # without the variable above: a flow run would compile all that it imports, each time again
-            **NO_TELEMETRY,
+            **OPT_OUTS,
             **ONE_THREAD_EACH,
             "AUTOPILOT_HOME": str(self.home),
             "AUTOPILOT_PIPELINES_DIR": str(self.pipelines_dir),

@@ -1,0 +1,5 @@
+"""The Prefect flows, one per file."""
+
+from tasks.runtime.telemetry import opt_out
+
+opt_out()

@@ -18,6 +18,7 @@ from prefect.utilities.templating import apply_values
 from gateway.reporting.events import EventSender
 from healing.incident import Cause
 from tasks.runtime.events import EventEvidence, EventName
+from tasks.runtime.telemetry import OPT_OUTS
 
 CONFIG = yaml.safe_load((Path(__file__).parents[1] / "prefect.yaml").read_text())
 DEPLOYMENTS = {deployment["name"]: deployment for deployment in CONFIG["deployments"]}
@@ -47,6 +48,7 @@ def test_every_deployment_is_bounded_and_its_schedules_name_a_timezone(name):
     deployment = DEPLOYMENTS[name]
     assert deployment["work_pool"]["name"] == "autopilot"
     assert deployment["concurrency_limit"]["collision_strategy"] == "ENQUEUE"
+    assert deployment["work_pool"]["job_variables"]["env"] == OPT_OUTS
     assert all(schedule["timezone"] == "America/New_York" for schedule in deployment.get("schedules", ()))
 
 
