@@ -9,7 +9,7 @@ from prefect.runtime import flow_run
 from pydantic import BaseModel, ConfigDict
 
 from flows.treatment import Treatment
-from healing.diagnosis import Problem, Signals
+from healing.diagnosis import GatewayProblem, Signals
 from healing.errors import GatewayUnavailable, OrchestratorUnavailable
 from healing.evidence import Evidence
 from healing.incident import Cause, Remedy, Status
@@ -140,7 +140,7 @@ def treat_unfinished(settings: Settings, pipeline: str, policy: Policy) -> tuple
 def read_signals(settings: Settings, pipeline: str, ledger: Ledger) -> Signals:
     """What can be seen now: the gateway's problems, the monitor's latest checks, the release log."""
     state = _ask_gateway(settings.addresses().operate)
-    problems: tuple[Problem, ...] | None = None if state is None else state.as_signals()
+    problems: tuple[GatewayProblem, ...] | None = None if state is None else state.as_signals()
     checks: dict[Cause, tuple[Verdict, ...]] = {}
     for record in ledger.latest_checks(pipeline):
         checks[record.cause] = (*checks.get(record.cause, ()), record.verdict)

@@ -135,7 +135,7 @@ def record(
             )
 
 
-_HEALED = {"quality": Cause.QUALITY_DROP, "features": Cause.DATA_DRIFT, "predictions": Cause.PREDICTION_DRIFT}
+_HEALED = {"quality": Cause.QUALITY_DROP, "features": Cause.DATA_DRIFT, "predictions": Cause.DATA_DRIFT}
 
 
 @_task

@@ -9,7 +9,7 @@ import structlog
 from flows.applied import Applied
 from flows.remedies import apply_remedy, has_written_release, ingest_again
 from flows.renewal import is_on_trial, judge_retrain, retrain_report
-from healing.diagnosis import SEEN_BY_GATEWAY, Finding, Signals, diagnose
+from healing.diagnosis import CONFIRMED_BY_GATEWAY, Presence, Signals, confirm
 from healing.errors import AutopilotError, Conflict, Transient
 from healing.incident import Attempt, AttemptOutcome, Cause, Incident, Remedy, Status
 from healing.policy import Apply, Escalate, Policy, WaitUntil, next_step
@@ -33,7 +33,6 @@ INGEST_SECONDS = 60.0  # ingestion heals its own incidents; `heal` steps in when
 HEALED_BY_INGEST = frozenset(
     {
         Cause.SOURCE_UNAVAILABLE,
-        Cause.SOURCE_SLOW,
         Cause.SCHEMA_BREAK,
         Cause.NULL_SPIKE,
         Cause.BAD_ROWS,
@@ -84,10 +83,10 @@ class Treatment:
 
     def _look_again(self, incident: Incident) -> bool:
         """No remedy is applied to what cannot be seen at this moment."""
-        seen = diagnose(incident, self.look())
-        if seen.finding is Finding.ABSENT:
+        seen = confirm(incident, self.look())
+        if seen.presence is Presence.ABSENT:
             return self._close_absent(incident, seen.reason)
-        if seen.finding is Finding.UNDECIDED:
+        if seen.presence is Presence.INCONCLUSIVE:
             self._note(incident, seen.reason)
             return False
         if incident.status is Status.OPEN:
@@ -99,7 +98,7 @@ class Treatment:
     def _note_mitigation(self, incident: Incident) -> None:
         """The gateway's ladder is faster than any remedy; whether it answers meanwhile is seen, not assumed."""
         operate = self.settings.addresses().operate
-        if incident.cause not in SEEN_BY_GATEWAY or operate is None:
+        if incident.cause not in CONFIRMED_BY_GATEWAY or operate is None:
             return
         service = judge_service(operate, SERVICE_SECONDS_MAX)
         if service.passed:

@@ -1,4 +1,4 @@
-"""Evidence: something observed that may belong to an incident."""
+"""Evidence: one observation that an incident is opened for or that joins one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,8 +11,8 @@ from healing.incident import Cause
 class Evidence:
     """One observation by one observer.
 
-    `observer` names what saw it (`gateway`, `ingest`, `monitor`, `event:<name>`), `cause` what it points to, `subject`
-    what it is about (a model digest, a source, a batch), `facts` the numbers.
+    `observer` names who observed it (`gateway`, `ingest`, `monitor`, `event:<name>`), `cause` what it is evidence of,
+    `subject` what it is about (a model digest, a source, a batch), `facts` the measured values.
     """
 
     pipeline: str

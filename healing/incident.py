@@ -1,4 +1,4 @@
-"""Incidents: what went wrong, what was tried, and which step may follow which."""
+"""Incidents: causes, remedies, attempts, and the allowed status changes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,10 +10,9 @@ from healing.errors import IllegalTransition
 
 
 class Cause(StrEnum):
-    """What went wrong. `docs/runbook.md` has a section on each."""
+    """What went wrong. `docs/runbook.md` has a section per cause, `healing/detectors.py` says who detects it."""
 
     SOURCE_UNAVAILABLE = "source_unavailable"
-    SOURCE_SLOW = "source_slow"
     SCHEMA_BREAK = "schema_break"
     NULL_SPIKE = "null_spike"
     BAD_ROWS = "bad_rows"
@@ -21,15 +20,12 @@ class Cause(StrEnum):
     STALE_DATA = "stale_data"
     DUPLICATE_DATA = "duplicate_data"
     DATA_DRIFT = "data_drift"
-    PREDICTION_DRIFT = "prediction_drift"
     QUALITY_DROP = "quality_drop"
     BAD_CANDIDATE = "bad_candidate"
     MODEL_CORRUPT = "model_corrupt"
     MODEL_FAILING = "model_failing"
     MODEL_SLOW = "model_slow"
-    REGISTRY_UNAVAILABLE = "registry_unavailable"
     STORE_UNAVAILABLE = "store_unavailable"
-    ORCHESTRATOR_UNAVAILABLE = "orchestrator_unavailable"
     GATEWAY_DOWN = "gateway_down"
     DISK_FULL = "disk_full"
     RESOURCE_PRESSURE = "resource_pressure"
@@ -42,7 +38,7 @@ def known_cause(name: str) -> Cause:
 
 
 class Remedy(StrEnum):
-    """What can be done about it, mildest first."""
+    """What can be done about a cause, mildest first. `tasks/incidents/remedies/` has one file per remedy."""
 
     WAIT = "wait"
     RETRY = "retry"
@@ -53,14 +49,12 @@ class Remedy(StrEnum):
     RESTART_WORKER = "restart_worker"
     ABORT_CANARY = "abort_canary"
     ROLLBACK = "rollback"
-    REPUBLISH = "republish"
     RETRAIN = "retrain"
-    PAUSE_PIPELINE = "pause_pipeline"
     ESCALATE = "escalate"
 
 
 class Status(StrEnum):
-    """Where an incident stands."""
+    """Progress of an incident."""
 
     OPEN = "open"
     DIAGNOSED = "diagnosed"
@@ -72,7 +66,7 @@ class Status(StrEnum):
 
 ENDED = frozenset({Status.RECOVERED, Status.ESCALATED, Status.DISMISSED})
 
-_FOLLOWING: Mapping[Status, frozenset[Status]] = MappingProxyType(
+_ALLOWED_CHANGES: Mapping[Status, frozenset[Status]] = MappingProxyType(
     {
         Status.OPEN: frozenset({Status.DIAGNOSED, Status.DISMISSED, Status.ESCALATED}),
         Status.DIAGNOSED: frozenset({Status.HEALING, Status.DISMISSED, Status.ESCALATED, Status.RECOVERED}),
@@ -85,17 +79,17 @@ _FOLLOWING: Mapping[Status, frozenset[Status]] = MappingProxyType(
 
 
 class AttemptOutcome(StrEnum):
-    """How a remedy attempt ended. RUNNING is written before it starts."""
+    """Result of an attempt. RUNNING is recorded before the remedy starts."""
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"
-    FAILED = "failed"  # it ran and did not help; another attempt may
-    FUTILE = "futile"  # it ran and cannot help; the same remedy is not tried again
+    FAILED = "failed"  # it did not help; another attempt may
+    FUTILE = "futile"  # it cannot help; the remedy is not tried again for this incident
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of one remedy. `flow_run_id` names the Prefect run that carries a long remedy."""
+    """One application of one remedy. `flow_run_id` names the Prefect run that carries it."""
 
     number: int
     remedy: Remedy
@@ -108,10 +102,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """One thing that went wrong with one subject of one pipeline.
+    """A problem of one subject of one pipeline, from its detection to its end.
 
-    At most one is unfinished per (pipeline, cause, subject). The three times that an operator asks for are
-    `detected_at`, `mitigated_at` (service back within its SLO, a fallback counts) and `ended_at`.
+    At most one incident is unfinished per (pipeline, cause, subject). At `mitigated_at`, service was back within its
+    SLO, if only from a fallback.
     """
 
     id: str
@@ -132,12 +126,12 @@ class Incident:
 
     @property
     def running_attempt(self) -> Attempt | None:
-        """The attempt that was started and has no recorded end."""
+        """The attempt that has started and has no recorded end."""
         return next((a for a in reversed(self.attempts) if a.outcome is AttemptOutcome.RUNNING), None)
 
 
 def check_status_change(previous: Status, following: Status) -> None:
-    """Raise IllegalTransition unless an incident may go from `previous` to `following`."""
-    if following not in _FOLLOWING[previous]:
-        allowed = ", ".join(sorted(_FOLLOWING[previous])) or "nothing: it has ended"
+    """Raise IllegalTransition unless an incident may change from `previous` to `following`."""
+    if following not in _ALLOWED_CHANGES[previous]:
+        allowed = ", ".join(sorted(_ALLOWED_CHANGES[previous])) or "nothing: it has ended"
         raise IllegalTransition(f"an incident that is {previous} may become {allowed}; found {following}")

@@ -1,19 +1,57 @@
-"""Which remedy comes next for an incident: policy maps a cause to remedies, budgets bound how often they are tried."""
+"""Policy: which remedies treat which cause, in which order, and how often. `next_step` applies it to an incident."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
+from healing.detectors import FOUND_BY_INGESTION
 from healing.incident import Attempt, AttemptOutcome, Cause, Incident, Remedy
 
 DAY = timedelta(days=1)
 
-# Mildest first. A remedy stands here only where it can work: a retrain does not bring back a source.
+_BATCH_CAUSES = frozenset(
+    {
+        Cause.SCHEMA_BREAK,
+        Cause.NULL_SPIKE,
+        Cause.BAD_ROWS,
+        Cause.VOLUME_ANOMALY,
+        Cause.STALE_DATA,
+        Cause.DUPLICATE_DATA,
+    }
+)
+_MODEL_CAUSES = frozenset({Cause.MODEL_CORRUPT, Cause.MODEL_FAILING, Cause.MODEL_SLOW, Cause.BAD_CANDIDATE})
+
+# Which causes a remedy can treat. A policy that names it for another cause is refused.
+TREATABLE_CAUSES: Mapping[Remedy, frozenset[Cause]] = MappingProxyType(
+    {
+        Remedy.WAIT: FOUND_BY_INGESTION
+        | {
+            Cause.MODEL_FAILING,
+            Cause.MODEL_SLOW,
+            Cause.STORE_UNAVAILABLE,
+            Cause.GATEWAY_DOWN,
+            Cause.DISK_FULL,
+            Cause.RESOURCE_PRESSURE,
+        },
+        Remedy.RETRY: FOUND_BY_INGESTION,
+        Remedy.SWITCH_SOURCE: FOUND_BY_INGESTION,
+        Remedy.REPAIR_BATCH: _BATCH_CAUSES - {Cause.VOLUME_ANOMALY, Cause.STALE_DATA},
+        Remedy.QUARANTINE_BATCH: _BATCH_CAUSES,
+        Remedy.RESTORE_SNAPSHOT: _BATCH_CAUSES,
+        # A restarted worker loads a corrupt model's bytes again.
+        Remedy.RESTART_WORKER: frozenset({Cause.MODEL_FAILING, Cause.MODEL_SLOW, Cause.RESOURCE_PRESSURE}),
+        Remedy.ABORT_CANARY: _MODEL_CAUSES,
+        Remedy.ROLLBACK: _MODEL_CAUSES,
+        Remedy.RETRAIN: _MODEL_CAUSES | {Cause.DATA_DRIFT, Cause.QUALITY_DROP},
+        Remedy.ESCALATE: frozenset(Cause),
+    }
+)
+
+# Mildest first.
 DEFAULT_REMEDIES: Mapping[Cause, tuple[Remedy, ...]] = MappingProxyType(
     {
         Cause.SOURCE_UNAVAILABLE: (Remedy.RETRY, Remedy.SWITCH_SOURCE),
-        Cause.SOURCE_SLOW: (Remedy.RETRY, Remedy.SWITCH_SOURCE),
         Cause.SCHEMA_BREAK: (Remedy.REPAIR_BATCH, Remedy.QUARANTINE_BATCH),
         Cause.NULL_SPIKE: (Remedy.QUARANTINE_BATCH, Remedy.RESTORE_SNAPSHOT),
         Cause.BAD_ROWS: (Remedy.QUARANTINE_BATCH, Remedy.RESTORE_SNAPSHOT),
@@ -21,15 +59,12 @@ DEFAULT_REMEDIES: Mapping[Cause, tuple[Remedy, ...]] = MappingProxyType(
         Cause.STALE_DATA: (Remedy.WAIT, Remedy.RETRY),
         Cause.DUPLICATE_DATA: (Remedy.REPAIR_BATCH,),
         Cause.DATA_DRIFT: (Remedy.RETRAIN,),
-        Cause.PREDICTION_DRIFT: (Remedy.RETRAIN,),
         Cause.QUALITY_DROP: (Remedy.RETRAIN,),
-        Cause.BAD_CANDIDATE: (Remedy.ABORT_CANARY, Remedy.ROLLBACK),  # labels may come after the promotion
-        Cause.MODEL_CORRUPT: (Remedy.ROLLBACK,),  # a restart would load the same bytes
+        Cause.BAD_CANDIDATE: (Remedy.ABORT_CANARY, Remedy.ROLLBACK),  # labels may arrive after the promotion
+        Cause.MODEL_CORRUPT: (Remedy.ROLLBACK,),
         Cause.MODEL_FAILING: (Remedy.RESTART_WORKER, Remedy.ROLLBACK),
         Cause.MODEL_SLOW: (Remedy.RESTART_WORKER, Remedy.ROLLBACK),
-        Cause.REGISTRY_UNAVAILABLE: (Remedy.WAIT,),
         Cause.STORE_UNAVAILABLE: (Remedy.WAIT,),
-        Cause.ORCHESTRATOR_UNAVAILABLE: (Remedy.WAIT,),
         Cause.GATEWAY_DOWN: (Remedy.WAIT,),
         Cause.DISK_FULL: (Remedy.WAIT,),
         Cause.RESOURCE_PRESSURE: (Remedy.WAIT,),
@@ -40,23 +75,23 @@ DEFAULT_REMEDIES: Mapping[Cause, tuple[Remedy, ...]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How often healing may try before a person is called."""
+    """How many attempts are made before the incident is escalated."""
 
-    attempts_max: int = 3  # an incident
-    cooldown: timedelta = timedelta(seconds=30)  # between starts of the same remedy, doubled each time
-    attempts_daily_max: int = 24  # a cause: a remedy that is needed every hour does not heal
+    attempts_max: int = 3  # per incident
+    cooldown: timedelta = timedelta(seconds=30)  # between two starts of the same remedy, doubled with each attempt
+    attempts_daily_max: int = 24  # per cause: a remedy that is needed every hour does not heal
 
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Try this remedy now."""
+    """Apply this remedy now."""
 
     remedy: Remedy
 
 
 @dataclass(frozen=True, slots=True)
 class WaitUntil:
-    """Too early for the next attempt."""
+    """Wait until this time before the next attempt."""
 
     until: datetime
     reason: str
@@ -64,12 +99,12 @@ class WaitUntil:
 
 @dataclass(frozen=True, slots=True)
 class Escalate:
-    """Healing is at its end; call a person."""
+    """Hand the incident to a person, because no allowed remedy is left."""
 
     reason: str
 
 
-Step = Apply | WaitUntil | Escalate
+NextStep = Apply | WaitUntil | Escalate
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +115,19 @@ class Policy:
     budget: Budget = field(default_factory=Budget)
 
     def overridden(self, remedies: Mapping[Cause, tuple[Remedy, ...]]) -> "Policy":
-        """This policy with a pipeline's own order for some causes; an empty tuple leaves a cause to people."""
+        """This policy with a pipeline's own remedies for some causes. A cause without remedies is escalated at once."""
         return Policy(remedies=MappingProxyType({**self.remedies, **remedies}), budget=self.budget)
 
 
-def next_step(incident: Incident, policy: Policy, now: datetime, attempts_of_cause: Sequence[Attempt] = ()) -> Step:
-    """What to do about an unfinished incident that has no running attempt.
+def remedies_for(cause: Cause) -> tuple[Remedy, ...]:
+    """The remedies that can treat the cause, mildest first."""
+    return tuple(remedy for remedy in Remedy if cause in TREATABLE_CAUSES[remedy])
 
-    Every allowed remedy is tried once, mildest first, before one is tried again; one that proved futile never is.
+
+def next_step(incident: Incident, policy: Policy, now: datetime, attempts_of_cause: Sequence[Attempt] = ()) -> NextStep:
+    """The next step for an unfinished incident that has no running attempt.
+
+    Every allowed remedy is tried once, mildest first, before one is tried again. A futile remedy is not tried again.
     `attempts_of_cause` are the attempts of all incidents of this pipeline and cause, for the daily cap.
     """
     tried = [attempt for attempt in incident.attempts if attempt.remedy is not Remedy.ESCALATE]
@@ -98,29 +138,29 @@ def next_step(incident: Incident, policy: Policy, now: datetime, attempts_of_cau
         return Escalate(
             f"{today} attempts for {incident.cause} within a day, the cap is {policy.budget.attempts_daily_max}"
         )
-    remedy = _mildest(policy.remedies.get(incident.cause, ()), tried)
+    remedy = _mildest_remedy(policy.remedies.get(incident.cause, ()), tried)
     if remedy is None:
         return Escalate(f"policy has no further remedy for {incident.cause}")
     if remedy is Remedy.ESCALATE:
-        return Escalate(f"policy asks for a person about {incident.cause}")
-    until = _cooled_down([attempt for attempt in tried if attempt.remedy is remedy], policy.budget.cooldown)
+        return Escalate(f"policy escalates {incident.cause}")
+    until = _cooldown_end([attempt for attempt in tried if attempt.remedy is remedy], policy.budget.cooldown)
     if until is not None and now < until:
-        return WaitUntil(until, f"{remedy} rests after it failed")
+        return WaitUntil(until, f"{remedy} failed and waits for its cool-down")
     return Apply(remedy)
 
 
-def _mildest(allowed: Sequence[Remedy], tried: Sequence[Attempt]) -> Remedy | None:
-    """The remedy with the fewest failures, mildest first among equals; None when all are futile."""
+def _mildest_remedy(allowed: Sequence[Remedy], tried: Sequence[Attempt]) -> Remedy | None:
+    """The remedy with the fewest attempts, the mildest of those; None if all are futile."""
     futile = {attempt.remedy for attempt in tried if attempt.outcome is AttemptOutcome.FUTILE}
     left = [remedy for remedy in allowed if remedy not in futile]
-    failures = {remedy: sum(1 for attempt in tried if attempt.remedy is remedy) for remedy in left}
-    return min(left, key=lambda remedy: failures[remedy], default=None)
+    attempts = {remedy: sum(1 for attempt in tried if attempt.remedy is remedy) for remedy in left}
+    return min(left, key=lambda remedy: attempts[remedy], default=None)
 
 
-def _cooled_down(tried: Sequence[Attempt], cooldown: timedelta) -> datetime | None:
-    """When a remedy with these attempts may start again; None before its first. Another remedy need not wait.
+def _cooldown_end(tried: Sequence[Attempt], cooldown: timedelta) -> datetime | None:
+    """When a remedy with these attempts may start again; None before its first attempt.
 
-    Counted between starts: an attempt that was cut off after minutes has rested by then.
+    The cool-down counts from the last start, so an attempt that was lost after minutes needs no further wait.
     """
     starts = [attempt.started_at for attempt in tried]
     return max(starts) + cooldown * 2 ** (len(starts) - 1) if starts else None

@@ -10,7 +10,7 @@ from healing.release import Reason
 OVERCOME: tuple[tuple[frozenset[Cause], Remedy], ...] = (
     (frozenset({Cause.SCHEMA_BREAK}), Remedy.REPAIR_BATCH),
     (frozenset({Cause.NULL_SPIKE}), Remedy.QUARANTINE_BATCH),
-    (frozenset({Cause.SOURCE_UNAVAILABLE, Cause.SOURCE_SLOW}), Remedy.SWITCH_SOURCE),
+    (frozenset({Cause.SOURCE_UNAVAILABLE}), Remedy.SWITCH_SOURCE),
     (frozenset(DRIFT), Remedy.RETRAIN),
     (frozenset({Cause.BAD_CANDIDATE}), Remedy.ABORT_CANARY),
     (frozenset({Cause.MODEL_CORRUPT, Cause.MODEL_FAILING}), Remedy.ROLLBACK),

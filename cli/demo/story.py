@@ -23,7 +23,7 @@ REQUESTS_MIN = 20_000
 SERVE_SECONDS_MAX = 60.0
 HEAL_SECONDS_MAX = 400.0  # about 10 s after an event on an idle machine; without an event, up to 300 s later
 RENEW_SECONDS_MAX = 300.0  # training, comparison and a rollout of some 90 s, on a machine with other work
-DRIFT = (Cause.QUALITY_DROP, Cause.DATA_DRIFT, Cause.PREDICTION_DRIFT)
+DRIFT = (Cause.QUALITY_DROP, Cause.DATA_DRIFT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def feed_down(stage: Stage) -> None:
     """The primary source hangs; the week comes from the mirror."""
     recorded = stage.lab.process("feed")
     fault = StoppedProcess(process=ProcessName(pid=recorded.pid, started_at=recorded.started_at))
-    stage.trouble(Cause.SOURCE_UNAVAILABLE, Cause.SOURCE_SLOW)
+    stage.trouble(Cause.SOURCE_UNAVAILABLE)
     fault.inject()
     try:
         play_week(stage)

@@ -17,9 +17,9 @@ import yaml
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from healing.errors import ConfigError, UsageError
-from healing.incident import Cause, Remedy
 from tasks.config.contract_section import Contract
 from tasks.config.monitor_section import Monitor
+from tasks.config.policy_section import RemedyOrder
 from tasks.config.release_section import ReleaseRules
 from tasks.config.retrain_section import Retrain
 from tasks.config.section import Section
@@ -78,7 +78,7 @@ class Pipeline(Section):
     monitor: Monitor = Monitor()
     retrain: Retrain = Retrain()
     release: ReleaseRules = ReleaseRules()
-    policy: dict[Cause, tuple[Remedy, ...]] = Field(default_factory=dict)
+    policy: RemedyOrder = Field(default_factory=dict)
 
     _folder: Path = PrivateAttr()
 

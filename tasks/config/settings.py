@@ -97,10 +97,6 @@ class Settings(BaseSettings):
         return self.home / "reports"
 
     @property
-    def drills_dir(self) -> Path:
-        return self.home / "drills"
-
-    @property
     def alerts_file(self) -> Path:
         return self.home / "alerts.jsonl"
 

@@ -10,7 +10,7 @@ import pytest
 from flows.heal import heal
 from flows.renewal import learned_in_vain
 from flows.treatment import Treatment
-from healing.diagnosis import Problem, Signals
+from healing.diagnosis import GatewayProblem, Signals
 from healing.errors import UsageError
 from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Cause, Remedy, Status
@@ -104,7 +104,7 @@ def test_a_champion_without_whole_predecessor_is_given_to_a_person(bench):
     bootstrap(bench.root, champion)
     with bench.ledger() as ledger:
         incident = ledger.record_evidence(evidence(Cause.MODEL_CORRUPT, champion.digest))
-        signals = Signals(problems=(Problem(Cause.MODEL_CORRUPT, champion.digest),), history=(bench.current,))
+        signals = Signals(problems=(GatewayProblem(Cause.MODEL_CORRUPT, champion.digest),), history=(bench.current,))
         after = Treatment(bench.settings, ledger, Policy(), lambda: signals, run_id=None).treat(incident)
     assert after.status is Status.ESCALATED
     assert [a.remedy for a in after.attempts] == [Remedy.ROLLBACK, Remedy.ESCALATE]
@@ -172,7 +172,7 @@ def test_a_remedy_that_a_killed_heal_started_is_judged_lost_and_tried_again(benc
     with bench.ledger() as ledger:
         incident = ledger.record_evidence(evidence(Cause.MODEL_FAILING, champion.digest), status=Status.DIAGNOSED)
         ledger.start_attempt(incident.id, Remedy.RESTART_WORKER, str(uuid.uuid4()))  # a run that Prefect does not know
-        signals = Signals(problems=(Problem(Cause.MODEL_FAILING, champion.digest),), history=(bench.current,))
+        signals = Signals(problems=(GatewayProblem(Cause.MODEL_FAILING, champion.digest),), history=(bench.current,))
         after = Treatment(bench.settings, ledger, Policy(), lambda: signals, run_id=None).treat(
             ledger.incident(incident.id)
         )

@@ -1,11 +1,21 @@
-"""Policy tries the mildest remedy that can work, again only after the others, and never beyond its budget."""
+"""`next_step` applies the mildest remedy, repeats it only after the others, and keeps the budgets."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from healing.incident import Attempt, AttemptOutcome, Cause, Incident, Remedy, Status
-from healing.policy import DEFAULT_REMEDIES, Apply, Budget, Escalate, Policy, WaitUntil, next_step
+from healing.policy import (
+    DEFAULT_REMEDIES,
+    TREATABLE_CAUSES,
+    Apply,
+    Budget,
+    Escalate,
+    Policy,
+    WaitUntil,
+    next_step,
+    remedies_for,
+)
 
 NOW = datetime(2013, 6, 1, tzinfo=UTC)
 FAILED, FUTILE = AttemptOutcome.FAILED, AttemptOutcome.FUTILE
@@ -48,11 +58,11 @@ def test_the_mildest_remedy_with_the_fewest_failures_comes_next(found, step):
     ],
     ids=["unknown cause", "only remedy is futile", "budget is spent"],
 )
-def test_a_person_is_called_when_healing_is_at_its_end(found):
+def test_an_incident_is_escalated_when_no_remedy_is_left(found):
     assert isinstance(next_step(found, Policy(), NOW), Escalate)
 
 
-def test_the_starts_of_a_remedy_lie_twice_as_far_apart_each_time():
+def test_the_cool_down_doubles_with_each_attempt():
     budget = Budget(cooldown=timedelta(seconds=10))
     once = incident(Cause.QUALITY_DROP, (Remedy.RETRAIN, FAILED), ended=timedelta(seconds=9))
     twice = incident(Cause.QUALITY_DROP, *[(Remedy.RETRAIN, FAILED)] * 2, ended=timedelta(seconds=15))
@@ -62,7 +72,7 @@ def test_the_starts_of_a_remedy_lie_twice_as_far_apart_each_time():
     assert isinstance(next_step(twice, policy, NOW), WaitUntil)
 
 
-def test_a_cause_that_needs_a_remedy_all_day_is_not_healed():
+def test_an_incident_is_escalated_at_the_daily_cap_of_its_cause():
     policy = Policy(budget=Budget(attempts_daily_max=2))
     old = Attempt(1, Remedy.RETRAIN, NOW - timedelta(hours=25), FAILED)
     new = Attempt(1, Remedy.RETRAIN, NOW - timedelta(hours=1), FAILED)
@@ -71,13 +81,20 @@ def test_a_cause_that_needs_a_remedy_all_day_is_not_healed():
     assert isinstance(next_step(found, policy, NOW, [new, new]), Escalate)
 
 
-def test_a_pipeline_may_reorder_or_forbid_remedies():
-    policy = Policy().overridden({Cause.QUALITY_DROP: (Remedy.ROLLBACK,), Cause.DATA_DRIFT: ()})
-    assert next_step(incident(Cause.QUALITY_DROP), policy, NOW) == Apply(Remedy.ROLLBACK)
+def test_a_pipeline_can_replace_or_forbid_remedies():
+    policy = Policy().overridden({Cause.MODEL_SLOW: (Remedy.ROLLBACK,), Cause.DATA_DRIFT: ()})
+    assert next_step(incident(Cause.MODEL_SLOW), policy, NOW) == Apply(Remedy.ROLLBACK)
     assert isinstance(next_step(incident(Cause.DATA_DRIFT), policy, NOW), Escalate)
     assert next_step(incident(Cause.MODEL_CORRUPT), policy, NOW) == Apply(Remedy.ROLLBACK)
 
 
-def test_every_cause_has_a_policy():
+def test_every_cause_has_default_remedies_that_can_treat_it():
     assert set(DEFAULT_REMEDIES) == set(Cause)
     assert all(DEFAULT_REMEDIES.values())
+    for cause, remedies in DEFAULT_REMEDIES.items():
+        assert set(remedies) <= set(remedies_for(cause)), cause
+
+
+def test_every_remedy_can_treat_a_cause():
+    assert set(TREATABLE_CAUSES) == set(Remedy)
+    assert all(TREATABLE_CAUSES.values())

@@ -1,0 +1,43 @@
+"""Which part of the system detects each cause: it records the first evidence of an incident."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+from healing.incident import Cause
+
+
+class Detector(StrEnum):
+    """A part of the system that observes problems."""
+
+    INGESTION = "ingestion"  # tasks/ingestion, while it takes in a batch
+    MONITOR = "monitor"  # tasks/monitoring, on windows of answered rows
+    ROLLOUT = "rollout"  # tasks/rollout, while a challenger is on trial
+    GATEWAY = "gateway"  # a problem on its operate port, or an event
+    HEALER = "healer"  # tasks/incidents, when it probes the gateway
+
+
+DETECTORS: Mapping[Cause, frozenset[Detector]] = MappingProxyType(
+    {
+        Cause.SOURCE_UNAVAILABLE: frozenset({Detector.INGESTION}),
+        Cause.SCHEMA_BREAK: frozenset({Detector.INGESTION}),
+        Cause.NULL_SPIKE: frozenset({Detector.INGESTION}),
+        Cause.BAD_ROWS: frozenset({Detector.INGESTION}),
+        Cause.VOLUME_ANOMALY: frozenset({Detector.INGESTION}),
+        Cause.STALE_DATA: frozenset({Detector.INGESTION}),
+        Cause.DUPLICATE_DATA: frozenset({Detector.INGESTION}),
+        Cause.DATA_DRIFT: frozenset({Detector.MONITOR}),
+        Cause.QUALITY_DROP: frozenset({Detector.MONITOR}),
+        Cause.BAD_CANDIDATE: frozenset({Detector.GATEWAY, Detector.ROLLOUT, Detector.MONITOR}),
+        Cause.MODEL_CORRUPT: frozenset({Detector.GATEWAY}),
+        Cause.MODEL_FAILING: frozenset({Detector.GATEWAY}),
+        Cause.MODEL_SLOW: frozenset({Detector.GATEWAY}),
+        Cause.STORE_UNAVAILABLE: frozenset({Detector.GATEWAY}),
+        Cause.GATEWAY_DOWN: frozenset({Detector.HEALER}),
+        Cause.DISK_FULL: frozenset({Detector.GATEWAY}),
+        Cause.RESOURCE_PRESSURE: frozenset({Detector.GATEWAY}),
+        Cause.UNKNOWN: frozenset({Detector.GATEWAY, Detector.MONITOR}),
+    }
+)
+
+FOUND_BY_INGESTION = frozenset(cause for cause, by in DETECTORS.items() if by == {Detector.INGESTION})
