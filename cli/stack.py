@@ -11,7 +11,7 @@ import structlog
 
 from cli.ports import LOOPBACK
 from healing.errors import OrchestratorUnavailable
-from tasks.runtime.flow_runs import crash_orphaned_runs
+from tasks.runtime.orphaned_runs import crash_orphaned_runs
 from tasks.runtime.telemetry import OPT_OUTS
 
 WORK_POOL = "autopilot"

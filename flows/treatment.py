@@ -15,9 +15,9 @@ from healing.incident import Attempt, AttemptOutcome, Cause, Incident, Remedy, S
 from healing.policy import Apply, Escalate, Policy, WaitUntil, next_step
 from healing.remedy import LONG_REMEDIES
 from tasks.config.settings import Settings
-from tasks.incidents.escalation import alert
 from tasks.ledger.store import Ledger
 from tasks.runtime import crash_points as points
+from tasks.runtime.alerts import alert
 from tasks.runtime.events import EventName, emit
 from tasks.runtime.flow_runs import RunState, run_state
 from tasks.serving.gateway_client import judge_service
@@ -159,8 +159,8 @@ class Treatment:
             return self._conclude(incident, attempt, judge_retrain(self.settings, incident, attempt.started_at))
         age_seconds = (datetime.now(UTC) - attempt.started_at).total_seconds()
         stale = age_seconds > (LONG_SECONDS_MAX if attempt.remedy in LONG_REMEDIES else SHORT_SECONDS_MAX)
-        state = RunState.GOING if attempt.flow_run_id is None else run_state(attempt.flow_run_id)
-        if state is RunState.GOING and not stale:
+        state = RunState.ACTIVE if attempt.flow_run_id is None else run_state(attempt.flow_run_id)
+        if state is RunState.ACTIVE and not stale:
             self._note(incident, f"{attempt.remedy} goes on in run {attempt.flow_run_id}")
             return False
         cut_off = f"cut off: its run is {state}{' and too old' if stale else ''}"

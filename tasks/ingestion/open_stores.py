@@ -10,10 +10,10 @@ from prefect.runtime import flow_run
 from healing.incident import Incident
 from tasks.config.pipeline import Pipeline
 from tasks.config.settings import Settings
-from tasks.incidents.escalation import alert
 from tasks.ingestion.stores import Stores
 from tasks.lake.write_locks import WriteLock, write_lock
 from tasks.ledger.store import Ledger
+from tasks.runtime.alerts import alert
 from tasks.runtime.events import emit
 
 

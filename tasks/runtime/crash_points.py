@@ -1,4 +1,4 @@
-"""Named points of a flow, at which a kill must leave nothing half done."""
+"""Named points in flows and tasks. After a kill at any of them, the next run must finish the work."""
 
 import structlog
 
@@ -6,5 +6,5 @@ log = structlog.get_logger(__name__)
 
 
 def reached(point: str, **keys: object) -> None:
-    """Say that the flow got here. The tests that kill a flow at a named point replace this function."""
-    log.debug("point_reached", point=point, **keys)
+    """Log that the process reached the point. Tests replace this function to kill the process there."""
+    log.debug("crash_point_reached", point=point, **keys)

@@ -1,4 +1,4 @@
-"""Events make repair faster; nothing depends on their arrival, because `heal` also runs every five minutes."""
+"""Events: their names, the evidence they carry, and sending them. They make repair faster; nothing depends on them."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -9,13 +9,13 @@ from prefect.events import emit_event
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from healing.evidence import Evidence
-from healing.incident import Cause
+from healing.incident import Cause, known_cause
 
 log = structlog.get_logger(__name__)
 
 
 class EventName(StrEnum):
-    """Every event this project emits; the resource is always `autopilot.pipeline.<pipeline>`."""
+    """Every event that this project emits. The resource is always `autopilot.pipeline.<pipeline>`."""
 
     BATCH_ACCEPTED = "autopilot.batch.accepted"
     BATCH_REPAIRED = "autopilot.batch.repaired"
@@ -35,8 +35,8 @@ class EventName(StrEnum):
     RETRAIN_FINISHED = "autopilot.retrain.finished"
 
 
-# What an event points to when its payload does not say: somebody may emit one by hand with an empty payload.
-_IMPLIED: Mapping[str, Cause] = {
+# The cause of an event whose payload names none, such as one that a person emits by hand.
+_DEFAULT_CAUSES: Mapping[str, Cause] = {
     EventName.DRIFT_DETECTED: Cause.DATA_DRIFT,
     EventName.QUALITY_DROPPED: Cause.QUALITY_DROP,
     EventName.CANARY_ABORTED: Cause.BAD_CANDIDATE,
@@ -44,7 +44,7 @@ _IMPLIED: Mapping[str, Cause] = {
 
 
 class EventEvidence(BaseModel):
-    """An event as the parameter of a flow run, filled in by the deployment's trigger."""
+    """An event as a parameter of a flow run. The deployment's trigger fills it in."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -54,9 +54,9 @@ class EventEvidence(BaseModel):
     payload: dict[str, JsonValue] = Field(default_factory=dict)
 
     def evidence(self, pipeline: str) -> Evidence | None:
-        """What the event reports, or None for one that only asks to look again (a retrain that finished).
+        """The evidence in the event; None for an event that only asks `heal` to run, such as a finished retrain.
 
-        A cause that this version does not know becomes `unknown`, which policy gives to a person.
+        A cause that this version does not have becomes `unknown`, which the default policy escalates.
         """
         cause = self._cause()
         if cause is None:
@@ -75,19 +75,19 @@ class EventEvidence(BaseModel):
     def _cause(self) -> Cause | None:
         named = self.payload.get("cause")
         if named is None:
-            return _IMPLIED.get(self.name)
-        return Cause(named) if named in set(Cause) else Cause.UNKNOWN
+            return _DEFAULT_CAUSES.get(self.name)
+        return known_cause(str(named))
 
 
 def emit(name: EventName, pipeline: str, payload: Mapping[str, object]) -> None:
-    """Tell Prefect's event system, best effort and in the background; without an API the event is only logged."""
+    """Send the event to Prefect in the background, without waiting for success. Without an API it is only logged."""
     resource = {"prefect.resource.id": f"autopilot.pipeline.{pipeline}", "prefect.resource.name": pipeline}
     sent = emit_event(event=name.value, resource=resource, payload=dict(payload))
     log.info("event_emitted", name=name.value, pipeline=pipeline, sent=sent is not None, payload=dict(payload))
 
 
 def payload_of(evidence: Evidence) -> dict[str, object]:
-    """The payload that carries evidence: what `EventEvidence.evidence` reads back."""
+    """The evidence as an event payload, in the form that `EventEvidence.evidence` reads."""
     return {
         "cause": evidence.cause.value,
         "subject": evidence.subject,

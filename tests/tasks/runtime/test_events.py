@@ -1,4 +1,4 @@
-"""An event carries evidence, and whatever somebody emits by hand still means something."""
+"""An event carries evidence, also one that a person emits by hand with an incomplete payload."""
 
 import uuid
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ def event(name, payload):
     return EventEvidence(id=uuid.uuid4(), name=name, occurred=NOW, payload=payload)
 
 
-def test_evidence_survives_the_way_through_an_event():
+def test_evidence_reads_back_from_its_event():
     sent = Evidence("flights", Cause.MODEL_CORRUPT, "abc", "gateway", NOW, "digest differs", {"file": "model.skops"})
     found = event("autopilot.gateway.problem", payload_of(sent)).evidence("flights")
     assert (found.cause, found.subject, found.summary, found.facts) == (sent.cause, "abc", "digest differs", sent.facts)
@@ -33,9 +33,9 @@ def test_evidence_survives_the_way_through_an_event():
         ("autopilot.gateway.problem", {"cause": "model_slow", "facts": "none"}, Cause.MODEL_SLOW),
     ],
 )
-def test_what_an_incomplete_event_points_to(name, payload, cause):
+def test_an_incomplete_event_gets_a_cause(name, payload, cause):
     assert event(name, payload).evidence("flights").cause is cause
 
 
-def test_an_event_that_only_says_look_again_is_no_evidence():
+def test_an_event_that_only_asks_heal_to_run_carries_no_evidence():
     assert event("autopilot.retrain.finished", {"result": "promoted"}).evidence("flights") is None

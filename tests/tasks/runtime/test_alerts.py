@@ -1,4 +1,4 @@
-"""A person hears of an escalation, whatever address is broken."""
+"""An alert reaches the file and every working address, whichever address is broken."""
 
 import json
 from datetime import UTC, datetime
@@ -8,13 +8,13 @@ from pydantic import SecretStr
 
 from healing.errors import StoreUnavailable
 from healing.incident import Cause, Incident, Status
-from tasks.incidents.escalation import AlertReport, alert
+from tasks.runtime.alerts import AlertReport, alert
 
 NOW = datetime(2013, 6, 1, tzinfo=UTC)
 INCIDENT = Incident("i-1", "flights", Cause.MODEL_CORRUPT, "abc", Status.HEALING, NOW)
 
 
-def test_the_file_has_one_line_an_alert(tmp_path):
+def test_the_file_has_one_line_per_alert(tmp_path):
     file = tmp_path / "deep" / "alerts.jsonl"
     assert alert(INCIDENT, "no model is whole", NOW, file=file) == AlertReport(0, 0)
     alert(INCIDENT, "again", NOW, file=file)
@@ -23,7 +23,7 @@ def test_the_file_has_one_line_an_alert(tmp_path):
     assert entries[0]["cause"] == "model_corrupt"
 
 
-def test_an_unusable_address_is_counted_and_does_not_silence_the_file(tmp_path):
+def test_an_unusable_address_is_counted_and_the_file_is_written(tmp_path):
     report = alert(INCIDENT, "why", NOW, file=tmp_path / "alerts.jsonl", urls=(SecretStr("nonsense"),))
     assert report == AlertReport(delivered=0, undelivered=1)
     assert (tmp_path / "alerts.jsonl").exists()

@@ -1,4 +1,4 @@
-"""Runs whose process is gone are declared crashed; runs that somebody carries are left alone."""
+"""Runs without a process are set to CRASHED; runs with a live process keep their state."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from healing.errors import OrchestratorUnavailable
-from tasks.runtime.flow_runs import RUN_ID_VARIABLE, crash_orphaned_runs
+from tasks.runtime.orphaned_runs import RUN_ID_VARIABLE, crash_orphaned_runs
 
 
 class Api(ThreadingHTTPServer):
@@ -70,7 +70,7 @@ def api():
         server.server_close()
 
 
-def test_only_runs_without_a_process_crash_and_take_their_children_along(api):
+def test_runs_without_a_process_crash_together_with_their_child_runs(api):
     carried, orphaned, child = (str(uuid.uuid4()) for _ in range(3))
     server = api([carried, orphaned], {orphaned: [child]})
     carrier = subprocess.Popen(
@@ -91,12 +91,12 @@ def test_only_runs_without_a_process_crash_and_take_their_children_along(api):
     assert server.asked[0]["work_pools"] == {"name": {"any_": ["autopilot"]}}
 
 
-def test_nothing_orphaned_changes_nothing(api):
+def test_no_orphaned_run_changes_nothing(api):
     server = api([])
     assert crash_orphaned_runs(server.url) == []
     assert server.states == {}
 
 
-def test_an_api_that_is_down_is_named():
+def test_an_api_that_is_down_raises_an_error_with_its_address():
     with pytest.raises(OrchestratorUnavailable, match=r"127\.0\.0\.1:9"):
         crash_orphaned_runs("http://127.0.0.1:9/api")

@@ -1,4 +1,4 @@
-"""Calling a person: always the log and a file, and every Apprise URL that is configured."""
+"""Alerts to people: a log event, a line in the alert file, and a message to every configured Apprise URL."""
 
 import json
 from collections.abc import Sequence
@@ -17,16 +17,16 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AlertReport:
-    """How many of the configured addresses took the alert."""
+    """How many of the configured addresses accepted the alert."""
 
     delivered: int
     undelivered: int
 
 
 def alert(incident: Incident, reason: str, at: datetime, *, file: Path, urls: Sequence[SecretStr] = ()) -> AlertReport:
-    """Tell people that healing is at its end. An address that fails is counted and logged, never raised.
+    """Notify people that the incident needs them. A failing address is counted and logged; it raises no error.
 
-    StoreUnavailable when even the file cannot be written: then nobody can be sure to hear of it.
+    StoreUnavailable if the alert file cannot be written, because then the alert may have reached nobody.
     """
     entry = {
         "at": at.isoformat(),
@@ -43,7 +43,7 @@ def alert(incident: Incident, reason: str, at: datetime, *, file: Path, urls: Se
             stream.write(json.dumps(entry) + "\n")
     except OSError as exc:
         raise StoreUnavailable(
-            f"the alert could not be written to {file}: {exc}; free space or fix its rights"
+            f"expected to write the alert to {file}, found: {exc}; free disk space or fix the permissions"
         ) from exc
     title = f"{incident.pipeline}: {incident.cause} needs a person"
     body = f"{reason}\nsubject {incident.subject}, incident {incident.id}, {len(incident.attempts)} attempts"
@@ -54,7 +54,7 @@ def alert(incident: Incident, reason: str, at: datetime, *, file: Path, urls: Se
 
 
 def _notify(url: SecretStr, title: str, body: str) -> bool:
-    """Whether the address took it. Each on its own, so that one bad address does not silence the others."""
+    """Whether the address accepted the alert. One object per address, so that a bad one does not block the others."""
     import apprise
 
     service = apprise.Apprise()
