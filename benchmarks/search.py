@@ -1,21 +1,22 @@
-"""Does the flights' search for parameters earn its time? The estimator as written and what was found, month by month.
+"""Value of the flights' parameter search: the estimator as written against the parameters found, month by month.
 
-Both learn from the same rows and are held against the fortnight after them, by log-loss (nats a row). Only the rows,
-the seed and the settings decide what is found, unless the search runs out of its time: `cut_short` counts that.
+Both are fitted on the same rows and compared on the following fortnight, by log-loss (nats per row). The rows, the seed
+and the settings alone decide what is found, unless the search runs out of time: `cut_short_months` counts those.
 """
 
 import argparse
 import time
 from datetime import date
+from typing import Any
 
 import structlog
 
 from benchmarks.result import Result, keep
 from benchmarks.year.world import LOSS, World
-from tasks.lake.columns import LABEL
-from tasks.training.answers import predict
-from tasks.training.candidate import plan_training
-from tasks.training.training import Trained, as_inputs, fit, read_training_rows
+from tasks.training.dataset import TrainingDataset, read_dataset, targets_of
+from tasks.training.fit import fit_model
+from tasks.training.inference import predict
+from tasks.training.plan import plan_training
 
 log = structlog.get_logger(__name__)
 
@@ -29,19 +30,20 @@ def main() -> None:
     world = World.of_2013()
     gains, seconds, replaced, cut_short = [], [], 0, 0
     for until in ends:
-        plan = plan_training(world.pipeline, world.labels, until, None)
-        rows = read_training_rows(plan, world.labels)
-        began = time.perf_counter()
-        searched = fit(plan, rows, world.pipeline.estimator)
-        seconds.append(time.perf_counter() - began - searched.seconds)
-        assert searched.found is not None  # the flights' pipeline says what to search
-        cut_short += searched.found.cut_short
-        if searched.found.parameters:
+        plan = plan_training(world.pipeline, world.labels, until)
+        dataset = read_dataset(plan, world.labels)
+        started = time.perf_counter()
+        trained = fit_model(plan, dataset, world.pipeline.estimator)
+        seconds.append(time.perf_counter() - started - trained.seconds)
+        found = trained.search
+        assert found is not None  # the flights' pipeline has a search section
+        cut_short += found.cut_short
+        gains.append(0.0)
+        if found.parameters:
             replaced += 1
-            gains.append(_loss(_as_written(world, searched)) - _loss(searched))
-        else:
-            gains.append(0.0)
-        log.info("searched", until=until.isoformat(), found=searched.found.parameters, gain=round(gains[-1], 4))
+            as_written = world.pipeline.estimator().fit(dataset.train_inputs, targets_of(plan, dataset.train))
+            gains[-1] = _mean_loss(as_written, dataset) - _mean_loss(trained.estimator, dataset)
+        log.info("searched", until=until.isoformat(), found=found.parameters, gain=round(gains[-1], 4))
     figures = {
         "months": len(ends),
         "replaced_months": replaced,
@@ -54,17 +56,8 @@ def main() -> None:
     keep(Result("search", figures, goals={"search_seconds_max": ("<=", 30.0), "gain_worst_nats": (">=", -0.01)}))
 
 
-def _as_written(world: World, searched: Trained) -> Trained:
-    """The same rows without what was found."""
-    inputs = as_inputs(searched.rows.learned, searched.rows.schema)
-    estimator = world.pipeline.estimator().fit(inputs, searched.rows.learned[LABEL].astype("int64"))
-    return Trained(estimator, searched.rows, 0.0)
-
-
-def _loss(trained: Trained) -> float:
-    held_out = trained.rows.held_out
-    answers = predict(trained.estimator, as_inputs(held_out, trained.rows.schema))
-    return float(LOSS.of(answers, held_out[LABEL].to_numpy()).mean())
+def _mean_loss(estimator: Any, dataset: TrainingDataset) -> float:
+    return float(LOSS.of(predict(estimator, dataset.held_out_inputs), dataset.held_out_labels).mean())
 
 
 if __name__ == "__main__":

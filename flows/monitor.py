@@ -36,7 +36,7 @@ from tasks.monitoring.windows import answered_rows
 from tasks.rollout.champion import learned_until, require_champion
 from tasks.runtime.events import EventName, emit, payload_of
 from tasks.serving.prediction_log import drain_predictions
-from tasks.training.training import feature_days
+from tasks.training.plan import feature_days
 
 log = structlog.get_logger(__name__)
 

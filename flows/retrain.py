@@ -1,58 +1,131 @@
-"""Retraining: a candidate learns from recent days, meets its rivals on later rows, and goes on trial if it won.
+"""The `retrain` flow: train a candidate, compare it with the baselines on later rows, publish it and release it.
 
-Every step finds what an earlier, killed run of the same plan did, so running it again is finishing it.
+Every step finds what an earlier, killed run of the same plan did, so running the flow again completes it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from pathlib import Path
+from enum import StrEnum
+from typing import Any
 
 import structlog
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from pydantic import BaseModel, ConfigDict
 
-from flows.release import Result, release
-from flows.retrain_outcome import OF_ROLLOUT, ComparisonView, RepetitionView, RetrainOutcome, RetrainResult
-from healing.errors import AutopilotError, TrainingRefused
+from flows.release import release
+from healing.errors import AutopilotError
 from healing.release import ModelRef
 from healing.verdict import Outcome
 from releases.loader import LoadedModel
-from releases.signing import ensure_keys
-from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import Settings, load_settings
-from tasks.evaluation.labels import label_source
 from tasks.ledger.store import Ledger
 from tasks.rollout.champion import open_champion
-from tasks.runtime import crash_points as points
+from tasks.rollout.outcome import ReleaseOutcome, Result
+from tasks.runtime import crash_points
 from tasks.runtime.events import EventName, emit
 from tasks.runtime.file_locks import exclusive
-from tasks.training.candidate import Workshop, compare_candidate, plan_training, publish_candidate, register_candidate
-from tasks.training.comparison import Meeting
-from tasks.training.mlflow_registry import RegisteredModel, Registry
-from tasks.training.own_predictions import refuse_own_labels
-from tasks.training.refusals import refuse_on_open_incidents, refuse_quarantined
-from tasks.training.reproducibility import Repetition, train_again
-from tasks.training.training import TrainingPlan
-
-__all__ = ["RetrainOutcome", "RetrainResult", "retrain"]
+from tasks.training.candidate import TrainingContext, compare_candidate, publish_candidate, register_candidate
+from tasks.training.candidate_comparison import ComparisonResult
+from tasks.training.comparison import Comparison
+from tasks.training.mlflow_registry import RegisteredModel
+from tasks.training.plan import TrainingPlan, plan_training
+from tasks.training.preconditions import check_preconditions
+from tasks.training.reproducibility import Repetition, require_registered, train_again
 
 log = structlog.get_logger(__name__)
 
 _task = task(cache_policy=NO_CACHE, persist_result=False)
+check = _task(check_preconditions)
+register = _task(register_candidate)
+repeat = _task(train_again)
+compare = _task(compare_candidate)
+
+
+class RetrainResult(StrEnum):
+    """How a retrain ended."""
+
+    BOOTSTRAPPED = "bootstrapped"
+    PROMOTED = "promoted"
+    ABORTED = "aborted"  # its rollout was aborted
+    INCONCLUSIVE = "inconclusive"  # its rollout stayed inconclusive
+    NOT_BETTER = "not_better"  # a comparison blocked the candidate; nothing was published
+    COMPARED = "compared"  # a dry run; nothing was published
+    REPEATED = "repeated"  # a second training of the same plan; nothing was registered
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked for; see `retrain`."""
+class RetrainRequest:
+    """The parameters of one run; see `retrain`."""
 
     pipeline: str
     until: date | None
     incident_id: str | None
     estimator: str | None
-    insisted: bool
+    skip_comparison: bool
     dry_run: bool
     again: bool
+
+
+class RetrainOutcome(BaseModel):
+    """What was trained on which days, how it compared, and how its rollout ended.
+
+    `digest` is set once the model is published. `model_sha256` is the digest of the model's bytes alone, equal for
+    equal models. `comparison_skipped` means that the comparisons were allowed to block nothing. `leakage_warning` says
+    why the candidate may have seen the labels.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    pipeline: str
+    result: RetrainResult
+    version: str
+    digest: str | None
+    model_sha256: str
+    trained_from: date
+    trained_until: date
+    until: date
+    comparisons: tuple[Comparison, ...] = ()
+    leakage_warning: str = ""
+    comparison_skipped: bool = False
+    repetition: Repetition | None = None
+    rollout: ReleaseOutcome | None = None
+    incident_id: str | None = None
+
+    @classmethod
+    def of(cls, request: RetrainRequest, plan: TrainingPlan, registered: RegisteredModel) -> "RetrainOutcome":
+        """The outcome before anything is compared or published."""
+        return cls(
+            pipeline=plan.pipeline,
+            result=RetrainResult.COMPARED,
+            version=registered.version,
+            digest=None,
+            model_sha256=registered.model_sha256,
+            trained_from=plan.train_from,
+            trained_until=plan.train_until,
+            until=plan.until,
+            comparison_skipped=request.skip_comparison,
+            incident_id=request.incident_id,
+        )
+
+    def ended(self, result: RetrainResult, **changes: Any) -> "RetrainOutcome":
+        """The outcome with its final result, and other fields changed."""
+        return self.model_copy(update={"result": result, **changes})
+
+    @property
+    def markdown(self) -> str:
+        """The result, warnings, and a table with one row per comparison."""
+        skipped = " (comparison skipped on request)" if self.comparison_skipped else ""
+        lines = [f"Candidate {self.version}, trained until {self.trained_until}: **{self.result}**{skipped}", ""]
+        if self.leakage_warning:
+            lines += [f"**{self.leakage_warning}**", ""]
+        if self.repetition is not None:
+            same = "the same model" if self.repetition.same else f"another model: {'; '.join(self.repetition.why)}"
+            lines += [f"Trained again: {same}. Predictions differ by {self.repetition.difference:.2g} at most.", ""]
+        rows = [f"| {c.against} | {c.segment or 'all rows'} | {c.outcome} | {c.reason} |" for c in self.comparisons]
+        return "\n".join([*lines, "| against | rows | outcome | reason |", "|---|---|---|---|", *rows])
 
 
 @flow(name="retrain", flow_run_name="retrain-{pipeline}", persist_result=False)
@@ -65,120 +138,80 @@ def retrain(
     dry_run: bool = False,
     again: bool = False,
 ) -> RetrainOutcome:
-    """Train on the days before `until` (the last day with features), compare, publish, release.
+    """Train on the days up to `until` (by default the last day with features), compare, publish, release.
 
-    `estimator` (module:function) replaces the pipeline's own; `skip_comparison` releases the candidate whatever the
-    comparison says, and the record keeps that a person insisted. `again` trains a plan a second time and reports
-    whether the same model comes of it; UsageError when it was not trained before. TrainingRefused while the data are in
-    doubt or too few. Without a champion the candidate only has to beat the base rate.
+    `estimator` (module:function) replaces the pipeline's own. `skip_comparison` releases the candidate whatever the
+    comparison shows, which the outcome records. `dry_run` stops after the comparison. `again` trains an earlier plan a
+    second time and reports whether the same model results; UsageError when the plan was never trained. TrainingRefused
+    while the data are doubtful or too few. Without a champion the candidate only has to beat the base rate.
     """
     settings = load_settings()
-    request = Request(pipeline, until, incident_id, estimator, skip_comparison, dry_run, again)
+    request = RetrainRequest(pipeline, until, incident_id, estimator, skip_comparison, dry_run, again)
     with exclusive(settings.release_root(pipeline) / "retrain.lock"):
         try:
-            outcome = _retrain(settings, request)
+            outcome = _train_again(settings, request) if again else _train_and_release(settings, request)
         except AutopilotError as exc:
-            _tell(settings, pipeline, {"result": "failed", "reason": str(exc), "incident_id": incident_id})
+            _report_end(settings, pipeline, {"result": "failed", "reason": str(exc), "incident_id": incident_id})
             raise
-    shown = {"comparisons", "rollout", "repetition"}
-    _tell(settings, pipeline, outcome.model_dump(mode="json", exclude=shown))
+    _report_end(settings, pipeline, outcome.model_dump(mode="json", exclude={"comparisons", "rollout", "repetition"}))
     log.info("retrain_finished", pipeline=pipeline, result=outcome.result.value, version=outcome.version)
-    create_markdown_artifact(key=f"retrain-{pipeline}".replace("_", "-"), markdown=outcome.in_words)
+    create_markdown_artifact(key=f"retrain-{pipeline}".replace("_", "-"), markdown=outcome.markdown)
     return outcome
 
 
-def _retrain(settings: Settings, request: Request) -> RetrainOutcome:
-    """The story of one candidate; the caller holds the pipeline's retrain lock."""
-    pipeline = request.pipeline
-    workshop = _workshop(settings, pipeline)
-    plan = plan_training(workshop.pipeline, workshop.labels, request.until, request.estimator)
-    if request.again:
-        repetition = repeat(workshop, plan)
-        shown = {"result": RetrainResult.REPEATED, "repetition": RepetitionView.of(repetition)}
-        return _outcome(plan, repetition.registered, request).model_copy(update=shown)
-    check_data(settings, workshop, plan, request.incident_id)
-    champion = open_champion(settings.release_root(pipeline), ensure_keys(settings.keys_dir).public)
-    _note(settings, pipeline, "retrain.started", plan, until=plan.until.isoformat(), incident_id=request.incident_id)
-    points.reached("retrain.planned", plan=plan.key)
-    registered = register(workshop, plan, champion)
-    points.reached("retrain.registered", version=registered.version)
-    outcome = _outcome(plan, registered, request)
+def _train_again(settings: Settings, request: RetrainRequest) -> RetrainOutcome:
+    context = TrainingContext.of(settings, request.pipeline)
+    plan = plan_training(context.pipeline, context.labels, request.until, request.estimator)
+    registered = require_registered(context, plan)
+    repetition = repeat(context, plan, registered)
+    return RetrainOutcome.of(request, plan, registered).ended(RetrainResult.REPEATED, repetition=repetition)
+
+
+def _train_and_release(settings: Settings, request: RetrainRequest) -> RetrainOutcome:
+    context = TrainingContext.of(settings, request.pipeline)
+    plan = plan_training(context.pipeline, context.labels, request.until, request.estimator)
+    check(settings, context.pipeline, plan, request.incident_id)
+    champion = open_champion(context.release_root, context.keys.public)
+    started = {"until": plan.until.isoformat(), "incident_id": request.incident_id}
+    _record(settings, plan, "retrain.started", started)
+    crash_points.reached("retrain.planned", plan=plan.key)
+
+    registered = register(context, plan, champion)
+    crash_points.reached("retrain.registered", version=registered.version)
+    outcome = RetrainOutcome.of(request, plan, registered)
     if champion is not None and champion.manifest.mlflow_run_id == registered.run_id:
-        # An earlier run of this plan was cut off after the promotion; the candidate need not beat itself.
-        return outcome.model_copy(update={"result": RetrainResult.PROMOTED, "digest": champion.digest})
-    meeting = meet_rivals(workshop, plan, registered, champion)
-    _note(settings, pipeline, "retrain.compared", plan, version=registered.version, **_gains(meeting))
-    points.reached("retrain.compared", version=registered.version)
-    views = tuple(ComparisonView.of(compared) for compared in meeting.comparisons)
-    outcome = outcome.model_copy(update={"comparisons": views, "suspicion": meeting.suspicion})
-    if request.dry_run or not (meeting.won or request.insisted):
-        result = RetrainResult.COMPARED if request.dry_run else RetrainResult.NOT_BETTER
-        return outcome.model_copy(update={"result": result})
-    model = sign_and_store(settings, workshop, plan, registered, champion)
-    points.reached("retrain.published", digest=model.digest)
-    reason = "; ".join(each.reason for each in meeting.comparisons if not each.segment)
-    rollout = release(pipeline, model.digest, incident_id=request.incident_id, reason=reason)
-    points.reached("retrain.released", generation=rollout.generation)
+        # An earlier run of this plan was killed after the promotion. The candidate is the champion and cannot beat it.
+        return outcome.ended(RetrainResult.PROMOTED, digest=champion.digest)
+
+    compared = compare(context, plan, registered, champion)
+    _record(settings, plan, "retrain.compared", {"version": registered.version, **_reasons(compared)})
+    crash_points.reached("retrain.compared", version=registered.version)
+    shown = {"comparisons": compared.comparisons, "leakage_warning": compared.leakage_warning}
+    if request.dry_run:
+        return outcome.ended(RetrainResult.COMPARED, **shown)
+    if not (compared.accepted or request.skip_comparison):
+        return outcome.ended(RetrainResult.NOT_BETTER, **shown)
+
+    model = publish(settings, context, plan, registered, champion)
+    crash_points.reached("retrain.published", digest=model.digest)
+    reason = "; ".join(each.reason for each in compared.comparisons if not each.segment)
+    rollout = release(request.pipeline, model.digest, incident_id=request.incident_id, reason=reason)
+    crash_points.reached("retrain.released", generation=rollout.generation)
     if rollout.result is Result.PROMOTED:
-        withdraw_verdicts(settings.ledger_dsn, pipeline, model.version)
-    return outcome.model_copy(update={"result": OF_ROLLOUT[rollout.result], "digest": model.digest, "rollout": rollout})
+        reset_checks(settings.ledger_dsn, request.pipeline, model.version)
+    return outcome.ended(RetrainResult(rollout.result.value), digest=model.digest, rollout=rollout, **shown)
 
 
 @_task
-def check_data(settings: Settings, workshop: Workshop, plan: TrainingPlan, incident_id: str | None) -> None:
-    """Refuse data in doubt: under an open incident, with much of them in quarantine, labelled by the gateway itself.
-
-    Refuse too for an incident that is over: a run that waited in the queue while its worker was dead may find that a
-    later attempt has healed it.
-    """
-    addresses = settings.addresses()
-    gateways = tuple(address for address in (addresses.gateway, addresses.operate) if address)
-    refuse_own_labels(workshop.pipeline, gateways)
-    with Ledger(settings.ledger_dsn) as ledger:
-        if incident_id is not None and (incident := ledger.incident(incident_id)).ended:
-            raise TrainingRefused(
-                f"incident {incident_id} has {incident.status} meanwhile and needs no retrain; leave out "
-                "incident_id to retrain all the same"
-            )
-        refuse_on_open_incidents(ledger.unfinished_incidents(plan.pipeline), except_id=incident_id)
-        share_max = workshop.pipeline.retrain.quarantined_share_max
-        refuse_quarantined(ledger.batches(plan.pipeline), plan.train_from, plan.until, share_max)
-
-
-@_task
-def register(workshop: Workshop, plan: TrainingPlan, champion: LoadedModel | None) -> RegisteredModel:
-    """Train, log and register the candidate, or find it where an earlier run left it."""
-    return register_candidate(workshop, plan, champion)
-
-
-@_task
-def repeat(workshop: Workshop, plan: TrainingPlan) -> Repetition:
-    """Train the plan's model a second time, beside the registered one."""
-    return train_again(workshop, plan)
-
-
-@_task
-def meet_rivals(
-    workshop: Workshop, plan: TrainingPlan, registered: RegisteredModel, champion: LoadedModel | None
-) -> Meeting:
-    """Score the candidate, the base rate, a simple model and the champion on the same held-out rows."""
-    meeting = compare_candidate(workshop, plan, registered, champion)
-    if meeting.suspicion:
-        log.warning("candidate_suspected", pipeline=plan.pipeline, version=registered.version, why=meeting.suspicion)
-    return meeting
-
-
-@_task
-def sign_and_store(
+def publish(
     settings: Settings,
-    workshop: Workshop,
+    context: TrainingContext,
     plan: TrainingPlan,
     registered: RegisteredModel,
     champion: LoadedModel | None,
 ) -> ModelRef:
-    """Publish the candidate's registered bytes into the release root."""
-    root = settings.release_root(plan.pipeline)
-    model = publish_candidate(workshop, plan, registered, root, ensure_keys(settings.keys_dir), champion)
+    """Publish the candidate into the release root, and record that in the ledger and as an event."""
+    model = publish_candidate(context, plan, registered, champion)
     with Ledger(settings.ledger_dsn) as ledger:
         ledger.record_entry(plan.pipeline, "model.published", model.digest, {"version": model.version})
     emit(EventName.MODEL_PUBLISHED, plan.pipeline, {"digest": model.digest, "version": model.version})
@@ -186,53 +219,28 @@ def sign_and_store(
 
 
 @_task
-def withdraw_verdicts(ledger_dsn: str, pipeline: str, version: str) -> None:
-    """The monitor's verdicts were about the champion before; until it looks again, nothing is known of this one."""
+def reset_checks(ledger_dsn: str, pipeline: str, version: str) -> None:
+    """Record every monitor check as INCONCLUSIVE: the last verdicts were about the previous champion."""
     now = datetime.now(UTC)
     with Ledger(ledger_dsn) as ledger:
         for record in ledger.latest_checks(pipeline):
-            unknown = replace(record.verdict, outcome=Outcome.INCONCLUSIVE, reason=f"{version} is champion since")
-            ledger.record_check(replace(record, verdict=unknown, recorded_at=now))
+            verdict = replace(record.verdict, outcome=Outcome.INCONCLUSIVE, reason=f"{version} became champion since")
+            ledger.record_check(replace(record, verdict=verdict, recorded_at=now))
 
 
-def _workshop(settings: Settings, pipeline: str) -> Workshop:
-    config = load_pipeline(pipeline, settings.pipelines_dir)
-    return Workshop(
-        pipeline=config,
-        labels=label_source(config, settings.lake_root(pipeline)),
-        registry=Registry(settings.tracking_uri, pipeline, Path(settings.mlflow_artifacts_dir)),
-    )
-
-
-def _outcome(plan: TrainingPlan, registered: RegisteredModel, request: Request) -> RetrainOutcome:
-    """The outcome as it stands before anything is compared or published."""
-    return RetrainOutcome(
-        pipeline=plan.pipeline,
-        result=RetrainResult.COMPARED,
-        version=registered.version,
-        digest=None,
-        model_sha256=registered.model_sha256,
-        trained_from=plan.train_from,
-        trained_until=plan.train_until,
-        until=plan.until,
-        insisted=request.insisted,
-        incident_id=request.incident_id,
-    )
-
-
-def _gains(meeting: Meeting) -> dict[str, object]:
-    """A line a comparison, for the timeline; of the segments those that stand in the way."""
-    shown = [each for each in meeting.comparisons if not each.segment or each.blocks]
+def _reasons(compared: ComparisonResult) -> dict[str, str]:
+    """Reason of each comparison on all rows, and of each segment that blocks the candidate."""
+    shown = [each for each in compared.comparisons if not each.segment or each.blocks]
     return {f"against {each.against} {each.segment}".rstrip(): each.reason for each in shown}
 
 
-def _note(settings: Settings, pipeline: str, kind: str, plan: TrainingPlan, **detail: object) -> None:
+def _record(settings: Settings, plan: TrainingPlan, kind: str, detail: Mapping[str, object]) -> None:
     with Ledger(settings.ledger_dsn) as ledger:
-        ledger.record_entry(pipeline, kind, plan.key[:12], detail)
+        ledger.record_entry(plan.pipeline, kind, plan.key[:12], detail)
 
 
-def _tell(settings: Settings, pipeline: str, detail: dict[str, object]) -> None:
-    """On the timeline, and as the event that lets `heal` look at once."""
+def _report_end(settings: Settings, pipeline: str, detail: dict[str, object]) -> None:
+    """Record the end in the ledger's journal, and emit the event that starts `heal` at once."""
     with Ledger(settings.ledger_dsn) as ledger:
         ledger.record_entry(pipeline, "retrain.finished", pipeline, detail)
     emit(EventName.RETRAIN_FINISHED, pipeline, detail)

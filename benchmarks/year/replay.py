@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks.year.world import FIRST_UNTIL, LOSS, PRESET_DISTANCE, Candidate, Fitted, World, fit
-from healing.comparison import Comparison, ComparisonRule, compare
 from healing.persistence import CoolDown, persists
 from tasks.evaluation.scores import by_day
 from tasks.lake.columns import BATCH_DAY, LABEL, PREDICTION
@@ -20,7 +19,8 @@ from tasks.monitoring.distances import columns_of, distance
 from tasks.monitoring.judgement import judge_quality_windows
 from tasks.monitoring.monitored_model import Subject
 from tasks.monitoring.windows import answered_rows
-from tasks.training.comparison import meet_on_held_out
+from tasks.training.candidate_comparison import compare_with_baselines
+from tasks.training.comparison import ComparisonOutcome, ComparisonRule, compare
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,9 +98,9 @@ POLICIES: dict[str, Callable[[World, Fitted, date], Life]] = {
 
 
 def wins(world: World, candidate: Candidate, champion: Fitted) -> bool:
-    """Whether the candidate passes the comparison that `retrain` makes: all rivals, all segments."""
+    """Whether the candidate passes the comparison that `retrain` makes: all baselines, all segments."""
     estimator = candidate.fitted.model.estimator
-    return meet_on_held_out(world.pipeline, candidate.plan, candidate.rows, estimator, champion.model).won
+    return compare_with_baselines(world.pipeline, candidate.plan, candidate.dataset, estimator, champion.model).accepted
 
 
 def worse_afterwards(world: World, life: Life, days: int = 14) -> int:
@@ -111,7 +111,7 @@ def worse_afterwards(world: World, life: Life, days: int = 14) -> int:
         rows = world.rows(since, since + timedelta(days=days - 1))
         labels = rows[LABEL].to_numpy()
         loss = LOSS.of(after.predict(rows), labels) - LOSS.of(before.predict(rows), labels)
-        count += compare("the successor", by_day(rows[BATCH_DAY], loss), rule).outcome is Comparison.WIN
+        count += compare("the successor", by_day(rows[BATCH_DAY], loss), rule).outcome is ComparisonOutcome.WIN
     return count
 
 

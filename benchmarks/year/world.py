@@ -13,8 +13,10 @@ from tasks.evaluation.losses import LogLoss
 from tasks.lake.columns import BATCH_DAY, LABEL
 from tasks.monitoring.checks.drift import kinds_of
 from tasks.monitoring.distances import Kind
-from tasks.training.candidate import plan_training
-from tasks.training.training import TrainingPlan, TrainingRows, as_inputs, base_rate, input_schema, train
+from tasks.training.dataset import TrainingDataset, base_rate, read_dataset
+from tasks.training.fit import fit_model
+from tasks.training.inference import as_inputs, input_schema
+from tasks.training.plan import TrainingPlan, plan_training
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,11 +76,11 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A fitted model with the rows that it learned from and those that were held out."""
+    """A fitted model with its training rows and held-out rows."""
 
     fitted: Fitted
     plan: TrainingPlan
-    rows: TrainingRows
+    dataset: TrainingDataset
 
 
 def fit(world: World, until: date, holdout_days: int, label_coverage_min: float | None = None) -> Candidate:
@@ -86,15 +88,15 @@ def fit(world: World, until: date, holdout_days: int, label_coverage_min: float 
     plan = world.plan(until, holdout_days)
     if label_coverage_min is not None:
         plan = replace(plan, label_coverage_min=label_coverage_min)
-    trained = train(plan, world.labels, world.pipeline.resolve(plan.estimator))
-    held_out = trained.rows.held_out
-    manifest = _manifest(plan, trained.rows, {})
-    answers = LoadedModel(plan.key, manifest, trained.estimator).predict(as_inputs(held_out, trained.rows.schema))
-    manifest = _manifest(plan, trained.rows, dict(LOSS.metrics(answers, held_out[LABEL].to_numpy())))
-    return Candidate(Fitted(LoadedModel(plan.key, manifest, trained.estimator), until), plan, trained.rows)
+    dataset = read_dataset(plan, world.labels)
+    trained = fit_model(plan, dataset, world.pipeline.resolve(plan.estimator))
+    manifest = _manifest(plan, dataset, {})
+    answers = LoadedModel(plan.key, manifest, trained.estimator).predict(dataset.held_out_inputs)
+    manifest = _manifest(plan, dataset, dict(LOSS.metrics(answers, dataset.held_out_labels)))
+    return Candidate(Fitted(LoadedModel(plan.key, manifest, trained.estimator), until), plan, dataset)
 
 
-def _manifest(plan: TrainingPlan, rows: TrainingRows, metrics: dict[str, float]) -> Manifest:
+def _manifest(plan: TrainingPlan, dataset: TrainingDataset, metrics: dict[str, float]) -> Manifest:
     return Manifest(
         pipeline=plan.pipeline,
         version="1.0.0",
@@ -104,9 +106,9 @@ def _manifest(plan: TrainingPlan, rows: TrainingRows, metrics: dict[str, float])
         trained_until=plan.train_until.isoformat(),
         code_revision="",
         requirements_sha256=plan.requirements_sha256,
-        input_schema=rows.schema,
-        reference=ReferenceProfile(rows=len(rows.learned), metrics=metrics),
+        input_schema=dataset.schema,
+        reference=ReferenceProfile(rows=len(dataset.train), metrics=metrics),
         golden=Golden(columns=(), rows=((),), outputs=(0.0,)),
-        baseline=base_rate(rows),
+        baseline=base_rate(dataset),
         training_seconds=0,
     )

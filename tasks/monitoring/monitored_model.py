@@ -24,7 +24,7 @@ from tasks.lake.lake_table import LakeTable
 from tasks.monitoring.checks.drift import kinds_of
 from tasks.monitoring.distances import Kind
 from tasks.monitoring.windows import DayRange, counted_cohorts, windows_back
-from tasks.training.training import as_inputs
+from tasks.training.inference import as_inputs
 
 if TYPE_CHECKING:
     import pandas as pd

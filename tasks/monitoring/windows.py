@@ -13,7 +13,7 @@ from tasks.evaluation.losses import Loss
 from tasks.evaluation.scores import by_day
 from tasks.lake.columns import BATCH_DAY, LABEL, PREDICTION
 from tasks.serving.prediction_log import read_predictions
-from tasks.training.training import as_inputs
+from tasks.training.inference import as_inputs
 
 if TYPE_CHECKING:
     import pandas as pd

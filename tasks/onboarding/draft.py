@@ -13,7 +13,7 @@ from tasks.onboarding.estimator import EstimatorGuess, guess_estimator
 from tasks.onboarding.label import LabelGuess, Task, guess_label
 from tasks.onboarding.names import plain_names
 from tasks.onboarding.times import READABLE_SHARE_MIN, guess_formats
-from tasks.training.refusals import POSITIVES_MIN
+from tasks.training.dataset import POSITIVES_MIN
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -56,7 +56,7 @@ def mirror_release(tracking_uri: str, release: Release, release_root: Path) -> b
     named = [release.champion, *release.fallbacks, *trial]
     if all(store.manifest(model.digest).mlflow_model_version is None for model in named):
         return True
-    from tasks.training.mlflow_registry import mirror_aliases
+    from tasks.training.mlflow_aliases import mirror_aliases
 
     try:
         mirror_aliases(tracking_uri, release.pipeline, release, release_root)

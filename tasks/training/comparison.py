@@ -1,127 +1,138 @@
-"""The candidate against its rivals on the same held-out rows: the base rate, a simple model, the champion.
+"""Comparison of a candidate with a baseline by paired losses on the same rows: better, worse, or inconclusive."""
 
-It has to be better than the base rate and than the champion. It must not be worse than a simple model, nor than the
-champion in any segment.
-"""
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 
-import textwrap
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from tasks.evaluation.clustered import ClusteredMean, DaySum, clustered_mean
+from tasks.evaluation.holm import holm
 
-from healing.comparison import Compared, Comparison, ComparisonRule, compare, compare_no_worse
-from healing.errors import ConfigError
-from releases.loader import LoadedModel
-from tasks.config.pipeline import Pipeline
-from tasks.evaluation.scores import by_day
-from tasks.lake.columns import BATCH_DAY, LABEL
-from tasks.training.answers import predict
-from tasks.training.importance import importance_of
-from tasks.training.leakage import suspicion
-from tasks.training.simple_model import fit_simple_model
-from tasks.training.training import TrainingPlan, TrainingRows, as_inputs, base_rate, loss_on
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    from numpy.typing import NDArray
+class ComparisonOutcome(StrEnum):
+    """How a candidate compares with a baseline."""
 
-BASELINE = "the base rate"  # of a quantity, its mean
-SIMPLE = "a simple model"
-CHAMPION = "the champion"
-REASON_CHARACTERS_MAX = 200  # an encoder may list every category that it never saw
+    WIN = "win"
+    NOT_BETTER = "not_better"  # its mean loss is not smaller
+    WORSE = "worse"  # its mean loss is significantly larger; only where the candidate must not be worse
+    INCONCLUSIVE = "inconclusive"
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOut:
-    """The rows on which all meet, and what everybody's answers cost there, row for row."""
+class ComparisonRule:
+    """When a difference counts. `alpha` bounds the chance of a WIN without a gain, and of a WORSE without a loss.
 
-    rows: "pd.DataFrame"
-    losses: "NDArray[np.float64]"
-    rivals: Mapping[str, "NDArray[np.float64]"]
-
-
-@dataclass(frozen=True, slots=True)
-class Meeting:
-    """Every comparison of the candidate, of which one that `blocks` keeps it from release; `suspicion` is only said."""
-
-    comparisons: tuple[Compared, ...]
-    suspicion: str = ""
-
-    @property
-    def won(self) -> bool:
-        return not any(compared.blocks for compared in self.comparisons)
-
-
-def meet_on_held_out(
-    pipeline: Pipeline, plan: TrainingPlan, rows: TrainingRows, estimator: Any, champion: LoadedModel | None
-) -> Meeting:
-    """Score everybody on the held-out rows and compare.
-
-    Segments are held against the champion, before there is one against the base rate. ConfigError when one of
-    `segments` is no feature.
+    A comparison needs `rows_min` rows on `days_min` days. A loss of up to `tolerated` (nats or variances per row) is
+    not WORSE.
     """
-    loss = loss_on(plan, rows)
-    inputs, labels = as_inputs(rows.held_out, rows.schema), rows.held_out[LABEL].to_numpy()
-    answers = {BASELINE: _constant(base_rate(rows), len(inputs))}
-    if champion is not None:
-        answers[CHAMPION] = champion.predict(as_inputs(rows.held_out, champion.manifest.input_schema))
-    try:
-        losses = loss.of(predict(estimator, inputs), labels)
-    except ValueError as exc:
-        reason = textwrap.shorten(f"it raises on the held-out rows: {exc}", REASON_CHARACTERS_MAX)
-        failed = [
-            Compared(Comparison.NOT_BETTER, rival, len(inputs), 0, None, None, None, reason, blocks=True)
-            for rival in answers
-        ]
-        return Meeting(tuple(failed))
-    answers[SIMPLE] = predict(fit_simple_model(plan, rows), inputs)
-    met = HeldOut(rows.held_out, losses, {rival: loss.of(found, labels) for rival, found in answers.items()})
-    rule = ComparisonRule(rows_min=pipeline.monitor.rows_min, measure=loss.name)
-    better = [compare(rival, _gains(met, rival), rule) for rival in answers if rival != SIMPLE]
-    lenient = replace(rule, tolerated=pipeline.retrain.worse_tolerated)
-    simple = compare_no_worse(SIMPLE, {"": _gains(met, SIMPLE)}, lenient)
-    segments = _by_segment(pipeline, met, CHAMPION if champion else BASELINE, loss.name)
-    known = {name: float(found.mean()) for name, found in met.rivals.items()}
-    doubt = suspicion(float(losses.mean()), known[BASELINE], known.get(CHAMPION))
-    if doubt:
-        doubt += f"; it depends most on {next(iter(importance_of(plan, rows, estimator)), 'no column')!r}"
-    return Meeting((*better, *simple, *segments), doubt)
+
+    rows_min: int
+    alpha: float = 0.05
+    days_min: int = 7
+    measure: str = "log-loss"  # what messages call the loss
+    tolerated: float = 0.0
 
 
-def _by_segment(pipeline: Pipeline, met: HeldOut, rival: str, measure: str) -> tuple[Compared, ...]:
-    """Segments that are large enough one by one, the others of a column together: nothing can be said of them."""
-    rules = pipeline.retrain
-    gains, too_small = {}, []
-    for column in pipeline.segments:
-        if column not in met.rows:
-            raise ConfigError(
-                f"segments of pipeline {pipeline.name} names {column!r}, which is no column of its features; they are "
-                f"{', '.join(map(str, met.rows.columns))}"
-            )
-        counts = met.rows[column].value_counts()
-        for value in sorted(counts.index, key=str):
-            where = (met.rows[column] == value).to_numpy()
-            if counts[value] >= rules.segment_rows_min:
-                gains[f"{column}={value}"] = _gains(met, rival, where)
-        small = counts[counts < rules.segment_rows_min]
-        if len(small):
-            names = textwrap.shorten(", ".join(sorted(map(str, small.index))), REASON_CHARACTERS_MAX)
-            too_small.append(_too_small(f"{column}={names}", rival, int(small.sum()), rules.segment_rows_min))
-    rule = ComparisonRule(rows_min=rules.segment_rows_min, measure=measure, tolerated=rules.worse_tolerated)
-    return (*compare_no_worse(rival, gains, rule), *too_small)
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The candidate compared with one baseline: mean gain in loss per row with its confidence bounds.
+
+    Gains are in nats or variances per row; a positive gain favours the candidate. `segment` names the rows if they are
+    not all of them (origin=JFK). `blocks` says whether this comparison keeps the candidate from being released.
+    """
+
+    against: str
+    outcome: ComparisonOutcome
+    rows: int
+    days: int
+    gain: float | None
+    gain_lower: float | None
+    gain_upper: float | None
+    reason: str
+    segment: str = ""
+    blocks: bool = False
+
+    @classmethod
+    def without_gain(
+        cls, against: str, outcome: ComparisonOutcome, rows: int, reason: str, *, segment: str = "", blocks: bool
+    ) -> "Comparison":
+        """A comparison that was decided without computing a gain."""
+        return cls(against, outcome, rows, 0, None, None, None, reason, segment, blocks)
 
 
-def _too_small(segment: str, rival: str, rows: int, rows_min: int) -> Compared:
-    reason = f"{rows} rows in all, {rows_min} needed in each"
-    return Compared(Comparison.INCONCLUSIVE, rival, rows, 0, None, None, None, reason, segment)
+def compare(against: str, gains: Sequence[DaySum], rule: ComparisonRule) -> Comparison:
+    """Compare where the candidate must be better. `gains` are the baseline's loss minus the candidate's, by day.
+
+    WIN when the lower bound of the mean gain is above zero, NOT_BETTER when the mean gain is not, else INCONCLUSIVE:
+    the candidate looks better, possibly by chance. Everything but WIN blocks.
+    """
+    if _too_few(gains, rule):
+        return _inconclusive(against, gains, rule, blocks=True)
+    mean = clustered_mean(gains)
+    no_win = ComparisonOutcome.NOT_BETTER if mean.value <= 0 else ComparisonOutcome.INCONCLUSIVE
+    outcome = ComparisonOutcome.WIN if mean.lower(rule.alpha) > 0 else no_win
+    return _decided(against, outcome, gains, mean, rule, blocks=outcome is not ComparisonOutcome.WIN)
 
 
-def _gains(met: HeldOut, rival: str, where: Any = slice(None)) -> Any:
-    return by_day(met.rows[BATCH_DAY][where], (met.rivals[rival] - met.losses)[where])
+def compare_no_worse(
+    against: str, segments: Mapping[str, Sequence[DaySum]], rule: ComparisonRule
+) -> tuple[Comparison, ...]:
+    """Compare in each segment where the candidate must not be worse. Only WORSE blocks.
+
+    The chance that any segment whose loss is at most `tolerated` is called WORSE is at most `alpha` (Holm's step-down
+    procedure over the segments' p-values). WIN is tested at `alpha` in each segment separately and unblocks nothing.
+    The segment "" is all rows.
+    """
+    means = {name: clustered_mean(gains) for name, gains in segments.items() if not _too_few(gains, rule)}
+    worse = holm({name: mean.tail_above(-rule.tolerated) for name, mean in means.items()}, rule.alpha)
+    compared = []
+    for name, gains in segments.items():
+        mean = means.get(name)
+        if mean is None:
+            compared.append(_inconclusive(against, gains, rule, blocks=False, segment=name))
+            continue
+        not_worse = ComparisonOutcome.WIN if mean.lower(rule.alpha) > 0 else ComparisonOutcome.INCONCLUSIVE
+        outcome = ComparisonOutcome.WORSE if name in worse else not_worse
+        compared.append(_decided(against, outcome, gains, mean, rule, blocks=name in worse, segment=name))
+    return tuple(compared)
 
 
-def _constant(value: float, rows: int) -> "NDArray[np.float64]":
-    import numpy as np
+def _too_few(gains: Sequence[DaySum], rule: ComparisonRule) -> bool:
+    return _rows(gains) < rule.rows_min or _days(gains) < rule.days_min
 
-    return np.full(rows, value, dtype=np.float64)
+
+def _inconclusive(
+    against: str, gains: Sequence[DaySum], rule: ComparisonRule, *, blocks: bool, segment: str = ""
+) -> Comparison:
+    rows, days = _rows(gains), _days(gains)
+    where = f" of {segment}" if segment else ""
+    reason = f"{rows} rows{where} on {days} days, {rule.rows_min} on {rule.days_min} needed"
+    outcome = ComparisonOutcome.INCONCLUSIVE
+    return Comparison(against, outcome, rows, days, None, None, None, reason, segment, blocks)
+
+
+def _decided(
+    against: str,
+    outcome: ComparisonOutcome,
+    gains: Sequence[DaySum],
+    mean: ClusteredMean,
+    rule: ComparisonRule,
+    *,
+    blocks: bool,
+    segment: str = "",
+) -> Comparison:
+    rows, days = _rows(gains), _days(gains)
+    lower, upper = mean.lower(rule.alpha), mean.upper(rule.alpha)
+    where = f" of {segment}" if segment else ""
+    reason = (
+        f"{rule.measure} {mean.value:+.4f} better than {against} on the same {rows} rows{where} of {days} days, "
+        f"between {lower:+.4f} and {upper:+.4f} ({1 - 2 * rule.alpha:.0%} interval)"
+    )
+    return Comparison(against, outcome, rows, days, mean.value, lower, upper, reason, segment, blocks)
+
+
+def _rows(gains: Sequence[DaySum]) -> int:
+    return sum(day.rows for day in gains)
+
+
+def _days(gains: Sequence[DaySum]) -> int:
+    return sum(day.rows > 0 for day in gains)

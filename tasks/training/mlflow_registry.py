@@ -1,6 +1,6 @@
-"""MLflow: the record of every training, and the registry of models, for people and tools to read.
+"""The MLflow model registry: registered versions of a pipeline's model, and the bytes behind them.
 
-What serves is decided by the release log alone; MLflow may be down without anybody noticing at the gateway.
+The release log alone decides what serves. MLflow is for people and tools; the gateway does not notice its absence.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,14 +11,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from healing.errors import ModelCorrupt, RegistryUnavailable
-from healing.release import Release
 from healing.versioning import Lineage
-from releases.store import ModelStore
 from tasks.training.skops_canonical import canonical_skops
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+log = structlog.get_logger(__name__)
 
 MODEL_FILE = "model.skops"  # MLflow's own name for it, inside the model's artifacts
 
@@ -30,12 +32,11 @@ LINEAGE = {
     "estimator": "autopilot.lineage.estimator",
     "search": "autopilot.lineage.search",
 }
-ENVIRONMENT = "environment"  # of a model version: shadow, canary, production or retired
 
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """Address of MLflow, the pipeline's place in it, and where the artifacts of a new experiment go."""
+    """MLflow's address, the pipeline whose model is registered, and where a new experiment keeps its artifacts."""
 
     tracking_uri: str
     pipeline: str
@@ -48,9 +49,9 @@ class Registry:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredModel:
-    """A version of the registered model: everything a manifest needs to know of it, the same at every look.
+    """A version of the registered model, with everything that its manifest needs; equal on every read.
 
-    `model_sha256` is that of its canonical bytes; empty where it was registered before they were noted.
+    `model_sha256` is the digest of its canonical bytes; empty if it was registered before digests were recorded.
     """
 
     run_id: str
@@ -66,33 +67,50 @@ class RegisteredModel:
 
 
 def registered_name(pipeline: str) -> str:
-    """The name of the pipeline's registered model."""
+    """Name of the pipeline's registered model."""
     return f"autopilot-{pipeline}"
 
 
 def find_registered(registry: Registry, plan_key: str) -> RegisteredModel | None:
-    """The model that an earlier run of the same plan registered, if it got that far."""
+    """The model that an earlier run of the same plan registered, if there is one."""
     with registry_client(registry.tracking_uri) as client:
         found = client.search_model_versions(f"name = '{registry.model_name}' and tags.`{PLAN}` = '{plan_key}'")
-        return None if not found else registered_of(client, min(found, key=lambda version: int(version.version)))
+        return None if not found else _registered(client, min(found, key=lambda version: int(version.version)))
 
 
 def registered_versions(registry: Registry) -> frozenset[str]:
-    """Every semantic version that was ever given away."""
+    """Every semantic version that was ever assigned."""
     with registry_client(registry.tracking_uri) as client:
         found = client.search_model_versions(f"name = '{registry.model_name}'")
     return frozenset(version.tags[VERSION] for version in found if VERSION in version.tags)
 
 
 def lineage_of_run(registry: Registry, run_id: str) -> Lineage:
-    """What the model of a run was made of. RegistryUnavailable when MLflow does not know the run."""
+    """Lineage of the model that a run trained. RegistryUnavailable when MLflow does not know the run."""
     with registry_client(registry.tracking_uri) as client:
         tags = client.get_run(run_id).data.tags
     return Lineage(**{part: tags.get(tag, "") for part, tag in LINEAGE.items()})
 
 
+def register_version(
+    client: "MlflowClient", registry: Registry, run_id: str, logged_model: Any, tags: Mapping[str, str]
+) -> RegisteredModel:
+    """Register the model that a run logged as the next version."""
+    if not client.search_registered_models(f"name = '{registry.model_name}'"):
+        client.create_registered_model(registry.model_name)
+    version = client.create_model_version(
+        registry.model_name,
+        source=logged_model.model_uri,
+        run_id=run_id,
+        tags=dict(tags),
+        model_id=logged_model.model_id,
+    )
+    log.info("model_registered", name=registry.model_name, version=tags[VERSION], mlflow_version=version.version)
+    return _registered(client, version)
+
+
 def model_bytes(registry: Registry, model: RegisteredModel) -> bytes:
-    """The canonical skops bytes of a registered model; ModelCorrupt when they are not those that were registered."""
+    """Canonical skops bytes of a registered model. ModelCorrupt when they are not the bytes that were registered."""
     import mlflow
 
     with registry_client(registry.tracking_uri):
@@ -103,50 +121,15 @@ def model_bytes(registry: Registry, model: RegisteredModel) -> bytes:
     found = sha256(content).hexdigest()
     if model.model_sha256 not in ("", found):
         raise ModelCorrupt(
-            f"registered model {model.model_version} of {registry.model_name} should have SHA-256 "
-            f"{model.model_sha256}, found {found}: its artifact was changed; train again under another plan"
+            f"expected registered model {model.model_version} of {registry.model_name} to have SHA-256 "
+            f"{model.model_sha256}, found {found}: its artifact was changed; retrain with another plan"
         )
     return content
 
 
-def mirror_aliases(tracking_uri: str, pipeline: str, release: Release, release_root: Path) -> None:
-    """Point the aliases and the tag `environment` at what the release names; they decide nothing.
-
-    A version is in production, canary or shadow by its part in the release, and retired once it has none any more; one
-    that was never on trial has no environment. A model that MLflow does not know (published by other means) has
-    neither alias nor tag.
-    """
-    store, name, trial = ModelStore(release_root), registered_name(pipeline), release.challenger
-    named = {
-        "champion": release.champion,
-        "challenger": trial.model if trial else None,
-        "previous": release.fallbacks[0] if release.fallbacks else None,
-    }
-    with registry_client(tracking_uri) as client:
-        known = {str(version.version): version for version in client.search_model_versions(f"name = '{name}'")}
-        if not known:
-            return
-        version_of = {
-            alias: model and store.manifest(model.digest).mlflow_model_version for alias, model in named.items()
-        }
-        for alias, version in version_of.items():
-            if version is not None and version in known:
-                client.set_registered_model_alias(name, alias, version)
-            else:
-                client.delete_registered_model_alias(name, alias)
-        environments = {version_of["champion"]: "production"}
-        if trial is not None:
-            environments[version_of["challenger"]] = trial.mode.value
-        for number, version in known.items():
-            found = version.tags.get(ENVIRONMENT)
-            expected = environments.get(number, None if found is None else "retired")
-            if expected is not None and expected != found:
-                client.set_model_version_tag(name, number, ENVIRONMENT, expected)
-
-
 @contextmanager
 def registry_client(tracking_uri: str) -> Iterator["MlflowClient"]:
-    """A client of MLflow whose failures are RegistryUnavailable."""
+    """A client of MLflow. Failures of MLflow inside the block become RegistryUnavailable."""
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -156,23 +139,18 @@ def registry_client(tracking_uri: str) -> Iterator["MlflowClient"]:
             Path(tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         yield MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
     except (MlflowException, SQLAlchemyError, OSError) as exc:
-        raise RegistryUnavailable(
-            f"MLflow at {_shown(tracking_uri)} did not do its part: {_redacted(str(exc), tracking_uri)}"
-        ) from exc
+        address, cause = _without_password(tracking_uri, tracking_uri), _without_password(str(exc), tracking_uri)
+        raise RegistryUnavailable(f"expected MLflow at {address} to answer, found {cause}") from exc
 
 
-def _shown(tracking_uri: str) -> str:
-    """The address without what may be a password."""
-    return _redacted(tracking_uri, tracking_uri)
-
-
-def _redacted(text: str, tracking_uri: str) -> str:
+def _without_password(text: str, tracking_uri: str) -> str:
+    """`text` without the user name and password that `tracking_uri` contains."""
     credentials, at, _ = tracking_uri.partition("://")[2].rpartition("@")
     return text.replace(f"{credentials}{at}", "") if at else text
 
 
-def registered_of(client: "MlflowClient", version: Any) -> RegisteredModel:
-    """From MLflow's entity, which has no types, and the metrics of its run."""
+def _registered(client: "MlflowClient", version: Any) -> RegisteredModel:
+    """Built from MLflow's untyped version entity and the metrics of its run."""
     tags: Mapping[str, str] = version.tags
     run = client.get_run(version.run_id)
     return RegisteredModel(

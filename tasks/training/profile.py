@@ -1,67 +1,69 @@
-"""The reference profile in a manifest: what a model learned from, and what it should answer later."""
+"""The reference profile in a manifest: distributions of the training inputs and of the model's predictions."""
 
 from typing import TYPE_CHECKING, Any
 
 from releases.loader import LoadedModel
 from releases.manifest import NumericProfile, ReferenceProfile
-from tasks.training.answers import answers_of
-from tasks.training.importance import importance_of
+from tasks.training.dataset import TrainingDataset
+from tasks.training.importance import permutation_importance
+from tasks.training.inference import as_inputs, predict_or_nan
 from tasks.training.mlflow_registry import RegisteredModel
-from tasks.training.training import TrainingPlan, TrainingRows, as_inputs
+from tasks.training.plan import TrainingPlan
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
-DISAGREEMENT_QUANTILE = 0.9  # of the distances to the champion; a shadow that exceeds it much oftener is another model
+# A shadow whose distance to the champion exceeds this quantile much more often is not the model that was compared.
+DISAGREEMENT_QUANTILE = 0.9
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
 def reference_profile(
     plan: TrainingPlan,
-    rows: TrainingRows,
+    dataset: TrainingDataset,
     registered: RegisteredModel,
     estimator: Any,
-    answers: "NDArray[np.float64]",
+    predictions: "NDArray[np.float64]",
     champion: LoadedModel | None,
 ) -> ReferenceProfile:
-    """The profile; `answers` are the model's to rows that it learned from, NaN where it gave none."""
+    """The profile. `predictions` are the model's for a sample of the training rows, NaN where it raises."""
     import numpy as np
 
-    inputs = as_inputs(rows.learned, rows.schema)
-    strings = [column.name for column in rows.schema.columns if column.type == "string"]
-    later = answers_of(estimator, as_inputs(rows.held_out, rows.schema))
+    inputs = dataset.train_inputs
+    strings = [column.name for column in dataset.schema.columns if column.type == "string"]
+    held_out = predict_or_nan(estimator, dataset.held_out_inputs)
     return ReferenceProfile(
         rows=len(inputs),
-        numeric={name: _numeric(inputs[name]) for name in inputs.columns if name not in strings},
-        categorical={name: _shares(inputs[name]) for name in strings},
-        prediction_quantiles=_quantiles(answers, _QUANTILES),
+        numeric={name: _numeric_profile(inputs[name]) for name in inputs.columns if name not in strings},
+        categorical={name: _category_shares(inputs[name]) for name in strings},
+        prediction_quantiles=_quantiles(predictions, _QUANTILES),
         metrics=dict(registered.metrics),
-        answer_deciles=_quantiles(later, tuple(np.linspace(0, 1, 11))),
-        disagreement=None if champion is None else _disagreement(later, rows, champion),
-        importance=importance_of(plan, rows, estimator),
+        answer_deciles=_quantiles(held_out, tuple(np.linspace(0, 1, 11))),
+        disagreement=None if champion is None else _disagreement(held_out, dataset, champion),
+        importance=permutation_importance(plan, dataset, estimator),
     )
 
 
-def _quantiles(answers: "NDArray[np.float64]", at: tuple[float, ...]) -> tuple[float, ...]:
+def _quantiles(predictions: "NDArray[np.float64]", at: tuple[float, ...]) -> tuple[float, ...]:
     import numpy as np
 
-    answered = answers[np.isfinite(answers)]
-    return tuple(float(quantile) for quantile in np.quantile(answered, at)) if answered.size else ()
+    known = predictions[np.isfinite(predictions)]
+    return tuple(float(quantile) for quantile in np.quantile(known, at)) if known.size else ()
 
 
-def _disagreement(later: "NDArray[np.float64]", rows: TrainingRows, champion: LoadedModel) -> float | None:
-    """How far nine in ten held-out answers are from the champion's at most; None where they never both answer."""
+def _disagreement(held_out: "NDArray[np.float64]", dataset: TrainingDataset, champion: LoadedModel) -> float | None:
+    """Distance to the champion's prediction that 90 % of the held-out rows do not exceed; None without such a row."""
     import numpy as np
 
-    given = answers_of(champion.estimator, as_inputs(rows.held_out, champion.manifest.input_schema))
-    apart = np.abs(later - given)
-    known = apart[np.isfinite(apart)]
+    inputs = as_inputs(dataset.held_out, champion.manifest.input_schema)
+    distances = np.abs(held_out - predict_or_nan(champion.estimator, inputs))
+    known = distances[np.isfinite(distances)]
     return float(np.quantile(known, DISAGREEMENT_QUANTILE)) if known.size else None
 
 
-def _numeric(column: "pd.Series") -> NumericProfile:
+def _numeric_profile(column: "pd.Series") -> NumericProfile:
     known = column.dropna()
     if known.empty:
         return NumericProfile(median=None, mean=None, quantiles=(), null_share=1.0)
@@ -73,5 +75,5 @@ def _numeric(column: "pd.Series") -> NumericProfile:
     )
 
 
-def _shares(column: "pd.Series") -> dict[str, float]:
+def _category_shares(column: "pd.Series") -> dict[str, float]:
     return {str(category): float(share) for category, share in column.value_counts(normalize=True).items()}

@@ -1,4 +1,4 @@
-"""Publishing: a registered model becomes a signed, content-addressed one that a gateway can verify and serve."""
+"""Publishing: a registered model becomes a signed, content-addressed model that a gateway verifies and serves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +14,12 @@ from releases.manifest import Golden, InputSchema, Manifest, Scalar
 from releases.signing import Keys
 from releases.store import ModelStore
 from tasks.lake.columns import BATCH_DAY
-from tasks.runtime import crash_points as points
-from tasks.training.answers import answers_of, predict
+from tasks.runtime import crash_points
+from tasks.training.dataset import TrainingDataset, base_rate
+from tasks.training.inference import as_inputs, predict, predict_or_nan
 from tasks.training.mlflow_registry import MODEL_FILE, RegisteredModel
+from tasks.training.plan import TrainingPlan
 from tasks.training.profile import reference_profile
-from tasks.training.training import TrainingPlan, TrainingRows, as_inputs, base_rate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,64 +28,74 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-GOLDEN_ROWS = 16  # enough to meet every branch that matters, few enough to check at every load
-PROFILED_PREDICTIONS = 500  # quantiles of so many are good to about 0.02
+GOLDEN_ROWS = 16  # enough to reach every important branch, few enough to check at every load
+PROFILED_ROWS = 500  # quantiles of so many predictions are accurate to about 0.02
 _SEED = 20130101
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """A registered model with all that its manifest says of it, among that how far it is from the champion."""
+class PublishRequest:
+    """A registered model with everything that its manifest contains. `content` are its skops bytes."""
 
     plan: TrainingPlan
-    rows: TrainingRows
+    dataset: TrainingDataset
     registered: RegisteredModel
-    content: bytes  # skops
+    content: bytes
     champion: LoadedModel | None = None
 
 
-def publish(offer: Offer, release_root: Path, keys: Keys) -> ModelRef:
-    """Store and sign the model; twice the same offer is once. The bytes are opened first, as a gateway will.
+def publish(request: PublishRequest, release_root: Path, keys: Keys) -> ModelRef:
+    """Store and sign the model. Publishing an equal request again changes nothing.
 
-    ModelCorrupt when they need a type that is not on the allow-list, TrainingRefused when they answer no row.
+    The bytes are opened first, as a gateway does: ModelCorrupt when they need a type that is not on the allow-list,
+    TrainingRefused when the model predicts no row.
     """
-    estimator = read_estimator(offer.content, origin=f"registered model {offer.registered.model_version}")
-    rows, plan, schema = offer.rows, offer.plan, offer.rows.schema
-    sample = rows.learned.sample(min(PROFILED_PREDICTIONS, len(rows.learned)), random_state=_SEED)
-    inputs = as_inputs(sample, schema)
-    answers = answers_of(estimator, inputs)
-    manifest = Manifest(
-        pipeline=plan.pipeline,
-        version=offer.registered.version,
-        created_at=offer.registered.created_at,
-        files={},
-        model_file=MODEL_FILE,
-        mlflow_run_id=offer.registered.run_id,
-        mlflow_model_version=offer.registered.model_version,
-        lake_version=plan.features_version,
-        lake_version_labels=plan.labels_version,
-        trained_from=rows.learned[BATCH_DAY].min().isoformat(),
-        trained_until=plan.train_until.isoformat(),
-        code_revision=offer.registered.code_revision,
-        requirements_sha256=plan.requirements_sha256,
-        input_schema=schema,
-        reference=reference_profile(plan, rows, offer.registered, estimator, answers, offer.champion),
-        golden=_golden(estimator, schema, inputs, answers),
-        baseline=base_rate(rows),
-        training_seconds=offer.registered.training_seconds,
-    )
-    model = ModelStore(release_root).publish({MODEL_FILE: offer.content}, manifest, keys, points.reached)
-    log.info("model_published", pipeline=plan.pipeline, version=model.version, digest=model.digest)
+    estimator = read_estimator(request.content, origin=f"registered model {request.registered.model_version}")
+    manifest = _manifest(request, estimator)
+    model = ModelStore(release_root).publish({MODEL_FILE: request.content}, manifest, keys, crash_points.reached)
+    log.info("model_published", pipeline=request.plan.pipeline, version=model.version, digest=model.digest)
     return model
 
 
-def _golden(estimator: Any, schema: InputSchema, inputs: "pd.DataFrame", answers: "NDArray[np.float64]") -> Golden:
-    """Rows that the model answers, with the answers it gives to exactly them."""
+def _manifest(request: PublishRequest, estimator: Any) -> Manifest:
+    plan, dataset, registered = request.plan, request.dataset, request.registered
+    sample = dataset.train.sample(min(PROFILED_ROWS, len(dataset.train)), random_state=_SEED)
+    inputs = as_inputs(sample, dataset.schema)
+    predictions = predict_or_nan(estimator, inputs)
+    return Manifest(
+        pipeline=plan.pipeline,
+        version=registered.version,
+        created_at=registered.created_at,
+        files={},
+        model_file=MODEL_FILE,
+        mlflow_run_id=registered.run_id,
+        mlflow_model_version=registered.model_version,
+        lake_version=plan.features_version,
+        lake_version_labels=plan.labels_version,
+        trained_from=dataset.train[BATCH_DAY].min().isoformat(),
+        trained_until=plan.train_until.isoformat(),
+        code_revision=registered.code_revision,
+        requirements_sha256=plan.requirements_sha256,
+        input_schema=dataset.schema,
+        reference=reference_profile(plan, dataset, registered, estimator, predictions, request.champion),
+        golden=_golden_rows(estimator, dataset.schema, inputs, predictions),
+        baseline=base_rate(dataset),
+        training_seconds=registered.training_seconds,
+    )
+
+
+def _golden_rows(
+    estimator: Any, schema: InputSchema, inputs: "pd.DataFrame", predictions: "NDArray[np.float64]"
+) -> Golden:
+    """Rows that the model can predict, with its predictions for exactly these rows."""
     import numpy as np
 
-    chosen = np.flatnonzero(np.isfinite(answers))[:GOLDEN_ROWS]
+    chosen = np.flatnonzero(np.isfinite(predictions))[:GOLDEN_ROWS]
     if not chosen.size:
-        raise TrainingRefused(f"expected a model that answers, found none of {len(inputs)} of its own rows answered")
+        raise TrainingRefused(
+            f"expected a model that predicts its training rows, found that it raises on all of {len(inputs)} of them; "
+            "correct the estimator"
+        )
     whole = [column.type == "long" for column in schema.columns]
     rows = tuple(_json_row(row, whole) for row in inputs.iloc[chosen].itertuples(index=False, name=None))
     outputs = predict(estimator, inputs.iloc[chosen])
@@ -92,7 +103,7 @@ def _golden(estimator: Any, schema: InputSchema, inputs: "pd.DataFrame", answers
 
 
 def _json_row(row: Sequence[Any], whole: Sequence[bool]) -> tuple[Scalar, ...]:
-    """NaN is null in JSON; a whole number is one again after its stay in a float column, or a gateway refuses it."""
+    """The row with NaN as null, and whole numbers as int again: a gateway refuses a float in a column of type long."""
     return tuple(
         None if value is None or value != value else int(value) if is_whole else value  # noqa: PLR0124 - NaN
         for value, is_whole in zip(row, whole, strict=True)

@@ -1,28 +1,28 @@
-"""Training again: whether the same plan makes the same model once more, and if not, why not and how far apart."""
+"""Reproducibility: training a plan a second time, whether the same model results, and if not, why."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from healing.errors import UsageError
-from tasks.training.answers import answers_of
-from tasks.training.candidate import Workshop, open_registered, train_candidate
+from tasks.training.candidate import TrainingContext, open_registered, train_candidate
+from tasks.training.fit import TrainedModel
+from tasks.training.inference import predict_or_nan
 from tasks.training.mlflow_registry import RegisteredModel, find_registered
 from tasks.training.mlflow_tracking import model_digest
+from tasks.training.plan import TrainingPlan
 from tasks.training.provenance import code_revision
-from tasks.training.record import SEARCH_CUT_SHORT, params_of_training
-from tasks.training.training import Trained, TrainingPlan, as_inputs
+from tasks.training.training_record import SEARCH_CUT_SHORT, training_params
 
 
 @dataclass(frozen=True, slots=True)
 class Repetition:
-    """A second training beside the registered one.
+    """A second training compared with the registered model of the same plan.
 
-    Digests are SHA-256 of the models' canonical bytes; `difference` is the largest between their answers to a held-out
-    row, in the answer's unit; `why` says what is known of the causes.
+    Digests are SHA-256 of the models' canonical bytes. `difference` is the largest difference between their predictions
+    for a held-out row. `why` lists the known causes of a difference.
     """
 
-    registered: RegisteredModel
     same: bool
     first_sha256: str
     again_sha256: str
@@ -30,44 +30,47 @@ class Repetition:
     why: tuple[str, ...]
 
 
-def train_again(workshop: Workshop, plan: TrainingPlan) -> Repetition:
-    """Fit the plan's model anew and compare it with the registered one; registers nothing.
-
-    UsageError when there is no registered one.
-    """
-    import numpy as np
-
-    registered = find_registered(workshop.registry, plan.key)
+def require_registered(context: TrainingContext, plan: TrainingPlan) -> RegisteredModel:
+    """The registered model of the plan. UsageError when the plan was never trained."""
+    registered = find_registered(context.registry, plan.key)
     if registered is None:
         raise UsageError(
             f"expected a model that was trained by this plan ({plan.key[:12]}: learned until {plan.train_until}, from "
             f"versions {plan.features_version} and {plan.labels_version} of the lake), found none; retrain without "
             "--again first"
         )
-    first, again = open_registered(workshop, registered), train_candidate(workshop, plan)
+    return registered
+
+
+def train_again(context: TrainingContext, plan: TrainingPlan, registered: RegisteredModel) -> Repetition:
+    """Fit the plan's model again and compare it with the registered one. Registers nothing."""
+    import numpy as np
+
+    first, again = open_registered(context, registered), train_candidate(context, plan)
     digests = registered.model_sha256 or model_digest(first), model_digest(again.estimator)
-    inputs = as_inputs(again.rows.held_out, again.rows.schema)
-    apart = np.abs(answers_of(first, inputs) - answers_of(again.estimator, inputs))
+    inputs = again.dataset.held_out_inputs
+    differences = np.abs(predict_or_nan(first, inputs) - predict_or_nan(again.estimator, inputs))
     same = digests[0] == digests[1]
     why = () if same else _causes(registered, plan, again)
-    return Repetition(registered, same, *digests, float(np.nanmax(apart, initial=0.0)), why)
+    return Repetition(same, *digests, float(np.nanmax(differences, initial=0.0)), why)
 
 
-def _causes(registered: RegisteredModel, plan: TrainingPlan, again: Trained) -> tuple[str, ...]:
-    """What may have made two trainings of one plan differ; never empty."""
-    params = params_of_training(plan, again)
+def _causes(registered: RegisteredModel, plan: TrainingPlan, again: TrainedModel) -> tuple[str, ...]:
+    """Possible causes why two trainings of one plan differ; never empty."""
+    params = training_params(plan, again)
     causes = [
         f"{name} was {registered.params[name]}, is {value}"
         for name, value in sorted(params.items())
         if registered.params.get(name, value) != value
     ]
     if "True" in (params.get(SEARCH_CUT_SHORT), registered.params.get(SEARCH_CUT_SHORT)):
-        causes.append("a search was cut short by retrain.search.seconds_max, so how far it came depends on the machine")
+        causes.append("retrain.search.seconds_max cut a search short, so its result depends on the machine's speed")
     if registered.code_revision != code_revision():
         causes.append(f"the code was at {registered.code_revision}, is at {code_revision()}")
-    causes += [f"{name} is None: its draws differ from fit to fit" for name in _unseeded(again.estimator.get_params())]
-    return tuple(causes) or ("nothing known: the estimator's own fit must depend on the machine or on its history",)
+    causes += [f"{name} is None, so every fit draws other random numbers" for name in _unseeded(again)]
+    return tuple(causes) or ("unknown: the estimator's fit depends on the machine or on earlier fits",)
 
 
-def _unseeded(params: Mapping[str, Any]) -> list[str]:
+def _unseeded(trained: TrainedModel) -> list[str]:
+    params: Mapping[str, Any] = trained.estimator.get_params()
     return sorted(name for name, value in params.items() if name.endswith("random_state") and value is None)

@@ -1,53 +1,52 @@
-"""A small, bounded search for an estimator's parameters: successive halving over splits in the order of time.
+"""Search for an estimator's parameters, bounded in time: successive halving over splits in time order.
 
-Many settings are tried with little of a resource (rows, or the number of trees), the best third goes on with three
-times as much (Jamieson & Talwalkar 2016, *Non-stochastic Best Arm Identification and Hyperparameter Optimization*).
-Candidates, splits and scores are scikit-learn's. Only the loop is ours: a search of theirs cannot be bounded in time.
+Many parameter combinations are tried with little of a resource (rows, or the number of trees). The best third
+continues with three times as much (Jamieson & Talwalkar 2016, *Non-stochastic Best Arm Identification and
+Hyperparameter Optimization*). Candidates and splits are scikit-learn's; the loop is our own, because
+scikit-learn's searches cannot be bounded in time.
 """
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from healing.clustered import DaySum, clustered_mean
-from healing.errors import ConfigError
-from tasks.config.retrain_section import ROWS, Range, Search
+from tasks.config.retrain_section import ROWS, Search
+from tasks.evaluation.clustered import DaySum, clustered_mean
 from tasks.evaluation.scores import by_day
+from tasks.training.search_space import Parameters, check_parameters, draw_candidates
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
-    Fold = tuple[NDArray[np.intp], NDArray[np.intp]]  # rows to learn from, rows to test on
+    Fold = tuple[NDArray[np.intp], NDArray[np.intp]]  # positions of the rows to fit on, and of the rows to score
 
 log = structlog.get_logger(__name__)
 
-FACTOR = 3  # of the settings in a round one in so many goes on, with so many times the resource
-FOLDS = 2  # each fold's test days are later than all days it learns from
-DAYS_MIN = 6  # below, the folds' test days are too few to tell settings apart
-
-Parameters = Mapping[str, Any]
+FACTOR = 3  # one in FACTOR combinations continues, with FACTOR times the resource
+FOLDS = 2  # the scored days of each fold are later than all days that it fits on
+DAYS_MIN = 6  # with fewer days the folds have too few days to compare combinations
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
-    """What settings are tried on: inputs, targets and days row for row, and the loss of answers against targets."""
+class SearchData:
+    """Inputs, targets and days of the rows to search on, the loss per row, and how an estimator predicts."""
 
     inputs: "pd.DataFrame"
     targets: "pd.Series[Any]"
     days: "pd.Series[Any]"
     loss: Callable[["NDArray[np.float64]", "NDArray[np.float64]"], "NDArray[np.float64]"]
-    answers: Callable[[Any, "pd.DataFrame"], "NDArray[np.float64]"]
+    predict: Callable[[Any, "pd.DataFrame"], "NDArray[np.float64]"]
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """A setting's loss on the folds' test days with a share of the resource; no days where it could not be fitted."""
+class ScoredParameters:
+    """Loss of one combination on the scored days, with a share of the resource. `days` is empty if no fit succeeded."""
 
     parameters: Parameters
     share: float
@@ -55,162 +54,121 @@ class Tried:
 
     @property
     def loss(self) -> float | None:
-        """Mean a row; None where there is none."""
+        """Mean loss per row; None if no fit succeeded."""
         rows, total = sum(day.rows for day in self.days), sum(day.total for day in self.days)
         return total / rows if rows and math.isfinite(total) else None
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The parameters that did best (none: the estimator as written), and all that was tried, in order.
+class SearchResult:
+    """The best parameters (empty: the estimator as written) and everything that was scored, in order.
 
-    `cut_short` when the time was up: another machine might have found something else.
+    `cut_short` means that the time ran out: a faster machine might find other parameters.
     """
 
     parameters: Parameters
-    tried: tuple[Tried, ...]
+    scored: tuple[ScoredParameters, ...]
     seconds: float
     cut_short: bool
 
 
 def search(
-    build: Callable[[], Any], ground: Ground, rules: Search, seed: int, clock: Callable[[], float] = time.monotonic
-) -> Found:
-    """Search around the estimator that `build` makes. The same arguments find the same unless the time runs out.
+    build: Callable[[], Any], rows: SearchData, rules: Search, seed: int, clock: Callable[[], float] = time.monotonic
+) -> SearchResult:
+    """Search around the estimator that `build` returns. Equal arguments give equal results unless the time runs out.
 
-    The estimator as written takes part in every round, and what is found beat it in the last one by more than a
-    standard error over days (Breiman et al. 1984 choose among trees so): the best of several is lucky too. ConfigError
-    for a parameter that it does not have.
+    The estimator as written takes part in every round. Other parameters replace it only if they beat it in the last
+    finished round by more than one standard error over days (the rule of Breiman et al. 1984 for choosing among
+    trees), because the best of several is also the luckiest. ConfigError for a parameter that the estimator lacks.
     """
-    began = clock()
-    written: Parameters = {}
-    _check_parameters(build(), rules)
-    if ground.days.nunique() < DAYS_MIN:
-        return Found(written, (), 0.0, cut_short=False)
-    folds = _folds(ground.days)
-    alive, tried, best = [written, *_candidates(rules, seed)], list[Tried](), written
-    for share in _shares(len(alive), rules.share_max):
-        scored = list[Tried]()
+    started = clock()
+    as_written: Parameters = {}
+    check_parameters(build(), rules)
+    if rows.days.nunique() < DAYS_MIN:
+        return SearchResult(as_written, (), 0.0, cut_short=False)
+    folds = _time_folds(rows.days)
+    alive, scored, best = [as_written, *draw_candidates(rules, seed)], list[ScoredParameters](), as_written
+    for share in _round_shares(len(alive), rules.share_max):
+        round_ = _Round(build, rows, folds, rules.resource, share, seed)
+        current = list[ScoredParameters]()
         for parameters in alive:
-            if clock() - began >= rules.seconds_max:
-                log.warning("search_cut_short", seconds_max=rules.seconds_max, tried=len(tried) + len(scored))
-                return Found(best, (*tried, *scored), clock() - began, cut_short=True)
-            scored.append(_try(build, ground, folds, rules.resource, parameters, share, seed))
-        tried += scored
-        ranked = sorted(scored, key=_mean_loss)  # stable: the written one comes first and wins a tie
-        best = ranked[0].parameters if _stands_out(ranked[0], scored[0]) else written
-        alive = [written, *(each.parameters for each in ranked if each.parameters and each.days)][
-            : 1 + max(1, len(alive) // FACTOR)
-        ]
-    found = Found(best, tuple(tried), clock() - began, cut_short=False)
-    log.info("search_finished", found=dict(found.parameters), fits=len(tried) * FOLDS, seconds=round(found.seconds, 2))
+            if clock() - started >= rules.seconds_max:
+                log.warning("search_cut_short", seconds_max=rules.seconds_max, scored=len(scored) + len(current))
+                return SearchResult(best, (*scored, *current), clock() - started, cut_short=True)
+            current.append(round_.score(parameters))
+        scored += current
+        best, alive = _select(current)
+    found = SearchResult(best, tuple(scored), clock() - started, cut_short=False)
+    log.info("search_finished", found=dict(best), fits=len(scored) * FOLDS, seconds=round(found.seconds, 2))
     return found
 
 
-def _mean_loss(tried: Tried) -> float:
-    return math.inf if tried.loss is None else tried.loss
+def _select(scored: Sequence[ScoredParameters]) -> tuple[Parameters, list[Parameters]]:
+    """The best parameters of a round, and those that continue. The first of `scored` is the estimator as written."""
+    as_written = scored[0]
+    ranked = sorted(scored, key=_mean_loss)  # stable, so the estimator as written wins a tie
+    best = ranked[0].parameters if _beats(ranked[0], as_written) else as_written.parameters
+    others = [each.parameters for each in ranked if each.parameters and each.days]
+    return best, [as_written.parameters, *others][: 1 + max(1, len(scored) // FACTOR)]
 
 
-def _stands_out(best: Tried, written: Tried) -> bool:
-    """Whether it gains more than a standard error over days on the written one."""
-    if not best.days or not written.days:
+def _mean_loss(scored: ScoredParameters) -> float:
+    return math.inf if scored.loss is None else scored.loss
+
+
+def _beats(best: ScoredParameters, as_written: ScoredParameters) -> bool:
+    """Whether `best` gains more than one standard error over days on the estimator as written."""
+    if not best.days or not as_written.days:
         return bool(best.days)
-    pairs = zip(written.days, best.days, strict=True)
+    pairs = zip(as_written.days, best.days, strict=True)
     gain = clustered_mean([DaySum(before.rows, before.total - after.total) for before, after in pairs])
     return gain.value > gain.standard_error
 
 
-def _shares(candidates: int, share_max: float) -> list[float]:
-    """The share of the resource in each round, up to `share_max` in the last."""
+def _round_shares(candidates: int, share_max: float) -> list[float]:
+    """Share of the resource in each round; the last round has `share_max`."""
     rounds = max(1, math.ceil(math.log(candidates, FACTOR) - 1e-9))
     return [share_max / FACTOR**left for left in reversed(range(rounds))]
 
 
-def _candidates(rules: Search, seed: int) -> list[Parameters]:
-    """Settings to try besides the written one: all of a small grid, else draws (without repetition from a grid)."""
-    from sklearn.model_selection import ParameterGrid, ParameterSampler
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """One round of the search: the folds, and the share of the resource that every combination gets."""
 
-    wanted = rules.candidates_max - 1
-    spread = {
-        name: _spread(values) if isinstance(values, Range) else list(values)
-        for name, values in sorted(rules.parameters.items())
-    }
-    if not any(isinstance(values, Range) for values in rules.parameters.values()):
-        wanted = min(wanted, len(ParameterGrid(spread)))
-    drawn = ParameterSampler(spread, wanted, random_state=seed)
-    return [{name: value.item() if hasattr(value, "item") else value for name, value in each.items()} for each in drawn]
+    build: Callable[[], Any]
+    rows: SearchData
+    folds: Sequence["Fold"]
+    resource: str
+    share: float
+    seed: int
 
+    def score(self, parameters: Parameters) -> ScoredParameters:
+        """Fit and score one combination on every fold. If the estimator refuses it, it has no score."""
+        days: tuple[DaySum, ...] = ()
+        for fitted, scored in self.folds:
+            try:
+                estimator = self._fit(parameters, fitted)
+                predictions = self.rows.predict(estimator, self.rows.inputs.iloc[scored])
+            except ValueError as exc:
+                log.warning("parameters_refused", parameters=dict(parameters), cause=str(exc)[:200])
+                return ScoredParameters(parameters, self.share, ())
+            losses = self.rows.loss(predictions, self.rows.targets.iloc[scored].to_numpy(dtype="float64"))
+            days += by_day(self.rows.days.iloc[scored], losses)
+        return ScoredParameters(parameters, self.share, days)
 
-def _spread(values: Range) -> Any:
-    """A distribution over the range that scikit-learn can draw from."""
-    from scipy import stats
-
-    if values.scale == "log":
-        factors = stats.loguniform(values.low, values.high)
-        return _Whole(factors) if values.is_whole else factors
-    if values.is_whole:
-        return stats.randint(values.low, values.high + 1)
-    return stats.uniform(values.low, values.high - values.low)
-
-
-class _Whole:
-    """Draws of another distribution, rounded to whole numbers."""
-
-    def __init__(self, draws: Any) -> None:
-        self._draws = draws
-
-    def rvs(self, random_state: Any) -> int:
-        return round(float(self._draws.rvs(random_state=random_state)))
-
-
-def _check_parameters(estimator: Any, rules: Search) -> None:
-    known = estimator.get_params(deep=True)
-    wanted = [*rules.parameters, *([] if rules.resource == ROWS else [rules.resource])]
-    for name in wanted:
-        if name not in known:
-            raise ConfigError(
-                f"retrain.search names parameter {name!r}, which the estimator does not have; it has "
-                f"{', '.join(sorted(known))}"
-            )
-    if rules.resource != ROWS and not isinstance(known[rules.resource], int):
-        raise ConfigError(
-            f"retrain.search.resource {rules.resource!r} should be a whole number of the estimator, found "
-            f"{known[rules.resource]!r}; use rows"
-        )
-
-
-def _try(
-    build: Callable[[], Any],
-    ground: Ground,
-    folds: Sequence["Fold"],
-    resource: str,
-    parameters: Parameters,
-    share: float,
-    seed: int,
-) -> Tried:
-    """Fit and score one setting on every fold. One that the estimator refuses has lost; the search goes on."""
-    days: tuple[DaySum, ...] = ()
-    for learned, tested in folds:
-        estimator = build().set_params(**parameters)
-        rows = learned
-        if resource == ROWS:
-            rows = _sample(learned, share, seed)
+    def _fit(self, parameters: Parameters, fitted: "NDArray[np.intp]") -> Any:
+        estimator = self.build().set_params(**parameters)
+        if self.resource == ROWS:
+            fitted = _sample(fitted, self.share, self.seed)
         else:
-            whole = estimator.get_params()[resource]
-            estimator.set_params(**{resource: max(1, round(share * whole))})
-        try:
-            estimator.fit(ground.inputs.iloc[rows], ground.targets.iloc[rows])
-            answers = ground.answers(estimator, ground.inputs.iloc[tested])
-        except ValueError as exc:
-            log.warning("setting_refused", parameters=dict(parameters), cause=str(exc)[:200])
-            return Tried(parameters, share, ())
-        losses = ground.loss(answers, ground.targets.iloc[tested].to_numpy(dtype="float64"))
-        days += by_day(ground.days.iloc[tested], losses)
-    return Tried(parameters, share, days)
+            amount = round(self.share * estimator.get_params()[self.resource])
+            estimator.set_params(**{self.resource: max(1, amount)})
+        estimator.fit(self.rows.inputs.iloc[fitted], self.rows.targets.iloc[fitted])
+        return estimator
 
 
-def _folds(days: "pd.Series[Any]") -> Sequence["Fold"]:
-    """Rows to learn from and rows to test on, whole days each, in the order of time."""
+def _time_folds(days: "pd.Series[Any]") -> Sequence["Fold"]:
+    """Positions of the rows to fit on and to score, split by whole days in time order."""
     import numpy as np
     from sklearn.model_selection import TimeSeriesSplit
 
@@ -218,13 +176,13 @@ def _folds(days: "pd.Series[Any]") -> Sequence["Fold"]:
     place = np.searchsorted(order, days.to_numpy())
     splits = TimeSeriesSplit(n_splits=FOLDS, test_size=max(1, len(order) // (2 * FOLDS + 1))).split(order)
     return [
-        (np.flatnonzero(place <= learned[-1]), np.flatnonzero((place >= tested[0]) & (place <= tested[-1])))
-        for learned, tested in splits
+        (np.flatnonzero(place <= fitted[-1]), np.flatnonzero((place >= scored[0]) & (place <= scored[-1])))
+        for fitted, scored in splits
     ]
 
 
 def _sample(rows: "NDArray[np.intp]", share: float, seed: int) -> "NDArray[np.intp]":
-    """A share of the rows, the same for every setting of a round, in the order of time."""
+    """A random share of the rows in time order; equal for all combinations of a round."""
     import numpy as np
 
     if share >= 1:

@@ -15,14 +15,15 @@ from releases.log import ReleaseLog
 from releases.signing import ensure_keys
 from tasks.config.settings import Settings, load_settings
 from tasks.evaluation.scores import score
-from tasks.lake.columns import LABEL
 from tasks.lake.lake_table import LakeTable
 from tasks.ledger.store import Ledger
 from tasks.monitoring.history import CHECKS, read_history
-from tasks.training.candidate import plan_training
+from tasks.training.dataset import read_dataset
+from tasks.training.fit import fit_model
+from tasks.training.inference import predict
 from tasks.training.mlflow_registry import RegisteredModel
-from tasks.training.publish import Offer, predict, publish
-from tasks.training.training import as_inputs, train
+from tasks.training.plan import plan_training
+from tasks.training.publish import PublishRequest, publish
 from tests.published import NOW
 from tests.toy import PIPELINE, PIPELINES_DIR, day_of, reversed_law, toy_labels, toy_pipeline, write_days
 
@@ -38,13 +39,13 @@ def settings(tmp_path, monkeypatch) -> Settings:
     lake = settings.lake_root(PIPELINE)
     write_days(lake, 0, LEARNED)
     plan = plan_training(toy_pipeline(), toy_labels(lake), None, None)
-    trained = train(plan, toy_labels(lake), toy_pipeline().estimator)
-    answers = predict(trained.estimator, as_inputs(trained.rows.held_out, trained.rows.schema))
-    metrics = score(answers, trained.rows.held_out[LABEL].to_numpy()).named("holdout")
+    trained = fit_model(plan, read_dataset(plan, toy_labels(lake)), toy_pipeline().estimator)
+    answers = predict(trained.estimator, trained.dataset.held_out_inputs)
+    metrics = score(answers, trained.dataset.held_out_labels).named("holdout")
     registered = RegisteredModel("run", "1", "1.0.0", plan.key, NOW, 0.1, "test", metrics)
-    offer = Offer(plan, trained.rows, registered, skops_io.dumps(trained.estimator))
+    request = PublishRequest(plan, trained.dataset, registered, skops_io.dumps(trained.estimator))
     root = settings.release_root(PIPELINE)
-    champion = publish(offer, root, ensure_keys(settings.keys_dir))
+    champion = publish(request, root, ensure_keys(settings.keys_dir))
     ReleaseLog(root).append(Release(1, NOW, PIPELINE, "test", Reason.BOOTSTRAP, champion=champion, baseline=0.5))
     return settings
 

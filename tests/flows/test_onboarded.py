@@ -17,8 +17,9 @@ from tasks.config.settings import load_settings
 from tasks.evaluation.labels import label_source
 from tasks.onboarding.draft import Asked
 from tasks.onboarding.onboard import onboard
-from tasks.training.candidate import plan_training
-from tasks.training.training import as_inputs, train
+from tasks.training.dataset import read_dataset
+from tasks.training.fit import fit_model
+from tasks.training.plan import plan_training
 from tests.gateway.running import run_gateway
 from tests.orders import DAYS, classified, orders, write
 
@@ -133,9 +134,10 @@ def test_other_files_ingest_and_train(home, what):
     settings = load_settings()
     pipeline = load_pipeline(NAME, settings.pipelines_dir)
     labels = label_source(pipeline, settings.lake_root(NAME))
-    trained = train(plan_training(pipeline, labels, None, None), labels, pipeline.estimator)
-    held_out = as_inputs(trained.rows.held_out, trained.rows.schema)
-    answers = trained.estimator.predict_proba(held_out)[:, 1]
+    plan = plan_training(pipeline, labels)
+    dataset = read_dataset(plan, labels)
+    trained = fit_model(plan, dataset, pipeline.estimator)
+    answers = trained.estimator.predict_proba(dataset.held_out_inputs)[:, 1]
     assert len(answers) > 200
     assert 0 < answers.min() < answers.max() < 1
 

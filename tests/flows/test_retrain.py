@@ -9,7 +9,6 @@ import sys
 import pytest
 
 from flows.retrain import RetrainResult, retrain
-from healing.comparison import Comparison
 from healing.errors import TrainingRefused
 from healing.evidence import Evidence
 from healing.incident import Cause, Status
@@ -18,6 +17,7 @@ from releases.store import ModelStore
 from tasks.config.settings import Settings, load_settings
 from tasks.ledger.records import BatchRecord, BatchStatus
 from tasks.ledger.store import Ledger
+from tasks.training.comparison import ComparisonOutcome
 from tasks.training.mlflow_registry import Registry, registered_versions
 from tests.published import NOW
 from tests.toy import PIPELINE, PIPELINES_DIR, day_of, reversed_law, write_days
@@ -59,8 +59,8 @@ def test_the_first_model_beats_the_base_rate_and_becomes_champion(settings):
     outcome = retrain(PIPELINE)
     assert outcome.result is RetrainResult.BOOTSTRAPPED
     assert {c.against: (c.outcome, c.blocks) for c in outcome.comparisons} == {
-        "the base rate": (Comparison.WIN, False),
-        "a simple model": (Comparison.INCONCLUSIVE, False),
+        "the base rate": (ComparisonOutcome.WIN, False),
+        "a simple model": (ComparisonOutcome.INCONCLUSIVE, False),
     }
     assert [release.champion.digest for release in releases(settings)] == [outcome.digest]
     story = ["retrain.started", "retrain.compared", "model.published", "release.committed", "retrain.finished"]
@@ -93,7 +93,7 @@ def test_a_candidate_must_win_against_the_champion_on_the_same_rows(settings):
     write_days(settings.lake_root(PIPELINE), 47, 56, law=reversed_law)
     other_law = retrain(PIPELINE, dry_run=True)
     outcomes = {c.against: c.outcome for c in other_law.comparisons}
-    assert (outcomes["the base rate"], outcomes["the champion"]) == (Comparison.WIN, Comparison.WIN)
+    assert (outcomes["the base rate"], outcomes["the champion"]) == (ComparisonOutcome.WIN, ComparisonOutcome.WIN)
     assert not any(c.blocks for c in other_law.comparisons)
     assert other_law.result is RetrainResult.COMPARED
     assert len(ModelStore(settings.release_root(PIPELINE)).digests()) == 1
@@ -102,8 +102,8 @@ def test_a_candidate_must_win_against_the_champion_on_the_same_rows(settings):
 def test_a_person_may_insist_and_the_record_keeps_it(settings):
     outcome = retrain(PIPELINE, estimator=".model:build_blind_estimator", skip_comparison=True)
     assert outcome.result is RetrainResult.BOOTSTRAPPED
-    assert outcome.insisted
-    assert outcome.comparisons[0].outcome is not Comparison.WIN
+    assert outcome.comparison_skipped
+    assert outcome.comparisons[0].outcome is not ComparisonOutcome.WIN
 
 
 def test_doubtful_data_are_not_learned_from(settings):
@@ -135,7 +135,7 @@ def test_the_same_plan_is_trained_again_and_nothing_is_released(settings):
     again = retrain(PIPELINE, again=True)
     assert again.result is RetrainResult.REPEATED
     assert (again.repetition.same, again.model_sha256) == (True, first.model_sha256)
-    assert "the same model" in again.in_words
+    assert "the same model" in again.markdown
     assert len(releases(settings)) == 1
 
 
@@ -143,7 +143,7 @@ def test_a_run_that_comes_too_late_for_its_incident_changes_nothing(settings):
     with Ledger(settings.ledger_dsn) as ledger:
         late = ledger.record_evidence(Evidence(PIPELINE, Cause.QUALITY_DROP, "1.0.0", "monitor", NOW))
         ledger.set_status(late.id, Status.DISMISSED)
-    with pytest.raises(TrainingRefused, match="needs no retrain"):
+    with pytest.raises(TrainingRefused, match="expected an open incident"):
         retrain(PIPELINE, incident_id=late.id)
     assert releases(settings) == []
 

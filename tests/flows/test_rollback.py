@@ -11,7 +11,7 @@ from healing.verdict import Outcome
 from tasks.rollout.republish_events import finish_telling
 from tasks.rollout.rollback import NothingToRollBackTo
 from tasks.runtime import crash_points as points
-from tasks.training import mlflow_registry as registry
+from tasks.training import mlflow_aliases
 from tests.flows.release_bench import Bench, make_bench
 from tests.published import PIPELINE, bootstrap, corrupt, end_trial, start_canary
 
@@ -108,7 +108,7 @@ def test_mlflow_is_brought_up_to_the_release_when_it_answers_again(bench, monkey
             raise error
         mirrored.append(release.champion)
 
-    monkeypatch.setattr(registry, "mirror_aliases", mirror)
+    monkeypatch.setattr(mlflow_aliases, "mirror_aliases", mirror)
     rollback(PIPELINE)
     assert mirrored == []
     finish_telling(bench.settings, PIPELINE)

@@ -13,10 +13,11 @@ from releases.signing import ensure_keys
 from tasks.config.settings import Settings, load_settings
 from tasks.ledger.store import Ledger
 from tasks.monitoring.checks.promotion import CHECK
-from tasks.training.candidate import plan_training
+from tasks.training.dataset import read_dataset
+from tasks.training.fit import fit_model
 from tasks.training.mlflow_registry import RegisteredModel
-from tasks.training.publish import Offer, publish
-from tasks.training.training import train
+from tasks.training.plan import plan_training
+from tasks.training.publish import PublishRequest, publish
 from tests.published import NOW, corrupt
 from tests.toy import PIPELINE, PIPELINES_DIR, toy_labels, toy_pipeline, write_days
 
@@ -36,12 +37,12 @@ def published(settings, version, change=None):
     """A model of the toy, with its coefficients as `change` leaves them."""
     labels = toy_labels(settings.lake_root(PIPELINE))
     plan = plan_training(toy_pipeline(), labels, None, None)
-    trained = train(plan, labels, toy_pipeline().estimator)
+    trained = fit_model(plan, read_dataset(plan, labels), toy_pipeline().estimator)
     if change is not None:
         change(trained.estimator[-1])
     registered = RegisteredModel("run", "1", version, plan.key, NOW, 0.1, "test", {})
-    offer = Offer(plan, trained.rows, registered, skops_io.dumps(trained.estimator))
-    return publish(offer, settings.release_root(PIPELINE), ensure_keys(settings.keys_dir))
+    request = PublishRequest(plan, trained.dataset, registered, skops_io.dumps(trained.estimator))
+    return publish(request, settings.release_root(PIPELINE), ensure_keys(settings.keys_dir))
 
 
 def promoted(settings, before, after):

@@ -20,13 +20,13 @@ def fitted(**parameters):
     return HistGradientBoostingClassifier(max_iter=5, random_state=0, **parameters).fit(INPUTS, LABELS)
 
 
-def test_equal_models_are_equal_files_and_their_own_bytes_are_not():
+def test_equal_models_have_equal_canonical_files_although_their_own_bytes_differ():
     first, second = (io.dumps(fitted()) for _ in range(2))
     assert first != second
     assert canonical_skops(first) == canonical_skops(second)
 
 
-def test_a_canonical_file_loads_to_the_same_model_and_stays_as_it_is():
+def test_a_canonical_file_loads_to_the_same_model_and_is_its_own_canonical_form():
     model = fitted()
     content = canonical_skops(io.dumps(model))
     loaded = read_estimator(content, origin="test")
@@ -34,17 +34,17 @@ def test_a_canonical_file_loads_to_the_same_model_and_stays_as_it_is():
     assert canonical_skops(content) == content
 
 
-def test_another_model_is_another_file():
+def test_another_model_has_another_digest():
     assert model_digest(fitted()) != model_digest(fitted(learning_rate=0.2))
 
 
-def test_another_process_makes_the_same_file():
+def test_another_process_writes_the_same_file():
     code = "from tests.tasks.training.test_skops_canonical import *; print(model_digest(fitted()))"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100)
     assert other.stdout.strip() == model_digest(fitted())
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip at all"])
-def test_what_is_no_skops_file_is_corrupt(content):
+def test_bytes_that_are_not_a_skops_file_are_corrupt(content):
     with pytest.raises(ModelCorrupt, match="expected a skops file"):
         canonical_skops(content)

@@ -1,0 +1,78 @@
+"""How a model is called: its input schema, rows converted to inputs as the gateway converts them, and predictions."""
+
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from healing.errors import ConfigError
+from releases.manifest import Column, InputSchema
+from tasks.lake.columns import ASKED_AT, BATCH_DAY, KNOWN_AT, LABEL
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+log = structlog.get_logger(__name__)
+
+SINGLE_ROWS_MAX = 500  # enough for a reference profile and for golden rows
+_DTYPES = {"string": "object", "double": "float64", "long": "float64", "boolean": "float64"}
+_COLUMN_TYPES = {"f": "double", "i": "long", "u": "long", "b": "boolean", "O": "string", "T": "string", "U": "string"}
+
+
+def input_schema(rows: "pd.DataFrame", key: str) -> InputSchema:
+    """The model's inputs: the columns of the features in their order, without the key, the times and the label."""
+    columns = tuple(
+        Column(name=str(name), type=_column_type(rows[name]))
+        for name in rows.columns
+        if name not in (key, ASKED_AT, BATCH_DAY, LABEL, KNOWN_AT)
+    )
+    return InputSchema(key=key, columns=columns)
+
+
+def as_inputs(rows: "pd.DataFrame", schema: InputSchema) -> "pd.DataFrame":
+    """`rows` as the gateway passes them to a model: numbers as float64, strings as objects, missing as NaN or None."""
+    inputs = rows[list(schema.names)].astype({column.name: _DTYPES[column.type] for column in schema.columns})
+    strings = [column.name for column in schema.columns if column.type == "string"]
+    missing: Any = None  # pandas accepts None, its stubs do not
+    return inputs.assign(**{name: inputs[name].where(inputs[name].notna(), missing) for name in strings})
+
+
+def predict(estimator: Any, inputs: "pd.DataFrame") -> "NDArray[np.float64]":
+    """Probability of the positive class, or the value of an estimator without classes; shape (rows,)."""
+    import numpy as np
+
+    if not hasattr(estimator, "predict_proba"):
+        return np.asarray(estimator.predict(inputs), dtype=np.float64)
+    return np.asarray(estimator.predict_proba(inputs)[:, 1], dtype=np.float64)
+
+
+def predict_or_nan(estimator: Any, inputs: "pd.DataFrame") -> "NDArray[np.float64]":
+    """Predictions, with NaN for each row on which the estimator raises.
+
+    If the estimator raises on the whole frame, the first 500 rows are predicted one by one and the rest is NaN: a
+    single-row prediction may take milliseconds.
+    """
+    import numpy as np
+
+    try:
+        return predict(estimator, inputs)
+    except ValueError as exc:
+        log.warning("model_raises_on_rows", cause=str(exc))
+    predictions = np.full(len(inputs), np.nan)
+    for row in range(min(SINGLE_ROWS_MAX, len(inputs))):
+        try:
+            predictions[row] = predict(estimator, inputs.iloc[[row]])[0]
+        except ValueError:
+            continue  # the row stays NaN; the warning above named the first cause
+    return predictions
+
+
+def _column_type(column: "pd.Series") -> Any:
+    found = _COLUMN_TYPES.get(column.dtype.kind)
+    if found is None:
+        raise ConfigError(
+            f"expected feature {column.name!r} to be text, a number or a boolean, found {column.dtype}; "
+            "convert it in the pipeline's features function"
+        )
+    return found
