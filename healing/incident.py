@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from healing.errors import IllegalTransition
+from healing.moment import Moment
 
 
 class Cause(StrEnum):
@@ -89,7 +90,11 @@ class AttemptOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One application of one remedy. `flow_run_id` names the Prefect run that carries it."""
+    """One application of one remedy. `flow_run_id` names the Prefect run that carries it.
+
+    `started_on` is the start on the boot clock, where it was recorded. At `applied` the remedy had done its part and
+    verification began.
+    """
 
     number: int
     remedy: Remedy
@@ -98,6 +103,13 @@ class Attempt:
     ended_at: datetime | None = None
     flow_run_id: str | None = None
     note: str = ""
+    started_on: Moment | None = None
+    applied: Moment | None = None
+
+    @property
+    def started(self) -> Moment:
+        """The start, for durations."""
+        return self.started_on or Moment(self.started_at)
 
 
 @dataclass(frozen=True, slots=True)

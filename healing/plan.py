@@ -1,0 +1,308 @@
+"""The next step of an incident: diagnosis, order of remedies, budgets, cool-downs and flap detection, without I/O.
+
+`plan` decides, an executor acts. The executor records each step before and after it, so that another process can go on
+from the record at any point.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from healing.diagnosis import Confirmation, Presence
+from healing.incident import Attempt, AttemptOutcome, Cause, Incident, Remedy, Status
+from healing.moment import Moment, elapsed_seconds
+from healing.verdict import Outcome, Verdict
+
+
+class Carrier(StrEnum):
+    """State of the process that carries the running attempt."""
+
+    ALIVE = "alive"
+    LOST = "lost"  # it ended, or its lease was taken over, without recording an end
+    UNKNOWN = "unknown"  # it cannot be asked now, for example while Prefect is down
+
+
+class Approval(StrEnum):
+    """A person's answer about a remedy that policy lets nobody start without one."""
+
+    ASKED = "asked"
+    GRANTED = "granted"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How often and how long healing tries one cause, before a person is notified. All times in seconds."""
+
+    attempts_max: int = 3  # per (pipeline, cause, subject) within window_seconds, over all incidents
+    window_seconds: float = 3_600.0
+    cooldown_seconds: float = 30.0  # between two starts of the same remedy, doubled with each attempt
+    attempts_daily_max: int = 24  # per cause: a remedy that is needed every hour does not heal
+    recoveries_max: int = 3  # within window_seconds; one more is flapping
+    hold_seconds: float = 5.0  # how long verification must pass without a break
+    verify_seconds_max: float = 60.0  # how long verification may take; an inconclusive one then counts as failed
+    calm_seconds: float = 300.0  # how long the problem must be gone before an escalated incident closes
+    remind_seconds: float | None = None  # how often an escalated incident is reported again; None: once only
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everything that the step of one incident depends on, besides the incident itself.
+
+    `earlier` are the attempts of earlier incidents of the same (pipeline, cause, subject). `order` is what policy
+    allows, in the order to try. `present_seconds` says for how long `confirmation` has been the same without a break.
+    """
+
+    confirmation: Confirmation
+    order: Sequence[Remedy]
+    present_seconds: float = 0.0
+    earlier: Sequence[Attempt] = ()
+    attempts_today: int = 0  # of the cause, all subjects
+    recoveries: Sequence[Moment] = ()  # ends of earlier incidents of the same key that recovered
+    carrier: Carrier = Carrier.UNKNOWN
+    verification: Verdict | None = None  # the latest observation after the remedy was applied
+    verified_seconds: float = 0.0  # for how long it has passed without a break
+    run_seconds_max: Mapping[Remedy, float] = field(default_factory=dict)  # a run that takes longer is cancelled
+    explained_by: Cause | None = None  # a common cause, for which this incident is only a symptom
+    blocked_by: str | None = (
+        None  # why no remedy may start now: a maintenance window, a paused pipeline, another attempt
+    )
+    approvals: Mapping[Remedy, Approval | None] = field(default_factory=dict)  # remedies that need one
+    reminded: Moment | None = None  # when people were last notified of an escalated incident
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Record that the problem is confirmed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dismiss:
+    """Close the incident: the problem was never there, or is a symptom of another cause."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recover:
+    """Close the incident: the problem is gone and stayed gone."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Do nothing now."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Record an attempt of this remedy, then apply the remedy."""
+
+    remedy: Remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask a person to approve this remedy."""
+
+    remedy: Remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Go on with an attempt whose carrier is lost: read what it did, and finish or repeat it."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop the run that carries an attempt, because it takes too long; the attempt then has a lost carrier."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Observe the service once more."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Record the end of an attempt."""
+
+    number: int
+    outcome: AttemptOutcome
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Escalate:
+    """Notify a person: no allowed remedy is left, or policy asks for a person."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remind:
+    """Notify a person again of an escalated incident that is still there."""
+
+    reason: str
+
+
+Step = Confirm | Dismiss | Recover | Wait | Start | Ask | Resume | Cancel | Verify | Finish | Escalate | Remind
+
+
+def plan(incident: Incident, view: View, limits: Limits, now: Moment) -> Step:
+    """The next step of `incident`.
+
+    An incident that recovered or was dismissed has none (Wait). The same arguments give the same step; every step, once
+    recorded, changes the arguments, so that repeated calls end in RECOVERED, DISMISSED or ESCALATED.
+    """
+    if incident.status in (Status.RECOVERED, Status.DISMISSED):
+        return Wait("the incident is closed")
+    if incident.status is Status.ESCALATED:
+        return _after_escalation(view, limits, now)
+    running = incident.running_attempt
+    if running is not None:
+        return _carry_on(running, view, limits, now)
+    if incident.attempts and incident.attempts[-1].outcome is AttemptOutcome.SUCCEEDED:
+        return Recover(incident.attempts[-1].note or "the last remedy worked")
+    return _diagnose(incident, view, limits) or _treat(incident, view, limits, now)
+
+
+def _after_escalation(view: View, limits: Limits, now: Moment) -> Step:
+    """People are at work: only notice the end, and remind as policy says."""
+    if view.confirmation.presence is Presence.ABSENT:
+        return _recover_after(limits.calm_seconds, view, "over after its escalation")
+    silent_seconds = 0.0 if view.reminded is None else elapsed_seconds(view.reminded, now)
+    is_due = limits.remind_seconds is not None and silent_seconds >= limits.remind_seconds
+    if is_due and view.confirmation.presence is Presence.CONFIRMED:
+        return Remind(f"still there: {view.confirmation.reason}")
+    return Wait("a person was notified")
+
+
+def _recover_after(seconds: float, view: View, what: str) -> Step:
+    """Recover once the problem has been gone for `seconds`: a short pause is not its end."""
+    if view.present_seconds >= seconds:
+        return Recover(f"{what}: {view.confirmation.reason}")
+    return Wait(f"gone for {view.present_seconds:.0f} s, {seconds:.0f} s are needed")
+
+
+def _carry_on(attempt: Attempt, view: View, limits: Limits, now: Moment) -> Step:
+    """An attempt is on record as running: its remedy is being applied, or is applied and being verified."""
+    if attempt.applied is None:
+        return _await_carrier(attempt, view, now)
+    verdict = view.verification
+    if verdict is not None and verdict.outcome is Outcome.FAIL:
+        return Finish(attempt.number, AttemptOutcome.FAILED, verdict.reason)
+    if verdict is not None and verdict.outcome is Outcome.PASS and view.verified_seconds >= limits.hold_seconds:
+        return Finish(attempt.number, AttemptOutcome.SUCCEEDED, verdict.reason)
+    if elapsed_seconds(attempt.applied, now) > limits.verify_seconds_max:
+        seen = "no observation" if verdict is None else f"{verdict.outcome}: {verdict.reason}"
+        reason = f"not verified within {limits.verify_seconds_max:.0f} s ({seen})"
+        return Finish(attempt.number, AttemptOutcome.FAILED, reason)
+    return Verify(attempt.number)
+
+
+def _await_carrier(attempt: Attempt, view: View, now: Moment) -> Step:
+    """Liveness decides, not age: while its carrier lives, an attempt is not given up, only stopped."""
+    match view.carrier:
+        case Carrier.LOST:
+            return Resume(attempt.number)
+        case Carrier.UNKNOWN:
+            return Wait(f"the carrier of {attempt.remedy} cannot be asked now")
+        case Carrier.ALIVE:
+            limit = view.run_seconds_max.get(attempt.remedy)
+            if limit is not None and elapsed_seconds(attempt.started, now) > limit:
+                return Cancel(attempt.number, f"{attempt.remedy} has run for more than {limit:.0f} s")
+            return Wait(f"{attempt.remedy} is being applied")
+
+
+def _diagnose(incident: Incident, view: View, limits: Limits) -> Step | None:
+    """The step that the signals alone decide; None if the problem is confirmed and waits for a remedy."""
+    if view.explained_by is not None and view.explained_by is not incident.cause:
+        return Dismiss(f"a symptom of {view.explained_by}")
+    match view.confirmation.presence:
+        case Presence.INCONCLUSIVE:
+            return Wait(view.confirmation.reason)
+        case Presence.ABSENT:
+            return _end_absent(incident, view, limits)
+        case Presence.CONFIRMED:
+            return Confirm(view.confirmation.reason) if incident.status is Status.OPEN else None
+
+
+def _end_absent(incident: Incident, view: View, limits: Limits) -> Step:
+    if incident.status is Status.OPEN:
+        return Dismiss(view.confirmation.reason)
+    return _recover_after(limits.hold_seconds, view, "gone without a further remedy")
+
+
+def _treat(incident: Incident, view: View, limits: Limits, now: Moment) -> Step:
+    """Choose the remedy, within the budgets."""
+    tried = [*_recent(view.earlier, limits, now), *incident.attempts]
+    tried = [attempt for attempt in tried if attempt.remedy is not Remedy.ESCALATE]
+    exceeded = _exceeded(incident, view, limits, tried, now)
+    if exceeded is not None:
+        return Escalate(exceeded)
+    remedy = _next_remedy(incident, view, tried)
+    if remedy is None or remedy is Remedy.ESCALATE:
+        why = "has no further remedy for" if remedy is None else "escalates"
+        return Escalate(f"policy {why} {incident.cause}")
+    if view.blocked_by is not None:
+        return Wait(view.blocked_by)
+    rest_seconds = _rest_seconds([attempt for attempt in tried if attempt.remedy is remedy], limits, now)
+    if rest_seconds > 0:
+        return Wait(f"{remedy} starts again in {rest_seconds:.0f} s, after its cool-down")
+    return _start(remedy, view)
+
+
+def _exceeded(incident: Incident, view: View, limits: Limits, tried: Sequence[Attempt], now: Moment) -> str | None:
+    """Which budget is used up; None while each has something left."""
+    flaps = [at for at in view.recoveries if elapsed_seconds(at, now) < limits.window_seconds]
+    window = f"{limits.window_seconds / 3_600:g} h"
+    if len(flaps) >= limits.recoveries_max:
+        return f"flapping: recovered {len(flaps)} times within {window}"
+    if len(tried) >= limits.attempts_max:
+        return f"{len(tried)} attempts within {window}, the budget is {limits.attempts_max}"
+    if view.attempts_today >= limits.attempts_daily_max:
+        return f"{view.attempts_today} attempts for {incident.cause} today, the cap is {limits.attempts_daily_max}"
+    return None
+
+
+def _start(remedy: Remedy, view: View) -> Step:
+    if remedy not in view.approvals or view.approvals[remedy] is Approval.GRANTED:
+        return Start(remedy)
+    return Ask(remedy) if view.approvals[remedy] is None else Wait(f"{remedy} waits for a person's approval")
+
+
+def _next_remedy(incident: Incident, view: View, tried: Sequence[Attempt]) -> Remedy | None:
+    """The allowed remedy with the fewest attempts, the first in order among equals.
+
+    A remedy that succeeded before and did not last counts as tried. One that was futile for this incident, or that a
+    person refused, is left out.
+    """
+    futile = {attempt.remedy for attempt in incident.attempts if attempt.outcome is AttemptOutcome.FUTILE}
+    refused = {remedy for remedy, answer in view.approvals.items() if answer is Approval.REFUSED}
+    left = [remedy for remedy in view.order if remedy not in futile | refused]
+    return min(left, key=lambda remedy: sum(attempt.remedy is remedy for attempt in tried), default=None)
+
+
+def _recent(earlier: Sequence[Attempt], limits: Limits, now: Moment) -> list[Attempt]:
+    return [attempt for attempt in earlier if elapsed_seconds(attempt.started, now) < limits.window_seconds]
+
+
+def _rest_seconds(tried: Sequence[Attempt], limits: Limits, now: Moment) -> float:
+    """Seconds until a remedy with these attempts may start again; 0 before its first attempt."""
+    if not tried:
+        return 0.0
+    since = min(elapsed_seconds(attempt.started, now) for attempt in tried)
+    return max(0.0, limits.cooldown_seconds * 2.0 ** (len(tried) - 1) - since)
