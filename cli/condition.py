@@ -15,12 +15,17 @@ INCIDENTS_LOOKED_AT = 200
 
 @dataclass(frozen=True, slots=True)
 class ServiceLine:
-    """One service of the stack and whether its very process is alive."""
+    """One service of the stack, whether its very process is alive, and what the supervisor says of it."""
 
     name: str
     alive: bool
     pid: int
     restarts: int
+    state: str
+
+    @property
+    def healthy(self) -> bool:
+        return self.alive and self.state == "healthy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class Condition:
         """Nothing that should run is missing: true of a stack that is down on purpose."""
         if not self.up:
             return True
-        return all(service.alive for service in self.services) and self.serving is not None and not self.problems
+        return all(service.healthy for service in self.services) and self.serving is not None and not self.problems
 
 
 def read_condition(settings: Settings, pipeline: str) -> Condition:
@@ -55,7 +60,7 @@ def read_condition(settings: Settings, pipeline: str) -> Condition:
     return Condition(
         up=up,
         addresses=settings.addresses().model_dump(exclude_none=True),
-        services=tuple(ServiceLine(each.name, each.alive(), each.pid, each.restarts) for each in services),
+        services=tuple(ServiceLine(each.name, each.alive(), each.pid, each.restarts, each.state) for each in services),
         release=None if release is None else release_line(release),
         serving=None if gateway is None else gateway.active_generation,
         problems=() if gateway is None else tuple(f"{each.code}: {each.message}" for each in gateway.problems),

@@ -30,6 +30,7 @@ class Running(BaseModel):
     pid: int
     started_at: float
     restarts: int = 0
+    state: str = "healthy"
 
     def alive(self) -> bool:
         """Whether this very process still runs; a recycled pid has another start time."""

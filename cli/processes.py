@@ -1,6 +1,8 @@
 """Start processes, wait on conditions, and end them, politely first, with everything they started."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -64,6 +66,17 @@ class ProcessTree:
             )
         self._running.append(process)
         return process
+
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
+        """SIGKILL `process` and everything in its session, whether it runs, is stopped or has ended.
+
+        A process with a session of its own goes on: a flow run does not end with the worker that started it.
+        """
+        with contextlib.suppress(ProcessLookupError):  # nothing is left of it
+            os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it hangs in the kernel; its death is still to come
+            process.wait(POLITE_SECONDS)
+        self._running = [other for other in self._running if other is not process]
 
     def end(self, processes: Iterable[subprocess.Popen[bytes]]) -> None:
         """SIGTERM to all of `processes` at once, SIGKILL to those that are still there `POLITE_SECONDS` later."""

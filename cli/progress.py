@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.stack import Stack
-from cli.supervisor import State
+from cli.watched_service import State
 
 _STYLES = {
     State.WAITING: "dim",
@@ -18,6 +18,7 @@ _STYLES = {
     State.HEALTHY: "green",
     State.DONE: "green",
     State.RESTARTING: "red",
+    State.FAILED: "bold red",
 }
 
 

@@ -20,7 +20,8 @@ from cli.ports import choose_ports
 from cli.processes import ProcessTree
 from cli.progress import Progress
 from cli.stack import PORTS, Stack
-from cli.supervisor import State, Stopped, Supervisor
+from cli.supervisor import Stopped, Supervisor
+from cli.watched_service import State
 from releases.files import write_atomically
 from releases.signing import ensure_keys
 from tasks.config.pipeline import load_pipeline

@@ -4,7 +4,10 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import httpx
 import structlog
@@ -18,7 +21,13 @@ WORK_POOL = "autopilot"
 PORTS = ("prefect", "gateway", "operate", "feed", "mirror")
 PROJECT_DIR = Path(__file__).parents[1]  # where prefect.yaml stands; its entrypoints are dotted names from here
 START_SECONDS_MAX = 240.0  # about 25 s on two idle cores; a loaded CI machine gets ten times that
-PROBE_TIMEOUT = httpx.Timeout(2.0)
+# A service whose health checks all fail for this long, at least four in a row, counts as hung and is restarted.
+SILENT_SECONDS_MAX = 30.0
+GATEWAY_SILENT_SECONDS_MAX = 20.0  # clients get no answer meanwhile
+FEED_SILENT_SECONDS_MAX = 300.0  # it plays a source of somebody else's: drills that stop it for 240 s are not undone
+CHECK_TIMEOUT = httpx.Timeout(5.0)
+POLL_AGE_SECONDS_MAX = 30.0  # the worker asks for work every 2 s; after an outage of Prefect up to 16 s apart
+REQUEST_TIMEOUT = httpx.Timeout(10.0)  # for what has to succeed: a starting server on a busy machine answers slowly
 
 # Runs planned further ahead would all be late after a rest. The three runs that Prefect plans at least are enough.
 SHORT_HORIZON = {
@@ -51,6 +60,7 @@ class Service:
     after: tuple[str, ...] = ()
     prepare: Callable[[], None] = field(default=_nothing)
     registration: bool = False
+    silent_seconds_max: float = SILENT_SECONDS_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +152,7 @@ class Stack:
             command=(sys.executable, "-m", self.feed_module, *where, *options),
             environment=self.environment(),
             healthy=lambda: answers(f"{self.url(name)}/health"),
+            silent_seconds_max=FEED_SILENT_SECONDS_MAX,
         )
 
     def _gateway(self, public_key: Path) -> Service:
@@ -160,6 +171,7 @@ class Stack:
             command=(sys.executable, "-m", "gateway", *arguments),
             environment=self.environment(),
             healthy=lambda: answers(f"{self.url('operate')}/health"),
+            silent_seconds_max=GATEWAY_SILENT_SECONDS_MAX,
         )
 
     def _worker(self, name: str) -> Service:
@@ -175,7 +187,7 @@ class Stack:
             name="worker",
             command=(sys.executable, *command, "--name", name),
             environment={**self.environment(), "TMPDIR": str(scratch)},  # flow runs get a directory each, in here
-            healthy=lambda: worker_is_online(self.prefect_api, name),
+            healthy=lambda: worker_is_polling(self.prefect_api, name),
             after=("prefect",),
             prepare=prepare,
         )
@@ -195,7 +207,7 @@ class Stack:
 def answers(url: str) -> bool:
     """Whether `url` answers with a 2xx right now."""
     try:
-        return httpx.get(url, timeout=PROBE_TIMEOUT, trust_env=False).is_success
+        return _client().get(url).is_success
     except httpx.HTTPError:
         return False
 
@@ -203,27 +215,40 @@ def answers(url: str) -> bool:
 def create_work_pool(prefect_api: str) -> None:
     """Make sure that the pool is there; the worker completes it with the template of its type."""
     try:
-        response = httpx.post(
-            f"{prefect_api}/work_pools/",
-            json={"name": WORK_POOL, "type": "process"},
-            timeout=PROBE_TIMEOUT,
-            trust_env=False,
-        )
+        pool = {"name": WORK_POOL, "type": "process"}
+        response = _client().post(f"{prefect_api}/work_pools/", json=pool, timeout=REQUEST_TIMEOUT)
         if response.status_code != httpx.codes.CONFLICT:
             response.raise_for_status()
     except httpx.HTTPError as exc:
         raise OrchestratorUnavailable(f"expected Prefect at {prefect_api} to make a work pool, found {exc!r}") from exc
 
 
-def worker_is_online(prefect_api: str, worker_name: str) -> bool:
-    """Whether Prefect has heard from `worker_name` lately."""
-    url = f"{prefect_api}/work_pools/{WORK_POOL}/workers/filter"
-    body = {"workers": {"status": {"any_": ["ONLINE"]}}, "limit": 200}
+def worker_is_polling(prefect_api: str, worker_name: str) -> bool:
+    """Whether `worker_name` is registered and its pool was asked for work lately.
+
+    OrchestratorUnavailable when Prefect does not answer, which says nothing about the worker.
+    """
+    pool = f"{prefect_api}/work_pools/{WORK_POOL}"
+    since = datetime.now(UTC) - timedelta(seconds=POLL_AGE_SECONDS_MAX)
     try:
-        response = httpx.post(url, json=body, timeout=PROBE_TIMEOUT, trust_env=False)
-    except httpx.HTTPError:
-        return False
-    return response.is_success and any(worker["name"] == worker_name for worker in response.json())
+        workers = _answer(f"{pool}/workers/filter", {"workers": {"status": {"any_": ["ONLINE"]}}, "limit": 200})
+        queues = _answer(f"{pool}/queues/filter", {})
+        polls = [datetime.fromisoformat(queue["last_polled"]) for queue in queues if queue["last_polled"]]
+    except (httpx.HTTPError, ValueError) as exc:
+        raise OrchestratorUnavailable(f"expected Prefect to list the workers of {pool}, found {exc!r}") from exc
+    return any(worker["name"] == worker_name for worker in workers) and any(poll >= since for poll in polls)
+
+
+def _answer(url: str, criteria: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The objects that Prefect's filter at `url` finds."""
+    found: list[dict[str, Any]] = _client().post(url, json=criteria).raise_for_status().json()
+    return found
+
+
+@cache
+def _client() -> httpx.Client:
+    """One client for all checks: making one costs more processor time than a hundred checks."""
+    return httpx.Client(timeout=CHECK_TIMEOUT, trust_env=False)
 
 
 def _never() -> bool:

@@ -1,4 +1,4 @@
-"""The supervisor with real, small processes: order of starting, restarts with backoff, failures by name."""
+"""The supervisor with real, small processes: order of starting, errors that pass and errors that end the start."""
 
 import os
 import signal
@@ -8,11 +8,12 @@ import threading
 import pytest
 
 from cli import supervisor as supervisors
-from cli.processes import ProcessTree, wait_until
+from cli.processes import ProcessTree
 from cli.stack import Service
-from cli.supervisor import ServiceFailed, State, Stopped, Supervisor
-
-PAUSE = "import pathlib, signal, sys; pathlib.Path(sys.argv[1]).touch(); signal.pause()"
+from cli.supervisor import ServiceFailed, Stopped
+from cli.watched_service import State
+from healing.errors import ConfigError, OrchestratorUnavailable
+from tests.cli.small_services import ending, hasten, pausing, supervise, until, watching
 
 
 @pytest.fixture
@@ -21,49 +22,27 @@ def tree():
         yield tree
 
 
-def _pausing(name, tmp_path, after=()):
-    """A service that is healthy once it has touched its own file, anew after each start."""
-    file = tmp_path / f"{name}.started"
-    return Service(
-        name=name,
-        command=(sys.executable, "-c", PAUSE, str(file)),
-        environment=os.environ,
-        healthy=file.exists,
-        after=after,
-        prepare=lambda: file.unlink(missing_ok=True),
-    )
+class Refusing:
+    """A preparation that raises `error` the first `times` times."""
 
+    def __init__(self, error, times):
+        self.error = error
+        self.left = times
 
-def _ending(name, code, after=(), registration=False):
-    return Service(
-        name=name,
-        command=(sys.executable, "-c", f"print('reason {name}'); raise SystemExit({code})"),
-        environment=os.environ,
-        healthy=lambda: False,
-        after=after,
-        registration=registration,
-    )
-
-
-def _supervise(tree, services, tmp_path, changes=None, stopping=None):
-    heard = changes if changes is not None else []
-    return Supervisor(
-        tree,
-        services,
-        tmp_path,
-        stopping or threading.Event(),
-        on_change=lambda name, state, running: heard.append((name, state, running)),
-    )
+    def __call__(self):
+        if self.left > 0:
+            self.left -= 1
+            raise self.error
 
 
 def test_services_start_after_those_they_need(tree, tmp_path):
     changes = []
     services = [
-        _pausing("server", tmp_path),
-        _pausing("worker", tmp_path, after=("server",)),
-        _ending("deployments", 0, after=("worker",), registration=True),
+        pausing("server", tmp_path),
+        pausing("worker", tmp_path, after=("server",)),
+        ending("deployments", 0, after=("worker",), registration=True),
     ]
-    supervisor = _supervise(tree, services, tmp_path, changes)
+    supervisor = supervise(tree, services, tmp_path, changes)
     supervisor.start()
     assert [(name, state) for name, state, _ in changes] == [
         ("server", State.STARTING),
@@ -79,39 +58,94 @@ def test_services_start_after_those_they_need(tree, tmp_path):
 
 def test_service_that_ends_while_starting_is_named_with_its_last_words(tree, tmp_path):
     with pytest.raises(ServiceFailed, match="server ended with 3 while starting: reason server"):
-        _supervise(tree, [_ending("server", 3)], tmp_path).start()
+        supervise(tree, [ending("server", 3)], tmp_path).start()
 
 
 def test_service_that_never_becomes_healthy_is_named(tree, tmp_path, monkeypatch):
     monkeypatch.setattr(supervisors, "START_SECONDS_MAX", 0.3)
     service = Service("mute", (sys.executable, "-c", "import signal; signal.pause()"), os.environ, lambda: False)
     with pytest.raises(ServiceFailed, match="mute not healthy within"):
-        _supervise(tree, [service], tmp_path).start()
+        supervise(tree, [service], tmp_path).start()
 
 
 def test_stop_request_ends_the_start(tree, tmp_path):
     stopping = threading.Event()
     stopping.set()
     with pytest.raises(Stopped):
-        _supervise(tree, [_pausing("server", tmp_path)], tmp_path, stopping=stopping).start()
+        supervise(tree, [pausing("server", tmp_path)], tmp_path, stopping=stopping).start()
+
+
+def test_start_goes_on_when_what_a_service_needs_answers_later(tree, tmp_path, monkeypatch):
+    hasten(monkeypatch)
+    slow = Refusing(OrchestratorUnavailable("expected a work pool, found ReadTimeout"), times=3)
+    changes = []
+    supervisor = supervise(tree, [pausing("worker", tmp_path, prepare=slow)], tmp_path, changes)
+    supervisor.start()
+    assert slow.left == 0
+    [worker] = changes[-1][2]
+    assert (worker.state, worker.restarts) == (State.HEALTHY, 0)
+    supervisor.end()
+
+
+def test_start_that_waits_in_vain_says_for_what(tree, tmp_path, monkeypatch):
+    hasten(monkeypatch)
+    monkeypatch.setattr(supervisors, "START_SECONDS_MAX", 0.3)
+    dead = Refusing(OrchestratorUnavailable("expected a work pool, found ReadTimeout"), times=10**6)
+    with pytest.raises(ServiceFailed, match=r"worker \(expected a work pool, found ReadTimeout\) not healthy"):
+        supervise(tree, [pausing("worker", tmp_path, prepare=dead)], tmp_path).start()
+
+
+def test_what_has_to_change_first_ends_the_start_at_once(tree, tmp_path):
+    wrong = Refusing(ConfigError("expected a table, found none"), times=1)
+    with pytest.raises(ConfigError, match="expected a table"):
+        supervise(tree, [pausing("worker", tmp_path, prepare=wrong)], tmp_path).start()
+
+
+def test_service_that_dies_while_another_starts_is_restarted(tree, tmp_path, monkeypatch):
+    hasten(monkeypatch)
+    changes = []
+    gate = threading.Event()
+
+    def killed_server():
+        if not gate.is_set():
+            gate.set()
+            [server] = [each for each in changes[-1][2] if each.name == "server"]
+            os.kill(server.pid, signal.SIGKILL)
+
+    services = [pausing("server", tmp_path), pausing("worker", tmp_path, after=("server",), prepare=killed_server)]
+    supervisor = supervise(tree, services, tmp_path, changes)
+    supervisor.start()
+    assert {(each.name, each.restarts, each.state) for each in changes[-1][2]} == {
+        ("server", 1, State.HEALTHY),
+        ("worker", 0, State.HEALTHY),
+    }
+    supervisor.end()
 
 
 def test_killed_service_is_restarted_and_healthy_again(tree, tmp_path, monkeypatch):
-    monkeypatch.setattr(supervisors, "WATCH_SECONDS", 0.02)
-    monkeypatch.setattr(supervisors, "BACKOFF_SECONDS_FIRST", 0.01)
+    hasten(monkeypatch)
     changes = []
-    stopping = threading.Event()
-    supervisor = _supervise(tree, [_pausing("server", tmp_path)], tmp_path, changes, stopping)
+    supervisor = supervise(tree, [pausing("server", tmp_path)], tmp_path, changes)
     supervisor.start()
     [first] = changes[-1][2]
     os.kill(first.pid, signal.SIGKILL)
-    watch = threading.Thread(target=supervisor.watch)
-    watch.start()
-    try:
-        assert wait_until(lambda: changes[-1][1] is State.HEALTHY and len(changes) > 2, 20.0)
-    finally:
-        stopping.set()
-        watch.join()
+    with watching(supervisor):
+        until(lambda: changes[-1][1] is State.HEALTHY and len(changes) > 2)
     [second] = changes[-1][2]
     assert second.pid != first.pid
     assert second.restarts == 1
+
+
+def test_service_that_needs_another_waits_for_it_also_when_both_died(tree, tmp_path, monkeypatch):
+    hasten(monkeypatch)
+    changes = []
+    services = [pausing("worker", tmp_path, after=("server",)), pausing("server", tmp_path)]
+    supervisor = supervise(tree, services, tmp_path, changes)
+    supervisor.start()
+    started = len(changes)
+    for each in changes[-1][2]:
+        os.kill(each.pid, signal.SIGKILL)
+    with watching(supervisor):
+        until(lambda: changes[-1][:2] == ("worker", State.HEALTHY) and len(changes) > started)
+    order = [(name, state) for name, state, _ in changes[started:]]
+    assert order.index(("server", State.HEALTHY)) < order.index(("worker", State.STARTING))

@@ -1,0 +1,155 @@
+"""One service under supervision: launched, checked, restarted when it dies or hangs, reported when it stays away."""
+
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import structlog
+
+from cli.health_checks import CHECK_SECONDS, HealthChecks
+from cli.home import Running
+from cli.processes import POLL_SECONDS, ProcessTree, started_at, tail
+from cli.stack import PROJECT_DIR, START_SECONDS_MAX, Service
+from healing.errors import AutopilotError, Transient
+
+BACKOFF_SECONDS_FIRST = 0.5
+BACKOFF_SECONDS_MAX = 30.0
+RESTARTS_MAX = 8  # in a row, about 90 s of waiting; then the service is reported as failed
+FAILED_SECONDS = 300.0  # until a failed service is tried again: what it lacks may come back, a full disk for example
+STEADY_SECONDS = 60.0  # after being healthy for this long, a service's next loss starts the backoff anew
+POSTPONE_SECONDS = 1.0  # until the next launch when what a service needs first did not answer
+
+log = structlog.get_logger(__name__)
+
+
+class State(StrEnum):
+    """Where a service stands, as progress and `autopilot status` show it."""
+
+    WAITING = "waiting"
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    DONE = "done"
+    RESTARTING = "restarting"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class WatchedService:
+    """A service with its process. `on_change` is called after every change of `state`."""
+
+    service: Service
+    tree: ProcessTree
+    log_file: Path
+    executor: Executor
+    on_change: Callable[[], None]
+    state: State = State.WAITING
+    process: subprocess.Popen[bytes] | None = None
+    restarts: int = 0
+    trouble: str = ""  # why it is not healthy, for a message
+    _checks: HealthChecks = field(init=False)
+    _started_at: float = 0.0
+    _launched: float = 0.0
+    _healthy_since: float | None = None
+    _losses: int = 0
+    _due: float = 0.0
+
+    @property
+    def ready(self) -> bool:
+        return self.state in (State.HEALTHY, State.DONE)
+
+    @property
+    def failed_first_start(self) -> bool:
+        """Whether its very first process ended before it was healthy: its command or its settings are wrong."""
+        return self.state is State.RESTARTING and self.restarts == 0 and self._healthy_since is None
+
+    @property
+    def running(self) -> Running | None:
+        """What `processes.json` says of it; None for a registration and before the first launch."""
+        if self.process is None or self.service.registration:
+            return None
+        return Running(
+            name=self.service.name,
+            pid=self.process.pid,
+            started_at=self._started_at,
+            restarts=self.restarts,
+            state=self.state,
+        )
+
+    def advance(self, *, may_launch: bool) -> None:
+        """Do the next thing towards health. Waits for nothing but `prepare`."""
+        if self.state in (State.STARTING, State.HEALTHY):
+            self._examine()
+        elif self.state is not State.DONE and may_launch and time.monotonic() >= self._due:
+            self._launch()
+
+    def _launch(self) -> None:
+        """Start its process, or postpone that while what `prepare` needs does not answer."""
+        again = self.process is not None
+        postponing = AutopilotError if again else Transient  # once the stack runs, one service does not end the others
+        try:
+            self.service.prepare()
+        except postponing as error:
+            self._due = time.monotonic() + POSTPONE_SECONDS
+            if self.trouble != str(error):
+                self.trouble = str(error)
+                log.warning("launch_postponed", service=self.service.name, reason=self.trouble)
+            return
+        self.process = self.tree.start(self.service.command, self.service.environment, self.log_file, PROJECT_DIR)
+        self._started_at = started_at(self.process.pid)
+        self._launched = time.monotonic()
+        self._checks = HealthChecks(self.service.healthy, self.executor)  # an answer to an old check is of no interest
+        self._healthy_since = None
+        self.restarts += again
+        self._enter(State.STARTING)
+
+    def _examine(self) -> None:
+        """See whether it ended, answers, or is silent for too long."""
+        assert self.process is not None
+        exit_code = self.process.poll()
+        if exit_code == 0 and self.service.registration:
+            self._enter(State.DONE)
+        elif exit_code is not None:
+            self._restart_later("service_died", f"ended with {exit_code}")
+        elif not self.service.registration:
+            self._check()
+
+    def _check(self) -> None:
+        if self.state is State.STARTING:
+            self._checks.advance(POLL_SECONDS)
+            if self._checks.passed:
+                self._healthy_since = time.monotonic()
+                self.trouble = ""
+                self._enter(State.HEALTHY)
+            elif time.monotonic() - self._launched > START_SECONDS_MAX:
+                self._restart_later("service_hung", f"was not healthy within {START_SECONDS_MAX:.0f} s")
+            return
+        self._checks.advance(CHECK_SECONDS)
+        silent_seconds = self._checks.silent_seconds()
+        if silent_seconds > self.service.silent_seconds_max:
+            self._restart_later("service_hung", f"did not answer for {silent_seconds:.0f} s")
+
+    def _restart_later(self, event: str, reason: str) -> None:
+        """Kill what is left of it and plan the next launch: after a backoff, or much later when it keeps failing."""
+        assert self.process is not None
+        self.tree.kill(self.process)
+        now = time.monotonic()
+        steady = self._healthy_since is not None and now - self._healthy_since >= STEADY_SECONDS
+        self._losses = 1 if steady else self._losses + 1
+        failed = self._losses > RESTARTS_MAX
+        backoff = (
+            FAILED_SECONDS if failed else min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_FIRST * 2 ** (self._losses - 1))
+        )
+        self._due = now + backoff
+        self.trouble = f"{reason} while starting" if self.state is State.STARTING else reason
+        log.warning(event, service=self.service.name, reason=self.trouble, restart_in_seconds=backoff)
+        if failed:
+            log.error("service_failed", service=self.service.name, losses=self._losses, output=tail(self.log_file))
+        self._enter(State.FAILED if failed else State.RESTARTING)
+
+    def _enter(self, state: State) -> None:
+        self.state = state
+        self.on_change()

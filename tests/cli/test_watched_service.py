@@ -1,0 +1,137 @@
+"""What hangs is killed whole and restarted, what stays away is reported, and neither takes others down."""
+
+import os
+import signal
+
+import psutil
+import pytest
+from structlog.testing import capture_logs
+
+from cli import watched_service
+from cli.processes import ProcessTree
+from cli.stack import Service
+from cli.watched_service import State
+from healing.errors import Corrupt
+from tests.cli.small_services import beating, hasten, pausing, supervise, until, watching
+
+
+@pytest.fixture
+def tree():
+    with ProcessTree() as tree:
+        yield tree
+
+
+@pytest.fixture
+def changes():
+    return []
+
+
+def latest(changes, name):
+    """What `processes.json` says of the service now."""
+    [running] = [each for each in changes[-1][2] if each.name == name]
+    return running
+
+
+def gone(pid):
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("stopped", ["alone", "with its child"])
+def test_stopped_service_is_killed_with_its_child_and_restarted(tree, tmp_path, monkeypatch, changes, stopped):
+    hasten(monkeypatch)
+    supervisor = supervise(tree, [beating("server", tmp_path), pausing("other", tmp_path)], tmp_path, changes)
+    supervisor.start()
+    other = latest(changes, "other")
+    pids = [int(pid) for pid in (tmp_path / "server.pids").read_text().split()]
+    with watching(supervisor), capture_logs() as logs:
+        for pid in pids if stopped == "with its child" else pids[:1]:
+            os.kill(pid, signal.SIGSTOP)
+        until(lambda: latest(changes, "server").pid not in pids)
+        until(lambda: all(gone(pid) for pid in pids))
+        until(lambda: latest(changes, "server").state == State.HEALTHY)
+        assert latest(changes, "other") == other
+    hung = [each for each in logs if each["event"] == "service_hung"]
+    assert {each["service"] for each in hung} == {"server"}
+    assert "did not answer for" in hung[0]["reason"]
+
+
+def test_service_that_answers_is_left_alone(tree, tmp_path, monkeypatch, changes):
+    hasten(monkeypatch)
+    checks = []
+
+    def answer():
+        checks.append(len(checks))
+        return len(checks) % 4 == 0  # three failures in a row, again and again
+
+    service = pausing("server", tmp_path)
+    service = Service(service.name, service.command, service.environment, healthy=answer, silent_seconds_max=0.0)
+    supervisor = supervise(tree, [service], tmp_path, changes)
+    supervisor.start()
+    with watching(supervisor):
+        until(lambda: len(checks) > 40)
+        assert [state for _, state, _ in changes] == [State.STARTING, State.HEALTHY]
+
+
+def test_service_that_stays_away_is_reported_and_tried_again_later(tree, tmp_path, monkeypatch, changes):
+    hasten(monkeypatch)
+    monkeypatch.setattr(watched_service, "RESTARTS_MAX", 3)
+    monkeypatch.setattr(watched_service, "FAILED_SECONDS", 0.5)
+    marker = tmp_path / "broken"
+    command = ("sh", "-c", f"test -e {marker} && echo cannot start && exit 4; sleep 600")
+    supervisor = supervise(
+        tree,
+        [Service("server", command, os.environ, healthy=lambda: not marker.exists()), pausing("other", tmp_path)],
+        tmp_path,
+        changes,
+    )
+    supervisor.start()
+    other = latest(changes, "other")
+    with watching(supervisor), capture_logs() as logs:
+        marker.touch()
+        os.kill(latest(changes, "server").pid, signal.SIGKILL)
+        until(lambda: latest(changes, "server").state == State.FAILED)
+        assert latest(changes, "server").restarts == 3
+        assert latest(changes, "other") == other
+        marker.unlink()
+        until(lambda: latest(changes, "server").state == State.HEALTHY)
+        assert latest(changes, "other") == other
+    [failed] = [each for each in logs if each["event"] == "service_failed"]
+    assert (failed["service"], failed["log_level"]) == ("server", "error")
+    assert "cannot start" in failed["output"]
+
+
+def test_service_that_hangs_while_it_restarts_is_restarted_again(tree, tmp_path, monkeypatch, changes):
+    hasten(monkeypatch)
+    gate = tmp_path / "open"
+    gate.touch()
+    service = Service("server", ("sleep", "600"), os.environ, healthy=gate.exists)
+    supervisor = supervise(tree, [service], tmp_path, changes)
+    supervisor.start()
+    gate.unlink()
+    monkeypatch.setattr(watched_service, "START_SECONDS_MAX", 0.2)
+    with watching(supervisor):
+        os.kill(latest(changes, "server").pid, signal.SIGKILL)
+        until(lambda: latest(changes, "server").restarts >= 3)
+        gate.touch()
+        until(lambda: latest(changes, "server").state == State.HEALTHY)
+
+
+def test_error_while_it_prepares_a_restart_does_not_end_the_others(tree, tmp_path, monkeypatch, changes):
+    hasten(monkeypatch)
+    tries = []
+
+    def prepare():
+        tries.append(len(tries))
+        if len(tries) in {2, 3}:  # the first two times it is launched again
+            raise Corrupt("expected a database, found something else")
+
+    services = [pausing("server", tmp_path, prepare=prepare), pausing("other", tmp_path)]
+    supervisor = supervise(tree, services, tmp_path, changes)
+    supervisor.start()
+    other = latest(changes, "other")
+    with watching(supervisor), capture_logs() as logs:
+        os.kill(latest(changes, "server").pid, signal.SIGKILL)
+        until(lambda: latest(changes, "server").restarts == 1 and latest(changes, "server").state == State.HEALTHY)
+        assert latest(changes, "other") == other
+    postponed = [each for each in logs if each["event"] == "launch_postponed"]
+    assert [each["reason"] for each in postponed] == ["expected a database, found something else"]
