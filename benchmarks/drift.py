@@ -1,11 +1,11 @@
-"""What drift verdicts are worth: alarms without drift, power by dose, and the year 2013 replayed by four policies.
+"""Drift verdicts measured: false alarms, power by dose, and the year 2013 replayed by five retraining policies.
 
     python -m benchmarks.drift [--quick] [--only alarms power concept preset replay]
 
-The flights of 2013 are taken in once by the real flow and kept under var/bench/. Evidently's preset is judged by its
-own thresholds on its own distances, which ours equal to 1e-9; its report is run on some of the windows to hold that up.
-`--quick` looks at fewer weeks and seeds and replays the year until 25 April; `--only` prints its parts and keeps
-nothing. Exits 1 when a goal was missed. 20 minutes, 3 with --quick.
+The real flow ingests the flights of 2013 once; they stay under var/bench/. Evidently's preset is judged with its own
+thresholds on its distances, which equal ours to 1e-9; its report is run on some of the windows to prove that. `--quick`
+uses fewer weeks and seeds, and replays the year until 25 April. `--only` prints some parts and keeps no result. Exits 1
+when a goal was missed. 20 minutes, 3 with --quick.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from benchmarks.year.world import FIRST_UNTIL, Fitted, World, fit
 from tasks.evaluation.scores import score
 from tasks.lake.columns import LABEL, PREDICTION
 
-SMALL_ROWS = 1_000  # of a window: the least that the flights pipeline judges
+SMALL_ROWS = 1_000  # of a window: the fewest that the flights pipeline judges
 GOALS: Mapping[str, tuple[Comparison, float]] = {
     "preset_verdicts_differing": ("==", 0),
     "replay_ours_log_loss_less_every_alarm": ("<=", 0),
@@ -43,7 +43,7 @@ Figures = Mapping[str, Figure]
 
 @dataclass(frozen=True)
 class Study:
-    """How much is looked at: stretches a number of days apart, seeds, windows by the preset itself, last day."""
+    """The size of the study: days between stretches of weeks, seeds, windows judged by the preset itself, last day."""
 
     step_days: int
     seeds: int
@@ -56,7 +56,7 @@ class Study:
 
     @cached_property
     def first(self) -> Fitted:
-        """The model that two months give."""
+        """The model of the first two months."""
         return fit(self.world, FIRST_UNTIL, self.world.pipeline.retrain.holdout_days).fitted
 
     def alarms(self) -> tuple[Figures, dict[str, Figures]]:
@@ -85,13 +85,13 @@ class Study:
         }, {}
 
     def replay(self) -> tuple[Figures, dict[str, Figures]]:
-        told = {name: self._life(name) for name in POLICIES}
-        ours, every = told["ours"], told["every_alarm"]
+        lives = {name: self._life(name) for name in POLICIES}
+        ours, every = lives["ours"], lives["every_alarm"]
         figures = {f"replay_ours_{name}": value for name, value in ours.items()}
         for rival in ("every_alarm", "never"):
-            figures[f"replay_ours_log_loss_less_{rival}"] = round(ours["log_loss"] - told[rival]["log_loss"], 5)
+            figures[f"replay_ours_log_loss_less_{rival}"] = round(ours["log_loss"] - lives[rival]["log_loss"], 5)
         figures["replay_ours_retrains_over_every_alarm"] = round(ours["retrains"] / max(every["retrains"], 1), 3)
-        return figures, {name: dict(told[name]) for name in POLICIES if name != "ours"}
+        return figures, {name: dict(lives[name]) for name in POLICIES if name != "ours"}
 
     def _life(self, name: str) -> dict[str, float]:
         life = POLICIES[name](self.world, self.first, self.replay_until)
@@ -119,7 +119,7 @@ PARTS: dict[str, Callable[[Study], tuple[Figures, dict[str, Figures]]]] = {
 
 
 def run(study: Study, parts: list[str]) -> Result:
-    """The parts, one after the other, as one result."""
+    """Run the parts one after the other and combine them to one result."""
     from threadpoolctl import threadpool_limits
 
     figures: dict[str, Figure] = {}
@@ -136,8 +136,8 @@ def run(study: Study, parts: list[str]) -> Result:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--quick", action="store_true", help="fewer weeks and seeds, the year until 25 April")
-    parser.add_argument("--only", nargs="+", choices=PARTS, help="some of the parts, printed and not kept")
+    parser.add_argument("--quick", action="store_true", help="use fewer weeks and seeds, and the year until 25 April")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="run and print some of the parts, keep no result")
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     result = run(QUICK if arguments.quick else FULL, arguments.only or list(PARTS))

@@ -1,12 +1,11 @@
-"""How fast a drift verdict on 100,000 rows and 15 columns is, beside Evidently's own preset on the same frames.
+"""How fast a drift verdict on 100,000 rows and 15 columns is, compared with Evidently's preset on the same frames.
 
     python -m benchmarks.drift_speed [--quick]
 
-Both hold the window against a reference of the same size. Ours: the distances, the leave-one-block-out nulls of eight
-blocks at the window's size, p-values and Holm, with the reference sorted beforehand (warm) and not (cold).
-Evidently's: `Report([DataDriftPreset()])`, warm, with its dataset made beforehand and no HTML written. Every distance
-that its report shows is held against ours. `--quick` takes a tenth of the rows. Exits 1 when a goal was missed. One
-minute.
+Both compare the window with a reference of the same size. Ours: the distances, the reference distances of eight blocks
+at the window's size, p-values and Holm, with the reference sorted beforehand (warm) and not (cold). Evidently's:
+`Report([DataDriftPreset()])`, warm, with its dataset prepared beforehand and no HTML written. Every distance in its
+report is compared with ours. `--quick` takes a tenth of the rows. Exits 1 when a goal was missed. One minute.
 """
 
 import argparse
@@ -18,10 +17,10 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.result import Result, keep
-from healing.drift import DriftRule, judge_drift
 from tasks.lake.columns import BATCH_DAY
-from tasks.monitoring.checks.drift import Reference, measure
-from tasks.monitoring.distances import Kind
+from tasks.monitoring.column_drift import DriftRule, judge_drift
+from tasks.monitoring.distances import ColumnKind
+from tasks.monitoring.reference_distances import ReferenceBlocks, measure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 ROWS, QUICK_ROWS = 100_000, 10_000
 BLOCKS, WINDOW_DAYS = 8, 7
 ROUNDS = 5
-KINDS: dict[str, Kind] = {
+KINDS: dict[str, ColumnKind] = {
     **{f"normal{number}": "numeric" for number in range(6)},
     **{f"skewed{number}": "numeric" for number in range(3)},
     **{f"holed{number}": "numeric" for number in range(2)},
@@ -39,7 +38,7 @@ KINDS: dict[str, Kind] = {
 
 
 def frame(rows: int, seed: int, shift: float) -> "pd.DataFrame":
-    """Twelve numeric columns (normal, skewed, with gaps, whole numbers) and three of 12 to 100 categories."""
+    """Twelve numeric columns (normal, skewed, with missing values, integers) and three with 12 to 100 categories."""
     import numpy as np
     import pandas as pd
 
@@ -72,7 +71,7 @@ def seconds(function: Callable[[], Any]) -> float:
 
 
 def evidently_run(window: "pd.DataFrame", reference: "pd.DataFrame") -> Callable[[], dict[str, float]]:
-    """The preset on these frames, as a function that gives its distances."""
+    """A function that runs the preset on these frames and returns its distances."""
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
 
@@ -98,17 +97,17 @@ def compare(rows: int) -> Result:
     reference, window = frame(rows, seed=1, shift=0.0), frame(rows, seed=2, shift=0.05)
     rule = DriftRule(rows_min=1000)
 
-    def verdict(prepared: Reference) -> None:
+    def verdict(prepared: ReferenceBlocks) -> None:
         judge_drift("features", measure(window, prepared), len(window), rule)
 
     preset = evidently_run(window, reference)
-    shown = preset()  # warm: its imports and caches are paid
-    prepared = Reference.of(reference, KINDS, WINDOW_DAYS)
+    shown = preset()  # the first run pays for imports and caches
+    prepared = ReferenceBlocks.of(reference, KINDS, WINDOW_DAYS)
     ours = {column.column: column.distance for column in measure(window, prepared) if not column.missing}
     rounds = [
         (
             seconds(lambda: verdict(prepared)),
-            seconds(lambda: verdict(Reference.of(reference, KINDS, WINDOW_DAYS))),
+            seconds(lambda: verdict(ReferenceBlocks.of(reference, KINDS, WINDOW_DAYS))),
             seconds(preset),
         )
         for _ in range(ROUNDS)

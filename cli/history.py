@@ -8,12 +8,14 @@ from cli.options import HomeOption, JsonOption, PipelineArgument, settings_of
 
 if TYPE_CHECKING:
     from cli.record import IncidentLine, ReleaseLine
-    from tasks.monitoring.history import Look
+    from tasks.monitoring.history import RecordedRun
 
 
 def history(
     pipeline: PipelineArgument,
-    limit: Annotated[int, typer.Option(min=1, help="At most this many of each: releases, incidents, looks.")] = 20,
+    limit: Annotated[
+        int, typer.Option(min=1, help="At most this many releases, incidents and monitor runs each.")
+    ] = 20,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -27,19 +29,19 @@ def history(
     load_pipeline(pipeline, settings.pipelines_dir)
     releases = releases_of(settings, pipeline)[-limit:]
     incidents = incidents_of(settings, pipeline, limit)[::-1]
-    looks = read_history(settings.lake_root(pipeline), limit)
+    runs = read_history(settings.lake_root(pipeline), limit)
     if as_json:
-        parts = {"releases": releases, "incidents": incidents, "monitor": looks}
+        parts = {"releases": releases, "incidents": incidents, "monitor": runs}
         print_result({name: as_document(part) for name, part in parts.items()}, as_json=True)
         return
-    print_lines(releases, incidents, looks)
+    print_lines(releases, incidents, runs)
 
 
-def print_lines(releases: "list[ReleaseLine]", incidents: "list[IncidentLine]", looks: "list[Look]") -> None:
+def print_lines(releases: "list[ReleaseLine]", incidents: "list[IncidentLine]", runs: "list[RecordedRun]") -> None:
     """All records as one list in the order of time."""
     lines = [(release.at, _release(release)) for release in releases]
     lines += [(incident.at, _incident(incident)) for incident in incidents]
-    lines += [(look.at, _look(look)) for look in looks]
+    lines += [(run.at, _monitor_run(run)) for run in runs]
     if not lines:
         print("Nothing yet; `autopilot bootstrap` makes the first release.")
     for at, text in sorted(lines):
@@ -60,6 +62,6 @@ def _incident(incident: "IncidentLine") -> str:
     return f"incident     {incident.cause} of {incident.subject[:40]}: {incident.status}{ended} ({tried})"
 
 
-def _look(look: "Look") -> str:
-    told = ", ".join(f"{check} {outcome}" for check, outcome in look.outcomes.items() if outcome != "PASS")
-    return f"monitor      {look.diagnosis} of {look.version} until {look.until} ({told or 'every check passed'})"
+def _monitor_run(run: "RecordedRun") -> str:
+    not_passed = ", ".join(f"{check} {outcome}" for check, outcome in run.outcomes.items() if outcome != "PASS")
+    return f"monitor      {run.diagnosis} of {run.version} until {run.until} ({not_passed or 'all checks passed'})"

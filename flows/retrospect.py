@@ -21,8 +21,8 @@ from releases.signing import ensure_keys
 from releases.store import ModelStore
 from tasks.config.pipeline import Pipeline, load_pipeline
 from tasks.config.settings import Settings, load_settings
-from tasks.monitoring.champion_comparison import first_condemned, paired_quality
-from tasks.monitoring.pairs import Model
+from tasks.monitoring.champion_comparison import first_failed, paired_quality
+from tasks.monitoring.paired_rows import Model
 from tasks.rollout.logged_trial import Trial, expected_of, find_trial, logged_stages
 from tasks.serving.prediction_log import drain_predictions
 
@@ -121,7 +121,7 @@ def rule(
     guard = TrialGuard(rules, first.mode, first.weight, expected_of(trial, root))
     rulings = replay(stages, guard)
     models = [_opened(settings, config.name, model) for model in (trial.champion, first.model)]
-    condemned = first_condemned(
+    condemned = first_failed(
         lambda moment: paired_quality(
             config, settings.lake_root(config.name), models[0], models[1], trial.began, rules, until=moment
         ),

@@ -1,1 +1,1 @@
-"""The year 2013 as the flights pipeline sees it: taken in once, then replayed and spoiled."""
+"""The year 2013 in the flights pipeline: ingested once, then replayed and corrupted."""

@@ -1,8 +1,8 @@
-"""Alarms on weeks without drift, and on weeks with a drift of known size: ours and those of Evidently's preset.
+"""Failed drift checks on weeks without drift (false alarms) and with drift of known size (power): ours and Evidently's.
 
-Nine weeks of flights, of which one in the middle is held out and judged against the other eight: the season moves on,
-but the week lies between those it is held against. Then its rows are shuffled among the nine, so that there is no drift
-at all. And one of its columns is spoiled, dose by dose.
+One week in the middle of nine weeks of flights is held out and compared with the other eight. The season changes, but
+the week lies between the weeks with which it is compared. Then rows are shuffled among the nine weeks, so that there is
+no drift at all. Then one column of the week is corrupted, dose by dose.
 """
 
 from collections import Counter
@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 from benchmarks.ingest import FIRST
 from benchmarks.year.lake import LAST
 from benchmarks.year.world import PRESET_DISTANCE, World
-from healing.drift import ColumnDistance, DriftRule, drifted_columns
 from tasks.lake.columns import BATCH_DAY
-from tasks.monitoring.checks.drift import Reference, measure
-from tasks.monitoring.distances import Kind, columns_of, distance, missing_distance
+from tasks.monitoring.column_drift import DriftRule, drifted_columns
+from tasks.monitoring.distances import ColumnKind, columns_of, distance, missing_distance
 from tasks.monitoring.monitored_model import REFERENCE_ROWS
+from tasks.monitoring.reference_distances import ColumnDistance, ReferenceBlocks, measure
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    Spoil = Callable[[pd.Series, np.random.Generator], pd.Series]
+    Corruption = Callable[[pd.Series, np.random.Generator], pd.Series]
 
 WEEK = 7
 WEEKS = 9
@@ -34,13 +34,13 @@ SCHEDULE = ("distance", "departure_minute", "weekday", "duration_minutes")
 
 _MEAN_DOSES = (0.1, 0.25, 0.5, 1.0)  # standard deviations of the window
 _SCALE_DOSES = (1.25, 1.5, 2.0)  # times the spread about the mean
-_CATEGORY_DOSES = (0.05, 0.1, 0.2, 0.4)  # share of the rows that turn into the commonest category
+_CATEGORY_DOSES = (0.05, 0.1, 0.2, 0.4)  # share of the rows that change to the most frequent category
 _MISSING_DOSES = (0.02, 0.05, 0.1, 0.25)  # share of the rows that lose their value
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """One week, and the eight about it that it is held against."""
+    """One week, and the eight weeks around it with which it is compared."""
 
     window: "pd.DataFrame"
     reference: "pd.DataFrame"
@@ -48,11 +48,11 @@ class HeldOut:
 
 @dataclass(slots=True)
 class Alarms:
-    """How many windows were judged, and how many raised an alarm by whom."""
+    """The number of windows, and for how many of them each method reports drift."""
 
     windows: int = 0
     ours: int = 0
-    preset_column: int = 0  # some column at 0.1 or more
+    preset_column: int = 0  # any column at 0.1 or more
     preset_dataset: int = 0  # half of the columns
 
     def add(self, columns: tuple[ColumnDistance, ...], rule: DriftRule) -> None:
@@ -73,7 +73,7 @@ class Alarms:
 
 @dataclass(slots=True)
 class Power:
-    """How often the spoiled column was named, by kind of drift and dose; dose 0 is the column as it was."""
+    """How often the corrupted column was found, by kind of drift and dose; dose 0 is the original column."""
 
     windows: Counter[str] = field(default_factory=Counter)
     ours: Counter[str] = field(default_factory=Counter)
@@ -90,7 +90,7 @@ class Power:
 
 
 def held_out_weeks(world: World, step_days: int) -> Iterator[HeldOut]:
-    """Every middle week of nine, stretch after stretch through the year."""
+    """Every week in the middle of nine weeks, `step_days` apart through the year."""
     start = FIRST
     while start + timedelta(days=WEEKS * WEEK - 1) <= LAST:
         rows = world.rows(start, start + timedelta(days=WEEKS * WEEK - 1))
@@ -101,48 +101,48 @@ def held_out_weeks(world: World, step_days: int) -> Iterator[HeldOut]:
 
 
 def shuffled_weeks(world: World, seeds: int) -> Iterator[HeldOut]:
-    """A middle week of nine whose rows were dealt to the days anew: no drift, and the real columns."""
+    """A week in the middle of nine, after their rows were shuffled among the days: real columns without drift."""
     import numpy as np
 
     for seed in range(seeds):
         generator = np.random.default_rng(seed)
         start = FIRST + timedelta(days=int(generator.integers(0, 365 - WEEKS * WEEK)))
         rows = world.rows(start, start + timedelta(days=WEEKS * WEEK - 1))
-        dealt = rows.assign(**{BATCH_DAY: generator.permutation(rows[BATCH_DAY].to_numpy())})
-        yield _split(dealt, start + timedelta(days=int(generator.integers(1, WEEKS - 1)) * WEEK))
+        shuffled = rows.assign(**{BATCH_DAY: generator.permutation(rows[BATCH_DAY].to_numpy())})
+        yield _split(shuffled, start + timedelta(days=int(generator.integers(1, WEEKS - 1)) * WEEK))
 
 
 def count_alarms(world: World, weeks: Iterator[HeldOut], rows: int | None = None) -> Alarms:
-    """Alarms on these weeks, each thinned to `rows`."""
+    """Reported drift on these weeks, each sampled down to `rows`."""
     alarms, rule = Alarms(), DriftRule(rows_min=1)
     for number, week in enumerate(weeks):
         window = week.window if rows is None else week.window.sample(min(rows, len(week.window)), random_state=number)
-        alarms.add(measure(window, Reference.of(week.reference, world.kinds, WEEK)), rule)
+        alarms.add(measure(window, ReferenceBlocks.of(week.reference, world.kinds, WEEK)), rule)
     return alarms
 
 
 def measure_power(world: World, weeks: Iterator[HeldOut]) -> Power:
-    """Each week with one numeric and one categorical column spoiled, in turn, at every dose."""
+    """Each week with one numeric and one categorical column corrupted, in turn, at every dose."""
     import numpy as np
 
     power, rule = Power(), DriftRule(rows_min=1)
     by_kind = {kind: [name for name, each in world.kinds.items() if each == kind] for kind in ("numeric", "category")}
     for number, week in enumerate(weeks):
-        reference = Reference.of(week.reference, world.kinds, WEEK)
+        reference = ReferenceBlocks.of(week.reference, world.kinds, WEEK)
         usual = measure(week.window, reference)
         for kind, doses in _doses().items():
             name = by_kind[kind][number % len(by_kind[kind])]
-            for label, spoil in doses.items():
-                spoiled = spoil(week.window[name], np.random.default_rng(number))
-                found = _with(usual, name, spoiled, reference)
+            for label, corrupt in doses.items():
+                corrupted = corrupt(week.window[name], np.random.default_rng(number))
+                found = _with(usual, name, corrupted, reference)
                 ours = any(column.column == name for column in drifted_columns(found, rule))
                 value = next(column.distance for column in found if column.name == name)
                 power.add(f"{label}{_group(name, kind)}", ours=ours, preset=value >= PRESET_DISTANCE)
     return power
 
 
-def _group(name: str, kind: Kind) -> str:
-    """Weather and lateness differ from week to week as they please; a schedule does not."""
+def _group(name: str, kind: ColumnKind) -> str:
+    """Weather and lateness vary from week to week; a schedule does not."""
     if kind == "category":
         return ""
     return "_schedule" if name in SCHEDULE else "_weather"
@@ -155,10 +155,10 @@ def _split(rows: "pd.DataFrame", since: date) -> HeldOut:
 
 
 def _with(
-    columns: tuple[ColumnDistance, ...], name: str, spoiled: "pd.Series", reference: Reference
+    columns: tuple[ColumnDistance, ...], name: str, corrupted: "pd.Series", reference: ReferenceBlocks
 ) -> tuple[ColumnDistance, ...]:
-    """The measured columns, with one measured again."""
-    now = columns_of(spoiled.to_frame(name), {name: reference.kinds[name]})[name]
+    """The measured columns, with column `name` measured again."""
+    now = columns_of(corrupted.to_frame(name), {name: reference.kinds[name]})[name]
     usual = reference.columns[name]
     again = {False: distance(now, usual), True: missing_distance(now, usual)}
     return tuple(
@@ -166,27 +166,27 @@ def _with(
     )
 
 
-def _doses() -> dict[Kind, dict[str, "Spoil"]]:
-    numeric: dict[str, Spoil] = {"numeric_0": lambda column, _: column}
+def _doses() -> dict[ColumnKind, dict[str, "Corruption"]]:
+    numeric: dict[str, Corruption] = {"numeric_0": lambda column, _: column}
     numeric |= {f"mean_{dose}": _shifted(dose) for dose in _MEAN_DOSES}
-    numeric |= {f"scale_{dose}": _spread(dose) for dose in _SCALE_DOSES}
-    numeric |= {f"missing_{dose}": _holed(dose) for dose in _MISSING_DOSES}
-    category: dict[str, Spoil] = {"category_0": lambda column, _: column}
-    category |= {f"category_{dose}": _turned(dose) for dose in _CATEGORY_DOSES}
+    numeric |= {f"scale_{dose}": _scaled(dose) for dose in _SCALE_DOSES}
+    numeric |= {f"missing_{dose}": _with_missing(dose) for dose in _MISSING_DOSES}
+    category: dict[str, Corruption] = {"category_0": lambda column, _: column}
+    category |= {f"category_{dose}": _recategorised(dose) for dose in _CATEGORY_DOSES}
     return {"numeric": numeric, "category": category}
 
 
-def _shifted(dose: float) -> "Spoil":
+def _shifted(dose: float) -> "Corruption":
     return lambda column, _: column + dose * column.std()
 
 
-def _spread(dose: float) -> "Spoil":
+def _scaled(dose: float) -> "Corruption":
     return lambda column, _: column.mean() + dose * (column - column.mean())
 
 
-def _holed(dose: float) -> "Spoil":
+def _with_missing(dose: float) -> "Corruption":
     return lambda column, generator: column.mask(generator.random(len(column)) < dose)
 
 
-def _turned(dose: float) -> "Spoil":
+def _recategorised(dose: float) -> "Corruption":
     return lambda column, generator: column.mask(generator.random(len(column)) < dose, column.mode()[0])

@@ -1,7 +1,8 @@
-"""The labels' law changes and the inputs do not: only labels can tell.
+"""Concept shift: the distribution of labels changes and the inputs do not, so that only labels show it.
 
-A fortnight of real flights, answered by a real model; labels are drawn from those answers, with a common shock a day
-(a storm delays all), so that the model is right by construction. Then the law changes, dose by dose.
+Two weeks of real flights with a real model's predictions. Labels are drawn from these predictions, with one common
+shock per day (a storm delays all flights), so that the model is right by construction. Then the relation between
+prediction and label changes, dose by dose.
 """
 
 from collections.abc import Mapping
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from benchmarks.year.lake import LAST
 from benchmarks.year.world import Fitted, World
-from healing.quality import QualityRule, judge_quality
 from tasks.evaluation.losses import LogLoss
 from tasks.lake.columns import BATCH_DAY, LABEL, PREDICTION
-from tasks.monitoring.windows import labelled_window
+from tasks.monitoring.checks.quality import QualityRule, judge_quality
+from tasks.monitoring.label_cohorts import labelled_window
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 
     Shares = NDArray[np.float64]  # shape (rows,)
 
-DAY_SHOCK = 0.3  # log-odds, a standard deviation: late shares of days differ by that much beyond the model's answers
-RELATION_DOSES = (0.0, 0.25, 0.5, 1.0)  # how much of what the model knows no longer holds
-ODDS_DOSES = (0.25, 0.5, 1.0)  # log-odds by which everything is later than it was
+DAY_SHOCK = 0.3  # standard deviation in log-odds: how much the late share of days varies beyond the predictions
+RELATION_DOSES = (0.0, 0.25, 0.5, 1.0)  # the part of the predictions' information that is lost
+ODDS_DOSES = (0.25, 0.5, 1.0)  # log-odds by which all flights are late more often
 
 
 def quality_alarms(world: World, fitted: Fitted, seeds: int) -> Mapping[str, float]:
@@ -36,15 +37,15 @@ def quality_alarms(world: World, fitted: Fitted, seeds: int) -> Mapping[str, flo
     rows = world.rows(first, LAST)
     rows = rows[[BATCH_DAY]].assign(**{PREDICTION: fitted.predict(rows)})
     days = sorted(set(rows[BATCH_DAY]))[: -rules.quality_window_days]
-    laws = {f"relation_{dose}": (1 - dose, 0.0) for dose in RELATION_DOSES}
-    laws |= {f"odds_{dose}": (1.0, dose) for dose in ODDS_DOSES}
-    failed = dict.fromkeys(laws, 0)
+    shifts = {f"relation_{dose}": (1 - dose, 0.0) for dose in RELATION_DOSES}
+    shifts |= {f"odds_{dose}": (1.0, dose) for dose in ODDS_DOSES}
+    failed = dict.fromkeys(shifts, 0)
     for seed in range(seeds):
         generator = np.random.default_rng(seed)
         since: date = days[int(generator.integers(len(days)))]
         until = since + timedelta(days=rules.quality_window_days - 1)
         window = rows[(rows[BATCH_DAY] >= since) & (rows[BATCH_DAY] <= until)]
-        for name, (slope, shift) in laws.items():
+        for name, (slope, shift) in shifts.items():
             labels = _labels(window[PREDICTION].to_numpy(), window[BATCH_DAY].to_numpy(), slope, shift, generator)
             labelled = labelled_window(window.assign(**{LABEL: labels}), LogLoss())
             failed[name] += judge_quality(labelled, 0.0, rule).failed
@@ -52,12 +53,12 @@ def quality_alarms(world: World, fitted: Fitted, seeds: int) -> Mapping[str, flo
 
 
 def _labels(
-    answers: "Shares", days: "NDArray[np.object_]", slope: float, shift: float, generator: "np.random.Generator"
+    predictions: "Shares", days: "NDArray[np.object_]", slope: float, shift: float, generator: "np.random.Generator"
 ) -> "Shares":
-    """Labels whose log-odds are the answers', with `slope` of their departure from the mean answer, plus `shift`."""
+    """Labels with the predictions' log-odds, whose distance from the mean is scaled by `slope`, plus `shift`."""
     import numpy as np
 
-    odds = np.log(answers / (1 - answers))
+    odds = np.log(predictions / (1 - predictions))
     _, day = np.unique(days, return_inverse=True)
     shock = generator.normal(0, DAY_SHOCK, day.max() + 1)[day]
     share = 1 / (1 + np.exp(-(odds.mean() + slope * (odds - odds.mean()) + shift + shock)))

@@ -1,4 +1,4 @@
-"""Evidently's preset itself on some windows, to hold up that its verdict can be read off our distances."""
+"""Evidently's preset run on some windows, to show that its verdict follows from our distances."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def disagreements(world: World, weeks: Sequence["HeldOut"]) -> tuple[int, float]:
-    """How many columns the preset judges otherwise than our distances say, and the largest difference of a distance."""
+    """The number of columns with another verdict by the preset, and the largest difference between distances."""
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
 

@@ -1,8 +1,8 @@
-"""The year 2013 lived through: without a retrain, with one at every alarm of Evidently's preset, and by our rules.
+"""The year 2013 replayed by retraining policies: never, at every drift that Evidently's preset reports, by our rules.
 
-All begin with the model that two months of data give, look once a day at what was known then, and are scored on the
-same flights. Training, comparison, distances, verdicts and cool-down are the functions that the flows call; what is
-left out is Prefect, the registry, the signature and the rollout.
+All policies begin with the model of the first two months, decide once per day with the data known then, and are scored
+on the same flights. Training, comparison, distances, verdicts and cool-down are the functions that the flows call.
+Prefect, the registry, the signature and the rollout are left out.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,13 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks.year.world import FIRST_UNTIL, LOSS, PRESET_DISTANCE, Candidate, Fitted, World, fit
-from healing.persistence import CoolDown, persists
 from tasks.evaluation.scores import by_day
 from tasks.lake.columns import BATCH_DAY, LABEL, PREDICTION
+from tasks.monitoring.checks.quality import judge_quality_windows
 from tasks.monitoring.distances import columns_of, distance
-from tasks.monitoring.judgement import judge_quality_windows
-from tasks.monitoring.monitored_model import Subject
-from tasks.monitoring.windows import answered_rows
+from tasks.monitoring.monitored_model import MonitoredModel
+from tasks.monitoring.persistence import CoolDown, persists
 from tasks.training.candidate_comparison import compare_with_baselines
 from tasks.training.comparison import ComparisonOutcome, ComparisonRule, compare
 
@@ -30,7 +29,7 @@ PRESET_SHARE = 0.5  # of the columns: Evidently's threshold for a dataset
 
 @dataclass(slots=True)
 class Life:
-    """What a policy did: who served from which day on, and what it cost."""
+    """What a policy did: which model served from which day on, and how often it trained."""
 
     serving: list[tuple[date, Fitted]]  # first day of service; in the order of days
     trained: int = 0
@@ -48,30 +47,30 @@ class Life:
 
 
 def begin(first: Fitted) -> Life:
-    """The first model serves from the day after the last that it may have seen."""
+    """The first model serves from the day after its last training or acceptance day."""
     return Life([(FIRST_UNTIL + timedelta(days=1), first)])
 
 
 def every_alarm(world: World, first: Fitted, last: date, share: float | None) -> Life:
-    """Retrain on all that is known at every alarm of the preset on the last seven days, and serve the result unseen.
+    """Retrain on all known data whenever the preset reports drift in the last window, and serve the result unchecked.
 
-    An alarm is a drifted column; with `share`, at least that share of drifted columns. Its reference are the days that
-    the champion learned from last, as many as ours.
+    The preset reports drift for one drifted column or more; with `share`, for at least that share of drifted columns.
+    Its reference are the champion's last training and acceptance days, as many as in ours.
     """
     life = begin(first)
     days = world.pipeline.monitor.window_days
     for day in _days(last):
-        subject = _subject(world, life.champion, day)
-        if subject.windows(days, 1) and _preset_alarms(subject, share):
+        model = _monitored(world, life.champion, day)
+        if model.windows(days, 1) and _preset_reports_drift(model, share):
             life.trained += 1
             life.promote(fit(world, day, holdout_days=1, label_coverage_min=0.0).fitted, after=day)
     return life
 
 
 def ours(world: World, first: Fitted, last: date, *, renewed: bool) -> Life:
-    """Retrain when quality on labels has fallen for long enough, and promote a candidate that wins on the same rows.
+    """Retrain when a quality drop on labels persists, and promote a candidate that wins on the same rows.
 
-    When `renewed`, also whenever the cool-down is over, as a schedule of `retrain` does: a candidate still has to win.
+    With `renewed`, retrain after every cool-down, as a scheduled `retrain` does. The candidate still has to win.
     """
     life, acted_until = begin(first), None
     rules = world.pipeline.monitor
@@ -79,7 +78,7 @@ def ours(world: World, first: Fitted, last: date, *, renewed: bool) -> Life:
     for day in _days(last):
         if day <= cool_down.ends(life.champion.accepted_until, acted_until):
             continue
-        if renewed or _quality_has_fallen(_subject(world, life.champion, day)):
+        if renewed or _quality_dropped(_monitored(world, life.champion, day)):
             acted_until = day
             life.trained += 1
             candidate = fit(world, day, world.pipeline.retrain.holdout_days)
@@ -98,13 +97,13 @@ POLICIES: dict[str, Callable[[World, Fitted, date], Life]] = {
 
 
 def wins(world: World, candidate: Candidate, champion: Fitted) -> bool:
-    """Whether the candidate passes the comparison that `retrain` makes: all baselines, all segments."""
+    """Whether the candidate wins the comparison of `retrain`: against all baselines, in all segments."""
     estimator = candidate.fitted.model.estimator
     return compare_with_baselines(world.pipeline, candidate.plan, candidate.dataset, estimator, champion.model).accepted
 
 
 def worse_afterwards(world: World, life: Life, days: int = 14) -> int:
-    """Promotions whose model lost to the one before it on the next `days`, beyond the comparison's stated error."""
+    """The number of promotions whose model lost significantly to the one before on the next `days`."""
     rule = ComparisonRule(rows_min=world.pipeline.monitor.rows_min)
     count = 0
     for (_, before), (since, after) in zip(life.serving, life.serving[1:], strict=False):
@@ -116,7 +115,7 @@ def worse_afterwards(world: World, life: Life, days: int = 14) -> int:
 
 
 def answers(world: World, life: Life, last: date) -> "pd.DataFrame":
-    """Every scored flight with the answer of whoever served on its day."""
+    """All scored flights with the prediction of the model that served on their day."""
     import pandas as pd
 
     ends = [since - timedelta(days=1) for since, _ in life.serving[1:]] + [last]
@@ -129,22 +128,22 @@ def answers(world: World, life: Life, last: date) -> "pd.DataFrame":
 
 
 def _days(last: date) -> Iterator[date]:
-    """The days at whose end something can still be done about the next one."""
+    """The days after which one more day follows."""
     day = FIRST_UNTIL + timedelta(days=1)
     while day < last:
         yield day
         day += timedelta(days=1)
 
 
-def _quality_has_fallen(subject: Subject) -> bool:
-    rules = subject.rules
-    outcomes = [judged.verdict.outcome for judged in judge_quality_windows(subject)]
+def _quality_dropped(model: MonitoredModel) -> bool:
+    rules = model.rules
+    outcomes = [found.verdict.outcome for found in judge_quality_windows(model)]
     return persists(outcomes, rules.persistence_failed, rules.persistence_windows)
 
 
-def _subject(world: World, fitted: Fitted, until: date) -> Subject:
-    return Subject(
-        model=fitted.model,
+def _monitored(world: World, fitted: Fitted, until: date) -> MonitoredModel:
+    return MonitoredModel(
+        champion=fitted.model,
         labels=world.labels,
         until=until,
         accepted_until=fitted.accepted_until,
@@ -152,12 +151,10 @@ def _subject(world: World, fitted: Fitted, until: date) -> Subject:
     )
 
 
-def _preset_alarms(subject: Subject, share: float | None) -> bool:
-    """What the preset says of the window: its distances are ours to 1e-9, so its verdict needs no report."""
-    kinds = dict(subject.kinds)
-    del kinds[PREDICTION]
-    window = subject.windows(subject.rules.window_days, 1)[0]
-    rows = answered_rows(subject.labels.lake_root, subject.labels.key, window, subject.model)
-    now, usual = (columns_of(side, kinds) for side in (rows, subject.reference))
+def _preset_reports_drift(model: MonitoredModel, share: float | None) -> bool:
+    """The preset's verdict on the newest window, from our distances: they equal the preset's to 1e-9."""
+    kinds = model.input_kinds
+    window = model.windows(model.rules.window_days, 1)[0]
+    now, usual = (columns_of(side, kinds) for side in (model.predicted(window), model.reference))
     drifted = sum(distance(now[name], usual[name]) >= PRESET_DISTANCE for name in kinds)
     return drifted / len(kinds) >= share if share else drifted > 0

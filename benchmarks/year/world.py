@@ -1,4 +1,4 @@
-"""The year's flights with their labels, and models made of them by the functions that `retrain` calls."""
+"""The year's flights with their labels, and models that the functions of `retrain` train on them."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -11,8 +11,7 @@ from tasks.config.pipeline import Pipeline
 from tasks.evaluation.labels import LabelSource, join_labels, label_source, read_features
 from tasks.evaluation.losses import LogLoss
 from tasks.lake.columns import BATCH_DAY, LABEL
-from tasks.monitoring.checks.drift import kinds_of
-from tasks.monitoring.distances import Kind
+from tasks.monitoring.distances import ColumnKind, column_kinds
 from tasks.training.dataset import TrainingDataset, base_rate, read_dataset
 from tasks.training.fit import fit_model
 from tasks.training.inference import as_inputs, input_schema
@@ -23,14 +22,14 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-FIRST_UNTIL = date(2013, 2, 28)  # the last day that the first model may have seen
+FIRST_UNTIL = date(2013, 2, 28)  # the last training or acceptance day of the first model
 PRESET_DISTANCE = 0.1  # Evidently's threshold for a column, with more than 1,000 rows of reference
 LOSS = LogLoss()
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The pipeline, its lake, and every flight that ever landed, with its label."""
+    """The pipeline, its lake, and all flights that landed, with their labels."""
 
     pipeline: Pipeline
     labels: LabelSource
@@ -45,19 +44,19 @@ class World:
         return cls(pipeline, labels, joined[joined[LABEL].notna()].reset_index(drop=True))
 
     @property
-    def kinds(self) -> dict[str, Kind]:
+    def kinds(self) -> dict[str, ColumnKind]:
         """How each input is compared."""
         schema = input_schema(self.landed, self.labels.key)
-        return kinds_of([(column.name, column.type) for column in schema.columns])
+        return column_kinds([(column.name, column.type) for column in schema.columns])
 
     def rows(self, since: date, until: date) -> "pd.DataFrame":
         """Landed flights of the days from `since` to `until`."""
         return self.landed[(self.landed[BATCH_DAY] >= since) & (self.landed[BATCH_DAY] <= until)]
 
     def plan(self, until: date, holdout_days: int) -> TrainingPlan:
-        """What is learned at the end of `until`, when the last `holdout_days` are held out.
+        """The training plan at the end of `until`, with the last `holdout_days` held out.
 
-        Without the search for parameters: it is bounded in seconds, so a busy machine would find other models.
+        Without the parameter search: it is limited in seconds, so its result depends on the machine's load.
         """
         plan = plan_training(self.pipeline, self.labels, until, None)
         return replace(plan, train_until=until - timedelta(days=holdout_days), search=None)
@@ -65,7 +64,7 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A trained model, and the last day that it was made and accepted with."""
+    """A trained model, and the last day of its training and acceptance."""
 
     model: LoadedModel
     accepted_until: date
@@ -84,15 +83,15 @@ class Candidate:
 
 
 def fit(world: World, until: date, holdout_days: int, label_coverage_min: float | None = None) -> Candidate:
-    """A model as `retrain` makes it at the end of day `until`; with 0, also of days whose labels are still to come."""
+    """A model as `retrain` trains it at the end of day `until`; coverage 0 includes days with missing labels."""
     plan = world.plan(until, holdout_days)
     if label_coverage_min is not None:
         plan = replace(plan, label_coverage_min=label_coverage_min)
     dataset = read_dataset(plan, world.labels)
     trained = fit_model(plan, dataset, world.pipeline.resolve(plan.estimator))
     manifest = _manifest(plan, dataset, {})
-    answers = LoadedModel(plan.key, manifest, trained.estimator).predict(dataset.held_out_inputs)
-    manifest = _manifest(plan, dataset, dict(LOSS.metrics(answers, dataset.held_out_labels)))
+    predictions = LoadedModel(plan.key, manifest, trained.estimator).predict(dataset.held_out_inputs)
+    manifest = _manifest(plan, dataset, dict(LOSS.metrics(predictions, dataset.held_out_labels)))
     return Candidate(Fitted(LoadedModel(plan.key, manifest, trained.estimator), until), plan, dataset)
 
 

@@ -1,4 +1,4 @@
-"""Labels: what became known of the rows that were answered for, joined by key and no earlier than it was known."""
+"""Labels: read from the lake and joined to rows by key, without any label that was not known at the time."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LabelSource:
-    """Where labels are and what they are joined by. `zone` is the pipeline's: its calendar cuts the days."""
+    """Where labels are, and by which columns they are joined. `zone` is the pipeline's time zone; it defines days."""
 
     lake_root: Path
     key: str
@@ -25,12 +25,12 @@ class LabelSource:
     column: str
     known_at: str
     zone: ZoneInfo
-    positive: str | bool | int | float | None = None  # the value that counts as 1; None where the column is a number
+    positive: str | bool | int | float | None = None  # the value that counts as 1; None if the column is a number
 
 
 @dataclass(frozen=True, slots=True)
 class LabelDelay:
-    """How complete and how late labels are: share of rows with one, and the median wait from asking, in hours."""
+    """How complete and how late labels are: the share of rows with a label, and the median hours after the request."""
 
     rows: int
     coverage: float
@@ -38,7 +38,7 @@ class LabelDelay:
 
 
 def day_end(day: date, zone: ZoneInfo) -> datetime:
-    """The midnight that ends `day` in `zone`: everything known by then is known."""
+    """The midnight that ends `day` in `zone`."""
     return datetime.combine(day + timedelta(days=1), time(), tzinfo=zone)
 
 
@@ -50,7 +50,7 @@ def day_start(day: date, zone: ZoneInfo) -> datetime:
 def read_features(
     lake_root: Path, key: str, since: date | None, until: date | None, version: int | None = None
 ) -> "pd.DataFrame":
-    """Rows of the features table whose day is in [since, until], in the order in which they were asked."""
+    """Rows of the features table whose day is in [since, until], in the order of their requests."""
     rows = LakeTable(lake_root, FEATURES, [key]).read(since=since, until=until, version=version)
     return rows.sort_values([ASKED_AT, key], ignore_index=True)
 
@@ -58,17 +58,17 @@ def read_features(
 def join_labels(
     rows: "pd.DataFrame", source: LabelSource, as_of: datetime, version: int | None = None
 ) -> "pd.DataFrame":
-    """`rows` (with the key and `event_day`) plus `label` and `label_known_at`, both empty unless known by `as_of`.
+    """`rows` (with the key and `event_day`) with `label` and `label_known_at`, both missing unless known by `as_of`.
 
-    Rows keep their order and number: a key that has two labels keeps the one that was known last.
+    Rows keep their order and number. A key with two labels gets the one that became known last.
     """
     import pandas as pd
 
     if rows.empty:
         return rows.assign(**{LABEL: pd.Series(dtype="float64"), KNOWN_AT: pd.Series(dtype="datetime64[us, UTC]")})
     table = LakeTable(source.lake_root, source.table, source.table_key)
-    asked_first: date = rows[BATCH_DAY].min()  # nothing is known of a row before the day on which it is asked
-    labels = table.read(since=asked_first, columns=[source.key, source.column, source.known_at], version=version)
+    first_day: date = rows[BATCH_DAY].min()  # no label is known before the day of its row
+    labels = table.read(since=first_day, columns=[source.key, source.column, source.known_at], version=version)
     known = labels[(labels[source.known_at] <= pd.Timestamp(as_of)) & labels[source.column].notna()]
     known = known.sort_values(source.known_at).drop_duplicates(source.key, keep="last")
     by_key = known.assign(**{LABEL: _as_number(known[source.column], source.positive)}).set_index(source.key)
@@ -79,7 +79,7 @@ def join_labels(
 
 
 def _as_number(values: "pd.Series[Any]", positive: str | bool | int | float | None) -> "pd.Series[float]":
-    """1.0 for the positive class and 0.0 for every other; the number itself where no class is named."""
+    """1.0 for the positive class and 0.0 for all others; the number itself if there is no positive class."""
     return (values if positive is None else values == positive).astype("float64")
 
 
@@ -95,7 +95,7 @@ def label_delay(joined: "pd.DataFrame") -> LabelDelay:
 
 
 def days_until_labelled(joined: "pd.DataFrame", zone: ZoneInfo, share: float) -> int:
-    """Days after the day of asking by whose end that share of the labels that came had come; 0 without labels."""
+    """Days after a row's day until `share` of the labels that arrived had arrived; 0 without labels."""
     import numpy as np
 
     labelled = joined[joined[LABEL].notna()]

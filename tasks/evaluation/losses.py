@@ -1,6 +1,6 @@
-"""What a wrong answer costs: log-loss of a probability, squared error of a value.
+"""Losses: log-loss of a probability, squared error of a quantity.
 
-Both are small numbers about what no model would cost: the entropy of the classes, and 1. So one tolerance fits both.
+Both are of the order of the loss without a model (the entropy of the classes, and 1), so that one tolerance fits both.
 """
 
 from collections.abc import Mapping
@@ -13,93 +13,93 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Answers = NDArray[np.float64]  # shape (rows,)
+    Values = NDArray[np.float64]  # shape (rows,)
 
 _RARE_LOSS = 0.95
-VARIANCE = "train_label_variance"  # metric of a model that predicts a value: the label's, among the rows learned from
+VARIANCE = "train_label_variance"  # metric of a model for a quantity: the label's variance in the training rows
 
 
 class Loss(Protocol):
-    """How answers are held against labels; `name` is what messages call it."""
+    """How predictions are compared with labels. Messages call the loss `name`. All shapes are (rows,)."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def excess_metric(self) -> str:
-        """The metric in a manifest that quality is held against."""
+        """The metric in a manifest with which quality is compared."""
         ...
 
-    def of(self, answers: "Answers", labels: "Answers") -> "Answers":
+    def of(self, predictions: "Values", labels: "Values") -> "Values":
         """The loss of each row."""
         ...
 
-    def excess(self, answers: "Answers", labels: "Answers") -> "Answers":
-        """The loss of each row, less what the answer itself expects to lose, where it says so."""
+    def excess(self, predictions: "Values", labels: "Values") -> "Values":
+        """The loss of each row minus the loss that the prediction itself expects, if it implies one."""
         ...
 
-    def extremes(self, answers: "Answers", labels: "Answers") -> tuple[float, float]:
-        """The mean excess if every row had the label that costs least, and if it had the one that costs most."""
+    def extremes(self, predictions: "Values", labels: "Values") -> tuple[float, float]:
+        """The mean excess if every row had its cheapest label, and if every row had its costliest label."""
         ...
 
-    def metrics(self, answers: "Answers", labels: "Answers") -> Mapping[str, float]:
-        """Metrics of the held-out rows, named for a registry."""
+    def metrics(self, predictions: "Values", labels: "Values") -> Mapping[str, float]:
+        """Metrics of held-out rows, with the names that the model registry uses."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class LogLoss:
-    """Of the probability of a class, in nats."""
+    """Log-loss of the probability of a class, in nats."""
 
     name: str = "log-loss"
     excess_metric: str = "holdout_excess_log_loss"
 
-    def of(self, answers: "Answers", labels: "Answers") -> "Answers":
-        return log_losses(answers, labels)
+    def of(self, predictions: "Values", labels: "Values") -> "Values":
+        return log_losses(predictions, labels)
 
-    def excess(self, answers: "Answers", labels: "Answers") -> "Answers":
-        return log_losses(answers, labels) - entropies(answers)
+    def excess(self, predictions: "Values", labels: "Values") -> "Values":
+        return log_losses(predictions, labels) - entropies(predictions)
 
-    def extremes(self, answers: "Answers", labels: "Answers") -> tuple[float, float]:
+    def extremes(self, predictions: "Values", labels: "Values") -> tuple[float, float]:
         import numpy as np
 
-        if not len(answers):
+        if not len(predictions):
             return 0.0, 0.0
-        either = self.excess(answers, labels), self.excess(answers, 1 - labels)
+        either = self.excess(predictions, labels), self.excess(predictions, 1 - labels)
         return float(np.minimum(*either).mean()), float(np.maximum(*either).mean())
 
-    def metrics(self, answers: "Answers", labels: "Answers") -> Mapping[str, float]:
-        return score(answers, labels).named("holdout")
+    def metrics(self, predictions: "Values", labels: "Values") -> Mapping[str, float]:
+        return score(predictions, labels).named("holdout")
 
 
 @dataclass(frozen=True, slots=True)
 class SquaredError:
-    """Of a value, in units of `variance`, the label's own: answering its mean always costs 1 a row."""
+    """Squared error of a quantity, in units of the label's `variance`: predicting the mean costs 1 per row."""
 
     variance: float
     name: str = "squared error"
     excess_metric: str = "holdout_squared_error"
 
-    def of(self, answers: "Answers", labels: "Answers") -> "Answers":
-        losses: Answers = (answers - labels) ** 2 / self.variance
+    def of(self, predictions: "Values", labels: "Values") -> "Values":
+        losses: Values = (predictions - labels) ** 2 / self.variance
         return losses
 
-    def excess(self, answers: "Answers", labels: "Answers") -> "Answers":
-        return self.of(answers, labels)  # a value does not say how sure it is
+    def excess(self, predictions: "Values", labels: "Values") -> "Values":
+        return self.of(predictions, labels)  # a quantity does not imply an expected loss
 
-    def extremes(self, answers: "Answers", labels: "Answers") -> tuple[float, float]:
-        """A value has no worst label, so the loss that one row in twenty exceeds stands for it."""
+    def extremes(self, predictions: "Values", labels: "Values") -> tuple[float, float]:
+        """A quantity has no worst label, so the loss that one row in twenty exceeds replaces it."""
         import numpy as np
 
-        return 0.0, float(np.quantile(self.of(answers, labels), _RARE_LOSS)) if len(answers) else 0.0
+        return 0.0, float(np.quantile(self.of(predictions, labels), _RARE_LOSS)) if len(predictions) else 0.0
 
-    def metrics(self, answers: "Answers", labels: "Answers") -> Mapping[str, float]:
+    def metrics(self, predictions: "Values", labels: "Values") -> Mapping[str, float]:
         import numpy as np
 
-        errors = answers - labels
+        errors = predictions - labels
         return {
             "holdout_rows": float(len(labels)),
-            self.excess_metric: float(self.of(answers, labels).mean()),
+            self.excess_metric: float(self.of(predictions, labels).mean()),
             "holdout_rmse": float(np.sqrt((errors**2).mean())),
             "holdout_mae": float(np.abs(errors).mean()),
             "holdout_label_mean": float(labels.mean()),
@@ -107,6 +107,6 @@ class SquaredError:
 
 
 def loss_of(metrics: Mapping[str, float]) -> Loss:
-    """The loss of a model by the metrics of its training: one that predicts a value has the variance among them."""
+    """The loss of a model, by its training metrics: those of a model for a quantity contain the label's variance."""
     variance = metrics.get(VARIANCE)
     return LogLoss() if variance is None else SquaredError(variance)

@@ -1,9 +1,8 @@
-"""How good predictions were, and how two models did on the same rows."""
+"""Scores of predicted probabilities against labels, and sums of values per day."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from healing.quality import PROBABILITY_FLOOR
 from tasks.evaluation.clustered import DaySum
 
 if TYPE_CHECKING:
@@ -13,6 +12,8 @@ if TYPE_CHECKING:
 
     Probabilities = NDArray[np.float64]  # shape (rows,)
 
+PROBABILITY_FLOOR = 1e-6  # in a logarithm: one confident error must not outweigh a day
+
 
 @dataclass(frozen=True, slots=True)
 class Scores:
@@ -20,13 +21,13 @@ class Scores:
 
     rows: int
     log_loss: float
-    excess_log_loss: float  # log-loss less the entropy of the predictions: zero in the mean for a calibrated model
+    excess_log_loss: float  # log-loss minus the entropy of the predictions; its mean is zero for a calibrated model
     brier: float
     auc: float
     positive_share: float
 
     def named(self, prefix: str) -> dict[str, float]:
-        """As metrics for a registry, e.g. `holdout_log_loss`; without those that do not exist."""
+        """Metrics for the model registry, e.g. `holdout_log_loss`, without those that are NaN."""
         values = {
             "rows": float(self.rows),
             "log_loss": self.log_loss,
@@ -55,7 +56,7 @@ def score(probabilities: "Probabilities", labels: "Probabilities") -> Scores:
 
 
 def log_losses(probabilities: "Probabilities", labels: "Probabilities") -> "Probabilities":
-    """-log of the probability given to what happened, a row, in nats."""
+    """The negative logarithm of the probability of the true class, per row, in nats."""
     import numpy as np
 
     given = np.where(labels > 0, probabilities, 1 - probabilities)
@@ -64,7 +65,7 @@ def log_losses(probabilities: "Probabilities", labels: "Probabilities") -> "Prob
 
 
 def entropies(probabilities: "Probabilities") -> "Probabilities":
-    """The log-loss that each prediction expects of itself, in nats."""
+    """The expected log-loss of each prediction if it is right, in nats."""
     import numpy as np
 
     total: Probabilities = np.zeros_like(probabilities)
@@ -74,7 +75,7 @@ def entropies(probabilities: "Probabilities") -> "Probabilities":
 
 
 def by_day(days: "pd.Series", values: "Probabilities") -> tuple[DaySum, ...]:
-    """The values' count and sum a day, in the order of days."""
+    """The number and the sum of the values per day, in the order of days."""
     import pandas as pd
 
     sums = (

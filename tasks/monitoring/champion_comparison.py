@@ -1,4 +1,4 @@
-"""Paired quality: does a challenger lose more than the champion on the same live rows, overall or in a segment?"""
+"""Champion comparison: whether a challenger loses more than the champion on the same rows, overall or in a segment."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,14 +12,14 @@ from healing.verdict import Outcome
 from releases.loader import LoadedModel
 from releases.manifest import Manifest
 from tasks.config.pipeline import Pipeline
+from tasks.evaluation.paired_loss import PairedLoss, paired_loss_of
 from tasks.lake.columns import LABEL
-from tasks.monitoring.pair_loss import PairLoss, pair_loss_of
-from tasks.monitoring.pairs import AT, CHALLENGER, CHAMPION, Model, Pair, pair_rows, with_columns, with_labels
+from tasks.monitoring.paired_rows import AT, CHALLENGER, CHAMPION, Model, paired_rows, with_columns, with_labels
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_OTHERS = "another value"  # of a segment's column, that the model has not learned from
+_OTHERS = "another value"  # of a segment's column, one that the training data do not contain
 
 
 def paired_quality(
@@ -31,26 +31,27 @@ def paired_quality(
     rules: TrialRules,
     until: datetime | None = None,
 ) -> tuple[CheckState, ...]:
-    """Evidence that the challenger loses more than the champion on rows asked in [since, until] (by now when None).
+    """Evidence that the challenger loses more than the champion on rows requested in [since, until] (now if None).
 
-    One state over all rows, then one for each value of the pipeline's segments that was asked for, as far as the
-    challenger is given loaded: its manifest says which values there are. The block that `until` is in counts when it is
-    over. Drain the gateway's log first: what is not in the lake is not seen.
+    Returns one state for all rows, then one per value of the pipeline's segments that was requested. Segments need the
+    challenger as a loaded model: its manifest lists the possible values. The block that contains `until` counts once it
+    is complete. Drain the gateway's log first: only rows in the lake are read.
     """
     until = until or datetime.now(UTC)
-    over = datetime.fromtimestamp(until.timestamp() // rules.quality_block_seconds * rules.quality_block_seconds, UTC)
-    rows = with_labels(pair_rows(lake_root, Pair(champion, challenger), since, over), pipeline, lake_root, until)
+    seconds = rules.quality_block_seconds
+    complete = datetime.fromtimestamp(until.timestamp() // seconds * seconds, UTC)
+    rows = paired_rows(lake_root, champion, challenger, since, complete)
+    rows = with_columns(with_labels(rows, pipeline, lake_root, until), pipeline.segments)
     manifest = challenger.manifest if isinstance(challenger, LoadedModel) else None
-    rows = with_columns(rows, pipeline.segments)
     return judge_rows(rows, pipeline.segments, manifest, rules, rules.alpha * share_of_alpha(Check.QUALITY, rules))
 
 
 def judge_rows(
     rows: "pd.DataFrame", segments: Sequence[str], manifest: Manifest | None, rules: TrialRules, alpha: float
 ) -> tuple[CheckState, ...]:
-    """The states of rows with both answers, label, time of asking and the columns that `segments` names.
+    """The states for rows with both predictions, label, time of the request, and the columns named by `segments`.
 
-    `manifest` is the challenger's: it says what a loss is, and which segments there are before the first label.
+    `manifest` is the challenger's. It defines the loss, and the segments before the first label arrives.
     """
     categories = {} if manifest is None else manifest.reference.categorical
     known = {column: frozenset(categories.get(column, ())) for column in segments}
@@ -61,20 +62,20 @@ def judge_rows(
         segments_known=sum(len(values) + 1 for values in known.values()),
         votes=Check.QUALITY in rules.votes,
     )
-    loss = pair_loss_of(manifest)
+    loss = paired_loss_of(manifest)
     chosen = {EVERYTHING: rows, **dict(_segments(rows, known))}
     return judge_pairs(
         {name: blocks_of(part, loss, rules.quality_block_seconds) for name, part in chosen.items()}, rule
     )
 
 
-def blocks_of(rows: "pd.DataFrame", loss: PairLoss, seconds: float) -> tuple[PairedBlock, ...]:
-    """The rows' blocks in the order of asking; the labels that are not there stand with the least they can cost."""
+def blocks_of(rows: "pd.DataFrame", loss: PairedLoss, seconds: float) -> tuple[PairedBlock, ...]:
+    """The rows' blocks in the order of requests. Rows without a label count with the least possible increase."""
     import numpy as np
     import pandas as pd
 
-    answers = rows[CHALLENGER].to_numpy(dtype="float64"), rows[CHAMPION].to_numpy(dtype="float64")
-    increase, least = loss.increase(*answers, rows[LABEL].to_numpy(dtype="float64")), loss.least(*answers)
+    predictions = rows[CHALLENGER].to_numpy(dtype="float64"), rows[CHAMPION].to_numpy(dtype="float64")
+    increase, least = loss.increase(*predictions, rows[LABEL].to_numpy(dtype="float64")), loss.least(*predictions)
     known = np.isfinite(increase)
     block = [at.timestamp() // seconds for at in rows[AT]]
     parts = {"rows": 1, "labelled": known, "increase": np.where(known, increase, least), "least": least}
@@ -83,28 +84,28 @@ def blocks_of(rows: "pd.DataFrame", loss: PairLoss, seconds: float) -> tuple[Pai
     return tuple(PairedBlock(*values) for values in zip(*columns, strict=True))
 
 
+def first_failed(
+    measure: Callable[[datetime], Sequence[CheckState]], began: datetime, ended: datetime, seconds: float
+) -> tuple[CheckState, datetime] | None:
+    """The first state with a vote that FAILs, and the end of the block at which it first fails; None when none does.
+
+    Evidence that once failed stays failed at later times, so a binary search over blocks finds the first one.
+    """
+
+    def failed_at(moment: datetime) -> CheckState | None:
+        return next((s for s in measure(moment) if s.votes and s.outcome is Outcome.FAIL), None)
+
+    last = failed_at(ended)
+    if last is None:
+        return None
+    blocks = int((ended - began).total_seconds() // seconds)
+    moments = [began + timedelta(seconds=seconds * (place + 1)) for place in range(blocks)]
+    place = bisect_left(moments, True, key=lambda moment: failed_at(moment) is not None)
+    return (failed_at(moments[place]) or last, moments[place]) if place < blocks else (last, ended)
+
+
 def _segments(rows: "pd.DataFrame", known: Mapping[str, frozenset[str]]) -> "Iterator[tuple[str, pd.DataFrame]]":
     for column, values in known.items():
         names = [value if value in values else _OTHERS for value in rows[column].astype(str)]
         for name, part in rows.groupby(names, sort=True):
             yield f"{column}={name}", part
-
-
-def first_condemned(
-    measure: Callable[[datetime], Sequence[CheckState]], began: datetime, ended: datetime, seconds: float
-) -> tuple[CheckState, datetime] | None:
-    """The state that condemned with a vote, and the end of the block at which it first did; None when none did.
-
-    Evidence that has condemned does so at every later look, hence the search by halves.
-    """
-
-    def condemning(moment: datetime) -> CheckState | None:
-        return next((s for s in measure(moment) if s.votes and s.outcome is Outcome.FAIL), None)
-
-    last = condemning(ended)
-    if last is None:
-        return None
-    blocks = int((ended - began).total_seconds() // seconds)
-    moments = [began + timedelta(seconds=seconds * (place + 1)) for place in range(blocks)]
-    place = bisect_left(moments, True, key=lambda moment: condemning(moment) is not None)
-    return (condemning(moments[place]) or last, moments[place]) if place < blocks else (last, ended)

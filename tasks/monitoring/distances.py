@@ -1,12 +1,12 @@
-"""How far a column of one sample lies from another: Evidently's distances to 1e-9, several times faster.
+"""Distances between a column of two samples: Evidently's distances to 1e-9, computed several times faster.
 
-Evidently sorts both sides and searches each in the other anew for every pair (scipy). A column here is sorted, or its
-values numbered, once; what is left for a pair is a walk along two sorted arrays, and a part of a column (a block of the
-reference, or all but a block) is a mask and not another sort.
+Evidently (through scipy) sorts both sides again for every pair. Here, a column is sorted once, or its categories are
+numbered once. A pair then only needs one pass along two sorted arrays, and a part of a column (one block of the
+reference, or all others) needs a mask instead of another sort.
 """
 
 import functools
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,36 +17,39 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]  # shape (rows,)
 
-Kind = Literal["numeric", "category"]
-DEVIATION_MIN = 0.001  # Evidently's: a constant reference does not make every distance infinite
+ColumnKind = Literal["numeric", "category"]
+DEVIATION_MIN = 0.001  # Evidently's; a constant reference would otherwise make every distance infinite
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
-    """The finite values of a numeric column in ascending order, and the row of each, None in a part of a column."""
+class NumericColumn:
+    """The finite values of a numeric column in ascending order, and the row of each value.
+
+    `row` is None in a part of a column.
+    """
 
     values: "NDArray[np.float64]"
-    rows: int  # missing ones included
+    rows: int  # with missing values
     row: "NDArray[np.int64] | None" = None
 
     @property
     def known(self) -> int:
         return len(self.values)
 
-    def only(self, mask: "Mask") -> "Numbers":
-        """The part of a whole column that is in the rows of `mask`; ValueError for a part of a part."""
+    def only(self, mask: "Mask") -> "NumericColumn":
+        """The part of a whole column in the rows of `mask`. ValueError when this is already a part."""
         if self.row is None:
-            raise ValueError("expected a whole column, found a part of one; take the part from the column itself")
-        return Numbers(self.values[mask[self.row]], int(mask.sum()))
+            raise ValueError("expected a whole column, found a part of one; select rows of the whole column instead")
+        return NumericColumn(self.values[mask[self.row]], int(mask.sum()))
 
-    def distance(self, reference: "Numbers") -> float:
+    def distance(self, reference: "NumericColumn") -> float:
         """Wasserstein-1 distance in (population) standard deviations of the reference."""
         return _wasserstein(self.values, reference.values) / max(float(reference.values.std()), DEVIATION_MIN)
 
 
 @dataclass(frozen=True, slots=True)
-class Categories:
-    """A column of categories by number: the number of each row's value, -1 where there is none."""
+class CategoryColumn:
+    """A column of categories: the number of each row's category, -1 where the value is missing."""
 
     names: tuple[Hashable, ...]
     codes: "NDArray[np.int64]"
@@ -59,9 +62,9 @@ class Categories:
     def known(self) -> int:
         return int((self.codes >= 0).sum())
 
-    def only(self, mask: "Mask") -> "Categories":
+    def only(self, mask: "Mask") -> "CategoryColumn":
         """The column of the rows in `mask`."""
-        return Categories(self.names, self.codes[mask])
+        return CategoryColumn(self.names, self.codes[mask])
 
     def counts(self) -> "NDArray[np.int64]":
         """How often each of `names` occurs."""
@@ -69,7 +72,7 @@ class Categories:
 
         return np.bincount(self.codes[self.codes >= 0], minlength=len(self.names))
 
-    def distance(self, reference: "Categories") -> float:
+    def distance(self, reference: "CategoryColumn") -> float:
         """Jensen-Shannon distance (nats) of the shares, over the categories of either side."""
         import numpy as np
 
@@ -81,76 +84,84 @@ class Categories:
         return _jensen_shannon(now / self.known, usual / reference.known)
 
 
-Column = Numbers | Categories
+ComparableColumn = NumericColumn | CategoryColumn
 
 
-def columns_of(rows: "pd.DataFrame", kinds: Mapping[str, Kind]) -> dict[str, Column]:
-    """The columns of a frame, ready to be compared."""
+def columns_of(rows: "pd.DataFrame", kinds: Mapping[str, ColumnKind]) -> dict[str, ComparableColumn]:
+    """The columns of a frame, prepared for comparison."""
     return {
-        column: _numbers(rows[column]) if kind == "numeric" else _categories(rows[column])
+        column: _numeric_column(rows[column]) if kind == "numeric" else _category_column(rows[column])
         for column, kind in kinds.items()
     }
 
 
-def distance(current: Column, reference: Column) -> float:
-    """Distance of the known values; 1.0, as far as can be, when one side has none and the other has some."""
+def distance(current: ComparableColumn, reference: ComparableColumn) -> float:
+    """Distance between the known values; 1.0 when only one side has known values, 0.0 when neither has."""
     if not (current.known and reference.known):
         return float(current.known != reference.known)
     match current, reference:
-        case (Numbers(), Numbers()):
+        case (NumericColumn(), NumericColumn()):
             return current.distance(reference)
-        case (Categories(), Categories()):
+        case (CategoryColumn(), CategoryColumn()):
             return current.distance(reference)
     raise TypeError(f"expected two columns of one kind, found {type(current).__name__}, {type(reference).__name__}")
 
 
-def missing_distance(current: Column, reference: Column) -> float:
-    """Jensen-Shannon distance (nats) of the shares of missing values: 0.1 is 3 % of a column that never lacks one."""
+def missing_distance(current: ComparableColumn, reference: ComparableColumn) -> float:
+    """Jensen-Shannon distance (nats) between the shares of missing values.
+
+    If the reference has no missing values, 3 % of missing values give 0.1.
+    """
     import numpy as np
 
-    def shares(column: Column) -> "NDArray[np.float64]":
+    def shares(column: ComparableColumn) -> "NDArray[np.float64]":
         known = column.known / column.rows
         return np.array([known, 1 - known])
 
     return _jensen_shannon(shares(current), shares(reference)) if current.rows and reference.rows else 0.0
 
 
-def _numbers(column: "pd.Series[Any]") -> Numbers:
+def column_kinds(columns: Sequence[tuple[str, str]]) -> dict[str, ColumnKind]:
+    """How each input column (name, MLflow type) is compared."""
+    return {name: "category" if type_ in ("string", "boolean") else "numeric" for name, type_ in columns}
+
+
+def _numeric_column(column: "pd.Series[Any]") -> NumericColumn:
     import numpy as np
 
     values = column.to_numpy(dtype="float64", na_value=np.nan)
     order = np.argsort(values)
     ordered = values[order]
     finite = np.isfinite(ordered)
-    return Numbers(ordered[finite], len(values), order[finite])
+    return NumericColumn(ordered[finite], len(values), order[finite])
 
 
-def _categories(column: "pd.Series[Any]") -> Categories:
+def _category_column(column: "pd.Series[Any]") -> CategoryColumn:
     import numpy as np
     import pandas as pd
 
     codes, names = pd.factorize(column)
     known = tuple(np.asarray(names).tolist())
     infinite = [place for place, name in enumerate(known) if isinstance(name, float) and np.isinf(name)]
-    return Categories(known, np.where(np.isin(codes, infinite), -1, codes) if infinite else codes)
+    return CategoryColumn(known, np.where(np.isin(codes, infinite), -1, codes) if infinite else codes)
 
 
 def _wasserstein(one: "NDArray[np.float64]", other: "NDArray[np.float64]") -> float:
-    """The area between two quantile functions, which is that between the distribution functions."""
+    """The area between two quantile functions, which equals the area between the distribution functions."""
     import numpy as np
 
     if len(one) == len(other):
         return float(np.abs(one - other).mean())
     here, there, width = _steps(len(one), len(other))
-    return float((width * np.abs(one[here] - other[there])).sum())  # a dot product would wake the threads of BLAS
+    return float((width * np.abs(one[here] - other[there])).sum())  # a dot product would start BLAS threads
 
 
-@functools.lru_cache(maxsize=4)  # the columns without gaps all ask for the same
+@functools.lru_cache(maxsize=4)  # columns without missing values have the same lengths
 def _steps(n: int, m: int) -> "tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]":
-    """The stretches of (0, 1] in which both empirical quantile functions stay at one value, and their lengths.
+    """The intervals of (0, 1] on which both empirical quantile functions are constant, and their lengths.
 
-    The value is the `here`-th of n on one side and the `there`-th of m on the other. In units of 1 / (n m) the ends are
-    whole numbers, so nothing is lost to rounding.
+    On an interval, one function has the `here`-th of n values and the other the `there`-th of m. In units of 1 / (n m),
+    the ends of the intervals are integers, so there is no rounding error.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""The monitor's history in the lake: every raw verdict of every window, for plots and for a later look."""
+"""The monitor's history in the lake: the verdicts of every run, as the checks returned them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +10,11 @@ import pyarrow as pa
 from healing.verdict import Verdict
 from tasks.lake.lake_table import LakeTable
 from tasks.lake.write_locks import WriteLock, write_lock
+from tasks.monitoring.monitored_model import MonitoredModel
 from tasks.monitoring.windows import DayRange
 
 CHECKS = "checks"  # table of the lake
-FEATURES_CHECK = "features"
+_DATED_BY = "features"  # the check whose window ends with the day that was judged
 
 _SCHEMA = pa.schema(
     [
@@ -34,22 +35,19 @@ _SCHEMA = pa.schema(
 
 
 def record_history(
-    lake_root: Path,
-    digest: str,
-    version: str,
-    until: date,
-    verdicts: Sequence[tuple[DayRange, Verdict]],
-    diagnosis: str,
-    now: datetime,
+    model: MonitoredModel, verdicts: Sequence[tuple[DayRange, Verdict]], diagnosis: str, now: datetime
 ) -> bool:
-    """Append the verdicts on one model at the end of day `until`; whether they are new. The same day again changes
-    nothing."""
+    """Append the verdicts on one model at the end of its day `until`; returns whether they are new.
+
+    Recording the same model and day again changes nothing.
+    """
+    lake_root, digest = model.labels.lake_root, model.champion.digest
     rows = [
         {
             "window_from": window.since,
             "window_until": window.until,
             "digest": digest,
-            "version": version,
+            "version": model.champion.manifest.version,
             "check": verdict.check,
             "outcome": verdict.outcome.value,
             "reason": verdict.reason,
@@ -62,7 +60,7 @@ def record_history(
         for window, verdict in verdicts
     ]
     table = LakeTable(lake_root, CHECKS, ["digest", "check", "window_until"])
-    batch = f"{CHECKS}/{digest}/{until}"
+    batch = f"{CHECKS}/{digest}/{model.until}"
     with write_lock(lake_root, WriteLock.CHECKS):
         if table.has([batch]) == [True]:
             return False
@@ -72,8 +70,8 @@ def record_history(
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What one run of the monitor found: its diagnosis, and the outcome of every check by name."""
+class RecordedRun:
+    """One run of the monitor: its diagnosis, and the outcome of every check by name."""
 
     at: datetime
     until: date
@@ -82,19 +80,21 @@ class Look:
     outcomes: Mapping[str, str]
 
 
-def read_history(lake_root: Path, limit: int) -> list[Look]:
-    """The last `limit` runs that found something new, oldest first; none before the first."""
+def read_history(lake_root: Path, limit: int) -> list[RecordedRun]:
+    """The last `limit` recorded runs, oldest first; none before the first."""
     table = LakeTable(lake_root, CHECKS, ["digest", "check", "window_until"])
     if table.version() is None:
         return []
     columns = ["recorded_at", "window_until", "version", "diagnosis", "check", "outcome"]
     rows = table.read(day_column="window_until", columns=columns)
-    looks = []
+    runs = []
     for _, found in rows.groupby("recorded_at", sort=True):
         first = found.iloc[0]
         outcomes = dict(zip(found["check"], found["outcome"], strict=True))
-        # Serving is looked at by the clock; the day that was judged is the one that the windows of the data end with.
-        ends = found.loc[found["check"] == FEATURES_CHECK, "window_until"]
+        # Serving windows end by the wall clock; the day that was judged is the last day of the data's windows.
+        ends = found.loc[found["check"] == _DATED_BY, "window_until"]
         until = (found["window_until"] if ends.empty else ends).max()
-        looks.append(Look(first["recorded_at"].to_pydatetime(), until, first["version"], first["diagnosis"], outcomes))
-    return looks[-limit:]
+        runs.append(
+            RecordedRun(first["recorded_at"].to_pydatetime(), until, first["version"], first["diagnosis"], outcomes)
+        )
+    return runs[-limit:]

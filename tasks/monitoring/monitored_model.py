@@ -1,138 +1,109 @@
-"""What the monitor looks at: the champion on the days after those that it was made and accepted with."""
+"""The champion that the monitor judges, and the verdicts on its windows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from healing.quality import QualityRule, coverage_to_expect
 from healing.verdict import Outcome, Verdict
 from releases.loader import LoadedModel
 from tasks.config.monitor_section import Monitor
-from tasks.evaluation.labels import (
-    LabelDelay,
-    LabelSource,
-    day_end,
-    days_until_labelled,
-    join_labels,
-    read_features,
-)
+from tasks.config.pipeline import Pipeline
+from tasks.evaluation.labels import LabelDelay, LabelSource, day_end, join_labels, label_source, read_features
 from tasks.evaluation.losses import Loss, loss_of
-from tasks.lake.columns import ASKED_AT, BATCH_DAY, FEATURES, PREDICTION
-from tasks.lake.lake_table import LakeTable
-from tasks.monitoring.checks.drift import kinds_of
-from tasks.monitoring.distances import Kind
-from tasks.monitoring.windows import DayRange, counted_cohorts, windows_back
+from tasks.lake.columns import PREDICTION
+from tasks.monitoring.distances import ColumnKind, column_kinds
+from tasks.monitoring.windows import DayRange, predicted_rows, windows_back
 from tasks.training.inference import as_inputs
+from tasks.training.plan import feature_days
 
 if TYPE_CHECKING:
     import pandas as pd
 
-REFERENCE_ROWS = 20_000  # some 2,500 a week of 8: more than a window's sample, and answered in a third of a second
+REFERENCE_ROWS = 20_000  # 2,500 per week for 8 weeks; the champion predicts them in a third of a second
 _SEED = 20130101
 
 
 @dataclass(frozen=True)
-class Subject:
-    """The champion under judgement, on the lake as it is known at the end of day `until`.
+class MonitoredModel:
+    """The champion, and the lake as it was known at the end of day `until`.
 
-    What several checks need of it is read once, when the first of them asks.
+    Rows that several checks need are read once, when the first check needs them.
     """
 
-    model: LoadedModel
+    champion: LoadedModel
     labels: LabelSource
     until: date
-    accepted_until: date  # the last day that the champion was compared on before it became champion
+    accepted_until: date  # the last day on which the champion was compared before its promotion
     rules: Monitor
 
     @property
     def loss(self) -> Loss:
-        """How the champion's answers are held against labels."""
-        return loss_of(self.model.manifest.reference.metrics)
-
-    @property
-    def quality_rule(self) -> QualityRule:
-        """When a loss of quality counts."""
-        rules = self.rules
-        return QualityRule(
-            rows_min=rules.rows_min,
-            tolerated=rules.loss_increase_tolerated,
-            coverage_min=rules.label_coverage_min,
-            measure=self.loss.name,
-        )
-
-    @property
-    def reference_excess(self) -> float:
-        """Excess loss on the rows that the champion was accepted on, at least the zero of a calibrated model.
-
-        A lucky fortnight may show less than zero; to hold the champion against that would punish it for its luck.
-        """
-        return max(0.0, self.model.manifest.reference.metrics.get(self.loss.excess_metric, 0.0))
+        """The loss that compares the champion's predictions with labels."""
+        return loss_of(self.champion.manifest.reference.metrics)
 
     @cached_property
     def accepted(self) -> "pd.DataFrame":
-        """The rows that the champion was accepted on, later than all it learned from: its answers, and their labels."""
-        first = date.fromisoformat(self.model.manifest.trained_until) + timedelta(days=1)
+        """The rows on which the champion was accepted, later than its training rows, with predictions and labels."""
+        first = date.fromisoformat(self.champion.manifest.trained_until) + timedelta(days=1)
         rows = read_features(self.labels.lake_root, self.labels.key, first, self.accepted_until)
-        return join_labels(self.answered(rows), self.labels, day_end(self.until, self.labels.zone))
+        return join_labels(self._with_predictions(rows), self.labels, day_end(self.until, self.labels.zone))
 
     @cached_property
     def reference(self) -> "pd.DataFrame":
-        """A sample of the last days that the champion was made and accepted with, and its answers to them."""
-        rows = read_features(self.labels.lake_root, self.labels.key, self._reference_from, self.accepted_until)
+        """A sample of the last days on which the champion was trained and accepted, with its predictions."""
+        rows = read_features(self.labels.lake_root, self.labels.key, self.reference_from, self.accepted_until)
         if len(rows) > REFERENCE_ROWS:
             rows = rows.sample(REFERENCE_ROWS, random_state=_SEED).sort_index()
-        return self.answered(rows)
+        return self._with_predictions(rows)
 
     @property
-    def kinds(self) -> Mapping[str, Kind]:
-        """How each input, and the prediction, is compared."""
-        return column_kinds(self.model)
-
-    @cached_property
-    def label_days(self) -> int:
-        """Days after the day of asking until a day has labels enough to count; 0 where nobody knows."""
-        return days_until_labelled(self.accepted, self.labels.zone, self.rules.label_coverage_min)
-
-    @cached_property
-    def usual_coverage(self) -> float | None:
-        """The coverage that a quality window has at least as a rule, by the whole days of the reference."""
-        table = LakeTable(self.labels.lake_root, FEATURES, [self.labels.key])
-        columns = [self.labels.key, BATCH_DAY, ASKED_AT]
-        rows = table.read(since=self._reference_from, until=self.accepted_until, columns=columns)
-        cohorts = counted_cohorts(join_labels(rows, self.labels, day_end(self.until, self.labels.zone)))
-        whole = [cohort for cohort in cohorts if cohort.coverage >= self.rules.label_coverage_min]
-        return coverage_to_expect(whole, self.rules.quality_window_days)
-
-    @property
-    def _reference_from(self) -> date:
+    def reference_from(self) -> date:
+        """The first day of the reference."""
         return max(
-            date.fromisoformat(self.model.manifest.trained_from),
+            date.fromisoformat(self.champion.manifest.trained_from),
             self.accepted_until - timedelta(days=self.rules.reference_days - 1),
         )
 
-    def answered(self, rows: "pd.DataFrame") -> "pd.DataFrame":
-        """`rows` with what the model answers to them."""
-        inputs = as_inputs(rows, self.model.manifest.input_schema)
-        return rows.assign(**{PREDICTION: self.model.predict(inputs) if len(rows) else 0.0})
+    @property
+    def input_kinds(self) -> Mapping[str, ColumnKind]:
+        """How each input is compared."""
+        return column_kinds([(column.name, column.type) for column in self.champion.manifest.input_schema.columns])
 
     def windows(self, days: int, count: int, lag_days: int = 0) -> tuple[DayRange, ...]:
-        """Windows after the days that the champion was made and accepted with, the newest `lag_days` back."""
+        """Windows after the champion's acceptance, newest first. The newest ends `lag_days` before `until`."""
         return windows_back(self.until - timedelta(days=lag_days), days, count, after=self.accepted_until)
 
-    def too_new(self, check: str, days: int, lag_days: int = 0) -> "Judged":
-        """What a check says before the first of its windows is over."""
+    def predicted(self, window: DayRange) -> "pd.DataFrame":
+        """The window's rows with the champion's predictions, see `predicted_rows`."""
+        if window not in self._predicted:
+            self._predicted[window] = predicted_rows(self.labels.lake_root, self.labels.key, window, self.champion)
+        return self._predicted[window]
+
+    @cached_property
+    def _predicted(self) -> "dict[DayRange, pd.DataFrame]":
+        return {}
+
+    def too_new(self, check: str, days: int, lag_days: int = 0) -> "WindowVerdict":
+        """The verdict of a check before its first window is complete."""
         last = self.until - timedelta(days=lag_days)
-        late = f", and labels come {lag_days} days late" if lag_days else ""
-        reason = f"{days} days are needed after {self.accepted_until}, the last that the champion was accepted on{late}"
+        late = f", and labels arrive {lag_days} days late" if lag_days else ""
+        reason = (
+            f"{days} days needed after {self.accepted_until}, the last day on which the champion was accepted{late}"
+        )
         verdict = Verdict(check, Outcome.INCONCLUSIVE, reason, observations=0)
-        return Judged(DayRange(last - timedelta(days=days - 1), last), verdict)
+        return WindowVerdict(DayRange(last - timedelta(days=days - 1), last), verdict)
+
+    def _with_predictions(self, rows: "pd.DataFrame") -> "pd.DataFrame":
+        inputs = as_inputs(rows, self.champion.manifest.input_schema)
+        return rows.assign(**{PREDICTION: self.champion.predict(inputs) if len(rows) else 0.0})
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A verdict on one window, with what stands behind a verdict on labels."""
+class WindowVerdict:
+    """A verdict on one window; for quality also the share of logged predictions and the delay of labels."""
 
     window: DayRange
     verdict: Verdict
@@ -140,7 +111,16 @@ class Judged:
     delay: LabelDelay | None = None
 
 
-def column_kinds(model: LoadedModel) -> Mapping[str, Kind]:
-    """How each input of a model, and its prediction, is compared."""
-    columns = [(column.name, column.type) for column in model.manifest.input_schema.columns]
-    return kinds_of([*columns, (PREDICTION, "double")])
+def monitored_model(champion: LoadedModel, pipeline: Pipeline, lake_root: Path, until: date | None) -> MonitoredModel:
+    """The champion at the end of day `until` (the last day with features if None).
+
+    StoreUnavailable before the first ingested day.
+    """
+    trained_until = date.fromisoformat(champion.manifest.trained_until)
+    return MonitoredModel(
+        champion=champion,
+        labels=label_source(pipeline, lake_root),
+        until=until or feature_days(lake_root, pipeline.key)[1],
+        accepted_until=trained_until + timedelta(days=pipeline.retrain.holdout_days),
+        rules=pipeline.monitor,
+    )

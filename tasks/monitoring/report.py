@@ -1,21 +1,23 @@
-"""What a run of the monitor says: to its caller, on its page in Prefect, and in the log."""
+"""The report of one monitor run: returned to the caller, shown as an artifact in Prefect, and logged."""
 
-from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 
 import structlog
 from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel, ConfigDict
 
+from healing.incident import Incident
 from healing.verdict import Outcome
-from healing.window_diagnosis import Diagnosis
-from tasks.monitoring.monitored_model import Judged
+from tasks.monitoring.diagnosis import Conclusion, Diagnosis
+from tasks.monitoring.monitored_model import MonitoredModel, WindowVerdict
+from tasks.monitoring.run_checks import CheckResults
 
 log = structlog.get_logger(__name__)
 
 
-class CheckView(BaseModel):
-    """One check of one window. `statistic` and `threshold` are in the unit that `reason` names."""
+class ReportedCheck(BaseModel):
+    """One verdict on one window. `statistic` and `threshold` have the unit that `reason` names."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -29,8 +31,8 @@ class CheckView(BaseModel):
     window_until: date
 
     @classmethod
-    def of(cls, judged: Judged) -> "CheckView":
-        verdict = judged.verdict
+    def of(cls, found: WindowVerdict) -> "ReportedCheck":
+        verdict = found.verdict
         return cls(
             check=verdict.check,
             outcome=verdict.outcome,
@@ -38,17 +40,17 @@ class CheckView(BaseModel):
             observations=verdict.observations,
             statistic=verdict.statistic,
             threshold=verdict.threshold,
-            window_from=judged.window.since,
-            window_until=judged.window.until,
+            window_from=found.window.since,
+            window_until=found.window.until,
         )
 
 
 class MonitorReport(BaseModel):
-    """What the checks say of the champion at the end of day `until`; the newest window of a check comes first.
+    """The verdicts on the champion at the end of day `until`; the newest window of each check comes first.
 
-    `logged_share` is the share of the newest quality window's answers that the gateway gave itself, `label_coverage`
-    and `label_hours` (median, from asking) how complete and how late its labels are. `incident_id` is set when the
-    diagnosis called for action and no cool-down held it back, `report` when there is something to see.
+    `logged_share` is the share of the newest quality window's predictions that the gateway logged. `label_coverage` is
+    the share of its rows with labels, `label_hours` the median time until a label arrived. `incident_id` is set when
+    the diagnosis led to an incident, `report` when an HTML report of distributions was written.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -59,7 +61,7 @@ class MonitorReport(BaseModel):
     digest: str
     diagnosis: Diagnosis
     because: str | None = None
-    checks: tuple[CheckView, ...]
+    checks: tuple[ReportedCheck, ...]
     drained: int
     logged_share: float | None = None
     label_coverage: float | None = None
@@ -68,13 +70,39 @@ class MonitorReport(BaseModel):
     incident_id: str | None = None
     report: str | None = None
 
+    @classmethod
+    def of(
+        cls,
+        model: MonitoredModel,
+        found: CheckResults,
+        conclusion: Conclusion,
+        *,
+        drained: int,
+        cooling_until: date | None,
+        incident: Incident | None,
+        distributions: Path | None,
+    ) -> "MonitorReport":
+        quality, ground = found.quality, conclusion.ground
+        return cls(
+            pipeline=model.champion.manifest.pipeline,
+            until=model.until,
+            version=model.champion.manifest.version,
+            digest=model.champion.digest,
+            diagnosis=conclusion.diagnosis,
+            because=None if ground is None else f"{ground.check}: {ground.reason}",
+            checks=tuple(ReportedCheck.of(each) for each in found.everything),
+            drained=drained,
+            logged_share=quality.logged_share,
+            label_coverage=None if quality.delay is None else quality.delay.coverage,
+            label_hours=None if quality.delay is None else quality.delay.median_hours,
+            cooling_until=cooling_until,
+            incident_id=None if incident is None else incident.id,
+            report=None if distributions is None else str(distributions),
+        )
 
-def views(judged: Sequence[Judged]) -> tuple[CheckView, ...]:
-    return tuple(CheckView.of(each) for each in judged)
 
-
-def show(report: MonitorReport) -> None:
-    """Put the report where people look: an artifact of the run, always, and one line in the log."""
+def publish_report(report: MonitorReport) -> None:
+    """Create the run's Prefect artifact, and write one line to the log."""
     log.info(
         "monitor_finished",
         pipeline=report.pipeline,
@@ -87,7 +115,7 @@ def show(report: MonitorReport) -> None:
 
 
 def markdown(report: MonitorReport) -> str:
-    """The report as a page: the diagnosis, what it rests on, and every check with its numbers."""
+    """The report as a page: the diagnosis, its ground, and every verdict with its numbers."""
     rows = [
         f"| {each.check} | {each.window_from} to {each.window_until} | **{each.outcome}** "
         f"| {_number(each.statistic)} | {_number(each.threshold)} | {each.observations} | {_cell(each.reason)} |"
@@ -95,18 +123,18 @@ def markdown(report: MonitorReport) -> str:
     ]
     labels = "no labels yet"
     if report.label_coverage is not None:
-        delay = "" if report.label_hours is None else f", {report.label_hours:.1f} hours after asking (median)"
-        labels = f"labels for {report.label_coverage:.1%} of the answers{delay}"
+        delay = "" if report.label_hours is None else f", median delay {report.label_hours:.1f} hours"
+        labels = f"labels for {report.label_coverage:.1%} of the predictions{delay}"
     lines = [
         f"## {report.pipeline}: {report.diagnosis.replace('_', ' ')}",
         "",
         f"Champion {report.version} at the end of {report.until}; {labels}.",
-        *([f"\nIt rests on {report.because}"] if report.because else []),
+        *([f"\nReason: {report.because}"] if report.because else []),
         "",
-        "| check | window | outcome | found | limit | looked at | why |",
+        "| check | window | outcome | statistic | threshold | observations | reason |",
         "|---|---|---|---:|---:|---:|---|",
         *rows,
-        *([f"\nCooling down until {report.cooling_until}."] if report.cooling_until else []),
+        *([f"\nCool-down until {report.cooling_until}."] if report.cooling_until else []),
         *([f"\nIncident {report.incident_id}."] if report.incident_id else []),
         *([f"\nDistributions: `{report.report}`"] if report.report else []),
     ]

@@ -1,125 +1,122 @@
-"""Every check of one run of the monitor, as the diagnosis and the report take them."""
+"""Runs the registered checks once, and records what they found."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
-from healing.release import Mode
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
 from healing.verdict import Verdict
-from healing.window_diagnosis import Checks
-from releases.log import ReleaseLog
-from releases.store import ModelStore
-from tasks.config.pipeline import Pipeline
-from tasks.ledger.records import BatchRecord
-from tasks.monitoring.checks.data_quality import batches_of_window, judge_data_window
-from tasks.monitoring.checks.disagreement import judge_disagreement
-from tasks.monitoring.checks.estimate import judge_estimate_windows
-from tasks.monitoring.checks.serving import judge_serving
-from tasks.monitoring.checks.volume import judge_volume
-from tasks.monitoring.judgement import judge_drift_windows, judge_quality_windows
-from tasks.monitoring.monitored_model import Judged, Subject
+from tasks.ledger.store import Ledger
+from tasks.monitoring.check import CheckContext, MonitorCheck, registered_checks
+from tasks.monitoring.diagnosis import Conclusion, Topic, TopicVerdicts
+from tasks.monitoring.evidence import check_record
+from tasks.monitoring.history import record_history
+from tasks.monitoring.monitored_model import MonitoredModel, WindowVerdict
+from tasks.monitoring.persistence import act_on
+
+_task = task(cache_policy=NO_CACHE, persist_result=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
-    """What can be told without labels, window by window, newest first."""
+class CheckResult:
+    """The verdicts of one check, newest window first."""
 
-    features: tuple[Judged, ...]
-    predictions: tuple[Judged, ...]
-    estimate: tuple[Judged, ...]
+    check: MonitorCheck
+    verdicts: tuple[WindowVerdict, ...]
+
+    @property
+    def newest(self) -> tuple[WindowVerdict, ...]:
+        """The newest verdict of each name: a check of several quantities returns one name for each."""
+        first: dict[str, WindowVerdict] = {}
+        for found in self.verdicts:
+            first.setdefault(found.verdict.check, found)
+        return tuple(first.values())
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
-    """How requests were answered, and what a shadow had to say to them; empty and None where nobody asked."""
+class CheckResults:
+    """The results of all checks of one monitor run, in the order of `registered_checks`."""
 
-    champion: tuple[Judged, ...] = ()
-    disagreement: Judged | None = None
+    results: tuple[CheckResult, ...]
 
+    @property
+    def everything(self) -> tuple[WindowVerdict, ...]:
+        return tuple(found for result in self.results for found in result.verdicts)
 
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """Every check. `data` holds the newest verdict each of values, batches and volume."""
+    @property
+    def newest(self) -> tuple[WindowVerdict, ...]:
+        return tuple(found for result in self.results for found in result.newest)
 
-    quality: tuple[Judged, ...]
-    drift: Drift
-    data: tuple[Judged, ...]
-    serving: Serving
+    @property
+    def quality(self) -> WindowVerdict:
+        """The verdict on the newest quality window."""
+        return self.of(Topic.QUALITY)[0]
 
-    def checks(self, promotion: Sequence[Judged], *, new_champion: bool) -> Checks:
-        """As the diagnosis takes them. What a shadow says is about the challenger, and the champion's are diagnosed."""
-        return Checks(
-            features=_verdicts(self.drift.features),
-            predictions=_verdicts(self.drift.predictions),
-            quality=_verdicts(self.quality),
-            estimate=_verdicts(self.drift.estimate),
-            data=_verdicts(self.data),
-            serving=_verdicts(self.serving.champion),
-            promotion=_verdicts(promotion),
+    @property
+    def promotion(self) -> WindowVerdict | None:
+        return next(iter(self.of(Topic.PROMOTION)), None)
+
+    @property
+    def distributions_failed(self) -> bool:
+        """Whether a check failed that the HTML report of distributions helps to understand."""
+        return any(
+            found.verdict.failed
+            for result in self.results
+            if result.check.shown_in_distributions
+            for found in result.newest
+        )
+
+    def of(self, topic: Topic) -> tuple[WindowVerdict, ...]:
+        """The verdicts of a topic: the history of its one check, or the newest verdicts of several."""
+        mine = [result for result in self.results if result.check.topic is topic]
+        return tuple(found for each in mine for found in (each.verdicts if topic.has_one_check else each.newest))
+
+    def by_topic(self, *, new_champion: bool) -> TopicVerdicts:
+        """The verdicts as the diagnosis takes them."""
+
+        def verdicts(topic: Topic) -> tuple[Verdict, ...]:
+            return tuple(found.verdict for found in self.of(topic))
+
+        return TopicVerdicts(
+            features=verdicts(Topic.FEATURES),
+            predictions=verdicts(Topic.PREDICTIONS),
+            quality=verdicts(Topic.QUALITY),
+            estimate=verdicts(Topic.ESTIMATE),
+            data=verdicts(Topic.DATA),
+            serving=verdicts(Topic.SERVING),
+            promotion=verdicts(Topic.PROMOTION),
             new_champion=new_champion,
         )
 
-    @property
-    def newest(self) -> tuple[Judged, ...]:
-        """The latest verdict of every check."""
-        drift = (self.drift.features[0], self.drift.predictions[0], *self.drift.estimate[:1])
-        return (self.quality[0], *drift, *self.data, *self._serving)
 
-    @property
-    def everything(self) -> tuple[Judged, ...]:
-        """Every verdict; of a check that looked at several windows the newest comes first."""
-        drift = (*self.drift.features, *self.drift.predictions, *self.drift.estimate)
-        return (*self.quality, *drift, *self.data, *self._serving)
-
-    @property
-    def distributions(self) -> tuple[Judged, ...]:
-        """The newest verdicts of which a report of distributions says more."""
-        return (self.quality[0], self.drift.features[0], self.drift.predictions[0], *self.data[:1])
-
-    @property
-    def _serving(self) -> tuple[Judged, ...]:
-        of_shadow = () if self.serving.disagreement is None else (self.serving.disagreement,)
-        return (*self.serving.champion, *of_shadow)
+@_task
+def run_checks(context: CheckContext) -> CheckResults:
+    """Run every check. Quality runs first: without mature labels, the other checks judge earlier windows as well."""
+    checks = registered_checks()
+    first = [_run(check, context) for check in checks if check.topic is Topic.QUALITY]
+    labelled = any(result.verdicts[0].verdict.statistic is not None for result in first)
+    context = replace(context, labelled=labelled)
+    return CheckResults((*first, *(_run(check, context) for check in checks if check.topic is not Topic.QUALITY)))
 
 
-def look_at_quality(subject: Subject) -> tuple[Judged, ...]:
-    """Quality on mature labels, newest window first."""
-    return judge_quality_windows(subject)
+@_task
+def record_results(
+    ledger_dsn: str, model: MonitoredModel, found: CheckResults, conclusion: Conclusion, *, acts: bool
+) -> None:
+    """Record the newest verdicts: unchanged in the lake's history, and in the ledger those that `heal` may act on."""
+    verdicts = [(each.window, each.verdict) for each in found.newest]
+    record_history(model, verdicts, conclusion.diagnosis.value, datetime.now(UTC))
+    why_not = f"no action, diagnosis {conclusion.diagnosis}"
+    with Ledger(ledger_dsn) as ledger:
+        for result in found.results:
+            cause = result.check.cause
+            if cause is None:
+                continue
+            for each in result.newest:
+                verdict = act_on(each.verdict, acts and conclusion.cause is cause, why_not)
+                ledger.record_check(check_record(model, cause, verdict, each.window))
 
 
-def look_at_drift(subject: Subject, count: int) -> Drift:
-    """Drift of inputs and answers, and what the answers let expect, in the last `count` windows."""
-    features, predictions = judge_drift_windows(subject, count)
-    return Drift(features, predictions, judge_estimate_windows(subject, count))
-
-
-def look_at_data(subject: Subject, batches: list[BatchRecord], share_tolerated: float) -> tuple[Judged, ...]:
-    """Values, rows and batches of the newest window."""
-    values = judge_data_window(subject)
-    taken = batches_of_window(batches, values.window, share_tolerated)
-    return (values, judge_volume(subject), *(() if taken is None else (taken,)))
-
-
-def look_at_serving(lake_root: Path, release_root: Path, pipeline: Pipeline, now: datetime) -> Serving:
-    """The record of answered requests up to `now`, and of the shadow that is on trial."""
-    days = pipeline.monitor.serving_days
-    return Serving(
-        champion=judge_serving(lake_root, now, days),
-        disagreement=_disagreement(lake_root, release_root, now - timedelta(days=days)),
-    )
-
-
-def _disagreement(lake_root: Path, release_root: Path, since: datetime) -> Judged | None:
-    current = ReleaseLog(release_root).current()
-    trial = None if current is None else current.challenger
-    if trial is None or trial.mode is not Mode.SHADOW:
-        return None
-    distance = ModelStore(release_root).manifest(trial.model.digest).reference.disagreement
-    if distance is None:
-        return None  # its manifest does not say how far it may be from the champion
-    return judge_disagreement(lake_root, trial.model.digest, distance, trial.rules.disagreement_rate_tolerated, since)
-
-
-def _verdicts(judged: Sequence[Judged]) -> tuple[Verdict, ...]:
-    return tuple(each.verdict for each in judged)
+def _run(check: MonitorCheck, context: CheckContext) -> CheckResult:
+    return CheckResult(check, tuple(check.judge(context)))

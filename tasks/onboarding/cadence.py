@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from healing.errors import UsageError
-from healing.quality import DAYS_MIN
+from tasks.evaluation.clustered import DAYS_MIN
 
 _DAYS_NEEDED = DAYS_MIN + 3  # a comparison takes 7 days with rows, and something has to be learned before
 _DAYS_LOST_MAX = 3_650  # between the first and the last row without any; more, and a date is likely wrong

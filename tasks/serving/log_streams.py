@@ -1,8 +1,8 @@
-"""The gateway's log, brought into the lake stream by stream: every entry once, in the order of logging.
+"""Copies the gateway's log into the lake, stream by stream: each entry exactly once, in the order of logging.
 
-A log has an identity, its epoch, and numbers its entries within it. How far an epoch is in the lake is written in the
-same commit as the rows. Then the gateway is told, and deletes what the lake has; a gateway that does not hear of it is
-told again by the next drain.
+A log has an epoch as its identity, and numbers its entries within the epoch. The commit that adds rows also records up
+to which number the lake is complete. Then the gateway gets an acknowledgement and deletes these entries. If the
+acknowledgement is lost, the next drain repeats it.
 """
 
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from healing.errors import GatewayUnavailable
 from tasks.lake.lake_table import LakeTable
 
-PAGE_ROWS = 20_000  # entries asked for at once: some 10 MB
-TIMEOUT = httpx.Timeout(20.0, connect=2.0)  # seconds; a page takes the gateway well under one
+PAGE_ROWS = 20_000  # entries per request: about 10 MB
+TIMEOUT = httpx.Timeout(20.0, connect=2.0)  # seconds; the gateway needs less than one per page
 
 
 class LoggedEntry(BaseModel):
-    """One line of a stream. An entry that `replaces` another is the answer to a request that was asked again."""
+    """One line of a stream. An entry that `replaces` another belongs to a repeated request."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -29,15 +29,15 @@ class LoggedEntry(BaseModel):
     replaces: int | None = None
 
     def record(self) -> dict[str, Any]:
-        """The entry as a row of the lake, without its place in the log."""
+        """The entry as a row of the lake, without its number in the log."""
         return self.model_dump(exclude={"seq", "replaces"})
 
 
 @dataclass(frozen=True, slots=True)
 class LogStream:
-    """One stream of the log: its path on the operate port, the shape of its lines, and the lake's table for it.
+    """One stream of the log: its path on the operate port, the type of its lines, and the schema of its lake table.
 
-    `schema` begins with `epoch` and `seq`, which name a row.
+    `schema` begins with `epoch` and `seq`, which identify a row.
     """
 
     path: str
@@ -45,13 +45,13 @@ class LogStream:
     schema: pa.Schema
 
     def drain(self, client: httpx.Client, table: LakeTable) -> tuple[int, int]:
-        """Bring in what was logged since the last time; returns rows, and the number up to which the lake is complete.
+        """Copy new entries into the lake. Returns the number of rows, and up to which entry the lake is complete.
 
-        One at a time: the caller holds a lock. GatewayUnavailable when the gateway does not answer; what came in before
-        stays.
+        The caller holds a lock, so that one drain runs at a time. GatewayUnavailable when the gateway does not answer;
+        entries copied before that stay.
         """
         epoch, _ = self._page(client, after=0, limit=1)
-        table.add_columns(self.schema)  # an older version of this program may have made the table
+        table.add_columns(self.schema)  # an older version of this program may have created the table
         app = f"{self.path}/{epoch}"
         rows, until = 0, table.progress(app)
         for page in self._pages(client, epoch, until):
@@ -59,18 +59,18 @@ class LogStream:
             rows += len(page)
             added, corrected = self._as_rows(epoch, page)
             table.append(added, {}, corrected=corrected, progress=(app, until))
-        self._tell(client, epoch, until)
+        self._acknowledge(client, epoch, until)
         return rows, until
 
     def _pages(self, client: httpx.Client, epoch: str, after: int) -> Iterator[list[LoggedEntry]]:
-        """Pages up to the end of the log as it was on arrival: a page that is not full was the last one.
+        """Pages up to the end of the log; a page that is not full is the last one.
 
-        Waiting for an empty page instead would never end while clients ask, and commit a handful of rows at a time.
+        Waiting for an empty page would never end while requests arrive, and would commit a few rows at a time.
         """
         while True:
             found, page = self._page(client, after, PAGE_ROWS)
             if found != epoch:
-                return  # wiped meanwhile; the next drain begins with the new log
+                return  # the log was replaced meanwhile; the next drain begins with the new one
             if page:
                 yield page
             if len(page) < PAGE_ROWS:
@@ -84,13 +84,15 @@ class LogStream:
             return response.headers["x-log-epoch"], sorted(entries, key=lambda entry: entry.seq)
         except httpx.HTTPError as exc:
             raise GatewayUnavailable(
-                f"expected the log at {client.base_url}, found {type(exc).__name__}: {exc}; see the gateway's log"
+                f"expected the log at {client.base_url}, found {type(exc).__name__}: {exc}; check the gateway's own log"
             ) from exc
         except (ValidationError, KeyError) as exc:
-            raise GatewayUnavailable(f"{client.base_url} answered {self.path} with something else: {exc}") from exc
+            raise GatewayUnavailable(
+                f"expected entries of {self.path} from {client.base_url}, found {exc}; does its version match?"
+            ) from exc
 
     def _as_rows(self, epoch: str, page: list[LoggedEntry]) -> tuple[pa.Table, pa.Table]:
-        """New rows, and rows of earlier pages that a request asked again replaces; these keep their place."""
+        """New rows, and rows of earlier pages that a repeated request replaces; these keep their number."""
         added: dict[int, dict[str, Any]] = {}
         corrected: dict[int, dict[str, Any]] = {}
         for entry in page:
@@ -100,10 +102,11 @@ class LogStream:
         new, changed = (pa.Table.from_pylist(list(rows.values()), schema=self.schema) for rows in (added, corrected))
         return new, changed
 
-    def _tell(self, client: httpx.Client, epoch: str, until: int) -> None:
+    def _acknowledge(self, client: httpx.Client, epoch: str, until: int) -> None:
         try:
             client.post(f"{self.path}/drained", json={"epoch": epoch, "until": until}).raise_for_status()
         except httpx.HTTPError as exc:
             raise GatewayUnavailable(
-                f"{client.base_url} was to delete what the lake has of {self.path}, found {type(exc).__name__}: {exc}"
+                f"expected {client.base_url} to accept the acknowledgement of {self.path}, found {type(exc).__name__}: "
+                f"{exc}; the next drain repeats it"
             ) from exc

@@ -1,4 +1,4 @@
-"""What the gateway answered, what shadows scored and what clients say came true, in the lake."""
+"""The gateway's log in the lake: predictions, shadow scores, and labels that clients sent back."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,7 @@ _PLACE = [
 
 
 class LoggedPrediction(LoggedEntry):
-    """One answered row, as `GET /predictions` gives it."""
+    """One answered row, as `GET /predictions` returns it."""
 
     request_id: str
     row: int
@@ -49,15 +49,15 @@ class LoggedPrediction(LoggedEntry):
     key: str | None = None
     features: dict[str, JsonValue]
     prediction: float | None
-    failed: str | None = None  # digest of the version that was asked first and failed; "" where none did
-    latency_ms: float | None = None  # from the question to its answer; both are None in what an older gateway logged
+    failed: str | None = None  # digest of the version that was tried first and failed; "" if none failed
+    latency_ms: float | None = None  # from request to answer; `failed` and this are None in logs of older gateways
 
     def record(self) -> dict[str, Any]:
         return {**LoggedEntry.record(self), "features": orjson.dumps(self.features).decode()}
 
 
 class LoggedScore(LoggedEntry):
-    """One row that a shadow scored, as `GET /shadow` gives it; `error` says why there is no prediction."""
+    """One row that a shadow scored, as `GET /shadow` returns it. `error` says why there is no prediction."""
 
     request_id: str
     row: int
@@ -70,7 +70,7 @@ class LoggedScore(LoggedEntry):
 
 
 class LoggedLabel(LoggedEntry):
-    """What a client says came true for one answered row; of several for one row the last one holds."""
+    """The label that a client sent for one answered row. If there are several, the last one counts."""
 
     request_id: str
     row: int
@@ -78,7 +78,7 @@ class LoggedLabel(LoggedEntry):
     at: AwareDatetime
 
 
-_ANSWERS = LogStream(
+PREDICTION_STREAM = LogStream(
     "/predictions",
     LoggedPrediction,
     pa.schema(
@@ -93,14 +93,16 @@ _ANSWERS = LogStream(
         ]
     ),
 )
-_SCORES = LogStream("/shadow", LoggedScore, pa.schema([*_PLACE, ("prediction", pa.float64()), ("error", pa.string())]))
+SHADOW_STREAM = LogStream(
+    "/shadow", LoggedScore, pa.schema([*_PLACE, ("prediction", pa.float64()), ("error", pa.string())])
+)
 
-_LABELS = LogStream("/labels", LoggedLabel, pa.schema([*_PLACE[:5], ("label", pa.float64())]))
+LABEL_STREAM = LogStream("/labels", LoggedLabel, pa.schema([*_PLACE[:5], ("label", pa.float64())]))
 
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """What came in: answered rows, and the number up to which the lake is complete in the log's present epoch."""
+    """What a drain added: the number of rows, and up to which sequence number the lake is complete."""
 
     rows: int
     until_seq: int
@@ -119,25 +121,25 @@ def feedback_table(lake_root: Path) -> LakeTable:
 
 
 def drain_predictions(operate_url: str, lake_root: Path) -> Drained:
-    """Bring in what the gateway logged since the last time: answers, shadow scores, labels. One drain runs at a time.
+    """Copy what the gateway logged since the last drain into the lake: predictions, shadow scores, labels.
 
-    GatewayUnavailable when the gateway does not answer; what came in before stays.
+    One drain runs at a time. GatewayUnavailable when the gateway does not answer; entries copied before that stay.
     """
     with (
         write_lock(lake_root, WriteLock.PREDICTIONS),
         httpx.Client(base_url=operate_url, timeout=TIMEOUT) as client,
     ):
-        rows, until = _ANSWERS.drain(client, predictions_table(lake_root))
-        scores, _ = _SCORES.drain(client, shadow_table(lake_root))
-        labels, _ = _LABELS.drain(client, feedback_table(lake_root))
+        rows, until = PREDICTION_STREAM.drain(client, predictions_table(lake_root))
+        scores, _ = SHADOW_STREAM.drain(client, shadow_table(lake_root))
+        labels, _ = LABEL_STREAM.drain(client, feedback_table(lake_root))
     log.info("predictions_drained", rows=rows, until_seq=until, shadow_rows=scores, labels=labels)
     return Drained(rows=rows, until_seq=until)
 
 
 def read_predictions(lake_root: Path, digest: str) -> "pd.DataFrame":
-    """The last answer that the model `digest` gave for each key: columns `key` and `prediction`.
+    """The last prediction of the model `digest` for each key: columns `key` and `prediction`.
 
-    Without rows that carry no key, probes, and answers that were not finite; empty before the first drain.
+    Rows without a key, probes and predictions that are not finite are left out. Empty before the first drain.
     """
     import pandas as pd
 
@@ -145,11 +147,11 @@ def read_predictions(lake_root: Path, digest: str) -> "pd.DataFrame":
     if table.version() is None:
         return pd.DataFrame({"key": pd.Series(dtype="object"), "prediction": pd.Series(dtype="float64")})
     rows = table.read(columns=["at", "seq", "request_id", "digest", "rung", "key", "prediction"])
-    told = (
+    usable = (
         (rows["rung"] != "baseline")
         & rows["key"].notna()
         & rows["prediction"].notna()
         & ~rows["request_id"].str.startswith(PROBE_PREFIX)
     )
-    chosen = rows[(rows["digest"] == digest) & told].sort_values(["at", "seq"])
+    chosen = rows[(rows["digest"] == digest) & usable].sort_values(["at", "seq"])
     return chosen.drop_duplicates("key", keep="last")[["key", "prediction"]].reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""The monitor on a toy whose law changes: what it records, what it hands over, and what it leaves alone."""
+"""The flow `monitor` on a toy whose relation changes: diagnoses, records and incidents."""
 
 from datetime import timedelta
 
@@ -10,13 +10,13 @@ from healing.errors import UsageError
 from healing.incident import Cause, Status
 from healing.release import Reason, Release
 from healing.verdict import Outcome
-from healing.window_diagnosis import Diagnosis
 from releases.log import ReleaseLog
 from releases.signing import ensure_keys
 from tasks.config.settings import Settings, load_settings
 from tasks.evaluation.scores import score
 from tasks.lake.lake_table import LakeTable
 from tasks.ledger.store import Ledger
+from tasks.monitoring.diagnosis import Diagnosis
 from tasks.monitoring.history import CHECKS, read_history
 from tasks.training.dataset import read_dataset
 from tasks.training.fit import fit_model
@@ -32,7 +32,7 @@ LEARNED = 56  # days until the champion is accepted
 
 @pytest.fixture
 def settings(tmp_path, monkeypatch) -> Settings:
-    """A home with a champion that learned the usual law in the first 56 days."""
+    """A home with a champion trained on the original relation in the first 56 days."""
     monkeypatch.setenv("AUTOPILOT_HOME", str(tmp_path))
     monkeypatch.setenv("AUTOPILOT_PIPELINES_DIR", str(PIPELINES_DIR))
     settings = load_settings()
@@ -72,7 +72,7 @@ def outcomes(report):
     return {check.check: check.outcome for check in reversed(report.checks)}
 
 
-def test_an_unchanged_world_raises_nothing(settings):
+def test_an_unchanged_world_is_diagnosed_as_nothing(settings):
     then(settings, 28)
     report = monitor(PIPELINE)
     assert report.diagnosis is Diagnosis.NOTHING
@@ -82,26 +82,25 @@ def test_an_unchanged_world_raises_nothing(settings):
     assert {check: record.verdict.outcome for check, record in ledgered(settings).items()} == {
         "quality": Outcome.PASS,
         "features": Outcome.PASS,
-        "predictions": Outcome.PASS,
     }
     assert incidents(settings) == []
 
 
-def test_a_shift_that_costs_no_quality_is_recorded_and_not_acted_on(settings):
+def test_a_shift_that_costs_no_quality_is_recorded_without_an_incident(settings):
     then(settings, 28, shift=2.0)
     report = monitor(PIPELINE)
     assert report.diagnosis is Diagnosis.SEASONAL
     assert outcomes(report)["features"] is Outcome.FAIL
-    assert report.report is not None  # there is something to see
+    assert report.report is not None  # an HTML report was written
     assert ledgered(settings)["features"].verdict.outcome is Outcome.INCONCLUSIVE  # heal must not act on it
     assert ledgered(settings)["features"].cause is Cause.DATA_DRIFT
     assert incidents(settings) == []
 
 
-def test_a_loss_of_quality_is_handed_over_once_it_persists(settings):
+def test_a_quality_drop_that_persists_opens_an_incident(settings):
     then(settings, 14)
     then(settings, 7, law=reversed_law)
-    assert monitor(PIPELINE).diagnosis is Diagnosis.UNDECIDED  # one bad window
+    assert monitor(PIPELINE).diagnosis is Diagnosis.INCONCLUSIVE  # one bad window
     assert incidents(settings) == []
 
     then(settings, 7, law=reversed_law)
@@ -120,11 +119,11 @@ def test_repeated_monitoring_joins_the_incident_and_adds_no_history(settings):
     history = LakeTable(settings.lake_root(PIPELINE), CHECKS, ["digest"]).read(day_column="window_until")
     assert sorted(history["check"]) == ["data", "estimate", "features", "predictions", "quality", "volume"]
     assert set(history["diagnosis"]) == {"concept_shift"}
-    [look] = read_history(settings.lake_root(PIPELINE), limit=5)
-    assert (look.diagnosis, look.outcomes["quality"]) == ("concept_shift", "FAIL")
+    [run] = read_history(settings.lake_root(PIPELINE), limit=5)
+    assert (run.diagnosis, run.outcomes["quality"]) == ("concept_shift", "FAIL")
 
 
-def test_what_was_just_dealt_with_is_left_to_cool_down(settings):
+def test_a_cool_down_follows_an_ended_incident(settings):
     then(settings, 28, law=reversed_law)
     monitor(PIPELINE)
     with Ledger(settings.ledger_dsn) as ledger:
@@ -137,8 +136,8 @@ def test_what_was_just_dealt_with_is_left_to_cool_down(settings):
     assert not ledgered(settings)["quality"].verdict.failed
 
 
-def test_without_labels_drift_that_makes_answers_worse_is_handed_over(settings):
-    """Every x near zero: the model's answers are no surer than a coin's."""
+def test_without_labels_drift_that_costs_quality_opens_an_incident(settings):
+    """All x are near zero, so all predictions are near one half."""
     then(settings, 28, scale=0.1, labels=False)
     report = monitor(PIPELINE)
     assert report.diagnosis is Diagnosis.COVARIATE_SHIFT
@@ -146,7 +145,7 @@ def test_without_labels_drift_that_makes_answers_worse_is_handed_over(settings):
     assert incidents(settings)[0].cause is Cause.DATA_DRIFT
 
 
-def test_without_labels_drift_to_what_the_model_is_sure_of_is_recorded(settings):
+def test_without_labels_drift_to_confident_predictions_is_recorded(settings):
     then(settings, 28, shift=-1.5, labels=False)
     report = monitor(PIPELINE)
     assert report.diagnosis is Diagnosis.COVARIATE_SHIFT
@@ -154,14 +153,14 @@ def test_without_labels_drift_to_what_the_model_is_sure_of_is_recorded(settings)
     assert incidents(settings) == []
 
 
-def test_a_fresh_champion_is_not_judged_yet(settings):
+def test_a_new_champion_is_inconclusive_at_first(settings):
     then(settings, 3)
     report = monitor(PIPELINE)
-    assert report.diagnosis is Diagnosis.UNDECIDED
+    assert report.diagnosis is Diagnosis.INCONCLUSIVE
     assert {check.outcome for check in report.checks} == {Outcome.INCONCLUSIVE}
 
 
-def test_before_the_first_release_it_says_what_to_do(tmp_path, monkeypatch):
+def test_before_the_first_release_the_error_names_the_command(tmp_path, monkeypatch):
     monkeypatch.setenv("AUTOPILOT_HOME", str(tmp_path))
     monkeypatch.setenv("AUTOPILOT_PIPELINES_DIR", str(PIPELINES_DIR))
     with pytest.raises(UsageError, match="autopilot bootstrap toy"):

@@ -1,0 +1,1 @@
+"""The monitor's checks, one per file. `tasks.monitoring.check` finds them."""

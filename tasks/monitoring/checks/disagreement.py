@@ -1,16 +1,22 @@
-"""Whether a shadow's scores agree with the answers that were given, by the lake: the challenger's side of a window.
+"""Disagreement: how often the scores of a shadow on trial differ from the predictions that clients received.
 
-The gateway judges the trial itself, request by request; this is the same in the record of the days, for a person.
+The gateway judges the trial itself, request by request. This check reports the same on the days in the lake. It is
+about the challenger, so it has no part in the champion's diagnosis.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from healing.release import Mode
 from healing.verdict import Outcome, Verdict
+from releases.log import ReleaseLog
+from releases.store import ModelStore
 from tasks.evaluation.clustered import clustered_mean
 from tasks.evaluation.scores import by_day
-from tasks.monitoring.monitored_model import Judged
+from tasks.monitoring.check import CheckContext, monitor_check
+from tasks.monitoring.diagnosis import Topic
+from tasks.monitoring.monitored_model import WindowVerdict
 from tasks.monitoring.windows import DayRange
 from tasks.serving.prediction_log import predictions_table, shadow_table
 
@@ -19,36 +25,54 @@ if TYPE_CHECKING:
 
 CHECK = "disagreement"
 PAIRS_MIN = 100
-HOURS_MIN = 4  # rows of an hour share their weather, so an hour counts as one observation
+HOURS_MIN = 4  # rows of one hour share their weather, so an hour counts as one observation
 ALPHA = 0.05
+
+
+@monitor_check(Topic.CHALLENGER)
+def check_disagreement(context: CheckContext) -> tuple[WindowVerdict, ...]:
+    """The verdict on the shadow that is on trial; nothing without one, or if its manifest has no distance limit."""
+    name = context.pipeline.name
+    release_root = context.settings.release_root(name)
+    current = ReleaseLog(release_root).current()
+    trial = None if current is None else current.challenger
+    if trial is None or trial.mode is not Mode.SHADOW:
+        return ()
+    distance = ModelStore(release_root).manifest(trial.model.digest).reference.disagreement
+    if distance is None:
+        return ()
+    since = context.now - timedelta(days=context.pipeline.monitor.serving_days)
+    tolerated = trial.rules.disagreement_rate_tolerated
+    return judge_disagreement(context.settings.lake_root(name), trial.model.digest, distance, tolerated, since)
 
 
 def judge_disagreement(
     lake_root: Path, digest: str, distance: float, rate_tolerated: float, since: datetime
-) -> Judged | None:
-    """How often the shadow `digest` was further than `distance` from the answer given; None where it scored nothing."""
+) -> tuple[WindowVerdict, ...]:
+    """How often the shadow `digest` differed by more than `distance`; nothing if it scored no request."""
     pairs = scored_pairs(lake_root, digest, since)
     if pairs.empty:
-        return None
+        return ()
     window = DayRange(pairs["at"].min().date(), pairs["at"].max().date())
-    return Judged(window, judge_pairs(pairs, distance, rate_tolerated))
+    return (WindowVerdict(window, judge_pairs(pairs, distance, rate_tolerated)),)
 
 
 def judge_pairs(pairs: "pd.DataFrame", distance: float, rate_tolerated: float) -> Verdict:
-    """FAIL when the rate is surely above what is tolerated, PASS when it surely is not; `statistic` is the rate.
+    """FAIL when the disagreement rate is significantly above what is tolerated, PASS when significantly within it.
 
-    `pairs` has a row a scored copy: `at`, `given`, `scored` (NaN where the shadow failed, which is another matter).
+    `statistic` is the rate. `pairs` has one row per scored copy: `at`, `given`, and `scored`, which is NaN where the
+    shadow failed. These rows are left out: failures are not disagreement.
     """
     import numpy as np
 
     known = pairs[pairs["scored"].notna() & pairs["given"].notna()]
-    apart = (known["scored"] - known["given"]).abs() > distance
-    hours = by_day(known["at"].dt.floor("h"), np.asarray(apart, dtype=np.float64))
+    differs = (known["scored"] - known["given"]).abs() > distance
+    hours = by_day(known["at"].dt.floor("h"), np.asarray(differs, dtype=np.float64))
     if len(known) < PAIRS_MIN or len(hours) < HOURS_MIN:
         reason = f"{len(known)} scored copies in {len(hours)} hours, {PAIRS_MIN} in {HOURS_MIN} needed"
         return Verdict(CHECK, Outcome.INCONCLUSIVE, reason, len(known))
     rate = clustered_mean(hours)
-    reason = f"{rate.value:.1%} of {len(known)} answers are further than {distance:.3f} from the one given"
+    reason = f"{rate.value:.1%} of {len(known)} scores differ from the prediction given by more than {distance:.3f}"
     outcome = Outcome.INCONCLUSIVE
     if rate.lower(ALPHA) > rate_tolerated:
         outcome = Outcome.FAIL
@@ -58,7 +82,7 @@ def judge_pairs(pairs: "pd.DataFrame", distance: float, rate_tolerated: float) -
 
 
 def scored_pairs(lake_root: Path, digest: str, since: datetime) -> "pd.DataFrame":
-    """A row a copy that the shadow scored since then, beside the answer that was given to the same row."""
+    """One row per copy that the shadow scored since then, with the prediction that was given for the same row."""
     import pandas as pd
 
     scores, answers = shadow_table(lake_root), predictions_table(lake_root)

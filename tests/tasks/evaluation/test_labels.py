@@ -1,3 +1,5 @@
+"""Labels joined to rows, and how complete and late they are."""
+
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -28,24 +30,24 @@ def test_a_label_counts_once_it_is_known(source, rows):
     assert (labelled[KNOWN_AT] <= "2013-01-02T18:00:59Z").all()
 
 
-def test_rows_keep_their_number_and_order(source, rows):
+def test_a_join_keeps_the_number_and_order_of_rows(source, rows):
     joined = join_labels(rows, source, LATER)
     assert list(joined["id"]) == list(rows["id"])
     assert set(joined[LABEL]) == {0.0, 1.0}
 
 
-def test_nothing_is_known_before_anything_happened(source, rows):
+def test_no_label_is_known_before_the_first_day(source, rows):
     assert join_labels(rows, source, NEVER)[LABEL].isna().all()
 
 
-def test_labels_of_a_pinned_version_are_those_of_then(source, rows):
+def test_a_pinned_version_has_only_the_labels_of_its_time(source, rows):
     write_days(source.lake_root, 3, 1)
     later = read_features(source.lake_root, source.key, day_of(3), day_of(3))
     assert join_labels(later, source, LATER, version=2)[LABEL].isna().all()
     assert join_labels(later, source, LATER)[LABEL].notna().all()
 
 
-def test_no_rows_have_no_labels(source, rows):
+def test_an_empty_frame_gets_the_label_columns(source, rows):
     assert list(join_labels(rows.iloc[:0], source, LATER).columns)[-2:] == [LABEL, KNOWN_AT]
 
 
@@ -60,7 +62,7 @@ def test_a_day_ends_at_midnight_of_the_pipelines_own_zone(source):
     assert day_end(day_of(0), source.zone) - datetime(2013, 1, 2, 5, tzinfo=UTC) == timedelta(0)
 
 
-def test_one_value_counts_as_one_and_every_other_as_zero(source, rows):
+def test_the_positive_class_is_one_and_all_others_zero(source, rows):
     as_they_are = join_labels(rows, source, LATER)[LABEL]
     the_other_way_round = join_labels(rows, replace(source, positive=0), LATER)[LABEL]
     assert (the_other_way_round == 1 - as_they_are).all()

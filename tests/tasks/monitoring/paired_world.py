@@ -1,4 +1,4 @@
-"""A lake with logged answers, shadow scores and labels, written as a drain writes them."""
+"""A lake with logged predictions, shadow scores and labels, written as a drain writes them."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from deltalake import write_deltalake
 
-from tasks.serving.prediction_log import _ANSWERS, _LABELS, _SCORES
+from tasks.serving.prediction_log import LABEL_STREAM, PREDICTION_STREAM, SHADOW_STREAM
 
 BEGAN = datetime(2013, 3, 1, 12, tzinfo=UTC)
 CHAMPION, CHALLENGER = "a" * 64, "b" * 64
@@ -20,7 +20,7 @@ KINDS = ("a", "b")
 
 @dataclass(frozen=True)
 class Asked:
-    """One row asked live: what the world made of it, and what both models answer."""
+    """One row requested live: its true probability and label, and the predictions of both models."""
 
     number: int
     at: datetime
@@ -32,7 +32,7 @@ class Asked:
 
 
 def world(rows: int, *, seed: int = 0, worse: float = 0.0, kinds: Sequence[str] = KINDS, every: float = 5.0):
-    """`rows` rows; the challenger's log-odds are noisier by `worse` on the given kinds, and as good elsewhere."""
+    """`rows` rows; on the given kinds, the challenger's log-odds have additional noise `worse`."""
     generator = np.random.default_rng(seed)
     asked = []
     for number in range(rows):
@@ -48,28 +48,28 @@ def world(rows: int, *, seed: int = 0, worse: float = 0.0, kinds: Sequence[str] 
 
 
 def log_shadow_trial(lake: Path, asked: Sequence[Asked], *, keyed: bool = False) -> None:
-    """The champion answered every row, the challenger scored its copy."""
+    """The champion answered all rows, the challenger scored a copy of each."""
     answers = [_answer(row, keyed) for row in asked]
     scores = [
         {**_place(row), "digest": CHALLENGER, "version": "2.0.0", "prediction": row.challenger, "error": ""}
         for row in asked
     ]
-    _write(lake / "predictions", answers, _ANSWERS.schema)
-    _write(lake / "shadow", scores, _SCORES.schema)
+    _write(lake / "predictions", answers, PREDICTION_STREAM.schema)
+    _write(lake / "shadow", scores, SHADOW_STREAM.schema)
 
 
-def say(lake: Path, asked: Sequence[Asked], after: timedelta = timedelta(seconds=2)) -> None:
-    """Clients tell what came true."""
-    said = [
+def send_labels(lake: Path, asked: Sequence[Asked], after: timedelta = timedelta(seconds=2)) -> None:
+    """Clients send the labels back."""
+    sent = [
         {"epoch": "e", "seq": row.number, "request_id": f"r{row.number}", "row": 0, "at": row.at + after,
          "label": float(row.label)}
         for row in asked
     ]  # fmt: skip
-    _write(lake / "feedback", said, _LABELS.schema)
+    _write(lake / "feedback", sent, LABEL_STREAM.schema)
 
 
 def write_outcomes(lake: Path, asked: Sequence[Asked], known_after: timedelta) -> None:
-    """The toy pipeline's tables for keyed rows: their features, and what became known of them."""
+    """The toy pipeline's tables for rows with a key: features and outcomes."""
     frame = pd.DataFrame(
         {
             "id": [f"k{row.number}" for row in asked],

@@ -1,4 +1,4 @@
-"""Distances equal Evidently's own functions to 1e-9, on odd columns too."""
+"""Distances equal Evidently's own functions to 1e-9, also on unusual columns."""
 
 import math
 
@@ -24,7 +24,7 @@ booleans = st.lists(st.booleans(), min_size=1, max_size=40)
 
 
 def evidently(current, reference, kind):
-    """Its distance, cleaned as its own report does first."""
+    """Evidently's distance, after the cleaning that its report does."""
     from evidently.legacy.calculations.stattests import jensenshannon_stat_test, wasserstein_stat_test
     from evidently.legacy.core import ColumnType
 
@@ -56,23 +56,23 @@ def agree(current, reference, kind):
 
 @settings(deadline=None, max_examples=200)
 @given(floats, floats)
-def test_numbers_are_as_far_apart_as_evidently_says(current, reference):
+def test_distances_of_numbers_equal_evidently(current, reference):
     agree(current, reference, "numeric")
 
 
 @settings(deadline=None, max_examples=100)
 @given(integers, integers)
-def test_integers_too(current, reference):
+def test_distances_of_integers_equal_evidently(current, reference):
     agree(current, reference, "numeric")
 
 
 @settings(deadline=None, max_examples=200)
 @given(st.one_of(*(st.tuples(values, values) for values in (categories, booleans, numbered))))
-def test_categories_are_as_far_apart_as_evidently_says(pair):
+def test_distances_of_categories_equal_evidently(pair):
     agree(*(pd.Series(side, dtype="object") for side in pair), "category")
 
 
-def test_types_of_pandas_are_taken_as_they_are():
+def test_pandas_types_are_accepted():
     numbers = pd.Series([1, 2, None, 4], dtype="Int64"), pd.Series([1, 5, 5, None], dtype="Int64")
     plain = [side.astype("float64") for side in numbers]
     assert ours(*numbers, "numeric") == pytest.approx(evidently(*plain, "numeric"), abs=1e-9)
@@ -84,13 +84,13 @@ def test_types_of_pandas_are_taken_as_they_are():
 @pytest.mark.parametrize(
     ("sizes", "kind"), [((5000, 5000), "numeric"), ((5000, 4999), "numeric"), ((9, 5000), "category")]
 )
-def test_large_sides_of_equal_and_other_sizes(sizes, kind):
+def test_large_samples_of_equal_and_different_sizes(sizes, kind):
     generator = np.random.default_rng(2013)
     draw = generator.normal if kind == "numeric" else lambda size: generator.choice(list("abcdefgh"), size)
     agree(draw(size=sizes[0]), draw(size=sizes[1]), kind)
 
 
-def test_a_column_without_values_on_one_side_is_as_far_as_can_be():
+def test_a_sample_without_values_has_distance_one_from_any_other():
     empty, some = pd.Series([math.nan] * 3), pd.Series([1.0, 2.0])
     assert ours(empty, some, "numeric") == ours(some, empty, "numeric") == 1.0
     assert ours(empty, empty, "numeric") == 0.0
@@ -98,7 +98,7 @@ def test_a_column_without_values_on_one_side_is_as_far_as_can_be():
 
 @settings(deadline=None, max_examples=100)
 @given(floats, st.data())
-def test_a_part_of_a_column_is_the_column_of_that_part(values, data):
+def test_a_part_of_a_column_equals_the_column_of_those_rows(values, data):
     mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values))))
     whole = pd.Series(values)
     for kind in ("numeric", "category"):
@@ -110,14 +110,14 @@ def test_a_part_of_a_column_is_the_column_of_that_part(values, data):
         assert distance(part, alone) == pytest.approx(0.0, abs=1e-9)
 
 
-def test_three_in_a_hundred_values_gone_missing_are_a_tenth_apart():
+def test_three_percent_of_missing_values_have_distance_one_tenth():
     usual = columns_of(pd.DataFrame({"x": np.arange(100.0)}), {"x": "numeric"})["x"]
     holed = columns_of(pd.DataFrame({"x": np.where(np.arange(100) < 3, np.nan, 1.0)}), {"x": "numeric"})["x"]
     assert missing_distance(holed, usual) == pytest.approx(0.1, abs=0.005)
     assert missing_distance(usual, usual) == 0.0
 
 
-def test_a_part_of_a_part_is_refused_because_its_rows_are_no_longer_known():
+def test_a_part_of_a_part_is_refused():
     part = columns_of(pd.DataFrame({"x": [1.0, 2.0]}), {"x": "numeric"})["x"].only(np.array([True, False]))
     with pytest.raises(ValueError, match="whole column"):
         part.only(np.array([True]))

@@ -15,7 +15,7 @@ from healing.errors import GatewayUnavailable
 from tasks.serving import log_streams as gateway_log
 from tasks.serving.log_streams import LogStream
 from tasks.serving.prediction_log import (
-    _ANSWERS,
+    PREDICTION_STREAM,
     Drained,
     LoggedPrediction,
     drain_predictions,
@@ -146,7 +146,7 @@ def test_an_answer_that_replaces_another_takes_its_place_whichever_drain_brought
 
 
 def test_what_a_gateway_says_of_failures_and_times_joins_a_table_that_knew_nothing_of_them(tmp_path):
-    older = [field for field in _ANSWERS.schema if field.name not in ("failed", "latency_ms")]
+    older = [field for field in PREDICTION_STREAM.schema if field.name not in ("failed", "latency_ms")]
     before = LogStream("/predictions", LoggedPrediction, pa.schema(older))
     rows = [logged(1), logged(2)]
     with log_serving(rows) as url, httpx.Client(base_url=url) as client:

@@ -1,4 +1,4 @@
-"""What one answer costs more than another, and what that can come to at the least."""
+"""Per-row loss difference between two models, and its lower bound."""
 
 import numpy as np
 import pytest
@@ -6,12 +6,12 @@ import pytest
 from releases.signing import ensure_keys
 from releases.store import ModelStore
 from tasks.evaluation.losses import VARIANCE
-from tasks.monitoring.pair_loss import BrierIncrease, SquaredErrorIncrease, pair_loss_of
+from tasks.evaluation.paired_loss import BrierIncrease, SquaredErrorIncrease, paired_loss_of
 from tests.published import publish_tiny_model
 
 
 @pytest.mark.parametrize("loss", [BrierIncrease(0.25), BrierIncrease(0.05), SquaredErrorIncrease(2.0)])
-def test_no_label_makes_the_increase_less_than_the_least(loss):
+def test_the_increase_is_never_below_its_lower_bound(loss):
     generator = np.random.default_rng(0)
     challenger, champion = generator.uniform(0, 1, 500), generator.uniform(0, 1, 500)
     least = loss.least(challenger, champion)
@@ -20,27 +20,26 @@ def test_no_label_makes_the_increase_less_than_the_least(loss):
         assert (loss.increase(challenger, champion, np.full(500, label)) >= least - 1e-12).all()
 
 
-def test_of_a_probability_the_least_is_reached_by_one_of_the_classes():
+def test_one_of_the_classes_reaches_the_lower_bound_of_a_probability():
     challenger, champion, loss = np.array([0.9, 0.2]), np.array([0.5, 0.5]), BrierIncrease(0.25)
     both = [loss.increase(challenger, champion, np.full(2, label)) for label in (0.0, 1.0)]
     assert loss.least(challenger, champion) == pytest.approx(np.minimum(*both))
 
 
-def test_models_that_answer_alike_cannot_be_told_apart():
+def test_equal_predictions_have_a_lower_bound_of_zero():
     answers = np.array([0.1, 0.7])
     for loss in (BrierIncrease(0.25), SquaredErrorIncrease(2.0)):
         assert loss.least(answers, answers) == pytest.approx([0, 0])
 
 
-def test_no_row_costs_more_than_an_error_of_two_standard_deviations():
+def test_the_loss_is_capped_at_an_error_of_two_standard_deviations():
     loss = SquaredErrorIncrease(4.0)
     assert loss.increase(np.array([1e9]), np.array([0.0]), np.array([0.0])) == pytest.approx([4.0])
 
 
-def test_the_variance_is_that_of_the_labels_the_manifest_tells_of(tmp_path):
-
+def test_the_unit_is_the_label_variance_by_the_manifest(tmp_path):
     manifest = ModelStore(tmp_path).manifest(publish_tiny_model(tmp_path, ensure_keys(tmp_path / "keys")).digest)
-    assert pair_loss_of(manifest) == BrierIncrease(manifest.baseline * (1 - manifest.baseline))
+    assert paired_loss_of(manifest) == BrierIncrease(manifest.baseline * (1 - manifest.baseline))
     metrics = manifest.reference.model_copy(update={"metrics": {VARIANCE: 9.0}})
-    assert pair_loss_of(manifest.model_copy(update={"reference": metrics})) == SquaredErrorIncrease(9.0)
-    assert pair_loss_of(None) == BrierIncrease(0.25)
+    assert paired_loss_of(manifest.model_copy(update={"reference": metrics})) == SquaredErrorIncrease(9.0)
+    assert paired_loss_of(None) == BrierIncrease(0.25)

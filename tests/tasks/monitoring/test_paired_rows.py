@@ -1,4 +1,4 @@
-"""Which rows both models answered: live, as a shadow, or afterwards from what was logged."""
+"""Paired rows: predictions by the gateway, by a shadow, or computed afterwards from logged features."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -10,8 +10,8 @@ from deltalake import write_deltalake
 from releases.loader import load
 from releases.signing import ensure_keys
 from releases.store import ModelStore
-from tasks.monitoring.pairs import Pair, pair_rows
-from tasks.serving.prediction_log import _ANSWERS
+from tasks.monitoring.paired_rows import paired_rows
+from tasks.serving.prediction_log import PREDICTION_STREAM
 from tests.published import SCHEMA, frame, publish_tiny_model, raising_estimator, tiny_rows
 
 BEGAN = datetime(2013, 3, 1, 12, tzinfo=UTC)
@@ -38,14 +38,14 @@ def log_answers(lake, digest, rows, *, rung="champion", prefix="r"):
         }
         for n, row in enumerate(rows)
     ]  # fmt: skip
-    write_deltalake(lake / "predictions", pa.Table.from_pylist(entries, schema=_ANSWERS.schema), mode="append")
+    write_deltalake(lake / "predictions", pa.Table.from_pylist(entries, schema=PREDICTION_STREAM.schema), mode="append")
 
 
 def paired(lake, *models):
-    return pair_rows(lake, Pair(*models), BEGAN, BEGAN + timedelta(hours=1))
+    return paired_rows(lake, *models, BEGAN, BEGAN + timedelta(hours=1))
 
 
-def test_what_one_answered_live_the_other_answers_afterwards(tmp_path, models):
+def test_the_other_model_predicts_afterwards_what_one_predicted_live(tmp_path, models):
     champion, challenger = models
     rows = tiny_rows(20)
     log_answers(tmp_path, champion.digest, rows)
@@ -54,7 +54,7 @@ def test_what_one_answered_live_the_other_answers_afterwards(tmp_path, models):
     assert found["challenger"].tolist() == pytest.approx(challenger.predict(frame(rows)).tolist())
 
 
-def test_rows_that_a_model_cannot_answer_are_no_pairs_and_spoil_no_others(tmp_path, models):
+def test_rows_on_which_a_model_raises_are_left_out_and_the_others_stay(tmp_path, models):
     champion, challenger = models
     rows = tiny_rows(50)
     for odd in (3, 17, 18):
@@ -63,13 +63,13 @@ def test_rows_that_a_model_cannot_answer_are_no_pairs_and_spoil_no_others(tmp_pa
     assert len(paired(tmp_path, champion, challenger)) == 47
 
 
-def test_a_model_that_can_answer_none_gives_up(tmp_path, models):
+def test_a_model_that_raises_on_all_rows_gives_no_pairs(tmp_path, models):
     champion, challenger = models
     log_answers(tmp_path, champion.digest, [["ZZ", 1.0, 3] for _ in range(500)])
     assert paired(tmp_path, champion, challenger).empty
 
 
-def test_a_model_known_by_its_digest_alone_has_only_what_is_logged(tmp_path, models):
+def test_a_model_known_only_by_its_digest_has_only_logged_predictions(tmp_path, models):
     champion, challenger = models
     log_answers(tmp_path, champion.digest, tiny_rows(5))
     assert paired(tmp_path, champion.digest, challenger.digest).empty
@@ -83,7 +83,7 @@ def test_probes_and_baseline_answers_are_left_out(tmp_path, models):
     assert paired(tmp_path, champion, challenger).empty
 
 
-def test_features_of_another_model_without_a_column_are_no_pair(tmp_path, models):
+def test_requests_that_lack_a_column_of_the_model_are_left_out(tmp_path, models):
     champion, challenger = models
     log_answers(tmp_path, champion.digest, tiny_rows(2))
     narrow = challenger.manifest.input_schema.model_copy(

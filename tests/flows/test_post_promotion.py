@@ -1,4 +1,4 @@
-"""The watch over a new champion, on a toy with two models: a mistake is found and undone, nothing else is."""
+"""The post-promotion check on a toy with two models: only a worse champion is rolled back."""
 
 import pytest
 from skops import io as skops_io
@@ -21,7 +21,7 @@ from tasks.training.publish import PublishRequest, publish
 from tests.published import NOW, corrupt
 from tests.toy import PIPELINE, PIPELINES_DIR, toy_labels, toy_pipeline, write_days
 
-LEARNED = 56  # days that both models come from
+LEARNED = 56  # days on which both models are trained and accepted
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def settings(tmp_path, monkeypatch) -> Settings:
 
 
 def published(settings, version, change=None):
-    """A model of the toy, with its coefficients as `change` leaves them."""
+    """A model of the toy whose coefficients `change` modified."""
     labels = toy_labels(settings.lake_root(PIPELINE))
     plan = plan_training(toy_pipeline(), labels, None, None)
     trained = fit_model(plan, read_dataset(plan, labels), toy_pipeline().estimator)
@@ -46,7 +46,7 @@ def published(settings, version, change=None):
 
 
 def promoted(settings, before, after):
-    """The log of a promotion on the day after both were accepted."""
+    """A release log in which `after` was promoted over `before`."""
     log = ReleaseLog(settings.release_root(PIPELINE))
     log.append(Release(1, NOW, PIPELINE, "test", Reason.BOOTSTRAP, champion=before, baseline=0.5))
     trial = trial_of(log.current(), Challenger(after, Mode.CANARY, 0.5), author="test", now=NOW)
@@ -63,18 +63,18 @@ def a_little_shrunk(model):
     model.coef_[:] *= 0.95
 
 
-def watch_check(settings):
+def promotion_check(settings):
     with Ledger(settings.ledger_dsn) as ledger:
         return next(record for record in ledger.latest_checks(PIPELINE) if record.verdict.check == CHECK)
 
 
-def test_a_promoted_model_that_is_worse_is_rolled_back(settings):
+def test_a_worse_promoted_model_is_rolled_back(settings):
     before, after = published(settings, "1.0.0"), published(settings, "1.0.1", upside_down)
     log = promoted(settings, before, after)
     write_days(settings.lake_root(PIPELINE), LEARNED, 6)
     monitor(PIPELINE)
-    assert watch_check(settings).verdict.failed
-    assert "1.0.1 beside 1.0.0" in watch_check(settings).verdict.reason
+    assert promotion_check(settings).verdict.failed
+    assert "1.0.1 compared with 1.0.0" in promotion_check(settings).verdict.reason
     heal(PIPELINE)
     assert log.current().reason is Reason.ROLLBACK
     assert log.current().champion == before
@@ -82,34 +82,34 @@ def test_a_promoted_model_that_is_worse_is_rolled_back(settings):
         bad = [i for i in ledger.incidents(PIPELINE) if i.cause is Cause.BAD_CANDIDATE]
     assert [(incident.subject, incident.status) for incident in bad] == [(after.digest, Status.RECOVERED)]
     monitor(PIPELINE)
-    assert watch_check(settings).verdict.reason == "no promotion is under watch"
+    assert promotion_check(settings).verdict.reason == "no promotion is being checked"
 
 
-def test_one_that_is_as_good_stays(settings):
+def test_an_equally_good_promoted_model_stays(settings):
     before, after = published(settings, "1.0.0"), published(settings, "1.0.1", a_little_shrunk)
     log = promoted(settings, before, after)
     write_days(settings.lake_root(PIPELINE), LEARNED, 14)
     report = monitor(PIPELINE)
     assert report.incident_id is None
-    assert watch_check(settings).verdict.outcome is Outcome.INCONCLUSIVE
+    assert promotion_check(settings).verdict.outcome is Outcome.INCONCLUSIVE
     heal(PIPELINE)
     assert log.current().champion == after
 
 
-def test_without_labels_it_stays_and_the_watch_says_so(settings):
+def test_without_labels_the_check_is_inconclusive(settings):
     log = promoted(settings, published(settings, "1.0.0"), published(settings, "1.0.1", upside_down))
     write_days(settings.lake_root(PIPELINE), LEARNED, 6, labels=False)
     monitor(PIPELINE)
-    assert "0 of 720 labelled" in watch_check(settings).verdict.reason
+    assert "0 of 720 labelled" in promotion_check(settings).verdict.reason
     assert log.current().reason is Reason.PROMOTE
 
 
-def test_where_the_model_before_is_lost_nothing_is_said(settings):
+def test_without_the_model_before_the_check_is_inconclusive(settings):
     before, after = published(settings, "1.0.0"), published(settings, "1.0.1", upside_down)
     promoted(settings, before, after)
     corrupt(settings.release_root(PIPELINE), before)
     write_days(settings.lake_root(PIPELINE), LEARNED, 6)
     monitor(PIPELINE)
-    verdict = watch_check(settings).verdict
+    verdict = promotion_check(settings).verdict
     assert verdict.outcome is Outcome.INCONCLUSIVE
-    assert "1.0.0, which it replaced, cannot be opened" in verdict.reason
+    assert "1.0.0, the champion before, cannot be opened" in verdict.reason

@@ -1,8 +1,7 @@
-"""Rows that champion and challenger both answered, with what came true of them."""
+"""Paired rows: rows for which both the champion and the challenger have a prediction, with their labels."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,65 +24,60 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 Model = LoadedModel | str
-"""A model, or its digest: of that one only answers count that the gateway logged."""
+"""A loaded model, or only its digest; then only its logged predictions count."""
 
-CHAMPION = "champion"  # columns: what each model answered
+CHAMPION = "champion"  # columns: the predictions of each model
 CHALLENGER = "challenger"
 AT = "at"
 FEATURES_JSON = "features"
 _ROW = ["request_id", "row"]
-_RAISED_MAX = 100  # of attempts to answer rows afterwards: each costs milliseconds, and a few odd rows take a dozen
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """The two models that are compared."""
-
-    champion: Model
-    challenger: Model
+_ERRORS_MAX = 100  # of predict calls: each costs milliseconds, and a few invalid rows need about a dozen
 
 
 def digest_of(model: Model) -> str:
     return model.digest if isinstance(model, LoadedModel) else model
 
 
-def pair_rows(lake_root: Path, pair: Pair, since: datetime, until: datetime) -> "pd.DataFrame":
-    """Rows asked live in [since, until] that both models answered, by time.
+def paired_rows(
+    lake_root: Path, champion: Model, challenger: Model, since: datetime, until: datetime
+) -> "pd.DataFrame":
+    """Rows requested live in [since, until] for which both models have a prediction, by time.
 
-    Columns: `request_id`, `row`, `at`, `key`, `features` as JSON, `champion`, `challenger`. An answer is the gateway's
-    own, else the shadow's score, else what a loaded model answers to the logged features. Of a key that was asked for
-    often the first asking counts, for one label says nothing twice. Probes and baseline answers are left out.
+    Columns: `request_id`, `row`, `at`, `key`, `features` as JSON, `champion`, `challenger`. A prediction is the
+    gateway's, else the shadow's score, else computed by the loaded model from the logged features. If a key was
+    requested several times, the first request counts: one label is one observation. Probes and baseline answers are
+    left out.
     """
-    rows = _asked(lake_root, since, until)
-    scores = _scored(lake_root, digest_of(pair.challenger), since)
-    for column, model in ((CHAMPION, pair.champion), (CHALLENGER, pair.challenger)):
-        answers = rows["prediction"].where(rows["digest"] == digest_of(model))
+    rows = _requested(lake_root, since, until)
+    scores = _scored(lake_root, digest_of(challenger), since)
+    for column, model in ((CHAMPION, champion), (CHALLENGER, challenger)):
+        predictions = rows["prediction"].where(rows["digest"] == digest_of(model))
         if column == CHALLENGER:
-            answers = answers.fillna(rows[_ROW].merge(scores, how="left", on=_ROW)["prediction"])
-        rows[column] = answers
-    for column, model in ((CHAMPION, pair.champion), (CHALLENGER, pair.challenger)):
+            predictions = predictions.fillna(rows[_ROW].merge(scores, how="left", on=_ROW)["prediction"])
+        rows[column] = predictions
+    for column, model in ((CHAMPION, champion), (CHALLENGER, challenger)):
         if isinstance(model, LoadedModel):
             missing = rows[column].isna()
-            rows.loc[missing, column] = _answered_now(model, rows.loc[missing, FEATURES_JSON])
+            rows.loc[missing, column] = _predictions_of(model, rows.loc[missing, FEATURES_JSON])
     both = rows[rows[CHAMPION].notna() & rows[CHALLENGER].notna()]
     again = both["key"].notna() & both.duplicated("key", keep="first")
     return both[~again][[*_ROW, AT, "key", FEATURES_JSON, CHAMPION, CHALLENGER]].reset_index(drop=True)
 
 
 def with_labels(rows: "pd.DataFrame", pipeline: Pipeline, lake_root: Path, as_of: datetime) -> "pd.DataFrame":
-    """`rows` plus `label`: what a client said of the row, else what the label table says of its key; NaN without."""
-    said = _said(lake_root, rows, as_of)
-    known = _known(label_source(pipeline, lake_root), rows, as_of)
-    return rows.assign(**{LABEL: said.fillna(known)})
+    """`rows` with `label`: a client's feedback on the row, else the label table's value for its key, else NaN."""
+    feedback = _feedback_labels(lake_root, rows, as_of)
+    by_key = _labels_by_key(label_source(pipeline, lake_root), rows, as_of)
+    return rows.assign(**{LABEL: feedback.fillna(by_key)})
 
 
 def with_columns(rows: "pd.DataFrame", columns: Sequence[str]) -> "pd.DataFrame":
-    """`rows` plus the named features as they were asked with; None where a request did not have one."""
-    asked = [json.loads(text) for text in rows[FEATURES_JSON]] if columns else []
-    return rows.assign(**{column: [row.get(column) for row in asked] for column in columns})
+    """`rows` with the named features of each request; None where a request did not have one."""
+    requests = [json.loads(text) for text in rows[FEATURES_JSON]] if columns else []
+    return rows.assign(**{column: [row.get(column) for row in requests] for column in columns})
 
 
-def _asked(lake_root: Path, since: datetime, until: datetime) -> "pd.DataFrame":
+def _requested(lake_root: Path, since: datetime, until: datetime) -> "pd.DataFrame":
     import pandas as pd
 
     columns = [*_ROW, AT, "digest", "rung", "key", FEATURES_JSON, "prediction"]
@@ -108,39 +102,42 @@ def _scored(lake_root: Path, digest: str, since: datetime) -> "pd.DataFrame":
     return own.drop_duplicates(_ROW, keep="last")[[*_ROW, "prediction"]]
 
 
-def _answered_now(model: LoadedModel, features: "pd.Series[str]") -> "NDArray[np.float64]":
-    """The model's answers to logged features; NaN to rows that it cannot answer, or that lack a column of its own."""
+def _predictions_of(model: LoadedModel, features: "pd.Series[str]") -> "NDArray[np.float64]":
+    """The model's predictions from logged features; NaN for rows on which it fails or that lack one of its columns."""
     import numpy as np
 
     names = model.manifest.input_schema.names
-    asked = [json.loads(text) for text in features]
-    able = [place for place, row in enumerate(asked) if all(name in row for name in names)]
-    answers = np.full(len(asked), np.nan)
-    if able:
-        rows = frame_of(model.manifest, names, [[asked[place][name] for name in names] for place in able])
-        answers[able] = _answered_in_parts(model, rows)
-    return np.where(np.isfinite(answers), answers, np.nan)
+    requests = [json.loads(text) for text in features]
+    complete = [place for place, row in enumerate(requests) if all(name in row for name in names)]
+    predictions = np.full(len(requests), np.nan)
+    if complete:
+        rows = frame_of(model.manifest, names, [[requests[place][name] for name in names] for place in complete])
+        predictions[complete] = _predict_in_parts(model, rows)
+    return np.where(np.isfinite(predictions), predictions, np.nan)
 
 
-def _answered_in_parts(model: LoadedModel, rows: "pd.DataFrame") -> "NDArray[np.float64]":
-    """Answers to all rows but those that make the model raise, found by halves; after many of these, to none more."""
+def _predict_in_parts(model: LoadedModel, rows: "pd.DataFrame") -> "NDArray[np.float64]":
+    """Predictions for all rows except those on which the model raises, which halving isolates.
+
+    After `_ERRORS_MAX` exceptions, the remaining rows get none.
+    """
     import numpy as np
 
-    answers = np.full(len(rows), np.nan)
-    parts, raised = [(0, len(rows))], 0
-    while parts and raised <= _RAISED_MAX:
+    predictions = np.full(len(rows), np.nan)
+    parts, errors = [(0, len(rows))], 0
+    while parts and errors <= _ERRORS_MAX:
         start, end = parts.pop()
         try:
-            answers[start:end] = model.predict(rows.iloc[start:end])
+            predictions[start:end] = model.predict(rows.iloc[start:end])
         except Exception as exc:  # noqa: BLE001 - a model is a user's code, and may raise anything
-            raised += 1
-            log.debug("rows_not_answered", digest=model.digest, rows=end - start, cause=repr(exc))
+            errors += 1
+            log.debug("rows_not_predicted", digest=model.digest, rows=end - start, cause=repr(exc))
             middle = (start + end) // 2
             parts += [(start, middle), (middle, end)] if end - start > 1 else []
-    return answers
+    return predictions
 
 
-def _said(lake_root: Path, rows: "pd.DataFrame", as_of: datetime) -> "pd.Series[float]":
+def _feedback_labels(lake_root: Path, rows: "pd.DataFrame", as_of: datetime) -> "pd.Series[float]":
     import pandas as pd
 
     table = feedback_table(lake_root)
@@ -151,8 +148,8 @@ def _said(lake_root: Path, rows: "pd.DataFrame", as_of: datetime) -> "pd.Series[
     return rows[_ROW].merge(last, how="left", on=_ROW)["label"].astype("float64").set_axis(rows.index)
 
 
-def _known(source: LabelSource, rows: "pd.DataFrame", as_of: datetime) -> "pd.Series[float]":
-    """Labels by key. The features say of which day a key is: a day of the data, not of the clock that asked."""
+def _labels_by_key(source: LabelSource, rows: "pd.DataFrame", as_of: datetime) -> "pd.Series[float]":
+    """Labels by key. The features table gives the day of each key: a day of the data, not of the request."""
     import pandas as pd
 
     features = LakeTable(source.lake_root, FEATURES, [source.key])
