@@ -17,7 +17,7 @@ def test_clustered_mean_of_equal_days_is_the_mean_of_their_means():
 
 
 def test_clustered_mean_needs_two_days():
-    with pytest.raises(ValueError, match="two days"):
+    with pytest.raises(ValueError, match="on two days"):
         clustered_mean([DaySum(10, 10.0), DaySum(0, 0.0)])
 
 
