@@ -1,4 +1,4 @@
-"""`autopilot monitor`: judge drift and quality of the latest window."""
+"""`autopilot monitor`: judge quality, drift, data and serving of the latest windows."""
 
 from cli.options import DayOption, HomeOption, JsonOption, PipelineArgument, day_of
 
@@ -6,7 +6,7 @@ from cli.options import DayOption, HomeOption, JsonOption, PipelineArgument, day
 def monitor(
     pipeline: PipelineArgument, until: DayOption = None, home: HomeOption = None, as_json: JsonOption = False
 ) -> None:
-    """Compare what the model meets and answers now with what it learned from."""
+    """Check whether the champion still predicts well, and diagnose why not."""
     from cli.control_plane import enter
     from cli.output import print_result
 
