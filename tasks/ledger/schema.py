@@ -72,6 +72,11 @@ attempts = sa.Table(
     sa.Column("ended_at", UtcDateTime),
     sa.Column("flow_run_id", sa.String),
     sa.Column("note", sa.String, nullable=False, default=""),
+    sa.Column("lease_token", sa.Integer),  # of the healer that started it; NULL for one that a flow records itself
+    sa.Column("boot_id", sa.String, nullable=False, server_default=""),
+    sa.Column("started_boot_seconds", sa.Float),
+    sa.Column("applied_at", UtcDateTime),
+    sa.Column("applied_boot_seconds", sa.Float),
 )
 sa.Index(
     "one_running_attempt",  # of two `heal` runs, only one can start a remedy
@@ -79,6 +84,15 @@ sa.Index(
     unique=True,
     sqlite_where=attempts.c.outcome == "running",
     postgresql_where=attempts.c.outcome == "running",
+)
+
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("holder", sa.String, nullable=False),  # empty while nobody holds it
+    sa.Column("token", sa.Integer, nullable=False),
+    sa.Column("counter", sa.Integer, nullable=False),
 )
 
 batches = sa.Table(
