@@ -1,6 +1,6 @@
 """Drift verdicts measured: false alarms, power by dose, and the year 2013 replayed by five retraining policies.
 
-    python -m benchmarks.drift [--quick] [--only alarms power concept preset replay]
+    python -m benchmarks.drift [--quick] [--only false_alarms power concept preset replay]
 
 The real flow ingests the flights of 2013 once; they stay under var/bench/. Evidently's preset is judged with its own
 thresholds on its distances, which equal ours to 1e-9; its report is run on some of the windows to prove that. `--quick`
@@ -20,11 +20,11 @@ from functools import cached_property
 import structlog
 
 from benchmarks.result import Comparison, Figure, Result, keep
-from benchmarks.year.alarms import count_alarms, held_out_weeks, measure_power, shuffled_weeks
 from benchmarks.year.concept import quality_alarms
 from benchmarks.year.lake import LAST
 from benchmarks.year.preset import disagreements
-from benchmarks.year.replay import POLICIES, answers, worse_afterwards
+from benchmarks.year.replay import POLICIES, served_predictions, wrong_promotions
+from benchmarks.year.reported_drift import count_reported, held_out_weeks, measure_power, shuffled_weeks
 from benchmarks.year.world import FIRST_UNTIL, Fitted, World, fit
 from tasks.evaluation.scores import score
 from tasks.lake.columns import LABEL, PREDICTION
@@ -59,12 +59,12 @@ class Study:
         """The model of the first two months."""
         return fit(self.world, FIRST_UNTIL, self.world.pipeline.retrain.holdout_days).fitted
 
-    def alarms(self) -> tuple[Figures, dict[str, Figures]]:
+    def false_alarms(self) -> tuple[Figures, dict[str, Figures]]:
         world = self.world
         return {
-            **count_alarms(world, held_out_weeks(world, self.step_days)).figures("held_out"),
-            **count_alarms(world, shuffled_weeks(world, self.seeds)).figures("shuffled"),
-            **count_alarms(world, shuffled_weeks(world, self.seeds), SMALL_ROWS).figures("shuffled_small"),
+            **count_reported(world, held_out_weeks(world, self.step_days)).figures("held_out"),
+            **count_reported(world, shuffled_weeks(world, self.seeds)).figures("shuffled"),
+            **count_reported(world, shuffled_weeks(world, self.seeds), SMALL_ROWS).figures("shuffled_small"),
         }, {}
 
     def power(self) -> tuple[Figures, dict[str, Figures]]:
@@ -85,32 +85,32 @@ class Study:
         }, {}
 
     def replay(self) -> tuple[Figures, dict[str, Figures]]:
-        lives = {name: self._life(name) for name in POLICIES}
-        ours, every = lives["ours"], lives["every_alarm"]
+        runs = {name: self._replay(name) for name in POLICIES}
+        ours, every = runs["ours"], runs["every_alarm"]
         figures = {f"replay_ours_{name}": value for name, value in ours.items()}
         for rival in ("every_alarm", "never"):
-            figures[f"replay_ours_log_loss_less_{rival}"] = round(ours["log_loss"] - lives[rival]["log_loss"], 5)
+            figures[f"replay_ours_log_loss_less_{rival}"] = round(ours["log_loss"] - runs[rival]["log_loss"], 5)
         figures["replay_ours_retrains_over_every_alarm"] = round(ours["retrains"] / max(every["retrains"], 1), 3)
-        return figures, {name: dict(lives[name]) for name in POLICIES if name != "ours"}
+        return figures, {name: dict(runs[name]) for name in POLICIES if name != "ours"}
 
-    def _life(self, name: str) -> dict[str, float]:
-        life = POLICIES[name](self.world, self.first, self.replay_until)
-        rows = answers(self.world, life, self.replay_until)
+    def _replay(self, name: str) -> dict[str, float]:
+        run = POLICIES[name](self.world, self.first, self.replay_until)
+        rows = served_predictions(self.world, run, self.replay_until)
         scored = score(rows[PREDICTION].to_numpy(), rows[LABEL].to_numpy())
         return {
             "log_loss": round(scored.log_loss, 5),
             "auc": round(scored.auc, 4),
             "scored_rows": scored.rows,
-            "retrains": life.trained,
-            "promotions": life.promoted,
-            "wrong_promotions": worse_afterwards(self.world, life),
+            "retrains": run.trained,
+            "promotions": run.promoted,
+            "wrong_promotions": wrong_promotions(self.world, run),
         }
 
 
 FULL = Study(step_days=7, seeds=200, preset_windows=7, replay_until=LAST)
 QUICK = Study(step_days=63, seeds=20, preset_windows=1, replay_until=FIRST_UNTIL + timedelta(days=56))
 PARTS: dict[str, Callable[[Study], tuple[Figures, dict[str, Figures]]]] = {
-    "alarms": Study.alarms,
+    "false_alarms": Study.false_alarms,
     "power": Study.power,
     "concept": Study.concept,
     "preset": Study.preset,

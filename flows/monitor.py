@@ -29,7 +29,7 @@ from tasks.serving.drain import drain_gateway_log
 def monitor(pipeline: str, until: date | None = None) -> MonitorReport:
     """Judge the champion on the windows that end with day `until` (the last day with features if None).
 
-    Needs neither gateway nor traffic: predictions that the gateway did not log are computed, and the verdict says so.
+    Needs neither gateway nor traffic: predictions that the gateway did not log are computed, and the verdict states it.
     UsageError before the first release, StoreUnavailable before the first ingested day.
     """
     settings = load_settings()

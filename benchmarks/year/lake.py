@@ -1,8 +1,8 @@
-"""The whole of 2013 in a lake, taken in by the real flow once and kept under var/bench/.
+"""The whole of 2013 in a lake, ingested once by the real flow and kept under var/bench/.
 
-    <state>/bench/year-<key>/lake/flights/    what `autopilot ingest` leaves behind
+    <state>/bench/year-<key>/lake/flights/    what `autopilot ingest` writes
 
-`key` is over what makes features, so that a change of them takes the year in anew (a minute).
+`key` is a digest of everything that features are computed from, so that a change ingests the year again (a minute).
 """
 
 import hashlib
@@ -23,18 +23,18 @@ _SOURCES = ("archive.py", "features.py", "expectations.json", "expectations.weat
 
 
 def flights() -> Pipeline:
-    """The pipeline as it is configured."""
+    """The pipeline `flights` as configured."""
     return load_pipeline(NAME, PROJECT / "pipelines")
 
 
 def year_lake() -> Path:
-    """The lake's root, made on first use."""
+    """The root of the lake, which is created on first use."""
     home = BENCH / f"year-{_key()}"
     if not home.is_dir():
         BENCH.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".building-", dir=BENCH) as workshop:
-            measure("backfill", YEAR_DAYS, Path(workshop) / "home")
-            shutil.move(Path(workshop) / "home", home)
+        with tempfile.TemporaryDirectory(prefix=".building-", dir=BENCH) as building:
+            measure("backfill", YEAR_DAYS, Path(building) / "home")
+            shutil.move(Path(building) / "home", home)
     return Settings(home=home).lake_root(NAME)
 
 

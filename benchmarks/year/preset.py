@@ -7,7 +7,7 @@ from benchmarks.year.world import PRESET_DISTANCE, World
 from tasks.monitoring.distances import columns_of, distance
 
 if TYPE_CHECKING:
-    from benchmarks.year.alarms import HeldOut
+    from benchmarks.year.reported_drift import HeldOut
 
 
 def disagreements(world: World, weeks: Sequence["HeldOut"]) -> tuple[int, float]:

@@ -28,7 +28,7 @@ PRESET_SHARE = 0.5  # of the columns: Evidently's threshold for a dataset
 
 
 @dataclass(slots=True)
-class Life:
+class PolicyRun:
     """What a policy did: which model served from which day on, and how often it trained."""
 
     serving: list[tuple[date, Fitted]]  # first day of service; in the order of days
@@ -46,49 +46,49 @@ class Life:
         return len(self.serving) - 1
 
 
-def begin(first: Fitted) -> Life:
+def start(first: Fitted) -> PolicyRun:
     """The first model serves from the day after its last training or acceptance day."""
-    return Life([(FIRST_UNTIL + timedelta(days=1), first)])
+    return PolicyRun([(FIRST_UNTIL + timedelta(days=1), first)])
 
 
-def every_alarm(world: World, first: Fitted, last: date, share: float | None) -> Life:
+def every_alarm(world: World, first: Fitted, last: date, share: float | None) -> PolicyRun:
     """Retrain on all known data whenever the preset reports drift in the last window, and serve the result unchecked.
 
     The preset reports drift for one drifted column or more; with `share`, for at least that share of drifted columns.
     Its reference are the champion's last training and acceptance days, as many as in ours.
     """
-    life = begin(first)
+    run = start(first)
     days = world.pipeline.monitor.window_days
     for day in _days(last):
-        model = _monitored(world, life.champion, day)
+        model = _monitored(world, run.champion, day)
         if model.windows(days, 1) and _preset_reports_drift(model, share):
-            life.trained += 1
-            life.promote(fit(world, day, holdout_days=1, label_coverage_min=0.0).fitted, after=day)
-    return life
+            run.trained += 1
+            run.promote(fit(world, day, holdout_days=1, label_coverage_min=0.0).fitted, after=day)
+    return run
 
 
-def ours(world: World, first: Fitted, last: date, *, renewed: bool) -> Life:
+def ours(world: World, first: Fitted, last: date, *, renewed: bool) -> PolicyRun:
     """Retrain when a quality drop on labels persists, and promote a candidate that wins on the same rows.
 
     With `renewed`, retrain after every cool-down, as a scheduled `retrain` does. The candidate still has to win.
     """
-    life, acted_until = begin(first), None
+    run, acted_until = start(first), None
     rules = world.pipeline.monitor
     cool_down = CoolDown(rules.cooldown_days)
     for day in _days(last):
-        if day <= cool_down.ends(life.champion.accepted_until, acted_until):
+        if day <= cool_down.ends(run.champion.accepted_until, acted_until):
             continue
-        if renewed or _quality_dropped(_monitored(world, life.champion, day)):
+        if renewed or _quality_dropped(_monitored(world, run.champion, day)):
             acted_until = day
-            life.trained += 1
+            run.trained += 1
             candidate = fit(world, day, world.pipeline.retrain.holdout_days)
-            if wins(world, candidate, life.champion):
-                life.promote(candidate.fitted, after=day)
-    return life
+            if wins(world, candidate, run.champion):
+                run.promote(candidate.fitted, after=day)
+    return run
 
 
-POLICIES: dict[str, Callable[[World, Fitted, date], Life]] = {
-    "never": lambda _, first, __: begin(first),
+POLICIES: dict[str, Callable[[World, Fitted, date], PolicyRun]] = {
+    "never": lambda _, first, __: start(first),
     "every_alarm": partial(every_alarm, share=None),
     "half_the_columns": partial(every_alarm, share=PRESET_SHARE),
     "ours": partial(ours, renewed=False),
@@ -102,11 +102,11 @@ def wins(world: World, candidate: Candidate, champion: Fitted) -> bool:
     return compare_with_baselines(world.pipeline, candidate.plan, candidate.dataset, estimator, champion.model).accepted
 
 
-def worse_afterwards(world: World, life: Life, days: int = 14) -> int:
+def wrong_promotions(world: World, run: PolicyRun, days: int = 14) -> int:
     """The number of promotions whose model lost significantly to the one before on the next `days`."""
     rule = ComparisonRule(rows_min=world.pipeline.monitor.rows_min)
     count = 0
-    for (_, before), (since, after) in zip(life.serving, life.serving[1:], strict=False):
+    for (_, before), (since, after) in zip(run.serving, run.serving[1:], strict=False):
         rows = world.rows(since, since + timedelta(days=days - 1))
         labels = rows[LABEL].to_numpy()
         loss = LOSS.of(after.predict(rows), labels) - LOSS.of(before.predict(rows), labels)
@@ -114,13 +114,13 @@ def worse_afterwards(world: World, life: Life, days: int = 14) -> int:
     return count
 
 
-def answers(world: World, life: Life, last: date) -> "pd.DataFrame":
+def served_predictions(world: World, run: PolicyRun, last: date) -> "pd.DataFrame":
     """All scored flights with the prediction of the model that served on their day."""
     import pandas as pd
 
-    ends = [since - timedelta(days=1) for since, _ in life.serving[1:]] + [last]
+    ends = [since - timedelta(days=1) for since, _ in run.serving[1:]] + [last]
     parts = []
-    for (since, fitted), until in zip(life.serving, ends, strict=True):
+    for (since, fitted), until in zip(run.serving, ends, strict=True):
         rows = world.rows(since, until)
         if len(rows):
             parts.append(rows[[BATCH_DAY, LABEL]].assign(**{PREDICTION: fitted.predict(rows)}))

@@ -102,7 +102,7 @@ def days_until_labelled(joined: "pd.DataFrame", zone: ZoneInfo, share: float) ->
     if labelled.empty:
         return 0
     known_on = labelled[KNOWN_AT].dt.tz_convert(zone).dt.date
-    waited = [(known - asked).days for known, asked in zip(known_on, labelled[BATCH_DAY], strict=True)]
+    waited = [(known - day).days for known, day in zip(known_on, labelled[BATCH_DAY], strict=True)]
     return max(0, int(np.quantile(waited, share, method="higher")))
 
 

@@ -1,1 +1,1 @@
-"""What was answered, what came true, and how far the one is from the other."""
+"""Monitoring: checks of the champion, their diagnosis, and the comparison of two models on the same rows."""

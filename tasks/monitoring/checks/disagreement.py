@@ -85,11 +85,11 @@ def scored_pairs(lake_root: Path, digest: str, since: datetime) -> "pd.DataFrame
     """One row per copy that the shadow scored since then, with the prediction that was given for the same row."""
     import pandas as pd
 
-    scores, answers = shadow_table(lake_root), predictions_table(lake_root)
-    if scores.version() is None or answers.version() is None:
+    scores, predictions = shadow_table(lake_root), predictions_table(lake_root)
+    if scores.version() is None or predictions.version() is None:
         return pd.DataFrame()
     scored = scores.read(since=since, day_column="at", columns=["at", "request_id", "row", "digest", "prediction"])
     scored = scored[scored["digest"] == digest].rename(columns={"prediction": "scored"})
-    given = answers.read(since=since, day_column="at", columns=["at", "request_id", "row", "prediction"])
+    given = predictions.read(since=since, day_column="at", columns=["at", "request_id", "row", "prediction"])
     given = given.rename(columns={"prediction": "given"}).drop(columns="at")
     return scored[["at", "request_id", "row", "scored"]].merge(given, on=["request_id", "row"])

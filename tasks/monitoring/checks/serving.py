@@ -66,7 +66,7 @@ def judge_serving(lake_root: Path, now: datetime, days: int, requests_min: int) 
 def read_requests(lake_root: Path, now: datetime, days: int) -> "pd.DataFrame":
     """One row per answered request: `at`, `latency_ms` (NaN in older logs) and whether it `failed`.
 
-    A request failed if the version that was asked first did not answer it. Probes are left out.
+    A request failed if the version that was tried first did not answer it. Probes are left out.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""The gateway's log comes into the lake exactly once, whoever drains it and how often."""
+"""Drains copy each entry of the gateway's log into the lake exactly once."""
 
 import json
 import threading
@@ -44,10 +44,10 @@ def logged(seq, *, key=None, prediction=0.25, digest=DIGEST, rung="champion", re
 
 
 @contextmanager
-def log_serving(rows, *, epoch=lambda: "e1", told=None, labels=()) -> Iterator[str]:
-    """A log behind HTTP, paged as the gateway's is, without shadow scores; `rows` may grow meanwhile.
+def log_serving(rows, *, epoch=lambda: "e1", acknowledged=None, labels=()) -> Iterator[str]:
+    """A log behind HTTP with pages like the gateway's, without shadow scores. `rows` may grow meanwhile.
 
-    What the drain says it has is added to `told`.
+    Acknowledgements are appended to `acknowledged`.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -61,8 +61,8 @@ def log_serving(rows, *, epoch=lambda: "e1", told=None, labels=()) -> Iterator[s
 
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            if told is not None and self.path == "/predictions/drained":
-                told.append((body["epoch"], body["until"]))
+            if acknowledged is not None and self.path == "/predictions/drained":
+                acknowledged.append((body["epoch"], body["until"]))
             self.answer("{}")
 
         def answer(self, body):
@@ -88,7 +88,7 @@ def seqs(root):
     return sorted(predictions_table(root).read(columns=["seq"])["seq"])
 
 
-def test_every_row_comes_in_once_over_many_pages_and_drains(tmp_path, monkeypatch):
+def test_each_row_is_copied_once_over_many_pages_and_drains(tmp_path, monkeypatch):
     monkeypatch.setattr(gateway_log, "PAGE_ROWS", 3)
     rows = [logged(seq) for seq in range(1, 8)]
     with log_serving(rows) as url:
@@ -99,9 +99,9 @@ def test_every_row_comes_in_once_over_many_pages_and_drains(tmp_path, monkeypatc
     assert seqs(tmp_path) == list(range(1, 10))
 
 
-def test_a_drain_ends_although_clients_go_on_asking(tmp_path):
+def test_a_drain_ends_while_requests_keep_arriving(tmp_path):
     class Growing(list):
-        """Every look at the log finds one more answer in it, for longer than anybody would wait."""
+        """Each iteration over the log adds one more entry, for longer than a test would wait."""
 
         def __iter__(self):
             if len(self) < 50:
@@ -116,15 +116,15 @@ def test_a_drain_ends_although_clients_go_on_asking(tmp_path):
     assert seqs(tmp_path) == list(range(1, until + 1))
 
 
-def test_the_gateway_is_told_what_the_lake_has_also_when_it_did_not_hear_it_before(tmp_path):
-    told = []
-    with log_serving([logged(1), logged(2)], told=told) as url:
+def test_each_drain_acknowledges_what_the_lake_has(tmp_path):
+    acknowledged = []
+    with log_serving([logged(1), logged(2)], acknowledged=acknowledged) as url:
         drain_predictions(url, tmp_path)
         drain_predictions(url, tmp_path)
-    assert told == [("e1", 2), ("e1", 2)]
+    assert acknowledged == [("e1", 2), ("e1", 2)]
 
 
-def test_a_log_that_was_wiped_is_drained_from_its_beginning(tmp_path):
+def test_a_new_epoch_is_drained_from_its_beginning(tmp_path):
     with log_serving([logged(seq) for seq in range(1, 6)]) as url:
         drain_predictions(url, tmp_path)
     with log_serving([logged(1, request_id="new"), logged(2)], epoch=lambda: "e2") as url:
@@ -133,7 +133,7 @@ def test_a_log_that_was_wiped_is_drained_from_its_beginning(tmp_path):
     assert seqs(tmp_path) == [1, 1, 2, 2, 3, 4, 5]
 
 
-def test_an_answer_that_replaces_another_takes_its_place_whichever_drain_brought_it(tmp_path):
+def test_a_replacing_entry_keeps_the_number_of_the_replaced_one_across_drains(tmp_path):
     first, again = logged(1, request_id="r"), logged(3, request_id="r", prediction=0.5) | {"replaces": 1}
     rows = [first, logged(2)]
     with log_serving(rows) as url:
@@ -145,7 +145,7 @@ def test_an_answer_that_replaces_another_takes_its_place_whichever_drain_brought
     assert sorted(found.itertuples(index=False, name=None)) == [(1, "r", 0.5), (2, "r2", 0.25), (4, "s", 0.75)]
 
 
-def test_what_a_gateway_says_of_failures_and_times_joins_a_table_that_knew_nothing_of_them(tmp_path):
+def test_new_columns_are_added_to_a_table_of_an_older_version(tmp_path):
     older = [field for field in PREDICTION_STREAM.schema if field.name not in ("failed", "latency_ms")]
     before = LogStream("/predictions", LoggedPrediction, pa.schema(older))
     rows = [logged(1), logged(2)]
@@ -160,7 +160,7 @@ def test_what_a_gateway_says_of_failures_and_times_joins_a_table_that_knew_nothi
     assert found["latency_ms"].dropna().tolist() == [12.5]
 
 
-def test_two_drains_at_once_bring_every_row_in_once(tmp_path, monkeypatch):
+def test_concurrent_drains_copy_each_row_once(tmp_path, monkeypatch):
     monkeypatch.setattr(gateway_log, "PAGE_ROWS", 5)
     with log_serving([logged(seq) for seq in range(1, 41)]) as url:
         together = [threading.Thread(target=drain_predictions, args=(url, tmp_path)) for _ in range(3)]
@@ -172,7 +172,7 @@ def test_two_drains_at_once_bring_every_row_in_once(tmp_path, monkeypatch):
     assert seqs(tmp_path) == list(range(1, 41))
 
 
-def test_the_last_answer_of_the_model_to_each_key_is_read(tmp_path):
+def test_the_last_prediction_of_the_model_per_key_is_read(tmp_path):
     rows = [
         logged(1, key="a", prediction=0.1),
         logged(2, key="a", prediction=0.2),
@@ -185,26 +185,26 @@ def test_the_last_answer_of_the_model_to_each_key_is_read(tmp_path):
     assert read_predictions(tmp_path, DIGEST).to_dict("records") == [{"key": "a", "prediction": 0.2}]
 
 
-def test_labels_come_in_once_and_their_segments_may_go(tmp_path):
-    said = {"request_id": "r1", "row": 0, "at": "2026-01-01T12:00:00+00:00"}
-    labels = [{**said, "seq": 1, "label": 0.0}, {**said, "seq": 2, "label": 1.0}]
+def test_labels_are_copied_once(tmp_path):
+    place = {"request_id": "r1", "row": 0, "at": "2026-01-01T12:00:00+00:00"}
+    labels = [{**place, "seq": 1, "label": 0.0}, {**place, "seq": 2, "label": 1.0}]
     with log_serving([], labels=labels) as url:
         for _ in range(2):
             drain_predictions(url, tmp_path)
     assert list(feedback_table(tmp_path).read(columns=["seq", "label"]).sort_values("seq")["label"]) == [0.0, 1.0]
 
 
-def test_before_the_first_drain_there_are_none(tmp_path):
+def test_before_the_first_drain_there_are_no_predictions(tmp_path):
     assert read_predictions(tmp_path, DIGEST).empty
 
 
-@pytest.mark.parametrize("answer", ["<html>", '{"seq": "many"}'])
-def test_an_answer_that_is_no_log_is_the_gateways_fault(tmp_path, answer):
-    with log_serving(answer) as url, pytest.raises(GatewayUnavailable):
+@pytest.mark.parametrize("body", ["<html>", '{"seq": "many"}'])
+def test_an_invalid_log_is_a_gateway_error(tmp_path, body):
+    with log_serving(body) as url, pytest.raises(GatewayUnavailable):
         drain_predictions(url, tmp_path)
 
 
-def test_a_gateway_that_is_away_is_named(tmp_path):
+def test_an_unreachable_gateway_is_named(tmp_path):
     with log_serving([]) as url:
         pass
     with pytest.raises(GatewayUnavailable, match="expected the log"):

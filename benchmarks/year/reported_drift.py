@@ -1,4 +1,4 @@
-"""Failed drift checks on weeks without drift (false alarms) and with drift of known size (power): ours and Evidently's.
+"""Drift reported on weeks without drift (false alarms) and on weeks with drift of known size (power).
 
 One week in the middle of nine weeks of flights is held out and compared with the other eight. The season changes, but
 the week lies between the weeks with which it is compared. Then rows are shuffled among the nine weeks, so that there is
@@ -47,7 +47,7 @@ class HeldOut:
 
 
 @dataclass(slots=True)
-class Alarms:
+class ReportedDrift:
     """The number of windows, and for how many of them each method reports drift."""
 
     windows: int = 0
@@ -112,13 +112,13 @@ def shuffled_weeks(world: World, seeds: int) -> Iterator[HeldOut]:
         yield _split(shuffled, start + timedelta(days=int(generator.integers(1, WEEKS - 1)) * WEEK))
 
 
-def count_alarms(world: World, weeks: Iterator[HeldOut], rows: int | None = None) -> Alarms:
+def count_reported(world: World, weeks: Iterator[HeldOut], rows: int | None = None) -> ReportedDrift:
     """Reported drift on these weeks, each sampled down to `rows`."""
-    alarms, rule = Alarms(), DriftRule(rows_min=1)
+    reported, rule = ReportedDrift(), DriftRule(rows_min=1)
     for number, week in enumerate(weeks):
         window = week.window if rows is None else week.window.sample(min(rows, len(week.window)), random_state=number)
-        alarms.add(measure(window, ReferenceBlocks.of(week.reference, world.kinds, WEEK)), rule)
-    return alarms
+        reported.add(measure(window, ReferenceBlocks.of(week.reference, world.kinds, WEEK)), rule)
+    return reported
 
 
 def measure_power(world: World, weeks: Iterator[HeldOut]) -> Power:

@@ -19,7 +19,7 @@ KINDS = ("a", "b")
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """One row requested live: its true probability and label, and the predictions of both models."""
 
     number: int
@@ -34,61 +34,61 @@ class Asked:
 def world(rows: int, *, seed: int = 0, worse: float = 0.0, kinds: Sequence[str] = KINDS, every: float = 5.0):
     """`rows` rows; on the given kinds, the challenger's log-odds have additional noise `worse`."""
     generator = np.random.default_rng(seed)
-    asked = []
+    requests = []
     for number in range(rows):
         kind = KINDS[generator.integers(2)]
         logit = generator.normal(-0.5, 1.3)
         truth = 1 / (1 + np.exp(-logit))
         noise = generator.normal(0, 0.3, 2)
         off = noise[1] + (generator.normal(0, worse) if kind in kinds else 0.0)
-        answers = [float(1 / (1 + np.exp(-(logit + each)))) for each in (noise[0], off)]
+        predictions = [float(1 / (1 + np.exp(-(logit + each)))) for each in (noise[0], off)]
         at = BEGAN + timedelta(seconds=every * number)
-        asked.append(Asked(number, at, kind, truth, *answers, int(generator.random() < truth)))
-    return asked
+        requests.append(Request(number, at, kind, truth, *predictions, int(generator.random() < truth)))
+    return requests
 
 
-def log_shadow_trial(lake: Path, asked: Sequence[Asked], *, keyed: bool = False) -> None:
+def log_shadow_trial(lake: Path, requests: Sequence[Request], *, keyed: bool = False) -> None:
     """The champion answered all rows, the challenger scored a copy of each."""
-    answers = [_answer(row, keyed) for row in asked]
+    answered = [_answer(row, keyed) for row in requests]
     scores = [
         {**_place(row), "digest": CHALLENGER, "version": "2.0.0", "prediction": row.challenger, "error": ""}
-        for row in asked
+        for row in requests
     ]
-    _write(lake / "predictions", answers, PREDICTION_STREAM.schema)
+    _write(lake / "predictions", answered, PREDICTION_STREAM.schema)
     _write(lake / "shadow", scores, SHADOW_STREAM.schema)
 
 
-def send_labels(lake: Path, asked: Sequence[Asked], after: timedelta = timedelta(seconds=2)) -> None:
+def send_labels(lake: Path, requests: Sequence[Request], after: timedelta = timedelta(seconds=2)) -> None:
     """Clients send the labels back."""
     sent = [
         {"epoch": "e", "seq": row.number, "request_id": f"r{row.number}", "row": 0, "at": row.at + after,
          "label": float(row.label)}
-        for row in asked
+        for row in requests
     ]  # fmt: skip
     _write(lake / "feedback", sent, LABEL_STREAM.schema)
 
 
-def write_outcomes(lake: Path, asked: Sequence[Asked], known_after: timedelta) -> None:
+def write_outcomes(lake: Path, requests: Sequence[Request], known_after: timedelta) -> None:
     """The toy pipeline's tables for rows with a key: features and outcomes."""
     frame = pd.DataFrame(
         {
-            "id": [f"k{row.number}" for row in asked],
-            "asked_at": [row.at for row in asked],
-            "event_day": [row.at.date() for row in asked],
-            "kind": [row.kind for row in asked],
+            "id": [f"k{row.number}" for row in requests],
+            "asked_at": [row.at for row in requests],
+            "event_day": [row.at.date() for row in requests],
+            "kind": [row.kind for row in requests],
             "x": 0.0,
             "z": 0.0,
         }
     )
     write_deltalake(lake / "features", frame, mode="append")
     outcomes = frame[["id"]].assign(
-        known_at=[row.at + known_after for row in asked], event_day=frame["event_day"],
-        late=[row.label for row in asked],
+        known_at=[row.at + known_after for row in requests], event_day=frame["event_day"],
+        late=[row.label for row in requests],
     )  # fmt: skip
     write_deltalake(lake / "outcomes", outcomes, mode="append")
 
 
-def _answer(row: Asked, keyed: bool) -> dict[str, object]:
+def _answer(row: Request, keyed: bool) -> dict[str, object]:
     features = {"kind": row.kind, "x": 0.0, "z": 0.0}
     return {
         **_place(row), "digest": CHAMPION, "version": "1.0.0", "rung": "champion",
@@ -96,7 +96,7 @@ def _answer(row: Asked, keyed: bool) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _place(row: Asked) -> dict[str, object]:
+def _place(row: Request) -> dict[str, object]:
     return {"epoch": "e", "seq": row.number, "request_id": f"r{row.number}", "row": 0, "at": row.at, "generation": 2}
 
 
