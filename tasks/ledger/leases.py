@@ -1,7 +1,7 @@
 """Leases: at most one holder per name, across hosts, without comparing clocks.
 
-A holder renews its lease by raising a counter. A contender that has seen the same (token, counter) for TTL_SECONDS on its
-own clock takes the lease over with the next token. The token fences: what an older token started has lost its carrier.
+A holder renews its lease by raising a counter. A contender that has seen the same (token, counter) for TTL_SECONDS, on
+its own clock, takes the lease over with the next token. An attempt of an older token has lost its carrier.
 """
 
 from collections.abc import Callable
@@ -97,7 +97,7 @@ class Leases:
         return self._engine
 
     def _is_silent(self, name: str, token: int, counter: int) -> bool:
-        """Whether the holder has not renewed for `ttl_seconds`, counted from when this process first saw its counter."""
+        """Whether the holder has not renewed for `ttl_seconds`, from its first look at the counter."""
         now = self.clock()
         seen = self._seen.get(name)
         if seen is None or seen[:2] != (token, counter):
