@@ -64,18 +64,18 @@ def status(pipeline: PipelineArgument, home: HomeOption = None, as_json: JsonOpt
     """Show the rollout that is going on, whoever runs it: stage, exposure, evidence, what is still needed."""
     from cli.output import print_result
     from tasks.config.pipeline import load_pipeline
-    from tasks.rollout.rollout_state import read_rollout
-    from tasks.rollout.rollout_status import page
+    from tasks.rollout.progress import progress_page
+    from tasks.rollout.rollout_status import read_rollout_status
 
     settings = settings_of(home)
     load_pipeline(pipeline, settings.pipelines_dir)
-    state = read_rollout(settings.release_root(pipeline), pipeline)
+    state = read_rollout_status(settings.release_root(pipeline), pipeline)
     if as_json:
         print_result(state, as_json=True)
         return
     print(state.in_words)
     if state.progress is not None:
-        print(f"\n{page(state.progress)}")
+        print(f"\n{progress_page(state.progress)}")
 
 
 @app.command()
@@ -86,14 +86,13 @@ def approve(
     reason: Annotated[str, typer.Option(help="Why, for the log.")] = "",
     home: HomeOption = None,
 ) -> None:
-    """Answer what a rollout asks: may this version answer users, may an undecided stage go on?"""
+    """ApprovalAnswer what a rollout asks: may this version answer users, may an undecided stage go on?"""
     from tasks.config.pipeline import load_pipeline
-    from tasks.rollout.approval import Answer
-    from tasks.rollout.rollout_state import answer_rollout
+    from tasks.rollout.approval import ApprovalAnswer, answer_rollout
 
     settings = settings_of(home)
     load_pipeline(pipeline, settings.pipelines_dir)
-    answer = Answer(approve=not reject, by=by, reason=reason)
+    answer = ApprovalAnswer(approve=not reject, by=by, reason=reason)
     asked = answer_rollout(settings.release_root(pipeline), settings.ledger_dsn, pipeline, answer)
     print(f"{asked}\n{answer.in_words}")
 
@@ -114,10 +113,10 @@ def abort(
     from cli.output import as_document, print_result
 
     settings = enter(home, pipeline)
-    from tasks.rollout.announce import announce_release
-    from tasks.rollout.rollout_state import end_by_hand
+    from tasks.rollout.release_changes import abort_by_person
+    from tasks.rollout.release_events import announce_release
 
-    ended = end_by_hand(settings.release_root(pipeline), pipeline, by=by, reason=reason, fence=fence)
+    ended = abort_by_person(settings.release_root(pipeline), pipeline, by=by, reason=reason, fence=fence)
     announce_release(settings.ledger_dsn, ended)
     facts: dict[str, Any] = {"generation": ended.generation, "champion": as_document(ended.champion)}
     print_result({**facts, "author": ended.author, "note": ended.note}, as_json=as_json)

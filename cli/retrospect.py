@@ -7,7 +7,7 @@ import typer
 from cli.options import DayOption, HomeOption, JsonOption, PipelineArgument
 
 if TYPE_CHECKING:
-    from flows.retrospect import Retrospect
+    from tasks.rollout.trial_replay import Retrospect
 
 
 def retrospect(

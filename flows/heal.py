@@ -19,10 +19,9 @@ from releases.log import ReleaseLog
 from tasks.config.pipeline import Pipeline, load_pipeline
 from tasks.config.settings import Settings, load_settings
 from tasks.ledger.store import Ledger
-from tasks.rollout.announce import announce_release
-from tasks.rollout.republish_events import finish_telling
-from tasks.rollout.resumption import resumable
-from tasks.rollout.rollout import abort_trial, stranded_trial
+from tasks.rollout.release_changes import abort_trial, stranded_trial
+from tasks.rollout.release_events import announce_release, republish_events
+from tasks.rollout.trial_history import resumable
 from tasks.runtime import crash_points as points
 from tasks.runtime.events import EventEvidence, EventName, emit, payload_of
 from tasks.runtime.flow_runs import start_run
@@ -68,7 +67,7 @@ def heal(pipeline: str, event: EventEvidence | None = None) -> HealReport:
     take_up_stranded_trial(settings, config)
     record_evidence(settings, pipeline, event)
     report = HealReport(pipeline=pipeline, incidents=treat_unfinished(settings, pipeline, policy))
-    finish_telling(settings, pipeline)
+    republish_events(settings, pipeline)
     return report
 
 

@@ -16,9 +16,9 @@ from healing.verdict import Outcome
 from releases.log import ReleaseLog
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import Settings
-from tasks.rollout.announce import announce_release
+from tasks.rollout.release_changes import abort_trial, drop_fallback
+from tasks.rollout.release_events import announce_release
 from tasks.rollout.rollback import NothingToRollBackTo, RollbackOrder, serve_earlier_model
-from tasks.rollout.rollout import abort_trial, drop_fallback
 from tasks.serving.gateway_client import GatewayState, await_gateway, await_generation, read_gateway, restart_worker
 
 AUTHOR = "heal"
@@ -100,7 +100,7 @@ def end_trial(settings: Settings, incident: Incident, _attempt: int) -> Applied:
     if role_of(ReleaseLog(root).current(), incident.subject) is Role.CHAMPION:
         return Applied(AttemptOutcome.FUTILE, f"the trial of {incident.subject[:12]} is over: it is champion")
     note = f"{incident.cause}: {incident.summary}"
-    written = abort_trial(root, incident.subject, author=AUTHOR, incident_id=incident.id, note=note, condemned=True)
+    written = abort_trial(root, incident.subject, author=AUTHOR, incident_id=incident.id, note=note, fence=True)
     return _followed(settings, incident, written, f"challenger {incident.subject[:12]} gets no traffic")
 
 

@@ -23,7 +23,7 @@ from releases.loader import LoadedModel
 from tasks.config.settings import Settings, load_settings
 from tasks.ledger.store import Ledger
 from tasks.rollout.champion import open_champion
-from tasks.rollout.outcome import ReleaseOutcome, Result
+from tasks.rollout.rollout import ReleaseOutcome, RolloutResult
 from tasks.runtime import crash_points
 from tasks.runtime.events import EventName, emit
 from tasks.runtime.file_locks import exclusive
@@ -197,7 +197,7 @@ def _train_and_release(settings: Settings, request: RetrainRequest) -> RetrainOu
     reason = "; ".join(each.reason for each in compared.comparisons if not each.segment)
     rollout = release(request.pipeline, model.digest, incident_id=request.incident_id, reason=reason)
     crash_points.reached("retrain.released", generation=rollout.generation)
-    if rollout.result is Result.PROMOTED:
+    if rollout.result is RolloutResult.PROMOTED:
         reset_checks(settings.ledger_dsn, request.pipeline, model.version)
     return outcome.ended(RetrainResult(rollout.result.value), digest=model.digest, rollout=rollout, **shown)
 

@@ -4,7 +4,7 @@ from prefect import flow
 
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import load_settings
-from tasks.rollout.republish_events import finish_telling
+from tasks.rollout.release_events import republish_events
 from tasks.rollout.rollback import RollbackOrder, RollbackOutcome, serve_earlier_model
 
 AUTHOR = "rollback"
@@ -37,5 +37,5 @@ def rollback(
         unfence_by=unfence_by,
     )
     _, outcome = serve_earlier_model(settings, order)
-    finish_telling(settings, pipeline)
+    republish_events(settings, pipeline)
     return outcome

@@ -29,7 +29,7 @@ from gateway.workers.warm import WarmForks
 from gateway.workers.worker import WorkerPhase
 from healing.incident import Cause
 from healing.release import Mode, Release
-from healing.trial_rules import Check
+from healing.trial_rules import TrialCheck
 from releases.log import ReleaseLog
 
 _log = structlog.get_logger(__name__)
@@ -156,7 +156,7 @@ class Gateway:
             return
         version = self.pool.get(problem.subject)
         if problem.code is Cause.MODEL_CORRUPT or (version and version.worker.state is WorkerPhase.SET_ASIDE):
-            self.ladder.abort(f"{Check.ERRORS.value}: {problem.message}")
+            self.ladder.abort(f"{TrialCheck.ERRORS.value}: {problem.message}")
 
     def _change_shadow(self, active: ActiveRelease) -> None:
         """Begin the shadow of the release that is on duty now; what the one before still had waiting is dropped."""

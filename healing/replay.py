@@ -1,26 +1,27 @@
-"""What the judge of a trial would have said of logged requests: the same guard, the same stages, one request after
-another. Nothing is invented: what the log does not hold is named, and then the answer is that it cannot be said.
+"""Replay of logged requests through the trial guard: the decision on each stage, request by request.
+
+Nothing is assumed about what the log does not hold: it is named, and the decision is INCONCLUSIVE.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from healing.promotion import Decision, Exposure, StageRule, judge_errors, judge_stage
+from healing.promotion import Decision, Exposure, StageRule, judge_promotion, judge_stage
 from healing.release import Mode
 from healing.trial_guard import TrialGuard
 from healing.trial_rules import CheckState
 from healing.verdict import Verdict
 
-LOOK = timedelta(seconds=0.5)  # between two looks of the controller at a stage; the guard sees every request
+POLL = timedelta(seconds=0.5)  # between two observations of a stage by the controller; the guard sees every request
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedRequest:
     """One request of a stage, as far as the log knows it.
 
-    `answer` is what the arm that was asked first said, None where it failed; `given` (in shadow) what the client was
-    told; `slow` is None where that is not known or not evidence.
+    `answer` is the answer of the arm that was asked first, None where it failed; `given` (in shadow) the answer that
+    the client got; `slow` is None where it is not known or is no evidence.
     """
 
     at: datetime
@@ -33,9 +34,9 @@ class LoggedRequest:
 
 @dataclass(frozen=True, slots=True)
 class LoggedStage:
-    """A stretch of the log under one release, and what its rule asks.
+    """The requests that were answered under one release, and what its stage requires.
 
-    `lacking` names what would be needed to pass it and is not in the log; `notes` what only some checks miss.
+    `missing` names what the log does not hold and the stage needs to pass; `notes` what only some checks miss.
     """
 
     generation: int
@@ -45,13 +46,13 @@ class LoggedStage:
     ended: datetime
     rule: StageRule
     requests: Sequence[LoggedRequest]
-    lacking: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
-    """What would have been decided of one stage, after which of the challenger's requests, when, and why."""
+class ReplayedStage:
+    """The decision of the replay on one stage: after which of the challenger's requests, when, and why."""
 
     stage: LoggedStage
     decision: Decision
@@ -62,16 +63,16 @@ class Ruling:
 
 
 @dataclass(slots=True)
-class _Seen:
-    """Counts of one stage so far, and the first moment at which it was passed."""
+class _Counts:
+    """Counts of one stage so far, and when it was first passed."""
 
     requests: int = 0
     errors: int = 0
     champion_requests: int = 0
     champion_errors: int = 0
-    passed: tuple[int, datetime, Verdict] | None = field(default=None)
+    passed: tuple[int, datetime, Verdict] | None = None
 
-    def take(self, request: LoggedRequest) -> None:
+    def add(self, request: LoggedRequest) -> None:
         if request.challenger:
             self.requests += 1
             self.errors += request.failed
@@ -80,67 +81,68 @@ class _Seen:
             self.champion_errors += request.failed
 
 
-def replay(stages: Sequence[LoggedStage], guard: TrialGuard) -> tuple[Ruling, ...]:
-    """A ruling for each stage up to the first ABORT; `guard` is new, and made for the first stage."""
-    rulings: list[Ruling] = []
+def replay(stages: Sequence[LoggedStage], guard: TrialGuard) -> tuple[ReplayedStage, ...]:
+    """The decision on each stage up to the first ABORT; `guard` is new, and made for the first stage."""
+    replayed: list[ReplayedStage] = []
     for place, stage in enumerate(stages):
         if place:
             guard.next_stage(stage.mode, stage.weight)
-        rulings.append(_rule(stage, guard))
-        if rulings[-1].decision is Decision.ABORT:
+        replayed.append(_replay_stage(stage, guard))
+        if replayed[-1].decision is Decision.ABORT:
             break
-    return tuple(rulings)
+    return tuple(replayed)
 
 
-def _rule(stage: LoggedStage, guard: TrialGuard) -> Ruling:
-    """Harm ends a stage at once; one that is passed is watched on to its logged end, for evidence carries over."""
-    seen = _Seen()
-    looked = stage.began
+def _replay_stage(stage: LoggedStage, guard: TrialGuard) -> ReplayedStage:
+    """A failed check ends a stage at once; a passed stage is replayed to its end, because evidence carries over."""
+    counts = _Counts()
+    observed = stage.began
     for request in stage.requests:
-        seen.take(request)
+        counts.add(request)
         _feed(guard, request)
-        alarm = guard.alarm()
-        if alarm is not None:
-            reason = f"{alarm.check.value}: {alarm.reason}"
-            return Ruling(stage, Decision.ABORT, seen.requests, request.at, reason, guard.states())
-        if request.at - looked >= LOOK and seen.passed is None:
-            looked = request.at
-            decision, verdict = judge_stage(_exposure(stage, seen, request.at), stage.rule)
+        failed = guard.aborted_by
+        if failed is not None:
+            reason = f"{failed.check.value}: {failed.reason}"
+            return ReplayedStage(stage, Decision.ABORT, counts.requests, request.at, reason, guard.states())
+        if request.at - observed >= POLL and counts.passed is None:
+            observed = request.at
+            decision, verdict = judge_stage(_exposure(stage, counts, request.at), stage.rule)
             if decision is Decision.ABORT:
                 reason = f"{verdict.check}: {verdict.reason}"
-                return Ruling(stage, decision, seen.requests, request.at, reason, guard.states())
+                return ReplayedStage(stage, decision, counts.requests, request.at, reason, guard.states())
             if decision is Decision.PROMOTE:
-                seen.passed = (seen.requests, request.at, verdict)
-    return _ended(stage, seen, guard)
+                counts.passed = (counts.requests, request.at, verdict)
+    return _at_end(stage, counts, guard)
 
 
-def _ended(stage: LoggedStage, seen: _Seen, guard: TrialGuard) -> Ruling:
-    """The log of the stage is at its end without harm."""
+def _at_end(stage: LoggedStage, counts: _Counts, guard: TrialGuard) -> ReplayedStage:
+    """The decision at the end of the stage's log, when no check failed before."""
     states = guard.states()
-    alarm = guard.alarm()
-    if alarm is not None:  # found when the last answers were settled
-        reason = f"{alarm.check.value}: {alarm.reason}"
-        return Ruling(stage, Decision.ABORT, seen.requests, stage.ended, reason, states)
-    if stage.lacking:
-        return Ruling(stage, Decision.INCONCLUSIVE, seen.requests, stage.ended, _told(stage.lacking), states)
-    if seen.passed is not None:
-        request, at, verdict = seen.passed
-        return Ruling(stage, Decision.PROMOTE, request, at, verdict.reason, states)
-    exposure = _exposure(stage, seen, stage.ended)
+    failed = guard.aborted_by
+    if failed is not None:  # found when `states` settled the last answers
+        reason = f"{failed.check.value}: {failed.reason}"
+        return ReplayedStage(stage, Decision.ABORT, counts.requests, stage.ended, reason, states)
+    if stage.missing:
+        reason = f"not known: {'; '.join(stage.missing)}"
+        return ReplayedStage(stage, Decision.INCONCLUSIVE, counts.requests, stage.ended, reason, states)
+    if counts.passed is not None:
+        request, at, verdict = counts.passed
+        return ReplayedStage(stage, Decision.PROMOTE, request, at, verdict.reason, states)
+    exposure = _exposure(stage, counts, stage.ended)
     decision, verdict = judge_stage(exposure, stage.rule)
     if decision is Decision.CONTINUE:
-        reason = f"the log of this stage ends before a decision: {judge_errors(exposure, stage.rule).reason}"
-        return Ruling(stage, Decision.CONTINUE, seen.requests, stage.ended, reason, states)
-    return Ruling(stage, decision, seen.requests, stage.ended, verdict.reason, states)
+        reason = f"the log of this stage ends before a decision: {judge_promotion(exposure, stage.rule).reason}"
+        return ReplayedStage(stage, Decision.CONTINUE, counts.requests, stage.ended, reason, states)
+    return ReplayedStage(stage, decision, counts.requests, stage.ended, verdict.reason, states)
 
 
-def with_labels(ruling: Ruling, condemned: CheckState | None, at: datetime | None) -> Ruling:
-    """The ruling once labels are heard too: those that were known by `at` condemn, if that was sooner than harm."""
-    if condemned is None or at is None or (ruling.decision is Decision.ABORT and ruling.at <= at):
-        return ruling
-    known = sum(request.challenger and request.at <= at for request in ruling.stage.requests)
-    reason = f"{condemned.check.value}: {condemned.reason}"
-    return replace(ruling, decision=Decision.ABORT, request=known, at=at, reason=reason)
+def with_failed_labels(replayed: ReplayedStage, failed: CheckState, at: datetime) -> ReplayedStage:
+    """The stage aborted because the check on labels failed at `at`, unless it was aborted before."""
+    if replayed.decision is Decision.ABORT and replayed.at <= at:
+        return replayed
+    known = sum(request.challenger and request.at <= at for request in replayed.stage.requests)
+    reason = f"{failed.check.value}: {failed.reason}"
+    return replace(replayed, decision=Decision.ABORT, request=known, at=at, reason=reason)
 
 
 def _feed(guard: TrialGuard, request: LoggedRequest) -> None:
@@ -151,15 +153,11 @@ def _feed(guard: TrialGuard, request: LoggedRequest) -> None:
         guard.observe(request.challenger, request.failed, request.slow, request.answer)
 
 
-def _exposure(stage: LoggedStage, seen: _Seen, now: datetime) -> Exposure:
+def _exposure(stage: LoggedStage, counts: _Counts, now: datetime) -> Exposure:
     return Exposure(
-        requests=seen.requests,
-        errors=seen.errors,
+        requests=counts.requests,
+        errors=counts.errors,
         elapsed_seconds=(now - stage.began).total_seconds(),
-        champion_requests=seen.champion_requests,
-        champion_errors=seen.champion_errors,
+        champion_requests=counts.champion_requests,
+        champion_errors=counts.champion_errors,
     )
-
-
-def _told(lacking: Sequence[str]) -> str:
-    return f"it cannot be said: {'; '.join(lacking)}"

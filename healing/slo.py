@@ -6,7 +6,7 @@ from healing.verdict import Outcome, Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class AnswerCounts:
     """Requests so far, by how they were answered. `degraded` got an answer from below the champion."""
 
     good: int = 0
@@ -17,11 +17,13 @@ class Served:
     def total(self) -> int:
         return self.good + self.degraded + self.failed
 
-    def since(self, earlier: "Served") -> "Served":
+    def since(self, earlier: "AnswerCounts") -> "AnswerCounts":
         """What was served after `earlier`; all of it when a restart set the counters back."""
         if self.total < earlier.total or self.good < earlier.good or self.failed < earlier.failed:
             return self
-        return Served(self.good - earlier.good, max(0, self.degraded - earlier.degraded), self.failed - earlier.failed)
+        return AnswerCounts(
+            self.good - earlier.good, max(0, self.degraded - earlier.degraded), self.failed - earlier.failed
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Objective:
 MITIGATED = Objective()
 
 
-def judge_served(served: Served, objective: Objective) -> Verdict:
+def judge_served(served: AnswerCounts, objective: Objective) -> Verdict:
     """PASS when both shares are reached, FAIL when one is missed, INCONCLUSIVE on fewer requests than asked for."""
     if served.total < max(1, objective.requests_min):
         return Verdict("slo", Outcome.INCONCLUSIVE, f"{served.total} requests seen", served.total)

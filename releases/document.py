@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from healing.errors import IllegalTransition, LogCorrupt
 from healing.fence import Fence
 from healing.release import Challenger, Mode, ModelRef, Reason, Release
-from healing.trial_rules import DEFAULT_RULES, Check, TrialRules
+from healing.trial_rules import DEFAULT_RULES, TrialCheck, TrialRules
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -42,7 +42,7 @@ class RulesDocument(_Document):
     disagreement_rate_tolerated: float = Field(gt=0, lt=1)
     quality_increase_tolerated: float = Field(ge=0, lt=1)
     quality_block_seconds: float = Field(default=DEFAULT_RULES.quality_block_seconds, gt=0)
-    votes: tuple[Check, ...]
+    votes: tuple[TrialCheck, ...]
 
     @classmethod
     def of(cls, rules: TrialRules) -> "RulesDocument":

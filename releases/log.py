@@ -1,4 +1,4 @@
-"""The release log: numbered documents, one directory, append only. The highest number is what should serve."""
+"""The release log: numbered documents in one directory, append only; the highest number is what should serve."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from releases.files import create_exclusively
 class ReleaseLog:
     """The `log/` directory of a release root.
 
-    Committing is the exclusive create of the next number: of two writers one wins and the other gets Conflict, and a
+    A commit is the exclusive create of the next number: of two writers one succeeds and the other gets Conflict, and a
     crash leaves either the old release or the new one.
     """
 
@@ -27,7 +27,7 @@ class ReleaseLog:
         return max(self.generations(), default=0)
 
     def generations(self) -> list[int]:
-        """The generations whose documents are there, oldest first; none where no log was begun."""
+        """The generations that have a document, oldest first; empty when there is no log yet."""
         try:
             documents = [entry for entry in self._directory.iterdir() if entry.suffix == ".json"]
             return sorted(int(entry.stem) for entry in documents if entry.name[0].isdigit())
@@ -63,14 +63,14 @@ class ReleaseLog:
     def append(self, release: Release) -> None:
         """Commit `release` as the next generation.
 
-        Raises Conflict when that generation was written by somebody else meanwhile, IllegalTransition when it may not
-        follow the current one; the log is then as it was.
+        Conflict when another writer has written that generation meanwhile, IllegalTransition when it may not follow the
+        current one; the log is then unchanged.
         """
         current = self.current()
         if current is not None and release.generation <= current.generation:
             raise Conflict(
                 f"generation {release.generation} of {release.pipeline} is taken (by {current.author}, reason "
-                f"{current.reason}, when the log stands at {current.generation}); re-read the log and decide again"
+                f"{current.reason}, the log is at {current.generation}); re-read the log and decide again"
             )
         check_transition(current, release)
         try:
@@ -89,7 +89,7 @@ class ReleaseLog:
 def promotion_of(
     current: Release, *, author: str, now: datetime, incident_id: str | None = None, note: str = ""
 ) -> Release:
-    """The release in which the challenger becomes champion and the old champion is kept warm."""
+    """The release in which the challenger becomes champion and the old champion a warm fallback."""
     if current.challenger is None:
         raise IllegalTransition(f"release {current.generation} has no challenger to promote")
     promoted = current.challenger.model
@@ -111,7 +111,7 @@ def trial_of(
     note: str = "",
     unfenced_by: str | None = None,
 ) -> Release:
-    """The release in which `challenger` gets its share of traffic, or another share.
+    """The release in which `challenger` gets its share of traffic, new or changed.
 
     IllegalTransition when it is fenced, unless `unfenced_by` names the person who lifts its fence with this release.
     """
@@ -133,19 +133,20 @@ def trial_of(
 
 
 def abort_of(
-    current: Release, *, author: str, now: datetime, incident_id: str | None = None, note: str = ""
+    current: Release,
+    *,
+    author: str,
+    now: datetime,
+    incident_id: str | None = None,
+    note: str = "",
+    fence: bool = False,
 ) -> Release:
-    """The release in which the challenger leaves; nothing is held against it."""
-    return _follow(current, Reason.ABORT, author, now, incident_id, note)
-
-
-def condemnation_of(
-    current: Release, *, author: str, now: datetime, incident_id: str | None = None, note: str = ""
-) -> Release:
-    """The release in which the challenger leaves because it did harm: it is fenced, and `note` says what it did."""
-    aborted = abort_of(current, author=author, now=now, incident_id=incident_id, note=note)
+    """The release that aborts the trial; with `fence` it also fences the challenger, for the reason in `note`."""
+    aborted = _follow(current, Reason.ABORT, author, now, incident_id, note)
+    if not fence:
+        return aborted
     if current.challenger is None:
-        raise IllegalTransition(f"release {current.generation} has no challenger to condemn")
+        raise IllegalTransition(f"release {current.generation} has no challenger to abort and fence")
     return replace(aborted, fenced=with_fence(current.fenced, _fence(current.challenger.model, aborted)))
 
 
@@ -161,10 +162,10 @@ def rollback_of(
     fallbacks: Sequence[ModelRef] = (),
     unfenced_by: str | None = None,
 ) -> Release:
-    """The release in which `to` is champion again, and the champion that it replaces is fenced.
+    """The release in which `to` is champion again and the champion that it replaces is fenced.
 
-    `fallbacks` are kept warm, without those two and without fenced models. IllegalTransition when `to` is fenced,
-    unless `unfenced_by` names the person who lifts its fence with this release.
+    `fallbacks` stay warm, except those two models and fenced ones. IllegalTransition when `to` is fenced, unless
+    `unfenced_by` names the person who lifts its fence with this release.
     """
     following = _follow(current, Reason.ROLLBACK, author, now, incident_id, note)
     fenced = with_fence(_lifted(current, to, unfenced_by), _fence(current.champion, following))
@@ -190,7 +191,7 @@ def return_of(
     incident_id: str | None = None,
     note: str = "",
 ) -> Release:
-    """The release in which the earlier champion `to` comes back, and the present one is kept warm: it did no harm."""
+    """The release in which `to`, an earlier champion, is champion again and the current one a warm fallback."""
     warm = [model for model in (current.champion, *current.fallbacks) if model.digest != to.digest]
     return replace(
         _follow(current, Reason.RETURN, author, now, incident_id, note),
@@ -201,12 +202,12 @@ def return_of(
 
 
 def _lifted(current: Release, model: ModelRef, unfenced_by: str | None) -> tuple[Fence, ...]:
-    """The fences without that of `model`, where somebody answers for it."""
+    """The fences, without that of `model` when a person lifts it."""
     return current.fenced if unfenced_by is None else without_fence(current.fenced, model.digest)
 
 
 def _fence(model: ModelRef, release: Release) -> Fence:
-    """The fence that `release` puts up: by its author, for its reason."""
+    """The fence that `release` adds: by its author, for its reason."""
     return Fence(model.digest, model.version, release.created_at, release.author, release.note)
 
 

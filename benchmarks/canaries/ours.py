@@ -4,7 +4,8 @@ import numpy as np
 
 from benchmarks.canaries.stream import Stage, Stream
 from healing.release import Mode
-from healing.trial_guard import Expected, TrialGuard
+from healing.trial_evidence import Expected
+from healing.trial_guard import TrialGuard
 from healing.trial_rules import DEFAULT_RULES, TrialRules
 
 
@@ -22,7 +23,7 @@ def aborted_at(stream: Stream, rules: TrialRules = DEFAULT_RULES, *, by_client: 
         for failed in stream.copies_failed:
             guard.observe_pair(failed=bool(failed), slow=False, answer=None, given=0.0)
         guard.next_stage(Mode.CANARY, first.share)
-    if guard.alarm() is not None:
+    if guard.aborted_by is not None:
         return 0
     begin = 0
     for stage in stream.stages:
@@ -46,7 +47,7 @@ def _watch(guard: TrialGuard, stream: Stream, begin: int, stage: Stage, *, by_cl
         news = bool(stream.first[begin + at]) or not by_client
         guard.observe(bool(arms[at]), failed=True, slow=False, answer=None, route_key_is_new=news)
         done = int(at) + 1
-        if guard.alarm() is not None:
+        if guard.aborted_by is not None:
             return begin + done
     quiet = int(challengers[-1] - challengers[done])
     guard.observe_quiet(quiet, stage.requests - done - quiet)

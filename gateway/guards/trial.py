@@ -8,7 +8,8 @@ from typing import Protocol
 from gateway.guards.slowness import Slowness, TimedVersion
 from gateway.guards.window import VersionWindow
 from healing.release import Challenger, Release
-from healing.trial_guard import Expected, TrialGuard
+from healing.trial_evidence import Expected
+from healing.trial_guard import TrialGuard
 from releases.manifest import Manifest
 
 _LATENCIES_KEPT = 512
@@ -105,7 +106,7 @@ class ChallengerTrial:
     @property
     def abort_reason(self) -> str | None:
         """The check that failed and aborts the trial, with its numbers; None while none did."""
-        alarm = self.guard.alarm()
+        alarm = self.guard.aborted_by
         return None if alarm is None else f"{alarm.check.value}: {alarm.reason}"
 
     def observe_answer(

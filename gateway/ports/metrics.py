@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from gateway.ports.request_counts import RequestCounts
 from gateway.ports.state import GatewayState, role_of
 from healing.incident import Cause
-from healing.trial_guard import CHECKS
+from healing.trial_evidence import GUARD_CHECKS
 
 
 class Metrics:
@@ -53,7 +53,7 @@ class Metrics:
         for cause in Cause:
             self.problems.labels(cause.value).set(current.count(cause))
         evidence = {} if state.trial is None else {each.check: each.log_e for each in state.trial.guard.states()}
-        for check in CHECKS:
+        for check in GUARD_CHECKS:
             self.trial_log_e.labels(check.value).set(evidence.get(check, 0.0))
         self._set_versions(state)
 

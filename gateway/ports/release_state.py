@@ -35,7 +35,7 @@ def release_state(state: GatewayState) -> dict[str, Any]:
 
 def _trial(trial: ChallengerTrial, *, aborted: bool) -> dict[str, Any]:
     """Counts since the stage began, evidence of the whole trial; in shadow the arms count scored copies."""
-    alarm = trial.guard.alarm()
+    alarm = trial.guard.aborted_by
     return {
         "digest": trial.challenger.model.digest,
         "version": trial.challenger.model.version,

@@ -11,7 +11,7 @@ from gateway.reporting.events import EventSender
 from healing.errors import Conflict, Corrupt, IllegalTransition, StoreUnavailable
 from healing.incident import Cause
 from healing.release import ModelRef, Release
-from releases.log import ReleaseLog, condemnation_of
+from releases.log import ReleaseLog, abort_of
 
 _log = structlog.get_logger(__name__)
 _RETRY_SECONDS = 0.5
@@ -57,7 +57,7 @@ class CanaryAbort:
         current = self._log.current()
         if current is None or current.challenger is None or current.challenger.model.digest != challenger.digest:
             return None
-        release = condemnation_of(current, author=AUTHOR, now=datetime.now(UTC), note=why)
+        release = abort_of(current, author=AUTHOR, now=datetime.now(UTC), note=why, fence=True)
         self._log.append(release)
         return release
 

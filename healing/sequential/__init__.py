@@ -1,4 +1,4 @@
-"""Tests that may be looked at all the time: each holds its error bound at every look, and at whichever is the last.
+"""Sequential tests: each keeps its error bound at every observation, and at whichever one the caller stops.
 
-Each module names its null hypothesis, its bet and its source; `docs/statistics.md` says how to read them.
+Each module names its null hypothesis, its bet and its source; `docs/statistics.md` explains how to read them.
 """

@@ -1,7 +1,7 @@
-"""Does something happen more often than is tolerated? For where there is no champion beside: shadow, and all traffic.
+"""Sequential test of an event rate against a fixed tolerance, for traffic without a champion: shadow, and weight 1.
 
 Each observation is an event or not. The null hypothesis is that, given the past, its probability is at most p0. A
-mixture over larger p of the likelihood ratios (p/p0 for an event, (1-p)/(1-p0) for none) is an e-process under it: the
+mixture over larger p of the likelihood ratios (p/p0 for an event, (1-p)/(1-p0) for none) is an e-process under it. The
 rate may change all the time, as long as it stays within p0.
 
 Ramdas, Grünwald, Vovk & Shafer, *Game-theoretic statistics and safe anytime-valid inference* (2023); the restarts are
@@ -11,13 +11,14 @@ those of `detector`.
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import exp, log
+from typing import ClassVar
 
-from healing.sequential.detector import Alarming, EDetector, SavedDetector, checked_alpha
+from healing.sequential.detector import EDetector, SequentialTest, check_alpha
 
 RATES = 16  # alternatives; twice as many change the result by less than a tenth of an event
 ODDS_MIN_RATIO = 1.3  # smallest alternative: these odds, as a multiple of the tolerated ones
 ODDS_MAX = 99.0  # largest alternative: it happens in 99 of 100 cases
-RESTART_OBSERVATIONS = 2000  # so that what goes bad late is not protected by its good past
+RESTART_OBSERVATIONS = 2000  # so that a long good past does not hide a later change
 
 
 @lru_cache(maxsize=64)
@@ -33,50 +34,33 @@ def _log_bets(tolerated: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return on_event, on_none
 
 
-@dataclass(frozen=True, slots=True)
-class SavedAbsolute:
-    """All that a test knows, to go on with it in another process."""
-
-    events: int
-    observations: int
-    quiet: int
-    until_restart: int
-    alarmed: bool
-    detector: SavedDetector
-
-
 @dataclass(slots=True)
-class AbsoluteRateTest(Alarming):
-    """Alarms at level `alpha` when events are more frequent than `tolerated`, a share in (0, 1).
+class AbsoluteRateTest(SequentialTest):
+    """Rejects at level `alpha` that events are at most as frequent as `tolerated`, a share in (0, 1).
 
     >>> test = AbsoluteRateTest(alpha=0.001, tolerated=0.02)
     >>> for _ in range(4):
     ...     test.observe(event=True)
-    >>> test.alarmed
+    >>> test.rejected
     True
 
-    `restart` begins a new run beside the running ones; it also happens by itself every `RESTART_OBSERVATIONS`.
+    `restart` begins a new run beside the running ones; the test also restarts every `RESTART_OBSERVATIONS`.
     """
 
+    _COUNTS: ClassVar[tuple[str, ...]] = ("events", "observations", "_until_restart")
     alpha: float
     tolerated: float
     events: int = 0
     observations: int = 0
-    _quiet: int = 0  # observations without an event that no bet has been settled for: together they cost one
+    _quiet: int = 0  # observations without an event whose bets are not settled yet: settled together, they cost one bet
     _until_restart: int = RESTART_OBSERVATIONS
-    _alarmed: bool = False
+    _rejected: bool = False
     _detector: EDetector = field(default_factory=lambda: EDetector(RATES))
 
     def __post_init__(self) -> None:
-        checked_alpha(self.alpha)
+        check_alpha(self.alpha)
         if not 0 < self.tolerated < 1:
             raise ValueError(f"a tolerated rate is a share in (0, 1), found {self.tolerated}")
-
-    @property
-    def log_e(self) -> float:
-        """Natural log of the e-value now: the evidence against "no more often than tolerated"."""
-        self._settle()
-        return self._detector.log_e
 
     def observe(self, *, event: bool) -> None:
         """Take one observation."""
@@ -85,12 +69,11 @@ class AbsoluteRateTest(Alarming):
             return
         self._settle()
         self.events += 1
-        self._detector.bet(_log_bets(self.tolerated)[0])
-        self._alarmed = self._alarmed or self._detector.log_e >= self.threshold_log_e
+        self._bet(_log_bets(self.tolerated)[0])
         self._count(1)
 
     def observe_quiet(self, observations: int) -> None:
-        """Take observations without an event. They lower the e-value only, so no alarm is missed by settling later."""
+        """Take observations without an event."""
         while observations:
             taken = min(observations, self._until_restart)
             self._quiet += taken
@@ -98,21 +81,10 @@ class AbsoluteRateTest(Alarming):
             observations -= taken
 
     def restart(self) -> None:
-        """Begin another run, so that evidence from now on is not diluted by what came before."""
+        """Begin another run, so that evidence from now on is not diluted by earlier observations."""
         self._settle()
         self._detector.restart()
         self._until_restart = RESTART_OBSERVATIONS
-
-    def save(self) -> SavedAbsolute:
-        return SavedAbsolute(
-            self.events, self.observations, self._quiet, self._until_restart, self._alarmed, self._detector.save()
-        )
-
-    def resume(self, saved: SavedAbsolute) -> None:
-        """Go on where a test with the same alpha and tolerance stood."""
-        self._detector.resume(saved.detector)
-        self.events, self.observations = saved.events, saved.observations
-        self._quiet, self._until_restart, self._alarmed = saved.quiet, saved.until_restart, saved.alarmed
 
     def _count(self, observations: int) -> None:
         self.observations += observations

@@ -1,4 +1,4 @@
-"""Ten bins by what a model answered on its reference rows, each expected to get a tenth of its live answers."""
+"""Ten bins over a model's answers to its reference rows; each is expected to get a tenth of its live answers."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ BINS = 10
 class ReferenceBins:
     """Bins between the deciles (0, 10 … 100 %, eleven numbers in ascending order) of a model's reference answers.
 
-    A model that gives few different answers has equal deciles. Then the bin that begins with them holds their share,
-    and the bins between equal deciles hold nothing.
+    A model with few different answers has equal deciles. Then the bin that begins with them has their share, and the
+    bins between equal deciles are empty.
     """
 
     def __init__(self, deciles: Sequence[float]) -> None:
@@ -20,11 +20,11 @@ class ReferenceBins:
         self._edges = tuple(deciles[1:-1])
 
     def place(self, answer: float) -> int:
-        """The bin of an answer, 0 to 9; answers beyond the reference fall into the outermost bins."""
+        """The bin of an answer, 0 to 9; answers outside the reference are in the outermost bins."""
         return bisect_right(self._edges, answer)
 
     def expected_share(self, place: int) -> float:
-        """The share of reference answers in a bin: a tenth, and one more for every further decile equal to its edge."""
+        """The share of reference answers in a bin: a tenth per decile equal to its lower edge."""
         if place == 0:
             return 1 / BINS
         edge = self._edges[place - 1]
@@ -33,7 +33,7 @@ class ReferenceBins:
         return self._edges.count(edge) / BINS
 
     def span(self, place: int) -> str:
-        """The bin in words."""
+        """The bin's range of answers, as text."""
         low = f"from {self._edges[place - 1]:.4g}" if place else ""
         high = f"below {self._edges[place]:.4g}" if place < BINS - 1 else ""
         return " ".join(part for part in (low, high) if part)

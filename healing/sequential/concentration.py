@@ -1,16 +1,16 @@
-"""Do a challenger's live answers crowd into one bin of its own reference answers, and the champion's do not?
+"""Sequential test whether a challenger's live answers concentrate in one bin of its reference answers.
 
-A tenth of a model's answers is expected in each of its ten bins. When one gets most of them, what the model is fed live
-is not what it learned from: training-serving skew, or a leak that live rows do not have. But the world may have changed
-as well; then the champion's answers crowd too. So for each bin two bets must both win:
+A tenth of a model's answers is expected in each of its ten bins. When most of them are in one bin, its live rows differ
+from its training rows: training-serving skew, or a leaked feature that live rows do not have. But the world may have
+changed as well; then the champion's answers concentrate too. So for each bin two null hypotheses must be rejected:
 
 * absolute: the bin's share of the challenger's answers is at most `tolerated` (see `absolute`);
 * relative: it is at most R times the share that the champion's answers have in its own same bin and the two beside it.
 
-The smaller of two e-values is an e-value for "the one or the other null hypothesis holds", so a bin is held against the
-challenger only where both are refuted, with no need to know when the world changed. The mean over the bins is the
-statistic. Between arms the relative bet is that of `relative`; where both models answered the same row (shadow), it is
-1 + λ(x - Ry) with x and y the two events, whose mean is at most 1 under the null for λ in [0, 1/R].
+The smaller of two e-values is an e-value for "at least one of the null hypotheses holds", so a bin is evidence only
+where both are rejected; when the world changed need not be known. The mean over the bins is the statistic. Between arms
+the relative bet is that of `relative`; where both models answered the same row (shadow), it is 1 + λ(x - Ry) with x and
+y the two events, whose mean is at most 1 under the null for λ in [0, 1/R].
 """
 
 from collections.abc import Sequence
@@ -25,11 +25,11 @@ _BETS = 6
 _PAIR_FRACTIONS = (0.1, 0.2, 0.35, 0.5, 0.7, 0.9)  # of the largest λ
 _RATIOS = (1.3, 1.7, 2.2, 3.0, 4.5, 8.0)  # alternatives of the relative bet, as multiples of R
 _GAPS = (0.15, 0.3, 0.45, 0.6, 0.8, 0.97)  # alternatives of the absolute bet, as parts of the way from p0 to 1
-_TOLERATED_MAX = 0.95  # a bin that may get nearly all answers says nothing
-_LOOK_EXCESS = 5  # answers in a bin beyond what is tolerated, after which it is worth looking
-_LOOK_ANSWERS = 256  # and at the latest after so many
+_TOLERATED_MAX = 0.95  # a bin that may get nearly all answers is no evidence
+_SETTLE_EXCESS = 5  # answers in a bin above the tolerance, after which the bets are settled
+_SETTLE_ANSWERS = 256  # answers after which they are settled at the latest
 _RESTART_ANSWERS = 2000
-_LIVE_RUNS_MAX = 4  # of twenty mixtures each
+_LIVE_RUNS_MAX = 4  # per detector; there are twenty detectors
 
 
 @lru_cache(maxsize=64)
@@ -50,7 +50,7 @@ def _arm_bets(ratio: float, share: float) -> tuple[tuple[float, ...], tuple[floa
 
 @lru_cache(maxsize=64)
 def _pair_bets(ratio: float) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
-    """Log factors when the challenger's answer alone, the champion's alone, and both fell there."""
+    """Log factors when only the challenger's answer, only the champion's, and both are in the bin."""
     stakes = [fraction / ratio for fraction in _PAIR_FRACTIONS]
     return (
         tuple(log(1 + stake) for stake in stakes),
@@ -61,7 +61,7 @@ def _pair_bets(ratio: float) -> tuple[tuple[float, ...], tuple[float, ...], tupl
 
 @dataclass(frozen=True, slots=True)
 class SavedConcentration:
-    """All that a test knows, to go on with it in another process."""
+    """The state of a test, to resume it in another process."""
 
     answers: tuple[int, ...]
     since_restart: int
@@ -70,15 +70,16 @@ class SavedConcentration:
 
 
 class ConcentrationTest:
-    """Counts answers, and settles the bets on them when a bin has got more than it should, or 256 answers are there.
+    """Counts answers, and settles the bets on them when a bin has more than tolerated, or after 256 answers.
 
-    Looking seldom costs no validity: the bound holds for every look that could have been taken. `answers` counts the
-    challenger's answers by bin.
+    The bound holds for any times of settling. `answers` counts the challenger's settled answers by bin.
     """
 
     def __init__(self, challenger: ReferenceBins, champion: ReferenceBins, tolerated: float) -> None:
         if not 1 / BINS < tolerated < 1:
-            raise ValueError(f"a bin gets a tenth of the answers, so more than that is tolerated; found {tolerated}")
+            raise ValueError(
+                f"expected a tolerated share above 0.1, which each bin gets, and below 1, found {tolerated}"
+            )
         self.bins = challenger
         self.answers = [0] * BINS
         self._place_challenger, self._place_champion = challenger.place, champion.place
@@ -95,7 +96,7 @@ class ConcentrationTest:
 
     @property
     def log_e(self) -> float:
-        """Natural log of the e-value as of the last look."""
+        """Natural log of the e-value when the bets were last settled."""
         return log_sum([self._log_e_of(place) for place in range(BINS)]) - log(BINS)
 
     @property
@@ -104,31 +105,31 @@ class ConcentrationTest:
         return max(range(BINS), key=self._log_e_of)
 
     def observe(self, challenger: bool, answer: float, share: float) -> bool:
-        """Take one answer of a randomised request; returns whether the evidence was looked at with it."""
+        """Take one answer to a randomised request; returns whether the bets were settled."""
         if not challenger:
             self._champion[self._place_champion(answer)] += 1
             return False
         place = self._place_challenger(answer)
         self._challenger[place] += 1
         self._pending += 1
-        if self._worth_looking(place):
+        if self._is_due(place):
             self.settle(share)
             return True
         return False
 
     def observe_pair(self, answer: float, given: float) -> bool:
-        """Take the challenger's answer beside the one that was given; returns whether the evidence was looked at."""
+        """Take the challenger's answer and the one that the client got; returns whether the bets were settled."""
         place = self._place_challenger(answer)
         self._challenger[place] += 1
         self._pairs[place][self._place_champion(given)] += 1
         self._pending += 1
-        if self._worth_looking(place):
+        if self._is_due(place):
             self.settle(1.0)
             return True
         return False
 
     def settle(self, share: float) -> None:
-        """Settle the bets on all answers since the last look; they were taken at traffic share `share`."""
+        """Settle the bets on all answers since the last time; they were taken at traffic share `share`."""
         for place, allowed in enumerate(self.tolerated):
             if allowed < _TOLERATED_MAX:
                 self._settle_absolute(place, allowed)
@@ -142,13 +143,13 @@ class ConcentrationTest:
             self.restart()
 
     def restart(self) -> None:
-        """Begin another run of every bet; `settle` first."""
+        """Begin another run of every bet; call `settle` first."""
         for detector in (*self._absolute, *self._relative):
             detector.restart()
         self._since_restart = 0
 
     def save(self) -> SavedConcentration:
-        """What is settled; `settle` first."""
+        """The settled state; call `settle` first."""
         return SavedConcentration(
             answers=tuple(self.answers),
             since_restart=self._since_restart,
@@ -157,7 +158,7 @@ class ConcentrationTest:
         )
 
     def resume(self, saved: SavedConcentration) -> None:
-        """Go on where a test with the same bins and tolerance stood."""
+        """Continue from the state of a test with the same bins and tolerance."""
         self.answers = list(saved.answers)
         self._since_restart = saved.since_restart
         for detector, state in zip(self._absolute, saved.absolute, strict=True):
@@ -168,9 +169,9 @@ class ConcentrationTest:
     def _log_e_of(self, place: int) -> float:
         return min(self._absolute[place].log_e, self._relative[place].log_e)
 
-    def _worth_looking(self, place: int) -> bool:
+    def _is_due(self, place: int) -> bool:
         pending = self._pending
-        return self._challenger[place] >= _LOOK_EXCESS + self.tolerated[place] * pending or pending >= _LOOK_ANSWERS
+        return self._challenger[place] >= _SETTLE_EXCESS + self.tolerated[place] * pending or pending >= _SETTLE_ANSWERS
 
     def _forget_pending(self) -> None:
         self._pending = 0
@@ -199,5 +200,5 @@ class ConcentrationTest:
 
 
 def _beside(place: int) -> Sequence[int]:
-    """The bin and those next to it."""
+    """The bin and its neighbours."""
     return range(max(place - 1, 0), min(place + 2, BINS))

@@ -1,28 +1,28 @@
-"""How often something befalls the challenger: beside the champion where both answer, against a fixed rate where not."""
+"""Sequential test of the challenger's event rate: relative to the champion where both answer, else absolute."""
 
 from dataclasses import dataclass
 from math import log
 
-from healing.sequential.absolute import AbsoluteRateTest, SavedAbsolute
-from healing.sequential.detector import log_sum
-from healing.sequential.relative import RelativeRateTest, SavedRelative
+from healing.sequential.absolute import AbsoluteRateTest
+from healing.sequential.detector import SavedTest, log_sum
+from healing.sequential.relative import RelativeRateTest
 
-# Fixed beforehand, since the stages to come are not known. Most trials spend their time beside a champion.
+# Weights of the two, fixed before the trial because its stages are not known. Most trials run beside a champion.
 _LOG_RELATIVE, _LOG_ABSOLUTE = log(0.9), log(0.1)
 
 
 @dataclass(frozen=True, slots=True)
 class SavedRate:
-    """All that a test knows, to go on with it in another process."""
+    """The state of a test, to resume it in another process."""
 
-    relative: SavedRelative
-    absolute: SavedAbsolute
+    relative: SavedTest
+    absolute: SavedTest
 
 
 class RateTest:
-    """The weighted mean of a relative and an absolute e-process; each rests while the other is fed.
+    """The weighted mean of a relative and an absolute e-process; each stays constant while the other is fed.
 
-    `alpha` is for the two together. A share of traffic between 0 and 1 feeds the relative one, all else the absolute.
+    `alpha` is for the two together. Traffic shares between 0 and 1 feed the relative one, all others the absolute one.
     """
 
     def __init__(self, alpha: float, tolerated_ratio: float, tolerated_rate: float) -> None:
@@ -35,11 +35,11 @@ class RateTest:
 
     @property
     def events(self) -> int:
-        """How often it befell the challenger."""
+        """The challenger's events."""
         return self.relative.challenger + self.absolute.events
 
     def pass_over(self, challenger: bool, beside: bool) -> None:
-        """Take one request that it did not befall."""
+        """Take one request without an event."""
         if beside:
             self.relative.observe_quiet(1)
         elif challenger:
@@ -53,6 +53,6 @@ class RateTest:
         return SavedRate(self.relative.save(), self.absolute.save())
 
     def resume(self, saved: SavedRate) -> None:
-        """Go on where a test with the same tolerances stood."""
+        """Continue from the state of a test with the same tolerances."""
         self.relative.resume(saved.relative)
         self.absolute.resume(saved.absolute)

@@ -1,13 +1,13 @@
-"""Does something happen to the challenger more often than to the champion? An answer that is valid at every look.
+"""Sequential test of the ratio of two event rates: the challenger's over the champion's.
 
-Given that an event happened (an error, a slow answer), the arm it happened in is a coin: if the challenger takes share
-s of the traffic and suffers it θ times as often as the champion, the coin shows "challenger" with probability
+Given that an event happened (an error, a slow answer), its arm is like a coin: if the challenger takes share s of the
+traffic and has θ times the champion's event rate, the coin shows "challenger" with probability
 
     π(θ) = sθ / (1 - s + sθ).
 
 The tolerated ratio R fixes the null hypothesis θ ≤ R. A mixture over larger θ of the likelihood ratios against π(R) is
-an e-process, whatever the shares were. Events that both arms share (a bad client, a slow machine) fall on both in
-proportion to their traffic and so are evidence for nothing.
+an e-process, whatever the shares were. Events that both arms share (a bad client, a slow machine) happen to both in
+proportion to their traffic, and so are no evidence.
 
 Lindon & Malek, *Anytime-Valid Inference for Multinomial Count Data* (2022); the restarts are those of `detector`.
 """
@@ -15,13 +15,14 @@ Lindon & Malek, *Anytime-Valid Inference for Multinomial Count Data* (2022); the
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import log
+from typing import ClassVar
 
-from healing.sequential.detector import Alarming, EDetector, SavedDetector, checked_alpha
+from healing.sequential.detector import EDetector, SequentialTest, check_alpha
 
-THETAS = 32  # alternatives in the mixture; more cost time and change the result by less than a tenth of an error
+THETAS = 32  # alternatives in the mixture; more of them cost time and change results by less than 0.1 errors
 THETA_MAX = 100.0  # largest alternative; a version that is worse still is found in as many requests
 THETA_MIN_RATIO = 1.5  # smallest alternative, as a multiple of the tolerated ratio
-RESTART_REQUESTS = 2000  # so that a version that turns bad late is not protected by its good past
+RESTART_REQUESTS = 2000  # so that a long good past does not hide a later change
 
 
 def _challenger_odds(share: float, theta: float) -> float:
@@ -41,62 +42,46 @@ def _log_bets(tolerated_ratio: float, share: float) -> tuple[tuple[float, ...], 
     return on_challenger, on_champion
 
 
-@dataclass(frozen=True, slots=True)
-class SavedRelative:
-    """All that a test knows, to go on with it in another process."""
-
-    challenger: int
-    champion: int
-    requests: int
-    alarmed: bool
-    detector: SavedDetector
-
-
 @dataclass(slots=True)
-class RelativeRateTest(Alarming):
-    """Alarms at level `alpha` when events befall the challenger more than `tolerated_ratio` times as often.
+class RelativeRateTest(SequentialTest):
+    """Rejects at level `alpha` that the challenger has at most `tolerated_ratio` times the champion's event rate.
 
     Feed it every request that was *randomised* between the arms, in any order:
 
     >>> test = RelativeRateTest(alpha=0.001)
     >>> for _ in range(5):
     ...     test.observe(challenger=True, event=True, share=0.05)
-    >>> test.alarmed
+    >>> test.rejected
     True
 
-    `restart` begins a new run beside the running ones, for a stage with another share; it also happens by itself every
+    `restart` begins a new run beside the running ones, for a stage with another share; the test also restarts every
     `RESTART_REQUESTS` requests. `challenger` and `champion` count the events of each arm.
     """
 
+    _COUNTS: ClassVar[tuple[str, ...]] = ("challenger", "champion", "_requests")
     alpha: float = 0.001
     tolerated_ratio: float = 1.0
     challenger: int = 0
     champion: int = 0
     _requests: int = 0  # since the last restart
-    _pending: int = 0  # champion's events that no bet has been settled for: together they cost one
+    _pending: int = 0  # the champion's events whose bets are not settled yet: settled together, they cost one bet
     _pending_share: float = 0.0
-    _alarmed: bool = False
+    _rejected: bool = False
     _detector: EDetector = field(default_factory=lambda: EDetector(THETAS))
 
     def __post_init__(self) -> None:
-        checked_alpha(self.alpha)
+        check_alpha(self.alpha)
         if self.tolerated_ratio < 1:
             raise ValueError(f"a tolerated ratio is at least 1, found {self.tolerated_ratio}")
 
-    @property
-    def log_e(self) -> float:
-        """Natural log of the e-value now: the evidence against "no more often than tolerated"."""
-        self._settle()
-        return self._detector.log_e
-
     def observe(self, *, challenger: bool, event: bool, share: float) -> None:
-        """Take one request that fell to the challenger or the champion while the challenger's share was `share`."""
+        """Take one request that the challenger or the champion got while the challenger's share was `share`."""
         if event:
             self._observe_event(challenger, share)
         self.observe_quiet(1)
 
     def observe_quiet(self, requests: int) -> None:
-        """Take requests that nothing befell: they only bring the next restart nearer."""
+        """Take requests without an event: they only count towards the next restart."""
         self._requests += requests
         while self._requests >= RESTART_REQUESTS:
             left = self._requests - RESTART_REQUESTS
@@ -104,35 +89,24 @@ class RelativeRateTest(Alarming):
             self._requests = left
 
     def restart(self) -> None:
-        """Begin another run, so that evidence from now on is not diluted by what came before."""
+        """Begin another run, so that evidence from now on is not diluted by earlier observations."""
         self._settle()
         self._detector.restart()
         self._requests = 0
-
-    def save(self) -> SavedRelative:
-        self._settle()
-        return SavedRelative(self.challenger, self.champion, self._requests, self._alarmed, self._detector.save())
-
-    def resume(self, saved: SavedRelative) -> None:
-        """Go on where a test with the same alpha and ratio stood."""
-        self._detector.resume(saved.detector)
-        self.challenger, self.champion = saved.challenger, saved.champion
-        self._requests, self._alarmed = saved.requests, saved.alarmed
 
     def _observe_event(self, challenger: bool, share: float) -> None:
         self.challenger += challenger
         self.champion += not challenger
         if not 0 < share < 1:
-            return  # with one arm only, the arm of an event says nothing
+            return  # with only one arm, the arm of an event is no evidence
         if share != self._pending_share:
             self._settle()
             self._pending_share = share
         if not challenger:
-            self._pending += 1  # it lowers the e-value only, so no alarm is missed by settling later
+            self._pending += 1  # it only lowers the e-value
             return
         self._settle()
-        self._detector.bet(_log_bets(self.tolerated_ratio, share)[0])
-        self._alarmed = self._alarmed or self._detector.log_e >= self.threshold_log_e
+        self._bet(_log_bets(self.tolerated_ratio, share)[0])
 
     def _settle(self) -> None:
         if self._pending:

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from healing.release import WEIGHT_STEPS, Mode
-from healing.trial_rules import DEFAULT_RULES, Check, TrialRules
+from healing.trial_rules import DEFAULT_RULES, TrialCheck, TrialRules
 from tasks.config.section import Section
 
 
@@ -18,7 +18,7 @@ class Strategy(StrEnum):
     BLUE_GREEN = "blue_green"  # from shadow to all of it at once
 
 
-class Settlement(StrEnum):
+class WhenInconclusive(StrEnum):
     """What becomes of a stage that its deadline and hold left undecided."""
 
     ABORT = "abort"
@@ -66,10 +66,12 @@ class ReleaseRules(Section):
 
     strategy: Strategy = Strategy.CANARY
     stages: tuple[Stage, ...] = Field(default=(), description="Instead of the strategy's own.")
-    on_inconclusive: Settlement = Field(
-        default=Settlement.ABORT, description="Too little evidence by deadline and hold."
+    on_inconclusive: WhenInconclusive = Field(
+        default=WhenInconclusive.ABORT, description="Too little evidence by deadline and hold."
     )
-    on_no_data: Settlement = Field(default=Settlement.ABORT, description="Not one request for the challenger by then.")
+    on_no_data: WhenInconclusive = Field(
+        default=WhenInconclusive.ABORT, description="Not one request for the challenger by then."
+    )
     approval: Approval = Approval.MAJOR
     approval_seconds_max: int = Field(default=86_400, ge=1, description="Nobody's answer by then is a refusal.")
     rollback_window_days: float = Field(
@@ -77,7 +79,7 @@ class ReleaseRules(Section):
     )
     watch_days: int = Field(default=14, ge=0, description="For so long a new champion is compared with the one before.")
 
-    checks: dict[Check, Literal["vote", "show"]] = Field(
+    checks: dict[TrialCheck, Literal["vote", "show"]] = Field(
         default_factory=dict, description="vote: may end the trial; show: computed and shown only."
     )
     alpha: float = Field(
@@ -149,7 +151,7 @@ class ReleaseRules(Section):
     @property
     def trial_rules(self) -> TrialRules:
         """What is written into the release log with every stage, so that all who judge the trial judge alike."""
-        votes = {check for check in Check if self.checks.get(check, _default_vote(check)) == "vote"}
+        votes = {check for check in TrialCheck if self.checks.get(check, _default_vote(check)) == "vote"}
         return replace(
             DEFAULT_RULES,
             alpha=self.alpha,
@@ -171,5 +173,5 @@ class ReleaseRules(Section):
         return next(same, None)
 
 
-def _default_vote(check: Check) -> str:
+def _default_vote(check: TrialCheck) -> str:
     return "vote" if check in DEFAULT_RULES.votes else "show"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from healing.paired import EVERYTHING, PairedBlock, PairedRule, judge_pairs
-from healing.trial_rules import Check, CheckState, TrialRules, share_of_alpha
+from healing.trial_rules import CheckState, TrialCheck, TrialRules, share_of_alpha
 from healing.verdict import Outcome
 from releases.loader import LoadedModel
 from releases.manifest import Manifest
@@ -43,7 +43,7 @@ def paired_quality(
     rows = paired_rows(lake_root, champion, challenger, since, complete)
     rows = with_columns(with_labels(rows, pipeline, lake_root, until), pipeline.segments)
     manifest = challenger.manifest if isinstance(challenger, LoadedModel) else None
-    return judge_rows(rows, pipeline.segments, manifest, rules, rules.alpha * share_of_alpha(Check.QUALITY, rules))
+    return judge_rows(rows, pipeline.segments, manifest, rules, rules.alpha * share_of_alpha(TrialCheck.QUALITY, rules))
 
 
 def judge_rows(
@@ -60,7 +60,7 @@ def judge_rows(
         alpha=alpha,
         tolerated=rules.quality_increase_tolerated,
         segments_known=sum(len(values) + 1 for values in known.values()),
-        votes=Check.QUALITY in rules.votes,
+        votes=TrialCheck.QUALITY in rules.votes,
     )
     loss = paired_loss_of(manifest)
     chosen = {EVERYTHING: rows, **dict(_segments(rows, known))}

@@ -1,4 +1,4 @@
-"""A person's word on a rollout, in the ledger's journal: who was asked what, who answered, and what ends the wait."""
+"""Manual approval of a rollout: questions and answers in the ledger's journal, and what ends the wait for an answer."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -6,20 +6,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from healing.errors import UsageError
-from healing.release import ModelRef
+from healing.release import ModelRef, Release
 from tasks.config.release_section import Approval
-from tasks.rollout.rollout_journal import RolloutJournal, Step
-from tasks.rollout.trial import Rollout
+from tasks.ledger.store import Ledger
+from tasks.rollout.rollout import Rollout, RolloutJournal, Step
 from tasks.rollout.trial_history import current_release, on_trial, stage_start, trial_start
 
 NOBODY = "nobody"
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What a person is asked. `id` is the same for a controller and its successor.
+class ApprovalQuestion:
+    """A question to a person. A controller and its successor ask it with the same `id`.
 
-    `generation` is that of the stage after which it is asked, of the release on duty where nothing is on trial.
+    `generation` is that of the stage after which it is asked; the current release's when no model is on trial.
     """
 
     id: str
@@ -28,8 +28,8 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """Yes or no, who says so, and why."""
+class ApprovalAnswer:
+    """The answer: yes or no, who gives it, and why."""
 
     approve: bool
     by: str
@@ -37,33 +37,15 @@ class Answer:
 
     def __post_init__(self) -> None:
         if not self.by.strip():
-            raise UsageError("an answer needs a name: who answers for it?")
+            raise UsageError("expected the name of the person who answers, found none; give it with --by")
 
     @property
     def in_words(self) -> str:
         return f"{'approved' if self.approve else 'refused'} by {self.by}" + (f": {self.reason}" if self.reason else "")
 
 
-def version_question(release_root: Path, model: ModelRef) -> Question:
-    """Whether a version may answer users; asked once a trial."""
-    current = current_release(release_root)
-    began = stage = current
-    if on_trial(current, model):
-        began, stage = trial_start(release_root, current), stage_start(release_root, current)
-    text = f"may {model.version} answer users in place of {current.champion.version}?"
-    return Question(f"version/{began.generation}", text, stage.generation)
-
-
-def stage_question(release_root: Path, model: ModelRef, why: str) -> Question:
-    """Whether the stage that is on, left undecided, counts as passed."""
-    stage = stage_start(release_root, current_release(release_root))
-    return Question(
-        f"stage/{stage.generation}", f"{model.version} is undecided ({why}); may it go on?", stage.generation
-    )
-
-
 def needs_approval(rule: Approval, champion: str, candidate: str) -> bool:
-    """Whether the candidate's version waits for a person before it answers users."""
+    """Whether the candidate's version needs an approval before it answers users."""
     match rule:
         case Approval.ALWAYS:
             return True
@@ -73,45 +55,97 @@ def needs_approval(rule: Approval, champion: str, candidate: str) -> bool:
             return _major(candidate) > _major(champion)
 
 
-def put_question(journal: RolloutJournal, question: Question) -> datetime:
-    """When the question was first asked; it is written down now if nobody has."""
+def version_question(release_root: Path, model: ModelRef) -> ApprovalQuestion:
+    """Whether a version may answer users; asked once per trial."""
+    current = current_release(release_root)
+    began = stage = current
+    if on_trial(current, model):
+        began, stage = trial_start(release_root, current), stage_start(release_root, current)
+    text = f"may {model.version} answer users in place of {current.champion.version}?"
+    return ApprovalQuestion(f"version/{began.generation}", text, stage.generation)
+
+
+def stage_question(release_root: Path, model: ModelRef, why: str) -> ApprovalQuestion:
+    """Whether the current stage, which is inconclusive, counts as passed."""
+    stage = stage_start(release_root, current_release(release_root))
+    return ApprovalQuestion(
+        f"stage/{stage.generation}", f"{model.version} is inconclusive ({why}); may it continue?", stage.generation
+    )
+
+
+def put_question(journal: RolloutJournal, question: ApprovalQuestion) -> datetime:
+    """When the question was first asked; recorded now if it is new."""
     detail = {"text": question.text, "generation": question.generation}
     return journal.write_once(Step.APPROVAL_ASKED, {"question": question.id}, detail).at
 
 
-def give_answer(journal: RolloutJournal, question_id: str, answer: Answer) -> None:
+def give_answer(journal: RolloutJournal, question_id: str, answer: ApprovalAnswer) -> None:
     journal.write(Step.APPROVAL_GIVEN, {"question": question_id, **asdict(answer)})
 
 
-def answer_to(journal: RolloutJournal, question: Question) -> Answer | None:
-    """The last word on the question, None while there is none."""
+def answer_to(journal: RolloutJournal, question: ApprovalQuestion) -> ApprovalAnswer | None:
+    """The last answer to the question, None while there is none."""
     entry = journal.last(Step.APPROVAL_GIVEN, {"question": question.id})
     if entry is None:
         return None
     detail = entry.detail
-    return Answer(bool(detail["approve"]), str(detail["by"]), str(detail["reason"]))
+    return ApprovalAnswer(bool(detail["approve"]), str(detail["by"]), str(detail["reason"]))
 
 
-def settles(rollout: Rollout, question: Question, seconds_max: float) -> Callable[[], Answer | None]:
-    """Asks whether the wait for an answer is over: answered, foregone with the trial, or too long.
+def waiting_for_answer(
+    rollout: Rollout, question: ApprovalQuestion, seconds_max: float
+) -> Callable[[], ApprovalAnswer | None]:
+    """Record the question; returns a function that returns the answer once the wait is over, None until then.
 
-    The trial leaves the log when the gateway condemns it or a person ends it: nobody waits for an answer then.
+    The wait ends with an answer, with the trial (when the gateway, `heal` or a person aborts it), or as a refusal after
+    `seconds_max`.
     """
     asked = put_question(rollout.journal, question)
     was_on_trial = on_trial(current_release(rollout.release_root), rollout.model)
 
-    def settled() -> Answer | None:
+    def answered() -> ApprovalAnswer | None:
         answer = answer_to(rollout.journal, question)
         if answer is not None:
             return answer
         current = current_release(rollout.release_root)
         if was_on_trial and not on_trial(current, rollout.model):
-            return Answer(approve=False, by=current.author, reason=f"the trial was ended meanwhile: {current.note}")
+            reason = f"the trial ended meanwhile: {current.note}"
+            return ApprovalAnswer(approve=False, by=current.author, reason=reason)
         if datetime.now(UTC) >= asked + timedelta(seconds=seconds_max):
-            return Answer(approve=False, by=NOBODY, reason=f"no answer within {seconds_max:g} s")
+            return ApprovalAnswer(approve=False, by=NOBODY, reason=f"no answer within {seconds_max:g} s")
         return None
 
-    return settled
+    return answered
+
+
+def answer_rollout(release_root: Path, ledger_dsn: str, pipeline: str, answer: ApprovalAnswer) -> str:
+    """Record a person's answer to the rollout's open question; returns the question.
+
+    Without an open question, the answer is for the one that the current trial asks before its challenger answers users.
+    UsageError when no rollout waits and no model is on trial.
+    """
+    current = current_release(release_root)
+    with Ledger(ledger_dsn) as ledger:
+        asked = ledger.entries(pipeline, Step.APPROVAL_ASKED.value, limit=1)
+    if asked and asked[0].detail["generation"] == _asking_generation(release_root, current):
+        journal = RolloutJournal(ledger_dsn, pipeline, asked[0].subject)
+        question = str(asked[0].detail["question"])
+        if journal.last(Step.APPROVAL_GIVEN, {"question": question}) is None:
+            give_answer(journal, question, answer)
+            return str(asked[0].detail["text"])
+    if current.challenger is None:
+        raise UsageError(
+            f"no rollout of {pipeline} waits for an answer; to approve one in advance, start it with --approved-by"
+        )
+    model = current.challenger.model
+    ahead = version_question(release_root, model)
+    give_answer(RolloutJournal(ledger_dsn, pipeline, model.digest), ahead.id, answer)
+    return f"(in advance) {ahead.text}"
+
+
+def _asking_generation(release_root: Path, current: Release) -> int:
+    """The generation of a question asked now."""
+    return current.generation if current.challenger is None else stage_start(release_root, current).generation
 
 
 def _major(version: str) -> int:

@@ -1,4 +1,4 @@
-"""The champion as the release log names it, opened and verified."""
+"""Loads the champion that the release log names."""
 
 from datetime import date
 from pathlib import Path
@@ -10,13 +10,13 @@ from releases.store import ModelStore
 
 
 def open_champion(release_root: Path, public_key: Path) -> LoadedModel | None:
-    """The model that should serve, None before the first release. ModelCorrupt when its bytes do not verify."""
+    """The champion, None before the first release. ModelCorrupt when its bytes do not verify."""
     current = ReleaseLog(release_root).current()
     return None if current is None else load(ModelStore(release_root).path(current.champion.digest), public_key)
 
 
 def require_champion(pipeline: str, release_root: Path, public_key: Path) -> LoadedModel:
-    """The champion; UsageError says how to make the first one."""
+    """The champion; UsageError before the first release."""
     champion = open_champion(release_root, public_key)
     if champion is None:
         raise UsageError(f"pipeline {pipeline!r} has no model yet; make one with `autopilot bootstrap {pipeline}`")
@@ -24,5 +24,5 @@ def require_champion(pipeline: str, release_root: Path, public_key: Path) -> Loa
 
 
 def learned_until(model: LoadedModel) -> date:
-    """The last day that the model learned from."""
+    """The last day of the model's training data."""
     return date.fromisoformat(model.manifest.trained_until)

@@ -1,4 +1,4 @@
-"""A challenger's trial as the release log remembers it: its stages, by whom it was judged, and how it ended."""
+"""A challenger's trial in the release log: its releases, its stages with their logged requests, and how it ended."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from healing.errors import ModelCorrupt, UsageError
-from healing.promotion import StageRule, harm_alpha_of
+from healing.promotion import StageRule, abort_alpha_of
 from healing.release import Challenger, ModelRef, Release
 from healing.replay import LoggedStage
-from healing.trial_guard import Expected
+from healing.trial_evidence import Expected
 from healing.trial_rules import TrialRules
 from releases.manifest import Manifest
 from releases.store import ModelStore
@@ -18,8 +18,8 @@ from tasks.rollout.trial_log import TrialLog
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """The releases of one trial, oldest first, and the one that ended it; None while it is on."""
+class LoggedTrial:
+    """The releases of one trial, oldest first, and the release that ended it; None while it is running."""
 
     releases: tuple[Release, ...]
     ended_by: Release | None
@@ -43,21 +43,23 @@ class Trial:
         return datetime.now(UTC) if self.ended_by is None else self.ended_by.created_at
 
 
-def trials_of(history: Sequence[Release]) -> tuple[Trial, ...]:
-    """Every trial in the log, oldest first: an unbroken run of releases with the same challenger."""
-    trials: list[Trial] = []
+def trials_of(history: Sequence[Release]) -> tuple[LoggedTrial, ...]:
+    """Every trial in the log, oldest first. A trial is an unbroken run of releases with the same challenger."""
+    trials: list[LoggedTrial] = []
     on: list[Release] = []
     for release in history:
         if on and not _same_challenger(on[-1], release):
-            trials.append(Trial(tuple(on), release))
+            trials.append(LoggedTrial(tuple(on), release))
             on = []
         if release.challenger is not None:
             on.append(release)
-    return (*trials, Trial(tuple(on), None)) if on else tuple(trials)
+    return (*trials, LoggedTrial(tuple(on), None)) if on else tuple(trials)
 
 
-def find_trial(history: Sequence[Release], digest: str | None, since: datetime | None, until: datetime | None) -> Trial:
-    """The last trial that began in [since, until], of the model that `digest` begins; UsageError without one."""
+def find_trial(
+    history: Sequence[Release], digest: str | None, since: datetime | None, until: datetime | None
+) -> LoggedTrial:
+    """The last trial that began in [since, until], of the model whose digest starts with `digest`; else UsageError."""
     found = [
         trial
         for trial in trials_of(history)
@@ -66,12 +68,14 @@ def find_trial(history: Sequence[Release], digest: str | None, since: datetime |
         and (until is None or trial.began <= until)
     ]
     if not found:
-        raise UsageError("expected a trial in the release log, found none so named; see `autopilot history` for those")
+        raise UsageError("no trial in the release log matches digest and days; `autopilot history` lists the trials")
     return found[-1]
 
 
-def logged_stages(trial: Trial, lake_root: Path, rules: ReleaseRules, judged_by: TrialRules) -> tuple[LoggedStage, ...]:
-    """The trial's stages with their requests in the order of answering; what is slow is as `judged_by` says."""
+def logged_stages(
+    trial: LoggedTrial, lake_root: Path, rules: ReleaseRules, judged_by: TrialRules
+) -> tuple[LoggedStage, ...]:
+    """The trial's stages with their requests in the order of the answers; `judged_by` decides which ones are slow."""
     log = TrialLog(lake_root, trial.began, trial.ended, trial.challenger.model.digest)
     ends = [*(release.created_at for release in trial.releases[1:]), trial.ended]
     stages = []
@@ -79,7 +83,7 @@ def logged_stages(trial: Trial, lake_root: Path, rules: ReleaseRules, judged_by:
         challenger = release.challenger
         assert challenger is not None
         log.fix_slow(release.created_at, release.champion.digest, judged_by.slow_factor)
-        requests, lacking, notes = log.requests(release.generation, challenger.mode)
+        requests, missing, notes = log.requests(release.generation, challenger.mode)
         stages.append(
             LoggedStage(
                 generation=release.generation,
@@ -89,15 +93,15 @@ def logged_stages(trial: Trial, lake_root: Path, rules: ReleaseRules, judged_by:
                 ended=ended,
                 rule=_stage_rule(challenger, rules, judged_by),
                 requests=requests,
-                lacking=lacking,
+                missing=missing,
                 notes=notes,
             )
         )
     return tuple(stages)
 
 
-def expected_of(trial: Trial, release_root: Path) -> Expected:
-    """What both manifests say of answers to come; nothing where a model is gone."""
+def expected_of(trial: LoggedTrial, release_root: Path) -> Expected:
+    """What the manifests of both models say about their answers; empty for a model that is gone."""
     store = ModelStore(release_root)
     challenger, champion = _manifest(store, trial.challenger.model), _manifest(store, trial.champion)
     return Expected(
@@ -120,12 +124,12 @@ def _manifest(store: ModelStore, model: ModelRef) -> Manifest | None:
 
 
 def _stage_rule(challenger: Challenger, rules: ReleaseRules, judged_by: TrialRules) -> StageRule:
-    """What the pipeline asks of such a stage now; of one that it has no more, what its first asks."""
+    """The pipeline's current rule for such a stage; that of its first stage when it has no such stage any more."""
     stage = rules.stages[rules.stage_of(challenger.mode, challenger.weight) or 0]
     return StageRule(
         requests_min=stage.requests_min,
         deadline_seconds=stage.deadline_seconds + stage.hold_seconds,
         error_rate_tolerated=judged_by.error_rate_tolerated,
-        harm_alpha=harm_alpha_of(judged_by, len(rules.stages)),
+        abort_alpha=abort_alpha_of(judged_by, len(rules.stages)),
         seconds_min=stage.seconds_min,
     )

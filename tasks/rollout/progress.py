@@ -1,23 +1,12 @@
-"""How far a rollout is: kept in one small file beside the log by its controller, read by whoever asks.
-
-The file decides nothing: the release log says what serves, the journal when a stage began. It holds what only the
-controller has computed, such as the evidence from labels, and may be lost without loss.
-"""
+"""Progress of a rollout as its controller computes it, and its text: one line for a terminal, a page for Prefect."""
 
 from enum import StrEnum
-from pathlib import Path
 
-import structlog
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from healing.release import Mode
-from healing.trial_rules import Check, CheckState
+from healing.trial_rules import CheckState, TrialCheck
 from healing.verdict import Outcome
-from releases.files import write_atomically
-
-log = structlog.get_logger(__name__)
-
-PROGRESS_FILE = "rollout.json"
 
 
 class Phase(StrEnum):
@@ -25,17 +14,17 @@ class Phase(StrEnum):
 
     STARTING = "starting"  # the challenger's worker is not ready yet
     WATCHING = "watching"
-    HELD = "held"  # past its deadline without a decision
-    ASKING = "asking"  # a person has to decide
+    HELD = "held"  # the deadline passed without a decision
+    ASKING = "asking"  # waiting for an approval
     ENDED = "ended"
 
 
 class CheckProgress(BaseModel):
-    """One check, as a person reads it: how much evidence of harm there is, and how much condemns."""
+    """One check as a person reads it: its evidence, and how much of it makes the check fail."""
 
     model_config = ConfigDict(frozen=True)
 
-    check: Check
+    check: TrialCheck
     outcome: Outcome
     log_e: float | None
     threshold_log_e: float | None
@@ -56,8 +45,8 @@ class CheckProgress(BaseModel):
         )
 
 
-class Progress(BaseModel):
-    """Where a rollout stands. Seconds are those left at `at`; `question` is what a person is asked."""
+class RolloutProgress(BaseModel):
+    """Progress at the time `at`. `seconds_left` counts from `at`; `question` is the open question to a person."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -82,34 +71,79 @@ class Progress(BaseModel):
 
     @property
     def step(self) -> tuple[int, Phase]:
-        """What changes when there is news for a person; counts and seconds change all the time."""
+        """Stage and phase: they change only when there is news, while counts and seconds change all the time."""
         return self.stage, self.phase
 
 
-class ProgressFile:
-    """The file of one pipeline's rollout."""
+def progress_line(progress: RolloutProgress) -> str:
+    """One line: stage, share, exposure, the check nearest to its threshold, requests needed, time left."""
+    parts = [f"{progress.version}  {_stage(progress)}  {progress.phase.value}"]
+    if progress.mode is not None:
+        parts.append(f"{progress.requests} requests, {progress.errors} errors")
+    if progress.requests_needed:
+        parts.append(f"{progress.requests_needed} more needed")
+    nearest = _nearest(progress)
+    if nearest is not None:
+        parts.append(f"{nearest.check.value} {_evidence(nearest)}")
+    if progress.seconds_left is not None:
+        parts.append(f"{max(0.0, progress.seconds_left):.0f} s left")
+    parts.extend(text for text in (progress.question, progress.reason) if text)
+    return "  |  ".join(parts)
 
-    def __init__(self, release_root: Path) -> None:
-        self._path = release_root / PROGRESS_FILE
 
-    def write(self, progress: Progress) -> None:
-        """Replace what is there. A disk that does not take it costs the sight of the rollout, not the rollout."""
-        try:
-            write_atomically(self._path, progress.model_dump_json().encode())
-        except OSError as exc:
-            log.warning("progress_not_written", path=str(self._path), cause=str(exc))
+def progress_page(progress: RolloutProgress) -> str:
+    """Markdown: stage and counts, and every check with its threshold."""
+    lines = [
+        f"# {progress.pipeline}: {progress.version}, {_stage(progress)}, {progress.phase.value}",
+        "",
+        f"{progress.at:%Y-%m-%d %H:%M:%S} UTC. Model `{progress.digest[:12]}`.",
+    ]
+    lines += [text for text in (progress.question, progress.reason) if text]
+    left = None if progress.seconds_left is None else round(progress.seconds_left)
+    lines += [
+        "",
+        "| | challenger | champion |",
+        "|---|---|---|",
+        f"| requests | {progress.requests} | {progress.champion_requests} |",
+        f"| errors | {progress.errors} | {progress.champion_errors} |",
+        f"| requests needed without a further error | {_or_dash(progress.requests_needed)} | |",
+        f"| seconds left | {_or_dash(left)} | |",
+        "",
+        "| check | verdict | log e / threshold | observations | vote | |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {check.check.value} | {check.outcome.value} | {_evidence(check)} | {check.observations} | "
+            f"{'yes' if check.votes else 'shown only'} | {check.reason} |"
+            for check in progress.checks
+        ),
+    ]
+    return "\n".join(lines)
 
-    def read(self) -> Progress | None:
-        """What was written last; None where there was no rollout yet, or by another version of this program."""
-        try:
-            return Progress.model_validate_json(self._path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except ValidationError as exc:
-            log.warning("progress_not_read", path=str(self._path), cause=exc.errors()[0]["msg"])
-            return None
+
+def _stage(progress: RolloutProgress) -> str:
+    if progress.mode is None or progress.phase is Phase.ENDED:
+        return "no stage"
+    return f"stage {progress.stage} of {progress.stages} ({progress.mode.value} {progress.weight:.1%})"
+
+
+def _nearest(progress: RolloutProgress) -> CheckProgress | None:
+    """The voting check nearest to its threshold, None when none has evidence."""
+    voting = [check for check in progress.checks if check.votes and check.log_e is not None and check.threshold_log_e]
+    return max(voting, key=lambda check: (check.log_e or 0.0) - (check.threshold_log_e or 0.0), default=None)
+
+
+def _evidence(check: CheckProgress) -> str:
+    return f"{_number(check.log_e)} / {_number(check.threshold_log_e)}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _or_dash(value: int | None) -> str:
+    return "-" if value is None else str(value)
 
 
 def _finite(value: float) -> float | None:
-    """JSON has no infinities; a check that has seen nothing has log e of minus infinity at the most."""
+    """None for an infinity, which JSON cannot hold: a check without observations may have log e of minus infinity."""
     return value if abs(value) != float("inf") else None

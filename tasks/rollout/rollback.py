@@ -21,9 +21,9 @@ from releases.log import ReleaseLog, rollback_of
 from releases.signing import ensure_keys
 from releases.store import ModelStore
 from tasks.config.settings import Settings
-from tasks.rollout.announce import announce_release
 from tasks.rollout.golden_answers import check_answers, probe_repeatedly
-from tasks.rollout.rollout import commit_next
+from tasks.rollout.release_changes import commit_next
+from tasks.rollout.release_events import announce_release
 from tasks.runtime import crash_points as points
 from tasks.serving.gateway_client import GatewayState, await_gateway, read_gateway
 

@@ -1,108 +1,169 @@
-"""Changes of what serves: each re-reads the release log until its decision is written or no longer needed."""
+"""One rollout: its order, its journal in the ledger, how its stages ended, and its outcome."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
-import structlog
+from pydantic import BaseModel, ConfigDict
 
-from healing.errors import Conflict
-from healing.release import Release
-from healing.remedy import Role, role_of, without_model
-from releases.log import ReleaseLog, abort_of, condemnation_of
-from tasks.runtime.file_locks import exclusive
+from healing.promotion import Decision, Exposure
+from healing.release import Mode, ModelRef, Release
+from healing.trial_rules import TrialCheck
+from tasks.config.release_section import Stage
+from tasks.ledger.records import JournalEntry
+from tasks.ledger.store import Ledger
 
-log = structlog.get_logger(__name__)
-
-LOCK_SECONDS_MAX = 0.2  # a controller holds the lock for seconds; `heal` and `release status` only test it
-COMMITS_TRIED_MAX = 5  # lost races in a row; writers are few and each commits within milliseconds
+AUTHOR = "release"  # of the releases that a controller writes
+GATEWAY_AUTHOR = "gateway"  # of the aborts that the gateway writes itself
 
 
-def commit_next(release_root: Path, decide: Callable[[Release | None], Release | None]) -> Release | None:
-    """Append what `decide` makes of the current release; None when it decides that nothing has to change.
+class Step(StrEnum):
+    """Kinds of journal entries about a rollout; the subject of each is the challenger's digest."""
 
-    After a lost race it decides again on the new state. Conflict after five lost races.
+    STAGE_STARTED = "rollout.stage_started"  # the gateway serves the stage
+    STAGE_HELD = "rollout.stage_held"  # the deadline passed without a decision
+    STAGE_ENDED = "rollout.stage_ended"
+    APPROVAL_ASKED = "rollout.approval_asked"
+    APPROVAL_GIVEN = "rollout.approval_given"  # or refused
+
+
+class RolloutJournal:
+    """Journal entries about one challenger, for the next controller, people and `heal`.
+
+    Each call opens the ledger, because a rollout lasts longer than a database connection.
     """
-    releases = ReleaseLog(release_root)
-    for _ in range(COMMITS_TRIED_MAX):
-        following = decide(releases.current())
-        if following is None:
-            return None
-        try:
-            releases.append(following)
-        except Conflict as exc:
-            log.info("release_race_lost", generation=following.generation, reason=following.reason, cause=str(exc))
-            continue
-        log.info(
-            "release_committed",
-            pipeline=following.pipeline,
-            generation=following.generation,
-            reason=following.reason,
-            champion=following.champion.version,
-            author=following.author,
+
+    def __init__(self, ledger_dsn: str, pipeline: str, digest: str) -> None:
+        self._dsn = ledger_dsn
+        self._pipeline = pipeline
+        self._digest = digest
+
+    def write(self, step: Step, detail: Mapping[str, object]) -> None:
+        with Ledger(self._dsn) as ledger:
+            ledger.record_entry(self._pipeline, step.value, self._digest, detail)
+
+    def last(self, step: Step, having: Mapping[str, object]) -> JournalEntry | None:
+        """The newest entry of this kind whose detail has the values in `having`, None when there is none."""
+        with Ledger(self._dsn) as ledger:
+            entries = ledger.entries(self._pipeline, step.value)
+        for entry in entries:
+            if entry.subject == self._digest and having.items() <= entry.detail.items():
+                return entry
+        return None
+
+    def write_once(
+        self, step: Step, having: Mapping[str, object], detail: Mapping[str, object] | None = None
+    ) -> JournalEntry:
+        """The newest entry with the values in `having`; when there is none, it is written with `detail` added."""
+        found = self.last(step, having)
+        if found is None:
+            self.write(step, {**(detail or {}), **having})
+            found = self.last(step, having)
+            assert found is not None  # the ledger reads its own writes
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """The order to roll out one model, and where its progress is recorded.
+
+    `approved_by` is a person who approved in advance, `unfence_by` the person who lifts the model's fence.
+    """
+
+    pipeline: str
+    model: ModelRef
+    baseline: float
+    release_root: Path
+    ledger_dsn: str = field(repr=False)
+    operate_url: str | None
+    incident_id: str | None = None
+    note: str = ""
+    approved_by: str | None = None
+    unfence_by: str | None = None
+
+    @property
+    def journal(self) -> RolloutJournal:
+        return RolloutJournal(self.ledger_dsn, self.pipeline, self.model.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class StageEnd:
+    """How a stage ended. Any decision but PROMOTE ends the trial too.
+
+    `check` is the check that failed. `timed_out`: there was no decision by the deadline and hold. `ended_by` is the
+    release with which another writer ended the trial.
+    """
+
+    decision: Decision
+    exposure: Exposure
+    reason: str
+    check: TrialCheck | None = None
+    timed_out: bool = False
+    ended_by: Release | None = None
+
+
+class RolloutResult(StrEnum):
+    """How a rollout ended."""
+
+    BOOTSTRAPPED = "bootstrapped"  # the first model of an empty log
+    PROMOTED = "promoted"
+    ABORTED = "aborted"  # a check failed, or a person aborted the trial
+    INCONCLUSIVE = "inconclusive"  # too little traffic by the deadline, no approval, or no gateway
+
+
+class StageVerdict(BaseModel):
+    """The decision on one stage, with its counts."""
+
+    model_config = ConfigDict(frozen=True)
+
+    mode: Mode
+    weight: float
+    decision: Decision
+    requests: int
+    errors: int
+    reason: str
+
+    @classmethod
+    def of(cls, stage: Stage, end: StageEnd) -> "StageVerdict":
+        return cls(
+            mode=stage.mode,
+            weight=stage.weight,
+            decision=end.decision,
+            requests=end.exposure.requests,
+            errors=end.exposure.errors,
+            reason=end.reason,
         )
-        return following
-    raise Conflict(
-        f"lost {COMMITS_TRIED_MAX} races for the next release of {release_root}; look at who else is writing"
-    )
 
 
-def rollout_lock(release_root: Path) -> AbstractContextManager[None]:
-    """Held by the one controller of a trial on this host and released when its process ends; Conflict when it is held.
+class ReleaseOutcome(BaseModel):
+    """How the rollout ended, and the generation of the release that ended it."""
 
-    A challenger in the log while nobody holds the lock has been left behind by a controller that died.
-    """
-    held = f"another rollout is going on in {release_root}; wait for its end"
-    return exclusive(release_root / "rollout.lock", seconds_max=LOCK_SECONDS_MAX, when_held=held)
+    model_config = ConfigDict(frozen=True)
 
+    pipeline: str
+    digest: str
+    version: str
+    result: RolloutResult
+    generation: int
+    verdicts: tuple[StageVerdict, ...] = ()
+    reason: str = ""
 
-def abort_trial(
-    release_root: Path,
-    digest: str | None,
-    *,
-    author: str,
-    incident_id: str | None = None,
-    note: str = "",
-    condemned: bool = False,
-) -> Release | None:
-    """End the trial of `digest` (of any challenger when None); None when it has already ended.
-
-    A `condemned` challenger did harm, which `note` tells: it is fenced by the same append.
-    """
-    following_of = condemnation_of if condemned else abort_of
-
-    def decide(current: Release | None) -> Release | None:
-        trial = current.challenger if current is not None else None
-        if current is None or trial is None or (digest is not None and trial.model.digest != digest):
-            return None
-        return following_of(current, author=author, now=_now(), incident_id=incident_id, note=note)
-
-    return commit_next(release_root, decide)
-
-
-def drop_fallback(release_root: Path, digest: str, *, author: str, incident_id: str | None = None) -> Release | None:
-    """Write the release again without a broken fallback; None when it is none any more."""
-
-    def decide(current: Release | None) -> Release | None:
-        if current is None or role_of(current, digest) is not Role.FALLBACK:
-            return None
-        return without_model(current, digest, author=author, now=_now(), incident_id=incident_id)
-
-    return commit_next(release_root, decide)
-
-
-def stranded_trial(release_root: Path) -> Release | None:
-    """The current release if it has a challenger and no controller on this host is in charge of it."""
-    current = ReleaseLog(release_root).current()
-    if current is None or current.challenger is None:
-        return None
-    try:
-        with rollout_lock(release_root):
-            return current
-    except Conflict:
-        return None
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+    @classmethod
+    def of(
+        cls,
+        rollout: Rollout,
+        release: Release,
+        result: RolloutResult,
+        verdicts: tuple[StageVerdict, ...] = (),
+        reason: str = "",
+    ) -> "ReleaseOutcome":
+        return cls(
+            pipeline=rollout.pipeline,
+            digest=rollout.model.digest,
+            version=rollout.model.version,
+            result=result,
+            generation=release.generation,
+            verdicts=verdicts,
+            reason=reason or rollout.note,
+        )

@@ -1,72 +1,140 @@
-"""A rollout's progress in words: one line for a terminal, a page for Prefect."""
+"""Status of a rollout: its controller reports it to a file and to Prefect, everybody else reads it.
 
-from tasks.rollout.progress import CheckProgress, Phase, Progress
+The file decides nothing: the release log says what serves, the journal when a stage began. It holds what only the
+controller computes, such as the evidence from labels, and nothing depends on it.
+"""
 
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
 
-def line(progress: Progress) -> str:
-    """One line: stage, share, exposure, the check nearest to its threshold, what is still needed, time left."""
-    parts = [f"{progress.version}  {_stage(progress)}  {progress.phase.value}"]
-    if progress.mode is not None:
-        parts.append(f"{progress.requests} requests, {progress.errors} errors")
-    if progress.requests_needed:
-        parts.append(f"{progress.requests_needed} more needed")
-    nearest = _nearest(progress)
-    if nearest is not None:
-        parts.append(f"{nearest.check.value} {_evidence(nearest)}")
-    if progress.seconds_left is not None:
-        parts.append(f"{max(0.0, progress.seconds_left):.0f} s left")
-    parts.extend(text for text in (progress.question, progress.reason) if text)
-    return "  |  ".join(parts)
+import httpx
+import structlog
+from pydantic import ValidationError
 
+from healing.errors import UsageError
+from releases.files import write_atomically
+from releases.log import ReleaseLog
+from tasks.rollout.progress import Phase, RolloutProgress, progress_page
+from tasks.rollout.release_changes import stranded_trial
 
-def page(progress: Progress) -> str:
-    """Markdown: where the rollout stands, and every check against its threshold."""
-    lines = [
-        f"# {progress.pipeline}: {progress.version}, {_stage(progress)}, {progress.phase.value}",
-        "",
-        f"{progress.at:%Y-%m-%d %H:%M:%S} UTC. Model `{progress.digest[:12]}`.",
-    ]
-    lines += [text for text in (progress.question, progress.reason) if text]
-    left = None if progress.seconds_left is None else round(progress.seconds_left)
-    lines += [
-        "",
-        "| | challenger | champion |",
-        "|---|---|---|",
-        f"| requests | {progress.requests} | {progress.champion_requests} |",
-        f"| errors | {progress.errors} | {progress.champion_errors} |",
-        f"| requests still needed without an error | {_or_dash(progress.requests_needed)} | |",
-        f"| seconds left | {_or_dash(left)} | |",
-        "",
-        "| check | verdict | log e / threshold | observations | vote | |",
-        "|---|---|---|---|---|---|",
-        *(
-            f"| {check.check.value} | {check.outcome.value} | {_evidence(check)} | {check.observations} | "
-            f"{'yes' if check.votes else 'shown only'} | {check.reason} |"
-            for check in progress.checks
-        ),
-    ]
-    return "\n".join(lines)
+log = structlog.get_logger(__name__)
+
+PROGRESS_FILE = "rollout.json"
+ARTIFACT_SECONDS = 5.0  # between two updates of the artifact within one phase: each is a request to Prefect
 
 
-def _stage(progress: Progress) -> str:
-    if progress.mode is None or progress.phase is Phase.ENDED:
-        return "no stage"
-    return f"stage {progress.stage} of {progress.stages} ({progress.mode.value} {progress.weight:.1%})"
+class ProgressFile:
+    """The progress file of one pipeline's rollout, in its release root."""
+
+    def __init__(self, release_root: Path) -> None:
+        self._path = release_root / PROGRESS_FILE
+
+    def write(self, progress: RolloutProgress) -> None:
+        """Replace the content. When the disk refuses it, the rollout continues without a progress file."""
+        try:
+            write_atomically(self._path, progress.model_dump_json().encode())
+        except OSError as exc:
+            log.warning("progress_not_written", path=str(self._path), cause=str(exc))
+
+    def read(self) -> RolloutProgress | None:
+        """The last progress; None before the first rollout, or when another version of this program wrote it."""
+        try:
+            return RolloutProgress.model_validate_json(self._path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError as exc:
+            log.warning("progress_not_read", path=str(self._path), cause=exc.errors()[0]["msg"])
+            return None
 
 
-def _nearest(progress: Progress) -> CheckProgress | None:
-    """The voting check with the least evidence missing, None where none has any."""
-    voting = [check for check in progress.checks if check.votes and check.log_e is not None and check.threshold_log_e]
-    return max(voting, key=lambda check: (check.log_e or 0.0) - (check.threshold_log_e or 0.0), default=None)
+class ProgressReporter:
+    """Reports one rollout from inside its flow run. When Prefect is down, only the artifact is missing."""
+
+    def __init__(self, release_root: Path, pipeline: str) -> None:
+        self._file = ProgressFile(release_root)
+        self._key = f"release-{pipeline}".replace("_", "-")
+        self._artifact: UUID | None = None
+        self._published_at = 0.0
+        self._last: RolloutProgress | None = None
+
+    def report(self, progress: RolloutProgress) -> None:
+        """Write the file, and update the artifact when stage or phase changed or it is old."""
+        self._file.write(progress)
+        changed = self._last is None or progress.step != self._last.step
+        self._last = progress
+        if not changed and time.monotonic() - self._published_at < ARTIFACT_SECONDS:
+            return
+        self._published_at = time.monotonic()
+        try:
+            self._publish(progress_page(progress))
+        except (httpx.HTTPError, RuntimeError) as exc:  # Prefect's client raises RuntimeError where it has no server
+            log.warning("artifact_not_written", key=self._key, cause=repr(exc))
+
+    def report_again(self, **changed: object) -> None:
+        """Report the last progress with some fields changed, while nothing is counted."""
+        if self._last is not None:
+            self.report(self._last.model_copy(update={**changed, "at": datetime.now(UTC)}))
+
+    def _publish(self, markdown: str) -> None:
+        """Create the artifact, or update the one that this run created; needs a task or flow run around it."""
+        from prefect.artifacts import create_markdown_artifact
+        from prefect.client.orchestration import get_client
+        from prefect.client.schemas.actions import ArtifactUpdate
+
+        if self._artifact is None:
+            created = create_markdown_artifact(key=self._key, markdown=markdown)
+            assert isinstance(created, UUID)  # a coroutine only inside a running event loop
+            self._artifact = created
+            return
+        with get_client(sync_client=True) as client:
+            client.update_artifact(self._artifact, ArtifactUpdate(data=markdown))
 
 
-def _evidence(check: CheckProgress) -> str:
-    return f"{_number(check.log_e)} / {_number(check.threshold_log_e)}"
+@dataclass(frozen=True, slots=True)
+class RolloutStatus:
+    """A rollout according to the release log, with its controller's last progress.
+
+    `controlled`: a process on this host controls the trial. `progress` is None when no rollout is running.
+    """
+
+    pipeline: str
+    generation: int
+    champion: str
+    challenger: str | None
+    mode: str | None
+    weight: float | None
+    controlled: bool
+    progress: RolloutProgress | None
+
+    @property
+    def in_words(self) -> str:
+        if self.challenger is None:
+            return f"{self.pipeline}: {self.champion} serves; no model is on trial"
+        trial = (
+            f"{self.pipeline}: {self.champion} serves; {self.challenger} is on trial ({self.mode} {self.weight:.1%})"
+        )
+        return trial if self.controlled else f"{trial} without a controller: heal resumes or aborts it"
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
-
-
-def _or_dash(value: int | None) -> str:
-    return "-" if value is None else str(value)
+def read_rollout_status(release_root: Path, pipeline: str) -> RolloutStatus:
+    """The status of the pipeline's rollout; UsageError before the first release."""
+    current = ReleaseLog(release_root).current()
+    if current is None:
+        raise UsageError(f"pipeline {pipeline!r} has no release yet; make one with `autopilot bootstrap {pipeline}`")
+    trial, progress = current.challenger, ProgressFile(release_root).read()
+    asking = progress is not None and progress.phase is Phase.ASKING
+    if progress is not None and not (asking or (trial and trial.model.digest == progress.digest)):
+        progress = None
+    return RolloutStatus(
+        pipeline=pipeline,
+        generation=current.generation,
+        champion=current.champion.version,
+        challenger=None if trial is None else trial.model.version,
+        mode=None if trial is None else trial.mode.value,
+        weight=None if trial is None else trial.weight,
+        controlled=trial is not None and stranded_trial(release_root) is None,
+        progress=progress,
+    )

@@ -1,80 +1,69 @@
-"""One stage of a trial: the challenger gets its share and is watched until the stage is decided or its time is over."""
+"""One stage of a trial: the challenger gets its share and is observed until there is a decision or its time is over."""
 
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import structlog
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from healing.errors import GatewayUnavailable
-from healing.promotion import Decision, Exposure, StageRule, harm_alpha_of, judge_stage, requests_needed
+from healing.promotion import Decision, Exposure, StageRule, abort_alpha_of, judge_stage, requests_needed
 from healing.release import Challenger
-from healing.trial_rules import Check
+from healing.trial_rules import TrialCheck
 from healing.verdict import Verdict
 from releases.log import ReleaseLog
 from tasks.config.release_section import ReleaseRules, Stage
-from tasks.rollout.label_evidence import LabelEvidence
-from tasks.rollout.progress import CheckProgress, Phase, Progress
-from tasks.rollout.reporter import Reporter
-from tasks.rollout.rollout_journal import Step
-from tasks.rollout.trial import FOLLOW_SECONDS_MAX, Rollout, StageEnd, ended_elsewhere, put_on_trial
+from tasks.rollout.progress import CheckProgress, Phase, RolloutProgress
+from tasks.rollout.rollout import Rollout, StageEnd, Step
+from tasks.rollout.rollout_status import ProgressReporter
+from tasks.rollout.trial import FOLLOW_SECONDS_MAX, ended_elsewhere, put_on_trial
 from tasks.rollout.trial_history import end_of_trial, stage_start
-from tasks.rollout.trial_observer import Sight
+from tasks.rollout.trial_observer import LabelEvidence, TrialObserver
 from tasks.runtime import crash_points as points
 from tasks.serving.gateway_client import await_generation
 
-log = structlog.get_logger(__name__)
+POLL_SECONDS = 0.5  # between two observations; the guard in the gateway sees every request and does not wait for them
 
-LOOK_SECONDS = 0.5  # between two looks at a trial; the guard in the gateway does not wait for them
+
+@dataclass(frozen=True, slots=True)
+class Watchers:
+    """The observer and the reporter of a trial, for the whole rollout."""
+
+    observer: TrialObserver
+    reporter: ProgressReporter
+
+    @classmethod
+    def of(cls, rollout: Rollout, labels: LabelEvidence | None = None) -> "Watchers":
+        return cls(
+            TrialObserver(rollout.operate_url, rollout.model, labels),
+            ProgressReporter(rollout.release_root, rollout.pipeline),
+        )
 
 
 def stage_rule(rules: ReleaseRules, stage: Stage) -> StageRule:
-    """What the stage asks for. One past its deadline is held: it is still watched, and may still be decided."""
+    """What the stage requires. It can still be decided while it is held, so the rule's deadline is the end of hold."""
     return StageRule(
         requests_min=stage.requests_min,
         seconds_min=stage.seconds_min,
         deadline_seconds=stage.deadline_seconds + stage.hold_seconds,
         error_rate_tolerated=rules.error_rate_tolerated,
-        harm_alpha=harm_alpha_of(rules.trial_rules, len(rules.stages)),
+        abort_alpha=abort_alpha_of(rules.trial_rules, len(rules.stages)),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Watchers:
-    """What looks at a trial and what tells of it, for as long as the rollout lasts."""
-
-    sight: Sight
-    reporter: Reporter
-
-    @classmethod
-    def of(cls, rollout: Rollout, labels: LabelEvidence | None = None) -> "Watchers":
-        return cls(Sight(rollout.operate_url, rollout.model, labels), Reporter(rollout.release_root, rollout.pipeline))
 
 
 @task(name="run stage", cache_policy=NO_CACHE)
 def run_stage(rollout: Rollout, rules: ReleaseRules, place: int, watchers: Watchers) -> StageEnd:
-    """Give the challenger the share of the stage at `place` (from 0), and look until that is decided.
+    """Give the challenger the share of the stage at `place` (from 0), and observe until the stage is decided.
 
-    Time counts from when the gateway first took the stage up, by the clock of the journal, also for the successor of a
-    controller that was killed.
+    Time counts from when the gateway first served the stage, as the journal recorded it, also for a controller that
+    continues after another one was killed.
     """
     stage = rules.stages[place]
-    progress = Progress(
-        pipeline=rollout.pipeline,
-        digest=rollout.model.digest,
-        version=rollout.model.version,
-        phase=Phase.STARTING,
-        at=datetime.now(UTC),
-        stage=place + 1,
-        stages=len(rules.stages),
-        mode=stage.mode,
-        weight=stage.weight,
-    )
-    watchers.reporter.tell(progress)
+    progress = _starting(rollout, rules, place)
+    watchers.reporter.report(progress)
     if rollout.operate_url is None:
-        reason = "there is no gateway to try it at; start `autopilot up` and release again"
+        reason = "there is no gateway to try it on; start `autopilot up` and release again"
         return StageEnd(Decision.INCONCLUSIVE, Exposure(0, 0, 0), reason)
     trial = put_on_trial(rollout, Challenger(rollout.model, stage.mode, stage.weight, rules.trial_rules))
     points.reached("release.stage_written", generation=trial.generation)
@@ -89,44 +78,59 @@ def run_stage(rollout: Rollout, rules: ReleaseRules, place: int, watchers: Watch
     points.reached("release.stage_started", generation=generation)
     watch = _Watch(rollout, stage, stage_rule(rules, stage), generation, began, progress)
     end = watch.until_decided(watchers)
-    told = {"decision": end.decision.value, "requests": end.exposure.requests, "errors": end.exposure.errors}
-    rollout.journal.write(Step.STAGE_ENDED, {**detail, **told, "generation": generation, "reason": end.reason})
+    result = {"decision": end.decision.value, "requests": end.exposure.requests, "errors": end.exposure.errors}
+    rollout.journal.write(Step.STAGE_ENDED, {**detail, **result, "generation": generation, "reason": end.reason})
     points.reached("release.stage_ended", generation=generation)
     return end
 
 
+def _starting(rollout: Rollout, rules: ReleaseRules, place: int) -> RolloutProgress:
+    stage = rules.stages[place]
+    return RolloutProgress(
+        pipeline=rollout.pipeline,
+        digest=rollout.model.digest,
+        version=rollout.model.version,
+        phase=Phase.STARTING,
+        at=datetime.now(UTC),
+        stage=place + 1,
+        stages=len(rules.stages),
+        mode=stage.mode,
+        weight=stage.weight,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Watch:
-    """A stage that the gateway has taken up: the generation that began it, and when."""
+    """A stage that the gateway serves: the generation that began it, and when."""
 
     rollout: Rollout
     stage: Stage
     rule: StageRule
     generation: int
     began: datetime
-    starting: Progress
+    starting: RolloutProgress
 
     def until_decided(self, watchers: Watchers) -> StageEnd:
-        """Look until the stage passes, harm is found, somebody else ends the trial, or deadline and hold are over."""
+        """Observe until the stage passes, a check fails, another writer ends the trial, or deadline and hold pass."""
         began = ReleaseLog(self.rollout.release_root).read(self.generation)
         while True:
-            exposure = watchers.sight.look(self.generation, self._elapsed_seconds())
+            exposure = watchers.observer.observe(self.generation, self._elapsed_seconds())
             ended_by = end_of_trial(self.rollout.release_root, began, self.rollout.model)
             if ended_by is not None:
                 return ended_elsewhere(ended_by, exposure)
             decision, verdict = judge_stage(exposure, self.rule)
             if decision is Decision.PROMOTE:
-                exposure = watchers.sight.last_look(exposure)
+                exposure = watchers.observer.with_latest_labels(exposure)
                 decision, verdict = judge_stage(exposure, self.rule)
-            watchers.reporter.tell(self._progress(exposure))
+            watchers.reporter.report(self._progress(exposure))
             if decision is not Decision.CONTINUE:
                 return _end(decision, verdict, exposure)
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
     def _elapsed_seconds(self) -> float:
         return (datetime.now(UTC) - self.began).total_seconds()
 
-    def _progress(self, exposure: Exposure) -> Progress:
+    def _progress(self, exposure: Exposure) -> RolloutProgress:
         held = exposure.elapsed_seconds >= self.stage.deadline_seconds
         if held:
             detail = {"requests": exposure.requests, "errors": exposure.errors}
@@ -147,9 +151,9 @@ class _Watch:
 
 
 def _end(decision: Decision, verdict: Verdict, exposure: Exposure) -> StageEnd:
-    """The stage's end, by the name of the check that condemned the challenger: errors, where the controller did."""
+    """The stage's end with the name of the check that failed: `errors` when the controller's own test failed."""
     if decision is not Decision.ABORT:
         timed_out = decision is not Decision.PROMOTE
         return StageEnd(decision, exposure, f"{decision}: {verdict.reason}", timed_out=timed_out)
-    check = Check(verdict.check) if verdict.check in set(Check) else Check.ERRORS
+    check = TrialCheck(verdict.check) if verdict.check in set(TrialCheck) else TrialCheck.ERRORS
     return StageEnd(decision, exposure, f"{check}: {verdict.reason}", check)

@@ -1,70 +1,32 @@
-"""A model's trial in the release log: it is put on trial, promoted, or taken off again."""
+"""Steps of a model's trial in the release log: start, promote or abort it, and the releases that need no trial."""
 
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from pathlib import Path
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from healing.errors import Conflict
+from healing.evidence import Evidence
+from healing.fence import check_unfenced
+from healing.incident import AttemptOutcome, Cause, Remedy, Status
 from healing.promotion import Decision, Exposure
 from healing.release import Challenger, ModelRef, Reason, Release
-from healing.trial_rules import Check
-from releases.log import promotion_of, trial_of
-from tasks.rollout.announce import announce_release
-from tasks.rollout.bad_candidate import record_bad_candidate
-from tasks.rollout.rollout import abort_trial, commit_next
-from tasks.rollout.rollout_journal import RolloutJournal
+from healing.remedy import served_well
+from releases.log import ReleaseLog, promotion_of, return_of, trial_of
+from tasks.ledger.store import Ledger
+from tasks.rollout.release_changes import abort_trial, commit_next
+from tasks.rollout.release_events import announce_release
+from tasks.rollout.rollout import AUTHOR, GATEWAY_AUTHOR, Rollout, StageEnd
 from tasks.rollout.trial_history import current_release, end_of_trial, last_trial, on_trial
 from tasks.runtime import crash_points as points
+from tasks.runtime.events import EventName, emit, payload_of
 from tasks.serving.gateway_client import await_generation
 
 log = structlog.get_logger(__name__)
 
-AUTHOR = "release"
-GUARD = "gateway"  # author of the aborts that the gateway writes itself
 FOLLOW_SECONDS_MAX = 30.0  # a new version starts a worker process, which imports, loads and checks the model
-
-
-@dataclass(frozen=True, slots=True)
-class Rollout:
-    """One model on its way to traffic, and where its way is recorded.
-
-    `approved_by` is a person who approved in advance, `unfence_by` one who answers for a model that is fenced.
-    """
-
-    pipeline: str
-    model: ModelRef
-    baseline: float
-    release_root: Path
-    ledger_dsn: str = field(repr=False)
-    operate_url: str | None
-    incident_id: str | None = None
-    note: str = ""
-    approved_by: str | None = None
-    unfence_by: str | None = None
-
-    @property
-    def journal(self) -> RolloutJournal:
-        return RolloutJournal(self.ledger_dsn, self.pipeline, self.model.digest)
-
-
-@dataclass(frozen=True, slots=True)
-class StageEnd:
-    """How a stage ended, and its trial with it unless the decision is to promote.
-
-    `check` condemned the challenger; `timed_out`: nothing decided by deadline and hold; `ended_by` is the release in
-    which somebody else ended the trial.
-    """
-
-    decision: Decision
-    exposure: Exposure
-    reason: str
-    check: Check | None = None
-    timed_out: bool = False
-    ended_by: Release | None = None
 
 
 @task(name="bootstrap release", cache_policy=NO_CACHE)
@@ -88,15 +50,63 @@ def bootstrap_release(rollout: Rollout) -> Release:
 
     first = commit_next(rollout.release_root, decide)
     if first is None:
-        raise Conflict(f"{rollout.pipeline} got its first release from somebody else; release again to try this model")
+        raise Conflict(f"another writer made the first release of {rollout.pipeline}; release again to try this model")
     announce_and_follow(rollout, first)
     return first
 
 
-def put_on_trial(rollout: Rollout, challenger: Challenger) -> Release:
-    """The release with the challenger at its share; the one in the log when a killed controller wrote it.
+@task(name="return champion", cache_policy=NO_CACHE)
+def return_champion(rollout: Rollout, window_days: float) -> Release | None:
+    """Make an earlier champion that served well within `window_days` champion again, without stages.
 
-    IllegalTransition when the model is fenced and nobody answers for it.
+    Returns the release, once the gateway serves it; None when the model has to go through the stages.
+    """
+    releases = ReleaseLog(rollout.release_root)
+
+    def decide(current: Release | None) -> Release | None:
+        now = datetime.now(UTC)
+        if current is None or current.challenger is not None:
+            return None
+        left = served_well(releases.history()).get(rollout.model.digest)
+        if left is None or left < now - timedelta(days=window_days):
+            return None
+        note = rollout.note or "it served well recently"
+        return return_of(
+            current,
+            rollout.model,
+            rollout.baseline,
+            author=AUTHOR,
+            now=now,
+            incident_id=rollout.incident_id,
+            note=note,
+        )
+
+    returned = commit_next(rollout.release_root, decide)
+    if returned is not None:
+        points.reached("release.promoted", digest=rollout.model.digest)
+        announce_and_follow(rollout, returned)
+    return returned
+
+
+def refuse_fenced(rollout: Rollout, current: Release) -> None:
+    """Raise IllegalTransition for a fenced model, unless a person lifts its fence.
+
+    A controller that was killed between fence and incident did not record the incident; this records it.
+    """
+    fence = current.fence_of(rollout.model.digest)
+    if fence is None or rollout.unfence_by is not None:
+        return
+    history = ReleaseLog(rollout.release_root).history()
+    aborted = next(release for release in history if release.fence_of(fence.digest) == fence)
+    if aborted.reason is Reason.ABORT and aborted.author in (AUTHOR, GATEWAY_AUTHOR):
+        record_bad_candidate(rollout.ledger_dsn, aborted, rollout.model, fence.why, Exposure(0, 0, 0))
+    check_unfenced(current.fenced, (fence.digest,))
+
+
+def put_on_trial(rollout: Rollout, challenger: Challenger) -> Release:
+    """The release with the challenger at its share; a killed controller may have written it already.
+
+    IllegalTransition when the model is fenced and nobody lifts the fence.
     """
 
     def decide(current: Release | None) -> Release | None:
@@ -119,8 +129,8 @@ def put_on_trial(rollout: Rollout, challenger: Challenger) -> Release:
 
 
 @task(name="promote", cache_policy=NO_CACHE)
-def promote(rollout: Rollout, earned: StageEnd) -> Release | StageEnd:
-    """Make the challenger champion and see the gateway follow; else how somebody else ended its trial before."""
+def promote(rollout: Rollout, passed: StageEnd) -> Release | StageEnd:
+    """Make the challenger champion and wait for the gateway; how its trial ended if another writer ended it before."""
 
     def decide(current: Release | None) -> Release | None:
         if current is None or not on_trial(current, rollout.model):
@@ -134,17 +144,17 @@ def promote(rollout: Rollout, earned: StageEnd) -> Release | StageEnd:
     promoted = commit_next(rollout.release_root, decide)
     if promoted is None:
         trial = last_trial(rollout.release_root, rollout.model)
-        return ended_elsewhere(end_of_trial(rollout.release_root, trial, rollout.model), earned.exposure)
+        return ended_elsewhere(end_of_trial(rollout.release_root, trial, rollout.model), passed.exposure)
     points.reached("release.promoted", digest=rollout.model.digest)
     announce_and_follow(rollout, promoted)
     return promoted
 
 
-@task(name="end trial", cache_policy=NO_CACHE)
-def end_trial(rollout: Rollout, end: StageEnd) -> Release:
-    """The release without the challenger, written here unless somebody else was first.
+@task(name="abort trial", cache_policy=NO_CACHE)
+def abort(rollout: Rollout, end: StageEnd) -> Release:
+    """The release without the challenger, written here unless another writer was first.
 
-    A challenger that did harm is fenced, and becomes an incident, which its leaving heals.
+    A challenger that failed a check is fenced and recorded as a recovered incident.
     """
     points.reached("release.aborting", digest=rollout.model.digest)
     aborted = abort_trial(
@@ -153,18 +163,51 @@ def end_trial(rollout: Rollout, end: StageEnd) -> Release:
         author=AUTHOR,
         incident_id=rollout.incident_id,
         note=end.reason,
-        condemned=end.check is not None,
+        fence=end.check is not None,
     )
     points.reached("release.aborted", digest=rollout.model.digest)
     ended = aborted or end.ended_by or current_release(rollout.release_root)
     announce_release(rollout.ledger_dsn, ended)
-    if end.decision is Decision.ABORT and (end.ended_by is None or end.ended_by.author == GUARD):
+    if end.decision is Decision.ABORT and (end.ended_by is None or end.ended_by.author == GATEWAY_AUTHOR):
         record_bad_candidate(rollout.ledger_dsn, ended, rollout.model, end.reason, end.exposure)
     return ended
 
 
+def record_bad_candidate(ledger_dsn: str, aborted: Release, model: ModelRef, reason: str, exposure: Exposure) -> None:
+    """Record an aborted challenger as a recovered incident: the abort in `aborted` is its remedy.
+
+    `heal` may handle the same incident, because the gateway's event wakes it. Then its attempt stands, and it closes
+    the incident.
+    """
+    evidence = Evidence(
+        pipeline=aborted.pipeline,
+        cause=Cause.BAD_CANDIDATE,
+        subject=model.digest,
+        observer=aborted.author,
+        observed_at=aborted.created_at,
+        summary=f"challenger {model.version} aborted: {reason}",
+        facts={"requests": exposure.requests, "errors": exposure.errors, "generation": aborted.generation},
+    )
+    with Ledger(ledger_dsn) as ledger:
+        incident = ledger.record_evidence(evidence, status=Status.DIAGNOSED)
+        if incident.ended:
+            return
+        try:
+            if incident.status is Status.OPEN:
+                ledger.set_status(incident.id, Status.DIAGNOSED, "its trial was aborted")
+            attempt = ledger.start_attempt(incident.id, Remedy.ABORT_CANARY)
+        except Conflict as exc:
+            log.info("incident_handled_by_heal", incident=incident.id, cause=str(exc))
+            return
+        ledger.mark_mitigated(incident.id, "the challenger gets no traffic")
+        note = f"generation {aborted.generation} by {aborted.author}"
+        ledger.finish_attempt(incident.id, attempt.number, AttemptOutcome.SUCCEEDED, note)
+        ledger.set_status(incident.id, Status.RECOVERED, note)
+    emit(EventName.INCIDENT_RECOVERED, aborted.pipeline, {**payload_of(evidence), "incident_id": incident.id})
+
+
 def ended_elsewhere(ended_by: Release | None, exposure: Exposure) -> StageEnd:
-    """An abort is held against the challenger; a rollback that swept it away is not."""
+    """The stage's end when another writer ended the trial: ABORT for an abort, INCONCLUSIVE for a rollback."""
     if ended_by is None:
         return StageEnd(Decision.INCONCLUSIVE, exposure, "its trial is not in the log any more")
     reason = ended_by.note or f"ended by {ended_by.author} ({ended_by.reason})"
@@ -173,7 +216,7 @@ def ended_elsewhere(ended_by: Release | None, exposure: Exposure) -> StageEnd:
 
 
 def announce_and_follow(rollout: Rollout, release: Release) -> None:
-    """Tell of a release, and see the gateway on it."""
+    """Announce a release, and wait until the gateway serves it."""
     announce_release(rollout.ledger_dsn, release)
     points.reached("release.announced", generation=release.generation)
     if rollout.operate_url is not None:

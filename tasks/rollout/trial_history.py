@@ -1,11 +1,17 @@
-"""What the release log says of a trial: since when it is on, since when its stage is, and what ended it."""
+"""A trial in the release log: when it and its stage began, what ended it, and whether it may be resumed."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from healing.errors import Conflict
 from healing.release import ModelRef, Release
 from releases.log import ReleaseLog
+from tasks.config.release_section import ReleaseRules
+from tasks.rollout.rollout import AUTHOR, RolloutJournal, Step
+
+START_SECONDS_MAX = 120.0  # to start another controller, and with it the challenger's worker
 
 
 def on_trial(release: Release, model: ModelRef) -> bool:
@@ -20,7 +26,7 @@ def trial_start(release_root: Path, current: Release) -> Release:
 
 
 def stage_start(release_root: Path, current: Release) -> Release:
-    """The release with which the present stage began: a republication of the champion does not begin another."""
+    """The release with which the current stage began; republishing the champion begins no new stage."""
     assert current.challenger is not None
     step = (current.challenger.model.digest, current.challenger.mode, current.challenger.weight)
 
@@ -39,20 +45,58 @@ def end_of_trial(release_root: Path, trial: Release, model: ModelRef) -> Release
 
 
 def last_trial(release_root: Path, model: ModelRef) -> Release:
-    """The last release with the model on trial; the current one when there never was any."""
+    """The last release with the model on trial; the current release when there was none."""
     trials = [release for release in ReleaseLog(release_root).history() if on_trial(release, model)]
     return trials[-1] if trials else current_release(release_root)
 
 
 def current_release(release_root: Path) -> Release:
-    """What should serve; Conflict when the log is empty, which it was not when the rollout began."""
+    """The current release; Conflict when the log is empty, because it was not when the rollout began."""
     current = ReleaseLog(release_root).current()
     if current is None:
         raise Conflict(f"expected releases in {release_root}, found an empty log; was it moved?")
     return current
 
 
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """Parameters to run the release flow again. `key` is the same for two attempts to resume the same stage."""
+
+    digest: str
+    version: str
+    incident_id: str | None
+    key: str
+
+
+def resumable(release_root: Path, ledger_dsn: str, rules: ReleaseRules, now: datetime) -> Resumption | None:
+    """How to resume the trial in the log; None when there is none, or it may not be resumed.
+
+    A trial may be resumed if a controller began it, its stage is still one of the pipeline's, and neither the stage's
+    deadline and hold nor the wait for an approval have passed. After that `heal` aborts it: nobody watched it, and its
+    evidence is old.
+    """
+    current = ReleaseLog(release_root).current()
+    if current is None or current.challenger is None:
+        return None
+    trial, began = current.challenger, stage_start(release_root, current)
+    place = rules.stage_of(trial.mode, trial.weight)
+    if place is None or began.author != AUTHOR:
+        return None
+    stage = rules.stages[place]
+    journal = RolloutJournal(ledger_dsn, current.pipeline, trial.model.digest)
+    started = journal.last(Step.STAGE_STARTED, {"generation": began.generation})
+    since = began.created_at if started is None else started.at
+    until = since + timedelta(seconds=stage.deadline_seconds + stage.hold_seconds + START_SECONDS_MAX)
+    asked = journal.last(Step.APPROVAL_ASKED, {"generation": began.generation})
+    if asked is not None:
+        until = max(until, asked.at + timedelta(seconds=rules.approval_seconds_max))
+    if now >= until:
+        return None
+    return Resumption(trial.model.digest, trial.model.version, began.incident_id, f"resume/{current.generation}")
+
+
 def _first_while(release_root: Path, current: Release, holds: Callable[[Release], bool]) -> Release:
+    """The first of the unbroken run of releases up to `current` for which `holds` is true."""
     releases = ReleaseLog(release_root)
     first = current
     for generation in range(current.generation - 1, 0, -1):

@@ -1,4 +1,4 @@
-"""What the lake holds of a trial's requests: who was asked, whether that failed, how long it took, what was said."""
+"""The logged requests of a trial, read from the lake: which arm was asked, whether it failed, its time and answer."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -14,24 +14,24 @@ from tasks.serving.prediction_log import predictions_table, shadow_table
 if TYPE_CHECKING:
     import pandas as pd
 
-SLOW_SECONDS_MIN = 0.01  # the gateway's own default: no answer within it is slow, however quick the champion
-_BEFORE = timedelta(hours=1)  # of the champion's answers, that say what is slow
-_ANSWERS_MIN = 100  # of the champion, before a p99 of them says something
-_TIMED_APART = timedelta(milliseconds=50)  # requests that rode in one batch share its time, and count as one
+SLOW_SECONDS_MIN = 0.01  # the gateway's default: an answer within it is never slow, however quick the champion is
+_BEFORE = timedelta(hours=1)  # the champion's answers in this time before the trial define what is slow
+_ANSWERS_MIN = 100  # answers of the champion that a p99 needs
+_TIMED_APART = timedelta(milliseconds=50)  # requests of one batch share its time and count once
 
 _ANSWER_COLUMNS = ["at", "request_id", "generation", "digest", "rung", "prediction", "failed", "latency_ms"]
 _SCORE_COLUMNS = ["at", "request_id", "digest", "generation", "prediction", "error", "incomplete"]
 
-# What the gateway logs of copies when the worker fails: as a batch, which is one failure, or before it was asked.
+# The gateway's log messages for copies when a worker fails: a whole batch, which counts once, or before it was asked.
 _BATCH_FAILED = r"version \S+ (was silent|died on)"
 _NOT_ASKED = r"version \S+ is "
 
 
 class TrialLog:
-    """The requests of one trial, by the generation of the release that they were answered under.
+    """The requests of one trial, by the generation of the release that answered them.
 
-    The log has the first row of each request; it does not have the client's route key, so that a client that asks again
-    counts again. Probes are left out.
+    Only the first row of each request counts. The log has no route keys, so every request of a client counts. Probes
+    are left out.
     """
 
     def __init__(self, lake_root: Path, began: datetime, ended: datetime, challenger: str) -> None:
@@ -41,7 +41,7 @@ class TrialLog:
         self._slow_seconds: float | None = None
 
     def fix_slow(self, until: datetime, champion: str, factor: float) -> None:
-        """Take as slow what is beyond `factor` times the champion's p99 before `until`; with few answers, as before."""
+        """Set the slow limit to `factor` times the champion's p99 before `until`; with few answers, keep the last."""
         before = self._answers[(self._answers["at"] < until) & (self._answers["digest"] == champion)]
         seconds = before["latency_ms"].dropna() / 1000
         if len(seconds) >= _ANSWERS_MIN:
@@ -50,28 +50,32 @@ class TrialLog:
     def requests(
         self, generation: int, mode: Mode
     ) -> tuple[tuple[LoggedRequest, ...], tuple[str, ...], tuple[str, ...]]:
-        """The requests of a stage, what they lack to be judged at all, and what only some checks lack."""
+        """The requests of a stage, what is missing to judge the stage at all, and what only some checks miss."""
         answers = self._answers[self._answers["generation"] == generation]
         if answers.empty:
             return (), (f"the lake has no answers of generation {generation}",), ()
         if mode is Mode.SHADOW:
             return self._copies(generation, answers)
         old = int(answers["failed"].isna().sum())
-        lacking = (f"{old} of {len(answers)} rows do not say who failed: an older gateway logged them",) if old else ()
-        notes = (
-            () if self._slow_seconds is not None else ("too few answers of the champion before it to say what is slow",)
+        missing = (
+            (f"{old} of {len(answers)} rows do not say which arm failed: an older gateway logged them",) if old else ()
         )
-        return tuple(self._asked(answers[answers["failed"].notna()])), lacking, notes
+        notes = (
+            ()
+            if self._slow_seconds is not None
+            else ("too few answers of the champion before the trial to define what is slow",)
+        )
+        return tuple(self._asked(answers[answers["failed"].notna()])), missing, notes
 
     def _asked(self, answers: "pd.DataFrame") -> Iterator[LoggedRequest]:
-        """Randomised requests: who was asked first is who is blamed, else who answered as champion or challenger."""
+        """Randomised requests, each with its arm: the version that failed first, else the one that answered."""
         timed: dict[bool, datetime] = {}
         columns = ("at", "failed", "rung", "digest", "latency_ms", "prediction")
-        for stamp, blamed, rung, digest, latency_ms, answer in _rows(answers, columns):
-            if not blamed and rung not in ("champion", "challenger"):
-                continue  # nobody is blamed, and neither arm answered
-            at, challenger = stamp.to_pydatetime(), (blamed or digest) == self._challenger
-            if blamed:
+        for stamp, failed, rung, digest, latency_ms, answer in _rows(answers, columns):
+            if not failed and rung not in ("champion", "challenger"):
+                continue  # no version failed, and neither arm answered
+            at, challenger = stamp.to_pydatetime(), (failed or digest) == self._challenger
+            if failed:
                 yield LoggedRequest(at, challenger, failed=True, slow=None, answer=None)
             else:
                 slow = self._slow(challenger, at, latency_ms, timed)
@@ -91,14 +95,14 @@ class TrialLog:
         scores = self._scores[(self._scores["generation"] == generation) & (self._scores["digest"] == self._challenger)]
         if scores.empty:
             return (), (f"the lake has no shadow scores of generation {generation}",), ()
-        told = answers.drop_duplicates("request_id").set_index("request_id")
+        answered = answers.drop_duplicates("request_id").set_index("request_id")
         seen = scores.assign(
-            given=scores["request_id"].map(told["prediction"]),
-            rung=scores["request_id"].map(told["rung"]),
+            given=scores["request_id"].map(answered["prediction"]),
+            rung=scores["request_id"].map(answered["rung"]),
             together=scores["error"].str.match(_BATCH_FAILED) & scores["at"].duplicated(),
         )
         not_asked = scores["error"].str.match(_NOT_ASKED)
-        seen = seen[(seen["rung"] == "champion") & ~seen["together"] & ~not_asked]  # else nobody is to blame
+        seen = seen[(seen["rung"] == "champion") & ~seen["together"] & ~not_asked]  # in other rows no model failed
         copies = tuple(
             LoggedRequest(at.to_pydatetime(), True, failed, None, None if failed else answer, given)
             for at, failed, answer, given in _rows(seen, ("at", "incomplete", "prediction", "given"))
@@ -111,9 +115,9 @@ def _rows(frame: "pd.DataFrame", columns: Sequence[str]) -> Iterator[tuple[Any, 
 
 
 def _first_rows(table: LakeTable, since: datetime, until: datetime, columns: list[str]) -> "pd.DataFrame":
-    """The first row of each request, in the order of answering; columns that an older table lacks are empty.
+    """The first row of each request, in the order of the answers; columns that an older table lacks are empty.
 
-    `incomplete` says whether any of its rows has no number.
+    `incomplete`: at least one row of the request has no number.
     """
     import pandas as pd
 

@@ -1,31 +1,44 @@
-"""All that the controller sees of a trial at one look: the gateway's counts and checks, and what labels say."""
+"""Observations of a running trial: counts and checks from the gateway, and the check on labels from the lake."""
 
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import structlog
 
 from healing.errors import GatewayUnavailable
 from healing.promotion import Exposure
 from healing.release import ModelRef
-from healing.trial_rules import Check
-from tasks.rollout.label_evidence import LabelEvidence
-from tasks.serving.gateway_client import TrialState, look_at_gateway
+from healing.trial_rules import CheckState, TrialCheck
+from releases.loader import LoadedModel, load
+from releases.log import ReleaseLog
+from releases.store import ModelStore
+from tasks.config.pipeline import Pipeline
+from tasks.rollout.trial_history import trial_start
+from tasks.serving.gateway_client import GatewayTrial, read_gateway_once
 
 log = structlog.get_logger(__name__)
 
+REFRESH_SECONDS = 5.0  # labels take hours; feedback that the gateway logged is read this often
+REFRESH_SECONDS_MAX = 20.0  # how long a stage waits for one measurement before it passes
 
-class Sight:
-    """Looks at the stages of one trial; the last that was seen of a stage counts while the gateway does not say."""
+Measure = Callable[[], tuple[CheckState, ...]]
 
-    def __init__(self, operate_url: str | None, model: ModelRef, labels: LabelEvidence | None = None) -> None:
+
+class TrialObserver:
+    """Observes the stages of one trial; while the gateway does not respond, its last response for the stage counts."""
+
+    def __init__(self, operate_url: str | None, model: ModelRef, labels: "LabelEvidence | None" = None) -> None:
         self._operate_url = operate_url
         self._model = model
         self._labels = labels
-        self._trial: TrialState | None = None
+        self._trial: GatewayTrial | None = None
 
-    def look(self, generation: int, elapsed_seconds: float) -> Exposure:
+    def observe(self, generation: int, elapsed_seconds: float) -> Exposure:
         """What is known now of the stage that `generation` began."""
-        self._ask(generation)
+        self._read(generation)
         exposure = Exposure(0, 0, elapsed_seconds, checks=() if self._labels is None else self._labels.states())
         trial = self._trial
         if trial is None or trial.generation < generation:
@@ -40,20 +53,98 @@ class Sight:
             checks=(*trial.states(), *exposure.checks),
         )
 
-    def last_look(self, exposure: Exposure) -> Exposure:
-        """The same with labels as they are now, which may be worth a second: once a stage, before it is passed."""
+    def with_latest_labels(self, exposure: Exposure) -> Exposure:
+        """The exposure with labels as they are now; takes up to a second, so only before a stage passes."""
         if self._labels is None:
             return exposure
-        known = [state for state in exposure.checks if state.check is not Check.QUALITY]
-        return replace(exposure, checks=(*known, *self._labels.last_look()))
+        known = [state for state in exposure.checks if state.check is not TrialCheck.QUALITY]
+        return replace(exposure, checks=(*known, *self._labels.latest()))
 
-    def _ask(self, generation: int) -> None:
+    def _read(self, generation: int) -> None:
         if self._operate_url is None:
             return
         try:
-            trial = look_at_gateway(self._operate_url).trial
+            trial = read_gateway_once(self._operate_url).trial
         except GatewayUnavailable as exc:
-            log.warning("trial_out_of_sight", version=self._model.version, cause=str(exc))
+            log.warning("trial_not_observed", version=self._model.version, cause=str(exc))
             return
         if trial is not None and trial.digest == self._model.digest and trial.generation >= generation:
             self._trial = trial
+
+
+class LabelEvidence:
+    """The latest states of the check on labels, measured in the background: a slow or broken lake never blocks a trial.
+
+    Each measurement has a daemon thread of its own, which ends with the process.
+    """
+
+    def __init__(self, measure: Measure) -> None:
+        self._measure = measure
+        self._states: tuple[CheckState, ...] = ()
+        self._running: threading.Thread | None = None
+        self._began = -REFRESH_SECONDS
+
+    def states(self) -> tuple[CheckState, ...]:
+        """The last measurement; starts the next one if it is old."""
+        old = time.monotonic() - self._began >= REFRESH_SECONDS
+        if old and (self._running is None or not self._running.is_alive()):
+            self._begin()
+        return self._states
+
+    def latest(self) -> tuple[CheckState, ...]:
+        """The states after one more measurement; waits for it at most twice REFRESH_SECONDS_MAX."""
+        if self._running is not None:
+            self._running.join(REFRESH_SECONDS_MAX)
+        if self._running is None or not self._running.is_alive():
+            self._begin().join(REFRESH_SECONDS_MAX)
+        return self._states
+
+    def _begin(self) -> threading.Thread:
+        self._began = time.monotonic()
+        self._running = threading.Thread(target=self._refresh, name="label evidence", daemon=True)
+        self._running.start()
+        return self._running
+
+    def _refresh(self) -> None:
+        try:
+            self._states = self._measure()
+        except Exception as exc:  # noqa: BLE001 - it runs the challenger, a user's code that may raise anything
+            log.warning("labels_not_read", cause=repr(exc))
+
+
+class LabelMeasure:
+    """Compares challenger and champion on the rows asked since the trial began; loads each model once."""
+
+    def __init__(
+        self, config: Pipeline, lake_root: Path, release_root: Path, public_key: Path, operate_url: str | None
+    ) -> None:
+        self._config = config
+        self._lake_root = lake_root
+        self._release_root = release_root
+        self._public_key = public_key
+        self._operate_url = operate_url
+        self._loaded: dict[str, LoadedModel] = {}
+
+    def __call__(self) -> tuple[CheckState, ...]:
+        """Bring the gateway's log into the lake, and judge it; empty without a trial or a gateway."""
+        from tasks.monitoring.champion_comparison import paired_quality
+        from tasks.serving.prediction_log import drain_predictions
+
+        current = ReleaseLog(self._release_root).current()
+        if current is None or current.challenger is None or self._operate_url is None:
+            return ()
+        drain_predictions(self._operate_url, self._lake_root)
+        return paired_quality(
+            self._config,
+            self._lake_root,
+            self._load(current.champion),
+            self._load(current.challenger.model),
+            trial_start(self._release_root, current).created_at,
+            current.challenger.rules,
+        )
+
+    def _load(self, model: ModelRef) -> LoadedModel:
+        if model.digest not in self._loaded:
+            path = ModelStore(self._release_root).path(model.digest)
+            self._loaded[model.digest] = load(path, self._public_key)
+        return self._loaded[model.digest]

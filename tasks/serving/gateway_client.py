@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from healing.diagnosis import GatewayProblem
 from healing.errors import GatewayUnavailable
 from healing.incident import Cause
-from healing.slo import MITIGATED, Served, judge_served
-from healing.trial_rules import Check, CheckState
+from healing.slo import MITIGATED, AnswerCounts, judge_served
+from healing.trial_rules import CheckState, TrialCheck
 from healing.verdict import Outcome, Verdict
 from releases.manifest import Manifest
 
@@ -46,10 +46,10 @@ class ArmCounts(_View):
     latency_p50_ms: float | None = None
 
 
-class CheckView(_View):
+class GatewayCheck(_View):
     """A check of the gateway's guard. JSON has no infinities: evidence that it lacks is none."""
 
-    check: Check
+    check: TrialCheck
     outcome: Outcome
     log_e: float | None = None
     threshold_log_e: float | None = None
@@ -69,7 +69,7 @@ class CheckView(_View):
         )
 
 
-class TrialState(_View):
+class GatewayTrial(_View):
     """The trial that is on: counts of the stage, evidence of the whole trial, and what condemned the challenger."""
 
     digest: str
@@ -77,14 +77,14 @@ class TrialState(_View):
     challenger: ArmCounts
     champion: ArmCounts
     verdict: Outcome = Outcome.INCONCLUSIVE
-    reason: Check | None = None
-    checks: tuple[CheckView, ...] = ()
+    reason: TrialCheck | None = None
+    checks: tuple[GatewayCheck, ...] = ()
 
     def states(self) -> tuple[CheckState, ...]:
         return tuple(check.state() for check in self.checks)
 
 
-class WorkerState(_View):
+class GatewayWorker(_View):
     digest: str
     role: str
     state: str
@@ -97,8 +97,8 @@ class ServedCounts(_View):
     degraded: int = 0
     failed: int = 0
 
-    def counts(self) -> Served:
-        return Served(self.good, self.degraded, self.failed)
+    def counts(self) -> AnswerCounts:
+        return AnswerCounts(self.good, self.degraded, self.failed)
 
 
 class GatewayState(_View):
@@ -108,8 +108,8 @@ class GatewayState(_View):
     desired_generation: int
     active_generation: int
     problems: tuple[ReportedProblem, ...] = ()
-    trial: TrialState | None = None
-    workers: tuple[WorkerState, ...] = ()
+    trial: GatewayTrial | None = None
+    workers: tuple[GatewayWorker, ...] = ()
     served: ServedCounts = Field(default_factory=ServedCounts)
 
     def problems_of(self, digest: str) -> tuple[ReportedProblem, ...]:
@@ -119,7 +119,7 @@ class GatewayState(_View):
         return tuple(GatewayProblem(problem.code, problem.subject, problem.message) for problem in self.problems)
 
 
-def look_at_gateway(operate_url: str) -> GatewayState:
+def read_gateway_once(operate_url: str) -> GatewayState:
     """The gateway's state now; GatewayUnavailable when it does not answer, or not in the agreed form."""
     response = _request("GET", f"{operate_url}/release")
     try:
@@ -134,8 +134,8 @@ def look_at_gateway(operate_url: str) -> GatewayState:
 
 @stamina.retry(on=GatewayUnavailable, attempts=3, timeout=5, wait_initial=0.1, wait_max=1)
 def read_gateway(operate_url: str) -> GatewayState:
-    """`look_at_gateway`, with two more tries within five seconds: a restart in progress is not an outage."""
-    return look_at_gateway(operate_url)
+    """`read_gateway_once`, with two more tries within five seconds: a restart in progress is not an outage."""
+    return read_gateway_once(operate_url)
 
 
 @stamina.retry(on=GatewayUnavailable, attempts=3, timeout=10, wait_initial=0.2)
@@ -152,7 +152,7 @@ def await_gateway(
     found = "no answer"
     while True:
         try:
-            state = look_at_gateway(operate_url)
+            state = read_gateway_once(operate_url)
         except GatewayUnavailable as exc:
             found = str(exc)
         else:
@@ -181,7 +181,7 @@ def judge_service(operate_url: str, seconds_max: float) -> Verdict:
     """Whether clients are answered at this moment, by whatever rung; INCONCLUSIVE when too few of them ask."""
     before = read_gateway(operate_url).served.counts()
 
-    def served(state: GatewayState) -> Served:
+    def served(state: GatewayState) -> AnswerCounts:
         return state.served.counts().since(before)
 
     try:

@@ -9,7 +9,8 @@ from benchmarks.canaries.peers import MINUTE_REQUESTS, fixed_threshold, mann_whi
 from benchmarks.canaries.stream import Stage, Stream, outage, steady, sticky, turning
 from benchmarks.canary import EVERY_ERROR, OURS, Seen, delay_figures, judged, sticky_run, upper_95
 from healing.release import Mode
-from healing.trial_guard import Expected, TrialGuard
+from healing.trial_evidence import Expected
+from healing.trial_guard import TrialGuard
 from healing.trial_rules import TrialRules
 
 STAGES = (Stage(0.05, 5_000), Stage(0.5, 3_000), Stage(1.0, 1_000))
@@ -24,12 +25,12 @@ def aborted_at_request_by_request(stream: Stream, rules: TrialRules) -> int | No
     for stage in stream.stages:
         guard.next_stage(Mode.CANARY, stage.share)
         for _ in range(stage.requests):
-            if guard.alarm() is not None:
+            if guard.aborted_by is not None:
                 return at
             arm, failed, first = (bool(flags[at]) for flags in (stream.challenger, stream.failed, stream.first))
             guard.observe(arm, failed, slow=False, answer=None, route_key_is_new=first)
             at += 1
-    return at if guard.alarm() is not None else None
+    return at if guard.aborted_by is not None else None
 
 
 @pytest.mark.parametrize("rate", [0.003, 0.01, 0.03, 0.3])

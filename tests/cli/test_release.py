@@ -1,4 +1,4 @@
-"""`autopilot release`: a verb is optional, and whoever asks is told where the rollout stands."""
+"""`autopilot release`: the verb is optional, `status` shows the rollout, `approve` and `abort` act on it."""
 
 import json
 import os
@@ -14,15 +14,16 @@ from cli.main import app
 from cli.release_watch import shown
 from healing.errors import IllegalTransition, UsageError
 from healing.release import Mode, ModelRef
-from tasks.rollout.progress import Phase, Progress, ProgressFile
+from tasks.rollout.progress import Phase, RolloutProgress
+from tasks.rollout.rollout_status import ProgressFile
 from tests.gateway.running import wait_until
 from tests.published import bootstrap, start_canary
 
 CHAMPION, CHALLENGER = ModelRef("a" * 64, "1.0.0"), ModelRef("b" * 64, "1.0.1")
 
 
-def progress(**changed: object) -> Progress:
-    plain = Progress(
+def progress(**changed: object) -> RolloutProgress:
+    plain = RolloutProgress(
         pipeline="flights",
         digest=CHALLENGER.digest,
         version=CHALLENGER.version,
@@ -39,7 +40,9 @@ def progress(**changed: object) -> Progress:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Iterator[Path]:
-    with patch.dict(os.environ, AUTOPILOT_HOME=str(tmp_path)):  # commands point Prefect by it; undone afterwards
+    with patch.dict(
+        os.environ, AUTOPILOT_HOME=str(tmp_path)
+    ):  # commands set Prefect's home from it; restored afterwards
         yield tmp_path / "releases" / "flights"
 
 
@@ -55,25 +58,25 @@ def test_without_a_verb_a_model_is_released():
     assert "digest" in result.output.lower()
 
 
-def test_status_tells_what_serves_where_nothing_is_on_trial(root):
+def test_status_without_a_trial_shows_what_serves(root):
     bootstrap(root, CHAMPION)
-    ProgressFile(root).write(progress())  # of a rollout that has ended
+    ProgressFile(root).write(progress())  # left by a rollout that has ended
     assert "no model is on trial" in run("status", "flights")
     assert "stage 2" not in run("status", "flights")
 
 
-def test_status_tells_how_far_a_rollout_is_and_whether_anybody_is_in_charge(root):
+def test_status_shows_the_progress_of_a_trial_and_whether_it_has_a_controller(root):
     bootstrap(root, CHAMPION)
     start_canary(root, CHALLENGER, 0.05)
     ProgressFile(root).write(progress())
-    told = run("status", "flights")
-    assert "1.0.1 is on trial (canary 5.0%), and nobody is in charge of it" in told
-    assert "stage 2 of 5" in told
+    text = run("status", "flights")
+    assert "1.0.1 is on trial (canary 5.0%) without a controller" in text
+    assert "stage 2 of 5" in text
     document = json.loads(run("status", "flights", "--json"))
     assert (document["challenger"], document["controlled"], document["progress"]["requests"]) == ("1.0.1", False, 40)
 
 
-def test_what_cannot_be_answered_or_ended_is_refused(root):
+def test_status_approve_and_abort_are_refused_without_a_rollout(root):
     with pytest.raises(UsageError, match="no release yet"):
         run("status", "flights")
     bootstrap(root, CHAMPION)
@@ -83,25 +86,25 @@ def test_what_cannot_be_answered_or_ended_is_refused(root):
         run("abort", "flights", "--by", "Ada", "--reason", "just so")
 
 
-def test_an_answer_may_come_before_the_question(root):
+def test_an_answer_may_be_given_before_the_question(root):
     bootstrap(root, CHAMPION)
     start_canary(root, CHALLENGER, 1.0, Mode.SHADOW)
     assert "may 1.0.1 answer users in place of 1.0.0?" in run("approve", "flights", "--by", "Ada", "--reject")
 
 
-def test_watching_tells_only_of_this_rollout_and_only_news(tmp_path, capsys):
+def test_watch_prints_only_changes_of_this_rollout(tmp_path, capsys):
     file = ProgressFile(tmp_path)
     file.write(progress(requests=1))  # left behind by a killed controller
     lines: list[str] = []
 
-    def told(text: str) -> bool:
+    def printed(text: str) -> bool:
         lines.extend(capsys.readouterr().err.splitlines())
         return any(text in line for line in lines)
 
     with shown(tmp_path, CHALLENGER.digest, enabled=True):
         file.write(progress(requests=41))
-        wait_until(lambda: told("41 requests"), "the first line", 20)
+        wait_until(lambda: printed("41 requests"), "the first line", 20)
         file.write(progress(digest="c" * 64, requests=42))
         file.write(progress(requests=43, phase=Phase.HELD))
-        wait_until(lambda: told("held"), "the second line", 20)
+        wait_until(lambda: printed("held"), "the second line", 20)
     assert [line.split("  |  ")[1].split()[0] for line in lines] == ["41", "43"]

@@ -9,9 +9,10 @@ import httpx
 import numpy as np
 import pytest
 
-from flows.release import Result, release
+from flows.release import release
 from healing.release import Reason
 from releases.manifest import ReferenceProfile
+from tasks.rollout.rollout import RolloutResult
 from tests.flows.release_bench import make_bench
 from tests.gateway.running import split_body
 from tests.odd_models import SLOW_TYPE, SlowClassifier
@@ -109,7 +110,7 @@ def candidates():
 def test_it_is_aborted_by_name(stage, number, options, reason):
     candidate = stage.publish(number, **options)
     outcome = release(PIPELINE, candidate.digest)
-    assert outcome.result is Result.ABORTED, outcome
+    assert outcome.result is RolloutResult.ABORTED, outcome
     assert re.search(reason, outcome.reason)
     assert stage.current.reason is Reason.ABORT
     assert stage.current.champion.version == "0.1.0"

@@ -17,11 +17,11 @@ from healing.incident import AttemptOutcome, Cause, Remedy, Status
 from healing.policy import Policy
 from healing.release import Challenger, Reason
 from healing.verdict import Outcome, Verdict
-from releases.log import condemnation_of, promotion_of, trial_of
+from releases.log import abort_of, promotion_of, trial_of
 from tasks.config.pipeline import load_pipeline
 from tasks.ledger.records import CheckRecord, FeatureRecord
+from tasks.rollout.release_changes import rollout_lock
 from tasks.rollout.rollback import RollbackOrder, roll_back
-from tasks.rollout.rollout import rollout_lock
 from tasks.runtime.events import EventEvidence
 from tests.flows.release_bench import Bench, make_bench, traffic
 from tests.gateway.running import wait_until
@@ -253,7 +253,7 @@ def test_a_candidate_that_was_fenced_is_not_trained_again_from_the_same_days(ben
     champion, candidate = bench.publish(1), bench.publish(2)
     bootstrap(bench.root, champion)
     trial = start_canary(bench.root, candidate, 0.5)
-    bench.log.append(condemnation_of(trial, author="gateway", now=datetime.now(UTC), note="errors: 9 of 30"))
+    bench.log.append(abort_of(trial, author="gateway", now=datetime.now(UTC), note="errors: 9 of 30", fence=True))
     ended = {"result": "aborted", "until": "2013-03-01", "digest": candidate.digest}
     with bench.ledger() as ledger:
         ledger.record_features([FeatureRecord(PIPELINE, date(2013, 3, 1), 1, 900, 1)])

@@ -4,13 +4,14 @@ from threading import Thread
 
 import pytest
 
-from flows.release import Result, release
+from flows.release import release
 from healing.errors import Conflict, ModelCorrupt
 from healing.incident import Cause, Remedy, Status
 from healing.promotion import Decision
 from healing.release import Reason
+from tasks.rollout.release_changes import rollout_lock
 from tasks.rollout.rollback import RollbackOrder, roll_back
-from tasks.rollout.rollout import rollout_lock
+from tasks.rollout.rollout import RolloutResult
 from tests.flows.release_bench import Bench, make_bench, traffic
 from tests.gateway.running import wait_until
 from tests.published import BASELINE, PIPELINE, bootstrap, corrupt, raising_estimator, start_canary
@@ -24,10 +25,10 @@ def bench(tmp_path, monkeypatch) -> Bench:
 def test_the_first_model_serves_at_once(bench):
     model = bench.publish(1)
     outcome = release(PIPELINE, model.digest, reason="first")
-    assert outcome.result is Result.BOOTSTRAPPED
+    assert outcome.result is RolloutResult.BOOTSTRAPPED
     assert bench.current.champion == model
     assert bench.current.baseline == BASELINE
-    assert release(PIPELINE, model.digest).result is Result.PROMOTED
+    assert release(PIPELINE, model.digest).result is RolloutResult.PROMOTED
     assert bench.log.latest_generation() == 1
 
 
@@ -43,7 +44,7 @@ def test_without_a_gateway_nothing_is_promoted(bench):
     champion, candidate = bench.publish(1), bench.publish(2)
     bootstrap(bench.root, champion)
     outcome = release(PIPELINE, candidate.digest)
-    assert outcome.result is Result.INCONCLUSIVE
+    assert outcome.result is RolloutResult.INCONCLUSIVE
     assert "autopilot up" in outcome.reason
     assert bench.current.champion == champion
 
@@ -61,7 +62,7 @@ def test_a_sound_candidate_is_promoted_through_real_traffic_and_the_old_champion
         gateway.wait_for_generation(1)
         with traffic(gateway) as codes:
             outcome = release(PIPELINE, candidate.digest, incident_id="why")
-        assert outcome.result is Result.PROMOTED, outcome
+        assert outcome.result is RolloutResult.PROMOTED, outcome
         assert gateway.release()["active_generation"] == outcome.generation
         assert gateway.ask().headers["x-model-digest"] == candidate.digest
     assert set(codes) == {200}
@@ -86,7 +87,7 @@ def test_a_candidate_that_fails_on_live_rows_is_aborted_and_recorded_as_healed(b
             outcome = release(PIPELINE, candidate.digest)
         assert gateway.ask().headers["x-model-digest"] == champion.digest
     assert set(codes) == {200}
-    assert outcome.result is Result.ABORTED, outcome
+    assert outcome.result is RolloutResult.ABORTED, outcome
     assert outcome.verdicts[-1].decision is Decision.ABORT
     assert bench.current.reason is Reason.ABORT
     assert bench.current.champion == champion
@@ -105,7 +106,7 @@ def test_a_rerun_goes_on_with_the_trial_that_a_killed_controller_left(bench):
         gateway.wait_for_generation(2)
         with traffic(gateway):
             outcome = release(PIPELINE, candidate.digest)
-    assert outcome.result is Result.PROMOTED, outcome
+    assert outcome.result is RolloutResult.PROMOTED, outcome
     assert [r.reason for r in bench.log.history()] == [Reason.BOOTSTRAP, Reason.CANARY, Reason.PROMOTE]
 
 
@@ -114,7 +115,7 @@ def test_a_stranded_trial_of_another_model_makes_way(bench):
     bootstrap(bench.root, champion)
     start_canary(bench.root, stranded, 0.5)
     outcome = release(PIPELINE, candidate.digest)
-    assert outcome.result is Result.INCONCLUSIVE
+    assert outcome.result is RolloutResult.INCONCLUSIVE
     assert bench.current.reason is Reason.ABORT
     assert "its controller is gone" in bench.current.note
 
@@ -133,7 +134,7 @@ def test_a_trial_that_was_ended_by_a_rollback_is_not_held_against_the_candidate(
         thread.start()
         outcome = release(PIPELINE, candidate.digest)
         thread.join()
-    assert outcome.result is Result.INCONCLUSIVE, outcome
+    assert outcome.result is RolloutResult.INCONCLUSIVE, outcome
     assert bench.current.champion == older
     with bench.ledger() as ledger:
         assert ledger.incidents(PIPELINE) == []

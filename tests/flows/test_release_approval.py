@@ -10,18 +10,16 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.flow_runs import resume_flow_run
 
-from flows.release import ReleaseOutcome, Result, release
+from flows.release import release
 from healing.errors import UsageError
 from healing.release import ModelRef, Reason
 from tasks.config.release_section import Approval, ReleaseRules
-from tasks.rollout.approval import Answer, answer_to, needs_approval, version_question
-from tasks.rollout.approval_wait import await_answer
+from tasks.rollout.approval import ApprovalAnswer, answer_rollout, answer_to, needs_approval, version_question
+from tasks.rollout.approval_wait import approve_version, await_answer
 from tasks.rollout.progress import Phase
-from tasks.rollout.reporter import Reporter
-from tasks.rollout.rollout import abort_trial
-from tasks.rollout.rollout_state import answer_rollout, end_by_hand, read_rollout
-from tasks.rollout.trial import Rollout
-from tasks.rollout.undecided_stage import approve_version
+from tasks.rollout.release_changes import abort_by_person, abort_trial
+from tasks.rollout.rollout import ReleaseOutcome, Rollout, RolloutResult
+from tasks.rollout.rollout_status import ProgressReporter, read_rollout_status
 from tests.flows.release_bench import Bench, make_bench, traffic
 from tests.gateway.running import wait_until
 from tests.published import PIPELINE, bootstrap, publish_tiny_model
@@ -46,12 +44,12 @@ class Waiting:
 
     def until_asked(self) -> None:
         def asking() -> bool:
-            progress = read_rollout(self.bench.root, PIPELINE).progress
+            progress = read_rollout_status(self.bench.root, PIPELINE).progress
             return progress is not None and progress.phase is Phase.ASKING
 
         wait_until(asking, "a person is asked")
 
-    def answer(self, answer: Answer) -> str:
+    def answer(self, answer: ApprovalAnswer) -> str:
         return answer_rollout(self.bench.root, self.bench.settings.ledger_dsn, PIPELINE, answer)
 
     def ended(self) -> ReleaseOutcome:
@@ -82,9 +80,9 @@ def test_an_approved_major_goes_on_and_the_log_says_by_whom(rollout):
     with rollout(reason="new features") as waiting:
         waiting.until_asked()
         assert waiting.bench.current.reason is Reason.SHADOW  # no user is touched before
-        assert "1.0.0" in waiting.answer(Answer(approve=True, by="Ada", reason="looked at the plots"))
+        assert "1.0.0" in waiting.answer(ApprovalAnswer(approve=True, by="Ada", reason="looked at the plots"))
         outcome = waiting.ended()
-    assert outcome.result is Result.PROMOTED, outcome
+    assert outcome.result is RolloutResult.PROMOTED, outcome
     assert waiting.bench.current.note == "new features; approved by Ada: looked at the plots"
 
 
@@ -92,10 +90,10 @@ def test_the_wait_ends_with_the_trial(rollout):
     """The gateway's guard, `heal` or a person may end it; nobody is asked any more then."""
     with rollout() as waiting:
         waiting.until_asked()
-        end_by_hand(waiting.bench.root, PIPELINE, by="Ada", reason="wrong data", fence=True)
+        abort_by_person(waiting.bench.root, PIPELINE, by="Ada", reason="wrong data", fence=True)
         outcome = waiting.ended()
-    assert outcome.result is Result.ABORTED, outcome
-    assert outcome.reason == "ended by Ada: wrong data"
+    assert outcome.result is RolloutResult.ABORTED, outcome
+    assert outcome.reason == "aborted by Ada: wrong data"
     fence = waiting.bench.current.fence_of(outcome.digest)
     assert fence is not None
     assert fence.by == "Ada"
@@ -107,7 +105,7 @@ def test_a_major_that_is_refused_on_prefects_form_leaves_and_nothing_is_held_aga
         refusal = {"approve": False, "by": "Grace", "reason": "not before the holidays"}
         wait_until(lambda: _resumed(refusal), "a paused run takes the answer")
         outcome = waiting.ended()
-    assert outcome.result is Result.INCONCLUSIVE, outcome
+    assert outcome.result is RolloutResult.INCONCLUSIVE, outcome
     assert waiting.bench.current.note == "refused by Grace: not before the holidays"
     assert waiting.bench.current.fenced == ()
 
@@ -119,11 +117,11 @@ def test_who_approved_in_advance_is_not_asked(tmp_path, monkeypatch):
     rollout = Rollout(
         PIPELINE, major, 0.25, bench.root, bench.settings.ledger_dsn, None, note="why", approved_by="Grace"
     )
-    approved = approve_version(rollout, ReleaseRules(), Reporter(bench.root, PIPELINE))
+    approved = approve_version(rollout, ReleaseRules(), ProgressReporter(bench.root, PIPELINE))
     assert isinstance(approved, Rollout)
     assert approved.note == "why; approved by Grace: in advance"
     question = version_question(bench.root, major)
-    assert answer_to(rollout.journal, question) == Answer(approve=True, by="Grace", reason="in advance")
+    assert answer_to(rollout.journal, question) == ApprovalAnswer(approve=True, by="Grace", reason="in advance")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +133,7 @@ def test_who_is_asked_about(rule, candidate, asked):
 
 
 def test_without_a_flow_run_the_ledger_is_the_only_door():
-    answers = iter([None, None, Answer(approve=True, by="Ada")])
+    answers = iter([None, None, ApprovalAnswer(approve=True, by="Ada")])
     assert await_answer(lambda: next(answers), "may it?", 10).by == "Ada"
 
 
@@ -143,11 +141,11 @@ def test_nothing_is_asked_so_nothing_can_be_answered(tmp_path, monkeypatch):
     bench = make_bench(tmp_path, monkeypatch)
     bootstrap(bench.root, bench.publish(1))
     with pytest.raises(UsageError, match="--approved-by"):
-        answer_rollout(bench.root, bench.settings.ledger_dsn, PIPELINE, Answer(approve=True, by="Ada"))
+        answer_rollout(bench.root, bench.settings.ledger_dsn, PIPELINE, ApprovalAnswer(approve=True, by="Ada"))
     with pytest.raises(UsageError, match="name"):
-        Answer(approve=True, by=" ")
+        ApprovalAnswer(approve=True, by=" ")
     with pytest.raises(UsageError, match="'heal'"):
-        end_by_hand(bench.root, PIPELINE, by="heal", reason="", fence=False)
+        abort_by_person(bench.root, PIPELINE, by="heal", reason="", fence=False)
     assert abort_trial(bench.root, None, author="test") is None
 
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from flows.release import Result, release
+from flows.release import release
 from healing.errors import IllegalTransition
 from healing.promotion import Decision
 from healing.release import Mode, Reason
-from tasks.rollout.progress import ProgressFile
-from tasks.rollout.rollout import abort_trial
-from tasks.rollout.rollout_journal import RolloutJournal, Step
+from tasks.rollout.release_changes import abort_trial
+from tasks.rollout.rollout import RolloutJournal, RolloutResult, Step
+from tasks.rollout.rollout_status import ProgressFile
 from tests.flows.release_bench import Bench, make_bench, traffic
 from tests.published import PIPELINE, bootstrap, end_trial, start_canary
 
@@ -33,7 +33,7 @@ def test_from_shadow_over_half_to_all_traffic_and_not_a_request_fails(bench):
         gateway.wait_for_generation(1)
         with traffic(gateway) as codes:
             outcome = release(PIPELINE, candidate.digest, reason="spring")
-    assert outcome.result is Result.PROMOTED, outcome
+    assert outcome.result is RolloutResult.PROMOTED, outcome
     assert set(codes) == {200}
     assert [(v.mode, v.weight, v.decision) for v in outcome.verdicts] == [
         (Mode.SHADOW, 1.0, Decision.PROMOTE),
@@ -54,7 +54,7 @@ def test_from_shadow_over_half_to_all_traffic_and_not_a_request_fails(bench):
 
 @pytest.mark.parametrize(
     ("settlement", "result", "last"),
-    [("abort", Result.INCONCLUSIVE, Reason.ABORT), ("promote", Result.PROMOTED, Reason.PROMOTE)],
+    [("abort", RolloutResult.INCONCLUSIVE, Reason.ABORT), ("promote", RolloutResult.PROMOTED, Reason.PROMOTE)],
 )
 def test_without_traffic_a_stage_is_held_and_then_settled_by_policy(bench, settlement, result, last):
     bench = bench(f"{{stages: [{BRIEF}], on_no_data: {settlement}}}")
@@ -77,11 +77,11 @@ def test_who_served_well_lately_comes_back_without_a_trial(bench):
     bootstrap(bench.root, older)
     start_canary(bench.root, newer, 0.5)
     end_trial(bench.root, reason=Reason.PROMOTE, champion=newer)  # at NOW, years ago
-    assert release(PIPELINE, older.digest).result is Result.INCONCLUSIVE  # no gateway to try it at
+    assert release(PIPELINE, older.digest).result is RolloutResult.INCONCLUSIVE  # no gateway to try it at
     bench.promote_now(older)
     before = bench.log.latest_generation()
     outcome = release(PIPELINE, newer.digest, reason="the new one is slow on Fridays")
-    assert outcome.result is Result.PROMOTED, outcome
+    assert outcome.result is RolloutResult.PROMOTED, outcome
     assert bench.log.latest_generation() == before + 1
     assert (bench.current.reason, bench.current.champion) == (Reason.RETURN, newer)
     assert bench.current.fallbacks[0] == older  # it did no harm
@@ -93,12 +93,12 @@ def test_a_fenced_model_is_refused_with_who_and_why_until_a_person_answers_for_i
     champion, candidate = bench.publish(1), bench.publish(2)
     bootstrap(bench.root, champion)
     start_canary(bench.root, candidate, 0.5)
-    abort_trial(bench.root, candidate.digest, author="gateway", note="latency: slow", condemned=True)
+    abort_trial(bench.root, candidate.digest, author="gateway", note="latency: slow", fence=True)
     with pytest.raises(IllegalTransition, match=r"fenced by gateway at .*latency: slow.*--unfence-by"):
         release(PIPELINE, candidate.digest)
     assert bench.log.latest_generation() == 3
     with bench.serve() as gateway:
         gateway.wait_for_generation(3)
         outcome = release(PIPELINE, candidate.digest, unfence_by="Ada")
-    assert outcome.result is Result.PROMOTED, outcome
+    assert outcome.result is RolloutResult.PROMOTED, outcome
     assert [r.unfenced_by for r in bench.log.history()] == [None, None, None, "Ada", None]

@@ -6,13 +6,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cli.retrospect import lines_of
-from flows.release import Result, release
-from flows.retrospect import changed, retrospect
+from flows.release import release
+from flows.retrospect import retrospect
 from healing.errors import UsageError
 from healing.promotion import Decision
 from healing.release import Mode, Reason
-from healing.trial_rules import DEFAULT_RULES, Check
+from healing.trial_rules import DEFAULT_RULES, TrialCheck
 from tasks.rollout.logged_trial import find_trial, trials_of
+from tasks.rollout.rollout import RolloutResult
+from tasks.rollout.trial_replay import changed_rules
 from tests.flows.release_bench import make_bench, traffic
 from tests.published import PIPELINE, bootstrap, end_trial, raising_estimator, start_canary
 
@@ -33,9 +35,9 @@ def test_a_replay_ends_as_the_trial_did(bench):
     with bench.serve() as gateway:
         gateway.wait_for_generation(1)
         with traffic(gateway):
-            assert release(PIPELINE, sound.digest).result is Result.PROMOTED
+            assert release(PIPELINE, sound.digest).result is RolloutResult.PROMOTED
         with traffic(gateway, carrier="ZZ"):
-            assert release(PIPELINE, raising.digest).result is Result.ABORTED
+            assert release(PIPELINE, raising.digest).result is RolloutResult.ABORTED
         bad, good = retrospect(PIPELINE), retrospect(PIPELINE, digest=sound.digest[:12])
     assert (bad.decision, bad.digest) == (Decision.ABORT, raising.digest), bad
     assert bad.reason.split(":")[0] == "errors"
@@ -80,9 +82,9 @@ def test_trials_are_told_apart_in_the_log(bench):
 
 
 def test_other_rules_are_checked_as_the_log_would_check_them():
-    assert changed(DEFAULT_RULES, {"alpha": "0.05"}) == replace(DEFAULT_RULES, alpha=0.05)
-    assert changed(DEFAULT_RULES, {"votes": "errors,quality"}).votes == {Check.ERRORS, Check.QUALITY}
+    assert changed_rules(DEFAULT_RULES, {"alpha": "0.05"}) == replace(DEFAULT_RULES, alpha=0.05)
+    assert changed_rules(DEFAULT_RULES, {"votes": "errors,quality"}).votes == {TrialCheck.ERRORS, TrialCheck.QUALITY}
     with pytest.raises(UsageError, match="no such rule: alfa; rules are alpha"):
-        changed(DEFAULT_RULES, {"alfa": "1"})
+        changed_rules(DEFAULT_RULES, {"alfa": "1"})
     with pytest.raises(UsageError, match=r"rule alpha: .*less than 1"):
-        changed(DEFAULT_RULES, {"alpha": "2"})
+        changed_rules(DEFAULT_RULES, {"alpha": "2"})

@@ -8,7 +8,7 @@ from flows.rollback import rollback
 from healing.errors import RegistryUnavailable, UsageError
 from healing.release import Reason
 from healing.verdict import Outcome
-from tasks.rollout.republish_events import finish_telling
+from tasks.rollout.release_events import republish_events
 from tasks.rollout.rollback import NothingToRollBackTo
 from tasks.runtime import crash_points as points
 from tasks.training import mlflow_aliases
@@ -111,6 +111,6 @@ def test_mlflow_is_brought_up_to_the_release_when_it_answers_again(bench, monkey
     monkeypatch.setattr(mlflow_aliases, "mirror_aliases", mirror)
     rollback(PIPELINE)
     assert mirrored == []
-    finish_telling(bench.settings, PIPELINE)
-    finish_telling(bench.settings, PIPELINE)  # once is enough
+    republish_events(bench.settings, PIPELINE)
+    republish_events(bench.settings, PIPELINE)  # once is enough
     assert mirrored == [older]

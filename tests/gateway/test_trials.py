@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from healing.release import Mode, Reason
-from healing.trial_rules import DEFAULT_RULES, Check
+from healing.trial_rules import DEFAULT_RULES, TrialCheck
 from releases.log import ReleaseLog
 from releases.manifest import ReferenceProfile
 from tests.gateway.guards.test_trial import DECILES
@@ -27,7 +27,7 @@ from tests.published import (
 pytestmark = pytest.mark.timeout(300)  # see test_faults
 WEIGHT = 0.3
 OPTIONS = ("--trusted-types", SLOW_TYPE, "--batch-deadline-seconds", "5")
-RULES = replace(DEFAULT_RULES, votes=frozenset(Check))
+RULES = replace(DEFAULT_RULES, votes=frozenset(TrialCheck))
 
 
 def sound_reference() -> ReferenceProfile:

@@ -8,13 +8,13 @@ from healing.promotion import (
     Decision,
     Exposure,
     StageRule,
-    harm_alpha_of,
-    judge_errors,
-    judge_harm,
+    abort_alpha_of,
+    judge_abort,
+    judge_promotion,
     judge_stage,
     requests_needed,
 )
-from healing.trial_rules import DEFAULT_RULES, Check, CheckState, share_of_alpha
+from healing.trial_rules import DEFAULT_RULES, CheckState, TrialCheck, share_of_alpha
 from healing.verdict import Outcome
 
 RULE = StageRule(requests_min=150, deadline_seconds=90, error_rate_tolerated=0.02)
@@ -58,16 +58,16 @@ def found(check, outcome=Outcome.FAIL, votes=True):
     return CheckState(check, outcome, 9.0, 7.0, 300, votes, f"numbers of {check}")
 
 
-@pytest.mark.parametrize("check", Check)
+@pytest.mark.parametrize("check", TrialCheck)
 def test_a_check_with_a_vote_that_found_harm_ends_the_stage_by_its_name_whatever_speaks_for_it(check):
-    sound = tuple(found(other, Outcome.INCONCLUSIVE) for other in Check if other is not check)
+    sound = tuple(found(other, Outcome.INCONCLUSIVE) for other in TrialCheck if other is not check)
     decision, verdict = judge_stage(Exposure(5_000, 0, 100, checks=(*sound, found(check))), RULE)
     assert (decision, verdict.check, verdict.reason) == (Decision.ABORT, check, f"numbers of {check}")
     assert verdict.statistic >= verdict.threshold
 
 
 def test_a_check_without_a_vote_is_only_shown():
-    shown = Exposure(5_000, 0, 10, checks=(found(Check.LATENCY, votes=False),))
+    shown = Exposure(5_000, 0, 10, checks=(found(TrialCheck.LATENCY, votes=False),))
     assert judge_stage(shown, RULE)[0] is Decision.PROMOTE
 
 
@@ -75,7 +75,7 @@ def test_evidence_that_comes_while_an_undecided_trial_is_held_decides_as_before(
     late = RULE.deadline_seconds + 60
     assert judge_stage(Exposure(100, 0, late), RULE)[0] is Decision.INCONCLUSIVE
     assert judge_stage(Exposure(200, 0, late), RULE)[0] is Decision.PROMOTE
-    assert judge_stage(Exposure(200, 0, late, checks=(found(Check.QUALITY),)), RULE)[0] is Decision.ABORT
+    assert judge_stage(Exposure(200, 0, late, checks=(found(TrialCheck.QUALITY),)), RULE)[0] is Decision.ABORT
 
 
 @pytest.mark.parametrize("exposure", [Exposure(0, 0, 0), Exposure(100, 1, 0), Exposure(900, 25, 0)])
@@ -91,11 +91,11 @@ def test_what_has_earned_its_stage_needs_no_more_requests():
 
 def test_the_stages_together_spend_what_the_checks_leave_of_alpha():
     checks = sum(share_of_alpha(check, DEFAULT_RULES) for check in DEFAULT_RULES.votes)
-    assert 5 * harm_alpha_of(DEFAULT_RULES, 5) == pytest.approx(DEFAULT_RULES.alpha * (1 - checks))
+    assert 5 * abort_alpha_of(DEFAULT_RULES, 5) == pytest.approx(DEFAULT_RULES.alpha * (1 - checks))
 
 
 def test_the_verdict_carries_its_numbers():
-    verdict = judge_errors(Exposure(160, 0, 1), RULE)
+    verdict = judge_promotion(Exposure(160, 0, 1), RULE)
     assert verdict.observations == 160
     assert verdict.statistic >= verdict.threshold
 
@@ -111,7 +111,7 @@ def looks(seed, rate, requests):
 
 def promotions(rate, seeds, requests):
     rule = StageRule(requests_min=1, deadline_seconds=90, error_rate_tolerated=0.02)
-    return sum(any(judge_errors(look, rule).passed for look in looks(seed, rate, requests)) for seed in seeds)
+    return sum(any(judge_promotion(look, rule).passed for look in looks(seed, rate, requests)) for seed in seeds)
 
 
 def test_a_model_at_the_tolerance_passes_at_most_one_time_in_twenty_over_all_looks():
@@ -126,14 +126,14 @@ def test_a_model_with_a_quarter_of_the_tolerated_errors_passes_in_the_end():
 @pytest.mark.parametrize("exposure", [Exposure(1, 2, 0), Exposure(5, -1, 0)])
 def test_impossible_counts_are_refused(exposure):
     with pytest.raises(ValueError, match="errors <= requests"):
-        judge_errors(exposure, RULE)
+        judge_promotion(exposure, RULE)
 
 
 def test_a_model_at_the_tolerance_is_hardly_ever_called_harmful_over_all_looks():
-    alarms = sum(any(judge_harm(look, RULE).failed for look in looks(seed, 0.02, 800)) for seed in range(400))
+    alarms = sum(any(judge_abort(look, RULE).failed for look in looks(seed, 0.02, 800)) for seed in range(400))
     assert alarms <= 3  # 400 runs at a true chance of 0.1 % give 4 or more with a chance of 0.1 %
 
 
 def test_harm_of_one_request_in_five_is_found_within_a_hundred_requests():
-    found = sum(any(judge_harm(look, RULE).failed for look in looks(seed, 0.2, 100)) for seed in range(100))
+    found = sum(any(judge_abort(look, RULE).failed for look in looks(seed, 0.2, 100)) for seed in range(100))
     assert found >= 95

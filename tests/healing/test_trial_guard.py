@@ -8,15 +8,16 @@ import pytest
 from pydantic import TypeAdapter
 
 from healing.release import Mode
-from healing.trial_guard import Expected, SavedGuard, TrialGuard
-from healing.trial_rules import Check, TrialRules, controllers_share_of_alpha, share_of_alpha
+from healing.trial_evidence import Expected
+from healing.trial_guard import SavedGuard, TrialGuard
+from healing.trial_rules import TrialCheck, TrialRules, controllers_share_of_alpha, share_of_alpha
 from healing.verdict import Outcome
 from tests.healing.sequential.seeds import SEEDS, alarms, alarms_allowed
 
 DECILES = tuple(step / 10 for step in range(11))
 EXPECTED = Expected(DECILES, DECILES, disagreement_distance=0.3)
 RULES = TrialRules()
-LOOSE = TrialRules(alpha=0.05, votes=frozenset(Check))  # every check, at a level that 200 seeds can measure
+LOOSE = TrialRules(alpha=0.05, votes=frozenset(TrialCheck))  # every check, at a level that 200 seeds can measure
 
 
 def spread(generator: random.Random) -> float:
@@ -54,17 +55,17 @@ def canary_requests_until_alarm(world: World, *, weight=0.25, rules=RULES, reque
     guard = TrialGuard(rules, Mode.CANARY, weight, EXPECTED)
     for _ in range(requests):
         world.request(guard)
-        if guard.alarm() is not None:
-            return guard.challenger_requests, guard.alarm()
+        if guard.aborted_by is not None:
+            return guard.challenger_requests, guard.aborted_by
     return None, None
 
 
 HARM = {
-    Check.ERRORS: {"failing": (0.3, 0.003)},
-    Check.LATENCY: {"slow": (1.0, 0.01)},
-    Check.PREDICTIONS: {"answers": (crowded, spread)},
+    TrialCheck.ERRORS: {"failing": (0.3, 0.003)},
+    TrialCheck.LATENCY: {"slow": (1.0, 0.01)},
+    TrialCheck.PREDICTIONS: {"answers": (crowded, spread)},
 }
-REQUESTS_MAX = {Check.ERRORS: 40, Check.LATENCY: 25, Check.PREDICTIONS: 120}  # in nine trials of ten
+REQUESTS_MAX = {TrialCheck.ERRORS: 40, TrialCheck.LATENCY: 25, TrialCheck.PREDICTIONS: 120}  # in nine trials of ten
 
 
 @pytest.mark.parametrize(("check", "harm"), HARM.items(), ids=HARM)
@@ -79,22 +80,22 @@ def test_a_canary_is_condemned_by_the_name_of_its_harm_and_soon(check, harm):
 def test_a_shadow_is_condemned_by_the_name_of_its_harm_within_a_hundred_copies(check, harm):
     for seed in range(SEEDS):
         guard, world = TrialGuard(RULES, Mode.SHADOW, 1.0, EXPECTED), World(seed, **harm)
-        while guard.alarm() is None and guard.challenger_requests < 100:
+        while guard.aborted_by is None and guard.challenger_requests < 100:
             world.copy(guard)
-        assert guard.alarm() is not None
-        assert guard.alarm().check is check
+        assert guard.aborted_by is not None
+        assert guard.aborted_by.check is check
 
 
 def test_a_shadow_far_from_what_was_answered_is_condemned_where_that_has_a_vote():
-    votes = TrialRules(votes=frozenset({Check.ERRORS, Check.DISAGREEMENT}))
+    votes = TrialRules(votes=frozenset({TrialCheck.ERRORS, TrialCheck.DISAGREEMENT}))
     far = (lambda generator: 0.1 + generator.random() / 10, lambda generator: 0.9)
-    for rules, condemned in ((votes, True), (TrialRules(votes=frozenset({Check.ERRORS})), False)):
+    for rules, condemned in ((votes, True), (TrialRules(votes=frozenset({TrialCheck.ERRORS})), False)):
         guard, world = TrialGuard(rules, Mode.SHADOW, 1.0, EXPECTED), World(1, answers=far)
         for _ in range(60):
             world.copy(guard)
-        state = next(state for state in guard.states() if state.check is Check.DISAGREEMENT)
+        state = next(state for state in guard.states() if state.check is TrialCheck.DISAGREEMENT)
         assert state.outcome is Outcome.FAIL  # computed and shown in either case
-        assert (guard.alarm() is not None) is condemned
+        assert (guard.aborted_by is not None) is condemned
 
 
 def test_five_percent_against_a_third_of_a_percent_is_found_within_110_canary_requests_at_the_median():
@@ -106,7 +107,7 @@ def test_five_percent_against_a_third_of_a_percent_is_found_within_110_canary_re
     for seed in range(1_000):
         generator = random.Random(seed)
         guard = TrialGuard(RULES, Mode.CANARY, share, Expected())
-        while guard.alarm() is None:
+        while guard.aborted_by is None:
             quiet = int(math.log(1 - generator.random()) / math.log(1 - any_rate))
             challengers = round(quiet * share_quiet)
             guard.observe_quiet(challengers, quiet - challengers)
@@ -124,7 +125,7 @@ def a_whole_trial(seed: int, rules: TrialRules, **rates) -> bool:
         guard.next_stage(Mode.CANARY, weight)
         for _ in range(400):
             world.request(guard)
-    return guard.alarm() is not None
+    return guard.aborted_by is not None
 
 
 def test_a_challenger_at_every_tolerance_is_condemned_no_more_often_than_alpha_over_a_whole_trial():
@@ -137,7 +138,7 @@ def test_at_the_default_level_no_sound_challenger_of_200_is_condemned():
 
 
 def test_the_whole_trial_would_notice_a_guard_that_always_condemns():
-    eager = TrialRules(alpha=0.999999, votes=frozenset({Check.ERRORS}), error_rate_tolerated=1e-6)
+    eager = TrialRules(alpha=0.999999, votes=frozenset({TrialCheck.ERRORS}), error_rate_tolerated=1e-6)
     assert alarms(lambda seed: a_whole_trial(seed, eager, failing=(0.02, 0.02))) > alarms_allowed(0.05)
 
 
@@ -153,7 +154,7 @@ def test_a_world_that_crowds_the_champions_answers_too_is_not_held_against_the_c
             if number == 150:
                 world.answers = (crowded, crowded)
             step(guard)
-        condemned += guard.alarm() is not None
+        condemned += guard.aborted_by is not None
     assert condemned <= alarms_allowed(0.05)
 
 
@@ -165,7 +166,7 @@ def test_a_shared_outage_and_a_shared_slowness_blame_nobody():
             bad = 0.9 if 300 <= number < 600 else 0.003
             world.failing, world.slow = (bad, bad), (bad, bad)
             world.request(guard)
-        condemned += guard.alarm() is not None
+        condemned += guard.aborted_by is not None
     assert condemned <= alarms_allowed(0.05)
 
 
@@ -173,7 +174,7 @@ def test_one_client_that_tries_again_and_again_is_one_observation():
     guard = TrialGuard(RULES, Mode.CANARY, 0.05, EXPECTED)
     for attempt in range(200):
         guard.observe(challenger=True, failed=True, slow=False, answer=None, route_key_is_new=attempt == 0)
-    assert guard.alarm() is None
+    assert guard.aborted_by is None
     assert guard.challenger_requests == 200
 
 
@@ -182,14 +183,14 @@ def test_models_that_answer_one_number_only_are_not_condemned_for_it():
     guard = TrialGuard(RULES, Mode.CANARY, 0.5, constant)
     for number in range(2_000):
         guard.observe(number % 2 == 0, failed=False, slow=False, answer=0.2)
-    assert guard.alarm() is None
+    assert guard.aborted_by is None
 
 
 def test_without_the_reference_answers_of_both_models_predictions_are_inconclusive_and_say_why():
     guard = TrialGuard(RULES, Mode.CANARY, 0.5, Expected(challenger_deciles=DECILES))
     for _ in range(500):
         guard.observe(challenger=True, failed=False, slow=None, answer=0.65)
-    state = next(state for state in guard.states() if state.check is Check.PREDICTIONS)
+    state = next(state for state in guard.states() if state.check is TrialCheck.PREDICTIONS)
     assert (state.outcome, state.observations) == (Outcome.INCONCLUSIVE, 0)
     assert "not known" in state.reason
 
@@ -215,7 +216,7 @@ def test_quiet_requests_in_bulk_are_the_same_as_one_by_one():
             arm = generator.random() < weight
             for guard in (bulk, single):
                 guard.observe(arm, failed=True, slow=True, answer=None)
-    assert bulk.alarm() == single.alarm()
+    assert bulk.aborted_by == single.aborted_by
     assert bulk.save() == single.save()
 
 
@@ -240,7 +241,7 @@ def test_a_resumed_guard_goes_on_as_if_never_interrupted_even_by_way_of_json(mod
         )
 
 
-@pytest.mark.parametrize("votes", [frozenset(Check), frozenset({Check.ERRORS}), RULES.votes, frozenset()])
+@pytest.mark.parametrize("votes", [frozenset(TrialCheck), frozenset({TrialCheck.ERRORS}), RULES.votes, frozenset()])
 def test_the_voting_checks_and_the_controller_spend_alpha_and_no_more(votes):
     rules = TrialRules(votes=votes)
     assert sum(share_of_alpha(check, rules) for check in votes) + controllers_share_of_alpha(rules) == pytest.approx(1)
@@ -250,11 +251,11 @@ def test_an_alarm_stays_and_keeps_the_numbers_it_had():
     guard = TrialGuard(RULES, Mode.CANARY, 0.05, EXPECTED)
     for _ in range(8):
         guard.observe(challenger=True, failed=True, slow=False, answer=None)
-    condemned = guard.alarm()
+    condemned = guard.aborted_by
     for _ in range(3_000):
         guard.observe(challenger=False, failed=True, slow=False, answer=None)
     assert condemned is not None
-    assert guard.alarm() == condemned
+    assert guard.aborted_by == condemned
     assert "failed" in condemned.reason
 
 
@@ -265,4 +266,4 @@ def test_a_good_stage_does_not_protect_a_challenger_that_is_bad_in_the_next():
     guard.next_stage(Mode.CANARY, 0.5)
     for _ in range(20):
         guard.observe(challenger=True, failed=True, slow=False, answer=None)
-    assert guard.alarm() is not None
+    assert guard.aborted_by is not None

@@ -8,7 +8,7 @@ import pytest
 
 from healing.errors import Conflict, IllegalTransition, LogCorrupt
 from healing.release import FALLBACKS_MAX, Challenger, Mode, Reason
-from releases.log import ReleaseLog, abort_of, condemnation_of, promotion_of, rollback_of, trial_of
+from releases.log import ReleaseLog, abort_of, promotion_of, rollback_of, trial_of
 from tests.releases.documents import NOW, bootstrap, model
 
 CANARY = Challenger(model("b", "1.0.1"), Mode.CANARY, 0.05)
@@ -81,7 +81,7 @@ def test_an_abort_keeps_champion_and_fallbacks():
 def test_harm_fences_the_challenger_and_a_person_lets_it_in_again(log):
     first = bootstrap()
     trial = trial_of(first, CANARY, author="release", now=NOW)
-    condemned = condemnation_of(trial, author="gateway", now=NOW, note="errors: 9 of 30 requests failed")
+    condemned = abort_of(trial, author="gateway", now=NOW, note="errors: 9 of 30 requests failed", fence=True)
     with pytest.raises(IllegalTransition, match="fenced by gateway"):
         trial_of(condemned, CANARY, author="release", now=NOW)
     again = trial_of(condemned, CANARY, author="release", now=NOW, unfenced_by="Ada Lovelace")

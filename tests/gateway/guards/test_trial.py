@@ -8,7 +8,7 @@ from gateway.guards.slowness import ANSWERS_MIN
 from gateway.guards.trial import ChallengerTrial, ShadowedAnswer
 from gateway.guards.window import VersionWindow
 from healing.release import Challenger, Mode, ModelRef, Reason, Release
-from healing.trial_rules import Check, TrialRules
+from healing.trial_rules import TrialCheck, TrialRules
 from tests.published import NOW
 
 DECILES = tuple(tenth / 10 for tenth in range(11))
@@ -86,7 +86,7 @@ def test_errors_of_one_client_that_retries_count_once():
     assert trial.arms[True].errors == 50
     once = ChallengerTrial(serving(), 0.01)
     once.observe_failure(challenger=True, route_key=None)
-    assert log_e(trial, Check.ERRORS) == log_e(once, Check.ERRORS)
+    assert log_e(trial, TrialCheck.ERRORS) == log_e(once, TrialCheck.ERRORS)
 
 
 def test_a_challenger_that_fails_everybody_is_aborted_for_errors():
@@ -100,10 +100,10 @@ def test_a_new_stage_counts_from_zero_and_keeps_the_evidence():
     trial = ChallengerTrial(serving(), 0.01)
     for number in range(2):
         trial.observe_failure(challenger=True, route_key=str(number))
-    before = log_e(trial, Check.ERRORS)
+    before = log_e(trial, TrialCheck.ERRORS)
     trial.next_stage(serving(weight=0.2, generation=3))
     assert (trial.arms[True].requests, trial.challenger.weight, trial.generation) == (0, 0.2, 3)
-    assert log_e(trial, Check.ERRORS) == pytest.approx(before, abs=0.2)
+    assert log_e(trial, TrialCheck.ERRORS) == pytest.approx(before, abs=0.2)
 
 
 def test_a_slow_challenger_is_aborted_for_latency_once_enough_is_known_of_the_champion():
@@ -128,7 +128,7 @@ def test_nothing_is_slow_before_the_champion_is_known_and_the_limit_is_fixed_by_
     on_duty.champion.window.answered(3, 0.5)
     answer(trial, on_duty.challenger, seconds=0.05)
     assert trial.slowness.limit == pytest.approx(0.06)
-    assert log_e(trial, Check.LATENCY) < 1
+    assert log_e(trial, TrialCheck.LATENCY) < 1
 
 
 @pytest.mark.parametrize("change", ["cold", "one batch", "one client"])
@@ -178,7 +178,7 @@ def test_answers_that_crowd_where_they_should_not_abort_the_trial_by_what_the_ch
 @pytest.mark.parametrize("deciles", [(), (0.5,), tuple(reversed(DECILES))])
 def test_a_manifest_whose_deciles_are_none_says_nothing_and_stops_nothing(deciles):
     trial = ChallengerTrial(serving(weight=0.5, deciles=deciles), 0.01)
-    state = next(state for state in trial.guard.states() if state.check is Check.PREDICTIONS)
+    state = next(state for state in trial.guard.states() if state.check is TrialCheck.PREDICTIONS)
     assert state.reason.endswith("and not known")
 
 
@@ -196,7 +196,7 @@ def copy(trial, on_duty, value, *, given=0.5, seconds=None, given_seconds=0.004,
 
 
 def test_a_shadow_that_fails_is_slow_or_disagrees_is_aborted_by_name():
-    rules = TrialRules(votes=frozenset(Check))
+    rules = TrialRules(votes=frozenset(TrialCheck))
     reasons = {}
     for name, copies in {
         "errors": {"value": None},

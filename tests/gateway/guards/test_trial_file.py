@@ -86,7 +86,7 @@ async def test_evidence_of_other_bets_than_ours_begins_anew(tmp_path):
     await saved_trial(tmp_path)
     path = tmp_path / "trial.json"
     saved = json.loads(path.read_text())
-    saved["guard"]["errors"]["relative"]["detector"]["runs"][0][1].pop()
+    saved["guard"]["evidence"]["errors"]["relative"]["detector"]["runs"][0][1].pop()
     path.write_text(json.dumps(saved))
     assert trials(tmp_path).begin(serving(**ON_DUTY)).guard.challenger_requests == 0
 

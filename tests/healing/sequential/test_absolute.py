@@ -14,7 +14,7 @@ def observations_until_alarm(seed, rates, alpha, tolerated=0.02):
     test = AbsoluteRateTest(alpha, tolerated)
     for number, rate in enumerate(rates, start=1):
         test.observe(event=generator.random() < rate)
-        if test.alarmed:
+        if test.rejected:
             return number
     return None
 

@@ -13,7 +13,7 @@ def observations_until_alarm(seed, draw, observations, alpha=0.05):
     test = BoundedMeanTest(alpha, low=-1, high=1, tolerated=0.1, restart_observations=200)
     for number in range(1, observations + 1):
         test.observe(draw(generator))
-        if test.alarmed:
+        if test.rejected:
             return number
     return None
 

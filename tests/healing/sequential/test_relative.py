@@ -24,7 +24,7 @@ def requests_until_alarm(
         seen += challenger
         failed = generator.random() < (challenger_rate if challenger else champion_rate)
         test.observe(challenger=challenger, event=failed, share=share)
-        if test.alarmed:
+        if test.rejected:
             return seen
     return None
 
@@ -74,7 +74,7 @@ def test_a_shared_outage_blames_nobody():
         for number in range(3_000):
             rate = 0.9 if 1_000 <= number < 1_500 else 0.001
             test.observe(challenger=generator.random() < 0.1, event=generator.random() < rate, share=0.1)
-        alarms += test.alarmed
+        alarms += test.rejected
     assert alarms / SEEDS <= 0.01 + 3 * math.sqrt(0.01 * 0.99 / SEEDS)
 
 
@@ -87,7 +87,7 @@ def test_a_changing_share_is_not_mistaken_for_a_changing_error_rate():
             for _ in range(700):
                 test.observe(challenger=generator.random() < share, event=generator.random() < 0.05, share=share)
             test.restart()
-        alarms += test.alarmed
+        alarms += test.rejected
     assert alarms / SEEDS <= 0.01 + 3 * math.sqrt(0.01 * 0.99 / SEEDS)
 
 
@@ -96,9 +96,9 @@ def test_a_version_that_turns_bad_late_is_found_soon_all_the_same():
     test = RelativeRateTest()
     for _ in range(10 * RESTART_REQUESTS):
         test.observe(challenger=generator.random() < 0.05, event=generator.random() < 0.01, share=0.05)
-    assert not test.alarmed
+    assert not test.rejected
     canary_requests = 0
-    while not test.alarmed and canary_requests < 1_000:
+    while not test.rejected and canary_requests < 1_000:
         challenger = generator.random() < 0.05
         canary_requests += challenger
         failed = generator.random() < (0.5 if challenger else 0.01)
@@ -125,11 +125,11 @@ def test_an_alarm_stays_when_evidence_fades():
     test = RelativeRateTest()
     for _ in range(6):
         test.observe(challenger=True, event=True, share=0.05)
-    assert test.alarmed
+    assert test.rejected
     for _ in range(500):
         test.observe(challenger=False, event=True, share=0.05)
     assert test.log_e < test.threshold_log_e
-    assert test.alarmed
+    assert test.rejected
 
 
 def test_quiet_requests_in_bulk_are_the_same_as_one_by_one():

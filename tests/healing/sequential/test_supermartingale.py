@@ -17,8 +17,9 @@ from healing.sequential.bins import BINS, ReferenceBins
 from healing.sequential.concentration import ConcentrationTest
 from healing.sequential.mean import BoundedMeanTest
 from healing.sequential.relative import RelativeRateTest
-from healing.trial_guard import Expected, TrialGuard
-from healing.trial_rules import Check, TrialRules, share_of_alpha
+from healing.trial_evidence import Expected
+from healing.trial_guard import TrialGuard
+from healing.trial_rules import TrialCheck, TrialRules, share_of_alpha
 
 ROUNDING = 1e-9
 UNIT = st.floats(0, 1)
@@ -168,7 +169,7 @@ def guard_e(guard: TrialGuard) -> float:
     st.floats(0, 0.3),
 )
 def test_the_whole_guard_between_the_arms(history, share, failing, slow):
-    rules = TrialRules(votes=frozenset(Check))
+    rules = TrialRules(votes=frozenset(TrialCheck))
     guard = TrialGuard(rules, Mode.CANARY, share, Expected())
     for challenger, failed, late in history:
         guard.observe(challenger, failed, late, None)

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from benchmarks.result import PROJECT
 from healing.release import Mode
-from healing.trial_rules import DEFAULT_RULES, Check, TrialRules
+from healing.trial_rules import DEFAULT_RULES, TrialCheck, TrialRules
 from tasks.config.release_section import ReleaseRules, Stage
 
 
@@ -44,7 +44,7 @@ def test_every_rule_of_a_trial_can_be_set():
 
 def test_a_check_that_is_only_shown_has_no_vote():
     rules = ReleaseRules.model_validate({"checks": {"latency": "show", "disagreement": "vote"}}).trial_rules
-    assert rules.votes == (DEFAULT_RULES.votes - {Check.LATENCY}) | {Check.DISAGREEMENT}
+    assert rules.votes == (DEFAULT_RULES.votes - {TrialCheck.LATENCY}) | {TrialCheck.DISAGREEMENT}
 
 
 @pytest.mark.parametrize(

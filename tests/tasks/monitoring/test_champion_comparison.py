@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from healing.trial_rules import DEFAULT_RULES, Check
+from healing.trial_rules import DEFAULT_RULES, TrialCheck
 from healing.verdict import Outcome
 from tasks.monitoring.champion_comparison import paired_quality
 from tests.tasks.monitoring.shadow_trial_log import (
@@ -32,7 +32,7 @@ def test_a_challenger_that_loses_more_by_client_labels_fails(tmp_path):
     log_shadow_trial(tmp_path, requests)
     send_labels(tmp_path, requests)
     (state,) = judged(tmp_path)
-    assert (state.check, state.outcome, state.votes) == (Check.QUALITY, Outcome.FAIL, True)
+    assert (state.check, state.outcome, state.votes) == (TrialCheck.QUALITY, Outcome.FAIL, True)
     assert state.observations == 1200
     assert "1200 of 1200 labelled" in state.reason
 
@@ -85,6 +85,6 @@ def test_a_check_without_a_vote_is_computed_all_the_same(tmp_path, votes):
     requests = world(800, worse=2.5)
     log_shadow_trial(tmp_path, requests)
     send_labels(tmp_path, requests)
-    rules = replace(RULES, votes=frozenset({Check.QUALITY} if votes else ()))
+    rules = replace(RULES, votes=frozenset({TrialCheck.QUALITY} if votes else ()))
     (state,) = judged(tmp_path, rules=rules)
     assert (state.outcome, state.votes) == (Outcome.FAIL, votes)

@@ -1,4 +1,4 @@
-"""What a trial's requests look like from the lake: who is blamed, what is left out, what the log does not know."""
+"""Logged requests of a trial: which arm each belongs to, which ones are left out, and what the log misses."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -43,7 +43,7 @@ def lake(tmp_path):
     return with_rows
 
 
-def test_who_was_asked_first_is_who_is_blamed(lake):
+def test_a_request_belongs_to_the_arm_that_was_asked_first(lake):
     log = lake(
         [
             answer(1),
@@ -55,41 +55,46 @@ def test_who_was_asked_first_is_who_is_blamed(lake):
             answer(7, generation=3),
         ]
     )
-    requests, lacking, _ = log.requests(2, Mode.CANARY)
+    requests, missing, _ = log.requests(2, Mode.CANARY)
     assert [(each.challenger, each.failed, each.answer) for each in requests] == [
         (False, False, 0.5),
         (True, False, 0.7),
         (True, True, None),
         (False, True, None),
     ]
-    assert lacking == ()
+    assert missing == ()
 
 
-def test_what_is_slow_is_fixed_before_the_stage_by_the_champion(lake):
+def test_the_champions_answers_before_the_stage_fix_what_is_slow(lake):
     before = [answer(-1000 + n, ms=10.0, generation=1) for n in range(200)]
     timed = [answer(1, ms=19.0), answer(2, ms=21.0), answer(2.01, ms=21.0), answer(3, failed=CHAMPION, ms=99.0)]
     log = lake([*before, *timed])
     log.fix_slow(BEGAN, CHAMPION, factor=2.0)
     requests, _, notes = log.requests(2, Mode.CANARY)
-    assert [request.slow for request in requests] == [False, True, None, None]  # the third rode with the second
+    assert [request.slow for request in requests] == [
+        False,
+        True,
+        None,
+        None,
+    ]  # the third was in the second one's batch
     assert notes == ()
 
 
-def test_with_few_answers_before_it_nothing_is_slow_and_the_log_says_so(lake):
+def test_with_few_earlier_answers_slow_is_unknown_and_a_note_says_so(lake):
     log = lake([answer(-5, generation=1), answer(1)])
     log.fix_slow(BEGAN, CHAMPION, factor=2.0)
     requests, _, (note,) = log.requests(2, Mode.CANARY)
-    assert (requests[0].slow, note) == (None, "too few answers of the champion before it to say what is slow")
+    assert (requests[0].slow, note) == (None, "too few answers of the champion before the trial to define what is slow")
 
 
-def test_rows_of_an_older_gateway_are_counted_as_lacking(lake):
+def test_rows_of_an_older_gateway_are_counted_as_missing(lake):
     older = [{k: v for k, v in answer(n).items() if k not in ("failed", "latency_ms")} for n in range(3)]
-    requests, (lacking,), _ = lake(older).requests(2, Mode.CANARY)
+    requests, (missing,), _ = lake(older).requests(2, Mode.CANARY)
     assert requests == ()
-    assert lacking.startswith("3 of 3 rows do not say who failed")
+    assert missing.startswith("3 of 3 rows do not say which arm failed")
 
 
-def test_copies_that_failed_as_a_batch_are_one_failure_and_odd_rows_are_each_one(lake):
+def test_copies_that_failed_as_a_batch_are_one_failure_and_other_failures_count_each(lake):
     names = [f"r{n}" for n in range(7)]
     answers = [answer(n / 10, name=name) for n, name in enumerate(names)]
     answers[6] |= {"rung": "fallback"}
@@ -106,16 +111,16 @@ def test_copies_that_failed_as_a_batch_are_one_failure_and_odd_rows_are_each_one
             score(5, None, error="no number", name="r6"),
         ],
     )
-    copies, lacking, _ = log.requests(2, Mode.SHADOW)
+    copies, missing, _ = log.requests(2, Mode.SHADOW)
     assert [(copy.failed, copy.answer, copy.given) for copy in copies] == [
         (False, 0.6, 0.5),
         (True, None, 0.5),
         (True, None, 0.5),
         (True, None, 0.5),
     ]
-    assert lacking == ()
+    assert missing == ()
 
 
-def test_a_stage_that_is_not_in_the_lake_is_named(lake):
+def test_a_stage_that_is_not_in_the_lake_is_reported_as_missing(lake):
     assert lake([]).requests(2, Mode.CANARY)[1] == ("the lake has no answers of generation 2",)
     assert lake([answer(1)]).requests(2, Mode.SHADOW)[1] == ("the lake has no shadow scores of generation 2",)

@@ -8,8 +8,8 @@ import pytest
 from healing.release import Challenger, Mode, ModelRef, Release
 from releases.log import ReleaseLog, trial_of
 from tasks.config.release_section import ReleaseRules
-from tasks.rollout.resumption import START_SECONDS_MAX, resumable
-from tasks.rollout.rollout_journal import RolloutJournal, Step
+from tasks.rollout.rollout import RolloutJournal, Step
+from tasks.rollout.trial_history import START_SECONDS_MAX, resumable
 from tests.published import PIPELINE, bootstrap
 
 CHAMPION, CHALLENGER = ModelRef("a" * 64, "1.0.0"), ModelRef("b" * 64, "1.0.1")

@@ -7,7 +7,7 @@ import pytest
 from healing.errors import Conflict
 from releases.log import ReleaseLog, abort_of
 from releases.signing import ensure_keys
-from tasks.rollout.rollout import abort_trial, commit_next, drop_fallback, rollout_lock, stranded_trial
+from tasks.rollout.release_changes import abort_trial, commit_next, drop_fallback, rollout_lock, stranded_trial
 from tests.published import NOW, bootstrap, publish_tiny_model, start_canary
 
 
@@ -76,7 +76,7 @@ def test_a_challenger_is_fenced_by_its_abort_only_when_it_did_harm(root, models)
     start_canary(root, models[1], 0.5)
     assert abort_trial(root, models[1].digest, author="release", note="too little traffic").fenced == ()
     start_canary(root, models[1], 0.5)
-    ended = abort_trial(root, models[1].digest, author="heal", note="quality: 0.03 more", condemned=True)
+    ended = abort_trial(root, models[1].digest, author="heal", note="quality: 0.03 more", fence=True)
     assert [(fence.digest, fence.by, fence.why) for fence in ended.fenced] == [
         (models[1].digest, "heal", "quality: 0.03 more")
     ]
