@@ -21,6 +21,11 @@ PLANNED = 60  # of a one-minute interval, as far ahead as Prefect plans by defau
 KEPT = ("asked for", "completed", "running", "waits for its next try")
 
 
+def url_of(path):
+    """How Prefect names a SQLite database."""
+    return f"sqlite+aiosqlite:///{path}"
+
+
 def run_module(word, url):
     """Run this module on the database at `url`; what it printed."""
     environment = {**os.environ, "PREFECT_API_DATABASE_CONNECTION_URL": url, "DO_NOT_TRACK": "true"}
@@ -28,6 +33,12 @@ def run_module(word, url):
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
+
+
+def names_of_runs(database):
+    """Names of all flow runs of a SQLite `database`, in order."""
+    with closing(sqlite3.connect(database)) as connection:
+        return [name for (name,) in connection.execute("SELECT name FROM flow_run ORDER BY name")]
 
 
 def make_older(database, seconds):

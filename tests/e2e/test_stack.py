@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 import uuid
 from datetime import UTC, datetime
 
@@ -11,9 +12,16 @@ import pytest
 from healing.incident import Cause, Status
 from tasks.ledger.store import Ledger
 from tests.e2e.running_stack import RunningStack, autopilot, wait
+from tests.prefect_database import make_older
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
+REST_SECONDS = 4_200
+RUNS_AFTER_AN_HOUR = 60
+RUNS_PLANNED_MAX = 5
+READY_SECONDS_MAX = 120.0  # about 25 s on two idle cores
+HEAL_SECONDS_MAX = 90.0  # about 10 s on two idle cores
+LOCKED_LINES_MAX = 20  # hundreds when Prefect meets an hour of late runs
 DEPLOYMENTS = {"ingest", "monitor", "retrain", "release", "rollback", "heal", "maintain", "drill"}
 
 
@@ -43,19 +51,18 @@ def test_all_eight_deployments_are_registered(stack):
 
 def test_heal_is_scheduled_without_any_event(stack):
     """With some versions of Prefect's own dependencies the scheduler inserts no run and only events start flows."""
-    scheduled = {"deployments": {"name": {"any_": ["heal"]}}, "flow_runs": {"tags": {"all_": ["auto-scheduled"]}}}
-
-    def planned():
-        found = httpx.post(f"{stack.addresses['prefect']}/flow_runs/filter", json=scheduled, trust_env=False)
-        return bool(found.raise_for_status().json())
-
-    assert wait(planned, 90.0)
+    assert wait(lambda: len(planned_runs(stack)) > 0, 90.0)
 
 
-def test_every_service_is_recorded_and_alive(stack):
+def test_only_the_next_runs_are_planned(stack):
+    """What is planned is late at once after a rest."""
+    assert 1 <= len(planned_runs(stack)) <= 2 * RUNS_PLANNED_MAX
+
+
+def test_every_service_is_recorded_alive_and_healthy(stack):
     services = stack.recorded().services
     assert {service.name for service in services} == {"prefect", "feed", "mirror", "gateway", "worker"}
-    assert all(service.alive() for service in services)
+    assert all(service.alive() and service.state == "healthy" for service in services)
 
 
 def test_second_up_on_the_same_home_is_refused_in_one_line(stack):
@@ -122,6 +129,15 @@ def test_killed_service_is_restarted(stack):
     assert wait(lambda: _answers(f"{stack.addresses['feed']}/health"), 30.0)
 
 
+def test_an_hour_of_runs_can_be_planned_by_a_schedule_of_the_users_own(stack):
+    """It sets the stage for the start after a rest: nobody but Prefect itself plans these runs."""
+    heal = heal_deployment(stack)
+    every_minute = [{"schedule": {"interval": 60}, "active": True}]
+    post(stack, f"/deployments/{heal}/schedules", every_minute)
+    post(stack, f"/deployments/{heal}/schedule", {"min_runs": RUNS_AFTER_AN_HOUR, "max_runs": RUNS_AFTER_AN_HOUR})
+    assert len(planned_runs(stack)) >= RUNS_AFTER_AN_HOUR
+
+
 def test_ctrl_c_leaves_no_process_and_exits_0(stack):
     assert stack.interrupt() == 0
     assert stack.living() == []
@@ -129,11 +145,21 @@ def test_ctrl_c_leaves_no_process_and_exits_0(stack):
     assert stack.recorded().services == ()
 
 
-def test_it_resumes_with_its_model_and_dies_whole_when_killed(stack, bootstrapped):
+def test_it_resumes_after_a_rest_with_its_model_and_dies_whole_when_killed(stack, bootstrapped):
+    """The schedule is made older instead of waiting; the database is the only thing that knows about time."""
     ports = stack.recorded().ports
+    assert make_older(stack.home / "prefect" / "prefect.db", REST_SECONDS) >= RUNS_AFTER_AN_HOUR
+    prefect_log = stack.home / "logs" / "prefect.log"
+    logged = prefect_log.stat().st_size
+    began = time.monotonic()
     resumed = RunningStack.start(stack.home).await_ready()
     try:
+        assert time.monotonic() - began < READY_SECONDS_MAX
         assert resumed.recorded().ports == ports
+        run = post(resumed, f"/deployments/{heal_deployment(resumed)}/create_flow_run", {})["id"]
+        assert wait(lambda: state_of(resumed, run) == "COMPLETED", HEAL_SECONDS_MAX), state_of(resumed, run)
+        assert prefect_log.read_bytes()[logged:].count(b"database is locked") < LOCKED_LINES_MAX
+        assert len(planned_runs(resumed)) <= 2 * RUNS_PLANNED_MAX
         release = f"{resumed.addresses['operate']}/release"
         served = lambda: httpx.get(release, trust_env=False).json()["active_generation"] == 1  # noqa: E731
         assert wait(served, 30.0)
@@ -153,6 +179,28 @@ def test_ctrl_c_in_the_middle_of_starting_leaves_nothing(home):
         assert early.living() == []
     finally:
         early.end()
+
+
+def post(stack, path, body):
+    answer = httpx.post(f"{stack.addresses['prefect']}{path}", json=body, timeout=30, trust_env=False)
+    return answer.raise_for_status().json()
+
+
+def heal_deployment(stack):
+    """Id of the deployment of `heal`."""
+    [found] = post(stack, "/deployments/filter", {"deployments": {"name": {"any_": ["heal"]}}})
+    return found["id"]
+
+
+def planned_runs(stack):
+    """The runs of `heal` that Prefect's scheduler has planned and nothing has started."""
+    runs = {"tags": {"all_": ["auto-scheduled"]}, "state": {"type": {"any_": ["SCHEDULED"]}}}
+    return post(stack, "/flow_runs/filter", {"deployments": {"name": {"any_": ["heal"]}}, "flow_runs": runs})
+
+
+def state_of(stack, run):
+    url = f"{stack.addresses['prefect']}/flow_runs/{run}"
+    return httpx.get(url, timeout=30, trust_env=False).raise_for_status().json()["state"]["type"]
 
 
 def _answers(url):

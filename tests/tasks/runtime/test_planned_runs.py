@@ -1,7 +1,6 @@
 """Planned runs are deleted from Prefect's own tables, and nothing that somebody asked for or that has started is."""
 
 import asyncio
-import shutil
 import sqlite3
 from contextlib import closing
 
@@ -12,46 +11,28 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from healing.errors import Corrupt, OrchestratorUnavailable
 from tasks.runtime import planned_runs
 from tasks.runtime.planned_runs import delete_planned_runs
-from tests.prefect_database import KEPT, PLANNED, make_older, run_module
+from tests.prefect_database import KEPT, PLANNED, make_older, names_of_runs, run_module, url_of
 
 
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory):
-    path = tmp_path_factory.mktemp("prefect") / "filled.db"
-    run_module("fill", url_of(path))
-    return path
-
-
-@pytest.fixture
-def database(filled, tmp_path):
-    """A copy of the filled SQLite database."""
-    return shutil.copy(filled, tmp_path / "prefect.db")
-
-
-def url_of(path):
-    return f"sqlite+aiosqlite:///{path}"
-
-
-def names_and_states(path):
-    """The names of all runs, and how many states belong to a run that is not there."""
+def states_without_run(path):
     with closing(sqlite3.connect(path)) as connection:
-        names = [name for (name,) in connection.execute("SELECT name FROM flow_run ORDER BY name")]
         orphans = "SELECT count(*) FROM flow_run_state WHERE flow_run_id NOT IN (SELECT id FROM flow_run)"
-        return names, connection.execute(orphans).fetchone()[0]
+        return connection.execute(orphans).fetchone()[0]
 
 
 @pytest.mark.parametrize("rest_seconds", [0, 4_200, 86_400, 604_800])
-def test_planned_runs_are_gone_after_any_rest_and_all_others_stay(database, rest_seconds):
-    assert make_older(database, rest_seconds) > PLANNED
-    assert delete_planned_runs(url_of(database)) >= PLANNED
-    assert names_and_states(database) == (list(KEPT), 0)
-    assert delete_planned_runs(url_of(database)) == 0
+def test_planned_runs_are_gone_after_any_rest_and_all_others_stay(prefect_database, rest_seconds):
+    assert make_older(prefect_database, rest_seconds) > PLANNED
+    assert delete_planned_runs(url_of(prefect_database)) >= PLANNED
+    assert names_of_runs(prefect_database) == list(KEPT)
+    assert states_without_run(prefect_database) == 0
+    assert delete_planned_runs(url_of(prefect_database)) == 0
 
 
-def test_prefect_plans_the_same_runs_again(database):
-    deleted = delete_planned_runs(url_of(database))
-    assert int(run_module("plan", url_of(database))) >= PLANNED
-    assert delete_planned_runs(url_of(database)) == deleted
+def test_prefect_plans_the_same_runs_again(prefect_database):
+    delete_planned_runs(url_of(prefect_database))
+    assert int(run_module("plan", url_of(prefect_database))) >= PLANNED
+    assert delete_planned_runs(url_of(prefect_database)) >= PLANNED
 
 
 def test_postgresql_by_the_url_that_prefect_takes(postgres_database):
@@ -88,13 +69,13 @@ def test_other_tables_are_left_alone(tmp_path, columns):
     assert path.read_bytes() == before
 
 
-def test_a_locked_database_is_reported_as_such_and_unchanged(database, monkeypatch):
+def test_a_locked_database_is_reported_as_such_and_unchanged(prefect_database, monkeypatch):
     monkeypatch.setattr(planned_runs, "LOCK_SECONDS_MAX", 0.1)
-    with closing(sqlite3.connect(database)) as other:
+    with closing(sqlite3.connect(prefect_database)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(OrchestratorUnavailable, match=r"prefect\.db, found database is locked; end what"):
-            delete_planned_runs(url_of(database))
-    assert len(names_and_states(database)[0]) > PLANNED
+            delete_planned_runs(url_of(prefect_database))
+    assert len(names_of_runs(prefect_database)) > PLANNED
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path):

@@ -1,0 +1,92 @@
+"""What the services of a stack get, and what their health checks answer."""
+
+import dataclasses
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from cli.ports import LOOPBACK, choose_ports
+from cli.stack import (
+    DATABASE_VARIABLES,
+    PORTS,
+    PROJECT_DIR,
+    SHORT_HORIZON,
+    Stack,
+    answers,
+    create_work_pool,
+    worker_is_polling,
+)
+from healing.errors import OrchestratorUnavailable
+from tests.prefect_database import KEPT, names_of_runs, url_of
+
+
+@pytest.fixture
+def stack(tmp_path):
+    home = tmp_path / "home"
+    return Stack(
+        home=home,
+        pipeline="flights",
+        pipelines_dir=Path("pipelines"),
+        feed_module=None,
+        tracking_uri="",
+        keys_dir=home / "keys",
+        release_root=home / "releases",
+        gateway_dir=home / "gateway",
+        ports=choose_ports(PORTS, {}, {}),
+    )
+
+
+def service(stack, name):
+    [found] = [each for each in stack.services(Path("key.pub"), "mark") if each.name == name]
+    return found
+
+
+def test_prefect_takes_the_short_horizon(monkeypatch):
+    from prefect.settings.models.root import Settings
+
+    for name, value in SHORT_HORIZON.items():
+        monkeypatch.setenv(name, value)
+    scheduler = Settings().server.services.scheduler
+    assert (scheduler.min_scheduled_time, scheduler.min_runs, scheduler.max_runs) == (timedelta(minutes=2), 3, 5)
+
+
+def test_server_gets_the_short_horizon(stack):
+    assert service(stack, "prefect").environment.items() >= SHORT_HORIZON.items()
+
+
+def test_prefects_database_is_a_file_in_the_home(stack, monkeypatch):
+    for name in DATABASE_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    assert stack.prefect_database == f"sqlite+aiosqlite:///{stack.home}/prefect/prefect.db"
+
+
+@pytest.mark.parametrize("variable", DATABASE_VARIABLES)
+def test_a_database_of_the_users_own_is_handed_to_the_server_and_cleaned(
+    stack, monkeypatch, prefect_database, variable
+):
+    for name in DATABASE_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, url_of(prefect_database))
+    server = service(stack, "prefect")
+    assert server.environment[variable] == url_of(prefect_database)
+    server.prepare()
+    assert names_of_runs(prefect_database) == list(KEPT)
+
+
+def test_prefect_that_does_not_answer_says_nothing_about_the_worker(stack):
+    assert not answers(f"{stack.prefect_api}/health")
+    with pytest.raises(OrchestratorUnavailable, match=f"expected Prefect to list the workers of http://{LOOPBACK}"):
+        worker_is_polling(stack.prefect_api, "worker")
+    with pytest.raises(OrchestratorUnavailable, match="to make a work pool"):
+        create_work_pool(stack.prefect_api)
+
+
+def test_a_feed_that_a_drill_stops_is_not_restarted_during_the_drill(stack):
+    stack = dataclasses.replace(stack, feed_module="pipelines.flights.feed")
+    bounds = {each.name: each.silent_seconds_max for each in stack.services(Path("key.pub"), "mark")}
+    experiments = "".join(path.read_text() for path in (PROJECT_DIR / "chaos" / "experiments").glob("*.yaml"))
+    stopped = [float(seconds) for seconds in re.findall(r"service: \w+, ttl_seconds: (\d+)", experiments)]
+    assert bounds["feed"] == bounds["mirror"] > max(stopped)
+    assert bounds["gateway"] < bounds["prefect"] < min(stopped)
