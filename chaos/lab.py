@@ -1,7 +1,6 @@
-"""The stack that a drill breaks: where its services listen, which processes they are, where its files stand."""
+"""The stack that a drill breaks: addresses, processes and files."""
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,10 @@ import httpx
 
 from chaos.processes import ProcessName
 
+__all__ = ["TIMEOUT_SECONDS", "Lab", "StackDown", "new_directory"]
+
 TIMEOUT_SECONDS = 5.0
+FEEDS = ("feed", "mirror")
 
 
 class StackDown(RuntimeError):
@@ -22,7 +24,7 @@ class StackDown(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """One running `autopilot up` and the directory in which this drill keeps its record."""
+    """One running `autopilot up`, and the directory for the record of this drill."""
 
     home: Path
     pipeline: str
@@ -30,8 +32,7 @@ class Lab:
     prefect: str
     gateway: str
     operate: str
-    feed: str
-    mirror: str
+    feeds: Mapping[str, str]  # the bundled sources `feed` and `mirror`; empty for a pipeline with other sources
 
     @classmethod
     def of(cls, configuration: Mapping[str, Any]) -> "Lab":
@@ -51,13 +52,22 @@ class Lab:
                 prefect=addresses["prefect"].rstrip("/"),
                 gateway=addresses["gateway"].rstrip("/"),
                 operate=addresses["operate"].rstrip("/"),
-                feed=addresses["feed"].rstrip("/"),
-                mirror=addresses["mirror"].rstrip("/"),
+                feeds={name: addresses[name].rstrip("/") for name in FEEDS if name in addresses},
             )
         except FileNotFoundError as exc:
             raise StackDown(f"expected a running stack, found no {path}; start `autopilot up` first") from exc
         except (json.JSONDecodeError, KeyError, AttributeError) as exc:
             raise StackDown(f"expected the stack's addresses in {path}, found {exc!r}; restart `autopilot up`") from exc
+
+    @property
+    def feed(self) -> str:
+        """Address of the primary source; LookupError when the stack has no bundled sources."""
+        return self._feed("feed")
+
+    @property
+    def mirror(self) -> str:
+        """Address of the mirror; LookupError when the stack has no bundled sources."""
+        return self._feed("mirror")
 
     @property
     def leases(self) -> Path:
@@ -80,8 +90,12 @@ class Lab:
         known = ", ".join(each["name"] for each in recorded)
         raise LookupError(f"expected a service named {service!r}, found {known}")
 
+    def served_pipeline(self) -> str:
+        """The pipeline that `autopilot up` serves; empty where it did not record one."""
+        return str(json.loads((self.home / "processes.json").read_bytes()).get("pipeline", ""))
+
     def release_state(self) -> dict[str, Any]:
-        """The gateway's own account of what it serves; httpx.HTTPError when it gives none."""
+        """The gateway's own state; httpx.HTTPError when it does not answer."""
         state: dict[str, Any] = self._get(f"{self.operate}/release")
         return state
 
@@ -99,19 +113,22 @@ class Lab:
         except httpx.HTTPError:
             return False
 
+    def _feed(self, name: str) -> str:
+        try:
+            return self.feeds[name]
+        except KeyError as exc:
+            raise LookupError(
+                f"expected a service {name!r}, found none; pipeline {self.pipeline!r} has no feed"
+            ) from exc
+
     @staticmethod
     def _get(url: str) -> Any:
         return httpx.get(url, timeout=TIMEOUT_SECONDS, trust_env=False).raise_for_status().json()
 
 
 def new_directory(home: Path, name: str) -> Path:
-    """A directory for one trial, named by its start in UTC; made, so that two trials never share it."""
+    """Create a directory for one trial, named by its start in UTC."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     directory = home / "drills" / re.sub(r"[^a-z0-9-]", "-", name.lower()) / stamp
     directory.mkdir(parents=True)
     return directory
-
-
-def home_from_environment() -> Path:
-    """`AUTOPILOT_HOME`, else ./var; read when a command starts, never at import."""
-    return Path(os.environ.get("AUTOPILOT_HOME", "var")).absolute()

@@ -1,11 +1,10 @@
 """Every fault is a lease: on disk before it is injected, with a time to live, undone by its holder or by the reaper.
 
-The order is what makes it safe: write the lease, start the reaper, inject. Whatever dies in between, somebody is left
-who knows what to undo. Undo may run twice.
+The order makes it safe: write the lease, start the reaper, inject. Whichever process dies in between, another one knows
+what to undo. Undo may run twice.
 """
 
 import os
-import subprocess
 import sys
 import time
 import uuid
@@ -20,14 +19,16 @@ from chaos.faults.paused_deployment import PausedDeployment
 from chaos.faults.stopped_process import StoppedProcess
 from chaos.processes import ProcessName
 
+__all__ = ["Fault", "Lease", "give_back", "give_back_all", "read_all", "take"]
+
 Fault = Annotated[StoppedProcess | CorruptedFile | PausedDeployment, Field(discriminator="kind")]
 
 _PACKAGE_PARENT = Path(__file__).resolve().parent.parent
-_reapers: dict[Path, subprocess.Popen[bytes]] = {}  # one a lease directory; each ends by itself
+_reapers: dict[Path, ProcessName] = {}  # one per lease directory; each ends after the holder's leases and the holder
 
 
 class Lease(BaseModel):
-    """A fault that `holder` may keep in until `expires_at` (seconds since the epoch: it has to survive a reboot)."""
+    """A fault that `holder` may keep active until `expires_at` (seconds since the epoch, which survive a reboot)."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,7 +45,7 @@ class Lease(BaseModel):
 
 
 def take(directory: Path, fault: Fault, *, ttl_seconds: float) -> Lease:
-    """Record a lease on `fault`, see to a reaper, inject. Raises what the injection raises, after undoing it."""
+    """Record a lease on `fault`, start a reaper, inject. Raises what the injection raises, after the undo."""
     now = time.time()
     lease = Lease(
         id=uuid.uuid4().hex,
@@ -64,7 +65,7 @@ def take(directory: Path, fault: Fault, *, ttl_seconds: float) -> Lease:
 
 
 def give_back(directory: Path, lease: Lease) -> None:
-    """Undo the fault and record that; safe to call again. Where the undo raises, the lease stays outstanding."""
+    """Undo the fault and record that; may be called again. If the undo raises, the lease stays outstanding."""
     lease.fault.undo()
     _write(directory, lease.model_copy(update={"undone_at": time.time()}))
 
@@ -84,22 +85,28 @@ def read_all(directory: Path) -> list[Lease]:
 
 
 def start_reaper(directory: Path, holder: ProcessName) -> None:
-    """See to a running reaper for this process's leases in `directory`; it outlives us and our terminal.
+    """Start a reaper for the leases in `directory` unless one runs; it outlives this process and its terminal.
 
-    It gets an environment of its own: whoever ends all processes of a stack by a mark in theirs must not end this one.
+    It has a session and an environment of its own, so that nothing which ends a stack's processes ends it too. It is
+    started with `posix_spawn`: a Popen object would warn of a running child when this process ends, and the reaper is
+    meant to run on.
     """
-    running = _reapers.get(directory)
-    if running is not None and running.poll() is None:
+    known = _reapers.get(directory)
+    if known is not None and known.find() is not None:
         return
-    with (directory / "reaper.log").open("ab") as log:
-        _reapers[directory] = subprocess.Popen(
-            [sys.executable, "-m", "chaos.reaper", str(directory), str(holder.pid), str(holder.started_at)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            env={"PYTHONPATH": str(_PACKAGE_PARENT), "PATH": os.environ.get("PATH", "")},
-        )
+    log = os.fspath(directory / "reaper.log")
+    pid = os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-m", "chaos.reaper", str(directory), str(holder.pid), str(holder.started_at)],
+        {"PYTHONPATH": str(_PACKAGE_PARENT), "PATH": os.environ.get("PATH", "")},
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
+    _reapers[directory] = ProcessName.of(pid)
 
 
 def _files(directory: Path) -> Iterator[Path]:
@@ -107,7 +114,7 @@ def _files(directory: Path) -> Iterator[Path]:
 
 
 def _write(directory: Path, lease: Lease) -> None:
-    """Write in one step and to the platter: a lease that a crash can lose protects nothing."""
+    """Write in one step and flush to disk: a crash must not lose a lease."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{lease.id}.lease.json"
     beside = path.with_suffix(f".{os.getpid()}")

@@ -1,31 +1,33 @@
-"""Reads the ledger's append-only journal from outside: the detector's own record of what it saw and did."""
+"""Reads the journal of the ledger from outside: the system's own record of incidents and remedies."""
 
 import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from chaos.record import Entry
+from chaos.record import LedgerEntry
+
+__all__ = ["last_id", "read_after", "unfinished"]
 
 BUSY_SECONDS = 10.0
 _NS = 1e9
 
 
 def last_id(path: Path) -> int:
-    """The highest id in the journal, 0 when it is empty. Ids are never given twice."""
+    """The highest id in the journal, 0 when it is empty. Ids are never reused."""
     with closing(_open(path)) as connection:
         (highest,) = connection.execute("SELECT coalesce(max(id), 0) FROM journal").fetchone()
     return int(highest)
 
 
-def read_after(path: Path, after_id: int, pipeline: str) -> list[Entry]:
+def read_after(path: Path, after_id: int, pipeline: str) -> list[LedgerEntry]:
     """The pipeline's entries after `after_id`, in order. sqlite3.OperationalError when the ledger cannot be read."""
     with closing(_open(path)) as connection:
         rows = connection.execute(
             "SELECT at_monotonic_ns, kind, subject, detail FROM journal WHERE id > ? AND pipeline = ? ORDER BY id",
             (after_id, pipeline),
         ).fetchall()
-    return [Entry(at / _NS, kind, subject, json.loads(detail)) for at, kind, subject, detail in rows]
+    return [LedgerEntry(at / _NS, kind, subject, json.loads(detail)) for at, kind, subject, detail in rows]
 
 
 def unfinished(path: Path, pipeline: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Prefect's HTTP API, asked again while it is busy: on SQLite it answers 503 when writers queue."""
+"""Calls of Prefect's HTTP API, with retries while it is busy: on SQLite it answers 503 when writers queue."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,15 +6,17 @@ from typing import Any
 import httpx
 import stamina
 
-TIMEOUT_SECONDS = 20.0  # it shares two cores with whatever the drill set off
+__all__ = ["call"]
+
+TIMEOUT_SECONDS = 20.0  # it shares two cores with the flows of the drill
 ATTEMPTS_MAX = 8
 SECONDS_MAX = 60.0
 
 
 def call(api: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-    """The JSON answer of one request, None where it has none; httpx.HTTPError when it fails for good.
+    """The JSON answer of one request, or None; httpx.HTTPError when every attempt failed.
 
-    Every call of the drills may be repeated: it reads, sets a state, or carries an idempotency key.
+    Every call may be repeated: it reads, sets a state, or has an idempotency key.
     """
     for attempt in stamina.retry_context(on=_is_busy, attempts=ATTEMPTS_MAX, timeout=SECONDS_MAX):
         with attempt:

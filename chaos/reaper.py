@@ -1,7 +1,7 @@
 """Undoes the faults of a drill that died: `python -m chaos.reaper DIRECTORY PID STARTED_AT`.
 
-It runs in a session of its own, watches the lease directory and the process that holds the leases, undoes what has
-expired or is orphaned, and ends when nothing is left to undo and nobody is left to take another lease.
+It runs in a session of its own. It undoes leases that expired or whose holder died, and ends when the holder has ended
+and no lease is outstanding.
 """
 
 import sys
@@ -14,14 +14,16 @@ import structlog
 from chaos import leases
 from chaos.processes import ProcessName
 
-LOOK_SECONDS = 0.5  # how late an expiry may be noticed; the holder's death is noticed at once
+__all__ = ["reap"]
+
+POLL_SECONDS = 0.5  # how late an expiry may be noticed; the end of the holder is noticed at once
 GIVE_UP_SECONDS = 600.0  # an undo that still fails after ten minutes needs a person; the log says which
 
 log = structlog.get_logger("chaos.reaper")
 
 
 def reap(directory: Path, holder: ProcessName) -> bool:
-    """Guard `holder` until all its leases are undone; False when some could not be."""
+    """Watch `holder` until it has ended and its leases are undone; False when some could not be undone."""
     gave_up_at: float | None = None
     while True:
         process = holder.find()
@@ -36,11 +38,11 @@ def reap(directory: Path, holder: ProcessName) -> bool:
         if time.monotonic() >= gave_up_at:
             log.error("undo_given_up", leases=[lease.id for lease in remaining])
             return False
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def _undo_due(directory: Path) -> list[leases.Lease]:
-    """Undo what is due, the latest first; return what is still outstanding."""
+    """Undo expired and orphaned leases, the latest first; return those that are still outstanding."""
     remaining = []
     for lease in reversed([each for each in leases.read_all(directory) if each.outstanding]):
         orphaned = lease.holder.find() is None
@@ -49,7 +51,7 @@ def _undo_due(directory: Path) -> list[leases.Lease]:
             continue
         try:
             leases.give_back(directory, lease)
-        except Exception as exc:  # noqa: BLE001  one undo that fails must not keep the others from being undone
+        except Exception as exc:  # noqa: BLE001  one failing undo must not prevent the others
             log.warning("undo_failed", lease=lease.id, fault=lease.fault.kind, error=repr(exc))
             remaining.append(lease)
         else:
@@ -58,9 +60,9 @@ def _undo_due(directory: Path) -> list[leases.Lease]:
 
 
 def _wait(process: psutil.Process) -> None:
-    """Return when the process ends, or after LOOK_SECONDS."""
+    """Return when the process ends, or after POLL_SECONDS."""
     try:
-        process.wait(timeout=LOOK_SECONDS)
+        process.wait(timeout=POLL_SECONDS)
     except psutil.TimeoutExpired:
         return
 

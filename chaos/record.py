@@ -1,7 +1,7 @@
-"""What a drill saw, written down as it happens: record first, judge afterwards.
+"""The record of a drill, written while it happens and judged afterwards.
 
-Lines of JSON, appended: `samples.jsonl` for facts sampled by probes, `answers.jsonl` for the load's answers,
-`ledger.jsonl` for what the system under test wrote itself. A killed drill leaves what it saw until then.
+Lines of JSON: `samples.jsonl` for the facts that probes sampled, `answers.jsonl` for the answers to the load,
+`ledger.jsonl` for the journal of the system under test. A killed drill leaves its record up to that moment.
 """
 
 import time
@@ -15,6 +15,22 @@ import orjson
 from chaos.load import Answer, read_answers
 from chaos.load.answer import Exchange, decode, to_line
 
+__all__ = [
+    "ANSWERS",
+    "LEDGER",
+    "SAMPLES",
+    "AnswerLog",
+    "LedgerEntry",
+    "Sample",
+    "answers",
+    "entries",
+    "keep_entries",
+    "recall",
+    "remember",
+    "sample",
+    "samples",
+]
+
 SAMPLES = "samples.jsonl"
 ANSWERS = "answers.jsonl"
 LEDGER = "ledger.jsonl"
@@ -22,7 +38,7 @@ LEDGER = "ledger.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Whether a fact held at a moment. `at` is seconds of the machine's monotonic clock."""
+    """Whether a fact held at one moment. `at` is in seconds of the machine's monotonic clock."""
 
     fact: str
     at: float
@@ -31,8 +47,8 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the system's own journal: the moment is its writer's, on the same monotonic clock."""
+class LedgerEntry:
+    """One entry of the system's own journal. `at` is when it was written, on the same monotonic clock."""
 
     at: float
     kind: str
@@ -41,23 +57,23 @@ class Entry:
 
 
 def remember(directory: Path, name: str, value: Any) -> None:
-    """Keep what one step of the drill leaves for a later one: Chaos Toolkit hands nothing from step to step."""
+    """Store a value for a later step of the drill: Chaos Toolkit passes nothing between steps."""
     (directory / f"{name}.json").write_bytes(orjson.dumps(value))
 
 
 def recall(directory: Path, name: str) -> Any:
-    """What an earlier step left; FileNotFoundError when it left nothing."""
+    """The value that an earlier step stored; FileNotFoundError when there is none."""
     return orjson.loads((directory / f"{name}.json").read_bytes())
 
 
 def sample(directory: Path, fact: str, *, holds: bool, value: object = "") -> bool:
-    """Record that `fact` holds, or does not, now; return `holds`."""
+    """Record whether `fact` holds now; return `holds`."""
     _append(directory / SAMPLES, [asdict(Sample(fact, time.monotonic(), holds, str(value)))])
     return holds
 
 
-def keep_entries(directory: Path, entries: Iterable[Entry]) -> None:
-    """Write the system's own journal beside what we saw."""
+def keep_entries(directory: Path, entries: Iterable[LedgerEntry]) -> None:
+    """Add entries of the system's own journal to the record."""
     _append(directory / LEDGER, [asdict(entry) for entry in entries])
 
 
@@ -83,8 +99,8 @@ def answers(directory: Path) -> list[Answer]:
     return sorted(read_answers(directory / ANSWERS), key=lambda answer: answer.answered_at)
 
 
-def entries(directory: Path) -> list[Entry]:
-    return [Entry(**line) for line in _lines(directory / LEDGER)]
+def entries(directory: Path) -> list[LedgerEntry]:
+    return [LedgerEntry(**line) for line in _lines(directory / LEDGER)]
 
 
 def _append(path: Path, rows: Iterable[dict[str, Any]]) -> None:
@@ -93,7 +109,7 @@ def _append(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    """The complete lines; a last one that was cut off by a kill is left out."""
+    """The complete lines; a last line that a kill cut off is left out."""
     if not path.exists():
         return []
     return [orjson.loads(line) for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]

@@ -1,16 +1,31 @@
-"""From a record to the times of a recovery. Pure: what was seen goes in, intervals come out.
+"""Computes the times of a recovery from the record of a drill. Pure.
 
-Nothing is seen the moment it happens, so every time is an interval, [last sample before, first sample after], in
-seconds of one machine's monotonic clock; a difference of two times is an interval too. What never happened is None,
-never a number.
+Observation is sampled, so every time is an interval, [last sample before, first sample after], in seconds of one
+machine's monotonic clock. A difference of two times is an interval too. None stands for what never happened.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chaos.load import Answer
-from chaos.record import Entry, Sample
-from chaos.reference import AnswerClass
+from chaos.record import LedgerEntry, Sample
+from chaos.reference_answers import AnswerClass
+
+__all__ = [
+    "FAULT_ACTIVE",
+    "INDICATOR_BREACHED",
+    "INDICATOR_MET",
+    "SERVICE_RESTORED",
+    "ClassifiedAnswer",
+    "Interval",
+    "Timings",
+    "detection",
+    "fault_onset",
+    "onset",
+    "timings_of_batch",
+    "timings_of_requests",
+    "unproven_faults",
+]
 
 FAULT_ACTIVE = "fault_active"
 SERVICE_RESTORED = "service_restored"
@@ -18,7 +33,7 @@ INDICATOR_BREACHED = "indicator_breached"
 INDICATOR_MET = "indicator_met"
 SERVED = frozenset({AnswerClass.GOOD, AnswerClass.DEGRADED})
 
-Judged = tuple[Answer, AnswerClass]
+ClassifiedAnswer = tuple[Answer, AnswerClass]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +45,10 @@ class Interval:
 
     def __post_init__(self) -> None:
         if self.before > self.after:
-            raise ValueError(f"an interval runs forward in time, found {self.before} to {self.after}")
+            raise ValueError(f"expected an interval that runs forward in time, found {self.before} to {self.after}")
 
     def since(self, earlier: "Interval") -> "Interval":
-        """How long after `earlier` this happened, at least and at most; never less than nothing."""
+        """The time from `earlier` to this, at least and at most; not negative."""
         return Interval(max(0.0, self.before - earlier.after), max(0.0, self.after - earlier.before))
 
 
@@ -43,7 +58,7 @@ class Timings:
 
     t0: Interval | None = None  # the fault is proven active
     t1: Interval | None = None  # the indicator is breached
-    t2: Interval | None = None  # the detector wrote it down
+    t2: Interval | None = None  # the detector recorded an incident
     t3: Interval | None = None  # the first remedy started
     t4: Interval | None = None  # the indicator is back within its objective; a fallback counts
     t5: Interval | None = None  # the primary is restored and has held
@@ -66,19 +81,19 @@ class Timings:
 
 
 def onset(samples: Sequence[Sample], fact: str) -> Interval | None:
-    """When `fact` began to hold: from the last sample that denied it to the first that confirmed it."""
-    denied: float | None = None
+    """When `fact` began to hold: from the last sample without it to the first with it."""
+    last_without: float | None = None
     for sample in samples:
         if sample.fact != fact:
             continue
         if sample.holds:
-            return Interval(sample.at if denied is None else denied, sample.at)
-        denied = sample.at
+            return Interval(sample.at if last_without is None else last_without, sample.at)
+        last_without = sample.at
     return None
 
 
 def fault_onset(samples: Sequence[Sample]) -> Interval | None:
-    """When the whole fault was active: the last of its parts to be proven. None while one of them is not."""
+    """When all parts of the fault were proven active. None while one of them is not."""
     parts = {sample.value for sample in samples if sample.fact == FAULT_ACTIVE}
     onsets = [onset([each for each in samples if each.value == part], FAULT_ACTIVE) for part in parts]
     proven = [each for each in onsets if each is not None]
@@ -86,12 +101,14 @@ def fault_onset(samples: Sequence[Sample]) -> Interval | None:
 
 
 def unproven_faults(samples: Sequence[Sample]) -> list[str]:
-    """The parts of the fault that no independent probe saw active."""
+    """The parts of the fault that no independent probe observed as active."""
     parts = {sample.value for sample in samples if sample.fact == FAULT_ACTIVE}
     return sorted(parts - {sample.value for sample in samples if sample.fact == FAULT_ACTIVE and sample.holds})
 
 
-def detection(entries: Sequence[Entry], causes: Sequence[str], t0: Interval) -> tuple[Interval | None, Interval | None]:
+def detection(
+    entries: Sequence[LedgerEntry], causes: Sequence[str], t0: Interval
+) -> tuple[Interval | None, Interval | None]:
     """t2 and t3: the first incident after the fault with one of `causes` (any when empty), and its first remedy."""
     opened = next(
         (
@@ -117,29 +134,29 @@ def detection(entries: Sequence[Entry], causes: Sequence[str], t0: Interval) -> 
 
 
 def timings_of_requests(
-    judged: Sequence[Judged],
+    classified: Sequence[ClassifiedAnswer],
     samples: Sequence[Sample],
-    entries: Sequence[Entry],
+    entries: Sequence[LedgerEntry],
     *,
     causes: Sequence[str],
     slo: float,
     window_seconds: float,
     hold_seconds: float,
 ) -> Timings:
-    """The times of a drill whose indicator is answered requests. `judged` is in order of completion."""
+    """The times of a drill whose indicator is answered requests. `classified` is in order of completion."""
     t0 = fault_onset(samples)
     if t0 is None:
         return Timings()
-    after = [(answer, kind) for answer, kind in judged if answer.answered_at >= t0.before]
-    t1 = _first_breach(judged, t0)
+    after = [(answer, kind) for answer, kind in classified if answer.answered_at >= t0.before]
+    t1 = _first_breach(classified, t0)
     t2, t3 = detection(entries, causes, t0)
     t4 = None if t1 is None else _back_within(after, t1, slo, window_seconds)
     t5 = None if t1 is None else _restored(after, hold_seconds)
     return Timings(t0, t1, t2, t3, t4, t5)
 
 
-def timings_of_batch(samples: Sequence[Sample], entries: Sequence[Entry], *, causes: Sequence[str]) -> Timings:
-    """The times of a drill whose indicator is a day's batch being in; probes sampled its facts."""
+def timings_of_batch(samples: Sequence[Sample], entries: Sequence[LedgerEntry], *, causes: Sequence[str]) -> Timings:
+    """The times of a drill whose indicator is that a day's batch is in the lake; probes sampled it."""
     t0 = fault_onset(samples)
     if t0 is None:
         return Timings()
@@ -149,10 +166,10 @@ def timings_of_batch(samples: Sequence[Sample], entries: Sequence[Entry], *, cau
     )
 
 
-def _first_breach(judged: Sequence[Judged], t0: Interval) -> Interval | None:
-    """From the last good answer before it to the first answer since the fault that was not good."""
+def _first_breach(classified: Sequence[ClassifiedAnswer], t0: Interval) -> Interval | None:
+    """From the last good answer to the first answer after the fault that was not good."""
     last_good = t0.before
-    for answer, kind in judged:
+    for answer, kind in classified:
         if answer.answered_at < t0.before:
             continue
         if kind is not AnswerClass.GOOD:
@@ -161,13 +178,15 @@ def _first_breach(judged: Sequence[Judged], t0: Interval) -> Interval | None:
     return None
 
 
-def _back_within(judged: Sequence[Judged], t1: Interval, slo: float, window_seconds: float) -> Interval | None:
-    """Since when the share of served requests has kept `slo` in every window to the end.
+def _back_within(
+    classified: Sequence[ClassifiedAnswer], t1: Interval, slo: float, window_seconds: float
+) -> Interval | None:
+    """Since when the share of served requests is at least `slo` in every window until the end.
 
     The window ends at each answer and reaches `window_seconds` back, not before the breach. None when the last window
     misses the objective.
     """
-    since = [(answer.answered_at, kind in SERVED) for answer, kind in judged if answer.answered_at >= t1.after]
+    since = [(answer.answered_at, kind in SERVED) for answer, kind in classified if answer.answered_at >= t1.after]
     first = 0
     served = 0
     outside: int | None = None
@@ -183,13 +202,13 @@ def _back_within(judged: Sequence[Judged], t1: Interval, slo: float, window_seco
     return None if outside + 1 == len(since) else Interval(since[outside][0], since[outside + 1][0])
 
 
-def _restored(judged: Sequence[Judged], hold_seconds: float) -> Interval | None:
-    """Since when every answer has been good, if that has held for `hold_seconds` by the end of the record."""
-    last_bad = next((i for i in range(len(judged) - 1, -1, -1) if judged[i][1] is not AnswerClass.GOOD), None)
-    if last_bad is None or last_bad + 1 == len(judged):
+def _restored(classified: Sequence[ClassifiedAnswer], hold_seconds: float) -> Interval | None:
+    """Since when every answer is good, if that held for `hold_seconds` until the end of the record."""
+    last_bad = next((i for i in range(len(classified) - 1, -1, -1) if classified[i][1] is not AnswerClass.GOOD), None)
+    if last_bad is None or last_bad + 1 == len(classified):
         return None
-    restored = Interval(judged[last_bad][0].answered_at, judged[last_bad + 1][0].answered_at)
-    return restored if judged[-1][0].answered_at - restored.after >= hold_seconds else None
+    restored = Interval(classified[last_bad][0].answered_at, classified[last_bad + 1][0].answered_at)
+    return restored if classified[-1][0].answered_at - restored.after >= hold_seconds else None
 
 
 def _point(at: float) -> Interval:

@@ -1,4 +1,4 @@
-"""What the stored trials of a drill show together. A trial that did not recover is counted, never averaged away."""
+"""Summary of the stored trials of each drill. Trials that did not recover count as longest in every quantile."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -11,12 +11,14 @@ from pydantic import BaseModel, ConfigDict
 from chaos.runner import OUTCOME_FILE, DrillOutcome
 from chaos.verdict import Exit
 
+__all__ = ["DrillSummary", "Spread", "read_outcomes", "recovery_bound", "summarise"]
+
 CONFIDENCE = 0.95
-COUNTED = frozenset({Exit.RECOVERED, Exit.NOT_RECOVERED})  # the others are no trials of the system, but of the harness
+COUNTED = frozenset({Exit.RECOVERED, Exit.NOT_RECOVERED})  # the other exits are failures of the harness
 
 
 class Spread(BaseModel):
-    """Quantiles of a duration in seconds over all counted trials; None stands for "not within the trial"."""
+    """Quantiles of a duration in seconds over all counted trials; None for "not within the trial"."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -29,7 +31,7 @@ class DrillSummary(BaseModel):
     """All trials of one drill, with or without an ablation.
 
     `recovered_share_min` is the one-sided 95 % Clopper-Pearson bound on the chance to recover. `mean_recover_seconds`
-    is the MTTR: over recovered trials only, so it is to be read beside `recovered` and `trials`.
+    is the MTTR, over recovered trials only: read it beside `recovered` and `trials`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -54,7 +56,7 @@ def read_outcomes(home: Path) -> list[DrillOutcome]:
 
 
 def summarise(outcomes: Iterable[DrillOutcome]) -> list[DrillSummary]:
-    """One summary a drill and ablation, by name."""
+    """One summary per drill and ablation, by name."""
 
     def kind(outcome: DrillOutcome) -> tuple[str, str]:
         return outcome.name, outcome.ablated or ""
@@ -100,7 +102,7 @@ def _summarise(outcomes: Sequence[DrillOutcome]) -> DrillSummary:
 
 
 def _spread(durations: Sequence[tuple[float, float] | None]) -> Spread:
-    """Nearest-rank quantiles of the upper ends; what never happened is longer than everything that did."""
+    """Nearest-rank quantiles of the upper ends; what never happened counts as longest."""
     seconds = sorted(math.inf if each is None else each[1] for each in durations)
 
     def at(share: float) -> float | None:

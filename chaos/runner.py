@@ -1,4 +1,4 @@
-"""Runs one drill and owns its verdict: the experiment in a process of its own, judged afterwards by its journal.
+"""Runs one drill: the experiment in a process of its own, then the verdict from its journal.
 
 home/drills/<name>/<utc>/
     journal.json     Chaos Toolkit's journal, with the section `autopilot`
@@ -30,6 +30,17 @@ from chaos.lab import Lab, new_directory
 from chaos.spec import DrillSpec, spec_of
 from chaos.verdict import Counts, Durations, Exit, Judgement, judge
 
+__all__ = [
+    "EXPERIMENTS",
+    "OUTCOME_FILE",
+    "PATIENCE_SECONDS",
+    "DrillOutcome",
+    "WrongUsage",
+    "experiments",
+    "find",
+    "run_drill",
+]
+
 EXPERIMENTS = Path(__file__).parent / "experiments"
 JOURNAL_FILE = "journal.json"
 OUTCOME_FILE = "outcome.json"
@@ -39,7 +50,7 @@ _PACKAGE_PARENT = Path(__file__).resolve().parent.parent
 
 
 class WrongUsage(ValueError):
-    """The drill cannot be run as it was asked for; nothing was touched."""
+    """The drill cannot run with these arguments on this stack; nothing was changed."""
 
 
 class DrillOutcome(BaseModel):
@@ -60,7 +71,7 @@ class DrillOutcome(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """An experiment file and what it promises."""
+    """An experiment file and its promise."""
 
     name: str
     path: Path
@@ -74,7 +85,7 @@ def experiments() -> list[Experiment]:
 
 
 def find(name: str) -> Experiment:
-    """The drill called `name`; WrongUsage lists the known ones."""
+    """The drill named `name`; WrongUsage lists the known ones."""
     path = EXPERIMENTS / f"{name}.yaml"
     known = [each.stem for each in sorted(EXPERIMENTS.glob("*.yaml"))]
     if name not in known:
@@ -82,11 +93,11 @@ def find(name: str) -> Experiment:
     return _read(path)
 
 
-def run_drill(name: str, home: Path, *, pipeline: str = "flights", ablate: str | None = None) -> DrillOutcome:
-    """Break the stack on `home` as drill `name` says, wait for its recovery, judge it, keep the outcome.
+def run_drill(name: str, home: Path, *, pipeline: str, ablate: str | None = None) -> DrillOutcome:
+    """Break the stack on `home` as drill `name` describes, wait for recovery, judge it, and store the outcome.
 
-    `ablate` switches a remedy off for the time of the drill. WrongUsage for an unknown drill or remedy, or while
-    another drill runs; StackDown when no stack is up.
+    `ablate` switches a remedy off during the drill. WrongUsage for an unknown drill or remedy, for a stack that the
+    drill cannot break, and while another drill runs; StackDown when no stack is up.
     """
     experiment = find(name)
     home = home.absolute()
@@ -105,7 +116,7 @@ def run_drill(name: str, home: Path, *, pipeline: str = "flights", ablate: str |
 
 
 def _run_ablated(experiment: Experiment, lab: Lab, ablate: str | None) -> Judgement:
-    """Run and judge the experiment, with a remedy switched off meanwhile; httpx.HTTPError when that fails."""
+    """Run and judge the experiment with a remedy switched off; httpx.HTTPError when the switch fails."""
     off = nullcontext() if ablate is None else _ablated(lab, experiment.spec, ablate)
     with off:
         stopped, left = _run_experiment(experiment, lab), _undo(lab)
@@ -113,16 +124,30 @@ def _run_ablated(experiment: Experiment, lab: Lab, ablate: str | None) -> Judgem
 
 
 def _check(experiment: Experiment, home: Path, pipeline: str, ablate: str | None) -> None:
-    """Refuse before anything is written."""
+    """Refuse what cannot work, before anything is written."""
     if ablate is not None and ablate not in experiment.spec.ablations:
         known = ", ".join(experiment.spec.ablations) or "none"
         raise WrongUsage(f"drill {experiment.name} can be run without one of these remedies: {known}; found {ablate!r}")
-    Lab.open(home, pipeline, home)
+    lab = Lab.open(home, pipeline, home)
+    served = lab.served_pipeline()
+    if served and served != pipeline:
+        raise WrongUsage(f"the stack on {home} serves pipeline {served!r}, found --pipeline {pipeline!r}")
+    missing = [service for service in experiment.spec.needs if service not in lab.feeds]
+    if missing:
+        raise WrongUsage(
+            f"drill {experiment.name} breaks the bundled source of a pipeline with `feed:` in its pipeline.yaml; "
+            f"pipeline {pipeline!r} has none (no service {', '.join(missing)})"
+        )
+    if not lab.ledger.exists():
+        raise WrongUsage(
+            f"drills read the SQLite ledger of the state directory, found no {lab.ledger}; release a first model with "
+            f"`autopilot bootstrap`, and leave AUTOPILOT_LEDGER_URL unset"
+        )
 
 
 @contextmanager
 def _only_drill(home: Path) -> Iterator[None]:
-    """Two drills at once would blame each other's faults; the kernel frees the lock at any death."""
+    """Hold the lock of drills: two at once would observe each other's faults."""
     (home / "drills").mkdir(exist_ok=True)
     descriptor = os.open(home / "drills" / "lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
@@ -136,12 +161,12 @@ def _lock(descriptor: int, home: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as exc:
-        raise WrongUsage(f"another drill runs on {home}; wait for its end") from exc
+        raise WrongUsage(f"another drill runs on {home}; wait until it has ended") from exc
 
 
 @contextmanager
 def _ablated(lab: Lab, spec: DrillSpec, remedy: str) -> Iterator[None]:
-    """Switch a remedy's deployment off; a lease, so that it comes back whatever happens to us."""
+    """Switch a remedy's deployment off, as a lease, so that it is switched on again even if this process dies."""
     fault = PausedDeployment.prepare(lab.prefect, spec.ablations[remedy])
     ttl_seconds = spec.deadline_seconds + ABLATION_SECONDS_MORE
     lease = leases.take(lab.directory / "ablation", fault, ttl_seconds=ttl_seconds)
@@ -154,11 +179,11 @@ def _ablated(lab: Lab, spec: DrillSpec, remedy: str) -> Iterator[None]:
 def _run_experiment(experiment: Experiment, lab: Lab) -> Judgement | None:
     """Run the experiment to its end; a judgement when it had to be stopped.
 
-    It has a session of its own, so that a Ctrl-C reaches us alone and we can ask it to undo its faults first.
+    It has a session of its own: Ctrl-C reaches only this process, which then asks the experiment to undo its faults.
     """
     command = [
         *(sys.executable, "-m", "chaostoolkit", "--no-version-check"),
-        *("--settings", str(lab.directory / "no-settings.yaml")),  # whatever the person's own settings say
+        *("--settings", str(lab.directory / "no-settings.yaml")),  # not the user's own settings
         *("--log-file", str(lab.directory / "chaos.log")),
         *("run", "--journal-path", str(lab.directory / JOURNAL_FILE)),
         *("--var", f"home={lab.home}", "--var", f"pipeline={lab.pipeline}", "--var", f"drill_dir={lab.directory}"),
@@ -190,7 +215,7 @@ def _run_experiment(experiment: Experiment, lab: Lab) -> Judgement | None:
 
 
 def _undo(lab: Lab) -> Judgement | None:
-    """Undo what a killed experiment left; a judgement when that fails. Its reaper does the same and goes on trying."""
+    """Undo the faults of a killed experiment; a judgement when that fails. The reaper goes on trying."""
     try:
         leases.give_back_all(lab.leases)
     except (OSError, httpx.HTTPError) as exc:
@@ -199,7 +224,7 @@ def _undo(lab: Lab) -> Judgement | None:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask the experiment to undo its faults and end; kill it when it does not."""
+    """Ask the experiment to undo its faults and end; kill it when it does not end."""
     process.send_signal(signal.SIGINT)
     try:
         process.wait(timeout=PATIENCE_SECONDS)

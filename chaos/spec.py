@@ -1,7 +1,7 @@
-"""What a drill promises: which indicator it watches, and within which limits the system has to recover.
+"""The promise of a drill: its indicator, and the limits within which the system has to recover.
 
-It stands in the experiment file as the extension `autopilot`, so the file stays plain Chaos Toolkit and the journal
-carries the promise that it was judged by.
+It is the extension `autopilot` of the experiment file: the file stays plain Chaos Toolkit, and the journal contains the
+promise.
 """
 
 from collections.abc import Mapping
@@ -10,26 +10,32 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+__all__ = ["DrillSpec", "Indicator", "Limits", "spec_of"]
+
 EXTENSION = "autopilot"
 
 
 class Indicator(StrEnum):
-    """What a user would notice."""
+    """What a user would observe."""
 
-    REQUESTS = "requests"  # predictions are answered, rightly and in full
+    REQUESTS = "requests"  # predictions are answered, correctly and by the champion
     BATCH = "batch"  # the day that became due is in the lake
 
 
 class Limits(BaseModel):
-    """A drill that stays within all of these has passed."""
+    """A drill that stays within all of these passes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     recovery_seconds: float = Field(gt=0, description="Time to recover, at most.")
-    hold_seconds: float = Field(default=0, ge=0, description="How long service has to hold to count as recovered.")
-    slo: float = Field(default=0.99, gt=0, le=1, description="Share of requests to be served, a fallback counts.")
+    hold_seconds: float = Field(
+        default=0, ge=0, description="How long service has to hold before it counts as recovered."
+    )
+    slo: float = Field(
+        default=0.99, gt=0, le=1, description="Share of requests that have to be served; a fallback counts."
+    )
     window_seconds: float = Field(default=1, gt=0, description="Window over which the share is taken.")
-    requests_min: int = Field(default=0, ge=0, description="Fewer requests prove nothing.")
+    requests_min: int = Field(default=0, ge=0, description="With fewer requests, the drill is a harness failure.")
     failed_max: int = Field(default=0, ge=0, description="Requests that may fail.")
     wrong_max: int = Field(default=0, ge=0, description="Requests that may be answered wrongly.")
 
@@ -41,9 +47,12 @@ class DrillSpec(BaseModel):
 
     name: str
     indicator: Indicator
-    fault: bool = Field(default=True, description="False for a drill that breaks nothing and must raise no incident.")
+    fault: bool = Field(default=True, description="False for a drill that breaks nothing; it must open no incident.")
     deadline_seconds: float = Field(gt=0, description="The whole drill takes no longer, or it is stopped.")
     causes: tuple[str, ...] = Field(default=(), description="Incident causes that count as detection; any when empty.")
+    needs: tuple[str, ...] = Field(
+        default=(), description="Services that the drill needs besides gateway and Prefect: feed, mirror."
+    )
     ablations: Mapping[str, str] = Field(
         default_factory=dict, description="Remedies that can be switched off, each with its Prefect deployment."
     )

@@ -1,7 +1,7 @@
-"""The verdict over a recorded journal, and the exit code that goes with it. Pure.
+"""The verdict on a recorded journal, and its exit code. Pure.
 
-`chaos run` alone is no gate: an unmet steady state before the method, an action that raises, a control that raises can
-all end with exit 0. So the journal is judged afterwards, and what is missing from it is a failure of the harness.
+`chaos run` alone is not a gate: it can exit with 0 after an unmet steady state, an action that raised or a control that
+raised. So the journal is judged afterwards, and a missing part of it is a failure of the harness.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from chaos.spec import DrillSpec
+
+__all__ = ["SECTION", "Counts", "DrillFindings", "Durations", "Exit", "Judgement", "OpenedIncident", "judge"]
 
 SECTION = "autopilot"
 
@@ -29,7 +31,7 @@ class Exit(IntEnum):
 
 
 class Counts(BaseModel):
-    """The requests of a drill, by what their answers were worth."""
+    """The requests of a drill by class of answer."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -61,8 +63,8 @@ class OpenedIncident(BaseModel):
     subject: str
 
 
-class Findings(BaseModel):
-    """What the timings control concluded from the record: the section `autopilot` of a journal."""
+class DrillFindings(BaseModel):
+    """The results that the timings control computed: the section `autopilot` of a journal."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -78,15 +80,15 @@ class Findings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The exit code and the reason in a sentence. `findings` is None when the journal holds none."""
+    """The exit code and one sentence why. `findings` is None when the journal holds none."""
 
     exit: Exit
     reason: str
-    findings: Findings | None = None
+    findings: DrillFindings | None = None
 
 
 def judge(journal: Mapping[str, Any] | None) -> Judgement:
-    """Judge a finished drill by its journal alone; None when it left no journal."""
+    """Judge a finished drill by its journal alone. `journal` is None when there is none."""
     if journal is None:
         return Judgement(Exit.HARNESS_FAILED, "the experiment left no journal")
     findings = _findings(journal)
@@ -105,15 +107,15 @@ def judge(journal: Mapping[str, Any] | None) -> Judgement:
 Unmet = tuple[Exit, str]
 
 
-def _findings(journal: Mapping[str, Any]) -> Findings | None:
+def _findings(journal: Mapping[str, Any]) -> DrillFindings | None:
     try:
-        return Findings.model_validate(journal[SECTION])
+        return DrillFindings.model_validate(journal[SECTION])
     except (KeyError, ValidationError):
         return None
 
 
-def _judge_conduct(journal: Mapping[str, Any], findings: Findings | None) -> Unmet | None:
-    """Was the experiment run as it is written?"""
+def _judge_conduct(journal: Mapping[str, Any], findings: DrillFindings | None) -> Unmet | None:
+    """Whether the experiment ran as written."""
     if journal.get("status") in ("interrupted", "aborted"):
         return Exit.ABORTED, f"the experiment was {journal['status']}"
     before = (journal.get("steady_states") or {}).get("before")
@@ -129,8 +131,8 @@ def _judge_conduct(journal: Mapping[str, Any], findings: Findings | None) -> Unm
     return None
 
 
-def _judge_harness(findings: Findings) -> Unmet | None:
-    """Is there anything to judge?"""
+def _judge_harness(findings: DrillFindings) -> Unmet | None:
+    """Whether the record is sufficient for a verdict."""
     if findings.spec.fault and (findings.unproven or findings.timings.get("t0") is None):
         missing = ", ".join(findings.unproven) or "no proof was attempted"
         return Exit.FAULT_NOT_PROVEN, f"the fault was not proven active: {missing}"
@@ -142,13 +144,13 @@ def _judge_harness(findings: Findings) -> Unmet | None:
     if findings.outstanding_leases:
         return (
             Exit.HARNESS_FAILED,
-            f"{findings.outstanding_leases} faults are still in; the reaper goes on undoing them",
+            f"{findings.outstanding_leases} faults are still active; the reaper goes on undoing them",
         )
     return None
 
 
-def _judge_service(journal: Mapping[str, Any], findings: Findings) -> Unmet | None:
-    """Did the system do what the drill promises?"""
+def _judge_service(journal: Mapping[str, Any], findings: DrillFindings) -> Unmet | None:
+    """Whether the system did what the drill promises."""
     limits, requests = findings.spec.limits, findings.requests
     if requests.wrong > limits.wrong_max:
         return Exit.NOT_RECOVERED, f"{requests.wrong} answers were wrong, at most {limits.wrong_max} may be"
@@ -158,28 +160,28 @@ def _judge_service(journal: Mapping[str, Any], findings: Findings) -> Unmet | No
     return unmet or _judge_after(journal)
 
 
-def _judge_recovery(findings: Findings) -> Unmet | None:
-    """Was service restored in time, and was every step of it seen?"""
+def _judge_recovery(findings: DrillFindings) -> Unmet | None:
+    """Whether service was restored in time and every step was recorded."""
     recover, allowed = findings.durations.recover, findings.spec.limits.recovery_seconds
     if findings.timings.get("t1") is None:
-        return Exit.HARNESS_FAILED, "the fault was active, yet nothing was breached: there is nothing to recover from"
+        return Exit.HARNESS_FAILED, "the fault was active, but the indicator was not breached"
     if recover is None:
         return Exit.NOT_RECOVERED, "service was not restored while the drill watched"
     if recover[1] > allowed:
         return Exit.NOT_RECOVERED, f"recovered in {recover[1]:.1f} s, at most {allowed:.1f} s are allowed"
     missing = [name for name in ("t2", "t3", "t4") if findings.timings.get(name) is None]
     if missing:
-        return Exit.HARNESS_FAILED, f"service is back, but {', '.join(missing)} left no record to be timed by"
+        return Exit.HARNESS_FAILED, f"service is restored, but the record has no {', '.join(missing)}"
     return None
 
 
-def _judge_quiet(findings: Findings) -> Unmet | None:
-    """A drill that breaks nothing must find nothing broken."""
+def _judge_quiet(findings: DrillFindings) -> Unmet | None:
+    """Whether a drill without a fault found no incident and no degraded answer."""
     if findings.incidents:
         causes = ", ".join(sorted({incident.cause for incident in findings.incidents}))
-        return Exit.NOT_RECOVERED, f"nothing was broken, yet incidents were reported: {causes}"
+        return Exit.NOT_RECOVERED, f"nothing was broken, but incidents were reported: {causes}"
     if findings.requests.degraded:
-        return Exit.NOT_RECOVERED, f"nothing was broken, yet {findings.requests.degraded} answers were degraded"
+        return Exit.NOT_RECOVERED, f"nothing was broken, but {findings.requests.degraded} answers were degraded"
     return None
 
 
@@ -197,7 +199,7 @@ def _activities(journal: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 
 def _last_probe(state: Mapping[str, Any]) -> str:
-    """The probe that decided, and why: chaoslib stops at the first one outside its tolerance."""
+    """The deciding probe and its output: chaoslib stops at the first one outside its tolerance."""
     probes = state.get("probes") or []
     if not probes:
         return "no probe ran"

@@ -1,4 +1,4 @@
-"""Where this command's flows report: the running stack's Prefect, or an ephemeral one with its files in the home."""
+"""Connects a command's flows to the running stack's Prefect, or to an ephemeral one in the home."""
 
 import logging
 import os
@@ -7,14 +7,14 @@ from pathlib import Path
 
 import structlog
 
-from cli.home import check_home, is_up
 from cli.options import settings_of
+from cli.stack.home import check_home, is_up
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import Settings
 
 
 def enter(home: Path | None, pipeline: str) -> Settings:
-    """Settings for a command that runs a flow; what is wrong with its arguments is refused before anything starts."""
+    """Settings for a command that runs a flow. Wrong arguments are refused before anything starts."""
     settings = settings_of(home)
     load_pipeline(pipeline, settings.pipelines_dir)
     check_home(settings.home)
@@ -24,10 +24,10 @@ def enter(home: Path | None, pipeline: str) -> Settings:
 
 
 def connect(settings: Settings) -> None:
-    """Point Prefect and the loggers, by environment, to where they belong. Call it before Prefect is imported.
+    """Configure Prefect and logging through the environment. Call it before Prefect is imported.
 
-    Output is for the command's result: Prefect's console stays silent (its API keeps every log line), and our own
-    warnings go to standard error.
+    Standard output is for the command's result: Prefect's console handler is silent (its API keeps every log line), and
+    our own warnings go to standard error.
     """
     os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")  # it would print its own progress
     os.environ.setdefault("AUTOPILOT_HOME", str(settings.home))
@@ -42,7 +42,7 @@ def connect(settings: Settings) -> None:
 
 
 def log_to_stderr(level: int = logging.WARNING) -> None:
-    """Our own log lines from `level` up, on standard error."""
+    """Write our own log lines of `level` and above to standard error."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -1,12 +1,11 @@
-"""`autopilot drill`: break the running stack on purpose, and see whether it recovers."""
+"""`autopilot drill`: break the running stack on purpose, and measure how it recovers."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import HomeOption, JsonOption
+from cli.options import HomeOption, JsonOption, PipelineOption, default_pipeline, settings_of
 
 if TYPE_CHECKING:
     from chaos.report import DrillSummary, Spread
@@ -19,19 +18,21 @@ app = typer.Typer(no_args_is_help=True, help="Break the running stack on purpose
 def run(
     name: Annotated[str, typer.Argument(help="Name of a drill; `autopilot drill list` shows them.")],
     home: HomeOption = None,
-    pipeline: Annotated[str, typer.Option(help="The pipeline that the stack serves.")] = "flights",
-    ablate: Annotated[str | None, typer.Option(help="Switch this remedy off: the drill should turn red.")] = None,
+    pipeline: PipelineOption = None,
+    ablate: Annotated[str | None, typer.Option(help="Switch this remedy off; the drill should then fail.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a drill against `autopilot up`.
 
-    Exit 0 recovered, 1 not recovered, 2 usage, 3 not steady before, 4 fault not proven, 5 harness failure, 6 aborted.
+    Exit 0 recovered, 1 not recovered, 2 usage, 3 no steady state before, 4 fault not proven, 5 harness failure,
+    6 aborted.
     """
     from chaos.lab import StackDown
     from chaos.runner import WrongUsage, run_drill
 
+    settings = settings_of(home)
     try:
-        outcome = run_drill(name, _home(home), pipeline=pipeline, ablate=ablate)
+        outcome = run_drill(name, settings.home, pipeline=pipeline or default_pipeline(settings), ablate=ablate)
     except (WrongUsage, StackDown) as error:
         print(f"autopilot drill: {error}", file=sys.stderr)
         raise typer.Exit(2) from error
@@ -61,7 +62,7 @@ def report(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
     from chaos.report import read_outcomes, summarise
 
-    summaries = summarise(read_outcomes(_home(home)))
+    summaries = summarise(read_outcomes(settings_of(home).home))
     if as_json:
         print(json.dumps([summary.model_dump() for summary in summaries], indent=2))
         return
@@ -69,12 +70,6 @@ def report(home: HomeOption = None, as_json: JsonOption = False) -> None:
         print("No drill has been run yet; try `autopilot drill run noop`.")
     for summary in summaries:
         print(_describe_summary(summary))
-
-
-def _home(home: Path | None) -> Path:
-    from chaos.lab import home_from_environment
-
-    return home.expanduser().absolute() if home is not None else home_from_environment()
 
 
 def _describe(outcome: "DrillOutcome") -> str:
@@ -103,7 +98,7 @@ def _describe_summary(summary: "DrillSummary") -> str:
         f"confidence), {summary.not_counted} not counted"
     )
     if summary.mitigate.p50 is None and summary.recovered == summary.trials:
-        return counts  # nothing was broken, so there is nothing to time
+        return counts  # nothing was broken, so there are no times
     mean = "none" if summary.mean_recover_seconds is None else f"{summary.mean_recover_seconds:.1f} s"
     return (
         f"{counts}\n  detect {_quantiles(summary.detect)}\n  mitigate {_quantiles(summary.mitigate)}\n"

@@ -1,4 +1,4 @@
-"""`autopilot history`: what served when and why, what the monitor found, and what went wrong."""
+"""`autopilot history`: releases, monitor runs and incidents in the order of time."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,7 +7,7 @@ import typer
 from cli.options import HomeOption, JsonOption, PipelineArgument, settings_of
 
 if TYPE_CHECKING:
-    from cli.record import IncidentLine, ReleaseLine
+    from cli.report_lines import IncidentLine, ReleaseLine
     from tasks.monitoring.history import RecordedRun
 
 
@@ -21,7 +21,7 @@ def history(
 ) -> None:
     """Show releases, incidents and what the monitor found, oldest first."""
     from cli.output import as_document, print_result
-    from cli.record import incidents_of, releases_of
+    from cli.report_lines import incidents_of, releases_of
     from tasks.config.pipeline import load_pipeline
     from tasks.monitoring.history import read_history
 

@@ -14,6 +14,7 @@ from cli.ingest import ingest
 from cli.init import init
 from cli.maintain import maintain
 from cli.monitor import monitor
+from cli.options import PipelineCommand
 from cli.reference import reference
 from cli.retrain import retrain
 from cli.retrospect import retrospect
@@ -34,9 +35,9 @@ app = typer.Typer(
 )
 _SET_UP = (demo, up, init, reference, bootstrap)
 _RUN = (ingest, monitor, retrain, rollback, heal, maintain)
-_LOOK = (status, history, retrospect, example)
-for command in (*_SET_UP, *_RUN, *_LOOK):
-    app.command()(command)
+_SHOW = (status, history, retrospect, example)
+for command in (*_SET_UP, *_RUN, *_SHOW):
+    app.command(cls=PipelineCommand)(command)
 app.add_typer(release.app, name="release")
 app.add_typer(drill.app, name="drill")
 app.add_typer(quarantine.app, name="quarantine")
@@ -54,7 +55,7 @@ def main() -> None:
     except AutopilotError as error:
         print(f"autopilot: {error}", file=sys.stderr)
         sys.exit(EXIT_USAGE if isinstance(error, (ConfigError, UsageError)) else EXIT_FAILED)
-    except OSError as error:  # a full disk or a directory that went away; anything else is told apart by its text
+    except OSError as error:  # such as a full disk
         print(f"autopilot: {error}", file=sys.stderr)
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:

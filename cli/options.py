@@ -1,11 +1,12 @@
-"""Options that several commands share, and the settings that they lead to."""
+"""Options that several commands share: the pipeline, the home, and the settings that they lead to."""
 
 import os
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from tasks.config.settings import Settings
@@ -16,7 +17,28 @@ HomeOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 DayOption = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], show_default=False)]
-PipelineArgument = Annotated[str, typer.Argument(help="Name of a folder in the pipelines directory.")]
+PipelineArgument = Annotated[
+    str, typer.Argument(metavar="[PIPELINE]", help="Name of the pipeline; may be left out where there is one.")
+]
+PipelineOption = Annotated[
+    str | None, typer.Option(help="Name of the pipeline; may be left out where there is one.", show_default=False)
+]
+
+
+class PipelineCommand(TyperCommand):
+    """A command whose first argument, the pipeline, may be left out: see `default_pipeline`.
+
+    The context is any: typer has a click of its own and gives its types no public name.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, list(args))
+        except typer.BadParameter as error:
+            if error.param is None or error.param.param_type_name != "argument":
+                raise
+        # An argument is missing: the last one if others were given. Options that were given are in the context.
+        return super().parse_args(ctx, [default_pipeline(settings_of(ctx.params.get("home"))), *args])
 
 
 def settings_of(home: Path | None) -> "Settings":
@@ -28,6 +50,24 @@ def settings_of(home: Path | None) -> "Settings":
     return load_settings()
 
 
+def default_pipeline(settings: "Settings") -> str:
+    """The pipeline of the stack that runs on this home, else the only one in the pipelines directory.
+
+    UsageError lists the pipelines where there are several, and says what to do where there is none.
+    """
+    from cli.stack.home import is_up, read_processes
+    from healing.errors import UsageError
+    from tasks.config.pipeline import known_pipelines
+
+    served = read_processes(settings.home).pipeline if is_up(settings.home) else ""
+    known = [served] if served else known_pipelines(settings.pipelines_dir)
+    if len(known) == 1:
+        return known[0]
+    if known:
+        raise UsageError(f"expected the name of a pipeline, found several: {', '.join(known)}; name one of them")
+    raise UsageError(f"found no pipeline in {settings.pipelines_dir}; `autopilot init` writes one for a file of yours")
+
+
 def day_of(moment: datetime | None) -> date | None:
-    """The calendar day that an option named, if it was given."""
+    """The calendar day of an option, if it was given."""
     return None if moment is None else moment.date()

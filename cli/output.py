@@ -1,4 +1,4 @@
-"""How a command prints its result: one JSON document, or one line a fact."""
+"""How a command prints its result: one JSON document, or one line per value."""
 
 import json
 from collections.abc import Iterator
@@ -18,17 +18,17 @@ def print_result(result: object, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(document, indent=2))
         return
-    for name, value in facts(document):
+    for name, value in leaves(document):
         print(f"{name:<28} {value}")
 
 
-def facts(document: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """The leaves of a JSON document, each with its dotted path; empty values are left out."""
+def leaves(document: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """The values of a JSON document with their dotted paths, without empty ones."""
     if isinstance(document, dict):
         for name, value in document.items():
-            yield from facts(value, f"{prefix}.{name}" if prefix else str(name))
+            yield from leaves(value, f"{prefix}.{name}" if prefix else str(name))
     elif isinstance(document, list):
         for position, value in enumerate(document):
-            yield from facts(value, f"{prefix}[{position}]")
+            yield from leaves(value, f"{prefix}[{position}]")
     elif document is not None and document != "":
         yield prefix, str(document)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import HomeOption, JsonOption, PipelineArgument, settings_of
+from cli.options import HomeOption, JsonOption, PipelineArgument, PipelineCommand, settings_of
 
 if TYPE_CHECKING:
     from tasks.ingestion.quarantine import QuarantineNote
@@ -15,7 +15,7 @@ BatchArgument = Annotated[str, typer.Argument(help="Id of a batch, such as fligh
 ROWS_SHOWN = 20
 
 
-@app.command("list")
+@app.command("list", cls=PipelineCommand)
 def list_batches(pipeline: PipelineArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List batches with rows in quarantine, and what sources sent that was no batch, oldest day first."""
     from cli.output import as_document, print_result
@@ -39,7 +39,7 @@ def list_batches(pipeline: PipelineArgument, home: HomeOption = None, as_json: J
         print(f"{refusal.batch_id:<28} refused from {refusal.source}: {refusal.reason}")
 
 
-@app.command()
+@app.command(cls=PipelineCommand)
 def show(
     pipeline: PipelineArgument,
     batch: BatchArgument,
@@ -72,7 +72,7 @@ def show(
         print(f"and {len(note.rows) - limit} more; --limit shows them")
 
 
-@app.command()
+@app.command(cls=PipelineCommand)
 def release(
     pipeline: PipelineArgument,
     batch: BatchArgument,

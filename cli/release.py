@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli.options import HomeOption, JsonOption, PipelineArgument, settings_of
+from cli.options import HomeOption, JsonOption, PipelineArgument, PipelineCommand, settings_of
 
 START = "start"
 
@@ -29,7 +29,7 @@ app = typer.Typer(
 ByOption = Annotated[str, typer.Option(help="Who says so; it goes on record.")]
 
 
-@app.command(START)
+@app.command(START, cls=PipelineCommand)
 def start(
     pipeline: PipelineArgument,
     digest: Annotated[str, typer.Argument(help="SHA-256 of a published model.")],
@@ -59,7 +59,7 @@ def start(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(cls=PipelineCommand)
 def status(pipeline: PipelineArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show the rollout that is going on, whoever runs it: stage, exposure, evidence, what is still needed."""
     from cli.output import print_result
@@ -78,7 +78,7 @@ def status(pipeline: PipelineArgument, home: HomeOption = None, as_json: JsonOpt
         print(f"\n{progress_page(state.progress)}")
 
 
-@app.command()
+@app.command(cls=PipelineCommand)
 def approve(
     pipeline: PipelineArgument,
     by: ByOption,
@@ -97,7 +97,7 @@ def approve(
     print(f"{asked}\n{answer.in_words}")
 
 
-@app.command()
+@app.command(cls=PipelineCommand)
 def abort(
     pipeline: PipelineArgument,
     by: ByOption,

@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from cli.options import HomeOption, settings_of
+from cli.options import HomeOption, PipelineOption, default_pipeline, settings_of
 
 PortOption = Annotated[int | None, typer.Option(min=1, max=65535, help="A free port by default.", show_default=False)]
 
 
 def up(
     home: HomeOption = None,
-    pipeline: Annotated[str, typer.Option(help="The pipeline whose models the gateway serves.")] = "flights",
+    pipeline: PipelineOption = None,
     gateway_port: PortOption = None,
     operate_port: PortOption = None,
     prefect_port: PortOption = None,
@@ -23,14 +23,17 @@ def up(
 ) -> None:
     """Start Prefect, a worker, the deployments, the feed and the gateway; end them all at Ctrl-C."""
     stopping = stop_at_signals()
-    from cli.running import run
+    from cli.stack.run import run
+
+    settings = settings_of(home)
 
     wanted = {"gateway": gateway_port, "operate": operate_port, "prefect": prefect_port}
-    run(settings_of(home), pipeline, {name: port for name, port in wanted.items() if port}, ready_file, stopping)
+    ports = {name: port for name, port in wanted.items() if port}
+    run(settings, pipeline or default_pipeline(settings), ports, ready_file, stopping)
 
 
 def stop_at_signals() -> threading.Event:
-    """An event that SIGINT, SIGTERM and SIGHUP set. Nothing is interrupted half-way; every wait looks at it."""
+    """An event that SIGINT, SIGTERM and SIGHUP set; every wait of the supervisor checks it."""
     stopping = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:

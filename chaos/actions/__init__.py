@@ -1,1 +1,1 @@
-"""What the experiments do, one step a file. Each finds the stack from the experiment's configuration."""
+"""The actions of the experiments, one per file. Each finds the stack in the experiment's configuration."""

@@ -1,4 +1,4 @@
-"""Let a day pass at the source, so that a batch is due."""
+"""Advance the clock of the source by a day, so that a batch becomes due."""
 
 from collections.abc import Mapping
 from datetime import date, timedelta
@@ -10,11 +10,13 @@ from chaos.lab import TIMEOUT_SECONDS, Lab
 from chaos.record import remember, sample
 from chaos.recovery import INDICATOR_BREACHED
 
+__all__ = ["DUE_DAY", "advance_clock"]
+
 DUE_DAY = "due_day"
 
 
 def advance_clock(configuration: Mapping[str, Any]) -> str:
-    """Move the feed's clock past the next day, through the mirror; return that day. It is now due and not in."""
+    """Move the feed's clock past the next day, through the mirror; return that day. Its batch is now due."""
     lab = Lab.of(configuration)
     with httpx.Client(base_url=lab.mirror, timeout=TIMEOUT_SECONDS, trust_env=False) as mirror:
         last = date.fromisoformat(mirror.get("/days").raise_for_status().json()["last"])

@@ -1,4 +1,4 @@
-"""Let the champion's bytes rot on disk."""
+"""Corrupt the champion's file on disk."""
 
 import json
 from collections.abc import Mapping
@@ -10,9 +10,11 @@ from chaos.lab import Lab
 from chaos.record import sample
 from chaos.recovery import FAULT_ACTIVE
 
+__all__ = ["corrupt_champion"]
+
 
 def corrupt_champion(ttl_seconds: float, configuration: Mapping[str, Any]) -> str:
-    """Flip bytes in the champion's model file; return the lease's id. Its running worker notices at its next load."""
+    """Flip bytes in the champion's model file; return the lease's id. A running worker notices at its next load."""
     lab = Lab.of(configuration)
     directory = lab.models / lab.champion()
     path = directory / json.loads((directory / "manifest.json").read_bytes())["model_file"]

@@ -1,4 +1,4 @@
-"""Kill the process that answers for the champion."""
+"""Kill the worker process of the champion."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,11 +10,13 @@ from chaos.processes import ProcessName
 from chaos.record import sample
 from chaos.recovery import FAULT_ACTIVE
 
+__all__ = ["kill_champion_worker"]
+
 DEATH_SECONDS_MAX = 10.0
 
 
 def kill_champion_worker(configuration: Mapping[str, Any]) -> int:
-    """SIGKILL the champion's worker and see it gone; return its number. There is nothing to undo: it has to reload."""
+    """SIGKILL the champion's worker and wait for its end; return its pid. There is nothing to undo."""
     lab = Lab.of(configuration)
     champion = lab.champion()
     workers = lab.release_state()["workers"]

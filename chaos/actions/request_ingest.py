@@ -1,4 +1,4 @@
-"""Ask Prefect for an ingest run, as its schedule would."""
+"""Create an ingest run in Prefect, as its schedule would."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 from chaos import prefect
 from chaos.lab import Lab
 from chaos.record import remember
+
+__all__ = ["INGEST_RUN", "request_ingest"]
 
 INGEST_RUN = "ingest_run"
 

@@ -1,14 +1,16 @@
-"""Ask for predictions at a constant rate, and write down every answer."""
+"""Send prediction requests at a constant rate, and record every answer."""
 
 import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from chaos import oracle
+from chaos import golden_rows
 from chaos.actions.collect_reference_answers import CHAMPION
 from chaos.lab import Lab
 from chaos.load import OpenLoop
 from chaos.record import AnswerLog, recall
+
+__all__ = ["STOP_FILE", "send_load"]
 
 STOP_FILE = "load.stop"
 
@@ -16,7 +18,7 @@ STOP_FILE = "load.stop"
 def send_load(rate_per_second: float, requests_max: int, seconds_max: float, configuration: Mapping[str, Any]) -> int:
     """Send the reference rows in turn until a bound is met or `stop_load` ran; return how many were sent."""
     lab = Lab.of(configuration)
-    requests = oracle.golden_requests(lab, recall(lab.directory, CHAMPION))
+    requests = golden_rows.golden_requests(lab, recall(lab.directory, CHAMPION))
     stop = lab.directory / STOP_FILE
     log = AnswerLog(lab.directory)
     try:

@@ -9,6 +9,8 @@ from chaos.lab import Lab
 from chaos.record import sample
 from chaos.recovery import FAULT_ACTIVE
 
+__all__ = ["stop_service"]
+
 
 def stop_service(service: str, ttl_seconds: float, configuration: Mapping[str, Any]) -> str:
     """SIGSTOP the process of `service`; return the lease's id. LookupError when the stack runs no such service."""

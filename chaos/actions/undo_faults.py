@@ -7,9 +7,11 @@ from chaos import leases
 from chaos.actions.send_load import STOP_FILE
 from chaos.lab import Lab
 
+__all__ = ["undo_faults"]
+
 
 def undo_faults(configuration: Mapping[str, Any]) -> int:
-    """Give back every outstanding lease, the latest first; return how many there were."""
+    """Undo every outstanding lease, the latest first; return how many there were."""
     lab = Lab.of(configuration)
     (lab.directory / STOP_FILE).touch()
     return leases.give_back_all(lab.leases)

@@ -1,1 +1,1 @@
-"""What accompanies an experiment from its start to its end."""
+"""Chaos Toolkit controls, which run at the start and the end of an experiment."""

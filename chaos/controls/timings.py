@@ -1,4 +1,4 @@
-"""Records when the drill began, and at its end turns what was seen into the section `autopilot` of the journal.
+"""Records the start of a drill, and at its end writes the section `autopilot` of the journal from the record.
 
 chaoslib swallows what a control raises; the section is then missing, and the runner calls that a harness failure.
 """
@@ -11,19 +11,21 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
-from chaos import leases, ledger, oracle, record
+from chaos import golden_rows, leases, ledger, record
 from chaos.lab import Lab, new_directory
-from chaos.recovery import Interval, Judged, Timings, timings_of_batch, timings_of_requests, unproven_faults
-from chaos.reference import AnswerClass, Reference
+from chaos.recovery import ClassifiedAnswer, Interval, Timings, timings_of_batch, timings_of_requests, unproven_faults
+from chaos.reference_answers import AnswerClass, ReferenceAnswers
 from chaos.spec import DrillSpec, Indicator, spec_of
-from chaos.verdict import SECTION, Counts, Durations, Findings, OpenedIncident
+from chaos.verdict import SECTION, Counts, DrillFindings, Durations, OpenedIncident
+
+__all__ = ["START", "after_experiment_control", "before_experiment_control", "conclude", "configure_control"]
 
 START = "start"
 TIMINGS_FILE = "timings.json"
 
 
 def configure_control(configuration: MutableMapping[str, Any], experiment: Mapping[str, Any]) -> None:
-    """Give the drill a directory of its own, unless the runner chose one."""
+    """Create a directory for the drill, unless the runner chose one."""
     home = Path(configuration["home"]).absolute()
     configuration["home"] = str(home)
     if not configuration.get("drill_dir"):
@@ -31,7 +33,7 @@ def configure_control(configuration: MutableMapping[str, Any], experiment: Mappi
 
 
 def before_experiment_control(context: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:  # noqa: ARG001
-    """Remember where the ledger's journal stood."""
+    """Store the last id of the ledger's journal."""
     lab = Lab.of(configuration)
     record.remember(lab.directory, START, {"ledger_id": ledger.last_id(lab.ledger), "at": time.monotonic()})
 
@@ -39,7 +41,7 @@ def before_experiment_control(context: Mapping[str, Any], configuration: Mapping
 def after_experiment_control(
     context: Mapping[str, Any], state: MutableMapping[str, Any], configuration: Mapping[str, Any]
 ) -> None:
-    """Conclude from the record, and put the findings into the live journal."""
+    """Compute the findings from the record, and put them into the live journal."""
     lab = Lab.of(configuration)
     start = record.recall(lab.directory, START)
     record.keep_entries(lab.directory, ledger.read_after(lab.ledger, start["ledger_id"], lab.pipeline))
@@ -50,15 +52,15 @@ def after_experiment_control(
     (lab.directory / TIMINGS_FILE).write_text(json.dumps(section, indent=2), encoding="utf-8")
 
 
-def conclude(spec: DrillSpec, directory: Path) -> Findings:
-    """The findings that a drill's record supports."""
+def conclude(spec: DrillSpec, directory: Path) -> DrillFindings:
+    """The findings from a drill's record."""
     samples, entries, answers = record.samples(directory), record.entries(directory), record.answers(directory)
-    reference = Reference.read(directory)
-    judged = [(answer, reference.classify(answer)) for answer in answers]
+    reference = ReferenceAnswers.read(directory)
+    classified = [(answer, reference.classify(answer)) for answer in answers]
     if spec.indicator is Indicator.REQUESTS:
         limits = spec.limits
         timings = timings_of_requests(
-            judged,
+            classified,
             samples,
             entries,
             causes=spec.causes,
@@ -68,11 +70,11 @@ def conclude(spec: DrillSpec, directory: Path) -> Findings:
         )
     else:
         timings = timings_of_batch(samples, entries, causes=spec.causes)
-    return Findings(
+    return DrillFindings(
         spec=spec,
         timings={name: None if at is None else (at["before"], at["after"]) for name, at in asdict(timings).items()},
         durations=_durations(timings),
-        requests=_count(judged),
+        requests=_count(classified),
         latency_seconds=_latency([answer.latency_seconds for answer in answers]),
         incidents=tuple(
             OpenedIncident(cause=str(entry.detail.get("cause", "")), subject=str(entry.detail.get("subject", "")))
@@ -85,12 +87,12 @@ def conclude(spec: DrillSpec, directory: Path) -> Findings:
 
 
 def _complete_reference(lab: Lab) -> None:
-    """Ask the models that appeared during the drill for the answers that they should have given."""
-    known = Reference.read(lab.directory)
+    """Collect reference answers of models that appeared during the drill."""
+    known = ReferenceAnswers.read(lab.directory)
     unknown = {answer.digest for answer in record.answers(lab.directory)} - set(known.answers)
     if unknown:
-        requests = oracle.golden_requests(lab, record.recall(lab.directory, "champion"))
-        oracle.ask(lab, requests, known).write(lab.directory)
+        requests = golden_rows.golden_requests(lab, record.recall(lab.directory, "champion"))
+        golden_rows.collect_answers(lab, requests, known).write(lab.directory)
 
 
 def _durations(timings: Timings) -> Durations:
@@ -105,13 +107,13 @@ def _durations(timings: Timings) -> Durations:
     )
 
 
-def _count(judged: Sequence[Judged]) -> Counts:
-    classes = [kind for _, kind in judged]
+def _count(classified: Sequence[ClassifiedAnswer]) -> Counts:
+    classes = [kind for _, kind in classified]
     return Counts(total=len(classes), **{kind.value: classes.count(kind) for kind in AnswerClass})
 
 
 def _latency(seconds: Sequence[float]) -> dict[str, float]:
-    """Quantiles over all requests, failed ones too, from the moment each was due."""
+    """Quantiles over all requests, failed ones included, from the moment each was due."""
     if len(seconds) < 2:
         return {}
     cuts = quantiles(seconds, n=100, method="inclusive")

@@ -1,1 +1,1 @@
-"""What can be broken, one fault a file: each injects itself, proves that it is active, and may be undone twice."""
+"""The faults, one per file. Each can inject itself, prove that it is active, and be undone, also twice."""

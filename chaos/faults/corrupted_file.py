@@ -1,4 +1,4 @@
-"""A file whose bytes rot on disk."""
+"""A file with flipped bytes on disk."""
 
 import hashlib
 import os
@@ -8,14 +8,16 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+__all__ = ["CorruptedFile", "sha256"]
+
 FLIPPED_BYTES = 64  # enough that no format survives it, few enough that size and most content stay
 
 
 class CorruptedFile(BaseModel):
-    """Flips bytes in the middle of `path`. `original` is where the true bytes are kept until the undo.
+    """Flips bytes in the middle of `path`; `original` keeps the original bytes until the undo.
 
-    Both directions replace the file in one step, so a reader sees either all of the old bytes or all of the new, and a
-    hard link elsewhere keeps its bytes.
+    Inject and undo replace the file in one step: a reader sees either all old bytes or all new ones, and a hard link
+    elsewhere keeps its bytes.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -27,7 +29,7 @@ class CorruptedFile(BaseModel):
 
     @classmethod
     def prepare(cls, path: Path, original: Path) -> "CorruptedFile":
-        """Keep the true bytes of `path` at `original`, on disk before anything is broken."""
+        """Copy `path` to `original`, flushed to disk before the fault."""
         original.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, original)
         with original.open("rb") as kept:
@@ -39,7 +41,7 @@ class CorruptedFile(BaseModel):
         return f"{self.path.parent.name[:12]}/{self.path.name} corrupted"
 
     def inject(self) -> None:
-        """Write the flipped bytes in the place of the true ones."""
+        """Replace the file by one with flipped bytes."""
         content = bytearray(self.original.read_bytes())
         if not content:
             raise ValueError(f"expected a file with content to corrupt, found {self.path} empty")
@@ -49,14 +51,14 @@ class CorruptedFile(BaseModel):
         self._replace(bytes(content))
 
     def undo(self) -> None:
-        """Put the true bytes back, unless they are there already or the directory was removed meanwhile."""
+        """Restore the original bytes, unless they are there or the directory was removed in the meantime."""
         if not self.path.parent.is_dir() or not self.original.exists():
             return
         if not self.path.exists() or sha256(self.path) != self.original_sha256:
             self._replace(self.original.read_bytes())
 
     def active(self) -> bool:
-        """The file on disk does not have its original digest."""
+        """Whether the file on disk has another digest than the original."""
         return self.path.exists() and sha256(self.path) != self.original_sha256
 
     def _replace(self, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""A Prefect deployment that nothing starts any more: its schedules and its event triggers are off."""
+"""A Prefect deployment whose schedules and event triggers are off."""
 
 from typing import Literal
 from uuid import UUID
@@ -7,9 +7,11 @@ from pydantic import BaseModel, ConfigDict
 
 from chaos import prefect
 
+__all__ = ["PausedDeployment"]
+
 
 class PausedDeployment(BaseModel):
-    """Used for ablation: with the healer switched off, its drill has to turn red."""
+    """Used for ablation: with the healer switched off, its drill has to fail."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -34,15 +36,15 @@ class PausedDeployment(BaseModel):
         return f"deployment {self.deployment_id} paused"
 
     def inject(self) -> None:
-        """Switch triggers off first, so that no event slips in between."""
+        """Switch triggers off first, so that no event starts a run in between."""
         self._switch(on=False)
 
     def undo(self) -> None:
-        """Switch all of it on again; httpx.HTTPError while Prefect does not answer, so that the undo is tried again."""
+        """Switch everything on again; httpx.HTTPError while Prefect does not answer: the undo is then repeated."""
         self._switch(on=True)
 
     def active(self) -> bool:
-        """Prefect itself says that the deployment and every automation are off."""
+        """Whether Prefect reports the deployment and every automation as off."""
         paused = prefect.call(self.api, "GET", f"/deployments/{self.deployment_id}")["paused"]
         enabled = [prefect.call(self.api, "GET", f"/automations/{each}")["enabled"] for each in self.automation_ids]
         return bool(paused) and not any(enabled)

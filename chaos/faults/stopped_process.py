@@ -1,4 +1,4 @@
-"""A process that hangs: it keeps its sockets and answers nothing."""
+"""A stopped process: it keeps its sockets and answers nothing."""
 
 import signal
 from typing import Literal
@@ -7,6 +7,8 @@ import psutil
 from pydantic import BaseModel, ConfigDict
 
 from chaos.processes import ProcessName
+
+__all__ = ["StoppedProcess"]
 
 
 class StoppedProcess(BaseModel):
@@ -22,20 +24,20 @@ class StoppedProcess(BaseModel):
         return f"process {self.process.pid} stopped"
 
     def inject(self) -> None:
-        """Stop the process; ProcessLookupError when it is gone already."""
+        """Stop the process; ProcessLookupError when it has ended."""
         process = self.process.find()
         if process is None:
-            raise ProcessLookupError(f"expected process {self.process.pid} to run, found it gone; is the stack up?")
+            raise ProcessLookupError(f"expected process {self.process.pid} to run, but it has ended; is the stack up?")
         process.send_signal(signal.SIGSTOP)
 
     def undo(self) -> None:
-        """Let it go on. A process that is gone has nothing to undo."""
+        """Let the process continue, if it still exists."""
         process = self.process.find()
         if process is not None:
             process.send_signal(signal.SIGCONT)
 
     def active(self) -> bool:
-        """The kernel says so: the process exists and is stopped."""
+        """Whether the kernel reports the process as stopped."""
         process = self.process.find()
         try:
             return process is not None and process.status() == psutil.STATUS_STOPPED

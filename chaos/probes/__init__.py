@@ -1,1 +1,1 @@
-"""What the experiments look at, one fact a file; each answers whether the fact holds."""
+"""The probes of the experiments, one fact per file. Each returns whether the fact holds."""

@@ -1,14 +1,16 @@
-"""A prediction is answered in full."""
+"""A prediction is answered by a model that is not a fallback."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
-from chaos import oracle
+from chaos import golden_rows
 from chaos.lab import TIMEOUT_SECONDS, Lab
 from chaos.load import Request
 from chaos.record import sample
+
+__all__ = ["answered_in_full", "champion_answers"]
 
 ANSWERED_IN_FULL = "answered_in_full"
 
@@ -16,17 +18,17 @@ ANSWERED_IN_FULL = "answered_in_full"
 def champion_answers(configuration: Mapping[str, Any]) -> bool:
     """Whether a golden row of the current champion gets a 200 that is not degraded."""
     lab = Lab.of(configuration)
-    return answered_in_full(lab, oracle.golden_requests(lab, lab.champion())[0])
+    return answered_in_full(lab, golden_rows.golden_requests(lab, lab.champion())[0])
 
 
 def answered_in_full(lab: Lab, request: Request) -> bool:
-    """Whether `request` gets a 200 from a model that is not a fallback; the record keeps what it got instead."""
+    """Whether `request` gets a 200 from a model that is not a fallback; the record keeps another result."""
     problem = _ask(lab, request)
     return sample(lab.directory, ANSWERED_IN_FULL, holds=not problem, value=problem)
 
 
 def _ask(lab: Lab, request: Request) -> str:
-    """What is wrong with the answer to `request`; nothing when it is full."""
+    """Why the answer to `request` is not full; empty when it is."""
     try:
         response = httpx.post(
             f"{lab.gateway}/invocations",

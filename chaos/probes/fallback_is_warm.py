@@ -1,4 +1,4 @@
-"""Another model is ready to answer."""
+"""A fallback has a ready worker."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,11 +6,13 @@ from typing import Any
 from chaos import leases
 from chaos.lab import Lab
 
+__all__ = ["fallback_is_warm"]
+
 
 def fallback_is_warm(configuration: Mapping[str, Any]) -> bool:
     """Whether one of the release's fallbacks has a ready worker; without one there is nothing to roll back to.
 
-    Once this drill has broken something, its reserve may have been used, and none is asked for.
+    True after this drill injected a fault: the fallback may be the champion by then.
     """
     lab = Lab.of(configuration)
     if leases.read_all(lab.leases):

@@ -1,4 +1,4 @@
-"""Proof that the faults are in: a drill that broke nothing has shown nothing."""
+"""The faults are active: without that proof a drill shows nothing."""
 
 import time
 from collections.abc import Mapping
@@ -9,7 +9,9 @@ from chaos.lab import Lab
 from chaos.record import sample
 from chaos.recovery import FAULT_ACTIVE
 
-LOOK_SECONDS = 0.05
+__all__ = ["POLL_SECONDS", "faults_are_active"]
+
+POLL_SECONDS = 0.05
 
 
 def faults_are_active(deadline_seconds: float, configuration: Mapping[str, Any]) -> bool:
@@ -21,4 +23,4 @@ def faults_are_active(deadline_seconds: float, configuration: Mapping[str, Any])
         proofs = [sample(lab.directory, FAULT_ACTIVE, holds=fault.active(), value=fault.title) for fault in faults]
         if all(proofs) or time.monotonic() >= deadline:
             return bool(proofs) and all(proofs)
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""The load has begun, and its answers come back."""
+"""The load runs, and its requests are answered."""
 
 import time
 from collections.abc import Mapping
@@ -7,13 +7,15 @@ from typing import Any
 from chaos import record
 from chaos.lab import Lab
 
-LOOK_SECONDS = 0.1
+__all__ = ["POLL_SECONDS", "load_is_answered"]
+
+POLL_SECONDS = 0.1
 
 
 def load_is_answered(requests: int, deadline_seconds: float, configuration: Mapping[str, Any]) -> bool:
-    """Whether `requests` answers were recorded within `deadline_seconds`, all of them a 200: the picture before."""
+    """Whether `requests` answers were recorded within `deadline_seconds`, all of them with 200."""
     lab = Lab.of(configuration)
     deadline = time.monotonic() + deadline_seconds
     while len(answers := record.answers(lab.directory)) < requests and time.monotonic() < deadline:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     return len(answers) >= requests and all(answer.status == 200 for answer in answers)

@@ -1,10 +1,12 @@
-"""The ledger has nothing unfinished."""
+"""No incident is open in the ledger."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from chaos import ledger
 from chaos.lab import Lab
+
+__all__ = ["no_incident_is_open"]
 
 
 def no_incident_is_open(configuration: Mapping[str, Any]) -> bool:

@@ -1,9 +1,11 @@
-"""The data sources are up."""
+"""The data sources answer."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from chaos.lab import Lab
+
+__all__ = ["sources_answer"]
 
 
 def sources_answer(configuration: Mapping[str, Any]) -> bool:

@@ -1,1 +1,1 @@
-"""The demo: 2013 played against a real stack, with its troubles, and a report of how each was overcome."""
+"""The demo: a year of flights against a real stack, with faults, and a report of how each was healed."""

@@ -1,4 +1,4 @@
-"""`autopilot demo`: play 2013 and judge the result."""
+"""`autopilot demo`: play a year of flights against a real stack, and check the result."""
 
 import signal
 from typing import Annotated
@@ -12,9 +12,9 @@ def demo(
     home: HomeOption = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running at the end, until Ctrl-C.")] = False,
 ) -> None:
-    """Play a year of flights with its troubles against a real stack; exit 1 when an expected outcome is missing."""
-    from cli.demo.show import run_demo
+    """Play a year of flights with faults against a real stack; exit 1 when an expected outcome is missing."""
+    from cli.demo.run import run_demo
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: every context is left, nothing stays
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: every process is ended
     report = run_demo(settings_of(home), keep=keep)
     raise typer.Exit(1 if report.missing else 0)

@@ -1,4 +1,4 @@
-"""The report's plots as inline SVG: no file beside it, no address outside it."""
+"""The report's plots as inline SVG, without references to other files or addresses."""
 
 import io
 import math
@@ -9,30 +9,35 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from chaos.load import Answer
-from cli.demo.judge import Class
+from cli.demo.classify import RequestClass
 from tasks.ledger.records import BatchRecord, BatchStatus, CheckRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_COLOURS = {Class.GOOD: "#2a9d8f", Class.DEGRADED: "#e9c46a", Class.FAILED: "#e76f51", Class.WRONG: "#9b2226"}
+_COLOURS = {
+    RequestClass.GOOD: "#2a9d8f",
+    RequestClass.DEGRADED: "#e9c46a",
+    RequestClass.FAILED: "#e76f51",
+    RequestClass.WRONG: "#9b2226",
+}
 _SIZE = (10.0, 2.6)  # inches
 
 
-def plot_requests(answers: Sequence[Answer], classes: Sequence[Class]) -> str:
-    """Requests a second by class."""
+def plot_requests(answers: Sequence[Answer], classes: Sequence[RequestClass]) -> str:
+    """Requests per second by class."""
     start = min((answer.intended_at for answer in answers), default=0.0)
-    by_second = {each: Counter[int]() for each in Class}
+    by_second = {each: Counter[int]() for each in RequestClass}
     for answer, of in zip(answers, classes, strict=True):
         by_second[of][int(answer.intended_at - start)] += 1
     seconds = range(1 + max((second for counts in by_second.values() for second in counts), default=0))
-    figure, axes = _figure("Requests a second")
+    figure, axes = _figure("Requests per second")
     axes.stackplot(
         seconds,
-        [[by_second[each][second] for second in seconds] for each in Class],
-        labels=[each.value for each in Class],
-        colors=[_COLOURS[each] for each in Class],
+        [[by_second[each][second] for second in seconds] for each in RequestClass],
+        labels=[each.value for each in RequestClass],
+        colors=[_COLOURS[each] for each in RequestClass],
         step="post",
     )
     axes.set_xlabel("seconds of load")
@@ -58,13 +63,13 @@ def plot_latency(answers: Sequence[Answer]) -> str:
 
 
 def plot_batches(batches: Sequence[BatchRecord]) -> str:
-    """Rows that came in a day, and those set aside."""
+    """Accepted and quarantined rows per day."""
     accepted, quarantined = Counter[str](), Counter[str]()
     for batch in batches:
         accepted[batch.day.isoformat()] += batch.accepted
         quarantined[batch.day.isoformat()] += batch.quarantined
     days = sorted(accepted)
-    figure, axes = _figure("Rows a day")
+    figure, axes = _figure("Rows per day")
     axes.bar(range(len(days)), [accepted[day] for day in days], label="accepted", color="#2a9d8f", width=1.0)
     axes.bar(
         range(len(days)),
@@ -83,8 +88,8 @@ def plot_batches(batches: Sequence[BatchRecord]) -> str:
 
 
 def plot_check(records: Sequence[CheckRecord], title: str) -> str:
-    """A check's statistic, window by window, with the threshold it is held against."""
-    shown = sorted((r for r in records if r.verdict.statistic is not None), key=_when)
+    """A check's statistic per window, with its threshold."""
+    shown = sorted((r for r in records if r.verdict.statistic is not None), key=_window_order)
     places = list(range(len(shown)))
     statistics = [_number(record.verdict.statistic) for record in shown]
     failed = [place for place in places if shown[place].verdict.failed]
@@ -97,12 +102,12 @@ def plot_check(records: Sequence[CheckRecord], title: str) -> str:
     return _svg(figure)
 
 
-def _when(record: CheckRecord) -> tuple[datetime, datetime]:
+def _window_order(record: CheckRecord) -> tuple[datetime, datetime]:
     return record.window_until, record.recorded_at
 
 
 def _number(value: float | None) -> float:
-    """A gap in the line where the check had no number."""
+    """NaN, a gap in the line, where the check computed no value."""
     return math.nan if value is None else value
 
 
@@ -118,7 +123,7 @@ def _figure(title: str) -> "tuple[Figure, Axes]":
 
 
 def _svg(figure: "Figure") -> str:
-    """The `<svg>` element alone: the document type names an address, and a page needs it once at most."""
+    """The `<svg>` element alone: the document type would name an outside address."""
     stream = io.StringIO()
     figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
     text = stream.getvalue()

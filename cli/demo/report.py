@@ -1,4 +1,4 @@
-"""The demo's report: what was asked, what came in, what went wrong and how fast it was over, what served."""
+"""The demo's report: requests, rows, incidents with their times, and releases."""
 
 import subprocess
 from collections import Counter
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import psutil
 from pydantic import BaseModel, ConfigDict
 
-from cli.demo.judge import Class
-from cli.stack import PROJECT_DIR
+from cli.demo.classify import RequestClass
+from cli.stack.services import PROJECT_DIR
 from healing.incident import Cause, Incident, Remedy, Status
 from healing.release import Reason, Release
 from tasks.ledger.records import BatchRecord
 
 if TYPE_CHECKING:
-    from cli.demo.stage import Trouble
+    from cli.demo.demo_stack import ExpectedIncident
 
 
 class _Document(BaseModel):
@@ -35,7 +35,7 @@ class Requests(_Document):
 
 
 class Rows(_Document):
-    """Every row that came in is in exactly one of the other three."""
+    """Every received row is in exactly one of the other three."""
 
     received: int
     accepted: int
@@ -43,8 +43,8 @@ class Rows(_Document):
     duplicates: int
 
 
-class IncidentReport(_Document):
-    """Seconds count from the trouble's beginning; None where that did not happen."""
+class IncidentSummary(_Document):
+    """Seconds since the fault began; None for what did not happen."""
 
     cause: Cause
     subject: str
@@ -55,7 +55,7 @@ class IncidentReport(_Document):
     recovered_s: float | None
 
 
-class ReleaseReport(_Document):
+class ReleaseSummary(_Document):
     generation: int
     reason: Reason
     champion: str
@@ -79,17 +79,17 @@ class Report(_Document):
 
     requests: Requests
     rows: Rows
-    incidents: tuple[IncidentReport, ...]
-    releases: tuple[ReleaseReport, ...]
+    incidents: tuple[IncidentSummary, ...]
+    releases: tuple[ReleaseSummary, ...]
     chapters: tuple[ChapterReport, ...]
     machine: Machine
     revision: str
     missing: tuple[str, ...] = ()
 
 
-def requests_report(classes: Sequence[Class]) -> Requests:
+def requests_report(classes: Sequence[RequestClass]) -> Requests:
     counts = Counter(classes)
-    return Requests(total=len(classes), **{each.value: counts[each] for each in Class})
+    return Requests(total=len(classes), **{each.value: counts[each] for each in RequestClass})
 
 
 def rows_report(batches: Sequence[BatchRecord]) -> Rows:
@@ -101,15 +101,17 @@ def rows_report(batches: Sequence[BatchRecord]) -> Rows:
     )
 
 
-def incident_report(incident: Incident, troubles: "Sequence[Trouble]") -> IncidentReport:
-    """Timed from the last trouble of its kind before its detection, else from the detection itself."""
-    before = [t.began_at for t in troubles if incident.cause in t.causes and t.began_at <= incident.detected_at]
+def incident_summary(incident: Incident, expected: "Sequence[ExpectedIncident]") -> IncidentSummary:
+    """Timed from the last fault of its kind before its detection, else from the detection itself."""
+    before = [
+        each.began_at for each in expected if incident.cause in each.causes and each.began_at <= incident.detected_at
+    ]
     began_at = max(before, default=incident.detected_at)
 
     def seconds_to(moment: datetime | None) -> float | None:
         return None if moment is None else round((moment - began_at).total_seconds(), 2)
 
-    return IncidentReport(
+    return IncidentSummary(
         cause=incident.cause,
         subject=incident.subject,
         status=incident.status,
@@ -120,8 +122,8 @@ def incident_report(incident: Incident, troubles: "Sequence[Trouble]") -> Incide
     )
 
 
-def release_report(release: Release) -> ReleaseReport:
-    return ReleaseReport(
+def release_summary(release: Release) -> ReleaseSummary:
+    return ReleaseSummary(
         generation=release.generation,
         reason=release.reason,
         champion=release.champion.version,

@@ -1,11 +1,11 @@
-"""`report.html`: one file that shows the demo without a server and without the network."""
+"""`report.html`: the report and its plots in one file that needs no network."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from chaos.load import Answer
-from cli.demo.judge import Class
+from cli.demo.classify import RequestClass
 from cli.demo.plots import plot_batches, plot_check, plot_latency, plot_requests
 from cli.demo.report import Report
 from tasks.ledger.records import BatchRecord, CheckRecord
@@ -15,16 +15,16 @@ TEMPLATE = "report.html.jinja"
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What the plots are drawn from. `checks` maps a title to the records of one check."""
+    """Input of the plots. `checks` maps a title to the records of one check."""
 
     answers: Sequence[Answer]
-    classes: Sequence[Class]
+    classes: Sequence[RequestClass]
     batches: Sequence[BatchRecord]
     checks: Mapping[str, Sequence[CheckRecord]]
 
 
 def render(report: Report, material: Material) -> str:
-    """The page; everything that was read somewhere is escaped."""
+    """The page; every value is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

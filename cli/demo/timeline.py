@@ -1,4 +1,4 @@
-"""The live timeline: every change of ledger and release log as one line, when it happens."""
+"""The live timeline: one line per change in the ledger and the release log, when it happens."""
 
 import threading
 import time
@@ -15,13 +15,13 @@ from releases.log import ReleaseLog
 from tasks.ledger.records import JournalEntry
 from tasks.ledger.store import Ledger
 
-LOOK_SECONDS = 0.25
+POLL_SECONDS = 0.25
 _STYLES = {"incident": "bold red", "attempt": "yellow", "release": "cyan", "batch": "magenta", "check": "blue"}
-_QUIET_BATCHES = ("accepted",)
+_ROUTINE_BATCHES = ("accepted",)
 
 
 class Timeline:
-    """Prints lines with the seconds since the start; on a terminal a line of `counters` stays below them."""
+    """Prints lines with the seconds since the start; in a terminal, a line with `counters` stays below them."""
 
     def __init__(self, console: Console, counters: Callable[[], str]) -> None:
         self._console = console
@@ -49,23 +49,23 @@ class Timeline:
         return time.monotonic() - self._began
 
     def follow(self, ledger: Ledger, log: ReleaseLog, pipeline: str, on_release: Callable[[Release], None]) -> None:
-        """Print what ledger and log say from now on, in a thread; `on_release` hears each release first."""
+        """Print new entries of ledger and log, in a thread; `on_release` is called with each release first."""
         self._follower = threading.Thread(target=self._follow, args=(ledger, log, pipeline, on_release), daemon=True)
         self._follower.start()
 
     def chapter(self, title: str) -> None:
-        """A headline."""
+        """Print a headline."""
         self._console.print(Text(f"{self.seconds:6.1f} s  {title}", style="bold"))
 
     def say(self, message: str, style: str = "") -> None:
-        """One line."""
+        """Print one line."""
         self._console.print(Text(f"{self.seconds:6.1f} s    {message}", style=style), soft_wrap=True)
 
     def _follow(self, ledger: Ledger, log: ReleaseLog, pipeline: str, on_release: Callable[[Release], None]) -> None:
         entry_id = 0
         generation = 0
         while True:
-            last_look = self._ended.wait(LOOK_SECONDS)
+            last_pass = self._ended.wait(POLL_SECONDS)
             while generation < log.latest_generation():
                 generation += 1
                 release = log.read(generation)
@@ -76,7 +76,7 @@ class Timeline:
                 text = describe_entry(entry)
                 if text is not None:
                     self.say(text, _STYLES.get(entry.kind.partition(".")[0], ""))
-            if last_look:
+            if last_pass:
                 return
 
     def _footer(self) -> Text:
@@ -86,12 +86,12 @@ class Timeline:
 def describe_release(release: Release) -> str:
     """One line about a release."""
     trial = release.challenger
-    on_trial = f", {trial.model.version} answers {trial.weight:.0%}" if trial else ""
+    on_trial = f", challenger {trial.model.version} at {trial.weight:.0%}" if trial else ""
     return f"release {release.generation}: {release.reason}, champion {release.champion.version}{on_trial}"
 
 
 def describe_entry(entry: JournalEntry) -> str | None:
-    """One line about a journal entry; None for what happens all the time."""
+    """One line about a journal entry; None for entries that are routine."""
     detail = entry.detail
     match entry.kind.partition("."):
         case ("incident", _, what):
@@ -100,7 +100,7 @@ def describe_entry(entry: JournalEntry) -> str | None:
             return f"remedy {detail.get('remedy')} for {detail.get('cause')}"
         case ("attempt", _, "finished"):
             return f"remedy {detail.get('remedy')} {detail.get('outcome')} {detail.get('note') or ''}".rstrip()
-        case ("batch", _, _) if detail.get("status") not in _QUIET_BATCHES:
+        case ("batch", _, _) if detail.get("status") not in _ROUTINE_BATCHES:
             counts = ", ".join(f"{name} {detail.get(name)}" for name in ("received", "accepted", "quarantined"))
             return f"batch {entry.subject} {detail.get('status')}: {counts}"
         case ("check", _, _) if detail.get("outcome") == "FAIL":

@@ -10,8 +10,8 @@ import orjson
 
 from chaos.load import Answer, Request, read_answers, write_requests
 from cli.feature_rows import FeatureRows
-from cli.processes import ProcessTree
-from cli.stack import PROJECT_DIR
+from cli.stack.process_tree import ProcessTree
+from cli.stack.services import PROJECT_DIR
 
 RATE_PER_SECOND = 100.0  # 20,000 requests in 200 s
 IN_FLIGHT_MAX = 32

@@ -1,12 +1,12 @@
 """Records of drills in shorthand, for tests of the pure checkers."""
 
 from chaos.load import Answer
-from chaos.record import Entry, Sample
-from chaos.recovery import Judged
-from chaos.reference import AnswerClass
+from chaos.record import LedgerEntry, Sample
+from chaos.recovery import ClassifiedAnswer
+from chaos.reference_answers import AnswerClass
 
 
-def judged(*moments: tuple[float, str]) -> list[Judged]:
+def classified(*moments: tuple[float, str]) -> list[ClassifiedAnswer]:
     """Answers by moment and class, e.g. (1.0, "good")."""
     return [
         (Answer(index, "0", at, at, at, 200), AnswerClass(kind)) for index, (at, kind) in enumerate(sorted(moments))
@@ -22,9 +22,9 @@ def fault(*moments: tuple[float, bool], part: str = "worker killed") -> list[Sam
     return [Sample("fault_active", at, holds, part) for at, holds in moments]
 
 
-def opened(at: float, incident: str, cause: str) -> Entry:
-    return Entry(at, "incident.opened", incident, {"cause": cause, "subject": "digest"})
+def opened(at: float, incident: str, cause: str) -> LedgerEntry:
+    return LedgerEntry(at, "incident.opened", incident, {"cause": cause, "subject": "digest"})
 
 
-def started(at: float, incident: str) -> Entry:
-    return Entry(at, "attempt.started", incident, {"remedy": "rollback"})
+def started(at: float, incident: str) -> LedgerEntry:
+    return LedgerEntry(at, "attempt.started", incident, {"remedy": "rollback"})

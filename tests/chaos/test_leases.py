@@ -20,7 +20,7 @@ ORIGINAL = bytes(range(256)) * 16
 def eventually(condition, seconds=20.0):
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "the condition never came true"
+        assert time.monotonic() < deadline, "the condition never became true"
         time.sleep(0.02)
 
 
@@ -47,8 +47,8 @@ def directory(tmp_path):
     yield path
     reaper = leases._reapers.pop(path, None)
     if reaper is not None:
-        reaper.kill()
-        reaper.wait()
+        os.kill(reaper.pid, signal.SIGKILL)
+        os.waitpid(reaper.pid, 0)
 
 
 def test_a_corrupted_file_keeps_its_size_and_mode_and_is_restored_exactly(model, tmp_path):
@@ -91,7 +91,7 @@ def test_a_stopped_process_is_stopped_until_the_undo(sleeper):
 def test_a_recycled_process_number_is_never_signalled(sleeper):
     stranger = ProcessName(pid=sleeper.pid, started_at=ProcessName.of(sleeper.pid).started_at - 100)
     fault = StoppedProcess(process=stranger)
-    with pytest.raises(ProcessLookupError, match="gone"):
+    with pytest.raises(ProcessLookupError, match="has ended"):
         fault.inject()
     fault.undo()
     assert psutil.Process(sleeper.pid).status() != psutil.STATUS_STOPPED

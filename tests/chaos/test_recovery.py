@@ -2,12 +2,12 @@ import pytest
 
 from chaos.record import Sample
 from chaos.recovery import Interval, Timings, fault_onset, onset, timings_of_batch, timings_of_requests, unproven_faults
-from tests.chaos.records import fault, judged, opened, started, steady
+from tests.chaos.records import classified, fault, opened, started, steady
 
 
 def timed(answers, samples, entries=(), *, hold_seconds=2.0, slo=0.99):
     return timings_of_requests(
-        judged(*answers),
+        classified(*answers),
         samples,
         entries,
         causes=("model_corrupt",),

@@ -36,6 +36,10 @@ def standin(home, *options):
                 member.kill()
 
 
+def drill(name, home, **options):
+    return run_drill(name, home, pipeline="flights", **options)
+
+
 @pytest.fixture(autouse=True)
 def quick(tmp_path, monkeypatch):
     """The same experiments with less load and shorter waits: the stand-in needs no minutes."""
@@ -57,7 +61,7 @@ def quick(tmp_path, monkeypatch):
 
 def test_a_rolled_back_champion_is_a_recovery_with_all_its_times(tmp_path):
     with standin(tmp_path / "home", "--heals") as home:
-        outcome = run_drill("model-corruption", home)
+        outcome = drill("model-corruption", home)
         assert outcome.exit is Exit.RECOVERED, outcome.reason
         assert outcome.requests.degraded > 0
         assert outcome.requests.failed == outcome.requests.wrong == outcome.requests.unverified == 0
@@ -72,7 +76,7 @@ def test_a_rolled_back_champion_is_a_recovery_with_all_its_times(tmp_path):
 
 def test_without_a_healer_the_drill_turns_red_and_the_fault_is_undone(tmp_path):
     with standin(tmp_path / "home") as home:
-        outcome = run_drill("model-corruption", home)
+        outcome = drill("model-corruption", home)
         assert outcome.exit is Exit.NOT_RECOVERED, outcome.reason
         assert outcome.durations.recover is None
         assert outcome.durations.mitigate is not None
@@ -83,7 +87,7 @@ def test_without_a_healer_the_drill_turns_red_and_the_fault_is_undone(tmp_path):
 
 def test_with_its_remedy_switched_off_the_drill_turns_red_and_the_remedy_comes_back(tmp_path):
     with standin(tmp_path / "home", "--heals") as home:
-        outcome = run_drill("model-corruption", home, ablate="rollback")
+        outcome = drill("model-corruption", home, ablate="rollback")
         assert (outcome.exit, outcome.ablated) == (Exit.NOT_RECOVERED, "rollback"), outcome.reason
         [lease] = read_all(outcome.directory / "ablation")
         assert not lease.outstanding
@@ -92,21 +96,21 @@ def test_with_its_remedy_switched_off_the_drill_turns_red_and_the_remedy_comes_b
 
 def test_nothing_broken_and_nothing_reported_is_green(tmp_path):
     with standin(tmp_path / "home", "--heals") as home:
-        outcome = run_drill("noop", home)
+        outcome = drill("noop", home)
         assert outcome.exit is Exit.RECOVERED, outcome.reason
         assert outcome.requests.good == outcome.requests.total == 200
 
 
 def test_nothing_broken_and_an_incident_reported_is_red(tmp_path):
     with standin(tmp_path / "home", "--jumpy") as home:
-        outcome = run_drill("noop", home)
+        outcome = drill("noop", home)
         assert outcome.exit is Exit.NOT_RECOVERED
         assert "data_drift" in outcome.reason
 
 
 def test_a_hanging_source_is_recovered_from_by_the_mirror(tmp_path):
     with standin(tmp_path / "home", "--heals") as home:
-        outcome = run_drill("source-outage", home)
+        outcome = drill("source-outage", home)
         assert outcome.exit is Exit.RECOVERED, outcome.reason
         feed = json.loads((home / "processes.json").read_text())["services"][0]
         assert psutil.Process(feed["pid"]).status() != psutil.STATUS_STOPPED
@@ -114,7 +118,7 @@ def test_a_hanging_source_is_recovered_from_by_the_mirror(tmp_path):
 
 def test_the_unhealable_drill_reports_not_recovered(tmp_path):
     with standin(tmp_path / "home", "--heals") as home:
-        outcome = run_drill("unhealable", home)
+        outcome = drill("unhealable", home)
         assert outcome.exit is Exit.NOT_RECOVERED, outcome.reason
 
 
@@ -122,7 +126,7 @@ def test_a_stack_that_is_not_steady_is_not_broken_further(tmp_path):
     with standin(tmp_path / "home", "--heals") as home:
         feed = json.loads((home / "processes.json").read_text())["services"][1]
         os.kill(feed["pid"], signal.SIGKILL)
-        outcome = run_drill("source-outage", home)
+        outcome = drill("source-outage", home)
         assert outcome.exit is Exit.NOT_STEADY, outcome.reason
         assert "sources-answer" in outcome.reason
         assert read_all(outcome.directory / "leases") == []
@@ -133,7 +137,7 @@ def test_a_fault_that_nothing_proves_is_a_vacuous_pass(tmp_path, quick):
     content["method"] = [step for step in content["method"] if step["name"] != "faults-are-active"]
     (quick / "source-outage.yaml").write_text(yaml.safe_dump(content))
     with standin(tmp_path / "home", "--heals") as home:
-        assert run_drill("source-outage", home).exit is Exit.FAULT_NOT_PROVEN
+        assert drill("source-outage", home).exit is Exit.FAULT_NOT_PROVEN
 
 
 def test_a_step_that_raises_is_a_harness_failure_though_chaos_run_completes(tmp_path, quick):
@@ -141,7 +145,7 @@ def test_a_step_that_raises_is_a_harness_failure_though_chaos_run_completes(tmp_
     content["method"][0]["provider"]["arguments"]["service"] = "nobody"
     (quick / "source-outage.yaml").write_text(yaml.safe_dump(content))
     with standin(tmp_path / "home", "--heals") as home:
-        outcome = run_drill("source-outage", home)
+        outcome = drill("source-outage", home)
         assert outcome.exit is Exit.HARNESS_FAILED
         assert "nobody" in outcome.reason
         assert json.loads((outcome.directory / "journal.json").read_text())["status"] == "completed"
@@ -153,7 +157,7 @@ def test_an_experiment_that_hangs_is_stopped_and_its_faults_undone(tmp_path, qui
     content["method"] = [content["method"][0], {**content["method"][1], "pauses": {"after": 600}}]
     (quick / "source-outage.yaml").write_text(yaml.safe_dump(content))
     with standin(tmp_path / "home", "--heals") as home:
-        outcome = run_drill("source-outage", home)
+        outcome = drill("source-outage", home)
         assert outcome.exit is Exit.HARNESS_FAILED
         assert "longer" in outcome.reason
         assert not any(lease.outstanding for lease in read_all(outcome.directory / "leases"))
@@ -163,7 +167,7 @@ def test_a_killed_experiment_is_aborted_and_its_fault_undone(tmp_path):
     with standin(tmp_path / "home") as home:
         killer = threading.Thread(target=_kill_experiment_mid_fault, args=(home,))
         killer.start()
-        outcome = run_drill("model-corruption", home)
+        outcome = drill("model-corruption", home)
         killer.join()
         assert outcome.exit is Exit.ABORTED
         assert "SIGKILL" in outcome.reason
@@ -185,17 +189,43 @@ def _kill_experiment_mid_fault(home):
 
 def test_an_unknown_drill_lists_the_known_ones(tmp_path):
     with pytest.raises(WrongUsage, match="model-corruption, noop, source-outage, unhealable"):
-        run_drill("nope", tmp_path)
+        drill("nope", tmp_path)
 
 
 def test_an_unknown_ablation_lists_the_known_ones(tmp_path):
     with pytest.raises(WrongUsage, match="rollback"):
-        run_drill("model-corruption", tmp_path, ablate="prayer")
+        drill("model-corruption", tmp_path, ablate="prayer")
+
+
+def test_a_drill_of_the_bundled_source_names_what_a_pipeline_without_one_lacks(tmp_path):
+    with standin(tmp_path / "home") as home:
+        addresses = json.loads((home / "addresses.json").read_text())
+        bare = {name: url for name, url in addresses.items() if name not in ("feed", "mirror")}
+        (home / "addresses.json").write_text(json.dumps(bare))
+        with pytest.raises(WrongUsage, match=r"source-outage breaks the bundled source .* \(no service feed, mirror\)"):
+            drill("source-outage", home)
+        assert drill("noop", home).exit is Exit.RECOVERED
+        assert [path.parent.name for path in home.glob("drills/*/*")] == ["noop"]
+
+
+def test_another_pipeline_than_the_stack_serves_is_refused(tmp_path):
+    with standin(tmp_path / "home") as home:
+        processes = json.loads((home / "processes.json").read_text())
+        (home / "processes.json").write_text(json.dumps({**processes, "pipeline": "orders"}))
+        with pytest.raises(WrongUsage, match="serves pipeline 'orders', found --pipeline 'flights'"):
+            drill("noop", home)
+
+
+def test_a_stack_without_a_ledger_file_is_refused(tmp_path):
+    with standin(tmp_path / "home") as home:
+        (home / "ledger.db").unlink()
+        with pytest.raises(WrongUsage, match="autopilot bootstrap"):
+            drill("noop", home)
 
 
 def test_without_a_stack_nothing_is_written(tmp_path):
     with pytest.raises(StackDown, match="autopilot up"):
-        run_drill("noop", tmp_path)
+        drill("noop", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["experiments"]
 
 

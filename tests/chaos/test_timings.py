@@ -6,8 +6,8 @@ import pytest
 
 from chaos.controls.timings import conclude, configure_control
 from chaos.load import Answer
-from chaos.record import ANSWERS, LEDGER, SAMPLES, Entry, Sample
-from chaos.reference import Reference
+from chaos.record import ANSWERS, LEDGER, SAMPLES, LedgerEntry, Sample
+from chaos.reference_answers import ReferenceAnswers
 from chaos.spec import DrillSpec, spec_of
 
 SPEC = DrillSpec.model_validate(
@@ -44,8 +44,11 @@ def record(tmp_path):
     rows = answers(1, 10, "champion") + answers(2, 20, "fallback", late=0.4) + answers(4, 20, "champion")
     write(tmp_path / ANSWERS, rows)
     incident = {"cause": "model_corrupt", "subject": "a"}
-    write(tmp_path / LEDGER, [Entry(3.0, "incident.opened", "i", incident), Entry(3.2, "attempt.started", "i", {})])
-    Reference(answers={"a": {"0": (0.5,)}}).write(tmp_path)
+    write(
+        tmp_path / LEDGER,
+        [LedgerEntry(3.0, "incident.opened", "i", incident), LedgerEntry(3.2, "attempt.started", "i", {})],
+    )
+    ReferenceAnswers(answers={"a": {"0": (0.5,)}}).write(tmp_path)
     return tmp_path
 
 
@@ -73,7 +76,7 @@ def test_a_last_line_cut_off_by_a_kill_is_left_out(record):
 
 
 def test_answers_that_nobody_can_vouch_for_are_counted_apart(record):
-    Reference(answers={}).write(record)
+    ReferenceAnswers(answers={}).write(record)
     assert conclude(SPEC, record).requests.unverified == 50
 
 

@@ -81,9 +81,9 @@ def quiet(**changes):
         (journal(rollbacks=[RAISED]), Exit.HARNESS_FAILED, "corrupt-champion"),
         (findings(requests={"total": 99}), Exit.HARNESS_FAILED, "too little load"),
         (findings(requests={"total": 500, "unverified": 1}), Exit.HARNESS_FAILED, "without reference"),
-        (findings(outstanding_leases=1), Exit.HARNESS_FAILED, "still in"),
-        (findings(timings={**TIMES, "t1": None}), Exit.HARNESS_FAILED, "nothing was breached"),
-        (findings(timings={**TIMES, "t2": None}), Exit.HARNESS_FAILED, "t2 left no record"),
+        (findings(outstanding_leases=1), Exit.HARNESS_FAILED, "still active"),
+        (findings(timings={**TIMES, "t1": None}), Exit.HARNESS_FAILED, "was not breached"),
+        (findings(timings={**TIMES, "t2": None}), Exit.HARNESS_FAILED, "no t2"),
         (journal(steady_states={"before": STEADY, "after": None}), Exit.HARNESS_FAILED, "from after the fault"),
         # aborted
         (journal(status="interrupted"), Exit.ABORTED, "interrupted"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.ports import LOOPBACK
+from cli.stack.ports import LOOPBACK
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("prefect", "mlflow", "evidently", "great_expectations", "sklearn", "pandas", "matplotlib", "httpx")

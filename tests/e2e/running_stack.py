@@ -8,9 +8,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.home import Processes, read_processes
-from cli.lineage import members
-from cli.processes import wait_until
+from cli.stack.home import Processes, read_processes
+from cli.stack.orphans import marked_processes
+from cli.stack.process_tree import wait_until
 
 ROOT = Path(__file__).parents[2]
 READY_SECONDS_MAX = 150.0
@@ -60,7 +60,7 @@ class RunningStack:
     def living(self):
         """Every process that this stack started and that still lives, whoever its parent is now."""
         mark = self.recorded().mark
-        return members(mark) if mark else []
+        return marked_processes(mark) if mark else []
 
     def interrupt(self):
         """Ctrl-C; the exit code."""

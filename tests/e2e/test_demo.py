@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from cli.demo.report import Report
-from cli.home import read_processes
-from cli.lineage import members
+from cli.stack.home import read_processes
+from cli.stack.orphans import marked_processes
 from healing.incident import Cause
 from healing.release import Reason
 from tasks.ledger.store import Ledger
@@ -46,7 +46,7 @@ def _kill_worker_and_run(state: Path) -> list[int]:
         def retraining():
             incidents = [each for each in ledger.incidents("flights") if each.cause is Cause.QUALITY_DROP]
             run_ids = {attempt.flow_run_id for each in incidents for attempt in each.attempts} - {None}
-            return [process for process in members(processes.mark) if _run_of(process) in run_ids]
+            return [process for process in marked_processes(processes.mark) if _run_of(process) in run_ids]
 
         assert wait(lambda: len(retraining()) > 0, 120.0)
         doomed = [worker, *retraining()]

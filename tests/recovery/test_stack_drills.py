@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from chaos import oracle
+from chaos import golden_rows
 from chaos.lab import Lab
 from chaos.ledger import unfinished
 from chaos.load import OpenLoop
@@ -76,7 +76,7 @@ def must(*words, home):
 def load(lab):
     """Clients that ask for predictions all the while."""
     done = threading.Event()
-    requests = oracle.golden_requests(lab, lab.champion())
+    requests = golden_rows.golden_requests(lab, lab.champion())
     answers = []
     open_loop = OpenLoop(
         url=f"{lab.gateway}/invocations",

@@ -1,13 +1,13 @@
-"""Incidents are timed from their own trouble, and the page needs nothing from outside."""
+"""Incidents are timed from their own fault, and the page needs nothing from outside."""
 
 import re
 from datetime import UTC, date, datetime, timedelta
 
 from chaos.load import Answer
-from cli.demo.judge import Class
-from cli.demo.report import Machine, Report, incident_report, requests_report, rows_report
+from cli.demo.classify import RequestClass
+from cli.demo.demo_stack import ExpectedIncident
+from cli.demo.report import Machine, Report, incident_summary, requests_report, rows_report
 from cli.demo.report_html import Material, render
-from cli.demo.stage import Trouble
 from healing.incident import Attempt, AttemptOutcome, Cause, Incident, Remedy, Status
 from healing.verdict import Outcome, Verdict
 from tasks.ledger.records import BatchRecord, BatchStatus, CheckRecord
@@ -35,23 +35,23 @@ def _incident(**changes):
 
 
 def test_incident_is_timed_from_the_last_trouble_of_its_cause():
-    troubles = [
-        Trouble(frozenset({Cause.NULL_SPIKE}), at(1)),
-        Trouble(frozenset({Cause.NULL_SPIKE}), at(7)),
-        Trouble(frozenset({Cause.SCHEMA_BREAK}), at(9)),
-        Trouble(frozenset({Cause.NULL_SPIKE}), at(11)),
+    faults = [
+        ExpectedIncident(frozenset({Cause.NULL_SPIKE}), at(1)),
+        ExpectedIncident(frozenset({Cause.NULL_SPIKE}), at(7)),
+        ExpectedIncident(frozenset({Cause.SCHEMA_BREAK}), at(9)),
+        ExpectedIncident(frozenset({Cause.NULL_SPIKE}), at(11)),
     ]
-    report = incident_report(_incident(), troubles)
+    report = incident_summary(_incident(), faults)
     assert (report.detected_s, report.mitigated_s, report.recovered_s) == (3, 5, 8)
 
 
 def test_incident_without_a_known_trouble_is_timed_from_its_detection():
-    report = incident_report(_incident(), [])
+    report = incident_summary(_incident(), [])
     assert (report.detected_s, report.mitigated_s, report.recovered_s) == (0, 2, 5)
 
 
 def test_incident_that_was_not_overcome_has_no_recovery():
-    assert incident_report(_incident(status=Status.ESCALATED), []).recovered_s is None
+    assert incident_summary(_incident(status=Status.ESCALATED), []).recovered_s is None
 
 
 def _batch(status=BatchStatus.REPAIRED):
@@ -60,13 +60,13 @@ def _batch(status=BatchStatus.REPAIRED):
 
 def test_page_is_self_contained_and_escapes_what_it_shows():
     answers = [Answer(i, "1/0", 100 + i, 100 + i, 100.01 + i, 200, (0.5,)) for i in range(4)]
-    classes = [Class.GOOD, Class.DEGRADED, Class.GOOD, Class.GOOD]
+    classes = [RequestClass.GOOD, RequestClass.DEGRADED, RequestClass.GOOD, RequestClass.GOOD]
     verdict = Verdict("quality", Outcome.FAIL, "loss", 100, 0.3, 0.2)
     records = [CheckRecord("p", Cause.QUALITY_DROP, verdict, at(0), at(60), at(61))]
     report = Report(
         requests=requests_report(classes),
         rows=rows_report([_batch()]),
-        incidents=(incident_report(_incident(), []),),
+        incidents=(incident_summary(_incident(), []),),
         releases=(),
         chapters=(),
         machine=Machine(cores=2, memory_gib=8),

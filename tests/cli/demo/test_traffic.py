@@ -10,7 +10,7 @@ import pytest
 from chaos.load import RequestFiles
 from cli.demo.traffic import Traffic
 from cli.feature_rows import FeatureRows
-from cli.processes import ProcessTree, wait_until
+from cli.stack.process_tree import ProcessTree, wait_until
 
 
 class Echo(BaseHTTPRequestHandler):

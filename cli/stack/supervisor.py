@@ -1,4 +1,4 @@
-"""Starts a stack's services in the order of their needs, waits until each is healthy, and keeps them so."""
+"""Starts the services of a stack, waits until each is healthy, and restarts those that die or hang."""
 
 import threading
 import time
@@ -7,17 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cli.home import Running
-from cli.processes import POLL_SECONDS, ProcessTree, tail
-from cli.stack import START_SECONDS_MAX, Service
-from cli.watched_service import State, WatchedService
+from cli.stack.home import RunningService
+from cli.stack.process_tree import POLL_SECONDS, ProcessTree, tail
+from cli.stack.services import START_SECONDS_MAX, Service
+from cli.stack.watched_service import ServiceState, WatchedService
 from healing.errors import Transient
 
-WATCH_SECONDS = 0.5  # how late a death may be noticed
+WATCH_SECONDS = 0.5  # how late the end of a process may be noticed
 
 
 class Stopped(Exception):
-    """Somebody asked the supervisor to stop; what was under way is abandoned."""
+    """The supervisor was asked to stop while it started services."""
 
 
 class ServiceFailed(Transient):
@@ -28,14 +28,14 @@ class ServiceFailed(Transient):
 class Supervisor:
     """Runs `services` inside `tree` until `stopping` is set.
 
-    `on_change` gets every change of any service's state, with the whole list of what runs.
+    `on_change` is called at every change of a service's state, with all services that run.
     """
 
     tree: ProcessTree
     services: Sequence[Service]
     logs: Path
     stopping: threading.Event
-    on_change: Callable[[str, State, tuple[Running, ...]], None]
+    on_change: Callable[[str, ServiceState, tuple[RunningService, ...]], None]
     _watched: dict[str, WatchedService] = field(init=False)
     _executor: ThreadPoolExecutor = field(init=False)
 
@@ -44,9 +44,9 @@ class Supervisor:
         self._watched = {service.name: self._watch(service) for service in self.services}
 
     def start(self) -> None:
-        """Return when everything is healthy. ServiceFailed names what is not, Stopped that somebody lost patience.
+        """Return when everything is healthy. ServiceFailed names services that are not; Stopped when asked to stop.
 
-        What answers too slowly is asked again until the time is over; a service that ends by itself ends the start.
+        Services that answer too slowly are checked again until the time is over; one that ends ends the start.
         """
         deadline = time.monotonic() + START_SECONDS_MAX
         while late := [watched for watched in self._watched.values() if not watched.ready]:
@@ -60,12 +60,12 @@ class Supervisor:
                 raise Stopped
 
     def watch(self) -> None:
-        """Restart what dies or hangs, until asked to stop."""
+        """Restart services that die or hang, until asked to stop."""
         while not self.stopping.wait(WATCH_SECONDS):
             self._advance()
 
     def end(self) -> None:
-        """End all services, those that others need last: a flow run loses its worker before it loses its server."""
+        """End all services, those that others need last: the worker ends before Prefect's server."""
         self._executor.shutdown(wait=False, cancel_futures=True)
         needed = {name for service in self.services if not service.registration for name in service.after}
         for names in (self._watched.keys() - needed, needed):
@@ -84,7 +84,7 @@ class Supervisor:
     def _advance(self) -> None:
         for watched in self._watched.values():
             needs = (self._watched[name].state for name in watched.service.after)
-            watched.advance(may_launch=all(state is State.HEALTHY for state in needs))
+            watched.advance(may_launch=all(state is ServiceState.HEALTHY for state in needs))
 
     def _report(self, name: str) -> None:
         running = (watched.running for watched in self._watched.values())

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from chaos.load import Answer
-from cli.demo.judge import Class, Pristine, classify, reference_answers
+from cli.demo.classify import ModelCopies, RequestClass, classify, reference_answers
 from cli.demo.traffic import Traffic
 from cli.feature_rows import FeatureRows
 from healing.release import ModelRef
@@ -21,16 +21,16 @@ REFERENCES = {("d", "000001/0"): 0.25}
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, Class.GOOD),
-        ({"degraded": True, "rung": "fallback"}, Class.DEGRADED),
-        ({"predictions": (0.2500001,)}, Class.WRONG),
-        ({"predictions": (float("nan"),)}, Class.WRONG),
-        ({"digest": "another"}, Class.WRONG),
-        ({"rung": "baseline", "degraded": True, "predictions": (0.4,)}, Class.DEGRADED),
-        ({"rung": "baseline", "degraded": True, "predictions": (0.5,)}, Class.WRONG),
-        ({"status": 500, "predictions": ()}, Class.FAILED),
-        ({"status": None, "predictions": (), "error": "ReadTimeout"}, Class.FAILED),
-        ({"predictions": ()}, Class.FAILED),
+        ({}, RequestClass.GOOD),
+        ({"degraded": True, "rung": "fallback"}, RequestClass.DEGRADED),
+        ({"predictions": (0.2500001,)}, RequestClass.WRONG),
+        ({"predictions": (float("nan"),)}, RequestClass.WRONG),
+        ({"digest": "another"}, RequestClass.WRONG),
+        ({"rung": "baseline", "degraded": True, "predictions": (0.4,)}, RequestClass.DEGRADED),
+        ({"rung": "baseline", "degraded": True, "predictions": (0.5,)}, RequestClass.WRONG),
+        ({"status": 500, "predictions": ()}, RequestClass.FAILED),
+        ({"status": None, "predictions": (), "error": "ReadTimeout"}, RequestClass.FAILED),
+        ({"predictions": ()}, RequestClass.FAILED),
     ],
 )
 def test_answers_fall_into_one_class_each(changes, expected):
@@ -42,10 +42,10 @@ def test_reference_is_the_copy_from_before_the_model_was_damaged(tmp_path):
     root = tmp_path / "releases"
     model = publish_tiny_model(root, keys)
     bootstrap(root, model)
-    pristine = Pristine(tmp_path / "pristine", keys.public)
+    copies = ModelCopies(tmp_path / "copies", keys.public)
     release = ReleaseLog(root).current()
-    pristine.keep(ModelStore(root), release)
-    pristine.keep(ModelStore(root), release)
+    copies.keep(ModelStore(root), release)
+    copies.keep(ModelStore(root), release)
     assert release.champion == ModelRef(model.digest, model.version)
     skops = ModelStore(root).path(model.digest) / "model.skops"
     skops.write_bytes(b"rotten")
@@ -54,7 +54,7 @@ def test_reference_is_the_copy_from_before_the_model_was_damaged(tmp_path):
     rows = tuple((str(place), *row) for place, row in enumerate(tiny_rows(5)))
     traffic.ask_about(FeatureRows(("id", *SCHEMA.names), rows))
     answers = [replace(GOOD, row=f"000001/{number}", digest=model.digest) for number in range(5)]
-    references = reference_answers(answers, traffic.requests_directory, pristine)
+    references = reference_answers(answers, traffic.requests_directory, copies)
     assert set(references) == {(model.digest, f"000001/{number}") for number in range(5)}
     right = [replace(answer, predictions=(references[answer.digest, answer.row],)) for answer in answers]
-    assert set(classify(right, references, {})) == {Class.GOOD}
+    assert set(classify(right, references, {})) == {RequestClass.GOOD}

@@ -7,13 +7,13 @@ import threading
 
 import pytest
 
-from cli import supervisor as supervisors
-from cli.processes import ProcessTree
-from cli.stack import Service
-from cli.supervisor import ServiceFailed, Stopped
-from cli.watched_service import State
+from cli.stack import supervisor as supervisors
+from cli.stack.process_tree import ProcessTree
+from cli.stack.services import Service
+from cli.stack.supervisor import ServiceFailed, Stopped
+from cli.stack.watched_service import ServiceState
 from healing.errors import ConfigError, OrchestratorUnavailable
-from tests.cli.small_services import ending, hasten, pausing, supervise, until, watching
+from tests.cli.stack.small_services import ending, hasten, pausing, supervise, until, watching
 
 
 @pytest.fixture
@@ -45,12 +45,12 @@ def test_services_start_after_those_they_need(tree, tmp_path):
     supervisor = supervise(tree, services, tmp_path, changes)
     supervisor.start()
     assert [(name, state) for name, state, _ in changes] == [
-        ("server", State.STARTING),
-        ("server", State.HEALTHY),
-        ("worker", State.STARTING),
-        ("worker", State.HEALTHY),
-        ("deployments", State.STARTING),
-        ("deployments", State.DONE),
+        ("server", ServiceState.STARTING),
+        ("server", ServiceState.HEALTHY),
+        ("worker", ServiceState.STARTING),
+        ("worker", ServiceState.HEALTHY),
+        ("deployments", ServiceState.STARTING),
+        ("deployments", ServiceState.DONE),
     ]
     assert [running.name for running in changes[-1][2]] == ["server", "worker"]
     supervisor.end()
@@ -83,7 +83,7 @@ def test_start_goes_on_when_what_a_service_needs_answers_later(tree, tmp_path, m
     supervisor.start()
     assert slow.left == 0
     [worker] = changes[-1][2]
-    assert (worker.state, worker.restarts) == (State.HEALTHY, 0)
+    assert (worker.state, worker.restarts) == (ServiceState.HEALTHY, 0)
     supervisor.end()
 
 
@@ -116,8 +116,8 @@ def test_service_that_dies_while_another_starts_is_restarted(tree, tmp_path, mon
     supervisor = supervise(tree, services, tmp_path, changes)
     supervisor.start()
     assert {(each.name, each.restarts, each.state) for each in changes[-1][2]} == {
-        ("server", 1, State.HEALTHY),
-        ("worker", 0, State.HEALTHY),
+        ("server", 1, ServiceState.HEALTHY),
+        ("worker", 0, ServiceState.HEALTHY),
     }
     supervisor.end()
 
@@ -130,7 +130,7 @@ def test_killed_service_is_restarted_and_healthy_again(tree, tmp_path, monkeypat
     [first] = changes[-1][2]
     os.kill(first.pid, signal.SIGKILL)
     with watching(supervisor):
-        until(lambda: changes[-1][1] is State.HEALTHY and len(changes) > 2)
+        until(lambda: changes[-1][1] is ServiceState.HEALTHY and len(changes) > 2)
     [second] = changes[-1][2]
     assert second.pid != first.pid
     assert second.restarts == 1
@@ -146,6 +146,6 @@ def test_service_that_needs_another_waits_for_it_also_when_both_died(tree, tmp_p
     for each in changes[-1][2]:
         os.kill(each.pid, signal.SIGKILL)
     with watching(supervisor):
-        until(lambda: changes[-1][:2] == ("worker", State.HEALTHY) and len(changes) > started)
+        until(lambda: changes[-1][:2] == ("worker", ServiceState.HEALTHY) and len(changes) > started)
     order = [(name, state) for name, state, _ in changes[started:]]
-    assert order.index(("server", State.HEALTHY)) < order.index(("worker", State.STARTING))
+    assert order.index(("server", ServiceState.HEALTHY)) < order.index(("worker", ServiceState.STARTING))

@@ -7,10 +7,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
-from cli import watched_service
-from cli.processes import wait_until
-from cli.stack import Service
-from cli.supervisor import Supervisor
+from cli.stack import watched_service
+from cli.stack.process_tree import wait_until
+from cli.stack.services import Service
+from cli.stack.supervisor import Supervisor
 
 PAUSE = "import pathlib, signal, sys; pathlib.Path(sys.argv[1]).touch(); signal.pause()"
 
@@ -82,7 +82,7 @@ def watching(supervisor):
 
 def hasten(monkeypatch):
     """Let a supervisor look, check and restart often."""
-    from cli import supervisor as supervisors
+    from cli.stack import supervisor as supervisors
 
     monkeypatch.setattr(supervisors, "WATCH_SECONDS", 0.02)
     monkeypatch.setattr(watched_service, "CHECK_SECONDS", 0.05)

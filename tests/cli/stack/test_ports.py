@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from cli.ports import LOOPBACK, choose_ports, is_free
+from cli.stack.ports import LOOPBACK, choose_ports, is_free
 from healing.errors import ConfigError
 
 

@@ -2,21 +2,21 @@
 
 import pytest
 
-from cli.demo.expectations import OVERCOME, missing_outcomes
-from cli.demo.report import IncidentReport, Machine, ReleaseReport, Report, Requests, Rows
-from cli.demo.story import REQUESTS_MIN
+from cli.demo.expected_outcomes import HEALED_BY, missing_outcomes
+from cli.demo.report import IncidentSummary, Machine, ReleaseSummary, Report, Requests, Rows
+from cli.demo.scenario import REQUESTS_MIN
 from healing.incident import Cause, Status
 from healing.release import Reason
 
 
 def _incident(cause, remedy, status=Status.RECOVERED):
-    return IncidentReport(
+    return IncidentSummary(
         cause=cause, subject="s", status=status, remedies=(remedy,), detected_s=1, mitigated_s=2, recovered_s=3
     )
 
 
 def _release(number, reason):
-    return ReleaseReport(generation=number, reason=reason, champion="1.0.0", challenger=None, author="a", note="")
+    return ReleaseSummary(generation=number, reason=reason, champion="1.0.0", challenger=None, author="a", note="")
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def complete():
     return Report(
         requests=Requests(total=REQUESTS_MIN, good=REQUESTS_MIN - 5, degraded=5, failed=0, wrong=0),
         rows=Rows(received=10, accepted=8, quarantined=1, duplicates=1),
-        incidents=tuple(_incident(min(causes), remedy) for causes, remedy in OVERCOME),
+        incidents=tuple(_incident(min(causes), remedy) for causes, remedy in HEALED_BY),
         releases=tuple(_release(number, reason) for number, reason in enumerate(Reason, start=1)),
         chapters=(),
         machine=Machine(cores=2, memory_gib=8),
@@ -57,13 +57,13 @@ def test_rows_are_conserved_and_some_are_quarantined(complete, change, word):
     assert any(word in outcome for outcome in missing_outcomes(report))
 
 
-@pytest.mark.parametrize("place", range(len(OVERCOME)))
+@pytest.mark.parametrize("place", range(len(HEALED_BY)))
 def test_every_incident_has_to_recover_by_its_remedy(complete, place):
     escalated = complete.incidents[place].model_copy(update={"status": Status.ESCALATED})
     others = tuple(each for each in complete.incidents if each is not complete.incidents[place])
     for incidents in ((*others, escalated), others):
         [outcome] = missing_outcomes(complete.model_copy(update={"incidents": incidents}))
-        assert f"overcome by {OVERCOME[place][1]}" in outcome
+        assert f"healed by {HEALED_BY[place][1]}" in outcome
 
 
 def test_another_remedy_is_not_the_expected_one(complete):
@@ -80,6 +80,6 @@ def test_every_kind_of_release_has_to_appear(complete, reason):
 
 
 def test_causes_of_the_story_are_distinct():
-    named = [cause for causes, _ in OVERCOME for cause in causes]
+    named = [cause for causes, _ in HEALED_BY for cause in causes]
     assert len(named) == len(set(named))
     assert Cause.UNKNOWN not in named

@@ -1,4 +1,4 @@
-"""Which services make a stack, how each is started, and how to tell that it is healthy."""
+"""The services of a stack: how each is started, and when it is healthy."""
 
 import os
 import sys
@@ -12,19 +12,21 @@ from typing import Any
 import httpx
 import structlog
 
-from cli.ports import LOOPBACK
+from cli.stack.ports import LOOPBACK
 from healing.errors import OrchestratorUnavailable
 from tasks.runtime.orphaned_runs import crash_orphaned_runs
 from tasks.runtime.telemetry import OPT_OUTS
 
 WORK_POOL = "autopilot"
 PORTS = ("prefect", "gateway", "operate", "feed", "mirror")
-PROJECT_DIR = Path(__file__).parents[1]  # where prefect.yaml stands; its entrypoints are dotted names from here
+PROJECT_DIR = Path(__file__).parents[2]  # where prefect.yaml is; its entrypoints are dotted names from here
 START_SECONDS_MAX = 240.0  # about 25 s on two idle cores; a loaded CI machine gets ten times that
 # A service whose health checks all fail for this long, at least four in a row, counts as hung and is restarted.
 SILENT_SECONDS_MAX = 30.0
-GATEWAY_SILENT_SECONDS_MAX = 20.0  # clients get no answer meanwhile
-FEED_SILENT_SECONDS_MAX = 300.0  # it plays a source of somebody else's: drills that stop it for 240 s are not undone
+GATEWAY_SILENT_SECONDS_MAX = 20.0  # clients get no answer in this time
+FEED_SILENT_SECONDS_MAX = (
+    300.0  # it stands for an external source: a restart would undo drills, which stop it for 240 s
+)
 CHECK_TIMEOUT = httpx.Timeout(5.0)
 POLL_AGE_SECONDS_MAX = 30.0  # the worker asks for work every 2 s; after an outage of Prefect up to 16 s apart
 REQUEST_TIMEOUT = httpx.Timeout(10.0)  # for what has to succeed: a starting server on a busy machine answers slowly
@@ -65,7 +67,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Everything needed to describe one pipeline's stack: where its state is and which ports it takes."""
+    """One pipeline's stack: where its state is, and its ports."""
 
     home: Path
     pipeline: str
@@ -108,10 +110,10 @@ class Stack:
         return (self._prefect_server(), *feeds, self._gateway(public_key), worker, self._deployments())
 
     def environment(self) -> dict[str, str]:
-        """What every process of the stack gets: where state is, where Prefect is, and silence towards the world."""
+        """The environment of every process of the stack."""
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         return {
-            **inherited,  # without the variable above: a flow run would compile all that it imports, each time again
+            **inherited,  # with that variable, every flow run would compile its imports anew
             **OPT_OUTS,
             **ONE_THREAD_EACH,
             "AUTOPILOT_HOME": str(self.home),
@@ -181,7 +183,7 @@ class Stack:
         def prepare() -> None:
             scratch.mkdir(exist_ok=True)
             create_work_pool(self.prefect_api)
-            crash_orphaned_runs(self.prefect_api, WORK_POOL)  # of a worker that was killed: they would hold their slots
+            crash_orphaned_runs(self.prefect_api, WORK_POOL)  # runs of a killed worker hold their slots
 
         return Service(
             name="worker",
@@ -213,7 +215,7 @@ def answers(url: str) -> bool:
 
 
 def create_work_pool(prefect_api: str) -> None:
-    """Make sure that the pool is there; the worker completes it with the template of its type."""
+    """Create the work pool if it is missing; the worker adds the template of its type."""
     try:
         pool = {"name": WORK_POOL, "type": "process"}
         response = _client().post(f"{prefect_api}/work_pools/", json=pool, timeout=REQUEST_TIMEOUT)

@@ -1,4 +1,4 @@
-"""Loopback ports: free ones, the same as last time where they still are."""
+"""Free loopback ports, the same as last time where possible."""
 
 import socket
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def is_free(port: int) -> bool:
-    """Whether somebody could listen on `port` of the loopback now."""
+    """Whether a server could listen on `port` of the loopback now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free to a server
         try:
@@ -22,7 +22,7 @@ def is_free(port: int) -> bool:
 def choose_ports(names: Iterable[str], wanted: Mapping[str, int], remembered: Mapping[str, int]) -> dict[str, int]:
     """A port for each of `names`: the wanted one, else the remembered one if free, else any free one.
 
-    ConfigError when a wanted port is taken: somebody else's clients may depend on what answers there.
+    ConfigError when a wanted port is taken.
     """
     chosen: dict[str, int] = {}
     for name in names:

@@ -1,7 +1,7 @@
-"""Sorts every answer into good, degraded, failed or wrong.
+"""Classifies every answer as good, degraded, failed or wrong.
 
-Wrong is a 200 whose number is not what the model that it names would answer. The reference is a copy of each model,
-taken when its release appeared and scored here, apart from the gateway.
+A wrong answer is a 200 whose value differs from what the model that it names predicts. The expected value comes from a
+copy of that model, which was made when its release appeared and is scored here, outside the gateway.
 """
 
 import shutil
@@ -22,12 +22,12 @@ TOLERANCE = 1e-9
 OK = 200
 BASELINE = "baseline"
 
-References = Mapping[tuple[str, str], float]  # (digest, row) to the right number
-Baselines = Mapping[int, float]  # generation to the answer of last resort
+References = Mapping[tuple[str, str], float]  # (digest, row) to the expected value
+Baselines = Mapping[int, float]  # generation to the baseline answer
 
 
-class Class(StrEnum):
-    """What an answer was worth to its client."""
+class RequestClass(StrEnum):
+    """The quality of one answer, as its client sees it."""
 
     GOOD = "good"
     DEGRADED = "degraded"
@@ -36,8 +36,8 @@ class Class(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Pristine:
-    """Copies of the released models in `root`, from before anything could happen to them."""
+class ModelCopies:
+    """Copies of the released models in `root`, made before any fault."""
 
     root: Path
     public_key: Path
@@ -56,7 +56,7 @@ class Pristine:
         return self.root / "models" / digest
 
     def score(self, digest: str, columns: tuple[str, ...], rows: list[list[object]]) -> list[float]:
-        """What the model answers to `rows`; ModelCorrupt when the copy itself is not whole."""
+        """The model's predictions for `rows`; ModelCorrupt when the copy itself is damaged."""
         model = load(self.path(digest), self.public_key)
         frame = frame_of(model.manifest, columns, rows)
         return [float(value) for value in model.predict(frame)]
@@ -64,13 +64,13 @@ class Pristine:
 
 def classify(
     answers: Iterable[Answer], references: Mapping[tuple[str, str], float], baselines: Mapping[int, float]
-) -> list[Class]:
-    """The class of each answer. `references` maps (digest, row) to the right number, `baselines` the generation."""
+) -> list[RequestClass]:
+    """The class of each answer. `references` maps (digest, row) to the expected value, `baselines` the generation."""
     return [_class_of(answer, references, baselines) for answer in answers]
 
 
-def reference_answers(answers: Iterable[Answer], requests: Path, pristine: Pristine) -> dict[tuple[str, str], float]:
-    """The right number for every (digest, row) that was answered."""
+def reference_answers(answers: Iterable[Answer], requests: Path, copies: ModelCopies) -> dict[tuple[str, str], float]:
+    """The expected value for every (digest, row) that was answered."""
     asked: dict[str, set[str]] = defaultdict(set)
     for answer in answers:
         if answer.status == OK and answer.digest and answer.rung != BASELINE:
@@ -81,18 +81,18 @@ def reference_answers(answers: Iterable[Answer], requests: Path, pristine: Prist
         ordered = sorted(names)
         bodies = [orjson.loads(contents[name])["dataframe_split"] for name in ordered]
         columns, rows = tuple(bodies[0]["columns"]), [body["data"][0] for body in bodies]
-        for name, value in zip(ordered, pristine.score(digest, columns, rows), strict=True):
+        for name, value in zip(ordered, copies.score(digest, columns, rows), strict=True):
             found[digest, name] = value
     return found
 
 
-def _class_of(answer: Answer, references: References, baselines: Baselines) -> Class:
+def _class_of(answer: Answer, references: References, baselines: Baselines) -> RequestClass:
     if answer.status != OK or answer.error or len(answer.predictions) != 1:
-        return Class.FAILED
+        return RequestClass.FAILED
     if answer.rung == BASELINE:
-        right = baselines.get(answer.generation or 0)
+        expected = baselines.get(answer.generation or 0)
     else:
-        right = references.get((answer.digest, answer.row))
-    if right is None or not abs(answer.predictions[0] - right) <= TOLERANCE:
-        return Class.WRONG
-    return Class.DEGRADED if answer.degraded else Class.GOOD
+        expected = references.get((answer.digest, answer.row))
+    if expected is None or not abs(answer.predictions[0] - expected) <= TOLERANCE:
+        return RequestClass.WRONG
+    return RequestClass.DEGRADED if answer.degraded else RequestClass.GOOD

@@ -1,4 +1,4 @@
-"""Health checks of one service, made in the background, and the rule by which a silent service counts as hung."""
+"""Health checks of one service in the background, and the rule by which a silent service counts as hung."""
 
 import time
 from collections.abc import Callable
@@ -13,9 +13,9 @@ FAILURES_MIN = 4  # in a row: one slow answer of a busy machine is no hang
 
 @dataclass(slots=True)
 class HealthChecks:
-    """Runs `healthy` in `executor`, one check at a time, so that a hung service delays nobody who reads the result.
+    """Runs `healthy` in `executor`, one check at a time, so that reading the result never waits for a hung service.
 
-    A check that raises Transient says nothing about the service, for example because what it asks is away itself.
+    A check that raises Transient says nothing about the service, for example because Prefect is down.
     """
 
     healthy: Callable[[], bool]

@@ -1,14 +1,14 @@
-"""Runs a stack on its home: refuse early, hold the lock, leave no process and no half-written state behind."""
+"""Runs a stack on its home: refuses early, holds the lock, and leaves no process and no partial file behind."""
 
 import json
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from cli.home import (
+from cli.stack.home import (
     ADDRESSES_FILE,
     Processes,
-    Running,
+    RunningService,
     check_home,
     locked,
     read_processes,
@@ -16,12 +16,12 @@ from cli.home import (
     refuse_second,
     write_processes,
 )
-from cli.ports import choose_ports
-from cli.processes import ProcessTree
-from cli.progress import Progress
-from cli.stack import PORTS, Stack
-from cli.supervisor import Stopped, Supervisor
-from cli.watched_service import State
+from cli.stack.ports import choose_ports
+from cli.stack.process_tree import ProcessTree
+from cli.stack.progress import StackProgress
+from cli.stack.services import PORTS, Stack
+from cli.stack.supervisor import Stopped, Supervisor
+from cli.stack.watched_service import ServiceState
 from releases.files import write_atomically
 from releases.signing import ensure_keys
 from tasks.config.pipeline import load_pipeline
@@ -31,9 +31,9 @@ from tasks.config.settings import Settings
 def run(
     settings: Settings, pipeline: str, wanted: Mapping[str, int], ready_file: Path | None, stopping: threading.Event
 ) -> None:
-    """Hold the home, run the stack until `stopping` is set, leave no process behind.
+    """Run the stack until `stopping` is set, and end every process.
 
-    Everything that can be refused is refused before the disk is touched.
+    Whatever can be refused is refused before anything is written.
     """
     feed_module = load_pipeline(pipeline, settings.pipelines_dir).feed
     check_home(settings.home)
@@ -68,17 +68,19 @@ def _run_locked(stack: Stack, tree: ProcessTree, ready_file: Path | None, stoppi
     logs.mkdir(exist_ok=True)
     addresses_file = stack.home / ADDRESSES_FILE
 
-    def record(services: tuple[Running, ...] = ()) -> None:
-        write_processes(stack.home, Processes(mark=tree.mark, services=services, ports=dict(stack.ports)))
+    def record(services: tuple[RunningService, ...] = ()) -> None:
+        write_processes(
+            stack.home, Processes(mark=tree.mark, pipeline=stack.pipeline, services=services, ports=dict(stack.ports))
+        )
 
-    record()  # before the first process: whoever finds processes must find their mark
-    with Progress(stack) as progress:
+    record()  # before the first process: orphans are found by their mark
+    with StackProgress(stack) as progress:
 
-        def note(name: str, state: State, services: tuple[Running, ...]) -> None:
+        def on_change(name: str, state: ServiceState, services: tuple[RunningService, ...]) -> None:
             record(services)
             progress.show(name, state)
 
-        supervisor = Supervisor(tree, stack.services(keys.public, tree.mark), logs, stopping, on_change=note)
+        supervisor = Supervisor(tree, stack.services(keys.public, tree.mark), logs, stopping, on_change=on_change)
         try:
             supervisor.start()
             write_atomically(addresses_file, json.dumps(stack.addresses(), indent=2).encode())

@@ -1,4 +1,4 @@
-"""One service under supervision: launched, checked, restarted when it dies or hangs, reported when it stays away."""
+"""One service under supervision: launched, checked, restarted when it dies or hangs, reported when that fails."""
 
 import subprocess
 import time
@@ -10,24 +10,24 @@ from pathlib import Path
 
 import structlog
 
-from cli.health_checks import CHECK_SECONDS, HealthChecks
-from cli.home import Running
-from cli.processes import POLL_SECONDS, ProcessTree, started_at, tail
-from cli.stack import PROJECT_DIR, START_SECONDS_MAX, Service
+from cli.stack.health_checks import CHECK_SECONDS, HealthChecks
+from cli.stack.home import RunningService
+from cli.stack.process_tree import POLL_SECONDS, ProcessTree, started_at, tail
+from cli.stack.services import PROJECT_DIR, START_SECONDS_MAX, Service
 from healing.errors import AutopilotError, Transient
 
 BACKOFF_SECONDS_FIRST = 0.5
 BACKOFF_SECONDS_MAX = 30.0
 RESTARTS_MAX = 8  # in a row, about 90 s of waiting; then the service is reported as failed
-FAILED_SECONDS = 300.0  # until a failed service is tried again: what it lacks may come back, a full disk for example
+FAILED_SECONDS = 300.0  # until a failed service is tried again: the reason may pass, such as a full disk
 STEADY_SECONDS = 60.0  # after being healthy for this long, a service's next loss starts the backoff anew
 POSTPONE_SECONDS = 1.0  # until the next launch when what a service needs first did not answer
 
 log = structlog.get_logger(__name__)
 
 
-class State(StrEnum):
-    """Where a service stands, as progress and `autopilot status` show it."""
+class ServiceState(StrEnum):
+    """The state of a service, as progress and `autopilot status` show it."""
 
     WAITING = "waiting"
     STARTING = "starting"
@@ -46,7 +46,7 @@ class WatchedService:
     log_file: Path
     executor: Executor
     on_change: Callable[[], None]
-    state: State = State.WAITING
+    state: ServiceState = ServiceState.WAITING
     process: subprocess.Popen[bytes] | None = None
     restarts: int = 0
     trouble: str = ""  # why it is not healthy, for a message
@@ -59,19 +59,19 @@ class WatchedService:
 
     @property
     def ready(self) -> bool:
-        return self.state in (State.HEALTHY, State.DONE)
+        return self.state in (ServiceState.HEALTHY, ServiceState.DONE)
 
     @property
     def failed_first_start(self) -> bool:
         """Whether its very first process ended before it was healthy: its command or its settings are wrong."""
-        return self.state is State.RESTARTING and self.restarts == 0 and self._healthy_since is None
+        return self.state is ServiceState.RESTARTING and self.restarts == 0 and self._healthy_since is None
 
     @property
-    def running(self) -> Running | None:
-        """What `processes.json` says of it; None for a registration and before the first launch."""
+    def running(self) -> RunningService | None:
+        """Its entry in `processes.json`; None for a registration and before the first launch."""
         if self.process is None or self.service.registration:
             return None
-        return Running(
+        return RunningService(
             name=self.service.name,
             pid=self.process.pid,
             started_at=self._started_at,
@@ -80,10 +80,10 @@ class WatchedService:
         )
 
     def advance(self, *, may_launch: bool) -> None:
-        """Do the next thing towards health. Waits for nothing but `prepare`."""
-        if self.state in (State.STARTING, State.HEALTHY):
+        """Take the next step towards health. Only `prepare` may wait."""
+        if self.state in (ServiceState.STARTING, ServiceState.HEALTHY):
             self._examine()
-        elif self.state is not State.DONE and may_launch and time.monotonic() >= self._due:
+        elif self.state is not ServiceState.DONE and may_launch and time.monotonic() >= self._due:
             self._launch()
 
     def _launch(self) -> None:
@@ -104,26 +104,26 @@ class WatchedService:
         self._checks = HealthChecks(self.service.healthy, self.executor)  # an answer to an old check is of no interest
         self._healthy_since = None
         self.restarts += again
-        self._enter(State.STARTING)
+        self._enter(ServiceState.STARTING)
 
     def _examine(self) -> None:
-        """See whether it ended, answers, or is silent for too long."""
+        """Check whether it ended, is healthy, or is silent for too long."""
         assert self.process is not None
         exit_code = self.process.poll()
         if exit_code == 0 and self.service.registration:
-            self._enter(State.DONE)
+            self._enter(ServiceState.DONE)
         elif exit_code is not None:
             self._restart_later("service_died", f"ended with {exit_code}")
         elif not self.service.registration:
             self._check()
 
     def _check(self) -> None:
-        if self.state is State.STARTING:
+        if self.state is ServiceState.STARTING:
             self._checks.advance(POLL_SECONDS)
             if self._checks.passed:
                 self._healthy_since = time.monotonic()
                 self.trouble = ""
-                self._enter(State.HEALTHY)
+                self._enter(ServiceState.HEALTHY)
             elif time.monotonic() - self._launched > START_SECONDS_MAX:
                 self._restart_later("service_hung", f"was not healthy within {START_SECONDS_MAX:.0f} s")
             return
@@ -133,7 +133,7 @@ class WatchedService:
             self._restart_later("service_hung", f"did not answer for {silent_seconds:.0f} s")
 
     def _restart_later(self, event: str, reason: str) -> None:
-        """Kill what is left of it and plan the next launch: after a backoff, or much later when it keeps failing."""
+        """Kill its remaining processes and plan the next launch: after a backoff, or later when it keeps failing."""
         assert self.process is not None
         self.tree.kill(self.process)
         now = time.monotonic()
@@ -144,12 +144,12 @@ class WatchedService:
             FAILED_SECONDS if failed else min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_FIRST * 2 ** (self._losses - 1))
         )
         self._due = now + backoff
-        self.trouble = f"{reason} while starting" if self.state is State.STARTING else reason
+        self.trouble = f"{reason} while starting" if self.state is ServiceState.STARTING else reason
         log.warning(event, service=self.service.name, reason=self.trouble, restart_in_seconds=backoff)
         if failed:
             log.error("service_failed", service=self.service.name, losses=self._losses, output=tail(self.log_file))
-        self._enter(State.FAILED if failed else State.RESTARTING)
+        self._enter(ServiceState.FAILED if failed else ServiceState.RESTARTING)
 
-    def _enter(self, state: State) -> None:
+    def _enter(self, state: ServiceState) -> None:
         self.state = state
         self.on_change()

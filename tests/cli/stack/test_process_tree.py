@@ -10,11 +10,11 @@ from pathlib import Path
 
 import psutil
 
-from cli import processes
-from cli.lineage import members
-from cli.processes import ProcessTree, wait_until
+from cli.stack import process_tree
+from cli.stack.orphans import marked_processes
+from cli.stack.process_tree import ProcessTree, wait_until
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 # A child that starts a grandchild in a session of its own, ignores SIGTERM, and says both pids.
 STUBBORN = """
@@ -28,7 +28,7 @@ signal.pause()
 SUPERVISOR = """
 import os, signal, sys
 from pathlib import Path
-from cli.processes import ProcessTree
+from cli.stack.process_tree import ProcessTree
 where = Path(sys.argv[1])
 with ProcessTree() as tree:
     tree.start([sys.executable, "-c", sys.argv[2], str(where / "pids")], os.environ, where / "log", where)
@@ -54,11 +54,11 @@ def _pids(where: Path) -> list[int]:
 
 
 def test_leaving_the_context_ends_even_a_stubborn_child_and_its_own_session(tmp_path, monkeypatch):
-    monkeypatch.setattr(processes, "POLITE_SECONDS", 0.5)
+    monkeypatch.setattr(process_tree, "POLITE_SECONDS", 0.5)
     with ProcessTree() as tree:
         tree.start([sys.executable, "-c", STUBBORN, str(tmp_path / "pids")], os.environ, tmp_path / "log", tmp_path)
         pids = _pids(tmp_path)
-        assert {process.pid for process in members(tree.mark)} == set(pids)
+        assert {process.pid for process in marked_processes(tree.mark)} == set(pids)
     assert all(_gone(pid) for pid in pids)
 
 
@@ -71,7 +71,7 @@ def test_killing_the_supervisor_ends_everything_it_started(tmp_path):
         pids = _pids(tmp_path)
         supervisor.kill()
     _wait(lambda: all(_gone(pid) for pid in pids))
-    assert members(mark) == []
+    assert marked_processes(mark) == []
 
 
 def test_polite_child_is_not_killed(tmp_path):
@@ -97,7 +97,7 @@ def test_output_goes_to_the_log_and_its_tail_explains_a_failure(tmp_path):
             [sys.executable, "-c", "print('why\\n\\nit failed')"], os.environ, tmp_path / "log", tmp_path
         )
         child.wait(timeout=20)
-    assert processes.tail(tmp_path / "log") == "why | it failed"
+    assert process_tree.tail(tmp_path / "log") == "why | it failed"
 
 
 def test_waiting_gives_up_at_its_deadline():
@@ -108,8 +108,8 @@ def test_waiting_gives_up_at_its_deadline():
 
 def test_guardian_ignores_the_signals_of_a_terminal(tmp_path):
     with ProcessTree() as tree:
-        guardian = next(p for p in psutil.Process().children() if "cli.guardian" in p.cmdline())
-        guardian.send_signal(signal.SIGINT)
+        orphan_killer = next(p for p in psutil.Process().children() if "cli.stack.orphans" in p.cmdline())
+        orphan_killer.send_signal(signal.SIGINT)
         child = tree.start(
             [sys.executable, "-c", "import signal; signal.pause()"], os.environ, tmp_path / "l", tmp_path
         )

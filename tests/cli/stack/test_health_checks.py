@@ -5,8 +5,8 @@ from threading import Event
 
 import pytest
 
-from cli import health_checks
-from cli.health_checks import FAILURES_MIN, HealthChecks
+from cli.stack import health_checks
+from cli.stack.health_checks import FAILURES_MIN, HealthChecks
 from healing.errors import OrchestratorUnavailable
 
 

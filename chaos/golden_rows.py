@@ -1,7 +1,6 @@
-"""Asks the gateway, model by model, for the answers that a drill later compares with.
+"""Requests for the champion's golden rows, and each model's reference answers to them.
 
-The rows are the golden rows of the champion's manifest, so the champion's own answers are checked against what its
-signed manifest expects before anybody relies on them.
+The champion's answers are checked against the outputs in its signed manifest before they are used.
 """
 
 import json
@@ -13,13 +12,15 @@ import orjson
 
 from chaos.lab import TIMEOUT_SECONDS, Lab
 from chaos.load import Request
-from chaos.reference import TOLERANCE, Reference
+from chaos.reference_answers import TOLERANCE, ReferenceAnswers
+
+__all__ = ["check_golden", "collect_answers", "golden_requests"]
 
 ROWS_MAX = 32
 
 
 def golden_requests(lab: Lab, digest: str) -> list[Request]:
-    """One request a golden row of the model; FileNotFoundError when its manifest is not in the release root."""
+    """One request per golden row of the model; FileNotFoundError when its manifest is not in the release root."""
     golden = _manifest(lab, digest)["golden"]
     return [
         Request(
@@ -30,8 +31,8 @@ def golden_requests(lab: Lab, digest: str) -> list[Request]:
     ]
 
 
-def ask(lab: Lab, requests: Iterable[Request], known: Reference) -> Reference:
-    """Add the answers of every model that is warm now and not known yet."""
+def collect_answers(lab: Lab, requests: Iterable[Request], known: ReferenceAnswers) -> ReferenceAnswers:
+    """`known` with the answers of every further model that has a ready worker."""
     state = lab.release_state()
     warm = {worker["digest"] for worker in state["workers"] if worker["state"] == "ready"}
     pool = list(requests)
@@ -41,11 +42,11 @@ def ask(lab: Lab, requests: Iterable[Request], known: Reference) -> Reference:
         if given:
             answers[digest] = given
     baseline = float(state["release"]["baseline"])
-    return Reference(answers=answers, baselines=tuple(sorted({*known.baselines, baseline})))
+    return ReferenceAnswers(answers=answers, baselines=tuple(sorted({*known.baselines, baseline})))
 
 
-def check_golden(lab: Lab, digest: str, reference: Reference) -> None:
-    """ValueError unless the gateway gave, for the model, the outputs that its manifest expects."""
+def check_golden(lab: Lab, digest: str, reference: ReferenceAnswers) -> None:
+    """Raise ValueError unless the model's answers equal the outputs in its manifest."""
     golden = _manifest(lab, digest)["golden"]
     tolerance = max(TOLERANCE, float(golden["tolerance"]))
     for row, given in reference.answers.get(digest, {}).items():
@@ -57,7 +58,7 @@ def check_golden(lab: Lab, digest: str, reference: Reference) -> None:
 
 
 def _ask_model(lab: Lab, digest: str, requests: list[Request]) -> dict[str, tuple[float, ...]]:
-    """The model's answers by row; empty when it was unloaded meanwhile."""
+    """The model's answers by row; empty when it was unloaded in the meantime."""
     answers: dict[str, tuple[float, ...]] = {}
     with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
         for request in requests:

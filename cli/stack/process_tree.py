@@ -13,31 +13,30 @@ from typing import Self
 
 import psutil
 
-from cli.guardian import FAREWELL
-from cli.lineage import kill_members, marked, new_mark
+from cli.stack.orphans import CLEAN_EXIT, kill_marked, marked, new_mark
 
-POLL_SECONDS = 0.1  # how often a condition is looked at; loopback answers in a few milliseconds
+POLL_SECONDS = 0.1  # how often a condition is checked; loopback answers in a few milliseconds
 POLITE_SECONDS = 6.0  # uvicorn and Prefect's worker finish within 3 s on two busy cores
 
 
 class ProcessTree:
-    """Processes that end with this one, whichever way it ends.
+    """Processes that end with this one, however it ends.
 
-    Leaving the context ends them with SIGTERM, then SIGKILL, in the order given to `end`. If this process is
-    killed, a guardian in a process of its own kills them, with everything that they started (see `cli.lineage`).
+    Leaving the context ends them with SIGTERM, then SIGKILL. If this process is killed, `cli.stack.orphans`, a process
+    of its own, kills them and everything that they started.
     """
 
     def __init__(self) -> None:
         self.mark = new_mark()
         self._running: list[subprocess.Popen[bytes]] = []
-        self._guardian: subprocess.Popen[bytes] | None = None
+        self._orphan_killer: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self._guardian = subprocess.Popen(
-            [sys.executable, "-m", "cli.guardian", self.mark],
+        self._orphan_killer = subprocess.Popen(
+            [sys.executable, "-m", "cli.stack.orphans", self.mark],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            cwd=Path(__file__).parents[1],
+            cwd=Path(__file__).parents[2],
             start_new_session=True,
         )
         return self
@@ -46,9 +45,9 @@ class ProcessTree:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.end(self._running)
-        kill_members(self.mark)
-        if self._guardian is not None:
-            self._guardian.communicate(FAREWELL)
+        kill_marked(self.mark)
+        if self._orphan_killer is not None:
+            self._orphan_killer.communicate(CLEAN_EXIT)
 
     def start(
         self, command: Sequence[str], environment: Mapping[str, str], log: Path, directory: Path
@@ -94,7 +93,7 @@ class ProcessTree:
 
 
 def wait_until(condition: Callable[[], bool], seconds_max: float) -> bool:
-    """Whether `condition` came true within `seconds_max`."""
+    """Whether `condition` became true within `seconds_max`."""
     deadline = time.monotonic() + seconds_max
     while not condition():
         if time.monotonic() >= deadline:
@@ -104,7 +103,7 @@ def wait_until(condition: Callable[[], bool], seconds_max: float) -> bool:
 
 
 def started_at(pid: int) -> float:
-    """When process `pid` started (epoch seconds): with the pid it identifies a process for good."""
+    """When process `pid` started (epoch seconds), which with the pid identifies the process."""
     return psutil.Process(pid).create_time()
 
 

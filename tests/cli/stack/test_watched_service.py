@@ -7,12 +7,12 @@ import psutil
 import pytest
 from structlog.testing import capture_logs
 
-from cli import watched_service
-from cli.processes import ProcessTree
-from cli.stack import Service
-from cli.watched_service import State
+from cli.stack import watched_service
+from cli.stack.process_tree import ProcessTree
+from cli.stack.services import Service
+from cli.stack.watched_service import ServiceState
 from healing.errors import Corrupt
-from tests.cli.small_services import beating, hasten, pausing, supervise, until, watching
+from tests.cli.stack.small_services import beating, hasten, pausing, supervise, until, watching
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_stopped_service_is_killed_with_its_child_and_restarted(tree, tmp_path, 
             os.kill(pid, signal.SIGSTOP)
         until(lambda: latest(changes, "server").pid not in pids)
         until(lambda: all(gone(pid) for pid in pids))
-        until(lambda: latest(changes, "server").state == State.HEALTHY)
+        until(lambda: latest(changes, "server").state == ServiceState.HEALTHY)
         assert latest(changes, "other") == other
     hung = [each for each in logs if each["event"] == "service_hung"]
     assert {each["service"] for each in hung} == {"server"}
@@ -69,7 +69,7 @@ def test_service_that_answers_is_left_alone(tree, tmp_path, monkeypatch, changes
     supervisor.start()
     with watching(supervisor):
         until(lambda: len(checks) > 40)
-        assert [state for _, state, _ in changes] == [State.STARTING, State.HEALTHY]
+        assert [state for _, state, _ in changes] == [ServiceState.STARTING, ServiceState.HEALTHY]
 
 
 def test_service_that_stays_away_is_reported_and_tried_again_later(tree, tmp_path, monkeypatch, changes):
@@ -89,11 +89,11 @@ def test_service_that_stays_away_is_reported_and_tried_again_later(tree, tmp_pat
     with watching(supervisor), capture_logs() as logs:
         marker.touch()
         os.kill(latest(changes, "server").pid, signal.SIGKILL)
-        until(lambda: latest(changes, "server").state == State.FAILED)
+        until(lambda: latest(changes, "server").state == ServiceState.FAILED)
         assert latest(changes, "server").restarts == 3
         assert latest(changes, "other") == other
         marker.unlink()
-        until(lambda: latest(changes, "server").state == State.HEALTHY)
+        until(lambda: latest(changes, "server").state == ServiceState.HEALTHY)
         assert latest(changes, "other") == other
     [failed] = [each for each in logs if each["event"] == "service_failed"]
     assert (failed["service"], failed["log_level"]) == ("server", "error")
@@ -113,7 +113,7 @@ def test_service_that_hangs_while_it_restarts_is_restarted_again(tree, tmp_path,
         os.kill(latest(changes, "server").pid, signal.SIGKILL)
         until(lambda: latest(changes, "server").restarts >= 3)
         gate.touch()
-        until(lambda: latest(changes, "server").state == State.HEALTHY)
+        until(lambda: latest(changes, "server").state == ServiceState.HEALTHY)
 
 
 def test_error_while_it_prepares_a_restart_does_not_end_the_others(tree, tmp_path, monkeypatch, changes):
@@ -131,7 +131,9 @@ def test_error_while_it_prepares_a_restart_does_not_end_the_others(tree, tmp_pat
     other = latest(changes, "other")
     with watching(supervisor), capture_logs() as logs:
         os.kill(latest(changes, "server").pid, signal.SIGKILL)
-        until(lambda: latest(changes, "server").restarts == 1 and latest(changes, "server").state == State.HEALTHY)
+        until(
+            lambda: latest(changes, "server").restarts == 1 and latest(changes, "server").state == ServiceState.HEALTHY
+        )
         assert latest(changes, "other") == other
     postponed = [each for each in logs if each["event"] == "launch_postponed"]
     assert [each["reason"] for each in postponed] == ["expected a database, found something else"]

@@ -1,4 +1,4 @@
-"""What `autopilot up` keeps in its home: the lock, the processes it started, and the addresses they listen on."""
+"""The files of `autopilot up` in its home: the lock, its processes, and their addresses."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cli.lineage import kill_members
+from cli.stack.orphans import kill_marked
 from healing.errors import ConfigError, Conflict, StoreUnavailable
 from releases.files import write_atomically
 from tasks.runtime.file_locks import exclusive, is_held
@@ -17,12 +17,12 @@ from tasks.runtime.file_locks import exclusive, is_held
 LOCK_FILE = "up.lock"
 PROCESSES_FILE = "processes.json"
 ADDRESSES_FILE = "addresses.json"
-LOCK_WAIT_SECONDS = 1.0  # a command that only looks whether the stack is up holds the lock for microseconds
+LOCK_WAIT_SECONDS = 1.0  # a command that checks whether the stack is up holds the lock for microseconds
 FREE_BYTES_MIN = 64 * 1024 * 1024  # Prefect's and MLflow's databases alone take about 10 MB when new
 
 
-class Running(BaseModel):
-    """One service: `started_at` (epoch seconds) with `pid` identifies the process for good."""
+class RunningService(BaseModel):
+    """One service. `started_at` (epoch seconds) with `pid` identifies its process: pids are recycled."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -33,7 +33,7 @@ class Running(BaseModel):
     state: str = "healthy"
 
     def alive(self) -> bool:
-        """Whether this very process still runs; a recycled pid has another start time."""
+        """Whether this process still runs; a recycled pid has another start time."""
         try:
             process = psutil.Process(self.pid)
             return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - self.started_at) < 0.01
@@ -42,17 +42,18 @@ class Running(BaseModel):
 
 
 class Processes(BaseModel):
-    """`processes.json`: the mark that all processes carry, the services, and the ports to take again next time."""
+    """`processes.json`: the mark of all processes, the pipeline, the services, and the ports to use next time."""
 
     model_config = ConfigDict(frozen=True)
 
     mark: str = ""
-    services: tuple[Running, ...] = ()
+    pipeline: str = ""
+    services: tuple[RunningService, ...] = ()
     ports: dict[str, int] = {}
 
 
 def read_processes(home: Path) -> Processes:
-    """What the last `up` wrote, or nothing at all. ConfigError when the file is not what `up` writes."""
+    """What the last `up` wrote, empty when there was none. ConfigError when the file has another content."""
     path = home / PROCESSES_FILE
     try:
         return Processes.model_validate_json(path.read_bytes())
@@ -60,7 +61,7 @@ def read_processes(home: Path) -> Processes:
         return Processes()
     except ValidationError as exc:
         raise ConfigError(
-            f"expected the processes of `autopilot up` in {path}, found something else; delete it"
+            f"expected the processes of `autopilot up` in {path}, found something else; delete the file"
         ) from exc
 
 
@@ -117,7 +118,7 @@ def _already_runs(home: Path) -> str:
 
 
 def reap_leftovers(home: Path) -> int:
-    """Kill what an `up` left that was itself killed together with its guardian; returns how many processes."""
+    """Kill the processes of an `up` that was killed together with its orphan killer; returns how many there were."""
     (home / ADDRESSES_FILE).unlink(missing_ok=True)
     mark = read_processes(home).mark
-    return kill_members(mark) if mark else 0
+    return kill_marked(mark) if mark else 0

@@ -1,4 +1,4 @@
-"""Puts the demo on: its own home, its own stack, the story, and the report at the end."""
+"""Runs the demo: an empty home, a stack on it, the chapters, and the report at the end."""
 
 import importlib
 import logging
@@ -16,27 +16,27 @@ from rich.table import Table
 
 from chaos.lab import Lab
 from cli.control_plane import connect, log_to_stderr
-from cli.demo.expectations import missing_outcomes
-from cli.demo.judge import Pristine, classify, reference_answers
+from cli.demo.classify import ModelCopies, classify, reference_answers
+from cli.demo.demo_stack import DemoStack
+from cli.demo.expected_outcomes import missing_outcomes
 from cli.demo.report import (
     ChapterReport,
     Report,
-    incident_report,
-    release_report,
+    incident_summary,
+    release_summary,
     requests_report,
     rows_report,
     this_machine,
     this_revision,
 )
 from cli.demo.report_html import Material, render
-from cli.demo.stage import Stage
-from cli.demo.story import CHAPTERS
+from cli.demo.scenario import CHAPTERS
 from cli.demo.timeline import Timeline
 from cli.demo.traffic import Traffic
-from cli.home import check_home, reap_leftovers, refuse_second
-from cli.processes import ProcessTree, tail, wait_until
-from cli.stack import PROJECT_DIR, START_SECONDS_MAX
-from cli.supervisor import ServiceFailed
+from cli.stack.home import check_home, reap_leftovers, refuse_second
+from cli.stack.process_tree import ProcessTree, tail, wait_until
+from cli.stack.services import PROJECT_DIR, START_SECONDS_MAX
+from cli.stack.supervisor import ServiceFailed
 from releases.files import write_atomically
 from releases.log import ReleaseLog
 from releases.signing import PUBLIC_KEY_FILE
@@ -51,23 +51,23 @@ CHECKS_SHOWN = 200
 
 
 def run_demo(settings: Settings, *, keep: bool) -> Report:
-    """Play the story in `<home>/demo`; its state is made anew each time. Ctrl-C ends everything that was started."""
+    """Play the chapters in `<home>/demo`, which is emptied first. Ctrl-C ends everything that was started."""
     directory = settings.home / "demo"
     console = Console()
     state = _fresh_home(settings, directory)
     traffic = Traffic(directory)
     with ProcessTree() as tree, Timeline(console, lambda: f"{traffic.count():,} answers") as timeline:
         _start_stack(tree, state, directory, timeline)
-        stage = _set_stage(tree, directory, timeline, traffic)
-        report = _play(stage, console)
+        stack = _open_stack(tree, directory, timeline, traffic)
+        report = _play(stack, console)
         if keep:
-            timeline.say(f"the stack stays up: {stage.settings.addresses().require('prefect')}; Ctrl-C ends it")
+            timeline.say(f"the stack stays up: {stack.settings.addresses().require('prefect')}; Ctrl-C ends it")
             signal.pause()
     return report
 
 
 def _fresh_home(settings: Settings, directory: Path) -> Path:
-    """The demo's own home, empty; a demo or an `up` that runs there is not disturbed."""
+    """The demo's own home, empty. Raises Conflict when a demo or an `up` runs there."""
     load_pipeline(PIPELINE, settings.pipelines_dir)
     check_home(settings.home)
     state = directory / "state"
@@ -76,7 +76,7 @@ def _fresh_home(settings: Settings, directory: Path) -> Path:
         reap_leftovers(state)
     if directory.exists():
         shutil.rmtree(directory)
-    for part in ("state", "requests", "pristine/models"):
+    for part in ("state", "requests", "copies/models"):
         (directory / part).mkdir(parents=True)
     return state
 
@@ -87,24 +87,24 @@ def _start_stack(tree: ProcessTree, state: Path, directory: Path, timeline: Time
     command = [sys.executable, "-m", "cli", "up", "--home", str(state), "--pipeline", PIPELINE]
     process = tree.start([*command, "--ready-file", str(ready)], os.environ, log, PROJECT_DIR)
     os.environ["AUTOPILOT_HOME"] = str(state)
-    connect(load_settings())  # silences what the imports would print; Prefect is not among them
+    connect(load_settings())  # silences what the imports would print; they do not include Prefect
     for name in HEAVY:  # Prefect's server keeps one core busy while it starts, and leaves the other idle
         importlib.import_module(name)
     wait_until(lambda: ready.exists() or process.poll() is not None, START_SECONDS_MAX + 10)
     if not ready.exists():
         raise ServiceFailed(f"expected a stack within {START_SECONDS_MAX:.0f} s, found: {tail(log)}")
     connect(load_settings())
-    log_to_stderr(logging.ERROR)  # the timeline tells what the warnings would
+    log_to_stderr(logging.ERROR)  # the timeline shows the same events
 
 
-def _set_stage(tree: ProcessTree, directory: Path, timeline: Timeline, traffic: Traffic) -> Stage:
+def _open_stack(tree: ProcessTree, directory: Path, timeline: Timeline, traffic: Traffic) -> DemoStack:
     settings = load_settings()
     ledger = Ledger(settings.ledger_dsn)
     log = ReleaseLog(settings.release_root(PIPELINE))
     store = ModelStore(settings.release_root(PIPELINE))
-    pristine = _pristine(settings, directory)
-    timeline.follow(ledger, log, PIPELINE, on_release=lambda release: pristine.keep(store, release))
-    return Stage(
+    copies = _model_copies(settings, directory)
+    timeline.follow(ledger, log, PIPELINE, on_release=lambda release: copies.keep(store, release))
+    return DemoStack(
         settings=settings,
         pipeline=load_pipeline(PIPELINE, settings.pipelines_dir),
         lab=Lab.open(settings.home, PIPELINE, directory),
@@ -118,56 +118,54 @@ def _set_stage(tree: ProcessTree, directory: Path, timeline: Timeline, traffic: 
     )
 
 
-def _pristine(settings: Settings, directory: Path) -> Pristine:
-    return Pristine(directory / "pristine", settings.keys_dir / PUBLIC_KEY_FILE)
+def _model_copies(settings: Settings, directory: Path) -> ModelCopies:
+    return ModelCopies(directory / "copies", settings.keys_dir / PUBLIC_KEY_FILE)
 
 
-def _play(stage: Stage, console: Console) -> Report:
+def _play(stack: DemoStack, console: Console) -> Report:
     chapters = []
     for chapter in CHAPTERS:
-        stage.timeline.chapter(chapter.title)
+        stack.timeline.chapter(chapter.title)
         began = time.monotonic()
-        chapter.play(stage)
+        chapter.play(stack)
         chapters.append(ChapterReport(title=chapter.title, seconds=round(time.monotonic() - began, 1)))
-    stage.timeline.chapter("Judging every answer")
-    report = _write_report(stage, chapters)
-    _show(report, stage, console)
+    stack.timeline.chapter("Classifying every answer")
+    report = _write_report(stack, chapters)
+    _show(report, stack, console)
     return report
 
 
-def _write_report(stage: Stage, chapters: Sequence[ChapterReport]) -> Report:
-    releases = stage.log.history()
-    answers = stage.traffic.answers()
+def _write_report(stack: DemoStack, chapters: Sequence[ChapterReport]) -> Report:
+    releases = stack.log.history()
+    answers = stack.traffic.answers()
     references = reference_answers(
-        answers, stage.traffic.requests_directory, _pristine(stage.settings, stage.directory)
+        answers, stack.traffic.requests_directory, _model_copies(stack.settings, stack.directory)
     )
     classes = classify(answers, references, {release.generation: release.baseline for release in releases})
-    batches = stage.ledger.batches(stage.name)
-    incidents = stage.ledger.incidents(stage.name)[::-1]
+    batches = stack.ledger.batches(stack.name)
+    incidents = stack.ledger.incidents(stack.name)[::-1]
     report = Report(
         requests=requests_report(classes),
         rows=rows_report(batches),
-        incidents=tuple(incident_report(incident, stage.troubles) for incident in incidents),
-        releases=tuple(map(release_report, releases)),
+        incidents=tuple(incident_summary(incident, stack.expected_incidents) for incident in incidents),
+        releases=tuple(map(release_summary, releases)),
         chapters=tuple(chapters),
         machine=this_machine(),
         revision=this_revision(),
     )
     report = report.model_copy(update={"missing": missing_outcomes(report)})
     checks = {
-        record.verdict.check: stage.ledger.check_history(stage.name, record.verdict.check, CHECKS_SHOWN)
-        for record in stage.ledger.latest_checks(stage.name)
+        record.verdict.check: stack.ledger.check_history(stack.name, record.verdict.check, CHECKS_SHOWN)
+        for record in stack.ledger.latest_checks(stack.name)
     }
     page = render(report, Material(answers, classes, batches, checks))
-    write_atomically(stage.directory / "report.json", report.model_dump_json(indent=2).encode())
-    write_atomically(stage.directory / "report.html", page.encode())
+    write_atomically(stack.directory / "report.json", report.model_dump_json(indent=2).encode())
+    write_atomically(stack.directory / "report.html", page.encode())
     return report
 
 
-def _show(report: Report, stage: Stage, console: Console) -> None:
-    table = Table(
-        "cause", "remedies", "detected", "mitigated", "recovered", title="Incidents, seconds from the trouble"
-    )
+def _show(report: Report, stack: DemoStack, console: Console) -> None:
+    table = Table("cause", "remedies", "detected", "mitigated", "recovered", title="Incidents, seconds from the fault")
     for incident in report.incidents:
         times = (incident.detected_s, incident.mitigated_s, incident.recovered_s)
         shown = ("-" if seconds is None else f"{seconds:.1f}" for seconds in times)
@@ -175,11 +173,11 @@ def _show(report: Report, stage: Stage, console: Console) -> None:
     console.print(table)
     counts = ", ".join(f"{name} {value:,}" for name, value in report.requests.model_dump().items())
     console.print(f"requests: {counts}")
-    home = stage.settings.home
+    home = stack.settings.home
     for what, where in (
-        ("report", stage.directory / "report.html"),
+        ("report", stack.directory / "report.html"),
         ("Prefect UI", f"autopilot up --home {home}   (resumes this stack and prints its address)"),
-        ("MLflow UI", f"mlflow ui --backend-store-uri {stage.settings.tracking_uri}"),
+        ("MLflow UI", f"mlflow ui --backend-store-uri {stack.settings.tracking_uri}"),
         ("history", f"autopilot history {PIPELINE} --home {home}"),
     ):
         console.print(f"{what + ':':<12} {where}", soft_wrap=True, highlight=False)

@@ -1,4 +1,4 @@
-"""What every chapter of the story works with: the running stack, its record, its clients, its timeline."""
+"""The running stack as the chapters of the demo use it: its ledger, release log, clients and timeline."""
 
 import os
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from chaos.lab import Lab
 from cli.demo.timeline import Timeline
 from cli.demo.traffic import Traffic
 from cli.feature_rows import read_feature_rows
-from cli.processes import ProcessTree, wait_until
+from cli.stack.process_tree import ProcessTree, wait_until
 from healing.errors import SourceUnavailable
 from healing.incident import Cause, Incident
 from healing.release import Reason, Release
@@ -25,16 +25,16 @@ HTTP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """Something that the story does, or that the data bring: the incident that it causes is timed from here."""
+class ExpectedIncident:
+    """A fault of the demo or of the data itself; times of the incident that it causes count from `began_at`."""
 
     causes: frozenset[Cause]
     began_at: datetime
 
 
 @dataclass(slots=True)
-class Stage:
-    """The stack while the story is played on it."""
+class DemoStack:
+    """The stack while the demo runs."""
 
     settings: Settings
     pipeline: Pipeline
@@ -46,18 +46,18 @@ class Stage:
     timeline: Timeline
     directory: Path
     today: date
-    troubles: list[Trouble] = field(default_factory=list)
+    expected_incidents: list[ExpectedIncident] = field(default_factory=list)
 
     @property
     def name(self) -> str:
         return self.pipeline.name
 
-    def trouble(self, *causes: Cause, began_at: datetime | None = None) -> None:
-        """From `began_at` (now) on an incident of one of `causes` belongs to what happens next."""
-        self.troubles.append(Trouble(frozenset(causes), began_at or datetime.now(UTC)))
+    def expect_incident(self, *causes: Cause, began_at: datetime | None = None) -> None:
+        """An incident of one of `causes` that is detected after `began_at` (default: now) is timed from then."""
+        self.expected_incidents.append(ExpectedIncident(frozenset(causes), began_at or datetime.now(UTC)))
 
     def set_clock(self, day: date) -> None:
-        """Let the feed's time go on to the end of `day`; the mirror has the same clock and never a fault."""
+        """Move the feed's clock to the end of `day`; the mirror has the same clock and never a fault."""
         self._put(f"{self.lab.mirror}/clock", {"day": day.isoformat()})
         self.today = day
 
@@ -66,18 +66,18 @@ class Stage:
         self._put(f"{self.lab.feed}/faults", list(faults))
 
     def ask_about(self, since: date, until: date) -> None:
-        """Let the clients ask about the flights of these days."""
+        """Send requests about the flights of these days from now on."""
         self.traffic.ask_about(read_feature_rows(self.settings, self.pipeline, since, until))
 
     def start_traffic(self) -> None:
         self.traffic.start(self.tree, self.lab.gateway, dict(os.environ))
 
     def wait_for(self, what: str, condition: Callable[[], bool], seconds_max: float) -> bool:
-        """Whether `condition` came true in time. If not the story goes on, and the report says what is missing."""
-        came = wait_until(condition, seconds_max)
-        if not came:
+        """Whether `condition` became true in time. If not, the demo goes on, and the report says what is missing."""
+        met = wait_until(condition, seconds_max)
+        if not met:
             self.timeline.say(f"missing after {seconds_max:.0f} s: {what}", style="bold red")
-        return came
+        return met
 
     def released(self, reason: Reason, after: int = 0) -> Release | None:
         """The first release with `reason` of a generation above `after`."""
@@ -88,11 +88,11 @@ class Stage:
         return [incident for incident in self.ledger.incidents(self.name) if incident.cause in causes]
 
     def all_ended(self) -> bool:
-        """Nothing is being healed any more."""
+        """Whether every incident has ended."""
         return not self.ledger.unfinished_incidents(self.name)
 
     def _put(self, url: str, body: object) -> None:
         try:
             httpx.put(url, json=body, timeout=HTTP_SECONDS, trust_env=False).raise_for_status()
         except httpx.HTTPError as exc:
-            raise SourceUnavailable(f"expected the feed to take PUT {url}, found {exc!r}") from exc
+            raise SourceUnavailable(f"expected the feed to accept PUT {url}, found {exc!r}") from exc

@@ -1,4 +1,4 @@
-"""Shows how far each service of a starting stack is; plain lines where the output is not a terminal."""
+"""Shows the state of each service while a stack starts; plain lines where the output is not a terminal."""
 
 import time
 from types import TracebackType
@@ -9,27 +9,27 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cli.stack import Stack
-from cli.watched_service import State
+from cli.stack.services import Stack
+from cli.stack.watched_service import ServiceState
 
 _STYLES = {
-    State.WAITING: "dim",
-    State.STARTING: "yellow",
-    State.HEALTHY: "green",
-    State.DONE: "green",
-    State.RESTARTING: "red",
-    State.FAILED: "bold red",
+    ServiceState.WAITING: "dim",
+    ServiceState.STARTING: "yellow",
+    ServiceState.HEALTHY: "green",
+    ServiceState.DONE: "green",
+    ServiceState.RESTARTING: "red",
+    ServiceState.FAILED: "bold red",
 }
 
 
-class Progress:
-    """A line a service, until the stack is announced."""
+class StackProgress:
+    """One line per service, until the stack is announced."""
 
     def __init__(self, stack: Stack, console: Console | None = None) -> None:
         self._stack = stack
         self._console = console or Console(stderr=True)
         self._began = time.monotonic()
-        self._states: dict[str, tuple[State, float]] = {}
+        self._states: dict[str, tuple[ServiceState, float]] = {}
         self._live = Live(console=self._console, get_renderable=self._table, refresh_per_second=8, transient=True)
 
     def __enter__(self) -> Self:
@@ -42,7 +42,7 @@ class Progress:
     ) -> None:
         self._live.stop()
 
-    def show(self, name: str, state: State) -> None:
+    def show(self, name: str, state: ServiceState) -> None:
         """Record that service `name` is now in `state`."""
         seconds = time.monotonic() - self._began
         self._states[name] = (state, seconds)
@@ -50,7 +50,7 @@ class Progress:
             self.say(f"{name} {state}")
 
     def announce(self) -> None:
-        """Everything is healthy: leave the addresses on the screen instead of the progress."""
+        """Replace the progress by the addresses, once everything is healthy."""
         self._live.stop()
         self.say("ready")
         for name, url in self._stack.addresses().items():
@@ -58,7 +58,7 @@ class Progress:
         self._console.print("  Ctrl-C stops everything; the state stays in", str(self._stack.home), soft_wrap=True)
 
     def say(self, message: str) -> None:
-        """One plain line with the seconds since the start."""
+        """Print one line with the seconds since the start."""
         self._console.print(f"{time.monotonic() - self._began:6.1f} s  {message}", highlight=False)
 
     def _table(self) -> Table:

@@ -3,9 +3,9 @@ import math
 import pytest
 
 from chaos.load import Answer
-from chaos.reference import AnswerClass, Reference
+from chaos.reference_answers import AnswerClass, ReferenceAnswers
 
-REFERENCE = Reference(answers={"a": {"0": (0.25,)}, "b": {"0": (0.5,)}}, baselines=(0.2,))
+REFERENCE = ReferenceAnswers(answers={"a": {"0": (0.25,)}, "b": {"0": (0.5,)}}, baselines=(0.2,))
 
 
 def answer(**changes):

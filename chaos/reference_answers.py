@@ -1,4 +1,4 @@
-"""Reference answers: what each model says about each row, asked before anything is broken."""
+"""Reference answers of each model, collected before the fault, and the classes of later answers."""
 
 import math
 from collections.abc import Mapping
@@ -9,23 +9,25 @@ from pydantic import BaseModel, ConfigDict
 
 from chaos.load import Answer
 
+__all__ = ["REFERENCE", "TOLERANCE", "AnswerClass", "ReferenceAnswers"]
+
 REFERENCE = "reference.json"
 TOLERANCE = 1e-9  # absolute; JSON carries a float64 exactly, so this only allows for another order of summation
 BELOW_CHAMPION = frozenset({"fallback", "baseline"})
 
 
 class AnswerClass(StrEnum):
-    """What an answer was worth to the one who asked."""
+    """The quality of one answer, as its client sees it."""
 
     GOOD = "good"
-    DEGRADED = "degraded"  # right, from a fallback
+    DEGRADED = "degraded"  # correct, from a fallback
     FAILED = "failed"  # no answer
-    WRONG = "wrong"  # an answer that the model it names does not give
-    UNVERIFIED = "unverified"  # an answer of a model that could not be asked for reference
+    WRONG = "wrong"  # differs from what the model that it names answers
+    UNVERIFIED = "unverified"  # from a model without reference answers
 
 
-class Reference(BaseModel):
-    """`answers[digest][row]` are that model's predictions for that row; `baselines` the answers of last resort."""
+class ReferenceAnswers(BaseModel):
+    """`answers[digest][row]` are that model's predictions for that row; `baselines` the baseline answers."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -33,8 +35,8 @@ class Reference(BaseModel):
     baselines: tuple[float, ...] = ()
 
     @classmethod
-    def read(cls, directory: Path) -> "Reference":
-        """The reference answers of a drill; an empty reference when none were asked for."""
+    def read(cls, directory: Path) -> "ReferenceAnswers":
+        """The reference answers of a drill; empty when it collected none."""
         path = directory / REFERENCE
         return cls.model_validate_json(path.read_bytes()) if path.exists() else cls(answers={})
 
@@ -42,12 +44,12 @@ class Reference(BaseModel):
         (directory / REFERENCE).write_text(self.model_dump_json(), encoding="utf-8")
 
     def classify(self, answer: Answer) -> AnswerClass:
-        """Judge one answer against what the model that it names would say."""
+        """Compare one answer with the reference answer of the model that it names."""
         if answer.status != 200 or answer.error or not answer.predictions:
             return AnswerClass.FAILED
         if answer.rung == "baseline":
-            right = all(any(_same(given, each) for each in self.baselines) for given in answer.predictions)
-            return AnswerClass.DEGRADED if right else AnswerClass.WRONG
+            as_expected = all(any(_same(given, each) for each in self.baselines) for given in answer.predictions)
+            return AnswerClass.DEGRADED if as_expected else AnswerClass.WRONG
         expected = self.answers.get(answer.digest, {}).get(answer.row)
         if expected is None:
             return AnswerClass.UNVERIFIED

@@ -1,21 +1,21 @@
-"""The condition of a stack, read from its files and its gateway; works just as well when nothing runs."""
+"""The status of a stack, read from its files and its gateway; it can be read while nothing runs."""
 
 from dataclasses import dataclass
 
-from cli.home import is_up, read_processes
-from cli.record import IncidentLine, ReleaseLine, incidents_of, release_line
+from cli.report_lines import IncidentLine, ReleaseLine, incidents_of, release_line
+from cli.stack.home import is_up, read_processes
 from healing.errors import GatewayUnavailable
 from healing.incident import ENDED
 from releases.log import ReleaseLog
 from tasks.config.settings import Settings
 from tasks.serving.gateway_client import GatewayState, read_gateway
 
-INCIDENTS_LOOKED_AT = 200
+INCIDENTS_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceLine:
-    """One service of the stack, whether its very process is alive, and what the supervisor says of it."""
+    """One service of the stack, whether its process is alive, and its state according to the supervisor."""
 
     name: str
     alive: bool
@@ -29,8 +29,8 @@ class ServiceLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """`up` says that a supervisor holds the home; `serving` is the generation that the gateway answers with."""
+class StackStatus:
+    """`up`: a supervisor holds the home. `serving`: the generation that the gateway answers with."""
 
     up: bool
     addresses: dict[str, str]
@@ -42,22 +42,20 @@ class Condition:
 
     @property
     def healthy(self) -> bool:
-        """Nothing that should run is missing: true of a stack that is down on purpose."""
+        """Whether everything that should run does; a stack that was stopped is healthy."""
         if not self.up:
             return True
         return all(service.healthy for service in self.services) and self.serving is not None and not self.problems
 
 
-def read_condition(settings: Settings, pipeline: str) -> Condition:
-    """Look at everything once."""
+def read_status(settings: Settings, pipeline: str) -> StackStatus:
+    """Read files and gateway once."""
     up = is_up(settings.home)
     release = ReleaseLog(settings.release_root(pipeline)).current()
     gateway = _gateway(settings) if up else None
     services = read_processes(settings.home).services
-    open_incidents = [
-        line for line in incidents_of(settings, pipeline, INCIDENTS_LOOKED_AT) if line.status not in ENDED
-    ]
-    return Condition(
+    open_incidents = [line for line in incidents_of(settings, pipeline, INCIDENTS_MAX) if line.status not in ENDED]
+    return StackStatus(
         up=up,
         addresses=settings.addresses().model_dump(exclude_none=True),
         services=tuple(ServiceLine(each.name, each.alive(), each.pid, each.restarts, each.state) for each in services),
@@ -69,7 +67,7 @@ def read_condition(settings: Settings, pipeline: str) -> Condition:
 
 
 def _gateway(settings: Settings) -> GatewayState | None:
-    """What the gateway says of itself; None when it does not answer, which is a condition to report, not an error."""
+    """The gateway's own state; None when it does not answer, which is a status to show, not an error."""
     try:
         return read_gateway(settings.addresses().require("operate"))
     except GatewayUnavailable:

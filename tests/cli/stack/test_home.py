@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cli import home as homes
+from cli.stack import home as homes
 from healing.errors import ConfigError, Conflict
 
 
@@ -57,13 +57,13 @@ def test_full_file_system_is_refused_with_what_is_needed(tmp_path):
 
 def test_running_tells_a_process_from_another_one_with_its_pid():
     here = psutil.Process()
-    assert homes.Running(name="me", pid=here.pid, started_at=here.create_time()).alive()
-    assert not homes.Running(name="me", pid=here.pid, started_at=here.create_time() - 5).alive()
+    assert homes.RunningService(name="me", pid=here.pid, started_at=here.create_time()).alive()
+    assert not homes.RunningService(name="me", pid=here.pid, started_at=here.create_time() - 5).alive()
 
 
 def test_processes_read_back_as_written(tmp_path):
     written = homes.Processes(
-        mark="m", services=(homes.Running(name="feed", pid=1, started_at=2.5),), ports={"feed": 8000}
+        mark="m", services=(homes.RunningService(name="feed", pid=1, started_at=2.5),), ports={"feed": 8000}
     )
     homes.write_processes(tmp_path, written)
     assert homes.read_processes(tmp_path) == written
@@ -72,7 +72,7 @@ def test_processes_read_back_as_written(tmp_path):
 
 def test_processes_of_another_format_are_refused_by_name(tmp_path):
     (tmp_path / homes.PROCESSES_FILE).write_text("[]")
-    with pytest.raises(ConfigError, match="delete it"):
+    with pytest.raises(ConfigError, match="delete the file"):
         homes.read_processes(tmp_path)
 
 
@@ -81,7 +81,7 @@ def test_leftovers_of_a_killed_supervisor_are_reaped(tmp_path):
     (tmp_path / homes.ADDRESSES_FILE).write_text("{}")
     leftover = subprocess.Popen(
         [sys.executable, "-c", "import signal; signal.pause()"],
-        env={**os.environ, "AUTOPILOT_LINEAGE": "outer/left-behind"},
+        env={**os.environ, "AUTOPILOT_PROCESS_MARK": "outer/left-behind"},
         start_new_session=True,
     )
     assert homes.reap_leftovers(tmp_path) == 1

@@ -1,13 +1,13 @@
-"""What the demo must have shown: a pure check of its report."""
+"""The outcomes that the demo has to show, and a pure check of its report against them."""
 
 from collections.abc import Iterator
 
-from cli.demo.report import IncidentReport, Report
-from cli.demo.story import DRIFT, REQUESTS_MIN
+from cli.demo.report import IncidentSummary, Report
+from cli.demo.scenario import DRIFT, REQUESTS_MIN
 from healing.incident import Cause, Remedy, Status
 from healing.release import Reason
 
-OVERCOME: tuple[tuple[frozenset[Cause], Remedy], ...] = (
+HEALED_BY: tuple[tuple[frozenset[Cause], Remedy], ...] = (
     (frozenset({Cause.SCHEMA_BREAK}), Remedy.REPAIR_BATCH),
     (frozenset({Cause.NULL_SPIKE}), Remedy.QUARANTINE_BATCH),
     (frozenset({Cause.SOURCE_UNAVAILABLE}), Remedy.SWITCH_SOURCE),
@@ -19,7 +19,7 @@ RELEASED = (Reason.BOOTSTRAP, Reason.CANARY, Reason.PROMOTE, Reason.ABORT, Reaso
 
 
 def missing_outcomes(report: Report) -> tuple[str, ...]:
-    """Every expected outcome that the report does not show, in words; empty when the demo succeeded."""
+    """A sentence per expected outcome that the report does not show; empty when the demo succeeded."""
     return (*_requests(report), *_rows(report), *_incidents(report), *_releases(report))
 
 
@@ -44,15 +44,15 @@ def _rows(report: Report) -> Iterator[str]:
 
 
 def _incidents(report: Report) -> Iterator[str]:
-    for causes, remedy in OVERCOME:
+    for causes, remedy in HEALED_BY:
         found = [incident for incident in report.incidents if incident.cause in causes]
-        if not any(_overcome(incident, remedy) for incident in found):
+        if not any(_healed(incident, remedy) for incident in found):
             named = " or ".join(sorted(causes))
             shown = ", ".join(f"{i.status} after {list(map(str, i.remedies))}" for i in found) or "no such incident"
-            yield f"{named} overcome by {remedy}, found {shown}"
+            yield f"{named} healed by {remedy}, found {shown}"
 
 
-def _overcome(incident: IncidentReport, remedy: Remedy) -> bool:
+def _healed(incident: IncidentSummary, remedy: Remedy) -> bool:
     return incident.status is Status.RECOVERED and remedy in incident.remedies
 
 

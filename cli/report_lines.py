@@ -1,4 +1,4 @@
-"""What release log and ledger say, in the form that reporting commands print."""
+"""Releases and incidents in the form in which reporting commands print them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from tasks.ledger.store import Ledger
 
 @dataclass(frozen=True, slots=True)
 class ReleaseLine:
-    """One release; versions are what people call models by."""
+    """One release; models are named by their versions."""
 
     at: datetime
     generation: int
@@ -28,7 +28,7 @@ class ReleaseLine:
 
 @dataclass(frozen=True, slots=True)
 class IncidentLine:
-    """One incident; seconds count from its detection, None for what has not happened."""
+    """One incident; seconds count from its detection, None for what did not happen."""
 
     at: datetime
     id: str
@@ -80,7 +80,7 @@ def releases_of(settings: Settings, pipeline: str) -> list[ReleaseLine]:
 
 
 def incidents_of(settings: Settings, pipeline: str, limit: int) -> list[IncidentLine]:
-    """The latest incidents, newest first. A home that nothing was written to yet stays untouched."""
+    """The latest incidents, newest first. Creates nothing in a new home."""
     if settings.ledger_url is None and not (settings.home / "ledger.db").exists():
         return []
     with Ledger(settings.ledger_dsn) as ledger:
