@@ -1,0 +1,1 @@
+"""Comparing predictions with labels: labels, losses, scores, and the statistics that training and monitoring share."""

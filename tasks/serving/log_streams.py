@@ -34,7 +34,7 @@ class LoggedEntry(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class LogStream:
+class DrainedStream:
     """One stream of the log: its path on the operate port, the type of its lines, and the schema of its lake table.
 
     `schema` begins with `epoch` and `seq`, which identify a row.

@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, JsonValue
 from tasks.lake.lake_table import LakeTable
 from tasks.lake.write_locks import WriteLock, write_lock
 from tasks.serving.gateway_client import PROBE_PREFIX
-from tasks.serving.log_streams import TIMEOUT, LoggedEntry, LogStream
+from tasks.serving.log_streams import TIMEOUT, DrainedStream, LoggedEntry
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,7 @@ class LoggedLabel(LoggedEntry):
     at: AwareDatetime
 
 
-PREDICTION_STREAM = LogStream(
+PREDICTION_STREAM = DrainedStream(
     "/predictions",
     LoggedPrediction,
     pa.schema(
@@ -93,11 +93,11 @@ PREDICTION_STREAM = LogStream(
         ]
     ),
 )
-SHADOW_STREAM = LogStream(
+SHADOW_STREAM = DrainedStream(
     "/shadow", LoggedScore, pa.schema([*_PLACE, ("prediction", pa.float64()), ("error", pa.string())])
 )
 
-LABEL_STREAM = LogStream("/labels", LoggedLabel, pa.schema([*_PLACE[:5], ("label", pa.float64())]))
+LABEL_STREAM = DrainedStream("/labels", LoggedLabel, pa.schema([*_PLACE[:5], ("label", pa.float64())]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import pytest
 
 from healing.errors import GatewayUnavailable
 from tasks.serving import log_streams as gateway_log
-from tasks.serving.log_streams import LogStream
+from tasks.serving.log_streams import DrainedStream
 from tasks.serving.prediction_log import (
     PREDICTION_STREAM,
     Drained,
@@ -147,7 +147,7 @@ def test_a_replacing_entry_keeps_the_number_of_the_replaced_one_across_drains(tm
 
 def test_new_columns_are_added_to_a_table_of_an_older_version(tmp_path):
     older = [field for field in PREDICTION_STREAM.schema if field.name not in ("failed", "latency_ms")]
-    before = LogStream("/predictions", LoggedPrediction, pa.schema(older))
+    before = DrainedStream("/predictions", LoggedPrediction, pa.schema(older))
     rows = [logged(1), logged(2)]
     with log_serving(rows) as url, httpx.Client(base_url=url) as client:
         before.drain(client, predictions_table(tmp_path))
