@@ -1,4 +1,4 @@
-"""The semantic version of a model, by rule, so that a version says what a caller has to expect."""
+"""Semantic version of a model, derived from what changed, so that callers know what to expect of it."""
 
 import re
 from collections.abc import Collection
@@ -12,9 +12,8 @@ _FORM = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """What a model was made of: digests (or any stable text) of its schema with features, of its estimator as the
-    pipeline writes it, and of what is searched around it. What a search found is not part of it: that comes of the
-    data.
+    """What a model was built from: digests of its features with the input schema, of the estimator as written, and of
+    the search section. Parameters that a search found are not part of it, because they depend on the data.
     """
 
     features: str
@@ -23,10 +22,10 @@ class Lineage:
 
 
 def following(version: str, previous: Lineage, candidate: Lineage, taken: Collection[str] = ()) -> str:
-    """The version after `version`: features or schema changed → major, estimator or search changed → minor, new data
-    → patch, also where the same search found other parameters in them.
+    """The version after `version`: major if features or schema changed, minor if the estimator or the search section
+    changed, else patch (new data, also if the same search found other parameters in them).
 
-    Versions that are `taken` (by candidates that were not released) are passed over, so none is given twice.
+    Versions in `taken` (of candidates that were not released) are skipped, so that none is assigned twice.
 
     >>> following("1.4.2", Lineage("f", "trees"), Lineage("f", "linear"))
     '1.5.0'
@@ -43,7 +42,7 @@ def following(version: str, previous: Lineage, candidate: Lineage, taken: Collec
 
 
 def first(taken: Collection[str] = ()) -> str:
-    """The version of a model without predecessor: the first major that is not `taken`."""
+    """Version of a model without a predecessor: the first major version that is not `taken`."""
     found = FIRST
     while found in taken:
         found = _bump(found, 0)
@@ -51,9 +50,9 @@ def first(taken: Collection[str] = ()) -> str:
 
 
 def _bump(version: str, place: int) -> str:
-    """`version` with its number at `place` (0 major, 1 minor, 2 patch) raised by one, and zero after it."""
+    """`version` with the number at `place` (0 major, 1 minor, 2 patch) increased by one, and zeros after it."""
     match = _FORM.fullmatch(version)
     if match is None:
-        raise UsageError(f"a model version is MAJOR.MINOR.PATCH, found {version!r}")
+        raise UsageError(f"expected a model version MAJOR.MINOR.PATCH, found {version!r}")
     numbers = [int(part) for part in match.groups()]
     return ".".join(str(number) for number in [*numbers[:place], numbers[place] + 1, *[0] * (2 - place)])

@@ -1,4 +1,4 @@
-"""What a pipeline says about retraining."""
+"""The `retrain` section of pipeline.yaml."""
 
 from typing import Literal, Self
 
@@ -6,21 +6,25 @@ from pydantic import Field, model_validator
 
 from tasks.config.section import Section
 
-Setting = str | bool | int | float | None
+ParameterValue = str | bool | int | float | None
 ROWS = "rows"
 
 
 class Range(Section):
-    """Values between two bounds, both included; whole numbers where both bounds are."""
+    """Values between two bounds, both included; whole numbers if both bounds are."""
 
-    low: int | float = Field(description="The smallest value.")
-    high: int | float = Field(description="The largest value.")
-    scale: Literal["linear", "log"] = Field(default="linear", description="How draws spread: evenly, or by factors.")
+    low: int | float = Field(description="Smallest value.")
+    high: int | float = Field(description="Largest value.")
+    scale: Literal["linear", "log"] = Field(
+        default="linear", description="Distribution of the draws: uniform, or uniform in the logarithm."
+    )
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
         if self.low >= self.high or (self.scale == "log" and self.low <= 0):
-            raise ValueError(f"a range needs low < high, above 0 on a log scale, found {self.low} and {self.high}")
+            raise ValueError(
+                f"expected a range with low < high, and above 0 on a log scale, found {self.low} and {self.high}"
+            )
         return self
 
     @property
@@ -29,36 +33,56 @@ class Range(Section):
 
 
 class Search(Section):
-    """A bounded search: of the settings that are tried a third goes on, with three times as much of the resource."""
+    """A bounded parameter search: in each round the best third continues with three times as much of the resource."""
 
-    parameters: dict[str, tuple[Setting, ...] | Range] = Field(
-        min_length=1, description="Values or ranges, by the estimator's own parameter names (step__name)."
+    parameters: dict[str, tuple[ParameterValue, ...] | Range] = Field(
+        min_length=1, description="Values or ranges by parameter name, as in the estimator's get_params() (step__name)."
     )
-    candidates_max: int = Field(default=9, ge=2, description="Settings tried, the estimator as written among them.")
-    seconds_max: float = Field(default=60.0, gt=0, description="No fit is begun after that; the best so far is taken.")
+    candidates_max: int = Field(
+        default=9, ge=2, description="Parameter combinations to try, including the estimator as written."
+    )
+    seconds_max: float = Field(
+        default=60.0, gt=0, description="Seconds after which no fit starts; the best so far is used."
+    )
     resource: str = Field(
-        default=ROWS, description="What early rounds have less of: rows, or a whole-number parameter."
+        default=ROWS, description="What early rounds get less of: 'rows', or a whole-number parameter."
     )
-    share_max: float = Field(default=1.0, gt=0, le=1, description="How much of the resource the last round has.")
+    share_max: float = Field(default=1.0, gt=0, le=1, description="Share of the resource in the last round.")
 
 
 class Retrain(Section):
-    """What a candidate learns from, how it is searched for, and on what it meets its rivals."""
+    """What a candidate is trained on, how its parameters are searched, and what it is compared on."""
 
-    lookback_days: int = Field(default=63, ge=1, description="Days before the held-out ones to learn from.")
-    holdout_days: int = Field(default=14, ge=1, description="The latest days with labels, for the comparison.")
-    rows_min: int = Field(default=5000, ge=1, description="Fewer labelled rows are refused.")
+    lookback_days: int = Field(default=63, ge=1, description="Training days before the held-out days.")
+    holdout_days: int = Field(
+        default=14, ge=1, description="Newest labelled days, held out of training for the comparison."
+    )
+    rows_min: int = Field(default=5000, ge=1, description="Training is refused with fewer labelled rows.")
     label_coverage_min: float = Field(
-        default=0.8, ge=0, le=1, description="Newest days with a smaller share of the usual labels are left out."
+        default=0.8,
+        ge=0,
+        le=1,
+        description="The newest days are left out while their share of labels is below this fraction of the median "
+        "day's share.",
     )
     quarantined_share_max: float = Field(
-        default=0.05, ge=0, le=1, description="More of the window's rows in quarantine are refused."
+        default=0.05,
+        ge=0,
+        le=1,
+        description="Training is refused if a larger share of a table's rows in the training days is in quarantine.",
     )
-    segment_rows_min: int = Field(default=300, ge=1, description="A smaller segment is INCONCLUSIVE.")
+    segment_rows_min: int = Field(
+        default=300, ge=1, description="A segment with fewer held-out rows is INCONCLUSIVE and blocks nothing."
+    )
     worse_tolerated: float = Field(
-        default=0.001, ge=0, description="Loss a row by which a segment, or all against a simple model, may be worse."
+        default=0.001,
+        ge=0,
+        description="Loss per row (nats or variances) by which a segment, or all rows against the simple model, may "
+        "be worse.",
     )
     threads: int = Field(
-        default=1, ge=1, description="A fit's own threads. Their number decides the last bits of a model."
+        default=1, ge=1, description="Threads of one fit. Another number changes the last digits of a model."
     )
-    search: Search | None = Field(default=None, description="What to try around the estimator; nothing when unset.")
+    search: Search | None = Field(
+        default=None, description="Parameters to try around the estimator; without this section none are tried."
+    )

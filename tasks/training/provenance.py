@@ -1,4 +1,4 @@
-"""Where a model comes from: the revision of this code, and every library at its version."""
+"""Provenance of a model: the code revision, the pipeline's source files, and all installed libraries."""
 
 import hashlib
 import inspect
@@ -11,29 +11,29 @@ from pathlib import Path
 from typing import Any
 
 _ROOT = Path(__file__).resolve().parents[2]
-_MODEL_LIBRARIES = ("numpy", "pandas", "scikit-learn", "scipy", "skops")  # what opening a model takes
+_MODEL_LIBRARIES = ("numpy", "pandas", "scikit-learn", "scipy", "skops")  # needed to open a model
 _GIT_SECONDS_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Every installed distribution, pinned: `name==version`, sorted."""
+    """Every installed distribution as `name==version`, sorted."""
 
     pins: tuple[str, ...]
 
     @property
     def sha256(self) -> str:
-        """Digest (64 hex digits) of the pins, one a line."""
+        """SHA-256 (64 hex digits) of the pins, one per line."""
         return hashlib.sha256("\n".join(self.pins).encode()).hexdigest()
 
     @property
     def model_pins(self) -> tuple[str, ...]:
-        """The pins of the libraries that the model's own bytes need."""
+        """Pins of the libraries that are needed to open a model."""
         return tuple(pin for pin in self.pins if pin.partition("==")[0] in _MODEL_LIBRARIES)
 
 
 def installed_environment() -> Environment:
-    """What is installed here; the locks in requirements/ put it there."""
+    """All distributions installed here; the locks in requirements/ determine them."""
     pins = {
         f"{distribution.name.lower().replace('_', '-')}=={distribution.version}"
         for distribution in metadata.distributions()
@@ -42,14 +42,14 @@ def installed_environment() -> Environment:
 
 
 def source_sha256(function: Callable[..., Any]) -> str:
-    """Digest (64 hex digits) of the file in which a function is written."""
+    """SHA-256 (64 hex digits) of the file that defines a function."""
     file = inspect.getsourcefile(function)
-    assert file is not None  # a pipeline's functions come from files
+    assert file is not None  # a pipeline's functions are defined in files
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
 def code_revision() -> str:
-    """The commit this code runs from (`-dirty` after local changes), else the installed version of the distribution."""
+    """The git commit of this code (`-dirty` after local changes), or the installed version if there is no git."""
     git = shutil.which("git")
     if git is not None and (_ROOT / ".git").exists():
         described = subprocess.run(

@@ -1,7 +1,8 @@
-"""The same bytes for the same model: skops names parts by memory addresses and dates them; neither is the model.
+"""Canonical skops files: equal models have equal bytes.
 
-A skops file is a zip of arrays and a `schema.json` that refers to them. Numbering both in the order in which the schema
-mentions them, without dates, makes equal models equal files; see docs/decisions/0022-reproducible-model-bytes.md.
+A skops file is a zip of arrays and a `schema.json` that refers to them. skops names the parts by memory address and
+dates them. Here the parts are numbered in the order in which the schema mentions them, and all dates are equal; see
+docs/decisions/0022-reproducible-model-bytes.md.
 """
 
 import io
@@ -15,9 +16,10 @@ _SCHEMA = "schema.json"
 
 
 def canonical_skops(content: bytes) -> bytes:
-    """A skops file that loads to the same model, its bytes a function of that model alone; ModelCorrupt if it is none.
+    """A skops file that loads to the same model and whose bytes depend on the model alone.
 
-    Files that the schema does not mention are left out: nothing would read them.
+    Files that the schema does not mention are left out, because nothing reads them. ModelCorrupt if `content` is not a
+    skops file.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -28,7 +30,7 @@ def canonical_skops(content: bytes) -> bytes:
     numbering = _Numbering(frozenset(bodies))
     numbering.apply(schema)
     written = io.BytesIO()
-    with zipfile.ZipFile(written, "w") as archive:  # a ZipInfo of one's own has the date 1980-01-01
+    with zipfile.ZipFile(written, "w") as archive:  # a ZipInfo built by name has the date 1980-01-01
         for name, numbered in numbering.files.items():
             archive.writestr(zipfile.ZipInfo(numbered), bodies[name])
         archive.writestr(zipfile.ZipInfo(_SCHEMA), json.dumps(schema, separators=(",", ":")))
@@ -36,7 +38,7 @@ def canonical_skops(content: bytes) -> bytes:
 
 
 class _Numbering:
-    """Small numbers in place of addresses, the same for the same address, in the order of meeting."""
+    """Replaces memory addresses by numbers in the order of their first occurrence."""
 
     def __init__(self, known_files: frozenset[str]) -> None:
         self._known_files = known_files
@@ -44,7 +46,7 @@ class _Numbering:
         self.files: dict[str, str] = {}
 
     def apply(self, node: Any) -> None:
-        """Renumber a part of the schema in place."""
+        """Renumber a part of the schema in place, and everything inside it."""
         if isinstance(node, dict):
             self._apply_here(node)
         for part in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
