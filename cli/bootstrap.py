@@ -1,4 +1,4 @@
-"""`autopilot bootstrap`: from nothing to a first model that serves."""
+"""`autopilot bootstrap`: ingest, train and release the first model of a pipeline."""
 
 from datetime import datetime
 from typing import Annotated
@@ -10,11 +10,11 @@ from cli.options import HomeOption, JsonOption, PipelineArgument
 
 def bootstrap(
     pipeline: PipelineArgument,
-    until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last day to learn from.")],
+    until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last day to ingest and to train on.")],
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ingest up to a day, train on it, publish and release the first model."""
+    """Ingest all days up to a day, train on them, and release the first model."""
     from cli.control_plane import enter
     from cli.output import as_document, print_result
 

@@ -1,4 +1,4 @@
-"""`autopilot example`: a request body that `curl` can post as it is."""
+"""`autopilot example`: a request body for the gateway, ready for `curl`."""
 
 from typing import Annotated
 
@@ -9,10 +9,10 @@ from cli.options import HomeOption, PipelineArgument, settings_of
 
 def example(
     pipeline: PipelineArgument,
-    rows: Annotated[int, typer.Option(min=1, max=10_000, help="How many rows to ask about.")] = 1,
+    rows: Annotated[int, typer.Option(min=1, max=10_000, help="Number of rows in the request.")] = 1,
     home: HomeOption = None,
 ) -> None:
-    """Print the lake's latest rows as a body for POST /invocations."""
+    """Print the lake's newest rows as a body for POST /invocations."""
     import json
 
     from cli.feature_rows import read_feature_rows

@@ -1,4 +1,4 @@
-"""`autopilot init`: a pipeline's folder from a file that nobody has described."""
+"""`autopilot init`: a pipeline folder from a data file without a description."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -8,56 +8,56 @@ import typer
 from cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from tasks.onboarding.onboard import Onboarded
+    from tasks.onboarding.onboard import OnboardingResult
 
-
-_TRIED = "tried on the file"
+_DRY_RUN = "dry run"
 
 
 def init(
-    name: Annotated[str, typer.Argument(help="Name of the pipeline, and of its folder.")],
+    name: Annotated[str, typer.Argument(help="Name of the pipeline and of its folder.")],
     data: Annotated[Path, typer.Option(help="CSV, JSON or Parquet file, compressed or not.")],
     label: Annotated[str, typer.Option(help="Column to predict.")],
-    time: Annotated[str, typer.Option(help="Column that says when a row became known.")],
-    key: Annotated[str, typer.Option(help="Column that tells rows apart.")],
+    time: Annotated[str, typer.Option(help="Column with the time at which a row became known.")],
+    key: Annotated[str, typer.Option(help="Column that identifies each row.")],
     task: Annotated[
         Literal["classification", "regression"] | None,
-        typer.Option(help="Guessed from the label.", show_default=False),
+        typer.Option(help="Kind of prediction; guessed from the label by default.", show_default=False),
     ] = None,
     positive: Annotated[
-        str | None, typer.Option(help="The label's value to tell from the others.", show_default=False)
+        str | None, typer.Option(help="Value of the label that is predicted against all others.", show_default=False)
     ] = None,
     dates: Annotated[
-        Literal["day-first", "month-first"] | None, typer.Option(help="How to read 03/04/2013.", show_default=False)
+        Literal["day-first", "month-first"] | None,
+        typer.Option(help="Order of day and month in dates such as 03/04/2013.", show_default=False),
     ] = None,
     directory: Annotated[
-        Path | None, typer.Option("--dir", help="Where pipelines are.  [default: ./pipelines]", show_default=False)
+        Path | None,
+        typer.Option("--dir", help="Directory of the pipelines.  [default: ./pipelines]", show_default=False),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a working pipeline for a file, and say what was guessed and why."""
+    """Write a working pipeline for a data file, and print every guess with its reason."""
     from cli.control_plane import log_to_stderr
     from cli.options import settings_of
     from cli.output import print_result
 
     log_to_stderr()
-    from tasks.onboarding.draft import Asked
+    from tasks.onboarding.draft import OnboardingRequest
     from tasks.onboarding.onboard import onboard
 
     where = settings_of(None).pipelines_dir if directory is None else directory.expanduser().absolute()
-    asked = Asked(name, data, label, time, key, task, positive, dates)
-    done = onboard(asked, where)
+    result = onboard(OnboardingRequest(name, data, label, time, key, task, positive, dates), where)
     if as_json:
-        print_result(done, as_json=True)
+        print_result(result, as_json=True)
     else:
-        _tell(name, done)
+        _print_guesses(name, result)
 
 
-def _tell(name: str, done: "Onboarded") -> None:
-    width = max(len(_TRIED), *(len(guess.about) for guess in done.guesses))
-    for guess in done.guesses:
+def _print_guesses(name: str, result: "OnboardingResult") -> None:
+    width = max(len(_DRY_RUN), *(len(guess.about) for guess in result.guesses))
+    for guess in result.guesses:
         print(f"{guess.about:<{width}}  {guess.choice} ({guess.why})")
-    for table in done.rehearsed:
-        aside = "".join(f"; {count} set aside: {reason}" for reason, count in table.reasons.items())
-        print(f"{_TRIED:<{width}}  {table.table}: {table.accepted} rows of {table.days} days taken{aside}")
-    print(f"wrote {done.folder}; next: autopilot bootstrap {name} --until {done.learn_until}")
+    for table in result.dry_run:
+        quarantined = "".join(f"; {count} quarantined: {reason}" for reason, count in table.reasons.items())
+        print(f"{_DRY_RUN:<{width}}  {table.table}: {table.accepted} rows on {table.days} days accepted{quarantined}")
+    print(f"wrote {result.folder}; next: autopilot bootstrap {name} --until {result.bootstrap_until}")

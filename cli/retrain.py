@@ -1,4 +1,4 @@
-"""`autopilot retrain`: train a candidate, compare it, and release it if it is better; or train it again."""
+"""`autopilot retrain`: train a candidate, compare it, and release it if it is better; or repeat a training."""
 
 from typing import Annotated
 
@@ -11,18 +11,20 @@ def retrain(
     pipeline: PipelineArgument,
     until: DayOption = None,
     estimator: Annotated[
-        str | None, typer.Option(help="module:function in place of the pipeline's own.", show_default=False)
+        str | None,
+        typer.Option(help="Estimator as module:function, instead of the pipeline's own.", show_default=False),
     ] = None,
     skip_comparison: Annotated[
-        bool, typer.Option("--skip-comparison", help="Release it whatever the comparison says; the record keeps that.")
+        bool, typer.Option("--skip-comparison", help="Release the candidate even if a comparison blocks it.")
     ] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Train the same plan once more and say whether the same model comes of it.")
+        bool,
+        typer.Option("--again", help="Train an earlier plan a second time, and report whether the same model results."),
     ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train on the latest labelled days and release what wins on the same rows. Exit 1 if its rollout did not."""
+    """Train on the newest labelled days, and release the candidate if it is better. Exit 1 if its rollout fails."""
     from cli.control_plane import enter
     from cli.output import print_result
 

@@ -1,5 +1,5 @@
-"""Onboarding: from a file that nobody has described to a pipeline folder that works.
+"""Onboarding: a working pipeline folder from a data file without a description.
 
-Everything is guessed from the file as ingestion will read it, every guess is said with its reason, and the guesses are
-tried on the file itself before anything is written.
+Everything is guessed from the file as ingestion reads it. Every guess is reported with its reason, and the guessed
+pipeline is run on the file before anything is written.
 """

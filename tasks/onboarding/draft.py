@@ -1,4 +1,4 @@
-"""A pipeline as it is guessed from a file: every decision, before anything is written."""
+"""A pipeline draft: everything that is guessed from a file, before anything is written."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -7,24 +7,23 @@ from typing import TYPE_CHECKING
 
 from healing.errors import UsageError
 from tasks.ingestion.sources.contract_form import parse_times
-from tasks.onboarding.cadence import Cadence, guess_cadence
-from tasks.onboarding.columns import ColumnGuess, guess_column
+from tasks.onboarding.columns import ColumnGuess, TextColumn, guess_column, plain_names
 from tasks.onboarding.estimator import EstimatorGuess, guess_estimator
 from tasks.onboarding.label import LabelGuess, Task, guess_label
-from tasks.onboarding.names import plain_names
 from tasks.onboarding.times import READABLE_SHARE_MIN, guess_formats
+from tasks.onboarding.windows import WindowsGuess, guess_windows
 from tasks.training.dataset import POSITIVES_MIN
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_GAPS_MAX = 0.05  # of rows without key or time: the contract's own limit
-_ROWS_MIN = 2 * POSITIVES_MIN  # to learn a quantity from, as many as a classifier needs of both classes
+_MISSING_SHARE_MAX = 0.05  # of keys or times: the limit of the default contract
+_TRAIN_ROWS_MIN = 2 * POSITIVES_MIN  # for a quantity: as many as a classifier needs of both classes together
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What the user said: a name, a file, and what three of its columns are."""
+class OnboardingRequest:
+    """What the user says: a name, a file, which of its columns are label, time and key, and optional hints."""
 
     name: str
     data: Path
@@ -37,128 +36,136 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """Everything that the folder's files are written from. `key` is the pipeline's name for the key column."""
+class PipelineDraft:
+    """Everything that the folder's files are generated from. `key` is the pipeline's name for the key column."""
 
-    asked: Asked
+    request: OnboardingRequest
     rows: int
     key: str
     key_why: str
     time: ColumnGuess
     label: LabelGuess
     columns: tuple[ColumnGuess, ...]
-    cadence: Cadence
+    windows: WindowsGuess
     estimator: EstimatorGuess
 
     @property
     def inputs(self) -> tuple[ColumnGuess, ...]:
-        """The columns that a model gets."""
+        """The columns that the model gets."""
         return tuple(column for column in self.columns if column.use)
 
 
-def draft_pipeline(asked: Asked, rows: "pd.DataFrame") -> Draft:
-    """Guess everything about `rows` (all text). UsageError with one line where no pipeline can come of it."""
-    _check_columns(asked, list(rows.columns))
+def draft_pipeline(request: OnboardingRequest, rows: "pd.DataFrame") -> PipelineDraft:
+    """Guess everything from `rows` (all text). UsageError if the file does not allow a pipeline."""
+    _check_named_columns(request, list(rows.columns))
     names = plain_names(rows.columns)
-    key_why = _judge_key(asked.key, rows)
-    time = _guess_time(asked, names[asked.time], rows[asked.time])
-    label = guess_label(asked.label, names[asked.label], rows[asked.label], asked.task, asked.positive)
-    days = parse_times(rows[asked.time], time.formats).dt.date
-    labelled = days.notna() & rows[asked.label].notna()
-    cadence = guess_cadence(list(days[labelled]), asked.time)
-    _check_enough(label, rows.loc[labelled, asked.label], days[labelled], cadence)
-    others = [name for name in rows.columns if name not in (asked.key, asked.time, asked.label)]
-    columns = tuple(guess_column(name, names[name], rows[name], asked.dates) for name in others)
-    if not any(column.use for column in columns):
-        why = "; ".join(f"{column.source_name}: {column.why}" for column in columns) or "there is no other column"
-        raise UsageError(f"expected a column to learn from besides key, time and label, found none: {why[:300]}")
-    estimator = guess_estimator(label.output, cadence.learned)
-    return Draft(asked, len(rows), names[asked.key], key_why, time, label, columns, cadence, estimator)
+    columns = {name: TextColumn(name, names[name], rows[name]) for name in rows.columns}
+    key_why = _check_key(request.key, rows)
+    time = _guess_time(columns[request.time], request.dates)
+    label = guess_label(columns[request.label], request.task, request.positive)
+    days = parse_times(rows[request.time], time.formats).dt.date
+    labelled = days.notna() & rows[request.label].notna()
+    windows = guess_windows(list(days[labelled]), request.time)
+    _check_training_rows(label, rows.loc[labelled, request.label], days[labelled], windows)
+    others = [column for name, column in columns.items() if name not in (request.key, request.time, request.label)]
+    guesses = tuple(guess_column(column, request.dates) for column in others)
+    _check_inputs(guesses)
+    return PipelineDraft(
+        request=request,
+        rows=len(rows),
+        key=names[request.key],
+        key_why=key_why,
+        time=time,
+        label=label,
+        columns=guesses,
+        windows=windows,
+        estimator=guess_estimator(label.output, windows.train_rows),
+    )
 
 
-def _check_columns(asked: Asked, columns: list[str]) -> None:
-    wanted = {"--label": asked.label, "--time": asked.time, "--key": asked.key}
+def _check_named_columns(request: OnboardingRequest, columns: list[str]) -> None:
+    wanted = {"--label": request.label, "--time": request.time, "--key": request.key}
     for option, name in wanted.items():
         if name not in columns:
             raise UsageError(
-                f"{option} {name!r} is no column of {asked.data.name}; columns are {', '.join(columns)[:300]}"
+                f"{option} {name!r} is not a column of {request.data.name}; columns are {', '.join(columns)[:300]}"
             )
     if len(set(wanted.values())) < len(wanted):
         raise UsageError(
-            f"--label, --time and --key are three different columns, found {', '.join(map(repr, wanted.values()))}; "
-            "add a column that numbers the rows if none names them"
+            f"expected --label, --time and --key to be three different columns, found "
+            f"{', '.join(map(repr, wanted.values()))}; if no column identifies a row, add one that numbers the rows"
         )
 
 
-def _judge_key(column: str, rows: "pd.DataFrame") -> str:
-    """What there is to say of the key; UsageError unless it names a row."""
+def _check_key(column: str, rows: "pd.DataFrame") -> str:
+    """A description of the key. UsageError unless it identifies each row."""
     key = rows[column]
     missing = float(key.isna().mean())
-    if missing > _GAPS_MAX:
+    if missing > _MISSING_SHARE_MAX:
         raise UsageError(
-            f"key {column!r}: expected a value in every row, found none in {missing:.0%} of {len(rows)} rows"
+            f"key {column!r}: expected a value in every row, found none in {missing:.0%} of {len(rows)} rows; name "
+            "another column"
         )
-    again = key.notna() & key.duplicated()
-    copies = again & rows.duplicated()
-    if again.sum() > copies.sum():
-        first = key[again].iloc[0]
+    repeated = key.notna() & key.duplicated()
+    copies = repeated & rows.duplicated()
+    if repeated.sum() > copies.sum():
+        example = key[repeated].iloc[0]
         raise UsageError(
-            f"key {column!r}: expected a different value in each row, found {int(again.sum())} of {len(rows)} rows "
-            f"with one that another row has ({first!r}: {int((key == first).sum())} times); name a column that tells "
-            "rows apart, or add one"
+            f"key {column!r}: expected a different value in each row, found {int(repeated.sum())} of {len(rows)} rows "
+            f"that repeat a value ({example!r} occurs {int((key == example).sum())} times); name a column that "
+            "identifies each row, or add one"
         )
-    noted = [
-        f"different in all {int(key.nunique())} rows"
-        if not copies.any()
-        else f"{int(copies.sum())} exact copies of rows count once"
-    ]
-    return "; ".join([*noted, *([f"{missing:.1%} missing, for quarantine"] if missing else [])])
+    distinct = f"{int(key.nunique())} different values in {len(rows)} rows"
+    parts = [f"{distinct}, {int(copies.sum())} exact copies of rows count once" if copies.any() else distinct]
+    if missing:
+        parts.append(f"{missing:.1%} missing, which are quarantined")
+    return "; ".join(parts)
 
 
-def _guess_time(asked: Asked, name: str, text: "pd.Series[str]") -> ColumnGuess:
-    missing = float(text.isna().mean())
-    if missing > _GAPS_MAX:
-        raise UsageError(f"time {asked.time!r}: expected a time in every row, found none in {missing:.0%} of them")
-    found = guess_formats(text, asked.dates)
+def _guess_time(column: TextColumn, dates: str | None) -> ColumnGuess:
+    name = column.source_name
+    if column.missing_share > _MISSING_SHARE_MAX:
+        raise UsageError(
+            f"time {name!r}: expected a time in every row, found none in {column.missing_share:.0%} of the rows; name "
+            "another column"
+        )
+    found = guess_formats(column.text, dates)
     if found is None:
         raise UsageError(
-            f"time {asked.time!r}: expected times that one of ISO 8601, 31/12/2013, 12/31/2013, 31 Dec 2013 or seconds "
-            f"since 1970 can read in {READABLE_SHARE_MIN:.0%} of the rows, found for example "
-            f"{str(text.dropna().iloc[0])!r}"
+            f"time {name!r}: expected times as ISO 8601, 31/12/2013, 12/31/2013, 31 Dec 2013 or seconds since 1970 in "
+            f"{READABLE_SHARE_MIN:.0%} of the rows, found for example {str(column.known.iloc[0])!r}"
         )
     if found.ambiguous is not None:
         raise UsageError(
-            f"time {asked.time!r}: {found.ambiguous!r} can be read day first or month first, and no row decides; "
-            "say --dates day-first or --dates month-first"
+            f"time {name!r}: expected at least one date that shows whether day or month comes first, found only dates "
+            f"such as {found.ambiguous!r}; set --dates day-first or --dates month-first"
         )
-    why = f"times as {' or '.join(found.formats) or 'ISO 8601'}, in UTC where no zone is written"
-    return ColumnGuess(asked.time, name, "timestamp", False, True, why, formats=found.formats)
+    why = f"format {' or '.join(found.formats) or 'ISO 8601'}; UTC where no time zone is given"
+    return ColumnGuess(name, column.name, "timestamp", use=False, required=True, why=why, formats=found.formats)
 
 
-def _check_enough(label: LabelGuess, text: "pd.Series[str]", days: "pd.Series[date]", cadence: Cadence) -> None:
-    """UsageError unless the first training would have rows enough."""
-    learned = text[(days <= cadence.last - timedelta(days=cadence.holdout_days)).to_numpy()]
+def _check_training_rows(
+    label: LabelGuess, text: "pd.Series[str]", days: "pd.Series[date]", windows: WindowsGuess
+) -> None:
+    """UsageError unless the first training has enough rows."""
+    train = text[(days <= windows.last - timedelta(days=windows.holdout_days)).to_numpy()]
     if label.output == "value":
-        if len(learned) < _ROWS_MIN:
-            raise UsageError(f"expected {_ROWS_MIN} labelled rows to learn from, found {len(learned)}; gather more")
+        if len(train) < _TRAIN_ROWS_MIN:
+            raise UsageError(
+                f"expected {_TRAIN_ROWS_MIN} labelled rows to train on, found {len(train)} before the last "
+                f"{windows.holdout_days} days; collect more rows"
+            )
         return
-    positives = int(positive_rows(label, learned).sum())
-    fewest = min(positives, len(learned) - positives)
-    if fewest < POSITIVES_MIN:
+    positives = int(label.positive_rows(train).sum())
+    if min(positives, len(train) - positives) < POSITIVES_MIN:
         raise UsageError(
-            f"label {label.source_name!r}: expected {POSITIVES_MIN} rows of each class to learn from, found "
-            f"{positives} positive and {len(learned) - positives} other before the last {cadence.holdout_days} days; "
-            "gather more"
+            f"label {label.source_name!r}: expected {POSITIVES_MIN} rows of each class to train on, found "
+            f"{positives} positive and {len(train) - positives} other before the last {windows.holdout_days} days; "
+            "collect more rows"
         )
 
 
-def positive_rows(label: LabelGuess, text: "pd.Series[str]") -> "pd.Series[bool]":
-    """Where the label's text is the positive class."""
-    import pandas as pd
-
-    if label.type == "string":
-        return text == label.positive
-    if label.type == "boolean":
-        return text.str.lower() == str(label.positive is None or label.positive).lower()
-    wanted = 1.0 if label.positive is None else label.positive
-    return pd.to_numeric(text, errors="coerce") == wanted
+def _check_inputs(columns: tuple[ColumnGuess, ...]) -> None:
+    if not any(column.use for column in columns):
+        why = "; ".join(f"{column.source_name}: {column.why}" for column in columns) or "there is no other column"
+        raise UsageError(f"expected a column to learn from besides key, time and label, found none: {why[:300]}")

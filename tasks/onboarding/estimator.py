@@ -1,18 +1,77 @@
-"""Which estimator: trees where there are rows enough to grow them, else a linear model."""
+"""The estimator and the `model.py` that builds it: boosted trees if there are enough rows, else a linear model."""
 
 from dataclasses import dataclass
 
 from tasks.config.pipeline import Output
 
-ROWS_FOR_TREES = 1_000  # below, boosted trees remember rows rather than learn from them
+TREES_ROWS_MIN = 1_000  # with fewer rows, boosted trees overfit
+
+_TREES = '''\
+"""The model: gradient-boosted trees on numbers, and on categories encoded as numbers.
+
+It uses classes of scikit-learn only, so that skops opens it without further trusted types.
+"""
+
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import {family}
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OrdinalEncoder
+
+from .features import CATEGORIES, INPUT_NUMBERS
+
+
+def build_estimator() -> Pipeline:
+    """Return the unfitted estimator. It treats an unknown category as missing."""
+    categories = OrdinalEncoder(
+        handle_unknown="use_encoded_value", unknown_value=float("nan"), encoded_missing_value=-1
+    )
+    columns = ColumnTransformer(
+        [("categories", categories, CATEGORIES), ("numbers", "passthrough", INPUT_NUMBERS)], remainder="drop"
+    )
+    trees = {family}(
+        learning_rate=0.06,
+        max_iter=150,
+        max_leaf_nodes=15,
+        min_samples_leaf={leaf_rows_min},
+        l2_regularization=1.0,
+        random_state=2013,
+    )
+    return Pipeline([("columns", columns), ("trees", trees)])
+'''
+
+_LINEAR = '''\
+"""The model: linear in the scaled numbers (the median if one is missing) and in one column per category.
+
+It uses classes of scikit-learn only, so that skops opens it without further trusted types.
+"""
+
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import {family}
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from .features import CATEGORIES, INPUT_NUMBERS
+
+
+def build_estimator() -> Pipeline:
+    """Return the unfitted estimator. For an unknown category, all columns of that feature are zero."""
+    named = SimpleImputer(missing_values=None, strategy="constant", fill_value="missing")
+    categories = Pipeline([("known", named), ("columns", OneHotEncoder(handle_unknown="ignore"))])
+    known = SimpleImputer(strategy="median", keep_empty_features=True)
+    numbers = Pipeline([("known", known), ("scaled", StandardScaler())])
+    columns = ColumnTransformer(
+        [("categories", categories, CATEGORIES), ("numbers", numbers, INPUT_NUMBERS)], remainder="drop"
+    )
+    return Pipeline([("columns", columns), ("linear", {family}({options}))])
+'''
 
 
 @dataclass(frozen=True, slots=True)
 class EstimatorGuess:
-    """The estimator's class in scikit-learn, and why it."""
+    """The class of the estimator in scikit-learn, and the reason for it."""
 
     family: str
-    output: Output
     leaf_rows_min: int
     why: str
 
@@ -22,10 +81,18 @@ class EstimatorGuess:
 
 
 def guess_estimator(output: Output, rows: int) -> EstimatorGuess:
-    """For `rows` rows to learn from. All classes are scikit-learn's own, which skops opens without trusting more."""
-    if rows >= ROWS_FOR_TREES:
+    """The estimator for `rows` training rows; always a class of scikit-learn, which skops opens by default."""
+    if rows >= TREES_ROWS_MIN:
         family = "HistGradientBoostingClassifier" if output == "probability" else "HistGradientBoostingRegressor"
-        why = f"trees, for {rows} rows to learn from; missing values and unseen categories are no trouble to them"
-        return EstimatorGuess(family, output, max(20, min(100, rows // 100)), why)
+        why = f"trees, because there are {rows} training rows; they accept missing values and unknown categories"
+        return EstimatorGuess(family, max(20, min(100, rows // 100)), why)
     family = "LogisticRegression" if output == "probability" else "Ridge"
-    return EstimatorGuess(family, output, 20, f"linear, for only {rows} rows to learn from")
+    return EstimatorGuess(family, 20, f"a linear model, because there are only {rows} training rows")
+
+
+def model_module(guess: EstimatorGuess) -> str:
+    """Source of `model.py`."""
+    if guess.is_trees:
+        return _TREES.format(family=guess.family, leaf_rows_min=guess.leaf_rows_min)
+    options = "max_iter=1000" if guess.family == "LogisticRegression" else ""
+    return _LINEAR.format(family=guess.family, options=options)

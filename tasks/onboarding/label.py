@@ -1,10 +1,11 @@
-"""What is to be predicted: a class that a yes-or-no model can tell, or a quantity."""
+"""The label: a class with two values, one value against the rest, or a quantity."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from healing.errors import UsageError
 from tasks.config.pipeline import ColumnType, Output
+from tasks.onboarding.columns import TextColumn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -12,14 +13,18 @@ if TYPE_CHECKING:
 Task = Literal["classification", "regression"]
 Positive = str | bool | int | float
 
-# What people call the class that they look for.
+# Usual names of the positive class.
 _POSITIVE_WORDS = frozenset({"yes", "y", "true", "t", "positive", "pos", "churned", "fraud", "late", "failed"})
-_VALUES_MIN_OF_A_QUANTITY = 20  # fewer different numbers are rather grades or codes
+_QUANTITY_VALUES_MIN = 20  # fewer different whole numbers are probably grades or codes
+_CLASSES_NAMED_MAX = 5  # classes named in a message
 
 
 @dataclass(frozen=True, slots=True)
 class LabelGuess:
-    """The label's column, what is predicted of it, and why. `positive` is None where the column is 0 and 1 itself."""
+    """The label's column, what is predicted, and why. `positive` is None if the column itself contains 0 and 1.
+
+    `values` are the texts that the contract accepts, if there are two.
+    """
 
     source_name: str
     name: str
@@ -27,76 +32,94 @@ class LabelGuess:
     output: Output
     why: str
     positive: Positive | None = None
-    values: tuple[str, ...] | None = None  # texts that the contract takes, where there are two
+    values: tuple[str, ...] | None = None
+
+    def positive_rows(self, text: "pd.Series[str]") -> "pd.Series[bool]":
+        """Where the label's text is the positive class."""
+        import pandas as pd
+
+        if self.type == "string":
+            return text == self.positive
+        if self.type == "boolean":
+            return text.str.lower() == str(self.positive is None or self.positive).lower()
+        wanted = 1.0 if self.positive is None else self.positive
+        return pd.to_numeric(text, errors="coerce") == wanted
 
 
-def guess_label(
-    source_name: str, name: str, text: "pd.Series[str]", task: Task | None, positive: str | None
-) -> LabelGuess:
-    """The label as a class or a quantity. UsageError with one line when neither can be learned from it."""
+def guess_label(column: TextColumn, task: Task | None, positive: str | None) -> LabelGuess:
+    """The label as a class or a quantity. UsageError if neither can be learned from it."""
     import pandas as pd
 
-    known = text.dropna()
-    classes = list(known.value_counts().index)
+    classes = list(column.known.value_counts().index)
     if len(classes) < 2:
         found = f"only {classes[0]!r}" if classes else "no value"
         raise UsageError(
-            f"label {source_name!r}: expected at least two different values, found {found}; nothing to learn"
+            f"label {column.source_name!r}: expected at least two different values to learn from, found {found}; name "
+            "another column"
         )
-    numbers = pd.to_numeric(known, errors="coerce")
+    numbers = pd.to_numeric(column.known, errors="coerce")
     numeric = bool(numbers.notna().all())
     if task == "regression" or (task is None and numeric and positive is None and _is_quantity(numbers)):
-        return _quantity(source_name, name, numbers, numeric)
+        return _quantity(column, numbers, numeric=numeric)
     if positive is not None:
-        return _one_against_the_rest(source_name, name, known, numeric, positive)
+        return _one_against_the_rest(column, positive, "as set by --positive", numeric=numeric)
     if len(classes) > 2:
-        shown = ", ".join(map(repr, classes[:5])) + (", …" if len(classes) > 5 else "")
-        also = " or --task regression to predict the number" if numeric else ""
-        raise UsageError(
-            f"label {source_name!r}: expected two classes, found {len(classes)} ({shown}); name with --positive the "
-            f"one to tell from the rest{also}"
-        )
-    return _two_classes(source_name, name, known, numeric)
+        raise UsageError(_too_many_classes(column.source_name, classes, numeric=numeric))
+    return _two_classes(column, numeric=numeric)
+
+
+def _too_many_classes(source_name: str, classes: list[str], *, numeric: bool) -> str:
+    shown = ", ".join(map(repr, classes[:_CLASSES_NAMED_MAX])) + (", …" if len(classes) > _CLASSES_NAMED_MAX else "")
+    regression = ", or set --task regression to predict the number" if numeric else ""
+    return (
+        f"label {source_name!r}: expected two classes, found {len(classes)} ({shown}); set --positive to the class to "
+        f"predict against the rest{regression}"
+    )
 
 
 def _is_quantity(numbers: "pd.Series[float]") -> bool:
     fractions = bool((numbers != numbers.round()).any())
-    return numbers.nunique() > (2 if fractions else _VALUES_MIN_OF_A_QUANTITY)
+    return numbers.nunique() > (2 if fractions else _QUANTITY_VALUES_MIN)
 
 
-def _quantity(source_name: str, name: str, numbers: "pd.Series[float]", numeric: bool) -> LabelGuess:
+def _quantity(column: TextColumn, numbers: "pd.Series[float]", *, numeric: bool) -> LabelGuess:
     if not numeric:
-        raise UsageError(f"label {source_name!r}: expected numbers for --task regression, found texts as well")
+        text = column.known[numbers.isna()].iloc[0]
+        raise UsageError(
+            f"label {column.source_name!r}: expected only numbers for --task regression, found text such as {text!r}; "
+            "name another column, or leave out --task"
+        )
     why = f"a quantity from {numbers.min():g} to {numbers.max():g}, mean {numbers.mean():g}"
-    return LabelGuess(source_name, name, "double", "value", why)
+    return LabelGuess(column.source_name, column.name, "double", "value", why)
 
 
-def _two_classes(source_name: str, name: str, known: "pd.Series[str]", numeric: bool) -> LabelGuess:
-    shares = known.value_counts(normalize=True)
+def _two_classes(column: TextColumn, *, numeric: bool) -> LabelGuess:
+    shares = column.known.value_counts(normalize=True)
     if set(shares.index) <= {"0", "1", "0.0", "1.0"}:
         ones = sum(float(share) for value, share in shares.items() if float(str(value)) == 1)
-        return LabelGuess(source_name, name, "long", "probability", f"1 in {ones:.1%}")
+        return LabelGuess(column.source_name, column.name, "long", "probability", f"1 in {ones:.1%}")
     lowered = {str(value).lower(): str(value) for value in shares.index}
     if set(lowered) == {"true", "false"}:
-        return LabelGuess(source_name, name, "boolean", "probability", f"true in {shares[lowered['true']]:.1%}")
+        why = f"true in {shares[lowered['true']]:.1%}"
+        return LabelGuess(column.source_name, column.name, "boolean", "probability", why)
     words = [value for low, value in lowered.items() if low in _POSITIVE_WORDS]
-    chosen = words[0] if len(words) == 1 else str(shares.index[-1])
-    reason = "by its name" if len(words) == 1 else "the rarer"
-    return _one_against_the_rest(source_name, name, known, numeric, chosen, reason)
+    if len(words) == 1:
+        return _one_against_the_rest(column, words[0], "because of its name", numeric=numeric)
+    return _one_against_the_rest(column, str(shares.index[-1]), "the rarer class", numeric=numeric)
 
 
-def _one_against_the_rest(
-    source_name: str, name: str, known: "pd.Series[str]", numeric: bool, positive: str, reason: str = "as told"
-) -> LabelGuess:
-    classes = sorted(map(str, known.unique()))
+def _one_against_the_rest(column: TextColumn, positive: str, reason: str, *, numeric: bool) -> LabelGuess:
+    classes = sorted(map(str, column.known.unique()))
     of_class = [value for value in classes if value == positive or (numeric and _same_number(value, positive))]
     if not of_class:
         raise UsageError(
-            f"label {source_name!r}: --positive {positive!r} occurs nowhere; found {', '.join(classes[:8])}"
+            f"label {column.source_name!r}: expected the value {positive!r} of --positive, found only "
+            f"{', '.join(classes[:8])}"
         )
-    share = float(known.isin(of_class).mean())
+    share = float(column.known.isin(of_class).mean())
     rest = ", ".join(value for value in classes if value not in of_class)
     why = f"{positive!r} ({reason}, {share:.1%}) against {rest[:60]}"
+    source_name, name = column.source_name, column.name
     if {value.lower() for value in classes} <= {"true", "false"}:
         return LabelGuess(source_name, name, "boolean", "probability", why, positive.lower() == "true")
     if numeric:

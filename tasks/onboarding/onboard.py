@@ -1,4 +1,4 @@
-"""From a file to a pipeline's folder, and the account of everything that was guessed on the way."""
+"""Onboarding a file: guess a pipeline, run it on the file, write its folder, and report every guess."""
 
 import re
 from dataclasses import dataclass
@@ -6,18 +6,19 @@ from pathlib import Path
 
 from healing.errors import UsageError
 from tasks.config.pipeline import PIPELINE_FILE
-from tasks.onboarding.code import features_module, model_module, package_module
+from tasks.onboarding.columns import ColumnGuess
 from tasks.onboarding.configuration import OUTCOMES_SUITE, ROWS_SUITE, configuration
-from tasks.onboarding.draft import Asked, Draft, draft_pipeline
-from tasks.onboarding.folder import check_free, write_folder
-from tasks.onboarding.reading import read_rows
-from tasks.onboarding.rehearsal import Rehearsed, rehearse
-from tasks.onboarding.suite import outcomes_suite, rows_suite
+from tasks.onboarding.draft import OnboardingRequest, PipelineDraft, draft_pipeline
+from tasks.onboarding.dry_run import TableDryRun, run_dry
+from tasks.onboarding.estimator import model_module
+from tasks.onboarding.features import features_module
+from tasks.onboarding.files import check_free, read_rows, write_folder
+from tasks.onboarding.suites import outcomes_suite, rows_suite
 
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """One decision: what it is about, what was chosen, and why."""
+    """One guess: what it is about, what was chosen, and why."""
 
     about: str
     choice: str
@@ -25,63 +26,73 @@ class Guess:
 
 
 @dataclass(frozen=True, slots=True)
-class Onboarded:
-    """A folder that was written, what was guessed for it, and what its contract takes of the file itself.
+class OnboardingResult:
+    """The folder that was written, all guesses, and the dry run of the pipeline on its file.
 
-    `learn_until` is the last day on which a first model can be trained such that some days are left to watch it on.
+    `bootstrap_until` is the last day of the file, up to which the first model can be trained.
     """
 
     folder: Path
     guesses: tuple[Guess, ...]
-    rehearsed: tuple[Rehearsed, ...]
-    learn_until: str
+    dry_run: tuple[TableDryRun, ...]
+    bootstrap_until: str
 
 
-def onboard(asked: Asked, pipelines_dir: Path) -> Onboarded:
-    """Write the pipeline's folder. UsageError with one line, and nothing written, where none can come of the file."""
-    if re.fullmatch(r"[a-z][a-z0-9_-]*", asked.name) is None:
-        raise UsageError(f"expected a name of lower-case letters, digits, _ and -, found {asked.name!r}")
-    check_free(asked.name, pipelines_dir)
-    draft = draft_pipeline(asked, read_rows(asked.data))
-    files = {
+def onboard(request: OnboardingRequest, pipelines_dir: Path) -> OnboardingResult:
+    """Write the pipeline's folder. UsageError with one line if the file does not allow it; then nothing is written."""
+    if re.fullmatch(r"[a-z][a-z0-9_-]*", request.name) is None:
+        raise UsageError(f"expected a name of lower-case letters, digits, _ and -, found {request.name!r}")
+    check_free(request.name, pipelines_dir)
+    draft = draft_pipeline(request, read_rows(request.data))
+    results: list[TableDryRun] = []
+    folder = write_folder(
+        request.name,
+        pipelines_dir,
+        _generated_files(draft),
+        lambda directory: results.extend(run_dry(request.name, directory)),
+    )
+    return OnboardingResult(folder, guesses(draft), tuple(results), draft.windows.last.isoformat())
+
+
+def _generated_files(draft: PipelineDraft) -> dict[str, str]:
+    return {
         PIPELINE_FILE: configuration(draft),
         ROWS_SUITE: rows_suite(draft),
         OUTCOMES_SUITE: outcomes_suite(draft),
         "features.py": features_module(draft),
-        "model.py": model_module(draft),
-        "__init__.py": package_module(draft),
+        "model.py": model_module(draft.estimator),
+        "__init__.py": f'"""Predicts {draft.label.name}; see pipeline.yaml."""\n',
     }
-    rehearsed: list[Rehearsed] = []
-    folder = write_folder(
-        asked.name, pipelines_dir, files, lambda beside: rehearsed.extend(rehearse(asked.name, beside))
-    )
-    return Onboarded(folder, guesses(draft), tuple(rehearsed), draft.cadence.last.isoformat())
 
 
-def guesses(draft: Draft) -> tuple[Guess, ...]:
-    """Every decision of the draft, in the order in which a reader wants to check them."""
-    cadence, label = draft.cadence, draft.label
-    columns = [
-        Guess(
-            f"column {column.source_name}",
-            f"{column.name}: {column.type}{', required' if column.required else ''}" if column.use else "left out",
-            column.why
-            + (f"; {column.low:g} to {column.high:g} allowed" if column.use and column.low is not None else ""),
-        )
-        for column in draft.columns
-    ]
-    counted = f"rows on {cadence.days_with_rows} of {cadence.span} days, about {cadence.rows_a_day} a day"
+def guesses(draft: PipelineDraft) -> tuple[Guess, ...]:
+    """All guesses of the draft, in the order in which a reader checks them."""
+    windows, label = draft.windows, draft.label
     return (
         Guess("key", f"{draft.key}: string", draft.key_why),
         Guess("event time", f"{draft.time.name}: timestamp", draft.time.why),
-        Guess("label", f"{label.name}: {label.type}, as a {label.output}", label.why),
-        *columns,
+        Guess("label", f"{label.name}: {label.type}, predicted as a {label.output}", label.why),
+        *(_column_guess(column) for column in draft.columns),
         Guess("estimator", draft.estimator.family, draft.estimator.why),
-        Guess("days", f"{cadence.first} to {cadence.last}", counted),
+        Guess(
+            "days",
+            f"{windows.first} to {windows.last}",
+            f"rows on {windows.days_with_rows} of {windows.days} days, about {windows.rows_per_day} per day",
+        ),
         Guess(
             "windows",
-            f"learn {cadence.lookback_days} days, compare on {cadence.holdout_days}, watch {cadence.window_days}",
-            f"{cadence.learned} rows to learn from, {cadence.held_out} to compare on",
+            f"{windows.lookback_days} training days, {windows.holdout_days} held-out days, "
+            f"{windows.window_days} monitored days",
+            f"{windows.train_rows} training rows, {windows.held_out_rows} held-out rows",
         ),
-        Guess("known when", "with its row", "set label.known_at in pipeline.yaml to another time if it is known later"),
+        Guess("label known at", "event time", "set label.known_at in pipeline.yaml if the label becomes known later"),
     )
+
+
+def _column_guess(column: ColumnGuess) -> Guess:
+    about = f"column {column.source_name}"
+    if not column.use:
+        return Guess(about, "not used", column.why)
+    required = ", required" if column.required else ""
+    accepted = "" if column.low is None else f"; {column.low:g} to {column.high:g} accepted"
+    return Guess(about, f"{column.name}: {column.type}{required}", f"{column.why}{accepted}")

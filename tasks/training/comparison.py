@@ -124,8 +124,8 @@ def _decided(
     lower, upper = mean.lower(rule.alpha), mean.upper(rule.alpha)
     where = f" of {segment}" if segment else ""
     reason = (
-        f"{rule.measure} {mean.value:+.4f} better than {against} on the same {rows} rows{where} of {days} days, "
-        f"between {lower:+.4f} and {upper:+.4f} ({1 - 2 * rule.alpha:.0%} interval)"
+        f"{rule.measure} gain over {against} {mean.value:+.4f} per row, {1 - 2 * rule.alpha:.0%} interval "
+        f"{lower:+.4f} to {upper:+.4f}, on {rows} rows{where} from {days} days"
     )
     return Comparison(against, outcome, rows, days, mean.value, lower, upper, reason, segment, blocks)
 

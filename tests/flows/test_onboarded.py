@@ -1,4 +1,4 @@
-"""What `autopilot init` wrote, used as its user would: ingested, learned from, served and watched."""
+"""A pipeline that `autopilot init` wrote is ingested, trained, served and monitored."""
 
 from datetime import date
 from pathlib import Path
@@ -15,7 +15,7 @@ from releases.signing import ensure_keys
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import load_settings
 from tasks.evaluation.labels import label_source
-from tasks.onboarding.draft import Asked
+from tasks.onboarding.draft import OnboardingRequest
 from tasks.onboarding.onboard import onboard
 from tasks.training.dataset import read_dataset
 from tasks.training.fit import fit_model
@@ -26,7 +26,7 @@ from tests.orders import DAYS, classified, orders, write
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint:UserWarning")  # MLflow about its own types, on import
 
 NAME = "mine"
-UNTIL = date(2024, 1, 26)  # 26 of the file's 40 days; the others are for the monitor
+UNTIL = date(2024, 1, 26)  # 26 of the file's 40 days; the monitor uses the others
 
 
 @pytest.fixture
@@ -38,12 +38,12 @@ def home(tmp_path, monkeypatch):
 
 def begin(home: Path, frame: pd.DataFrame, file: str = "orders.csv", **changes) -> None:
     data = write(frame, home.parent / file)
-    asked = {"name": NAME, "data": data, "label": "returned", "time": "at", "key": "id"} | changes
-    onboard(Asked(**asked), home.parent / "pipelines")
+    options = {"name": NAME, "data": data, "label": "returned", "time": "at", "key": "id"} | changes
+    onboard(OnboardingRequest(**options), home.parent / "pipelines")
 
 
 def served(home: Path, count: int = 50) -> list[float]:
-    """What a real gateway answers to the last rows of the lake, none of it by the baseline."""
+    """Predictions of a real gateway for the last rows of the lake, all by the champion."""
     from cli.feature_rows import read_feature_rows
 
     settings = load_settings()
@@ -58,7 +58,7 @@ def served(home: Path, count: int = 50) -> list[float]:
 
 
 def awkward() -> pd.DataFrame:
-    """Names, dates and values as they come: spaces, umlauts, digits first, equal but for case, three ways to date."""
+    """Awkward columns: names with spaces, umlauts, a leading digit, or differing only in case; three date formats."""
     frame = classified()
     when = pd.to_datetime(frame["at"])
     formats = ["%d/%m/%Y %H:%M", "%Y-%m-%d %H:%M:%S", "%d %b %Y %H:%M"]
@@ -81,7 +81,7 @@ def awkward() -> pd.DataFrame:
 
 
 @pytest.mark.timeout(300)
-def test_a_file_in_every_disguise_ingests_trains_serves_and_is_watched(home):
+def test_a_file_with_awkward_columns_ingests_trains_serves_and_is_monitored(home):
     begin(home, awkward(), label="Returned?", time="Ordered at", key="Order №")
     taken = ingest(NAME, until=UNTIL)
     assert taken.rows.received == taken.rows.accepted > 2 * 700
@@ -95,13 +95,13 @@ def test_a_file_in_every_disguise_ingests_trains_serves_and_is_watched(home):
 
 
 @pytest.mark.timeout(300)
-def test_a_quantity_is_learned_served_and_watched(home):
+def test_a_quantity_is_trained_served_and_monitored(home):
     begin(home, orders().drop(columns="returned"), "orders.parquet", label="cost")
     ingest(NAME, until=UNTIL)
     outcome = retrain(NAME, until=UNTIL)
     assert outcome.result is RetrainResult.BOOTSTRAPPED
     compared = next(each for each in outcome.comparisons if each.against == "the base rate")
-    assert compared.reason.startswith("squared error +0.")
+    assert compared.reason.startswith("squared error gain over the base rate +0.")
     answers = served(home)
     assert np.std(answers) > 1
     assert 0 < np.mean(answers) < 20
@@ -142,8 +142,8 @@ def test_other_files_ingest_and_train(home, what):
     assert 0 < answers.min() < answers.max() < 1
 
 
-def test_the_next_batch_of_the_same_process_is_taken_whole(home):
-    """40 days to guess from, then as many that nobody has seen, from the same law."""
+def test_the_next_days_of_the_same_data_are_accepted(home):
+    """40 days to guess from, then 40 further days of the same distribution."""
     frame = orders(days=80, seed=3).drop(columns="cost")
     begin(home, frame[frame["at"] < "2024-02-10"])
     first = ingest(NAME)

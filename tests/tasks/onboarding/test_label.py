@@ -2,11 +2,12 @@ import pandas as pd
 import pytest
 
 from healing.errors import UsageError
+from tasks.onboarding.columns import TextColumn
 from tasks.onboarding.label import guess_label
 
 
 def guess(values, task=None, positive=None):
-    return guess_label("Label", "label_2", pd.Series(values, dtype=object), task, positive)
+    return guess_label(TextColumn("Label", "label_2", pd.Series(values, dtype=object)), task, positive)
 
 
 @pytest.mark.parametrize(
@@ -14,12 +15,12 @@ def guess(values, task=None, positive=None):
     [
         (["0", "1", "0"], "long", None),
         (["True", "False"], "boolean", None),
-        (["Yes", "No", "Yes"], "string", "Yes"),  # by its name, though it is the more frequent
-        (["good", "bad", "good"], "string", "bad"),  # the rarer
+        (["Yes", "No", "Yes"], "string", "Yes"),  # because of its name, although it is the more frequent class
+        (["good", "bad", "good"], "string", "bad"),  # the rarer class
         (["1", "2", "1"], "double", 2.0),
     ],
 )
-def test_two_classes_are_told_apart(values, type_, positive):
+def test_two_classes_get_a_type_and_a_positive_class(values, type_, positive):
     found = guess(values)
     assert (found.output, found.type, found.positive) == ("probability", type_, positive)
 
@@ -30,7 +31,7 @@ def test_a_quantity_is_predicted_as_a_value():
     assert guess(["1", "2", "3"], task="regression").output == "value"
 
 
-def test_a_named_class_is_told_from_all_the_others():
+def test_a_named_class_is_predicted_against_all_others():
     found = guess(["setosa", "virginica", "versicolor"], positive="virginica")
     assert (found.positive, found.values) == ("virginica", None)
     assert guess(["1", "2", "3"], positive="2").positive == 2.0
@@ -40,15 +41,15 @@ def test_a_named_class_is_told_from_all_the_others():
 @pytest.mark.parametrize(
     ("values", "asked", "message"),
     [
-        (["a", "b", "c"], {}, r"found 3 \('a', 'b', 'c'\); name with --positive"),
-        (["1", "2", "3"], {}, r"found 3 .* or --task regression"),
-        (["a", "a"], {}, "found only 'a'; nothing to learn"),
+        (["a", "b", "c"], {}, r"found 3 \('a', 'b', 'c'\); set --positive"),
+        (["1", "2", "3"], {}, r"found 3 .* or set --task regression"),
+        (["a", "a"], {}, "to learn from, found only 'a'"),
         ([None], {}, "found no value"),
-        (["a", "b"], {"positive": "c"}, "--positive 'c' occurs nowhere; found a, b"),
-        (["a", "b"], {"task": "regression"}, "found texts as well"),
+        (["a", "b"], {"positive": "c"}, "expected the value 'c' of --positive, found only a, b"),
+        (["a", "b"], {"task": "regression"}, "found text such as 'a'"),
     ],
 )
-def test_what_cannot_be_learned_is_said_in_one_line(values, asked, message):
+def test_a_label_that_cannot_be_learned_is_refused_in_one_line(values, asked, message):
     with pytest.raises(UsageError, match=message) as refused:
         guess(values, **asked)
     assert "\n" not in str(refused.value)

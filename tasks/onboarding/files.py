@@ -1,0 +1,79 @@
+"""The user's data file, read as ingestion reads it, and the pipeline's folder, written atomically."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from healing.errors import SourceUnavailable, UsageError
+from releases.files import sync_directory, write_atomically
+from tasks.config.sources_section import FilesEndpoint
+from tasks.ingestion.sources.document import Document
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+
+
+def read_rows(path: Path) -> "pd.DataFrame":
+    """All rows of a CSV, JSON or Parquet file, compressed or not: every column as text, None where a value is missing.
+
+    UsageError if the file cannot be read.
+    """
+    if not path.is_file():
+        found = "a directory" if path.is_dir() else "no file"
+        raise UsageError(f"expected a CSV, JSON or Parquet file at {path}, found {found}")
+    endpoint = FilesEndpoint(name="file", kind="files", url=str(path.parent))
+    try:
+        rows: pd.DataFrame = Document(endpoint, str(path), path.name, path.read_bytes()).rows().to_pandas()
+    except SourceUnavailable as exc:
+        cause = str(exc).removeprefix(f"source {endpoint.name}: ")
+        raise UsageError(f"{cause}; a pipeline could not read this file") from exc
+    if len(rows.columns) == 1:
+        _refuse_other_separators(path, rows.columns[0])
+    if rows.empty:
+        raise UsageError(f"{path}: expected rows, found only the header {', '.join(rows.columns)[:120]}")
+    return rows
+
+
+def check_free(name: str, pipelines_dir: Path) -> None:
+    """Raise UsageError if the folder of that name exists."""
+    folder = pipelines_dir / name
+    if folder.exists():
+        raise UsageError(
+            f"{folder} exists already; nothing was written: choose another name, or move that folder away first"
+        )
+
+
+def write_folder(name: str, pipelines_dir: Path, files: dict[str, str], check: Callable[[Path], None]) -> Path:
+    """Write the folder `name` with `files` in one step, after `check` has accepted a temporary copy of it.
+
+    `check` gets the directory that contains the copy; an exception from it is passed on and nothing is written. If
+    another process creates the same folder meanwhile, that one is kept.
+    """
+    check_free(name, pipelines_dir)
+    pipelines_dir.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=pipelines_dir))
+    try:
+        (temporary / name).mkdir()
+        for file, text in files.items():
+            write_atomically(temporary / name / file, text.encode())
+        check(temporary)
+        shutil.rmtree(temporary / name / "__pycache__", ignore_errors=True)  # loading the pipeline compiled it
+        try:
+            (temporary / name).rename(pipelines_dir / name)  # fails if the target is a folder with files
+        except OSError as exc:
+            check_free(name, pipelines_dir)
+            raise UsageError(f"expected to write {pipelines_dir / name}, found {exc}") from exc
+        sync_directory(pipelines_dir)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return pipelines_dir / name
+
+
+def _refuse_other_separators(path: Path, header: str) -> None:
+    for separator, name in _OTHER_SEPARATORS.items():
+        if separator in header:
+            raise UsageError(f"{path}: expected commas between fields, found {name}; convert the file to commas first")
