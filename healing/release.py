@@ -1,4 +1,4 @@
-"""What should serve: a release, and which release may follow which."""
+"""A release, which says what should serve, and which release may follow which."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from healing.fence import Fence, check_lifted, check_unfenced
 from healing.trial_rules import DEFAULT_RULES, TrialRules
 
 WEIGHT_STEPS = 1000  # traffic weights move in steps of 0.1 %
-FALLBACKS_MAX = 3  # each is a warm process; more would not be reached before the baseline answer
+FALLBACKS_MAX = 3  # each is a warm process; a request tries no more before the baseline answer
 
 
 class Reason(StrEnum):
@@ -19,17 +19,17 @@ class Reason(StrEnum):
     CANARY = "canary"  # a challenger takes a share of traffic, or its share changes
     SHADOW = "shadow"  # a challenger scores copies of traffic
     PROMOTE = "promote"  # the challenger becomes champion
-    ABORT = "abort"  # the challenger leaves
-    ROLLBACK = "rollback"  # an earlier champion returns
-    RETURN = "return"  # an earlier champion comes back without a trial; nothing is held against the present one
-    REPUBLISH = "republish"  # the same champion is written again, e.g. after its bytes were restored
+    ABORT = "abort"  # the trial ends without promotion
+    ROLLBACK = "rollback"  # an earlier champion serves again, and the current one is fenced
+    RETURN = "return"  # an earlier champion serves again without a trial, and the current one is not fenced
+    REPUBLISH = "republish"  # the same champion again, for example after its files were restored
 
 
 class Mode(StrEnum):
-    """How a challenger meets traffic."""
+    """How a challenger gets traffic."""
 
-    SHADOW = "shadow"  # scores a copy, answers nobody
-    CANARY = "canary"  # answers its share
+    SHADOW = "shadow"  # scores copies of requests, and answers none
+    CANARY = "canary"  # answers its share of requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ class Challenger:
 class Release:
     """One document of the release log; the highest generation is what should serve.
 
-    `fallbacks` are kept warm and answer, in order, when the champion cannot; `baseline` is the answer of last resort
-    (for a classifier, the share of the positive class in training). `fenced` models may neither challenge nor serve;
-    each following release carries them on, but for one that the person `unfenced_by` lets in again by this release.
+    `fallbacks` stay warm and answer, in order, when the champion cannot; `baseline` is the answer when no model can
+    (for a classifier, the share of the positive class in training). `fenced` models may neither challenge nor serve.
+    Every release keeps the fences of the one before it, except one that the person `unfenced_by` lifts.
     """
 
     generation: int
@@ -77,12 +77,12 @@ class Release:
         _check_document(self)
 
     def fence_of(self, digest: str) -> Fence | None:
-        """The fence of a model, which says who banned it, when and why; None for a model that may be tried."""
+        """The model's fence, None when it has none."""
         return next((fence for fence in self.fenced if fence.digest == digest), None)
 
 
 def _check_document(release: Release) -> None:
-    """Raise IllegalTransition where the document contradicts itself."""
+    """Raise IllegalTransition when the document contradicts itself."""
     if release.created_at.tzinfo is None:
         raise IllegalTransition(f"release {release.generation}: created_at needs a timezone, found a naive time")
     if release.generation < 1:
@@ -102,7 +102,7 @@ def _check_document(release: Release) -> None:
     if release.reason not in (Reason.CANARY, Reason.SHADOW, Reason.REPUBLISH):
         raise IllegalTransition(f"a {release.reason} release ends the trial, found challenger {challenger.model}")
     if challenger.model.digest == release.champion.digest:
-        raise IllegalTransition(f"release {release.generation} has the champion {challenger.model} challenge itself")
+        raise IllegalTransition(f"release {release.generation} has champion {challenger.model} challenge itself")
     steps = challenger.weight * WEIGHT_STEPS
     if not 0 <= challenger.weight <= 1 or abs(steps - round(steps)) > 1e-6:
         raise IllegalTransition(f"a weight is in [0, 1] in steps of 0.001, found {challenger.weight}")
@@ -120,7 +120,7 @@ def check_transition(previous: Release | None, following: Release) -> None:
         return
     if following.generation != previous.generation + 1:
         raise IllegalTransition(
-            f"after {previous.generation} comes {previous.generation + 1}, not {following.generation}"
+            f"expected generation {previous.generation + 1} after {previous.generation}, found {following.generation}"
         )
     if following.pipeline != previous.pipeline:
         raise IllegalTransition(f"this log belongs to pipeline {previous.pipeline!r}, found {following.pipeline!r}")
@@ -130,7 +130,7 @@ def check_transition(previous: Release | None, following: Release) -> None:
 
 
 def _check_champion(previous: Release, following: Release) -> None:
-    """The champion changes by promotion of the challenger, by rollback or by return, and stays otherwise."""
+    """Only a promotion, a rollback and a return change the champion."""
     changed = following.champion.digest != previous.champion.digest
     match following.reason:
         case Reason.BOOTSTRAP:
@@ -140,10 +140,10 @@ def _check_champion(previous: Release, following: Release) -> None:
                 raise IllegalTransition(f"only the challenger on trial can be promoted, found {following.champion}")
         case Reason.ROLLBACK:
             if not changed:
-                raise IllegalTransition(f"a rollback leaves champion {previous.champion}, found the same one")
+                raise IllegalTransition(f"a rollback replaces champion {previous.champion}, found the same one")
         case Reason.RETURN:
             if not changed:
-                raise IllegalTransition(f"a return brings another champion than {previous.champion}, found the same")
+                raise IllegalTransition(f"a return replaces champion {previous.champion}, found the same one")
         case _:
             if changed:
                 raise IllegalTransition(f"a {following.reason} release keeps champion {previous.champion}")
@@ -160,9 +160,9 @@ def _check_challenger(previous: Release, following: Release) -> None:
 
 
 def _check_fences(previous: Release, following: Release) -> None:
-    """A rollback fences the champion that it leaves; who lifts a fence is said in `healing.fence`."""
+    """A rollback fences the champion that it replaces; `healing.fence` has the rules for lifting a fence."""
     trial = following.challenger
     let_in = following.champion.digest if trial is None else trial.model.digest
     check_lifted(previous.fenced, following.fenced, following.unfenced_by, let_in)
     if following.reason is Reason.ROLLBACK and following.fence_of(previous.champion.digest) is None:
-        raise IllegalTransition(f"a rollback fences the champion that it leaves, found no fence on {previous.champion}")
+        raise IllegalTransition(f"a rollback fences the old champion, found no fence on {previous.champion}")

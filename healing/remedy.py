@@ -1,4 +1,4 @@
-"""How remedies change a release: what a broken model is to it, and which model may take its place."""
+"""Roles of models in a release, and the models that may become champion after a rollback."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ LONG_REMEDIES = frozenset({Remedy.RETRAIN})  # minutes: carried by their own flo
 
 
 class Role(StrEnum):
-    """What a model is to a release."""
+    """The role of a model in a release."""
 
     CHAMPION = "champion"
     CHALLENGER = "challenger"
@@ -33,9 +33,9 @@ def role_of(release: Release | None, digest: str) -> Role:
 
 
 def served_well(history: Sequence[Release]) -> Mapping[str, datetime]:
-    """When each earlier champion left service with nothing held against it. `history` is oldest first.
+    """When each earlier champion was last replaced by a promotion or a return. `history` is oldest first.
 
-    Without those that a rollback left at their last time, without fenced ones and without the present champion.
+    Leaves out models that a rollback replaced last, fenced models and the current champion.
     """
     left: dict[str, datetime] = {}
     for previous, following in pairwise(history):
@@ -49,7 +49,7 @@ def served_well(history: Sequence[Release]) -> Mapping[str, datetime]:
 
 
 def earlier_models(history: Sequence[Release]) -> tuple[ModelRef, ...]:
-    """Warm fallbacks in their order, then earlier champions, newest first; without the present one, fenced ones too."""
+    """Warm fallbacks in their order, then earlier champions, newest first; fenced ones too, without the current one."""
     if not history:
         return ()
     current = history[-1]
@@ -63,8 +63,8 @@ def earlier_models(history: Sequence[Release]) -> tuple[ModelRef, ...]:
 def rollback_candidates(history: Sequence[Release], broken: Collection[str] = ()) -> tuple[ModelRef, ...]:
     """Models that may become champion again, best first: those that served well, warm ones before others, newest first.
 
-    A warm model that never served comes after them, and last one that a rollback once left and nobody fenced: its bytes
-    may be whole again, and the caller verifies each. Never a fenced model or one of the `broken`.
+    Then warm models that never served, and last those that a rollback replaced and that have no fence: their files may
+    be intact again, and the caller verifies each model. Never a fenced model or one of the `broken`.
     """
     well = served_well(history)
     able = [m for m in earlier_models(history) if m.digest not in broken and history[-1].fence_of(m.digest) is None]
@@ -72,7 +72,7 @@ def rollback_candidates(history: Sequence[Release], broken: Collection[str] = ()
 
 
 def without_model(current: Release, digest: str, *, author: str, now: datetime, incident_id: str | None) -> Release:
-    """The release that follows `current` without a broken fallback, its champion and any trial unchanged."""
+    """The release that follows `current` without one fallback; champion and trial stay."""
     return replace(
         current,
         generation=current.generation + 1,

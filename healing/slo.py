@@ -1,4 +1,4 @@
-"""Service level objectives over counts of requests: what share must be answered, and how."""
+"""Service level objectives: the share of requests that must be answered, and by the champion."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from healing.verdict import Outcome, Verdict
 
 @dataclass(frozen=True, slots=True)
 class AnswerCounts:
-    """Requests so far, by how they were answered. `degraded` got an answer from below the champion."""
+    """Requests so far, by how they were answered. `degraded`: a fallback or the baseline answered."""
 
     good: int = 0
     degraded: int = 0
@@ -18,7 +18,7 @@ class AnswerCounts:
         return self.good + self.degraded + self.failed
 
     def since(self, earlier: "AnswerCounts") -> "AnswerCounts":
-        """What was served after `earlier`; all of it when a restart set the counters back."""
+        """The counts since `earlier`; all of them when a restart reset the counters."""
         if self.total < earlier.total or self.good < earlier.good or self.failed < earlier.failed:
             return self
         return AnswerCounts(

@@ -1,11 +1,11 @@
-"""Verdicts are three-valued: too little evidence is never a PASS."""
+"""Three-valued verdicts of checks: too little evidence is never a PASS."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What a check concluded."""
+    """The conclusion of a check."""
 
     PASS = "PASS"
     FAIL = "FAIL"
@@ -16,8 +16,8 @@ class Outcome(StrEnum):
 class Verdict:
     """One check's conclusion with the numbers behind it.
 
-    `statistic` and `threshold` are in the check's own unit (named in `reason`); `observations` counts what was looked
-    at. Both numbers are None when the check could not compute them.
+    `statistic` and `threshold` are in the check's own unit (named in `reason`); `observations` counts what the
+    check has observed. Both numbers are None when the check could not compute them.
     """
 
     check: str

@@ -1,4 +1,4 @@
-"""What a pipeline says about rollouts."""
+"""Section `release` of pipeline.yaml: stages, tolerances, votes and approvals of a rollout."""
 
 from dataclasses import replace
 from enum import StrEnum
@@ -19,38 +19,51 @@ class Strategy(StrEnum):
 
 
 class WhenInconclusive(StrEnum):
-    """What becomes of a stage that its deadline and hold left undecided."""
+    """What happens to a stage that deadline and hold left without a decision."""
 
     ABORT = "abort"
-    PROMOTE = "promote"  # it counts as passed
+    PROMOTE = "promote"  # the stage counts as passed
     ASK = "ask"  # a person decides
 
 
-class Approval(StrEnum):
-    """Which versions wait for a person before they answer users."""
+class ApprovalRule(StrEnum):
+    """Which versions need a person's approval before they answer users."""
 
-    MAJOR = "major"  # those whose major number is above the champion's
+    MAJOR = "major"  # those whose major number is higher than the champion's
     ALWAYS = "always"
     NEVER = "never"
 
 
 class Stage(Section):
-    """One step of a rollout. Seconds count from when the gateway took the stage up."""
+    """One step of a rollout. Seconds count from when the gateway first serves the stage."""
 
-    mode: Mode = Mode.CANARY
-    weight: float = Field(gt=0, le=1, description="Share of requests, in steps of 0.001.")
-    requests_min: int = Field(
-        default=150, ge=1, description="Challenger's requests (shadow: rows) before it may go on."
+    mode: Mode = Field(
+        default=Mode.CANARY,
+        description="shadow: the challenger scores copies of requests and answers none; canary: it answers its share.",
     )
-    seconds_min: float = Field(default=0.0, ge=0, description="It goes on no sooner.")
-    deadline_seconds: float = Field(default=90.0, gt=0, description="Without a decision by then, the stage is held.")
-    hold_seconds: float = Field(default=30.0, ge=0, description="Held, and still watched, for that long; then settled.")
+    weight: float = Field(
+        gt=0, le=1, description="Challenger's share of requests (shadow: of copies), from 0.001 to 1 in steps of 0.001."
+    )
+    requests_min: int = Field(
+        default=150,
+        ge=1,
+        description="Requests (shadow: copies) that the challenger needs before the stage passes.",
+    )
+    seconds_min: float = Field(default=0.0, ge=0, description="Seconds that the stage lasts at least.")
+    deadline_seconds: float = Field(
+        default=90.0, gt=0, description="Seconds after which a stage without a decision is held."
+    )
+    hold_seconds: float = Field(
+        default=30.0,
+        ge=0,
+        description="Seconds of the hold: the stage is still observed, then on_inconclusive or on_no_data applies.",
+    )
 
     @field_validator("weight")
     @classmethod
     def _is_in_steps(cls, weight: float) -> float:
         if abs(weight * WEIGHT_STEPS - round(weight * WEIGHT_STEPS)) > 1e-6:
-            raise ValueError(f"a weight is a multiple of {1 / WEIGHT_STEPS:g}, found {weight}")
+            raise ValueError(f"expected a multiple of {1 / WEIGHT_STEPS:g} as weight, found {weight}")
         return weight
 
 
@@ -62,67 +75,98 @@ _STAGES = {
 
 
 class ReleaseRules(Section):
-    """Stages, tolerances, votes, and where a person decides."""
+    """Stages, tolerances, votes and approvals of every rollout of the pipeline."""
 
-    strategy: Strategy = Strategy.CANARY
-    stages: tuple[Stage, ...] = Field(default=(), description="Instead of the strategy's own.")
+    strategy: Strategy = Field(
+        default=Strategy.CANARY,
+        description="canary: shadow, then 5, 25, 50 and 100 % of requests; blue_green: shadow, then 100 %.",
+    )
+    stages: tuple[Stage, ...] = Field(
+        default=(), description="Stages of your own instead of the strategy's: shadow first, then growing weights."
+    )
     on_inconclusive: WhenInconclusive = Field(
-        default=WhenInconclusive.ABORT, description="Too little evidence by deadline and hold."
+        default=WhenInconclusive.ABORT,
+        description="After deadline and hold with too little evidence: abort, promote, or ask a person.",
     )
     on_no_data: WhenInconclusive = Field(
-        default=WhenInconclusive.ABORT, description="Not one request for the challenger by then."
+        default=WhenInconclusive.ABORT,
+        description="After deadline and hold without any request: abort, promote, or ask a person.",
     )
-    approval: Approval = Approval.MAJOR
-    approval_seconds_max: int = Field(default=86_400, ge=1, description="Nobody's answer by then is a refusal.")
+    approval: ApprovalRule = Field(
+        default=ApprovalRule.MAJOR,
+        description="Which versions need a person's approval before they answer users: major, always or never.",
+    )
+    approval_seconds_max: int = Field(
+        default=86_400, ge=1, description="Seconds to wait for a person's answer; then the answer is no."
+    )
     rollback_window_days: float = Field(
-        default=7.0, ge=0, description="A model that was champion so lately, and served well, skips the stages."
+        default=7.0,
+        ge=0,
+        description="Days in which a former champion that served well may serve again without stages.",
     )
-    watch_days: int = Field(default=14, ge=0, description="For so long a new champion is compared with the one before.")
+    watch_days: int = Field(
+        default=14, ge=0, description="Days in which a new champion is compared with the one before."
+    )
 
     checks: dict[TrialCheck, Literal["vote", "show"]] = Field(
-        default_factory=dict, description="vote: may end the trial; show: computed and shown only."
+        default_factory=dict,
+        description="Per check: vote means that it may abort the trial, show that it is only shown.",
     )
     alpha: float = Field(
-        default=DEFAULT_RULES.alpha, gt=0, lt=1, description="Chance that a sound challenger's whole trial is aborted."
+        default=DEFAULT_RULES.alpha,
+        gt=0,
+        lt=1,
+        description="Probability, at most, that the whole trial of a sound challenger is aborted.",
     )
     error_rate_tolerated: float = Field(
         default=DEFAULT_RULES.error_rate_tolerated,
         gt=0,
         lt=1,
-        description="To go on, as much or more is to be rejected.",
+        description="Challenger's error rate that a stage must reject before it passes, a share between 0 and 1.",
     )
     error_ratio_tolerated: float = Field(
-        default=DEFAULT_RULES.error_ratio_tolerated, ge=1, description="Challenger's error rate over the champion's."
+        default=DEFAULT_RULES.error_ratio_tolerated,
+        ge=1,
+        description="Challenger's error rate divided by the champion's that is tolerated.",
     )
     slow_factor: float = Field(
-        default=DEFAULT_RULES.slow_factor, gt=1, description="Slower than this multiple of the champion's p99 is slow."
+        default=DEFAULT_RULES.slow_factor,
+        gt=1,
+        description="Multiple of the champion's p99 above which an answer is slow.",
     )
     slow_ratio_tolerated: float = Field(
-        default=DEFAULT_RULES.slow_ratio_tolerated, ge=1, description="Challenger's share of slow over the champion's."
+        default=DEFAULT_RULES.slow_ratio_tolerated,
+        ge=1,
+        description="Challenger's share of slow answers divided by the champion's that is tolerated.",
     )
     slow_rate_tolerated: float = Field(
-        default=DEFAULT_RULES.slow_rate_tolerated, gt=0, lt=1, description="Share of slow, in shadow and at weight 1."
+        default=DEFAULT_RULES.slow_rate_tolerated,
+        gt=0,
+        lt=1,
+        description="Challenger's share of slow answers that is tolerated in shadow and at weight 1.",
     )
     outside_rate_tolerated: float = Field(
         default=DEFAULT_RULES.outside_rate_tolerated,
         gt=0.1,
         lt=1,
-        description="Share of its answers in one tenth of the range that its training said they would spread over.",
+        description="Share of its answers that is tolerated in a range where a tenth is expected from held-out rows.",
     )
     disagreement_rate_tolerated: float = Field(
         default=DEFAULT_RULES.disagreement_rate_tolerated,
         gt=0,
         lt=1,
-        description="Share of answers far from those given.",
+        description="Share of shadow answers that may be far from those that clients got.",
     )
     quality_increase_tolerated: float = Field(
         default=DEFAULT_RULES.quality_increase_tolerated,
         ge=0,
-        description="Loss above the champion's on the same rows, in variances of the label.",
+        description="Loss above the champion's on the same rows that is tolerated, in variances of the label.",
     )
 
     quality_block_seconds: float = Field(
-        default=DEFAULT_RULES.quality_block_seconds, gt=0, description="Rows asked within it are one observation."
+        default=DEFAULT_RULES.quality_block_seconds,
+        gt=0,
+        description="Seconds per block: rows requested within one block depend on each other and are one observation.",
     )
 
     @model_validator(mode="before")
@@ -134,23 +178,21 @@ class ReleaseRules(Section):
         if "stages" not in found and strategy in set(Strategy):
             return {**found, "stages": _STAGES[Strategy(strategy)]}
         if strategy == Strategy.BLUE_GREEN:
-            raise ValueError(
-                "blue_green has its own stages, shadow and all; leave stages out, or write strategy: canary"
-            )
+            raise ValueError("strategy blue_green has stages of its own; leave out stages, or write strategy: canary")
         return found
 
     @model_validator(mode="after")
     def _goes_up(self) -> Self:
         if not self.stages:
-            raise ValueError("stages needs one or more; leave it out for those of the strategy")
+            raise ValueError("expected one stage or more, found none; leave stages out to use those of the strategy")
         steps = [(stage.mode is Mode.CANARY, stage.weight) for stage in self.stages]
         if steps != sorted(set(steps)):
-            raise ValueError("stages go up: shadow first, then canary, each with a larger weight than the one before")
+            raise ValueError("expected shadow stages first, then canary stages, with growing weights in each mode")
         return self
 
     @property
     def trial_rules(self) -> TrialRules:
-        """What is written into the release log with every stage, so that all who judge the trial judge alike."""
+        """The trial rules, which the release log gets with every stage."""
         votes = {check for check in TrialCheck if self.checks.get(check, _default_vote(check)) == "vote"}
         return replace(
             DEFAULT_RULES,
@@ -168,7 +210,7 @@ class ReleaseRules(Section):
         )
 
     def stage_of(self, mode: Mode, weight: float) -> int | None:
-        """Place of the stage with this mode and weight, None when there is none any more."""
+        """Position of the stage with this mode and weight, None when the pipeline has none."""
         same = (place for place, stage in enumerate(self.stages) if (stage.mode, stage.weight) == (mode, weight))
         return next(same, None)
 

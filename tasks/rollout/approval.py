@@ -7,7 +7,7 @@ from pathlib import Path
 
 from healing.errors import UsageError
 from healing.release import ModelRef, Release
-from tasks.config.release_section import Approval
+from tasks.config.release_section import ApprovalRule
 from tasks.ledger.store import Ledger
 from tasks.rollout.rollout import Rollout, RolloutJournal, Step
 from tasks.rollout.trial_history import current_release, on_trial, stage_start, trial_start
@@ -44,14 +44,14 @@ class ApprovalAnswer:
         return f"{'approved' if self.approve else 'refused'} by {self.by}" + (f": {self.reason}" if self.reason else "")
 
 
-def needs_approval(rule: Approval, champion: str, candidate: str) -> bool:
+def needs_approval(rule: ApprovalRule, champion: str, candidate: str) -> bool:
     """Whether the candidate's version needs an approval before it answers users."""
     match rule:
-        case Approval.ALWAYS:
+        case ApprovalRule.ALWAYS:
             return True
-        case Approval.NEVER:
+        case ApprovalRule.NEVER:
             return False
-        case Approval.MAJOR:
+        case ApprovalRule.MAJOR:
             return _major(candidate) > _major(champion)
 
 

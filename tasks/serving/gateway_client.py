@@ -1,4 +1,4 @@
-"""The gateway as the control plane sees it: what it serves, what troubles it, and whether a model answers rightly."""
+"""Client of a gateway: its state, its problems, its trial, and probes of the models that it serves."""
 
 import math
 import time
@@ -20,13 +20,13 @@ from healing.verdict import Outcome, Verdict
 from releases.manifest import Manifest
 
 TIMEOUT = httpx.Timeout(3.0, connect=1.0)  # seconds; on loopback a healthy router answers within milliseconds
-POLL_SECONDS = 0.2  # the gateway itself looks at the log that often
-SERVICE_REQUESTS = 10  # a look at service is not a measurement of it; a ladder that failed would fail all ten
-PROBE_PREFIX = "probe-"  # request ids of probes, so that monitoring can leave them out
+POLL_SECONDS = 0.2  # the gateway polls the release log at the same interval
+SERVICE_REQUESTS = 10  # enough to notice an outage, which fails all of them; not enough to measure a rate
+PROBE_PREFIX = "probe-"  # of the request ids of probes, so that monitoring can leave them out
 
 
 class _View(BaseModel):
-    """The gateway may report more than is needed here."""
+    """A part of the gateway's documents; fields that are not needed here are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -39,7 +39,7 @@ class ReportedProblem(_View):
 
 
 class ArmCounts(_View):
-    """Requests (in shadow: scored copies) of one arm since the stage began."""
+    """Requests of one arm since the stage began; in shadow, scored copies."""
 
     requests: int = 0
     errors: int = 0
@@ -47,7 +47,7 @@ class ArmCounts(_View):
 
 
 class GatewayCheck(_View):
-    """A check of the gateway's guard. JSON has no infinities: evidence that it lacks is none."""
+    """A check of the gateway's trial guard. JSON has no infinities, so missing evidence is None."""
 
     check: TrialCheck
     outcome: Outcome
@@ -70,7 +70,7 @@ class GatewayCheck(_View):
 
 
 class GatewayTrial(_View):
-    """The trial that is on: counts of the stage, evidence of the whole trial, and what condemned the challenger."""
+    """The current trial: counts of the stage, evidence of the whole trial, and the check that aborts it (`reason`)."""
 
     digest: str
     generation: int
@@ -102,7 +102,7 @@ class ServedCounts(_View):
 
 
 class GatewayState(_View):
-    """What `GET /release` of the operate port says."""
+    """The document at `GET /release` of the operate port."""
 
     pipeline: str
     desired_generation: int
@@ -120,7 +120,7 @@ class GatewayState(_View):
 
 
 def read_gateway_once(operate_url: str) -> GatewayState:
-    """The gateway's state now; GatewayUnavailable when it does not answer, or not in the agreed form."""
+    """The gateway's state now; GatewayUnavailable when it does not answer, or answers with another document."""
     response = _request("GET", f"{operate_url}/release")
     try:
         return GatewayState.model_validate_json(response.content)
@@ -134,7 +134,7 @@ def read_gateway_once(operate_url: str) -> GatewayState:
 
 @stamina.retry(on=GatewayUnavailable, attempts=3, timeout=5, wait_initial=0.1, wait_max=1)
 def read_gateway(operate_url: str) -> GatewayState:
-    """`read_gateway_once`, with two more tries within five seconds: a restart in progress is not an outage."""
+    """The gateway's state, with two retries within five seconds: a restart in progress is not an outage."""
     return read_gateway_once(operate_url)
 
 
@@ -147,7 +147,7 @@ def restart_worker(operate_url: str, digest: str) -> None:
 def await_gateway(
     operate_url: str, ready: Callable[[GatewayState], bool], expected: str, seconds_max: float
 ) -> GatewayState:
-    """The gateway's state once `ready` holds of it; GatewayUnavailable names what was `expected` and what was found."""
+    """The gateway's state once `ready` accepts it; GatewayUnavailable says what was `expected` and what was found."""
     deadline = time.monotonic() + seconds_max
     found = "no answer"
     while True:
@@ -158,8 +158,8 @@ def await_gateway(
         else:
             if ready(state):
                 return state
-            troubles = "; ".join(problem.message for problem in state.problems) or "no problem reported"
-            found = f"generation {state.active_generation} of {state.desired_generation}, {troubles}"
+            problems = "; ".join(problem.message for problem in state.problems) or "no problem reported"
+            found = f"generation {state.active_generation} of {state.desired_generation}, {problems}"
         if time.monotonic() >= deadline:
             raise GatewayUnavailable(
                 f"expected {expected} within {seconds_max:g} s, found {found}; see {operate_url}/release"
@@ -178,7 +178,7 @@ def await_generation(operate_url: str, generation: int, seconds_max: float) -> G
 
 
 def judge_service(operate_url: str, seconds_max: float) -> Verdict:
-    """Whether clients are answered at this moment, by whatever rung; INCONCLUSIVE when too few of them ask."""
+    """Whether clients get answers now, from any rung; INCONCLUSIVE when there are too few requests."""
     before = read_gateway(operate_url).served.counts()
 
     def served(state: GatewayState) -> AnswerCounts:
@@ -194,9 +194,9 @@ def judge_service(operate_url: str, seconds_max: float) -> Verdict:
 
 
 def probe_model(predict_url: str, digest: str, manifest: Manifest) -> Verdict:
-    """Ask the gateway for the model's golden rows: PASS when that very model gives its golden answers over HTTP.
+    """Send the model's golden rows to the gateway: PASS when this model answers them with its golden answers.
 
-    INCONCLUSIVE when the model is not loaded there; GatewayUnavailable when the gateway does not answer.
+    INCONCLUSIVE when the gateway has not loaded the model; GatewayUnavailable when the gateway does not answer.
     """
     golden = manifest.golden
     body: dict[str, Any] = {"dataframe_split": {"columns": list(golden.columns), "data": [*map(list, golden.rows)]}}

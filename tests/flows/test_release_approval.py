@@ -13,7 +13,7 @@ from prefect.flow_runs import resume_flow_run
 from flows.release import release
 from healing.errors import UsageError
 from healing.release import ModelRef, Reason
-from tasks.config.release_section import Approval, ReleaseRules
+from tasks.config.release_section import ApprovalRule, ReleaseRules
 from tasks.rollout.approval import ApprovalAnswer, answer_rollout, answer_to, needs_approval, version_question
 from tasks.rollout.approval_wait import approve_version, await_answer
 from tasks.rollout.progress import Phase
@@ -129,7 +129,7 @@ def test_who_approved_in_advance_is_not_asked(tmp_path, monkeypatch):
     [("major", "2.0.0", True), ("major", "1.9.0", False), ("always", "1.0.1", True), ("never", "2.0.0", False)],
 )
 def test_who_is_asked_about(rule, candidate, asked):
-    assert needs_approval(Approval(rule), "1.2.3", candidate) is asked
+    assert needs_approval(ApprovalRule(rule), "1.2.3", candidate) is asked
 
 
 def test_without_a_flow_run_the_ledger_is_the_only_door():

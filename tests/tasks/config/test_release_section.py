@@ -1,4 +1,4 @@
-"""What a pipeline may say of rollouts, and by what its trials are judged."""
+"""Section `release` of pipeline.yaml: its stages, its trial rules, and what it refuses."""
 
 from dataclasses import fields
 
@@ -15,7 +15,7 @@ def steps(rules: ReleaseRules) -> list[tuple[str, float]]:
     return [(stage.mode.value, stage.weight) for stage in rules.stages]
 
 
-def test_a_canary_goes_from_shadow_to_all_traffic_in_steps():
+def test_canary_goes_from_shadow_to_all_traffic_in_steps():
     assert steps(ReleaseRules()) == [
         ("shadow", 1.0),
         ("canary", 0.05),
@@ -25,7 +25,7 @@ def test_a_canary_goes_from_shadow_to_all_traffic_in_steps():
     ]
 
 
-def test_blue_green_goes_there_at_once():
+def test_blue_green_goes_from_shadow_to_all_traffic_at_once():
     assert steps(ReleaseRules.model_validate({"strategy": "blue_green"})) == [("shadow", 1.0), ("canary", 1.0)]
 
 
@@ -34,7 +34,7 @@ def test_by_default_a_trial_is_judged_by_the_default_rules():
 
 
 def test_every_rule_of_a_trial_can_be_set():
-    """A rule that could not be would be one that nobody can change without changing code."""
+    """A rule without a setting could be changed only in code."""
     settable = {field.name for field in fields(TrialRules)} - {"votes"}
     assert settable <= set(ReleaseRules.model_fields)
     changed = {name: ReleaseRules.model_fields[name].default * 1.25 for name in settable}
@@ -48,24 +48,24 @@ def test_a_check_that_is_only_shown_has_no_vote():
 
 
 @pytest.mark.parametrize(
-    ("section", "told"),
+    ("section", "message"),
     [
-        ({"stages": []}, "stages needs one"),
-        ({"stages": [{"weight": 0.5}, {"weight": 0.5}]}, "stages go up"),
-        ({"stages": [{"weight": 0.5}, {"mode": "shadow", "weight": 1.0}]}, "stages go up"),
+        ({"stages": []}, "one stage or more"),
+        ({"stages": [{"weight": 0.5}, {"weight": 0.5}]}, "growing weights"),
+        ({"stages": [{"weight": 0.5}, {"mode": "shadow", "weight": 1.0}]}, "growing weights"),
         ({"stages": [{"weight": 0.0505}]}, "multiple of 0.001"),
-        ({"strategy": "blue_green", "stages": [{"weight": 0.5}]}, "its own stages"),
+        ({"strategy": "blue_green", "stages": [{"weight": 0.5}]}, "stages of its own"),
         ({"strategy": "green_blue"}, "canary"),
         ({"checks": {"vibes": "vote"}}, "errors"),
         ({"on_no_dta": "ask"}, "on_no_data"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(section, told):
-    with pytest.raises(ValidationError, match=told):
+def test_an_invalid_section_is_refused_with_what_was_expected(section, message):
+    with pytest.raises(ValidationError, match=message):
         ReleaseRules.model_validate(section)
 
 
-def test_a_stage_is_found_by_its_mode_and_share():
+def test_a_stage_is_found_by_mode_and_weight():
     rules = ReleaseRules()
     assert rules.stage_of(Mode.CANARY, 0.25) == 2
     assert rules.stage_of(Mode.SHADOW, 0.25) is None
@@ -73,5 +73,14 @@ def test_a_stage_is_found_by_its_mode_and_share():
 
 def test_every_key_is_documented():
     page = (PROJECT / "docs/configuration.md").read_text()
-    told = [*ReleaseRules.model_fields, *Stage.model_fields]
-    assert [name for name in told if f"`{name}`" not in page and f".{name}`" not in page] == []
+    keys = [*ReleaseRules.model_fields, *Stage.model_fields]
+    assert [name for name in keys if f"`{name}`" not in page and f".{name}`" not in page] == []
+
+
+@pytest.mark.parametrize("model", [ReleaseRules, Stage])
+def test_every_key_has_a_description_and_a_unit_of_time_where_it_has_one(model):
+    for name, field in model.model_fields.items():
+        assert field.description, f"{name} has no description"
+        for unit in ("seconds", "days"):
+            if unit in name.split("_"):
+                assert unit in field.description.lower(), f"{name} does not name its unit"
