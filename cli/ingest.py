@@ -1,4 +1,4 @@
-"""`autopilot ingest`: fetch, validate and commit the days that are missing."""
+"""`autopilot ingest`: fetch, validate and commit the missing days."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ def ingest(
     since: DayOption = None,
     until: DayOption = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Ask again for days that are in: a source corrected them.")
+        bool, typer.Option("--again", help="Request days that are in the lake once more, for corrections.")
     ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,

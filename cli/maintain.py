@@ -1,4 +1,4 @@
-"""`autopilot maintain`: keep the lake small."""
+"""`autopilot maintain`: compact the lake and delete old files."""
 
 from typing import Annotated
 
@@ -9,11 +9,11 @@ from cli.options import HomeOption, JsonOption, PipelineArgument
 
 def maintain(
     pipeline: PipelineArgument,
-    retention_days: Annotated[int, typer.Option(min=0, help="Days of which every version can be read again.")] = 30,
+    retention_days: Annotated[int, typer.Option(min=0, help="Days for which every version stays readable.")] = 30,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Join the lake's small files, and delete those that no rollback, model or snapshot needs."""
+    """Compact the lake's small files, and delete those that no rollback, model or snapshot needs."""
     from cli.control_plane import enter
     from cli.output import print_result
 

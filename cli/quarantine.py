@@ -1,4 +1,4 @@
-"""`autopilot quarantine`: see what was not let in and why, and let in what was right after all."""
+"""`autopilot quarantine`: show rows that were not accepted and why, and release rows that are right after all."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +9,7 @@ from cli.options import HomeOption, JsonOption, PipelineArgument, PipelineComman
 if TYPE_CHECKING:
     from tasks.ingestion.quarantine import QuarantineNote
 
-app = typer.Typer(no_args_is_help=True, help="See what was not let in and why, and let in what was right after all.")
+app = typer.Typer(no_args_is_help=True, help="Show rows that were not accepted and why, and release rows.")
 
 BatchArgument = Annotated[str, typer.Argument(help="Id of a batch, such as flights/2013-03-01.")]
 ROWS_SHOWN = 20
@@ -17,15 +17,15 @@ ROWS_SHOWN = 20
 
 @app.command("list", cls=PipelineCommand)
 def list_batches(pipeline: PipelineArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """List batches with rows in quarantine, and what sources sent that was no batch, oldest day first."""
+    """List batches with rows in quarantine and answers of sources that were refused, oldest day first."""
     from cli.output import as_document, print_result
     from tasks.config.pipeline import load_pipeline
-    from tasks.ingestion.quarantine import noted, refusals
+    from tasks.ingestion.quarantine import read_notes, read_refusals
 
     settings = settings_of(home)
     load_pipeline(pipeline, settings.pipelines_dir)
     root = settings.quarantine_root(pipeline)
-    notes, refused = noted(root), refusals(root)
+    notes, refused = read_notes(root), read_refusals(root)
     if as_json:
         shown = [note.model_dump(mode="json", exclude={"rows"}) for note in notes]
         print_result({"batches": shown, "refused": as_document(refused)}, as_json=True)
@@ -43,31 +43,31 @@ def list_batches(pipeline: PipelineArgument, home: HomeOption = None, as_json: J
 def show(
     pipeline: PipelineArgument,
     batch: BatchArgument,
-    limit: Annotated[int, typer.Option(min=1, help="At most this many rows.")] = ROWS_SHOWN,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of rows to show.")] = ROWS_SHOWN,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show why a batch's rows were set aside, and the rows as their source sent them."""
+    """Show why rows of a batch are in quarantine, and the rows as their source sent them."""
     from cli.output import print_result
     from tasks.config.pipeline import load_pipeline
-    from tasks.ingestion.kept_batch import read_batch
     from tasks.ingestion.quarantine import original_file, read_note, read_original
 
     settings = settings_of(home)
     config = load_pipeline(pipeline, settings.pipelines_dir)
     root = settings.quarantine_root(pipeline)
     note = read_note(root, batch)
-    suffix, content = read_original(root, batch)
-    sent = read_batch(config, note, content, suffix).rows
-    places = sorted(note.rows)[:limit]
-    rows = [{"row": place, "reason": note.rows[place], "sent": sent.iloc[place].to_dict()} for place in places]
+    original = str(original_file(root, batch))
+    sent = read_original(config, root, note).rows
+    rows = [
+        {"row": row, "reason": note.rows[row], "sent": sent.iloc[row].to_dict()} for row in sorted(note.rows)[:limit]
+    ]
     if as_json:
         document = note.model_dump(mode="json", exclude={"rows"})
-        print_result({**document, "original": str(original_file(root, batch)), "rows": rows}, as_json=True)
+        print_result({**document, "original": original, "rows": rows}, as_json=True)
         return
-    _describe(note, str(original_file(root, batch)))
-    for row in rows:
-        print(f"row {row['row']}: {row['reason']}\n    {row['sent']}")
+    _print_note(note, original)
+    for each in rows:
+        print(f"row {each['row']}: {each['reason']}\n    {each['sent']}")
     if len(note.rows) > limit:
         print(f"and {len(note.rows) - limit} more; --limit shows them")
 
@@ -76,32 +76,36 @@ def show(
 def release(
     pipeline: PipelineArgument,
     batch: BatchArgument,
-    why: Annotated[str, typer.Option(help="Why the rows are right after all, for the record.")],
-    by: Annotated[str | None, typer.Option(help="Who says so; you by default.", show_default=False)] = None,
+    why: Annotated[str, typer.Option(help="Why the rows are right; it is recorded.")],
+    by: Annotated[
+        str | None, typer.Option(help="Who decides; the user of this process by default.", show_default=False)
+    ] = None,
     row: Annotated[
-        list[int] | None, typer.Option(help="Only this row, as `show` numbers it; may be given again.")
+        list[int] | None, typer.Option(help="Only this row, as `show` numbers it; may be given several times.")
     ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let rows of a batch in after all, all of them or some, and compute the features anew that look back on them.
+    """Accept rows of a batch that are in quarantine, and compute again the features that depend on them.
 
-    Rows without a key, of another type or of another day fit into no table and stay.
+    Rows without a key, of another type or of another day fit into no table and stay in quarantine.
     """
     from cli.control_plane import enter
     from cli.output import print_result
 
     enter(home, pipeline)
-    from flows.quarantine import release_from_quarantine
+    from tasks.config.pipeline import load_pipeline
+    from tasks.config.settings import load_settings
+    from tasks.ingestion.quarantine_release import release_from_quarantine
 
-    print_result(
-        release_from_quarantine(pipeline, batch, rows=row, by=by or _person(), why=why),
-        as_json=as_json,
-    )
+    settings = load_settings()
+    config = load_pipeline(pipeline, settings.pipelines_dir)
+    done = release_from_quarantine(config, settings, batch, rows=row, by=by or _user_name(), why=why)
+    print_result(done, as_json=as_json)
 
 
-def _person() -> str:
-    """Who is at the keyboard, as far as this machine knows."""
+def _user_name() -> str:
+    """The user of this process."""
     import getpass
 
     from healing.errors import UsageError
@@ -109,12 +113,12 @@ def _person() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError) as exc:
-        raise UsageError("this machine does not know who you are; say it with --by") from exc
+        raise UsageError("expected a user name from this machine, found none; give your name with --by") from exc
 
 
-def _describe(note: "QuarantineNote", original: str) -> None:
+def _print_note(note: "QuarantineNote", original: str) -> None:
     print(f"{note.batch_id} from {note.source}: {note.quarantined} of {note.received} rows, as sent in {original}")
     for reason, rows in sorted(note.reasons.items(), key=lambda item: -item[1]):
         print(f"  {rows:>6}  {reason}")
-    for each in note.vouched:
+    for each in note.releases:
         print(f"  released {len(each.rows)} rows on {each.at:%Y-%m-%d} by {each.by}: {each.why}")

@@ -1,4 +1,4 @@
-"""`autopilot reference`: write down what is usual in a pipeline's tables."""
+"""`autopilot reference`: write the reference of a pipeline's tables from trusted days."""
 
 from datetime import datetime
 from typing import Annotated
@@ -13,10 +13,11 @@ _Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])]
 def reference(
     pipeline: PipelineArgument, since: _Day, until: _Day, home: HomeOption = None, as_json: JsonOption = False
 ) -> None:
-    """Describe days that are in the lake and that you trust; contracts hold new batches against them.
+    """Describe days in the lake that you trust, as the reference for checks of new batches.
 
-    Medians, modes, categories, shares of missing values, and values that other columns fix, of every table that names a
-    `reference` in pipeline.yaml. Look at the difference before you commit it: a bad day in it is usual from then on.
+    Writes medians, modes, categories, shares of missing values, and values that other columns determine, of every table
+    that names a `reference` in pipeline.yaml. Review the difference before you commit it: whatever is in these days is
+    usual from then on.
     """
     import json
 

@@ -1,12 +1,12 @@
-"""Bring the lake up to date: fetch, examine, repair or set aside, commit, and compute features.
+"""Bring the lake up to date: fetch, validate, repair or quarantine, commit, and compute features.
 
-One run may take in many days. Whatever is missing between the first and the last is taken in, in chunks, so that a
-backfill costs little more than its data; a run that dies is finished by the next.
+One run may ingest many days. It ingests whatever is missing between the first and the last day, in chunks, so that a
+backfill costs little more than its data. The next run completes a run that died.
 """
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, date, datetime
 
@@ -14,22 +14,22 @@ import structlog
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.transactions import Transaction, transaction
 from pydantic import BaseModel, ConfigDict
 
 from healing.errors import UsageError
-from tasks.config.pipeline import Pipeline, load_pipeline
-from tasks.config.settings import Settings, load_settings
-from tasks.ingestion import commit, features, watermark
-from tasks.ingestion import repair_ledger as reconcile
+from tasks.config.pipeline import load_pipeline
+from tasks.config.settings import load_settings
+from tasks.ingestion.batch_incidents import settle_incidents
 from tasks.ingestion.data_docs import as_markdown, write_page
-from tasks.ingestion.freshness import watch_freshness
-from tasks.ingestion.open_stores import opened
-from tasks.ingestion.source_failover import tell_return
-from tasks.ingestion.sources import Lookup, SourceChain, open_sources
-from tasks.ingestion.stores import Stores
+from tasks.ingestion.features import update_features
+from tasks.ingestion.freshness import check_freshness
+from tasks.ingestion.ingest_days import days_to_ingest, missing_days
+from tasks.ingestion.ingest_table import ingest_table
+from tasks.ingestion.repair_ledger import repair_ledger
+from tasks.ingestion.source_failover import report_return
+from tasks.ingestion.sources import Lookup, open_sources
+from tasks.ingestion.stores import open_stores
 from tasks.ledger.records import BatchRecord, BatchStatus
-from tasks.runtime import crash_points as points
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ class RowCounts(BaseModel):
 
 
 class IngestReport(BaseModel):
-    """What one run took in. `since` and `until` are the first and last day it looked at, None when there was none."""
+    """What one run ingested. `since` and `until` are the first and last day of its range, None when it was empty."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -70,74 +70,56 @@ def ingest(
     chunk_days: int = 31,
     again: bool = False,
 ) -> IngestReport:
-    """Take in every missing day from `since` (the source's first) until `until` (its last complete one).
+    """Ingest every missing day from `since` (the source's first) until `until` (its last complete one).
 
-    With `again`, days that are in are asked for once more, and what the source corrected is taken. Features are
-    computed again where a batch that they look back to came late or was corrected.
-    `chunk_days` bounds how many days are held in memory. SourceUnavailable when no source answers, UsageError or
-    ConfigError when the pipeline or a parameter is wrong; what was committed before stays.
+    With `again`, days that are in the lake are requested once more, and corrections of the source are accepted.
+    Features are computed again where a batch that they depend on came late or was corrected. `chunk_days` limits how
+    many days are held in memory.
+
+    SourceUnavailable when no source answers, UsageError or ConfigError when the pipeline or a parameter is wrong;
+    everything that was committed before stays.
     """
     settings = load_settings()
     config = load_pipeline(pipeline, settings.pipelines_dir)
     if chunk_days < 1 or (since and until and since > until):
         raise UsageError(f"expected since <= until and chunk_days >= 1, found {since}, {until} and {chunk_days}")
+    lookup = Lookup(settings.addresses().model_dump(), os.environ)
     started = time.monotonic()
-    records: list[BatchRecord] = []
-    feature_rows = 0
-    with ExitStack() as held:
-        chain = held.enter_context(_open_sources(config, settings))
-        stores = held.enter_context(opened(config, settings))
-        remedies = held.enter_context(ExitStack())
-        days = watermark.days_to_look_at(stores, chain, since, until, remedies)
-        records += reconcile.make_up_records(stores)
+    with (
+        open_sources(config, lookup, settings.sources_dir(pipeline)) as chain,
+        open_stores(config, settings) as stores,
+        ExitStack() as remedies,
+    ):
+        days = days_to_ingest(stores, chain, since, until, remedies)
+        records = repair_ledger(stores)
+        feature_rows = 0
         for chunk in _chunks(days, chunk_days):
-            with transaction():
-                for table in config.tables:
-                    wanted = chunk if again else watermark.missing_days(stores, table, chunk)
-                    records += take_in(stores, chain, table, wanted) if wanted else []
-                feature_rows += commit_features(stores, chunk_days)
-        watermark.settle_incidents(stores, chain)
-        watch_freshness(stores, datetime.now(UTC))
-        tell_return(stores, chain)
+            for table in config.tables:
+                wanted = chunk if again else missing_days(stores, table, chunk)
+                records += _ingest_table(stores, chain, table, wanted) if wanted else []
+            feature_rows += _update_features(stores, chunk_days)
+        settle_incidents(stores, chain)
+        check_freshness(stores, datetime.now(UTC))
+        report_return(stores, chain)
     report = _report(pipeline, days, records, feature_rows, time.monotonic() - started)
-    page = write_page(settings.reports_dir / pipeline / "ingest", pipeline, stores.examined)
-    _show(report, as_markdown(stores.examined, page))
+    page = write_page(settings.reports_dir / pipeline / "ingest", pipeline, stores.summaries)
+    log.info("ingest_finished", **report.model_dump(mode="json"))
+    _create_artifact(report, as_markdown(stores.summaries, page))
     return report
 
 
-@task(task_run_name="take-in-{table}", cache_policy=NO_CACHE, persist_result=False)
-def take_in(stores: Stores, chain: SourceChain, table: str, days: Sequence[date]) -> list[BatchRecord]:
-    """Batches of one table, from the source into the lake. Safe to repeat: a batch that is in stays as it is."""
-    return commit.take_in(stores, chain, table, days)
+_ingest_table = task(task_run_name="ingest-{table}", cache_policy=NO_CACHE, persist_result=False)(ingest_table)
+_update_features = task(cache_policy=NO_CACHE, persist_result=False)(update_features)
 
 
-@take_in.on_rollback
-def say_interrupted(interrupted: Transaction) -> None:
-    """A later step of the chunk failed. Nothing is undone: each commit is whole, and the next run does the rest."""
-    log.warning("chunk_interrupted", transaction=interrupted.key, kept="batches that are in; the next run goes on")
-
-
-@task(cache_policy=NO_CACHE, persist_result=False)
-def commit_features(stores: Stores, chunk_days: int) -> int:
-    """Features of days whose batches are in, where they are missing or out of date; returns the number of rows."""
-    rows = features.commit_features(stores, features.pending_days(stores), chunk_days)
-    points.reached("ingest.features", rows=rows)
-    return rows
-
-
-def _open_sources(config: Pipeline, settings: Settings) -> SourceChain:
-    lookup = Lookup(settings.addresses().model_dump(), os.environ)
-    return open_sources(config, lookup, settings.sources_dir(config.name))
-
-
-def _chunks(days: Sequence[date], size: int) -> list[Sequence[date]]:
-    return [days[start : start + size] for start in range(0, len(days), size)]
+def _chunks(days: Sequence[date], size: int) -> Iterator[Sequence[date]]:
+    return (days[start : start + size] for start in range(0, len(days), size))
 
 
 def _report(
     pipeline: str, days: Sequence[date], records: Sequence[BatchRecord], feature_rows: int, seconds: float
 ) -> IngestReport:
-    def having(status: BatchStatus) -> tuple[str, ...]:
+    def with_status(status: BatchStatus) -> tuple[str, ...]:
         return tuple(record.batch_id for record in records if record.status is status)
 
     return IngestReport(
@@ -152,15 +134,15 @@ def _report(
             duplicates=sum(record.duplicates for record in records),
         ),
         feature_rows=feature_rows,
-        repaired=having(BatchStatus.REPAIRED),
-        quarantined=having(BatchStatus.QUARANTINED),
-        rejected=having(BatchStatus.REJECTED),
+        repaired=with_status(BatchStatus.REPAIRED),
+        quarantined=with_status(BatchStatus.QUARANTINED),
+        rejected=with_status(BatchStatus.REJECTED),
         seconds=round(seconds, 3),
     )
 
 
-def _show(report: IngestReport, checks: Sequence[str]) -> None:
-    log.info("ingest_finished", **report.model_dump(mode="json"))
+def _create_artifact(report: IngestReport, checks: Sequence[str]) -> None:
+    """Show the counts and the failed checks of this run in Prefect."""
     rows = report.rows
     lines = [
         f"{report.batches} batches, days {report.since} to {report.until}, {report.seconds} s",

@@ -131,12 +131,12 @@ def ingest_again(settings: Settings, incident: Incident, attempt: int) -> Applie
 
 def restore_snapshot(settings: Settings, incident: Incident, _attempt: int) -> Applied:
     """Features return to what they were before a bad batch, until a correction of it comes."""
-    from tasks.ingestion.open_stores import opened
     from tasks.ingestion.snapshots import restore_features
+    from tasks.ingestion.stores import open_stores
 
     config = load_pipeline(incident.pipeline, settings.pipelines_dir)
     try:
-        with opened(config, settings) as stores:
+        with open_stores(config, settings) as stores:
             restored = restore_features(
                 stores, incident.subject, by=AUTHOR, why=f"{incident.cause}: {incident.summary}"
             )

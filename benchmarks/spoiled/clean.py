@@ -8,8 +8,8 @@ from pathlib import Path
 from benchmarks.spoiled.places import stores_at, write
 from benchmarks.spoiled.world import World
 from tasks.config.pipeline import Pipeline
-from tasks.ingestion.commit import take_in
-from tasks.ingestion.quarantine import noted
+from tasks.ingestion.ingest_table import ingest_table
+from tasks.ingestion.quarantine import read_notes
 from tasks.ingestion.sources import Lookup, open_sources
 from tasks.ledger.records import BatchStatus
 
@@ -42,10 +42,10 @@ def price(pipeline: Pipeline, world: World, days: int, scratch: Path) -> Price:
         with open_sources(stores.pipeline, Lookup(), place) as chain:
             for start in range(0, days, _CHUNK_DAYS):
                 for table in pipeline.tables:
-                    take_in(stores, chain, table, wanted[start : start + _CHUNK_DAYS])
+                    ingest_table(stores, chain, table, wanted[start : start + _CHUNK_DAYS])
         records = stores.ledger.batches(pipeline.name)
         incidents = stores.ledger.incidents(pipeline.name, limit=10_000)
-        notes = noted(stores.quarantine_root)
+        notes = read_notes(stores.quarantine_root)
     return Price(
         days=days,
         batches=len(records),

@@ -32,7 +32,7 @@ def stores_at(
             quarantine_root=place / "quarantine",
             ledger=ledger,
             emit=lambda *_: None,
-            call_person=lambda *_: None,
+            notify=lambda *_: None,
         )
 
 

@@ -20,8 +20,8 @@ from benchmarks.spoiled.world import World
 from healing.errors import SourceUnavailable
 from healing.incident import AttemptOutcome, Incident, Remedy
 from tasks.config.pipeline import Pipeline
-from tasks.ingestion.commit import take_in
-from tasks.ingestion.quarantine import noted
+from tasks.ingestion.ingest_table import ingest_table
+from tasks.ingestion.quarantine import read_notes
 from tasks.ingestion.sources import Lookup, open_sources
 from tasks.ingestion.stores import Stores
 from tasks.lake.columns import BATCH_DAY
@@ -84,7 +84,7 @@ class Bench:
                 stores_at(self._pipeline, place, ["primary"], lake=self._before) as stores,
                 open_sources(stores.pipeline, Lookup(), place) as chain,
             ):
-                take_in(stores, chain, table, [day for day in days if day >= self._world.days[0]])
+                ingest_table(stores, chain, table, [day for day in days if day >= self._world.days[0]])
 
     def _deliver(self, place: Path, fault: Fault, case: Spoiling, mirror: bool) -> None:
         name = f"{fault.table}/{self._day}.{fault.format}"
@@ -101,7 +101,7 @@ class Bench:
         for day in [*days, *[self._day] * fault.again]:
             with open_sources(stores.pipeline, Lookup(), place) as chain:
                 try:
-                    take_in(stores, chain, fault.table, [day])
+                    ingest_table(stores, chain, fault.table, [day])
                 except SourceUnavailable:  # its incident says so
                     continue
 
@@ -109,7 +109,7 @@ class Bench:
         batch = f"{fault.table}/{self._day}"
         record = stores.ledger.batch(stores.pipeline.name, batch)
         incidents = stores.ledger.incidents(stores.pipeline.name)
-        note = next((each for each in noted(stores.quarantine_root) if each.batch_id == batch), None)
+        note = next((each for each in read_notes(stores.quarantine_root) if each.batch_id == batch), None)
         wrong, lost = self._compare(stores, fault.table)
         return Outcome(
             verdict="refused" if record is None else record.status.value,
@@ -143,11 +143,11 @@ class Bench:
 
     def _truth(self, table: str) -> pd.DataFrame:
         from tasks.ingestion.sources import Batch
-        from tasks.ingestion.validate import examine
+        from tasks.ingestion.validate import validate_batches
 
         if table not in self._known:
             batch = Batch(table, self._day, "truth", b"", self._world.rows(table, self._day))
-            [judged] = examine(self._pipeline, table, [batch])
+            [judged] = validate_batches(self._pipeline, table, [batch])
             self._known[table] = judged.good.to_pandas()
         return self._known[table]
 

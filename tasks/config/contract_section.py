@@ -1,4 +1,4 @@
-"""What `pipeline.yaml` may say of a batch that breaks its contract: which repairs, how far, and what is an incident."""
+"""The section `contract:` of pipeline.yaml: which repairs are allowed and how far, and which shares are an incident."""
 
 from enum import StrEnum
 from typing import Any
@@ -9,32 +9,87 @@ from tasks.config.section import Section
 
 
 class Repair(StrEnum):
-    """What may be mended. Everything else is set aside."""
+    """A repair of a batch. What no repair can change is quarantined."""
 
     RENAME = "rename"  # a column has a wrong name that the table lists
-    CAST = "cast"  # a value is written in another way and means one thing only
+    CAST = "cast"  # a value is in another notation that has only one meaning
     CONVERT = "convert"  # a whole column is in another unit that the table lists
     IMPUTE = "impute"  # a value is missing in a column that the table lists
-    DROP_DUPLICATES = "drop_duplicates"  # a row came more than once
+    DROP_DUPLICATES = "drop_duplicates"  # a row is repeated
 
 
-# Shares of a batch's rows. Imputed rows are made up, so few; of a batch that came twice the half is too much.
+# Shares of a batch's rows. Imputed values are invented, so few; if a batch came twice, half of its rows are repeated.
 _SHARES_MAX = {Repair.IMPUTE: 0.05, Repair.DROP_DUPLICATES: 0.5}
 
 
 class Contract(Section):
-    """What is done about a batch that breaks it."""
+    """What is an incident of a batch, and what is done about it. All shares are shares of one batch's rows."""
 
-    max_null_share: float = Field(default=0.05, gt=0, le=1, description="More missing values are an incident.")
-    max_bad_share: float = Field(default=0.05, gt=0, le=1, description="More bad rows of any kind are an incident.")
-    max_duplicate_share: float = Field(default=0.05, gt=0, le=1, description="More rows that repeat are an incident.")
-    reject_share: float = Field(default=0.5, gt=0, le=1, description="With more bad rows nothing of it is taken.")
+    max_null_share: float = Field(
+        default=0.05,
+        gt=0,
+        le=1,
+        description="Limit for the share of missing values in a required column; a larger share is an incident.",
+    )
+    max_bad_share: float = Field(
+        default=0.05, gt=0, le=1, description="Limit for the share of bad rows; a larger share is an incident."
+    )
+    max_duplicate_share: float = Field(
+        default=0.05, gt=0, le=1, description="Limit for the share of repeated rows; a larger share is an incident."
+    )
+    reject_share: float = Field(
+        default=0.5, gt=0, le=1, description="With a larger share of bad rows, no row of the batch is accepted."
+    )
+    dropped_null_share: float = Field(
+        default=0.95,
+        gt=0,
+        le=1,
+        description="An optional column with more missing values counts as dropped, and the batch is rejected.",
+    )
+    sparse_null_share: float = Field(
+        default=0.7,
+        gt=0,
+        le=1,
+        description="A column that misses this share on a usual day is sparse, and never counts as dropped.",
+    )
+    gap_null_share: float = Field(
+        default=0.15,
+        gt=0,
+        le=1,
+        description="Up to this share, missing values of an optional column are never an incident.",
+    )
+    gap_ratio: float = Field(
+        default=2.0,
+        ge=1,
+        description="Missing values of an optional column are an incident above this multiple of the share on the "
+        "worst usual day.",
+    )
+    share_rows_min: int = Field(
+        default=10, ge=1, description="With fewer rows, missing values of optional columns are not checked."
+    )
+    determined_tolerance: float = Field(
+        default=0.01,
+        gt=0,
+        lt=1,
+        description="Relative difference up to which a number matches the value that other columns determine.",
+    )
+    convert_rows_min: int = Field(
+        default=30, ge=1, description="With fewer known values in a batch, no column is converted from another unit."
+    )
+    history_weeks: int = Field(
+        default=4, ge=1, le=52, description="Weeks before a batch that its row count and its content are compared with."
+    )
+    history_weekdays_min: int = Field(
+        default=2, ge=1, description="With fewer known days of the same weekday, the row count is not checked."
+    )
     repairs: dict[Repair, float] = Field(
         default={Repair.RENAME: 1.0, Repair.DROP_DUPLICATES: 0.5},
-        description="Repairs that policy allows: a list, or the share of a batch's rows that each may change.",
+        description="Allowed repairs: a list, or a map to the share of a batch's rows that each may change.",
     )
     stale_after_days: int | None = Field(
-        default=None, ge=1, description="Without a new batch for that long the data are stale; unset never asks."
+        default=None,
+        ge=1,
+        description="Days without a new batch after which the data are stale; without it, that is not checked.",
     )
 
     @field_validator("repairs", mode="before")

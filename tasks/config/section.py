@@ -1,4 +1,4 @@
-"""A part of a pipeline's file: frozen, and with no key that nobody reads."""
+"""Base class of the sections of pipeline.yaml: frozen, and unknown keys are refused."""
 
 import difflib
 from typing import Any
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class Section(BaseModel):
-    """A part of the file. A key that it does not know is refused, with the nearest that it does."""
+    """One section of the file. An unknown key is refused, with the most similar known key as a suggestion."""
 
     model_config = ConfigDict(frozen=True)
 

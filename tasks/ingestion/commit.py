@@ -1,174 +1,121 @@
-"""Taking batches in: fetched from the first source that gives them, examined, set aside or committed, and recorded.
+"""Commit validated batches: quarantine bad rows, write good rows to the lake, and record where each row went.
 
-The order makes a crash harmless. Bad rows go to quarantine, then good rows into the lake together with the fact that
-the batch is in, then the record into the ledger. Whoever starts again finds a batch that is in the lake and not in the
-ledger, and makes up the record from the note in the lake's commit.
+The order makes a crash harmless. Bad rows go to quarantine first, then good rows to the lake together with a note per
+batch, then the record to the ledger. If a run dies in between, the next one finds a batch that is in the lake and not
+in the ledger, and rebuilds the record from the note.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import stamina
 
 from healing.errors import Conflict
-from healing.incident import Status
-from tasks.ingestion.batch_notes import write_note
-from tasks.ingestion.data_docs import BatchChecks
-from tasks.ingestion.quarantine import QuarantineNote, Refusal, keep_refused, set_aside, withdraw
-from tasks.ingestion.repair_ledger import make_up_table
-from tasks.ingestion.revision import Revision, revisions
-from tasks.ingestion.source_failover import best, fetch
-from tasks.ingestion.sources import SourceChain
+from tasks.ingestion.quarantine import QuarantineNote, end_quarantine, keep_refused_batch, keep_rows
+from tasks.ingestion.repair_ledger import batch_note, repair_table
 from tasks.ingestion.stores import Stores
-from tasks.ingestion.validate import Examined, examine
-from tasks.ingestion.validation.batch_history import read_past
+from tasks.ingestion.validation.validated_batch import ValidatedBatch
 from tasks.lake.merge_plan import MergePlan
-from tasks.ledger.immediate_remedy import immediate_remedy
 from tasks.ledger.records import BatchRecord, BatchStatus
 from tasks.runtime import crash_points as points
 from tasks.runtime.events import EventName
 
-_RACES_MAX = 5  # lost races for one commit; only a second ingest of the same days makes any
+_ATTEMPTS_MAX = 5  # of one commit; only a second ingest of the same table makes one fail
 
 
-def take_in(stores: Stores, chain: SourceChain, table: str, days: Sequence[date]) -> list[BatchRecord]:
-    """Bring the batches of `days` into one table; returns the records of those that were new or corrected.
+def commit_batches(stores: Stores, table: str, batches: Sequence[ValidatedBatch]) -> list[BatchRecord]:
+    """Quarantine bad rows, commit good rows, and record where each went; returns the records of what is new.
 
-    Incidents that the batches cause are opened, remedied as the contract says and closed here. SourceUnavailable when
-    no source gives a batch; everything that was committed before stays, and the next run goes on from there.
-    """
-    with ExitStack() as remedies:
-        batches = fetch(stores, chain, table, days, remedies)
-        if not batches:
-            return []
-        points.reached("ingest.fetched", table=table)
-        past = read_past(stores.lake(table), stores.pipeline.tables[table], days)
-        found = [best(stores, chain, judged, past) for judged in examine(stores.pipeline, table, batches, past)]
-        stores.examined.extend(map(BatchChecks.of, found))
-        points.reached("ingest.examined", table=table)
-        for revision in revisions(stores, found):
-            _open_incidents(stores, revision.judged, remedies)
-        points.reached("ingest.opened", table=table)
-        records = commit_batches(stores, table, found)
-    points.reached("ingest.settled", table=table)
-    return records
-
-
-def commit_batches(stores: Stores, table: str, found: Sequence[Examined]) -> list[BatchRecord]:
-    """Set bad rows aside, commit the good ones, and record where each went; what is in as it is stays so.
-
-    All good rows go in one commit. After a race that somebody else won, what they brought in is known.
+    All good rows are one commit. When another writer was first, everything is compared again with what it committed.
     """
     records: list[BatchRecord] = []
-    for attempt in stamina.retry_context(on=Conflict, attempts=_RACES_MAX, timeout=30, wait_initial=0.02, wait_max=0.5):
+    for attempt in stamina.retry_context(
+        on=Conflict, attempts=_ATTEMPTS_MAX, timeout=30, wait_initial=0.02, wait_max=0.5
+    ):
         with attempt:
-            make_up_table(stores, table)
-            news = revisions(stores, found)
-            for revision in news:
-                _quarantine(stores, revision)
+            repair_table(stores, table)
+            new = new_revisions(stores, batches)
+            for batch in new:
+                _quarantine(stores, batch)
             points.reached("ingest.quarantined", table=table)
-            records = commit_revisions(stores, table, [revision for revision in news if not revision.refused])
+            records = commit_rows(stores, table, [batch for batch in new if not batch.is_refused_correction])
     return records
 
 
-def commit_revisions(stores: Stores, table: str, news: Sequence[Revision]) -> list[BatchRecord]:
-    """Commit the good rows of all in one commit, and record where each row went. Conflict when another was first."""
-    records = _commit(stores, table, news)
+def new_revisions(stores: Stores, batches: Sequence[ValidatedBatch]) -> list[ValidatedBatch]:
+    """Those of the batches that may change anything, each with the ledger's present record of it."""
+    known = stores.ledger.batches_by_id(stores.pipeline.name, [each.batch.id for each in batches])
+    compared = [replace(each, previous=known.get(each.batch.id)) for each in batches]
+    return [each for each in compared if each.is_new]
+
+
+def commit_rows(stores: Stores, table: str, batches: Sequence[ValidatedBatch]) -> list[BatchRecord]:
+    """Commit the good rows of all batches at once, and record where each row went. Conflict when another was first."""
+    records = _commit(stores, table, batches)
     points.reached("ingest.committed", table=table)
     stores.ledger.record_batches(records)
     points.reached("ingest.recorded", table=table)
-    _announce(stores, table, records)
+    _emit_events(stores, table, records)
     return records
 
 
-def _open_incidents(stores: Stores, judged: Examined, remedies: ExitStack) -> None:
-    """An incident for each finding; of a batch that is rejected a person has to hear."""
-    ends = Status.RECOVERED if judged.rejected is None else Status.ESCALATED
-    for finding in judged.findings:
-        evidence = stores.evidence(finding, judged.batch.id)
-        incident = remedies.enter_context(
-            immediate_remedy(stores.ledger, evidence, finding.remedy, stores.run_id, ends)
-        )
-        if ends is Status.ESCALATED:
-            remedies.callback(
-                stores.call_person, incident, f"batch {judged.batch.id} is in quarantine: {judged.rejected}"
-            )
-
-
-def _quarantine(stores: Stores, revision: Revision) -> None:
-    """Keep what may not go in. A correction without bad rows ends the quarantine of what it corrects."""
-    judged, batch = revision.judged, revision.judged.batch
-    if revision.refused:
-        refusal = Refusal(
-            batch_id=batch.id,
-            table=batch.table,
-            day=batch.day,
-            source=batch.source,
-            error="ContractBroken",
-            reason=judged.rejected or "",
-        )
-        keep_refused(stores.quarantine_root, batch.content, batch.suffix, refusal)
-    elif judged.bad:
+def _quarantine(stores: Stores, validated: ValidatedBatch) -> None:
+    """Keep what was not accepted. A correction without bad rows ends the quarantine of the batch."""
+    batch = validated.batch
+    if validated.is_refused_correction:
+        keep_refused_batch(stores.quarantine_root, batch, validated.rejected or "")
+    elif validated.bad:
         note = QuarantineNote(
             batch_id=batch.id,
             table=batch.table,
             day=batch.day,
             source=batch.source,
-            received=judged.received,
-            quarantined=len(judged.bad),
-            reasons=judged.reasons,
-            rows=judged.bad,
+            received=validated.received,
+            quarantined=len(validated.bad),
+            reasons=validated.reasons,
+            rows=validated.bad,
         )
-        set_aside(stores.quarantine_root, batch.content, note, batch.suffix)
-    elif revision.known is not None and revision.known.quarantined:
-        withdraw(stores.quarantine_root, batch.id)
+        keep_rows(stores.quarantine_root, batch, note)
+    elif validated.previous is not None and validated.previous.quarantined:
+        end_quarantine(stores.quarantine_root, batch.id)
 
 
-def _commit(stores: Stores, table: str, news: Sequence[Revision]) -> list[BatchRecord]:
-    if not news:
+def _commit(stores: Stores, table: str, batches: Sequence[ValidatedBatch]) -> list[BatchRecord]:
+    if not batches:
         return []
     lake = stores.lake(table)
-    plan = lake.plan_merge(pa.concat_tables([revision.judged.good for revision in news]))
-    records = [_record(stores.pipeline.name, revision, plan) for revision in news]
-    version = lake.commit(plan, {record.batch_id: write_note(record) for record in records})
+    plan = lake.plan_merge(pa.concat_tables([each.good for each in batches]))
+    records = [_record(stores.pipeline.name, each, plan) for each in batches]
+    version = lake.commit(plan, {record.batch_id: batch_note(record) for record in records})
     return [replace(record, lake_version=version) for record in records]
 
 
-def _record(pipeline: str, revision: Revision, plan: MergePlan) -> BatchRecord:
-    """The account of one batch. Its constructor refuses an account that loses or makes up a row.
+def _record(pipeline: str, validated: ValidatedBatch, plan: MergePlan) -> BatchRecord:
+    """The ledger's record of one batch, which is refused unless it accounts for every row.
 
     A row that the lake has already is a duplicate, unless an earlier revision of the same batch brought it.
     """
-    judged, batch = revision.judged, revision.judged.batch
-    known = plan.duplicates.get(batch.day, 0)
-    known += plan.unchanged.get(batch.day, 0) if revision.number == 1 else 0
+    batch = validated.batch
+    duplicates = plan.duplicates.get(batch.day, 0)
+    duplicates += plan.unchanged.get(batch.day, 0) if validated.revision == 1 else 0
     return BatchRecord(
         pipeline=pipeline,
         batch_id=batch.id,
         table=batch.table,
         day=batch.day,
         source=batch.source,
-        received=judged.received,
-        accepted=judged.good.num_rows - known,
-        quarantined=len(judged.bad),
-        duplicates=known,
-        status=_status(judged),
+        received=validated.received,
+        accepted=validated.good.num_rows - duplicates,
+        quarantined=len(validated.bad),
+        duplicates=duplicates,
+        status=validated.status,
         recorded_at=datetime.now(UTC),
-        repairs=judged.repairs,
-        revision=revision.number,
-        sha256=revision.sha256,
+        repairs=validated.repairs,
+        revision=validated.revision,
+        sha256=validated.sha256,
     )
-
-
-def _status(judged: Examined) -> BatchStatus:
-    if judged.rejected is not None:
-        return BatchStatus.REJECTED
-    if judged.bad:
-        return BatchStatus.QUARANTINED
-    return BatchStatus.REPAIRED if judged.repairs else BatchStatus.ACCEPTED
 
 
 _EVENTS: Mapping[BatchStatus, EventName] = {
@@ -178,12 +125,12 @@ _EVENTS: Mapping[BatchStatus, EventName] = {
 }
 
 
-def _announce(stores: Stores, table: str, records: Sequence[BatchRecord]) -> None:
-    """One event for all plain batches of a commit, and one for each that was not plain."""
-    plain = [record.batch_id for record in records if record.status is BatchStatus.ACCEPTED]
-    if plain:
-        stores.emit(EventName.BATCH_ACCEPTED, stores.pipeline.name, {"subject": table, "batches": plain})
+def _emit_events(stores: Stores, table: str, records: Sequence[BatchRecord]) -> None:
+    """One event for all batches of a commit that were accepted as they came, and one for each other batch."""
+    accepted = [record.batch_id for record in records if record.status is BatchStatus.ACCEPTED]
+    if accepted:
+        stores.emit(EventName.BATCH_ACCEPTED, stores.pipeline.name, {"subject": table, "batches": accepted})
     for record in records:
         if record.status in _EVENTS:
-            payload = {"subject": record.batch_id, **write_note(record)}
+            payload = {"subject": record.batch_id, **batch_note(record)}
             stores.emit(_EVENTS[record.status], stores.pipeline.name, payload)

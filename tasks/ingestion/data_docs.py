@@ -1,72 +1,66 @@
-"""The page of one ingest: every check that ran, on which batches, what it kept out, and what was mended.
+"""The page of one ingest: every check that ran, the batches and rows that failed it, and every repair.
 
-One file without a server or the network, for a person to open; what it shows was found while the batches were examined.
+One HTML file for a person to open, which needs neither a server nor the network. It shows what validation found.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.ingestion.validate import Examined
-from tasks.ingestion.validation.finding import Check
+from tasks.ingestion.validation.findings import CheckResult
+from tasks.ingestion.validation.validated_batch import ValidatedBatch
+from tasks.ledger.records import BatchStatus
 
 TEMPLATE = "data_docs.html.jinja"
 
 
 @dataclass(frozen=True)
-class BatchChecks:
-    """What was found of one batch, without its rows."""
+class BatchSummary:
+    """What validation found in one batch, without its rows.
+
+    `accepted` counts the rows that may be committed; the ledger records which of these the lake had already.
+    """
 
     batch_id: str
     table: str
     source: str
+    status: BatchStatus
     received: int
     accepted: int
     quarantined: int
-    rejected: str | None
     repairs: tuple[str, ...]
     findings: tuple[str, ...]
-    checks: tuple[Check, ...]
+    checks: tuple[CheckResult, ...]
 
     @classmethod
-    def of(cls, judged: Examined) -> "BatchChecks":
-        """`accepted` counts rows that may go in; those that the lake has already are told by the ledger."""
+    def of(cls, validated: ValidatedBatch) -> "BatchSummary":
         return cls(
-            batch_id=judged.batch.id,
-            table=judged.batch.table,
-            source=judged.batch.source,
-            received=judged.received,
-            accepted=judged.good.num_rows,
-            quarantined=len(judged.bad),
-            rejected=judged.rejected,
-            repairs=judged.repairs,
-            findings=tuple(f"{finding.cause}, {finding.remedy}: {finding.summary}" for finding in judged.findings),
-            checks=judged.checks,
+            batch_id=validated.batch.id,
+            table=validated.batch.table,
+            source=validated.batch.source,
+            status=validated.status,
+            received=validated.received,
+            accepted=validated.good.num_rows,
+            quarantined=len(validated.bad),
+            repairs=validated.repairs,
+            findings=tuple(f"{each.cause}, {each.remedy}: {each.summary}" for each in validated.findings),
+            checks=validated.checks,
         )
 
     @property
-    def verdict(self) -> str:
-        """In one word, as in the ledger."""
-        if self.rejected is not None:
-            return "rejected"
-        if self.quarantined:
-            return "quarantined"
-        return "repaired" if self.repairs else "accepted"
-
-    @property
-    def failed(self) -> list[Check]:
-        """Checks that some of its rows, or the batch as a whole, did not pass."""
+    def failed(self) -> list[CheckResult]:
+        """Checks that some of its rows, or the batch as a whole, failed."""
         return [check for check in self.checks if check.failed or check.examples]
 
     @property
-    def plain(self) -> bool:
-        """Whether there is nothing to tell; what is only worth a remark stands in the list of all checks."""
+    def unremarkable(self) -> bool:
+        """Whether nothing failed and nothing was repaired. Failed `info` checks appear in the list of all checks."""
         failed = any(check.severity != "info" for check in self.failed)
-        return not (failed or self.repairs or self.findings or self.rejected)
+        return not (failed or self.repairs or self.findings or self.status is BatchStatus.REJECTED)
 
     @property
     def silent_repairs(self) -> list[str]:
-        """Repairs that no incident tells of."""
+        """Repairs that no finding names."""
         return [repair for repair in self.repairs if not any(repair in finding for finding in self.findings)]
 
 
@@ -81,9 +75,9 @@ class CheckTotal:
     rows_failed: int
 
 
-def totals(batches: Iterable[BatchChecks]) -> list[CheckTotal]:
-    """Every check that ran, those that kept most rows out first."""
-    found: dict[tuple[str, str], list[Check]] = {}
+def totals(batches: Iterable[BatchSummary]) -> list[CheckTotal]:
+    """Every check that ran, sorted by the number of rows that failed it, largest first."""
+    found: dict[tuple[str, str], list[CheckResult]] = {}
     for batch in batches:
         for check in batch.checks:
             found.setdefault((check.name, check.severity), []).append(check)
@@ -100,10 +94,10 @@ def totals(batches: Iterable[BatchChecks]) -> list[CheckTotal]:
     return sorted(counted, key=lambda total: (-total.rows_failed, -total.batches_failed, total.name))
 
 
-def write_page(folder: Path, pipeline: str, batches: Sequence[BatchChecks]) -> Path | None:
+def write_page(folder: Path, pipeline: str, batches: Sequence[BatchSummary]) -> Path | None:
     """Write the page of these batches into `folder`, named by their days; returns its path, None without batches.
 
-    The same days again replace it. OSError when it cannot be written.
+    A page of the same days is replaced. OSError when it cannot be written.
     """
     if not batches:
         return None
@@ -114,14 +108,14 @@ def write_page(folder: Path, pipeline: str, batches: Sequence[BatchChecks]) -> P
     return path
 
 
-def render(pipeline: str, batches: Sequence[BatchChecks]) -> str:
-    """The page; everything that a source sent is escaped."""
+def render(pipeline: str, batches: Sequence[BatchSummary]) -> str:
+    """The page as HTML; every text that a source sent is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    tables: dict[str, list[BatchChecks]] = {}
+    tables: dict[str, list[BatchSummary]] = {}
     for batch in batches:
         tables.setdefault(batch.table, []).append(batch)
     return environment.get_template(TEMPLATE).render(
@@ -129,16 +123,16 @@ def render(pipeline: str, batches: Sequence[BatchChecks]) -> str:
     )
 
 
-def as_markdown(batches: Sequence[BatchChecks], page: Path | None, rows_max: int = 50) -> list[str]:
-    """What there is to tell, for Prefect's artifact: the batches that were not plain, and where the page is."""
-    told = [batch for batch in batches if not batch.plain]
+def as_markdown(batches: Sequence[BatchSummary], page: Path | None, rows_max: int = 50) -> list[str]:
+    """Lines for Prefect's artifact: the batches with a failed check or a repair, and a link to the page."""
+    shown = [batch for batch in batches if not batch.unremarkable]
     lines = [f"Every check of this run: [{page.name}]({page.as_uri()})", ""] if page is not None else []
-    if told:
-        lines += ["| batch | verdict | rows | kept out | what was found |", "|---|---|---:|---:|---|"]
-    for batch in told[:rows_max]:
+    if shown:
+        lines += ["| batch | status | rows | quarantined | findings |", "|---|---|---:|---:|---|"]
+    for batch in shown[:rows_max]:
         checks = [f"{check.name} ({check.failed})" for check in batch.failed if check.failed]
-        said = "; ".join([*batch.findings, *batch.silent_repairs, *checks]).replace("|", "/")
-        lines.append(f"| {batch.batch_id} | {batch.verdict} | {batch.received} | {batch.quarantined} | {said} |")
-    if len(told) > rows_max:
-        lines += ["", f"… and {len(told) - rows_max} more, on the page."]
+        found = "; ".join([*batch.findings, *batch.silent_repairs, *checks]).replace("|", "/")
+        lines.append(f"| {batch.batch_id} | {batch.status} | {batch.received} | {batch.quarantined} | {found} |")
+    if len(shown) > rows_max:
+        lines += ["", f"… and {len(shown) - rows_max} more, on the page."]
     return lines

@@ -1,6 +1,6 @@
-"""Features of days that are in the lake: computed by the pipeline's own function, committed once.
+"""Features of days that are in the lake: computed by the pipeline's own function, and committed.
 
-They are computed again when a batch that they look back to came late or was corrected.
+They are computed again when a batch that they depend on came late or was corrected.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from healing.errors import ConfigError
 from tasks.config.pipeline import Pipeline
 from tasks.ingestion.sources import batch_id
 from tasks.ingestion.stores import Stores
-from tasks.ingestion.validate import arrow_schema
+from tasks.ingestion.validation.table_rules import lake_schema
 from tasks.lake.columns import ASKED_AT, BATCH_DAY, FEATURES
 from tasks.ledger.batches import BatchState
 from tasks.ledger.records import BatchStatus, FeatureRecord
@@ -24,63 +24,64 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def input_columns(pipeline: Pipeline, columns: Sequence[str]) -> list[str]:
-    """The columns of the features table that the model gets: all but key, instant and day."""
-    return [name for name in columns if name not in (pipeline.key, ASKED_AT, BATCH_DAY)]
+def update_features(stores: Stores, chunk_days: int) -> int:
+    """Compute and commit the features of all days where they are missing or out of date; returns how many rows.
+
+    At most `chunk_days` days are held in memory. Safe to repeat. ConfigError when the pipeline's function does not
+    return exactly one row per row of the batch table.
+    """
+    pending = pending_days(stores)
+    rows = sum(_update_days(stores, days, pending) for days in _adjoining(sorted(pending), chunk_days))
+    points.reached("ingest.features", rows=rows)
+    return rows
 
 
 def pending_days(stores: Stores) -> dict[date, int]:
-    """Days whose features are missing or were made from less than there is now, with what there is now.
+    """Days whose features are missing or out of date, with the number of input revisions that there are now.
 
-    What there is counts the revisions of every batch that a day's features look back to. It only grows, so features are
-    computed again exactly when one of their batches came late or was corrected.
+    The number is the sum of the revisions of every batch that the day's features depend on. It only grows, so a day is
+    pending exactly when one of its batches came late or was corrected.
     """
     pipeline = stores.pipeline
-    seen = stores.ledger.batch_states(pipeline.name)
-    made = stores.ledger.features(pipeline.name)
-    answered = [day for (table, day), batch in seen.items() if table == pipeline.batch_table and _holds_rows(batch)]
-    inputs = {day: _revisions_below(pipeline, seen, day) for day in answered}
-    return {day: number for day, number in inputs.items() if day not in made or made[day].inputs < number}
+    states = stores.ledger.batch_states(pipeline.name)
+    computed = stores.ledger.features(pipeline.name)
+    days = [
+        day
+        for (table, day), state in states.items()
+        if table == pipeline.batch_table and state.status is not BatchStatus.REJECTED
+    ]
+    inputs = {day: _input_revisions(pipeline, states, day) for day in days}
+    return {day: number for day, number in inputs.items() if day not in computed or computed[day].inputs < number}
 
 
-def commit_features(stores: Stores, pending: Mapping[date, int], chunk_days: int) -> int:
-    """Compute and commit the features of `pending` days, as `pending_days` gives them; returns how many rows.
-
-    At most `chunk_days` days are held in memory. ConfigError when the pipeline's function does not return one row a row
-    of the batch table.
-    """
+def _update_days(stores: Stores, days: Sequence[date], inputs: Mapping[date, int]) -> int:
+    """Compute and commit the features of adjoining days in one commit; returns how many rows."""
     name, table = stores.pipeline.name, stores.lake(FEATURES)
-    rows = 0
-    for days in _adjoining(sorted(pending), chunk_days):
-        found = _as_arrow(stores.pipeline, _build(stores, days))
-        a_day = Counter(found[BATCH_DAY].to_pylist())
-        notes = {batch_id(FEATURES, day): _note(pending[day], a_day[day]) for day in days}
-        version = table.commit(table.plan_merge(found), notes)
-        points.reached("ingest.features_committed", rows=found.num_rows)
-        stores.ledger.record_features([FeatureRecord(name, day, pending[day], a_day[day], version) for day in days])
-        rows += found.num_rows
-    return rows
+    features = _as_arrow(stores.pipeline, _compute(stores, days))
+    rows = Counter(features[BATCH_DAY].to_pylist())
+    notes = {batch_id(FEATURES, day): _note(inputs[day], rows[day]) for day in days}
+    version = table.commit(table.plan_merge(features), notes)
+    points.reached("ingest.features_committed", rows=features.num_rows)
+    stores.ledger.record_features([FeatureRecord(name, day, inputs[day], rows[day], version) for day in days])
+    return int(features.num_rows)
 
 
 def _note(inputs: int, rows: int) -> dict[str, object]:
     return {"rows": rows, "inputs": inputs, "revision": inputs, "made_at": datetime.now(UTC).isoformat()}
 
 
-def _holds_rows(batch: BatchState) -> bool:
-    return batch.status is not BatchStatus.REJECTED
-
-
-def _revisions_below(pipeline: Pipeline, seen: Mapping[tuple[str, date], BatchState], day: date) -> int:
-    looked_at = [
+def _input_revisions(pipeline: Pipeline, states: Mapping[tuple[str, date], BatchState], day: date) -> int:
+    """The sum of the revisions of all batches that the features of `day` depend on."""
+    batches = (
         (name, day - timedelta(days=back))
         for name, table in pipeline.tables.items()
         for back in range(table.context_days + 1)
-    ]
-    return sum(seen[batch].revision for batch in looked_at if batch in seen)
+    )
+    return sum(states[batch].revision for batch in batches if batch in states)
 
 
 def _adjoining(days: Sequence[date], size: int) -> list[list[date]]:
-    """The days cut into runs of at most `size` without a gap: features of a run are computed together."""
+    """The days split into runs of at most `size` days without a gap; features of a run are computed together."""
     runs: list[list[date]] = []
     for day in days:
         if runs and len(runs[-1]) < size and day - runs[-1][-1] == timedelta(days=1):
@@ -90,26 +91,36 @@ def _adjoining(days: Sequence[date], size: int) -> list[list[date]]:
     return runs
 
 
-def _build(stores: Stores, days: Sequence[date]) -> "pd.DataFrame":
+def _compute(stores: Stores, days: Sequence[date]) -> "pd.DataFrame":
+    """The features of `days`, by the pipeline's function."""
     pipeline = stores.pipeline
-    first, last = min(days), max(days)
-    tables = {
-        name: stores.lake(name).read(since=first - timedelta(days=table.context_days), until=last)
-        if stores.lake(name).version() is not None
-        else arrow_schema(pipeline, name).empty_table().to_pandas()  # nothing came of it yet
-        for name, table in pipeline.tables.items()
-    }
-    batch = tables[pipeline.batch_table]
+    tables = {name: _read_inputs(stores, name, min(days), max(days)) for name in pipeline.tables}
     features = pipeline.features(tables)
+    _check_features(pipeline, features, tables[pipeline.batch_table])
+    return features[features[BATCH_DAY].isin(set(days))]
+
+
+def _read_inputs(stores: Stores, name: str, first: date, last: date) -> "pd.DataFrame":
+    """The rows of a table that the features of [first, last] may use; none while the table does not exist."""
+    table = stores.pipeline.tables[name]
+    if stores.lake(name).version() is None:
+        empty: pd.DataFrame = lake_schema(table).empty_table().to_pandas()
+        return empty
+    return stores.lake(name).read(since=first - timedelta(days=table.context_days), until=last)
+
+
+def _check_features(pipeline: Pipeline, features: "pd.DataFrame", batch: "pd.DataFrame") -> None:
     for column in (pipeline.key, ASKED_AT, BATCH_DAY):
         if column not in features.columns:
-            raise ConfigError(f"pipeline {pipeline.name}: {pipeline.features_path} returns no column {column!r}")
+            raise ConfigError(
+                f"pipeline {pipeline.name}: expected {pipeline.features_path} to return a column {column!r}, found "
+                f"{', '.join(map(str, features.columns))}"
+            )
     if len(features) != len(batch) or set(features[pipeline.key]) != set(batch[pipeline.key]):
         raise ConfigError(
-            f"pipeline {pipeline.name}: {pipeline.features_path} must return one row a row of {pipeline.batch_table}: "
-            f"expected {len(batch)}, found {len(features)}"
+            f"pipeline {pipeline.name}: {pipeline.features_path} must return exactly one row per row of "
+            f"{pipeline.batch_table}: expected {len(batch)} rows with the same keys, found {len(features)}"
         )
-    return features[features[BATCH_DAY].isin(set(days))]
 
 
 def _as_arrow(pipeline: Pipeline, features: "pd.DataFrame") -> pa.Table:
@@ -118,7 +129,7 @@ def _as_arrow(pipeline: Pipeline, features: "pd.DataFrame") -> pa.Table:
         (ASKED_AT, pa.timestamp("us", tz="UTC")),
         (BATCH_DAY, pa.date32()),
     ]
-    inputs = input_columns(pipeline, list(features.columns))
+    inputs = [name for name in features.columns if name not in (pipeline.key, ASKED_AT, BATCH_DAY)]
     fields += [(name, _arrow_type(name, features[name])) for name in inputs]
     return pa.Table.from_pandas(features, schema=pa.schema(fields), preserve_index=False)
 

@@ -1,44 +1,55 @@
-"""Whether data still come: an incident while the newest batch is older than allowed, over when a newer one comes."""
+"""Stale data: an incident while the newest batch is older than the contract allows, until a newer one comes."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from healing.incident import AttemptOutcome, Cause, Incident, Remedy, Status
 from tasks.ingestion.stores import Stores
-from tasks.ingestion.validation.finding import Finding
+from tasks.ingestion.validation.findings import BatchFinding
 from tasks.ledger.immediate_remedy import end_lost_attempt
 from tasks.ledger.records import BatchStatus
 
 
-def watch_freshness(stores: Stores, now: datetime) -> Incident | None:
-    """The incident of stale data as it stands after this run; None where nothing is stale.
+def check_freshness(stores: Stores, now: datetime) -> Incident | None:
+    """The incident about stale data after this run; None where nothing is stale.
 
-    Each run that finds nothing newer is one attempt of waiting that failed, so that healing calls a person when its
-    budget is used up. `now` is aware; days are those of the pipeline's calendar.
+    Each run without a newer batch is a failed attempt to wait, so that people are notified when the budget of attempts
+    is used up. `now` has a time zone; days are those of the pipeline's calendar.
     """
     allowed = stores.pipeline.contract.stale_after_days
     if allowed is None:
         return None
-    table = stores.pipeline.batch_table
-    days = [
+    newest = _newest_day(stores)
+    yesterday = now.astimezone(stores.pipeline.zone).date() - timedelta(days=1)
+    if newest is not None and (yesterday - newest).days < allowed:
+        _end_incident(stores)
+        return None
+    return _record_wait(stores, newest, f"the last {allowed} days until {yesterday}")
+
+
+def _newest_day(stores: Stores) -> date | None:
+    """The newest day of the batch table with an accepted row."""
+    days = (
         record.day
         for record in stores.ledger.batches(stores.pipeline.name)
-        if record.table == table and record.status is not BatchStatus.REJECTED
-    ]
-    yesterday = now.astimezone(stores.pipeline.zone).date() - timedelta(days=1)
-    if days and (yesterday - max(days)).days < allowed:
-        _end(stores, table)
-        return None
-    newest = f"that of {max(days)}" if days else "none"
-    summary = f"{table}: expected a batch of the last {allowed} days until {yesterday}, found {newest}"
-    finding = Finding(Cause.STALE_DATA, Remedy.WAIT, summary, {"newest": str(max(days)) if days else None}, "freshness")
+        if record.table == stores.pipeline.batch_table and record.status is not BatchStatus.REJECTED
+    )
+    return max(days, default=None)
+
+
+def _record_wait(stores: Stores, newest: date | None, expected: str) -> Incident:
+    table = stores.pipeline.batch_table
+    found = "none" if newest is None else f"that of {newest}"
+    summary = f"{table}: expected a batch of {expected}, found {found}"
+    facts: dict[str, object] = {"newest": None if newest is None else str(newest)}
+    finding = BatchFinding(Cause.STALE_DATA, Remedy.WAIT, summary, facts, "freshness")
     incident = stores.ledger.record_evidence(stores.evidence(finding, table), status=Status.DIAGNOSED)
     end_lost_attempt(stores.ledger, incident)
     attempt = stores.ledger.start_attempt(incident.id, Remedy.WAIT, stores.run_id)
-    return stores.ledger.finish_attempt(incident.id, attempt.number, AttemptOutcome.FAILED, "nothing newer came")
+    return stores.ledger.finish_attempt(incident.id, attempt.number, AttemptOutcome.FAILED, "no newer batch came")
 
 
-def _end(stores: Stores, table: str) -> None:
+def _end_incident(stores: Stores) -> None:
     for incident in stores.ledger.unfinished_incidents(stores.pipeline.name):
-        if incident.cause is Cause.STALE_DATA and incident.subject == table:
+        if incident.cause is Cause.STALE_DATA and incident.subject == stores.pipeline.batch_table:
             end_lost_attempt(stores.ledger, incident)
-            stores.ledger.set_status(incident.id, Status.RECOVERED, "a newer batch is in")
+            stores.ledger.set_status(incident.id, Status.RECOVERED, "a newer batch was accepted")

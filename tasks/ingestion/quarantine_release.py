@@ -1,89 +1,126 @@
-"""Letting in after all what a person vouches for: rows in quarantine go through the same commit as any others.
+"""Release rows from quarantine by a person's decision, through the commit that any batch takes.
 
-A person can overrule what was only improbable. A row without its key, of another type or of another day fits into no
-table, and stays where it is. Who vouched and why is written beside the bytes before the commit, so that whoever asks
-again after a crash finishes what was begun.
+A person can overrule a check that found a row improbable. A row without its key, of another type or of another day fits
+into no table, and stays in quarantine. The decision is stored beside the original bytes before the commit, so that the
+same command finishes a release that died.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
 
 from healing.errors import UsageError
 from tasks.config.contract_section import Contract, Repair
 from tasks.config.pipeline import Pipeline
+from tasks.config.settings import Settings
 from tasks.config.table import Table
-from tasks.ingestion.commit import commit_revisions
-from tasks.ingestion.kept_batch import read_batch
-from tasks.ingestion.quarantine import QuarantineNote, Vouched, read_note, read_original, set_aside, withdraw
-from tasks.ingestion.repair_ledger import make_up_table
-from tasks.ingestion.revision import revisions
+from tasks.ingestion.commit import commit_rows, new_revisions
+from tasks.ingestion.features import update_features
+from tasks.ingestion.quarantine import QuarantineNote, RowRelease, end_quarantine, keep_rows, read_note, read_original
+from tasks.ingestion.repair_ledger import repair_table
 from tasks.ingestion.sources import Batch
-from tasks.ingestion.stores import Stores
-from tasks.ingestion.validate import Examined, examine
+from tasks.ingestion.stores import Stores, open_stores
+from tasks.ingestion.validate import validate_batches
+from tasks.ingestion.validation.validated_batch import ValidatedBatch
 
+CHUNK_DAYS = 31  # of features computed at once
 RELEASED = "quarantine.released"  # kind of the journal's entries
 
-# What a table is; everything else that it says are judgements, which a person may overrule.
+# The settings that say what a row of the table is. All others are checks, which a person may overrule.
 _SHAPE = ("role", "path", "key", "event_time", "columns", "source_names", "formats", "missing", "required", "renames")
 
 
-@dataclass(frozen=True, slots=True)
-class Readmitted:
-    """What became of the rows: `released` are in the lake now, `left` stay for `reasons` that nobody overrules."""
+class QuarantineRelease(BaseModel):
+    """What a release did: `released` rows are in the lake now, `left` rows fit into no table, for these `reasons`."""
 
-    batch_id: str
+    model_config = ConfigDict(frozen=True)
+
+    batch: str
     released: int
     left: int
-    reasons: Mapping[str, int]
+    reasons: dict[str, int]
+    feature_rows: int
 
 
-def readmit(stores: Stores, batch_id: str, *, rows: Collection[int] | None, by: str, why: str) -> Readmitted:
-    """Let rows of a batch in that wait in quarantine: those at these places of the original, or all.
+def release_from_quarantine(
+    pipeline: Pipeline, settings: Settings, batch_id: str, *, by: str, why: str, rows: Collection[int] | None = None
+) -> QuarantineRelease:
+    """Accept rows of a batch in quarantine: those at the positions `rows`, or all of them. Safe to repeat.
 
-    The caller holds the ingest's lock. Safe to repeat. UsageError when the batch or a row is not in quarantine.
+    UsageError when the batch or a row is not in quarantine, or when `why` is empty. Works while Prefect is down.
     """
-    note = read_note(stores.quarantine_root, batch_id)
+    if not why.strip():
+        raise UsageError("expected the reason of the release, found none; give it with --why")
+    with open_stores(pipeline, settings) as stores:
+        note = read_note(stores.quarantine_root, batch_id)
+        validated = release_rows(stores, note, rows=rows, by=by, why=why)
+        computed = update_features(stores, CHUNK_DAYS)
+    return QuarantineRelease(
+        batch=batch_id,
+        released=len(set(note.rows) - set(validated.bad)),
+        left=len(validated.bad),
+        reasons=validated.reasons,
+        feature_rows=computed,
+    )
+
+
+def release_rows(
+    stores: Stores, note: QuarantineNote, *, rows: Collection[int] | None, by: str, why: str
+) -> ValidatedBatch:
+    """Record the decision, commit the rows that fit into the table, and keep the others in quarantine."""
+    _check_rows(note, rows)
+    batch = read_original(stores.pipeline, stores.quarantine_root, note)
+    release = RowRelease(by=by, why=why, at=datetime.now(UTC), rows=tuple(sorted(note.rows if rows is None else rows)))
+    note = _record_release(stores, batch, note, release)
+    validated = _overrule(stores.pipeline, batch, {row for each in note.releases for row in each.rows})
+    repair_table(stores, note.table)
+    commit_rows(stores, note.table, new_revisions(stores, [validated]))
+    released = sorted(set(note.rows) - set(validated.bad))
+    detail = {"rows": released, "by": by, "why": why}
+    stores.ledger.record_entry(stores.pipeline.name, RELEASED, note.batch_id, detail)
+    _keep_the_rest(stores, note, validated)
+    return validated
+
+
+def _check_rows(note: QuarantineNote, rows: Collection[int] | None) -> None:
     unknown = sorted(set(rows or ()) - set(note.rows))
     if unknown:
         raise UsageError(
-            f"batch {batch_id}: expected rows that are in quarantine, found {unknown[:5]}; "
+            f"batch {note.batch_id}: expected rows that are in quarantine, found {unknown[:5]}; "
             f"`autopilot quarantine show` lists the {len(note.rows)} that are"
         )
-    suffix, content = read_original(stores.quarantine_root, batch_id)
-    vouched = Vouched(by=by, why=why, at=datetime.now(UTC), rows=tuple(sorted(note.rows if rows is None else rows)))
-    if all(set(vouched.rows) - set(earlier.rows) for earlier in note.vouched):
-        note = note.model_copy(update={"vouched": (*note.vouched, vouched)})
-        set_aside(stores.quarantine_root, content, note, suffix)
-    batch = read_batch(stores.pipeline, note, content, suffix)
-    judged = _overruled(stores.pipeline, batch, {place for each in note.vouched for place in each.rows})
-    make_up_table(stores, note.table)
-    commit_revisions(stores, note.table, revisions(stores, [judged]))
-    released = sorted(set(note.rows) - set(judged.bad))
-    stores.ledger.record_entry(stores.pipeline.name, RELEASED, batch_id, {"rows": released, "by": by, "why": why})
-    _keep_the_rest(stores, note, judged, content, suffix)
-    return Readmitted(batch_id, len(released), len(judged.bad), judged.reasons)
 
 
-def _overruled(pipeline: Pipeline, batch: Batch, vouched: Collection[int]) -> Examined:
-    """The batch as the contract judges it, with the vouched rows among the good where they fit into the table."""
-    [judged] = examine(pipeline, batch.table, [batch])
-    [fitting] = examine(_unjudging(pipeline, batch.table), batch.table, [batch])
-    places = [place for place in range(fitting.received) if place not in fitting.bad]  # of the rows of fitting.good
-    taken = [index for index, place in enumerate(places) if place in judged.bad and place in vouched]
-    left = {place: why for place, why in judged.bad.items() if place not in vouched}
-    left |= {place: why for place, why in fitting.bad.items() if place in vouched}
-    good = pa.concat_tables([judged.good, fitting.good.take(pa.array(taken, pa.int64()))])
-    return replace(judged, good=good, bad=left, findings=(), rejected=None if taken else judged.rejected)
+def _record_release(stores: Stores, batch: Batch, note: QuarantineNote, release: RowRelease) -> QuarantineNote:
+    """The note with this decision, which is stored unless an earlier one covers all its rows."""
+    if any(set(release.rows) <= set(earlier.rows) for earlier in note.releases):
+        return note
+    note = note.model_copy(update={"releases": (*note.releases, release)})
+    keep_rows(stores.quarantine_root, batch, note)
+    return note
 
 
-def _unjudging(pipeline: Pipeline, table: str) -> Pipeline:
-    """The pipeline with only the shape of the table left: columns, types, values that a row cannot be without."""
+def _overrule(pipeline: Pipeline, batch: Batch, released: Collection[int]) -> ValidatedBatch:
+    """The validated batch, with the released rows among the good ones where they fit into the table."""
+    [validated] = validate_batches(pipeline, batch.table, [batch])
+    [fitting] = validate_batches(_without_checks(pipeline, batch.table), batch.table, [batch])
+    positions = [row for row in range(fitting.received) if row not in fitting.bad]  # of the rows of fitting.good
+    taken = [index for index, row in enumerate(positions) if row in validated.bad and row in released]
+    left = {row: reason for row, reason in validated.bad.items() if row not in released}
+    left |= {row: reason for row, reason in fitting.bad.items() if row in released}
+    good = pa.concat_tables([validated.good, fitting.good.take(pa.array(taken, pa.int64()))])
+    rejected = None if taken else validated.rejected
+    return replace(validated, good=good, bad=left, findings=(), rejected=rejected)
+
+
+def _without_checks(pipeline: Pipeline, table: str) -> Pipeline:
+    """The pipeline with only the shape of the table: columns, types, and values that a row must have."""
     known = pipeline.tables[table]
     shape = Table(**{name: getattr(known, name) for name in _SHAPE})
-    allowed = {**pipeline.contract.repairs, Repair.DROP_DUPLICATES: 1.0}  # the lake counts a row that comes again
+    allowed = {**pipeline.contract.repairs, Repair.DROP_DUPLICATES: 1.0}  # the lake counts repeated rows
     kept = {repair: share for repair, share in allowed.items() if repair in (Repair.RENAME, Repair.DROP_DUPLICATES)}
     contract = Contract(max_null_share=1, max_bad_share=1, max_duplicate_share=1, reject_share=1, repairs=kept)
     bare = pipeline.model_copy(update={"tables": {**pipeline.tables, table: shape}, "contract": contract})
@@ -91,9 +128,9 @@ def _unjudging(pipeline: Pipeline, table: str) -> Pipeline:
     return bare
 
 
-def _keep_the_rest(stores: Stores, note: QuarantineNote, judged: Examined, content: bytes, suffix: str) -> None:
-    if not judged.bad:
-        withdraw(stores.quarantine_root, note.batch_id)
+def _keep_the_rest(stores: Stores, note: QuarantineNote, validated: ValidatedBatch) -> None:
+    if not validated.bad:
+        end_quarantine(stores.quarantine_root, note.batch_id)
         return
-    rest = {"rows": judged.bad, "quarantined": len(judged.bad), "reasons": judged.reasons}
-    set_aside(stores.quarantine_root, content, note.model_copy(update=rest), suffix)
+    rest = {"rows": validated.bad, "quarantined": len(validated.bad), "reasons": validated.reasons}
+    keep_rows(stores.quarantine_root, validated.batch, note.model_copy(update=rest))

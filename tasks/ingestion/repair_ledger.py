@@ -1,35 +1,78 @@
-"""What the lake has and the ledger lacks: a run died between the two, or the ledger was lost. It is made up."""
+"""Rebuild records of the ledger from the lake.
 
-from collections.abc import Sequence
-from datetime import date
+They are missing when a run died between its commit and its record, or when the ledger was lost. Each commit of the lake
+holds a note per batch, from which the record is rebuilt.
+"""
 
-from tasks.ingestion.batch_notes import read_note
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
 from tasks.ingestion.stores import Stores
 from tasks.lake.columns import FEATURES
-from tasks.ledger.records import BatchRecord, FeatureRecord
+from tasks.ledger.records import BatchRecord, BatchStatus, FeatureRecord
 
 
-def make_up_records(stores: Stores) -> list[BatchRecord]:
-    """Write the ledger's records of batches and features that only the lake has; returns those of batches.
+def batch_note(record: BatchRecord) -> dict[str, Any]:
+    """The note about a batch for the commit that holds its rows."""
+    return {
+        "table": record.table,
+        "day": record.day.isoformat(),
+        "source": record.source,
+        "received": record.received,
+        "accepted": record.accepted,
+        "quarantined": record.quarantined,
+        "duplicates": record.duplicates,
+        "status": record.status.value,
+        "recorded_at": record.recorded_at.isoformat(),
+        "repairs": list(record.repairs),
+        "revision": record.revision,
+        "sha256": record.sha256,
+    }
 
-    Only the commits after the newest that the ledger knows are read, so it costs little where nothing is missing.
+
+def repair_ledger(stores: Stores) -> list[BatchRecord]:
+    """Record the batches and feature days that only the lake has; returns the batches.
+
+    Only the commits after the newest that the ledger knows are read, so it is cheap when nothing is missing.
     """
-    made_up = [record for table in stores.pipeline.tables for record in make_up_table(stores, table)]
-    _make_up_features(stores)
-    return made_up
+    repaired = [record for table in stores.pipeline.tables for record in repair_table(stores, table)]
+    _repair_features(stores)
+    return repaired
 
 
-def make_up_table(stores: Stores, table: str) -> list[BatchRecord]:
-    """The same for the batches of one table."""
+def repair_table(stores: Stores, table: str) -> list[BatchRecord]:
+    """Record the batches of one table that only the lake has, and return them."""
     name = stores.pipeline.name
     unread = stores.lake(table).notes(after=stores.ledger.lake_version(name, table))
-    records = [read_note(name, batch, version, note) for version, notes in unread for batch, note in notes.items()]
+    records = [_record(name, batch, version, note) for version, notes in unread for batch, note in notes.items()]
     if records:
         stores.ledger.record_batches(records)
     return records
 
 
-def _make_up_features(stores: Stores) -> None:
+def _record(pipeline: str, batch: str, version: int, note: Mapping[str, Any]) -> BatchRecord:
+    """The record that `batch_note` was made from."""
+    return BatchRecord(
+        pipeline=pipeline,
+        batch_id=batch,
+        table=note["table"],
+        day=date.fromisoformat(note["day"]),
+        source=note["source"],
+        received=note["received"],
+        accepted=note["accepted"],
+        quarantined=note["quarantined"],
+        duplicates=note["duplicates"],
+        status=BatchStatus(note["status"]),
+        recorded_at=datetime.fromisoformat(note["recorded_at"]),
+        lake_version=version,
+        repairs=tuple(note["repairs"]),
+        revision=note.get("revision", 1),
+        sha256=note.get("sha256", ""),
+    )
+
+
+def _repair_features(stores: Stores) -> None:
     name = stores.pipeline.name
     known = max((record.lake_version for record in stores.ledger.features(name).values()), default=None)
     records: Sequence[FeatureRecord] = [

@@ -1,30 +1,37 @@
-"""Where one pipeline's batches go, and who hears of them."""
+"""The lake, the quarantine and the ledger of one pipeline, opened for one writer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+
+from prefect.runtime import flow_run
 
 from healing.evidence import Evidence
 from healing.incident import Cause, Incident, Remedy
 from healing.policy import DEFAULT_REMEDIES
 from tasks.config.pipeline import Pipeline
-from tasks.ingestion.data_docs import BatchChecks
-from tasks.ingestion.validate import Finding
+from tasks.config.settings import Settings
+from tasks.ingestion.data_docs import BatchSummary
+from tasks.ingestion.validation.findings import BatchFinding
 from tasks.lake.lake_table import LakeTable
+from tasks.lake.write_locks import WriteLock, write_lock
 from tasks.ledger.store import Ledger
-from tasks.runtime.events import EventName
+from tasks.runtime.alerts import alert
+from tasks.runtime.events import EventName, emit
 
 OBSERVER = "ingest"
 
 Emit = Callable[[EventName, str, Mapping[str, object]], None]
-CallPerson = Callable[[Incident, str], object]
+Notify = Callable[[Incident, str], object]
 
 
 class Stores:
-    """The lake, the quarantine and the ledger of one pipeline, its policy, and its ways to be heard.
+    """What ingestion reads and writes for one pipeline, and how it emits events and notifies people.
 
-    `examined` collects what was found of the batches of this run, for the page that shows it. No dataclass: Prefect
-    looks for futures in every field of one that is handed to a task, which took longer here than all of a year's data.
+    `summaries` collects one entry per validated batch of this run, for the page that shows them. Not a dataclass:
+    Prefect searches every field of one that a task gets for futures, which took longer than all data of a year.
     """
 
     def __init__(
@@ -34,7 +41,7 @@ class Stores:
         quarantine_root: Path,
         ledger: Ledger,
         emit: Emit,
-        call_person: CallPerson,
+        notify: Notify,
         run_id: str | None = None,
     ) -> None:
         self.pipeline = pipeline
@@ -42,24 +49,45 @@ class Stores:
         self.quarantine_root = quarantine_root
         self.ledger = ledger
         self.emit = emit
-        self.call_person = call_person
+        self.notify = notify
         self.run_id = run_id
-        self.examined: list[BatchChecks] = []
+        self.summaries: list[BatchSummary] = []
         self._open_tables: dict[str, LakeTable] = {}
 
     def remedies(self, cause: Cause) -> tuple[Remedy, ...]:
-        """What the pipeline's policy allows against `cause`."""
+        """What the pipeline's policy allows for `cause`."""
         return self.pipeline.policy.get(cause, DEFAULT_REMEDIES.get(cause, ()))
 
     def lake(self, table: str) -> LakeTable:
-        """One of the pipeline's tables, or its features. It stays open, so that only new commits are read each time."""
+        """One of the pipeline's tables, or its features. It stays open, so that later reads cover new commits only."""
         if table not in self._open_tables:
             known = self.pipeline.tables.get(table)
             key = (self.pipeline.key,) if known is None else known.key
             self._open_tables[table] = LakeTable(self.lake_root, table, key)
         return self._open_tables[table]
 
-    def evidence(self, finding: Finding, subject: str) -> Evidence:
+    def evidence(self, finding: BatchFinding, subject: str) -> Evidence:
+        """The finding as evidence of an incident about `subject`."""
         return Evidence(
             self.pipeline.name, finding.cause, subject, OBSERVER, datetime.now(UTC), finding.summary, finding.facts
         )
+
+
+@contextmanager
+def open_stores(pipeline: Pipeline, settings: Settings) -> Iterator[Stores]:
+    """The stores of the pipeline, for one writer; waits while another process of this machine has them open."""
+    lake_root = settings.lake_root(pipeline.name)
+    with write_lock(lake_root, WriteLock.INGEST), Ledger(settings.ledger_dsn) as ledger:
+        yield Stores(
+            pipeline,
+            lake_root,
+            settings.quarantine_root(pipeline.name),
+            ledger,
+            emit,
+            partial(_notify_people, settings),
+            flow_run.id,
+        )
+
+
+def _notify_people(settings: Settings, incident: Incident, reason: str) -> None:
+    alert(incident, reason, datetime.now(UTC), file=settings.alerts_file, urls=settings.alert_urls)

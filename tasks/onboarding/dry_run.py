@@ -12,7 +12,8 @@ import pyarrow as pa
 from healing.errors import SourceUnavailable, UsageError
 from tasks.config.pipeline import Pipeline, load_pipeline
 from tasks.ingestion.sources import Batch, Lookup, OpenSource, open_source
-from tasks.ingestion.validate import Examined, examine
+from tasks.ingestion.validate import validate_batches
+from tasks.ingestion.validation.validated_batch import ValidatedBatch
 
 _QUARANTINED_SHARE_MAX = 0.05  # of the file's own rows: with more, a guess was wrong
 
@@ -45,9 +46,9 @@ def run_dry(name: str, pipelines_dir: Path) -> tuple[TableDryRun, ...]:
             raise UsageError(f"expected a file that can be read day by day, found: {exc}") from exc
         finally:
             source.close()
-    examined = {table: examine(pipeline, table, found) for table, found in batches.items()}
-    results = tuple(_check_accepted(table, found) for table, found in examined.items())
-    good = {table: pa.concat_tables([each.good for each in found]) for table, found in examined.items()}
+    validated = {table: validate_batches(pipeline, table, found) for table, found in batches.items()}
+    results = tuple(_check_accepted(table, found) for table, found in validated.items())
+    good = {table: pa.concat_tables([each.good for each in found]) for table, found in validated.items()}
     pipeline.features({table: rows.to_pandas() for table, rows in good.items()})
     pipeline.estimator()
     return results
@@ -61,12 +62,12 @@ def _batches(source: OpenSource, pipeline: Pipeline, table: str) -> list[Batch]:
     return list(source.fetch(table, pipeline.tables[table], days))
 
 
-def _check_accepted(table: str, examined: Sequence[Examined]) -> TableDryRun:
+def _check_accepted(table: str, validated: Sequence[ValidatedBatch]) -> TableDryRun:
     reasons: Counter[str] = Counter()
-    for each in examined:
+    for each in validated:
         reasons.update(each.reasons)
-    result = TableDryRun(table, len(examined), sum(each.good.num_rows for each in examined), dict(reasons))
-    rejected = [each for each in examined if each.rejected is not None]
+    result = TableDryRun(table, len(validated), sum(each.good.num_rows for each in validated), dict(reasons))
+    rejected = [each for each in validated if each.rejected is not None]
     total = result.accepted + result.quarantined
     if rejected or result.quarantined > _QUARANTINED_SHARE_MAX * total:
         why = rejected[0].rejected if rejected else ", ".join(reason for reason, _ in reasons.most_common(3))

@@ -3,12 +3,14 @@
 import json
 from datetime import date
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from cli.quarantine import app
 from healing.errors import UsageError
-from tasks.ingestion.quarantine import QuarantineNote, Refusal, keep_refused, set_aside
+from tasks.ingestion.quarantine import QuarantineNote, Refusal, keep_refused, keep_rows
+from tasks.ingestion.sources import Batch
 from tests.flows.durability.world import World
 
 DAY = date(2013, 3, 2)
@@ -37,7 +39,7 @@ def quarantined(home):
         reasons=reasons,
         rows={1: "x is missing"},
     )
-    set_aside(root, SENT, note)
+    keep_rows(root, Batch("rows", DAY, "primary", SENT, pd.DataFrame()), note)
     refusal = Refusal(batch_id=BATCH, table="rows", day=DAY, source="mirror", error="NotData", reason="a page")
     keep_refused(root, b"<html>", "csv", refusal)
     return root

@@ -1,8 +1,9 @@
 """Repair `convert`: a whole column that came in another unit.
 
-The unit is known by its scale: the median of absolute values, against what is usual, is nearer (in logarithms) to a
-factor that the contract lists than to 1. Where other columns fix the value, each is held against its own, so that a day
-of long routes is not taken for kilometres. Part of a column in another unit is no such case: those rows are bad.
+The unit is recognised by its scale: the median of absolute values, relative to the usual ones, is nearer in logarithms
+to a factor that the contract lists than to 1. Where other columns determine the value, each value is compared with its
+own, so that a day of long routes is not taken for kilometres. If only part of a column is in another unit, those rows
+are bad.
 """
 
 import math
@@ -14,35 +15,23 @@ from numpy.typing import NDArray
 
 from healing.incident import Cause
 from tasks.config.contract_section import Repair
-from tasks.ingestion.validation.batch_frame import Mended, Sheet
-from tasks.ingestion.validation.reference import Reference
-
-ROWS_MIN = 30  # the median of fewer rows says little
+from tasks.ingestion.validation.batch_frame import AppliedRepair, BatchFrame, Mask
+from tasks.ingestion.validation.reference import TableReference
 
 
-def convert(sheet: Sheet) -> None:
-    """Bring whole columns back into the contract's unit."""
-    reference = sheet.rules.reference
+def convert_units(frame: BatchFrame) -> None:
+    """Convert whole columns back to the contract's unit, batch by batch."""
+    reference = frame.rules.reference
     if reference is None:
         return
-    share_max = sheet.rules.contract.share_max(Repair.CONVERT)
-    for name, factors in sheet.rules.table.units.items():
-        relative = _relative(sheet, reference, name)
-        for index in range(len(sheet.batches)):
-            rows = sheet.place == index
-            known = relative[rows & np.isfinite(relative)]
-            unit = recognise(known, factors) if len(known) >= ROWS_MIN else None
-            own = rows & sheet.rows[name].notna().to_numpy()
-            if unit is None or own.sum() > share_max * rows.sum():
-                continue
-            note = Mended(
-                Repair.CONVERT, f"converted {name} from {unit} (divided by {factors[unit]:g})", Cause.BAD_ROWS
-            )
-            sheet.mend(name, own, _divided(sheet.rows[name], factors[unit]), note)
+    for name, factors in frame.rules.table.units.items():
+        relative = _relative_to_usual(frame, reference, name)
+        for index in range(len(frame.batches)):
+            _convert_batch(frame, name, factors, relative, frame.batch_index == index)
 
 
 def recognise(relative: NDArray[np.float64], factors: Mapping[str, float]) -> str | None:
-    """The unit whose factor explains best how many times as large as usual the values are; None when 1 does.
+    """The unit whose factor fits best the ratio of the values to the usual ones; None when 1 fits best.
 
     >>> import numpy as np
     >>> recognise(np.array([1.61, 1.58, 1.7]), {"kilometres": 1.609344, "metres": 1609.344})
@@ -58,17 +47,31 @@ def recognise(relative: NDArray[np.float64], factors: Mapping[str, float]) -> st
     return unit
 
 
-def _relative(sheet: Sheet, reference: Reference, name: str) -> NDArray[np.float64]:
-    """How many times as large as usual each value is; NaN where nothing is known of it."""
-    values = np.asarray(sheet.rows[name].astype("float64").to_numpy(na_value=np.nan), dtype=np.float64)
-    by = sheet.rules.table.determined.get(name)
+def _convert_batch(
+    frame: BatchFrame, name: str, factors: Mapping[str, float], relative: NDArray[np.float64], rows: Mask
+) -> None:
+    contract = frame.rules.contract
+    known = relative[rows & np.isfinite(relative)]
+    unit = recognise(known, factors) if len(known) >= contract.convert_rows_min else None
+    present = rows & frame.rows[name].notna().to_numpy()
+    if unit is None or present.sum() > contract.share_max(Repair.CONVERT) * rows.sum():
+        return
+    description = f"converted {name} from {unit} (divided by {factors[unit]:g})"
+    applied = AppliedRepair(Repair.CONVERT, description, Cause.BAD_ROWS)
+    frame.repair(name, present, _divided(frame.rows[name], factors[unit]), applied)
+
+
+def _relative_to_usual(frame: BatchFrame, reference: TableReference, name: str) -> NDArray[np.float64]:
+    """The ratio of each value to the usual one; NaN where no usual value is known."""
+    values = np.asarray(frame.rows[name].astype("float64").to_numpy(na_value=np.nan), dtype=np.float64)
+    by = frame.rules.table.determined.get(name)
     if by:
-        return values / reference.fixed(name, by, sheet.rows).to_numpy(dtype="float64")
+        return values / reference.determined_values(name, by, frame.rows).to_numpy(dtype="float64")
     usual = reference.numbers.get(name)
     return values / usual.scale if usual is not None and usual.scale > 0 else np.full_like(values, np.nan)
 
 
 def _divided(values: Any, factor: float) -> Any:
-    """Whole numbers come out whole: a factor that does not divide them was not theirs."""
+    """Whole numbers stay whole: a conversion that leaves a fraction was not the right one."""
     divided = values.astype("float64") / factor
     return divided.round().astype("Int64") if str(values.dtype) == "Int64" else divided

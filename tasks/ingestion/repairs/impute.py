@@ -1,7 +1,7 @@
 """Repair `impute`: a few missing values, filled in from the reference.
 
-Where other columns fix the value it is the one they fix, else the median of numbers and the mode of text. More than a
-few are no accident: policy bounds the share, and beyond it the rows are bad.
+Where other columns determine the value, that value is used; otherwise the median of numbers and the mode of text. The
+contract limits the share of rows; above the limit nothing is filled in, and the rows are bad.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -9,44 +9,42 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.config.contract_section import Repair
-from tasks.ingestion.validation.batch_frame import Mended, Sheet
-from tasks.ingestion.validation.reference import Reference
+from tasks.ingestion.validation.batch_frame import AppliedRepair, BatchFrame, Mask
+from tasks.ingestion.validation.reference import TableReference
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def impute(sheet: Sheet) -> None:
-    """Fill in what is missing in the columns that the contract lists."""
-    reference, table = sheet.rules.reference, sheet.rules.table
-    for name in table.impute if reference is not None else ():
+def impute_values(frame: BatchFrame) -> None:
+    """Fill in missing values of the columns that the contract lists."""
+    reference = frame.rules.reference
+    for name in frame.rules.table.impute if reference is not None else ():
         assert reference is not None
-        missing = sheet.within(sheet.typed.missing[name].to_numpy(), Repair.IMPUTE)
-        if not missing.any():
-            continue
-        by = table.determined.get(name, ())
-        fixed = _fixed(sheet, reference, name)
-        known = missing & fixed.notna().to_numpy()
-        _fill(sheet, name, known, fixed, f"imputed {name} by {', '.join(by)}")
-        typical = reference.typical(name)
-        rest = missing & ~known if typical is not None else np.zeros_like(missing)
-        kind = "mode" if isinstance(typical, str) else "median"
-        _fill(sheet, name, rest, _constant(sheet, typical), f"imputed {name} with the {kind} {typical}")
-        sheet.typed.missing[name] = sheet.typed.missing[name] & ~(known | rest)
+        missing = frame.within_share(frame.typed.missing[name].to_numpy(), Repair.IMPUTE)
+        if missing.any():
+            _impute_column(frame, reference, name, missing)
 
 
-def _fill(sheet: Sheet, name: str, mask: Any, values: "pd.Series[Any]", what: str) -> None:
-    if sheet.rules.table.columns[name] == "long":
+def _impute_column(frame: BatchFrame, reference: TableReference, name: str, missing: Mask) -> None:
+    by = frame.rules.table.determined.get(name, ())
+    determined = reference.determined_values(name, by, frame.rows) if by else _constant(frame, None)
+    known = missing & determined.notna().to_numpy()
+    _fill(frame, name, known, determined, f"imputed {name} by {', '.join(by)}")
+    typical = reference.typical(name)
+    rest = missing & ~known if typical is not None else np.zeros_like(missing)
+    kind = "mode" if isinstance(typical, str) else "median"
+    _fill(frame, name, rest, _constant(frame, typical), f"imputed {name} with the {kind} {typical}")
+    frame.typed.missing[name] = frame.typed.missing[name] & ~(known | rest)
+
+
+def _fill(frame: BatchFrame, name: str, mask: Any, values: "pd.Series[Any]", description: str) -> None:
+    if frame.rules.table.columns[name] == "long":
         values = values.astype("float64").round().astype("Int64")
-    sheet.mend(name, mask, values, Mended(Repair.IMPUTE, what))
+    frame.repair(name, mask, values, AppliedRepair(Repair.IMPUTE, description))
 
 
-def _fixed(sheet: Sheet, reference: Reference, name: str) -> "pd.Series[Any]":
-    by = sheet.rules.table.determined.get(name)
-    return reference.fixed(name, by, sheet.rows) if by else _constant(sheet, None)
-
-
-def _constant(sheet: Sheet, value: object) -> "pd.Series[Any]":
+def _constant(frame: BatchFrame, value: object) -> "pd.Series[Any]":
     import pandas as pd
 
-    return pd.Series([value] * len(sheet.rows), index=sheet.rows.index, dtype=object)
+    return pd.Series([value] * len(frame.rows), index=frame.rows.index, dtype=object)

@@ -1,23 +1,30 @@
-"""Repairs that the contract allows. Each says what it changed, and changes nothing else."""
+"""Repair `rename`: a column gets its right name back, where the contract lists the wrong one."""
 
 from typing import TYPE_CHECKING
 
-from tasks.config.pipeline import Table
-from tasks.ingestion.validation.contract import SchemaGap
+from healing.incident import Cause
+from tasks.config.contract_section import Repair
+from tasks.config.table import Table
+from tasks.ingestion.validation.batch_frame import AppliedRepair
+from tasks.ingestion.validation.schema import SchemaGap
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def rename_back(table: Table, rows: "pd.DataFrame", gap: SchemaGap) -> tuple["pd.DataFrame", tuple[str, ...]]:
-    """Give columns their right names where the contract lists the wrong one; returns the rows and what was renamed.
+def rename_columns(table: Table, rows: "pd.DataFrame", gap: SchemaGap) -> tuple["pd.DataFrame", list[AppliedRepair]]:
+    """Rename the columns that the contract lists under a wrong name; returns the rows and one repair per column.
 
-    A wrong name is used only for a column that is missing, and only when no other name claims the same column.
+    A wrong name is used only for a column that is missing, and only when it is the only candidate for that column.
     """
-    claims: dict[str, list[str]] = {}
+    candidates: dict[str, list[str]] = {}
     for wrong in gap.unknown:
         right = table.renames.get(wrong)
         if right in gap.missing:
-            claims.setdefault(right, []).append(wrong)
-    renamed = {wrongs[0]: right for right, wrongs in claims.items() if len(wrongs) == 1}
-    return rows.rename(columns=renamed), tuple(f"renamed {wrong} to {right}" for wrong, right in renamed.items())
+            candidates.setdefault(right, []).append(wrong)
+    renamed = {wrongs[0]: right for right, wrongs in candidates.items() if len(wrongs) == 1}
+    repairs = [
+        AppliedRepair(Repair.RENAME, f"renamed {wrong} to {right}", Cause.SCHEMA_BREAK)
+        for wrong, right in renamed.items()
+    ]
+    return rows.rename(columns=renamed), repairs

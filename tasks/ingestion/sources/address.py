@@ -1,4 +1,4 @@
-"""Addresses of sources: placeholders filled in, and never shown with a secret."""
+"""Addresses of sources: placeholders are filled in, and messages never show a secret."""
 
 import re
 from collections.abc import Mapping
@@ -12,15 +12,15 @@ _PLACEHOLDER = re.compile(r"\$\{(env:)?(\w+)\}")
 
 @dataclass(frozen=True)
 class Lookup:
-    """Where placeholders are looked up: `${name}` in `addresses`, `${env:NAME}` in `environment`."""
+    """Values of placeholders: of `${name}` in `addresses`, of `${env:NAME}` in `environment`."""
 
     addresses: Mapping[str, str | None] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def fill(self, source: str, text: str) -> str:
-        """The text with each placeholder replaced; ConfigError names one that nothing is known of."""
+        """The text with each placeholder replaced; ConfigError names one without a value."""
 
-        def found(match: re.Match[str]) -> str:
+        def value_of(match: re.Match[str]) -> str:
             secret, name = match[1] is not None, match[2]
             value = self.environment.get(name) if secret else self.addresses.get(name)
             if value is not None:
@@ -32,11 +32,11 @@ class Lookup:
                 f"or set AUTOPILOT_{name.upper()}_URL"
             )
 
-        return _PLACEHOLDER.sub(found, text)
+        return _PLACEHOLDER.sub(value_of, text)
 
 
-def shown(url: str) -> str:
-    """The address without user, password and the values of its query: what a message and a log may say."""
+def without_secrets(url: str) -> str:
+    """The address without user, password and the values of its query, for messages and logs."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if ":" in host:

@@ -1,4 +1,4 @@
-"""A batch put together from the documents it came in: one file, several files, or pages."""
+"""A batch assembled from its documents: one file, several files, or pages."""
 
 import io
 import zipfile
@@ -13,7 +13,7 @@ from tasks.ingestion.sources.document import Document
 
 
 class Assembly:
-    """Documents of one batch, in their order, and together within the limits of a batch."""
+    """The documents of one batch in their order, together within the limits of a batch."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -26,18 +26,17 @@ class Assembly:
         return self._endpoint.batch_bytes_max - sum(len(document.content) for document in self._documents)
 
     def add(self, document: Document, rows: pa.Table) -> None:
-        """One more document. Its columns are those of the others, in any order; an empty last page may have none."""
-        name = self._endpoint.name
+        """Add a document. It has the columns of the others, in any order; an empty last page may have none."""
         if self._documents:
             self._check_fits(document, rows)
         self._documents.append(document)
         self._rows.append(rows)
-        found = sum(part.num_rows for part in self._rows)
-        if found > self._endpoint.batch_rows_max:
-            raise Oversized(f"source {name}: expected at most {self._endpoint.batch_rows_max} rows, found {found}")
+        found, limit = sum(part.num_rows for part in self._rows), self._endpoint.batch_rows_max
+        if found > limit:
+            raise Oversized(f"source {self._endpoint.name}: expected at most {limit} rows, found {found}")
 
     def batch(self, name: str, day: date) -> Batch:
-        """All of it as one batch."""
+        """All documents as one batch of table `name`."""
         return Batch(name, day, self._endpoint.name, self._content(), self.rows().to_pandas(), self._suffix)
 
     def rows(self) -> pa.Table:
@@ -50,13 +49,13 @@ class Assembly:
         first, before = self._rows[0], self._documents[-1]
         if rows.num_rows and document.content == before.content:
             raise Looping(
-                f"source {self._endpoint.name}: expected a new page from {document.where}, found the last again; "
-                "does it take no notice of the page parameter?"
+                f"source {self._endpoint.name}: expected a new page from {document.where}, found the same page again; "
+                "check whether it reads the page parameter"
             )
         if rows.num_columns and first.num_columns and set(rows.column_names) != set(first.column_names):
             raise NotData(
                 f"source {self._endpoint.name}: expected columns {', '.join(first.column_names)[:200]} from "
-                f"{document.where}, as in the document before, found {', '.join(rows.column_names)[:200]}",
+                f"{document.where}, as in the first document, found {', '.join(rows.column_names)[:200]}",
                 document.content,
                 document.suffix,
             )
@@ -66,7 +65,7 @@ class Assembly:
         return self._documents[0].suffix if len(self._documents) == 1 else "zip"
 
     def _content(self) -> bytes:
-        """The one document as it came, or an archive of all; the same documents make the same archive."""
+        """The bytes of a single document, or an archive of all; the same documents give the same archive."""
         if len(self._documents) == 1:
             return self._documents[0].content
         packed = io.BytesIO()

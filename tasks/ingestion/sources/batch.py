@@ -1,4 +1,4 @@
-"""What a source gives: one day of one table, as the bytes that came and as rows of text."""
+"""A batch: one day of one table, as the bytes that a source sent and as rows of text."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.config.pipeline import Table
+from tasks.config.table import Table
 from tasks.ingestion.sources.retry import Deadline
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Batch:
     """One day of one table as its source sent it. `rows` holds text, None where a value is missing.
 
-    `content` is what came over the wire, and `suffix` says what it is: `csv`, `json.gz`, or `zip` for a batch of
-    several pages or files, each a member of the archive.
+    `content` are the bytes that came, and `suffix` is their format: `csv`, `json.gz`, or `zip` for several pages or
+    files, each a member of the archive.
     """
 
     table: str
@@ -34,8 +34,8 @@ class Batch:
         return batch_id(self.table, self.day)
 
 
-class Days(BaseModel):
-    """The days that a source can serve now, both included. `last` before `first` means none."""
+class ServedDays(BaseModel):
+    """The days that a source can serve now, both included. There are none if `last` is before `first`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -43,26 +43,26 @@ class Days(BaseModel):
     last: date
 
 
-def without_today(days: Days, zone: ZoneInfo) -> Days:
-    """The days that are over in `zone`: of today, only the rows until now are there."""
+def complete_days(days: ServedDays, zone: ZoneInfo) -> ServedDays:
+    """The days that are over in `zone`; of today, the source has only the rows until now."""
     yesterday = datetime.now(UTC).astimezone(zone).date() - timedelta(days=1)
-    return Days(first=days.first, last=min(days.last, yesterday))
+    return ServedDays(first=days.first, last=min(days.last, yesterday))
 
 
 def batch_id(table: str, day: date) -> str:
-    """How a batch is named everywhere: flights/2013-03-01."""
+    """The name of a batch, such as flights/2013-03-01."""
     return f"{table}/{day}"
 
 
 class Reader(Protocol):
     """One kind of source. Every failure is a SourceUnavailable that names the source and shows no secret."""
 
-    def days(self) -> Days | None:
-        """What it can serve, or None when nothing says so."""
+    def days(self) -> ServedDays | None:
+        """The days that it can serve, or None when it does not report them."""
         ...
 
     def read(self, name: str, table: Table, day: date, deadline: Deadline) -> Batch:
-        """One batch, whole."""
+        """One complete batch."""
         ...
 
     def close(self) -> None: ...

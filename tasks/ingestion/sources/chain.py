@@ -1,4 +1,4 @@
-"""The pipeline's sources in their order, each behind its circuit, opened and asked."""
+"""The pipeline's sources in their order, each behind its circuit."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,42 +8,43 @@ from types import TracebackType
 from typing import Self
 
 from healing.errors import SourceUnavailable
-from tasks.config.pipeline import Pipeline, Table
+from tasks.config.pipeline import Pipeline
 from tasks.config.sources_section import FilesEndpoint, HttpEndpoint, Source, SqlEndpoint
-from tasks.ingestion.sources.address import Lookup, shown
-from tasks.ingestion.sources.batch import Batch, Days, Reader
-from tasks.ingestion.sources.circuit import KeptCircuit
+from tasks.config.table import Table
+from tasks.ingestion.sources.address import Lookup, without_secrets
+from tasks.ingestion.sources.batch import Batch, Reader, ServedDays
+from tasks.ingestion.sources.circuit import StoredCircuit
 from tasks.ingestion.sources.client import CONNECTIONS_MAX
-from tasks.ingestion.sources.retry import Patience
+from tasks.ingestion.sources.retry import Retrier
 
 
 class OpenSource:
-    """One source, ready to be asked."""
+    """One source, ready for requests."""
 
-    def __init__(self, name: str, reader: Reader, patience: Patience) -> None:
+    def __init__(self, name: str, reader: Reader, retrier: Retrier) -> None:
         self.name = name
         self._reader = reader
-        self._patience = patience
+        self._retrier = retrier
 
     @property
     def answered(self) -> bool:
-        """Whether it has, since it was opened."""
-        return self._patience.answered
+        """Whether it answered a request since it was opened."""
+        return self._retrier.answered
 
     def close(self) -> None:
         self._reader.close()
 
-    def days(self) -> Days | None:
-        """What it can serve, or None when nothing says so. SourceUnavailable."""
+    def days(self) -> ServedDays | None:
+        """The days that it can serve, or None when it does not report them. SourceUnavailable."""
         return self._reader.days()
 
     def fetch(self, name: str, table: Table, days: Sequence[date]) -> Iterator[Batch]:
-        """The batches of `days`, in order; SourceUnavailable at the first that it cannot give after all tries.
+        """The batches of `days`, in order; SourceUnavailable at the first that it cannot give after all attempts.
 
-        While its circuit is open it is asked for one day alone, so that a probe that is answered opens the way for the
-        others.
+        While its circuit is open, the first day is requested alone: a probe that is answered closes the circuit for the
+        other days.
         """
-        alone = 0 if self._patience.trusted else 1
+        alone = 0 if self._retrier.circuit_closed else 1
         yield from (self._batch(name, table, day) for day in days[:alone])
         pool = ThreadPoolExecutor(CONNECTIONS_MAX, thread_name_prefix=f"source-{self.name}")
         try:
@@ -52,16 +53,16 @@ class OpenSource:
             pool.shutdown(cancel_futures=True)
 
     def _batch(self, name: str, table: Table, day: date) -> Batch:
-        return self._reader.read(name, table, day, self._patience.deadline())
+        return self._reader.read(name, table, day, self._retrier.deadline())
 
 
 class SourceChain:
-    """The pipeline's sources in their order, and what went wrong with each since they were opened."""
+    """The pipeline's sources in their order, and why each failed since they were opened."""
 
     def __init__(self, sources: Sequence[OpenSource]) -> None:
         self._sources = list(sources)
-        self._trouble: dict[str, SourceUnavailable] = {}
-        self._left: set[str] = set()
+        self._failures: dict[str, SourceUnavailable] = {}
+        self._skipped: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -76,63 +77,63 @@ class SourceChain:
         """Every source's name, best first."""
         return [source.name for source in self._sources]
 
-    def up(self) -> list[OpenSource]:
-        """Sources that may still be asked, best first."""
-        return [source for source in self._sources if source.name not in self._left]
+    def available(self) -> list[OpenSource]:
+        """Sources that may still be used in this run, best first."""
+        return [source for source in self._sources if source.name not in self._skipped]
 
     def after(self, source: OpenSource) -> list[str]:
-        """The name of the source that is asked after this one; empty when there is none."""
-        names = [other.name for other in self.up()]
+        """The name of the source that is used after this one; empty when there is none."""
+        names = [other.name for other in self.available()]
         return names[names.index(source.name) + 1 :][:1]
 
-    def in_trouble(self, source: OpenSource) -> bool:
-        """Whether it failed before, since this chain was opened."""
-        return source.name in self._trouble
+    def has_failed(self, source: OpenSource) -> bool:
+        """Whether it failed since the sources were opened."""
+        return source.name in self._failures
 
-    def set_trouble(self, source: OpenSource, reason: SourceUnavailable, *, leave: bool) -> None:
-        """Remember that it failed; with `leave` it is not asked again."""
-        self._trouble[source.name] = reason
-        if leave:
-            self._left.add(source.name)
+    def mark_failed(self, source: OpenSource, reason: SourceUnavailable, *, skip: bool) -> None:
+        """Record that it failed; with `skip` it is not used again."""
+        self._failures[source.name] = reason
+        if skip:
+            self._skipped.add(source.name)
 
     def exhausted(self) -> SourceUnavailable:
-        """The error for when no source is left: it says of each why."""
-        reasons = "; ".join(str(reason) for reason in self._trouble.values())
+        """The error for when no source is left, with the reason of each."""
+        reasons = "; ".join(str(reason) for reason in self._failures.values())
         return SourceUnavailable(f"expected one of {len(self._sources)} sources to answer, found none: {reasons}")
 
 
 def open_sources(pipeline: Pipeline, lookup: Lookup, state_dir: Path) -> SourceChain:
-    """The pipeline's sources at their addresses; ConfigError names an address or a secret that is not known.
+    """The pipeline's sources; ConfigError names an address or a secret without a value.
 
-    `state_dir` is where circuits are kept between runs.
+    `state_dir` stores their circuits between runs.
     """
     return SourceChain([open_source(pipeline, source, lookup, state_dir) for source in pipeline.sources])
 
 
 def open_source(pipeline: Pipeline, source: Source, lookup: Lookup, state_dir: Path) -> OpenSource:
-    """One of the pipeline's sources; connects to nothing yet."""
-    address = shown(lookup.fill(source.name, source.url))
-    circuit = KeptCircuit(state_dir / f"{source.name}.json", f"source {source.name} at {address}")
-    patience = Patience(source, circuit)
-    return OpenSource(source.name, _reader(pipeline, source, lookup, patience), patience)
+    """One of the pipeline's sources; makes no connection yet."""
+    address = without_secrets(lookup.fill(source.name, source.url))
+    circuit = StoredCircuit(state_dir / f"{source.name}.json", f"source {source.name} at {address}")
+    retrier = Retrier(source, circuit)
+    return OpenSource(source.name, _reader(pipeline, source, lookup, retrier), retrier)
 
 
-def _reader(pipeline: Pipeline, source: Source, lookup: Lookup, patience: Patience) -> Reader:
+def _reader(pipeline: Pipeline, source: Source, lookup: Lookup, retrier: Retrier) -> Reader:
     name = pipeline.batch_table
     match source:
         case HttpEndpoint():
             from tasks.ingestion.sources.http import HttpReader
 
-            return HttpReader(source, lookup, patience)
+            return HttpReader(source, lookup, retrier)
         case FilesEndpoint():
             from tasks.ingestion.sources.files import FilesReader
             from tasks.ingestion.sources.whole_files import WholeFilesReader
 
-            first = (name, pipeline.tables[name])
-            pattern = source.tables.get(name, first[1].path).replace("{table}", name)
-            files = FilesReader(source, lookup, patience, pipeline.zone, pattern)
-            return WholeFilesReader(source, files, patience, pipeline.zone, first)
+            batch_table = (name, pipeline.tables[name])
+            pattern = source.tables.get(name, batch_table[1].path).replace("{table}", name)
+            files = FilesReader(source, lookup, retrier, pipeline.zone, pattern)
+            return WholeFilesReader(source, files, retrier, pipeline.zone, batch_table)
         case SqlEndpoint():
             from tasks.ingestion.sources.sql import SqlReader
 
-            return SqlReader(source, lookup, patience, pipeline.zone, (name, pipeline.tables[name]))
+            return SqlReader(source, lookup, retrier, pipeline.zone, (name, pipeline.tables[name]))

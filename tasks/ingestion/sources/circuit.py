@@ -1,7 +1,7 @@
-"""The circuit of one endpoint, kept in a file, so that the next run knows what this one went through.
+"""The circuit of one source, stored in a file, so that the next run knows the failures of this one.
 
-Whether an endpoint can be reached depends on the machine that asks, so each machine keeps its own. Changes are made
-under a lock and replace the whole file: two runs at once neither lose a failure nor read half a file.
+Whether a source can be reached depends on the machine, so each machine stores its own circuits. A change is made under
+a lock and replaces the whole file: two runs at once neither lose a failure nor read half a file.
 """
 
 import time
@@ -19,13 +19,13 @@ from tasks.runtime.file_locks import exclusive
 log = structlog.get_logger(__name__)
 
 
-class _Kept(BaseModel):
+class _CircuitFile(BaseModel):
     endpoint: str
     circuit: Circuit
 
 
-class KeptCircuit:
-    """The circuit of `endpoint`, a source's name and address without secrets. A source that moved starts anew."""
+class StoredCircuit:
+    """The circuit of `endpoint`, a source's name and address without secrets. With a new address it starts anew."""
 
     def __init__(self, path: Path, endpoint: str, now: Callable[[], float] = time.time) -> None:
         self._path = path
@@ -37,7 +37,7 @@ class KeptCircuit:
         return self._read().closed
 
     def admit(self) -> None:
-        """Pass, or CircuitOpen; while the circuit is open, one caller in a while passes as the probe."""
+        """Return if a request may be made, else CircuitOpen. An open circuit admits one probe per waiting time."""
         if self._read() == Circuit():  # the usual case takes no lock
             return
         with exclusive(self._lock):
@@ -51,7 +51,7 @@ class KeptCircuit:
             self._write(circuit.admitted(now))
 
     def failed(self) -> None:
-        """Count a failure; the one too many opens the circuit."""
+        """Count a failure; the last of too many in a row opens the circuit."""
         with exclusive(self._lock):
             before = self._read()
             after = before.failed(self._now())
@@ -60,7 +60,7 @@ class KeptCircuit:
             log.warning("circuit_opened", endpoint=self._endpoint, failures=after.failures)
 
     def succeeded(self) -> None:
-        """Forget the failures."""
+        """Reset the failures."""
         if self._read() == Circuit():
             return
         with exclusive(self._lock):
@@ -75,16 +75,17 @@ class KeptCircuit:
 
     def _read(self) -> Circuit:
         try:
-            found = _Kept.model_validate_json(self._path.read_bytes())
+            found = _CircuitFile.model_validate_json(self._path.read_bytes())
         except FileNotFoundError:
             return Circuit()
-        except ValidationError as exc:  # a hint, no record: without it the source is asked
+        except ValidationError as exc:  # an unreadable file costs only the count of failures
             log.warning("circuit_unreadable", path=str(self._path), reason=exc.errors()[0]["msg"])
             return Circuit()
         return found.circuit if found.endpoint == self._endpoint else Circuit()
 
     def _write(self, circuit: Circuit) -> None:
+        content = _CircuitFile(endpoint=self._endpoint, circuit=circuit).model_dump_json().encode()
         try:
-            write_atomically(self._path, _Kept(endpoint=self._endpoint, circuit=circuit).model_dump_json().encode())
+            write_atomically(self._path, content)
         except OSError as exc:
             raise StoreUnavailable(f"cannot write {self._path}: {exc}; free space or fix access") from exc

@@ -1,26 +1,26 @@
-"""Rows as their source writes them, put into the words of the contract.
+"""Rows as their source writes them, converted to the names and formats of the contract.
 
-A source may name its columns, write its dates and mark what is missing in its own way. What the contract says of that
-is applied here, before anything is judged; it repairs nothing, for nothing is wrong.
+A source may name its columns, write its times and mark missing values in its own way. What the contract says about that
+is applied here, before any check. It is not a repair, because nothing is wrong.
 """
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from tasks.config.pipeline import Table
+from tasks.config.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-UNIX_SECONDS, UNIX_MILLISECONDS = "unix_s", "unix_ms"  # formats for what strptime has no letter
+UNIX_SECONDS, UNIX_MILLISECONDS = "unix_s", "unix_ms"  # formats that strptime does not have
 _UNITS: dict[str, Literal["s", "ms"]] = {UNIX_SECONDS: "s", UNIX_MILLISECONDS: "ms"}
 
 
 def in_contract_form(table: Table, rows: "pd.DataFrame") -> "pd.DataFrame":
-    """Text columns under the contract's names, formatted times as ISO 8601, missing marks as None.
+    """Text columns under the contract's names, with formatted times as ISO 8601 and missing marks as None.
 
-    A time that no format fits stays as it is, so that the contract finds it and shows it. Columns that the contract
-    does not know keep their names.
+    A time that fits no format stays as it is, so that a check finds and shows it. Columns that the contract does not
+    have keep their names.
     """
     if not (table.source_names or table.missing or table.formats):
         return rows
@@ -37,9 +37,9 @@ def in_contract_form(table: Table, rows: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def parse_times(text: "pd.Series[str]", formats: Sequence[str] = ()) -> "pd.Series[pd.Timestamp]":
-    """UTC instants; the first format that fits a text reads it, ISO 8601 where there is none. NaT where none fits.
+    """UTC instants, each read with the first format that fits, or as ISO 8601 without `formats`; NaT where none fits.
 
-    A time without a zone is taken to be UTC.
+    A time without a zone is read as UTC.
     """
     import pandas as pd
 
@@ -56,8 +56,8 @@ def _parse(text: "pd.Series[str]", format_: str) -> "pd.Series[pd.Timestamp]":
 
     unit = _UNITS.get(format_)
     if unit is not None:
-        seconds = pd.to_numeric(text, errors="coerce").astype("float64")
-        return pd.to_datetime(seconds, errors="coerce", utc=True, unit=unit).dt.as_unit("us")
+        number = pd.to_numeric(text, errors="coerce").astype("float64")
+        return pd.to_datetime(number, errors="coerce", utc=True, unit=unit).dt.as_unit("us")
     return pd.to_datetime(text, errors="coerce", utc=True, format=format_).dt.as_unit("us")
 
 

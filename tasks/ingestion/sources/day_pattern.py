@@ -1,4 +1,4 @@
-"""Days in the names of files: `{day}` and `{day:%Y/%m/%d}` read backwards."""
+"""Patterns of file names with a day: `{day}` and `{day:%Y/%m/%d}` as a glob, and the day read back from a name."""
 
 import re
 from datetime import date
@@ -10,13 +10,13 @@ _DIRECTIVE = re.compile("%[a-zA-Z]")
 
 
 def any_day(pattern: str) -> str:
-    """The pattern with a star where the day stands. Two stars that come to stand together are one."""
+    """The pattern as a glob, with a star in place of the day. Adjacent stars become one."""
     starred = "".join(text + _DIRECTIVE.sub("*", _format(field, spec)) for text, field, spec, _ in _pieces(pattern))
     return "/".join(part if part == "**" else re.sub(r"\*+", "*", part) for part in starred.split("/"))
 
 
 def day_in(path: str, pattern: str) -> date | None:
-    """The day that `path` names, if it is of the pattern and names one day in full."""
+    """The day in `path`, if it fits the pattern and contains a complete date."""
     expression, parts = "", []
     for text, field, spec, _ in _pieces(pattern.lstrip("/")):
         expression += _glob_expression(text)
@@ -27,8 +27,13 @@ def day_in(path: str, pattern: str) -> date | None:
     known = [part for part in parts if part in _PARTS]
     if found is None or set(known) != set(_PARTS):
         return None
+    return _day_of(list(zip(known, found.groups(), strict=True)))
+
+
+def _day_of(parts: list[tuple[str, str]]) -> date | None:
+    """The date of year, month and day; None where a part has two values, or there is no such date."""
     values: dict[str, str] = {}
-    for part, value in zip(known, found.groups(), strict=True):
+    for part, value in parts:
         if values.setdefault(part, value) != value:
             return None
     try:

@@ -1,13 +1,13 @@
-"""What is wrong with a document, before it is known whose it is; `Document` turns these into errors of its source."""
+"""Errors of a document, raised before its source is known; `Document` turns them into errors of the source."""
 
 
-class Broken(Exception):
-    """The bytes are not what they claim to be. The text says what was found."""
+class BrokenDocument(Exception):
+    """The bytes are not in the format that they claim. The text says what was found."""
 
 
-class CutShort(Broken):
-    """The bytes end before they are complete."""
+class CutShort(BrokenDocument):
+    """The bytes end too early."""
 
 
-class TooLarge(Broken):
+class TooLarge(BrokenDocument):
     """The bytes, or what they unpack to, exceed their limit."""

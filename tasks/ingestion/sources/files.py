@@ -1,4 +1,4 @@
-"""A source of files, on any file system that fsspec knows: a batch is every file that the day's pattern matches."""
+"""A source of files on any file system that fsspec knows: a batch is every file that the day's pattern matches."""
 
 from collections.abc import Callable
 from datetime import date
@@ -10,14 +10,14 @@ import aiohttp
 import pyarrow as pa
 
 from healing.errors import ConfigError, NotServed, Oversized, SourceUnavailable, Truncated
-from tasks.config.pipeline import Table
 from tasks.config.sources_section import FilesEndpoint, path_of
-from tasks.ingestion.sources.address import Lookup, shown
+from tasks.config.table import Table
+from tasks.ingestion.sources.address import Lookup, without_secrets
 from tasks.ingestion.sources.assembly import Assembly
-from tasks.ingestion.sources.batch import Batch, Days, without_today
+from tasks.ingestion.sources.batch import Batch, ServedDays, complete_days
 from tasks.ingestion.sources.day_pattern import any_day, day_in
 from tasks.ingestion.sources.document import Document
-from tasks.ingestion.sources.retry import Deadline, Patience
+from tasks.ingestion.sources.retry import Deadline, Retrier
 
 T = TypeVar("T")
 
@@ -25,72 +25,64 @@ _STEP_BYTES = 1 << 20
 
 
 class FilesReader:
-    """Reads batches from files below one address. `first_pattern` is the one whose files say which days there are."""
+    """Reads batches from files below one address. `batch_pattern` is the one whose files show the served days."""
 
     def __init__(
-        self, endpoint: FilesEndpoint, lookup: Lookup, patience: Patience, zone: ZoneInfo, first_pattern: str
+        self, endpoint: FilesEndpoint, lookup: Lookup, retrier: Retrier, zone: ZoneInfo, batch_pattern: str
     ) -> None:
-        import fsspec
-
         self._endpoint = endpoint
-        self._patience = patience
+        self._retrier = retrier
         self._zone = zone
-        self._first_pattern = first_pattern
+        self._batch_pattern = batch_pattern
         url = lookup.fill(endpoint.name, endpoint.url)
-        options = {
-            name: lookup.fill(endpoint.name, value) if isinstance(value, str) else value
-            for name, value in endpoint.options.items()
-        }
-        try:
-            found: tuple[Any, str] = fsspec.core.url_to_fs(url, **options)
-        except (ImportError, ValueError) as exc:
-            raise ConfigError(f"source {endpoint.name}: expected an address that fsspec can open, found {exc}") from exc
-        self._files, self._root = found[0], found[1].rstrip("/")
-        self._shown = shown(url)
+        self._files, root = _file_system(endpoint, lookup, url)
+        self._root = root.rstrip("/")
+        self._address = without_secrets(url)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Does nothing: no connection stays open."""
 
-    def days(self) -> Days | None:
+    def days(self) -> ServedDays | None:
         """The first and last day that is over and has files; None when there is none yet."""
-        deadline = self._patience.deadline()
-        pattern = any_day(self._first_pattern).lstrip("/")
-        paths = self._patience.ask(lambda: self._named(lambda: self._files.glob(f"{self._root}/{pattern}")), deadline)
-        found = [day_in(str(path).removeprefix(self._root), self._first_pattern) for path in paths]
+        deadline = self._retrier.deadline()
+        pattern = any_day(self._batch_pattern).lstrip("/")
+        paths = self._retrier.call(lambda: self._guard(lambda: self._files.glob(f"{self._root}/{pattern}")), deadline)
+        found = [day_in(str(path).removeprefix(self._root), self._batch_pattern) for path in paths]
         known = sorted(day for day in found if day is not None)
-        return without_today(Days(first=known[0], last=known[-1]), self._zone) if known else None
+        return complete_days(ServedDays(first=known[0], last=known[-1]), self._zone) if known else None
 
     def read(self, name: str, table: Table, day: date, deadline: Deadline) -> Batch:
         """The batch of one day: its files, in the order of their names; NotServed when there is none."""
-        return self.together(path_of(self._endpoint.tables.get(name, table.path), name, day), deadline).batch(name, day)
+        pattern = path_of(self._endpoint.tables.get(name, table.path), name, day)
+        return self.assemble(pattern, deadline).batch(name, day)
 
-    def together(self, pattern: str, deadline: Deadline) -> Assembly:
+    def assemble(self, pattern: str, deadline: Deadline) -> Assembly:
         """Every file that the pattern matches, in the order of their names; NotServed when there is none."""
-        together = Assembly(self._endpoint)
-        for path in self._patience.ask(partial(self._matching, pattern.lstrip("/")), deadline):
-            once = partial(self._document, path, together.bytes_left, deadline)
-            together.add(*self._patience.ask(once, deadline))
-        return together
+        assembly = Assembly(self._endpoint)
+        for path in self._retrier.call(partial(self._matching, pattern.lstrip("/")), deadline):
+            once = partial(self._document, path, assembly.bytes_left, deadline)
+            assembly.add(*self._retrier.call(once, deadline))
+        return assembly
 
     def _matching(self, pattern: str) -> list[str]:
-        paths = sorted(self._named(lambda: self._files.glob(f"{self._root}/{pattern}")))
+        paths = sorted(self._guard(lambda: self._files.glob(f"{self._root}/{pattern}")))
         if not paths:
-            raise NotServed(f"source {self._endpoint.name}: expected files {self._shown}/{pattern}, found none")
+            raise NotServed(f"source {self._endpoint.name}: expected files {self._address}/{pattern}, found none")
         return paths
 
     def _document(self, path: str, bytes_max: int, deadline: Deadline) -> tuple[Document, pa.Table]:
         document = Document(
             endpoint=self._endpoint,
-            where=f"{self._shown}{path.removeprefix(self._root)}",
+            where=f"{self._address}{path.removeprefix(self._root)}",
             path=path,
-            content=self._named(lambda: self._content(path, bytes_max, deadline)),
+            content=self._guard(lambda: self._content(path, bytes_max, deadline)),
             format=self._endpoint.format,
             records=self._endpoint.records,
         )
         return document, document.rows()
 
     def _content(self, path: str, bytes_max: int, deadline: Deadline) -> bytes:
-        """The file as it is; Truncated when it changes its size meanwhile, as one that is being written does."""
+        """The bytes of a file; Truncated when its size changes meanwhile, as while it is being written."""
         size = self._files.info(path)["size"]
         if size is not None and size > bytes_max:
             raise Oversized(
@@ -102,17 +94,32 @@ class FilesReader:
             while (piece := file.read(_STEP_BYTES)) and len(content) <= bytes_max:
                 content += piece
                 deadline.check()
-        self._files.invalidate_cache()  # a file system may remember what it listed
+        self._files.invalidate_cache()  # a file system may cache its listings
         if size is not None and not len(content) == size == self._files.info(path)["size"]:
             raise Truncated(f"source {self._endpoint.name}: expected {size} bytes in {path}, found {len(content)}")
         return bytes(content)
 
-    def _named(self, call: Callable[[], T]) -> T:
-        """What `call` returns; its errors as the source's."""
+    def _guard(self, call: Callable[[], T]) -> T:
+        """What `call` returns; an error of the file system becomes one of the source."""
         try:
             return call()
         except (OSError, aiohttp.ClientError) as exc:
             raise SourceUnavailable(
-                f"source {self._endpoint.name}: expected to read files below {self._shown}, "
+                f"source {self._endpoint.name}: expected to read files below {self._address}, "
                 f"found {type(exc).__name__} {str(exc)[:160]}"
             ) from exc
+
+
+def _file_system(endpoint: FilesEndpoint, lookup: Lookup, url: str) -> tuple[Any, str]:
+    """The file system of an address, and the path in it."""
+    import fsspec
+
+    options = {
+        name: lookup.fill(endpoint.name, value) if isinstance(value, str) else value
+        for name, value in endpoint.options.items()
+    }
+    try:
+        found: tuple[Any, str] = fsspec.core.url_to_fs(url, **options)
+    except (ImportError, ValueError) as exc:
+        raise ConfigError(f"source {endpoint.name}: expected an address that fsspec can open, found {exc}") from exc
+    return found

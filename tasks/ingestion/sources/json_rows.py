@@ -1,4 +1,4 @@
-"""Rows of JSON: an array of objects, an object that holds one, or an object a line. Values become text."""
+"""Rows of JSON: an array of objects, an object with such an array, or one object per line. Values become text."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -9,8 +9,8 @@ from uuid import UUID
 import orjson
 import pyarrow as pa
 
-from tasks.ingestion.sources.document_errors import Broken, CutShort
-from tasks.ingestion.sources.text import refuse_markup, with_missing, without_mark
+from tasks.ingestion.sources.document_errors import BrokenDocument, CutShort
+from tasks.ingestion.sources.text import checked_text, nulls_where_missing, refuse_markup
 
 
 def read(content: bytes, records: str | None = None) -> pa.Table:
@@ -18,14 +18,14 @@ def read(content: bytes, records: str | None = None) -> pa.Table:
     found = pick(parse(content), records)
     if not isinstance(found, list):
         place = f"at {records!r}" if records else "at the top"
-        raise Broken(f"{type(found).__name__} {place} and no array of rows")
+        raise BrokenDocument(f"{type(found).__name__} {place}, not an array of rows")
     return from_records(found)
 
 
 def read_lines(content: bytes) -> pa.Table:
-    """Rows of one object a line. Lines that are empty are passed over."""
+    """Rows of one object per line. Empty lines are ignored."""
     refuse_markup(content)
-    lines = without_mark(content).split(b"\n")
+    lines = checked_text(content).split(b"\n")
     found = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -33,43 +33,43 @@ def read_lines(content: bytes) -> pa.Table:
         try:
             found.append(orjson.loads(line))
         except orjson.JSONDecodeError as exc:
-            if number == len(lines):  # without a newline: the writer was not done
+            if number == len(lines):  # without a newline: the writer did not finish
                 raise CutShort(f"a last line that is cut off: {line[-60:]!r}") from exc
-            raise Broken(f"no JSON in line {number}: {exc}") from exc
+            raise BrokenDocument(f"invalid JSON in line {number}: {exc}") from exc
     return from_records(found)
 
 
 def parse(content: bytes) -> Any:
-    """The JSON value; Broken when it is none."""
+    """The JSON value; BrokenDocument when there is none."""
     refuse_markup(content)
     try:
-        return orjson.loads(without_mark(content))
+        return orjson.loads(checked_text(content))
     except orjson.JSONDecodeError as exc:
         if exc.pos >= len(exc.doc.rstrip()):
             raise CutShort(f"JSON that ends early: {exc}") from exc
-        raise Broken(f"no JSON: {exc}") from exc
+        raise BrokenDocument(f"invalid JSON: {exc}") from exc
 
 
 def pick(value: Any, path: str | None) -> Any:
-    """What stands at a dotted path of objects, None when nothing does."""
+    """The value at a dotted path of objects, None when there is none."""
     for key in path.split(".") if path else []:
         value = value.get(key) if isinstance(value, dict) else None
     return value
 
 
 def from_records(records: Sequence[Any]) -> pa.Table:
-    """Columns of text, in the order in which rows first name them; a row that lacks one has no value there."""
+    """Columns of text, in the order in which rows first name them; null where a row lacks the column."""
     names: dict[str, None] = {}
     for number, record in enumerate(records):
         if not isinstance(record, Mapping):
-            raise Broken(f"{type(record).__name__} and no object as row {number}")
+            raise BrokenDocument(f"{type(record).__name__} as row {number}, not an object")
         names.update(dict.fromkeys(record))
     columns = {name: [as_text(name, record.get(name)) for record in records] for name in names}
-    return pa.table({name: with_missing(pa.array(column, pa.string())) for name, column in columns.items()})
+    return pa.table({name: nulls_where_missing(pa.array(column, pa.string())) for name, column in columns.items()})
 
 
-def as_text(name: str, value: object) -> str | None:  # noqa: PLR0911 - one return a type is the whole function
-    """A value as CSV would show it: numbers at full precision, moments in ISO 8601."""
+def as_text(name: str, value: object) -> str | None:  # noqa: PLR0911 - one return per type is the whole function
+    """A value as CSV would show it: numbers at full precision, times in ISO 8601."""
     match value:
         case None:
             return None
@@ -86,4 +86,4 @@ def as_text(name: str, value: object) -> str | None:  # noqa: PLR0911 - one retu
         case date():
             return value.isoformat()
         case _:
-            raise Broken(f"{type(value).__name__} in {name!r}, where one value should be")
+            raise BrokenDocument(f"{type(value).__name__} in {name!r}, not a single value")

@@ -1,10 +1,10 @@
-"""Rows of a Parquet file, every column as text. Its footer is looked at before its rows, so its size is known."""
+"""Rows of a Parquet file, every column as text. The footer is read before the rows, so their size is known."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.ingestion.sources.document_errors import Broken, CutShort, TooLarge
-from tasks.ingestion.sources.text import with_missing
+from tasks.ingestion.sources.document_errors import BrokenDocument, CutShort, TooLarge
+from tasks.ingestion.sources.text import nulls_where_missing
 
 _MAGIC = b"PAR1"
 
@@ -14,7 +14,7 @@ def read(content: bytes, bytes_max: int) -> pa.Table:
     import pyarrow.parquet as pq
 
     if not content.startswith(_MAGIC):
-        raise Broken("no Parquet")
+        raise BrokenDocument("no Parquet")
     if not content.endswith(_MAGIC) or len(content) <= 2 * len(_MAGIC):
         raise CutShort("Parquet without its footer")
     try:
@@ -25,9 +25,9 @@ def read(content: bytes, bytes_max: int) -> pa.Table:
             raise TooLarge(f"{unpacked} bytes of columns, more than {bytes_max}")
         rows = file.read()
     except (pa.ArrowException, OSError) as exc:
-        raise Broken(f"no Parquet that can be read: {str(exc)[:160]}") from exc
+        raise BrokenDocument(f"no Parquet that can be read: {str(exc)[:160]}") from exc
     if len(set(rows.column_names)) < rows.num_columns:
-        raise Broken("columns named twice")
+        raise BrokenDocument("columns named twice")
     return pa.table({name: _as_text(name, rows[name]) for name in rows.column_names})
 
 
@@ -35,6 +35,6 @@ def _as_text(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_floating(column.type):
         column = pc.if_else(pc.is_nan(column), None, column)
     try:
-        return with_missing(column.cast(pa.string()))
+        return nulls_where_missing(column.cast(pa.string()))
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as exc:
-        raise Broken(f"{column.type} in {name!r}, where one value should be") from exc
+        raise BrokenDocument(f"{column.type} in {name!r}, not a single value") from exc

@@ -1,35 +1,23 @@
-"""How long a source is asked before the next one is: the only layer that tries anything again."""
+"""Retries of requests to one source, bounded in attempts and time. No other layer repeats a request."""
 
 import time
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import stamina
 
 from healing.errors import CircuitOpen, Looping, NotData, NotServed, Oversized, SourceUnavailable
 from tasks.config.sources_section import Endpoint
+from tasks.ingestion.sources.circuit import StoredCircuit
 
 T = TypeVar("T")
 
-# The same question gets the same answer at once: the source has spoken, or a breaker spares it.
+# The same request would get the same answer at once, or the circuit would refuse it.
 _FINAL = (NotServed, NotData, Oversized, Looping, CircuitOpen)
 
 
-class Breaker(Protocol):
-    """Lets calls through or not, and learns from how they went."""
-
-    @property
-    def closed(self) -> bool: ...
-
-    def admit(self) -> None: ...
-
-    def failed(self) -> None: ...
-
-    def succeeded(self) -> None: ...
-
-
 class Deadline:
-    """The moment by which a whole batch must have come."""
+    """The time until which a whole batch must have arrived."""
 
     def __init__(self, source: str, seconds: float) -> None:
         self._source = source
@@ -37,66 +25,66 @@ class Deadline:
         self._until = time.monotonic() + seconds
 
     @property
-    def left(self) -> float:
-        """Seconds until then, 0 when it has passed."""
+    def seconds_left(self) -> float:
+        """0 when the deadline has passed."""
         return max(0.0, self._until - time.monotonic())
 
     def check(self) -> None:
-        """SourceUnavailable when the moment has passed."""
-        if not self.left:
+        """SourceUnavailable when the deadline has passed."""
+        if not self.seconds_left:
             raise SourceUnavailable(
-                f"source {self._source}: expected a whole batch within {self._seconds:g} s, and it is still coming; "
+                f"source {self._source}: expected a whole batch within {self._seconds:g} s, found it incomplete; "
                 "raise batch_seconds if it is that large"
             )
 
 
-class Patience:
-    """Asks one endpoint: a few times, with growing and random waits, while its circuit is closed."""
+class Retrier:
+    """Calls one source a few times, with growing and random waits, while its circuit is closed."""
 
-    def __init__(self, endpoint: Endpoint, breaker: Breaker) -> None:
-        self.answered = False  # the endpoint has, since this was made
+    def __init__(self, endpoint: Endpoint, circuit: StoredCircuit) -> None:
+        self.answered = False  # whether the source has answered since this was created
         self._endpoint = endpoint
-        self._breaker = breaker
+        self._circuit = circuit
 
     @property
-    def trusted(self) -> bool:
-        """Whether the endpoint may be asked several things at once: an open circuit allows one probe."""
-        return self._breaker.closed
+    def circuit_closed(self) -> bool:
+        """Whether several requests may be made at once; an open circuit admits one probe."""
+        return self._circuit.closed
 
     def deadline(self) -> Deadline:
-        """For one batch that starts now."""
+        """The deadline of a batch that starts now."""
         return Deadline(self._endpoint.name, self._endpoint.batch_seconds)
 
-    def ask(self, once: Callable[[], T], deadline: Deadline) -> T:
-        """What `once` returns, asked again after a failure that may pass; SourceUnavailable after the last."""
+    def call(self, once: Callable[[], T], deadline: Deadline) -> T:
+        """What `once` returns, called again after a failure that may be temporary; SourceUnavailable after the last."""
         deadline.check()
         for attempt in stamina.retry_context(
-            on=_may_pass,
+            on=_is_temporary,
             attempts=self._endpoint.attempts,
-            timeout=min(self._endpoint.patience_seconds, deadline.left),
+            timeout=min(self._endpoint.patience_seconds, deadline.seconds_left),
             wait_initial=0.1,
             wait_max=1.0,
             wait_jitter=0.1,
         ):
             with attempt:
-                return self._try(once)
+                return self._attempt(once)
         raise AssertionError("unreachable: stamina returns or raises")  # pragma: no cover
 
-    def _try(self, once: Callable[[], T]) -> T:
-        self._breaker.admit()
+    def _attempt(self, once: Callable[[], T]) -> T:
+        self._circuit.admit()
         try:
             found = once()
         except NotServed:
             self.answered = True
-            self._breaker.succeeded()
+            self._circuit.succeeded()
             raise
         except SourceUnavailable:
-            self._breaker.failed()
+            self._circuit.failed()
             raise
         self.answered = True
-        self._breaker.succeeded()
+        self._circuit.succeeded()
         return found
 
 
-def _may_pass(error: Exception) -> bool:
+def _is_temporary(error: Exception) -> bool:
     return isinstance(error, SourceUnavailable) and not isinstance(error, _FINAL)

@@ -1,6 +1,6 @@
-"""The rows of one table or query for one day, by key, as the driver gives them.
+"""The rows of one table or query for one day, by key, as the driver returns them.
 
-Columns are left untyped, so that a value comes as it is stored and nothing is parsed on the way.
+Columns are untyped, so that a value is returned as it is stored, without parsing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from healing.errors import NotServed
-from tasks.config.pipeline import Table
 from tasks.config.sources_section import Relation
+from tasks.config.table import Table
 
 
 class DayRows:
-    """What a relation holds for a day, read over one connection, and so from one snapshot."""
+    """The rows of a relation, read over one connection and thus from one snapshot."""
 
     def __init__(self, connection: sa.Connection, name: str, table: Table, relation: Relation, zone: ZoneInfo) -> None:
         self._connection = connection
@@ -45,12 +45,12 @@ class DayRows:
         return None if first is None else (first, last)
 
     def count(self, day: date) -> int:
-        """How many rows the day has."""
-        return int(self._connection.scalar(sa.select(sa.func.count()).select_from(self._of(day))) or 0)
+        """Number of rows of the day."""
+        return int(self._connection.scalar(sa.select(sa.func.count()).select_from(self._day_rows(day))) or 0)
 
     def pages(self, day: date, page_rows: int) -> Iterator[list[dict[str, object]]]:
-        """The day's rows in the order of the key, at most `page_rows` at once."""
-        rows = self._of(day)
+        """The day's rows in the order of the key, at most `page_rows` per page."""
+        rows = self._day_rows(day)
         key = [rows.c[column] for column in self._keyset]
         query: sa.Select[Any] = sa.select(sa.literal_column("*")).select_from(rows).order_by(*key).limit(page_rows)
         last: Sequence[Any] | None = None
@@ -64,7 +64,7 @@ class DayRows:
             if len(page) < page_rows or last is None or None in last:
                 return
 
-    def _of(self, day: date) -> sa.Subquery:
+    def _day_rows(self, day: date) -> sa.Subquery:
         since, until = (self._moment(start) for start in (day, day + timedelta(days=1)))
         if self._query is not None:
             bound = sa.text(self._query).bindparams(since=since, until=until)
@@ -73,10 +73,10 @@ class DayRows:
         return sa.select(self._relation).where(time >= since, time < until).subquery("batch")
 
     def _moment(self, day: date) -> object:
-        """The start of a local day, as the database compares it with what it holds.
+        """The start of a local day, in the form that the database compares with its values.
 
-        SQLite keeps moments as text, in UTC and with a space, as SQLAlchemy and pandas write them; without fractions of
-        a second, for a shorter text comes before a longer one. A column without a timezone is taken to be UTC.
+        SQLite stores times as text, in UTC and with a space, as SQLAlchemy and pandas write them. The text here has no
+        fractions of a second, because a shorter text sorts before a longer one. A column without a time zone is UTC.
         """
         start = datetime(day.year, day.month, day.day, tzinfo=self._zone).astimezone(UTC)
         dialect = self._connection.dialect.name
@@ -92,21 +92,24 @@ class DayRows:
 
 
 def after(columns: Sequence[sa.ColumnElement[Any]], values: Sequence[Any]) -> sa.ColumnElement[bool]:
-    """Rows whose key comes after `values`: the next page costs what the first did.
+    """The condition for rows whose key comes after `values`, so that each page costs the same.
 
-    Written out as (a > x) or (a = x and b > y) …, because not every database compares tuples.
+    It is (a > x) or (a = x and b > y) …, because not every database compares tuples.
     """
     steps = [
-        sa.and_(*(known == value for known, value in zip(columns[:place], values[:place], strict=True)), column > value)
-        for place, (column, value) in enumerate(zip(columns, values, strict=True))
+        sa.and_(
+            *(known == value for known, value in zip(columns[:position], values[:position], strict=True)),
+            column > value,
+        )
+        for position, (column, value) in enumerate(zip(columns, values, strict=True))
     ]
     return sa.or_(*steps)
 
 
-def day_of(moment: object, zone: ZoneInfo) -> date:
-    """The local day of a moment as the driver gave it; text and moments without a timezone are UTC."""
+def local_day(moment: object, zone: ZoneInfo) -> date:
+    """The local day of a time as the driver returned it; text and times without a time zone are UTC."""
     if isinstance(moment, datetime):
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(zone).date()
     if isinstance(moment, date):
         return moment
-    return day_of(datetime.fromisoformat(str(moment)), zone)
+    return local_day(datetime.fromisoformat(str(moment)), zone)

@@ -1,4 +1,4 @@
-"""Decompression by extension, in steps, so that a small file cannot unpack to more than its limit."""
+"""Decompression by file extension, in steps, so that a small file cannot unpack to more than its limit."""
 
 import bz2
 import gzip
@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 import pyarrow as pa
 
-from tasks.ingestion.sources.document_errors import Broken, CutShort, TooLarge
+from tasks.ingestion.sources.document_errors import BrokenDocument, CutShort, TooLarge
 
 _STEP_BYTES = 1 << 20
 
@@ -29,7 +29,7 @@ COMPRESSIONS: Mapping[str, Callable[[io.BytesIO], io.BufferedIOBase]] = {
 
 
 def unpack(content: bytes, path: str, bytes_max: int) -> bytes:
-    """The bytes that `content` stands for, by the last extension of `path`."""
+    """The uncompressed bytes, by the last extension of `path`."""
     suffix = PurePosixPath(path).suffix.lower()
     opener = COMPRESSIONS.get(suffix)
     if opener is None:
@@ -42,7 +42,7 @@ def unpack(content: bytes, path: str, bytes_max: int) -> bytes:
                 if unpacked.tell() > bytes_max:
                     raise TooLarge(f"{len(content)} bytes that unpack to more than {bytes_max}")
     except EOFError as exc:
-        raise CutShort(f"{suffix} that ends before its end: {exc}") from exc
+        raise CutShort(f"{suffix} that ends too early: {exc}") from exc
     except (OSError, zlib.error, lzma.LZMAError) as exc:
-        raise Broken(f"no {suffix}: {exc}") from exc
+        raise BrokenDocument(f"no {suffix}: {exc}") from exc
     return unpacked.getvalue()

@@ -1,7 +1,7 @@
-"""Files that hold many days: read once, and given out a day at a time by the table's event time.
+"""Files that hold many days: read once, and returned one day at a time by the table's event time.
 
-A pattern with `{day}` is read as `files` reads it; this is about the others, such as one CSV with all that there is.
-What is held in memory is bounded by the source's `batch_bytes_max`, as a batch is.
+`files` reads patterns with `{day}`; this reads the others, such as one CSV with everything. What is held in memory is
+bounded by the source's `batch_bytes_max`, as for a batch.
 """
 
 import io
@@ -15,77 +15,82 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from healing.errors import NotData
-from tasks.config.pipeline import Table
 from tasks.config.sources_section import FilesEndpoint, names_a_day, path_of
-from tasks.ingestion.sources.batch import Batch, Days, without_today
+from tasks.config.table import Table
+from tasks.ingestion.sources.batch import Batch, ServedDays, complete_days
 from tasks.ingestion.sources.contract_form import in_contract_form, parse_times
 from tasks.ingestion.sources.files import FilesReader
-from tasks.ingestion.sources.retry import Deadline, Patience
+from tasks.ingestion.sources.retry import Deadline, Retrier
 
 
 @dataclass(frozen=True)
-class _Split:
-    """Rows in the order of their days, and where each day's rows are: first place and number."""
+class _RowsByDay:
+    """Rows in the order of their days. `spans` holds the first position and the number of each day's rows."""
 
     rows: pa.Table
-    places: Mapping[date, tuple[int, int]]
+    spans: Mapping[date, tuple[int, int]]
 
 
 class WholeFilesReader:
-    """Reads batches from `files`, some of which hold many days. `first` is the table whose days are the source's."""
+    """Reads batches from `files`, some of which hold many days. The days of `batch_table` are the served days."""
 
     def __init__(
-        self, endpoint: FilesEndpoint, files: FilesReader, patience: Patience, zone: ZoneInfo, first: tuple[str, Table]
+        self,
+        endpoint: FilesEndpoint,
+        files: FilesReader,
+        retrier: Retrier,
+        zone: ZoneInfo,
+        batch_table: tuple[str, Table],
     ) -> None:
         self._endpoint = endpoint
         self._files = files
-        self._patience = patience
+        self._retrier = retrier
         self._zone = zone
-        self._first = first
-        self._lock = Lock()  # batches are asked for by several threads, and the files are read once
+        self._batch_table = batch_table
+        self._lock = Lock()  # several threads request batches, and the files are read once
         self._rows: dict[str, pa.Table] = {}
-        self._splits: dict[str, _Split] = {}
+        self._by_day: dict[str, _RowsByDay] = {}
 
     def close(self) -> None:
         self._files.close()
 
-    def days(self) -> Days | None:
-        """The first and last day that is over; None when there is no row with a time yet."""
-        name, table = self._first
+    def days(self) -> ServedDays | None:
+        """The first and last day that is over; None when no row has a time yet."""
+        name, table = self._batch_table
         if names_a_day(self._pattern(name, table)):
             return self._files.days()
-        known = self._split(name, table, self._patience.deadline()).places
-        return without_today(Days(first=min(known), last=max(known)), self._zone) if known else None
+        known = self._rows_by_day(name, table, self._retrier.deadline()).spans
+        return complete_days(ServedDays(first=min(known), last=max(known)), self._zone) if known else None
 
     def read(self, name: str, table: Table, day: date, deadline: Deadline) -> Batch:
         """The rows of one day, in their order in the file; none when the files have no row of that day."""
         if names_a_day(self._pattern(name, table)):
             return self._files.read(name, table, day, deadline)
-        split = self._split(name, table, deadline)
-        first, count = split.places.get(day, (0, 0))
-        rows = split.rows.slice(first, count)
+        by_day = self._rows_by_day(name, table, deadline)
+        first, count = by_day.spans.get(day, (0, 0))
+        rows = by_day.rows.slice(first, count)
         return Batch(name, day, self._endpoint.name, _as_csv(rows), rows.to_pandas())
 
     def _pattern(self, name: str, table: Table) -> str:
         return self._endpoint.tables.get(name, table.path)
 
-    def _split(self, name: str, table: Table, deadline: Deadline) -> _Split:
-        """The files' rows by day. Whoever asks meanwhile waits: it needs the same files."""
+    def _rows_by_day(self, name: str, table: Table, deadline: Deadline) -> _RowsByDay:
+        """The files' rows by day. Other threads wait, because they need the same files."""
         with self._lock:
-            if name not in self._splits:
-                pattern = path_of(self._pattern(name, table), name, date.min)  # no day in it, maybe the table
+            if name not in self._by_day:
+                pattern = path_of(self._pattern(name, table), name, date.min)  # it names no day, perhaps the table
                 if pattern not in self._rows:
-                    self._rows[pattern] = self._files.together(pattern, deadline).rows()
-                self._splits[name] = _split(self._rows[pattern], table, self._zone, self._endpoint.name)
-            return self._splits[name]
+                    self._rows[pattern] = self._files.assemble(pattern, deadline).rows()
+                self._by_day[name] = _by_day(self._rows[pattern], table, self._zone, self._endpoint.name)
+            return self._by_day[name]
 
 
-def _split(rows: pa.Table, table: Table, zone: ZoneInfo, source: str) -> _Split:
-    """A row whose time cannot be read goes with the row before it: so the contract meets it, and nothing is lost."""
+def _by_day(rows: pa.Table, table: Table, zone: ZoneInfo, source: str) -> _RowsByDay:
+    """Rows by their local day. One with an unreadable time goes with the row before it, so that a check finds it."""
     column = table.source_names.get(table.event_time, table.event_time)
     if column not in rows.column_names:
         raise NotData(
-            f"source {source}: expected column {column!r}, which tells the days apart, "
+            f"source {source}: expected column {column!r}, the event time by which days are separated, "
             f"found {', '.join(rows.column_names)[:200]}"
         )
     text = in_contract_form(table, rows.select([column]).to_pandas())[table.event_time]
@@ -93,16 +98,16 @@ def _split(rows: pa.Table, table: Table, zone: ZoneInfo, source: str) -> _Split:
     if days.isna().any():
         raise NotData(f"source {source}: expected times in {column!r}, found none in {len(rows)} rows")
     order = days.argsort(kind="stable")
-    places: dict[date, tuple[int, int]] = {}
+    spans: dict[date, tuple[int, int]] = {}
     first = 0
     for day, count in sorted(Counter(days).items()):
-        places[day] = (first, count)
+        spans[day] = (first, count)
         first += count
-    return _Split(rows.take(pa.array(order.to_numpy())), places)
+    return _RowsByDay(rows.take(pa.array(order.to_numpy())), spans)
 
 
 def _as_csv(rows: pa.Table) -> bytes:
-    """The rows as a file of their own, for whoever has to look at them; a missing value is an empty field."""
+    """The rows as a CSV file for a person to inspect; a missing value is an empty field."""
     import pyarrow.csv as pacsv
 
     written = io.BytesIO()

@@ -1,127 +1,132 @@
-"""Rows of several batches in one frame: each check costs about as much for a month as for a day.
+"""The rows of several batches in one frame, so that a check costs about as much for a month as for a day.
 
-Judgements stay a batch's own: shares are counted batch by batch, and a repair that would change too much of one batch
-leaves that batch alone.
+Decisions stay per batch: shares are counted per batch, and a repair that would change too much of one batch leaves that
+batch unchanged.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from healing.incident import Cause
-from tasks.config.contract_section import Contract, Repair
-from tasks.config.table import Table
+from tasks.config.contract_section import Repair
 from tasks.ingestion.sources import Batch
-from tasks.ingestion.validation.contract import Typed
-from tasks.ingestion.validation.reference import Reference
+from tasks.ingestion.validation.schema import TypedRows, cast_rows
+from tasks.ingestion.validation.table_rules import TableRules
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Mask = NDArray[np.bool_]
+Mask = NDArray[np.bool_]  # one value per row
 
 
 @dataclass(frozen=True, slots=True)
-class Mended:
-    """One repair of one batch: what it changed, in how many rows. `cause` names the incident that it ends, if any."""
+class AppliedRepair:
+    """A repair of one batch, and what it changed. `cause` is that of the incident that it ends, if any."""
 
     repair: Repair
-    what: str
+    description: str
     cause: Cause | None = None
-
-    def __str__(self) -> str:
-        return self.what
 
 
 @dataclass(frozen=True)
-class Ran:
-    """A check that ran over all rows. `found` says whether the mask takes any; `columns` are those it looked at."""
+class RowCheck:
+    """A check that ran on every row: `failed` marks the rows that fail it, `columns` are those it read."""
 
     reason: str
     severity: str
-    mask: Mask
-    found: bool
+    failed: Mask
+    any_failed: bool
     columns: tuple[str, ...]
     is_type: bool
 
-
-@dataclass(frozen=True)
-class Rules:
-    """What the rows of a table are held against."""
-
-    table: Table
-    contract: Contract
-    zone: ZoneInfo
-    reference: Reference | None
-    domains: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    @property
+    def makes_bad(self) -> bool:
+        """Whether it fails for some row, and such rows are bad."""
+        return self.any_failed and self.severity != "info"
 
 
 @dataclass
-class Sheet:
-    """Typed rows of `batches`, and what has been found and mended so far. `place` tells of each row which batch.
+class BatchFrame:
+    """Rows of `batches` while they are validated: `text` as the source sent it, `typed` in the contract's types.
 
-    `ran` holds every check that looked at them, in order.
+    `batch_index` holds, per row, the position of its batch in `batches`. `repairs` has one list per batch. `checks`
+    holds every check that ran, in order.
     """
 
-    rules: Rules
+    rules: TableRules
     batches: Sequence[Batch]
-    place: NDArray[np.intp]
+    batch_index: NDArray[np.intp]
     text: "pd.DataFrame"
-    typed: Typed
-    mended: list[list[Mended]]
-    ran: list[Ran] = field(default_factory=list)
+    typed: TypedRows
+    repairs: list[list[AppliedRepair]]
+    checks: list[RowCheck] = field(default_factory=list)
+
+    @classmethod
+    def of(
+        cls, rules: TableRules, batches: Sequence[Batch], repairs: Sequence[Sequence[AppliedRepair]]
+    ) -> "BatchFrame":
+        """A frame of batches that have the columns of the contract, with the repairs made so far to each."""
+        import pandas as pd
+
+        text = pd.concat([batch.rows[list(rules.table.columns)] for batch in batches], ignore_index=True)
+        index = np.repeat(np.arange(len(batches)), [len(batch.rows) for batch in batches])
+        return cls(rules, batches, index, text, cast_rows(rules.table, text), [list(each) for each in repairs])
 
     @property
     def rows(self) -> "pd.DataFrame":
         return self.typed.rows
 
-    def counts(self, mask: Mask) -> NDArray[np.intp]:
-        """How many rows of each batch the mask takes."""
-        return np.bincount(self.place[mask], minlength=len(self.batches))
+    @property
+    def sizes(self) -> NDArray[np.intp]:
+        """Number of rows per batch."""
+        return np.bincount(self.batch_index, minlength=len(self.batches))
 
-    def within(self, mask: Mask, repair: Repair) -> Mask:
-        """The mask without the batches of which it takes a larger share than the repair may change."""
-        sizes = np.bincount(self.place, minlength=len(self.batches))
-        few = self.counts(mask) <= self.rules.contract.share_max(repair) * sizes
-        return np.asarray(mask & few[self.place], dtype=bool)
+    def count_per_batch(self, mask: Mask) -> NDArray[np.intp]:
+        """How many rows of each batch the mask selects."""
+        return np.bincount(self.batch_index[mask], minlength=len(self.batches))
 
-    def mend(self, name: str, mask: Mask, values: "pd.Series[Any]", note: Mended) -> None:
-        """Put `values` into a column where the mask takes rows, and write it down for the batches concerned."""
+    def within_share(self, mask: Mask, repair: Repair) -> Mask:
+        """The mask without the batches of which it selects a larger share than the repair may change."""
+        few = self.count_per_batch(mask) <= self.rules.contract.share_max(repair) * self.sizes
+        return np.asarray(mask & few[self.batch_index], dtype=bool)
+
+    def repair(self, name: str, mask: Mask, values: "pd.Series[Any]", applied: AppliedRepair) -> None:
+        """Write `values` into a column where the mask selects rows, and record the repair for the batches concerned."""
         if not mask.any():
             return
         column = self.rows[name].copy()
         column[mask] = values[mask].astype(column.dtype)
         self.rows[name] = column
-        counts = self.counts(mask)
+        counts = self.count_per_batch(mask)
         for index in np.flatnonzero(counts):
             rows = int(counts[index])
-            said = Mended(note.repair, f"{note.what} in {rows} row{'s' if rows > 1 else ''}", note.cause)
-            self.mended[index].append(said)
+            description = f"{applied.description} in {rows} row{'s' if rows > 1 else ''}"
+            self.repairs[index].append(AppliedRepair(applied.repair, description, applied.cause))
 
-    def refuse(
-        self, reason: str, mask: Mask, columns: Sequence[str], severity: str = "warning", *, is_type: bool = False
+    def record_check(
+        self, reason: str, failed: Mask, columns: Sequence[str], severity: str = "warning", *, is_type: bool = False
     ) -> None:
-        """A check that ran: rows that it keeps out, if any, and why. An `info` only remarks on them."""
-        self.ran.append(Ran(reason, severity, mask, bool(mask.any()), tuple(columns), is_type))
+        """Record a check that ran. Rows that fail it are bad, unless its severity is `info`."""
+        self.checks.append(RowCheck(reason, severity, failed, bool(failed.any()), tuple(columns), is_type))
 
     @property
     def bad(self) -> Mask:
         """Rows that are bad for any reason."""
-        found = np.zeros(len(self.place), dtype=bool)
-        for check in self.ran:
-            if check.found and check.severity != "info":
-                found |= check.mask
+        found = np.zeros(len(self.batch_index), dtype=bool)
+        for check in self.checks:
+            if check.makes_bad:
+                found |= check.failed
         return found
 
     def reasons(self) -> dict[int, str]:
-        """Of every bad row why, all reasons in one text."""
+        """For every bad row, by its position in the frame, all reasons as one text."""
         found: dict[int, str] = {}
-        for check in self.ran:
-            if check.found and check.severity != "info":
-                for row in np.flatnonzero(check.mask).tolist():
+        for check in self.checks:
+            if check.makes_bad:
+                for row in np.flatnonzero(check.failed).tolist():
                     found[row] = f"{found[row]}; {check.reason}" if row in found else check.reason
         return found

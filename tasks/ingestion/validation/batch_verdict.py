@@ -1,147 +1,146 @@
-"""The account of each batch of a sheet: which rows go in, which do not and why, and what is an incident."""
+"""The verdict on each batch of a frame: which rows are accepted, which are not and why, and what is an incident."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
 
 from healing.incident import Cause, Remedy
-from tasks.ingestion.sources import Batch
-from tasks.ingestion.validation.batch_frame import Mask, Mended, Ran, Sheet
-from tasks.ingestion.validation.batch_history import Past, fingerprint
-from tasks.ingestion.validation.batch_thresholds import judge_critical, judge_gaps, judge_shares
-from tasks.ingestion.validation.day_checks import Day, judge_day
-from tasks.ingestion.validation.expectations import Judged
-from tasks.ingestion.validation.finding import Check, Finding
+from tasks.ingestion.validation.batch_frame import AppliedRepair, BatchFrame, Mask, RowCheck
+from tasks.ingestion.validation.batch_history import BatchHistory
+from tasks.ingestion.validation.batch_slice import BatchSlice
+from tasks.ingestion.validation.batch_thresholds import check_critical, check_missing_shares, check_shares
+from tasks.ingestion.validation.day_checks import check_day
+from tasks.ingestion.validation.expectations import ExpectationResult
+from tasks.ingestion.validation.findings import BatchFinding, CheckResult
 from tasks.ingestion.validation.row_checks import local_days
-
-if TYPE_CHECKING:
-    import pandas as pd
+from tasks.ingestion.validation.schema import schema_gap
+from tasks.ingestion.validation.validated_batch import ValidatedBatch
+from tasks.lake.columns import BATCH_DAY
 
 _EXAMPLES_MAX = 3
 
 
-@dataclass(frozen=True)
-class Ruling:
-    """One batch judged. `bad` maps a row's place in it to why; `rejected` is the reason when no row may go in."""
+def verdicts(
+    frame: BatchFrame, results: Sequence[ExpectationResult], repeated: Mask, history: BatchHistory
+) -> Iterator[ValidatedBatch]:
+    """One verdict per batch of the frame, in order; an accepted batch is part of the history of those that follow.
 
-    good: "pd.DataFrame"
-    bad: dict[int, str]
-    repairs: tuple[Mended, ...]
-    findings: tuple[Finding, ...]
-    rejected: str | None
-    checks: tuple[Check, ...]
-
-
-@dataclass
-class Part:
-    """The rows of one batch in a sheet. `days` and `again` speak of all rows of the sheet."""
-
-    sheet: Sheet
-    batch: Batch
-    rows: slice
-    bad: Mask
-    again: Mask
-    days: NDArray[np.object_]
-
-    @cached_property
-    def good(self) -> "pd.DataFrame":
-        return self.sheet.rows.iloc[self.rows][~self.bad[self.rows]]
-
-    @cached_property
-    def distinct(self) -> "pd.DataFrame":
-        """The good rows without those that come again."""
-        return self.sheet.rows.iloc[self.rows][~(self.bad | self.again)[self.rows]]
-
-    @cached_property
-    def content(self) -> int | None:
-        """A fingerprint of what will be in the lake of it, where the contract asks for one."""
-        table = self.sheet.rules.table
-        return fingerprint(table, self.distinct) if table.distinct_days and len(self.distinct) else None
-
-    def day(self) -> Day:
-        """The batch as a whole."""
-        days = self.days[self.rows]
-        typed = self.sheet.rows.iloc[self.rows][days == self.batch.day]
-        clock = typed[self.sheet.rules.table.event_time].dt.tz_convert(self.sheet.rules.zone)
-        elsewhere = Counter(day for day in days if day is not None and day != self.batch.day)
-        distinct = int((~self.again[self.rows]).sum())
-        return Day(self.batch.day, len(days), distinct, clock, typed, dict(elsewhere), self.content)
-
-
-def account(sheet: Sheet, judged: Sequence[Judged], again: Mask, past: Past) -> Iterator[Ruling]:
-    """A ruling a batch, in their order; a batch that is let in is past to those that follow.
-
-    `again` takes rows that come once more in their batch and may be dropped.
+    `repeated` marks rows whose key comes again in their batch and that may be dropped.
     """
-    bad, reasons, days = sheet.bad, sheet.reasons(), local_days(sheet)
-    ends = np.searchsorted(sheet.place, np.arange(len(sheet.batches)), side="right").tolist()
-    for index, batch in enumerate(sheet.batches):
-        rows = slice(ends[index - 1] if index else 0, ends[index])
-        part = Part(sheet, batch, rows, bad, again, days)
-        day = list(judge_day(sheet.rules.table, part.day(), past))
-        findings = [
-            *(finding for finding in day if finding.cause is Cause.STALE_DATA),
-            *judge_gaps(sheet, rows),
-            *judge_critical(rows, judged),
-            *judge_shares(sheet, rows, bad, again),
-            *(finding for finding in day if finding.cause is not Cause.STALE_DATA),
-        ]
+    reasons = frame.reasons()
+    for index, part in enumerate(_slices(frame, repeated)):
+        findings = _findings(part, results, history)
         fatal = [finding for finding in findings if finding.rejects][:1]  # the others follow from the first
         if not fatal:
-            past = past.with_day(batch.day, len(part.distinct), part.content)
-        yield Ruling(
-            good=part.good,
-            bad={row - rows.start: reasons[row] for row in range(rows.start, rows.stop) if row in reasons},
-            repairs=tuple(sheet.mended[index]),
-            findings=tuple(one_a_cause(fatal or [*_mended(sheet.mended[index]), *findings])),
-            rejected=fatal[0].summary if fatal else None,
-            checks=(*_row_checks(sheet, rows), *map(_batch_check, findings)),
-        )
+            history = history.with_day(part.batch.day, len(part.accepted), part.fingerprint)
+        checks = (*_row_results(part), *map(_batch_result, findings), *_unknown_columns(part))
+        bad = {row - part.rows.start: reasons[row] for row in range(part.rows.start, part.rows.stop) if row in reasons}
+        if fatal:
+            yield _rejected(part, fatal[0], bad, checks)
+        else:
+            yield _accepted(part, frame.repairs[index], findings, bad, checks)
 
 
-def one_a_cause(findings: Iterable[Finding]) -> list[Finding]:
-    """The findings with those of one cause put together: a batch has one incident a cause."""
-    found: dict[Cause, Finding] = {}
+def reject(batch: ValidatedBatch, finding: BatchFinding) -> ValidatedBatch:
+    """The batch with every row bad, for the reason of `finding` or, where a row has one, for its own."""
+    bad = {position: batch.bad.get(position, finding.summary) for position in range(batch.received)}
+    nothing = batch.good.schema.empty_table()
+    return replace(batch, good=nothing, bad=bad, repairs=(), findings=(finding,), rejected=finding.summary)
+
+
+def one_per_cause(findings: Iterable[BatchFinding]) -> list[BatchFinding]:
+    """The findings with those of one cause joined: a batch has one incident per cause."""
+    found: dict[Cause, BatchFinding] = {}
     for finding in findings:
         first = found.get(finding.cause)
-        if first is None:
-            found[finding.cause] = finding
-            continue
-        remedy = first.remedy if first.remedy is Remedy.QUARANTINE_BATCH else finding.remedy
-        found[finding.cause] = replace(
-            first,
-            remedy=remedy,
-            summary=f"{first.summary}; {finding.summary}",
-            facts={**finding.facts, **first.facts},
-            rejects=first.rejects or finding.rejects,
-        )
+        found[finding.cause] = finding if first is None else _joined(first, finding)
     return list(found.values())
 
 
-def _mended(mended: Sequence[Mended]) -> Iterator[Finding]:
-    """One incident a cause that was ended by repairs."""
-    for cause in dict.fromkeys(each.cause for each in mended if each.cause is not None):
-        what = [each.what for each in mended if each.cause is cause]
-        yield Finding(cause, Remedy.REPAIR_BATCH, "; ".join(what), {"repairs": what}, "repair")
+def _slices(frame: BatchFrame, repeated: Mask) -> Iterator[BatchSlice]:
+    bad, days = frame.bad, local_days(frame)
+    ends = np.cumsum(frame.sizes).tolist()
+    for index, batch in enumerate(frame.batches):
+        rows = slice(ends[index - 1] if index else 0, ends[index])
+        yield BatchSlice(frame, batch, rows, bad, repeated, days)
 
 
-def _row_checks(sheet: Sheet, rows: slice) -> Iterator[Check]:
-    for ran in sheet.ran:
-        places = np.flatnonzero(ran.mask[rows]).tolist() if ran.found else []
-        yield Check(ran.reason, ran.severity, len(places), _examples(sheet, rows, ran, places) if places else ())
+def _findings(part: BatchSlice, results: Sequence[ExpectationResult], history: BatchHistory) -> list[BatchFinding]:
+    """All findings, those that explain the others first."""
+    day = list(check_day(part, history))
+    return [
+        *(finding for finding in day if finding.cause is Cause.STALE_DATA),
+        *check_missing_shares(part),
+        *check_critical(part, results),
+        *check_shares(part),
+        *(finding for finding in day if finding.cause is not Cause.STALE_DATA),
+    ]
 
 
-def _examples(sheet: Sheet, rows: slice, ran: Ran, places: list[int]) -> tuple[str, ...]:
-    """The first values, as the source wrote them."""
-    named = [name for name in ran.columns if name in sheet.text.columns]
-    shown = sheet.text[named].iloc[rows].iloc[places[:_EXAMPLES_MAX]]
+def _rejected(
+    part: BatchSlice, fatal: BatchFinding, bad: dict[int, str], checks: tuple[CheckResult, ...]
+) -> ValidatedBatch:
+    return reject(ValidatedBatch(part.batch, part.frame.rules.schema.empty_table(), bad, checks=checks), fatal)
+
+
+def _accepted(
+    part: BatchSlice,
+    repairs: Sequence[AppliedRepair],
+    findings: Sequence[BatchFinding],
+    bad: dict[int, str],
+    checks: tuple[CheckResult, ...],
+) -> ValidatedBatch:
+    rows = part.good.assign(**{BATCH_DAY: part.batch.day})
+    good = pa.Table.from_pandas(rows, schema=part.frame.rules.schema, preserve_index=False)
+    return ValidatedBatch(
+        batch=part.batch,
+        good=good.replace_schema_metadata(None),
+        bad=bad,
+        repairs=tuple(each.description for each in repairs),
+        findings=tuple(one_per_cause([*_repaired(repairs), *findings])),
+        checks=checks,
+    )
+
+
+def _repaired(repairs: Sequence[AppliedRepair]) -> Iterator[BatchFinding]:
+    """One finding per cause that repairs ended."""
+    for cause in dict.fromkeys(each.cause for each in repairs if each.cause is not None):
+        done = [each.description for each in repairs if each.cause is cause]
+        yield BatchFinding(cause, Remedy.REPAIR_BATCH, "; ".join(done), {"repairs": done}, "repair")
+
+
+def _joined(first: BatchFinding, second: BatchFinding) -> BatchFinding:
+    return replace(
+        first,
+        remedy=first.remedy if first.remedy is Remedy.QUARANTINE_BATCH else second.remedy,
+        summary=f"{first.summary}; {second.summary}",
+        facts={**second.facts, **first.facts},
+        rejects=first.rejects or second.rejects,
+    )
+
+
+def _row_results(part: BatchSlice) -> Iterator[CheckResult]:
+    for check in part.frame.checks:
+        positions = np.flatnonzero(check.failed[part.rows]).tolist() if check.any_failed else []
+        examples = _examples(part, check, positions) if positions else ()
+        yield CheckResult(check.reason, check.severity, len(positions), examples)
+
+
+def _examples(part: BatchSlice, check: RowCheck, positions: list[int]) -> tuple[str, ...]:
+    """The first failing values, as the source wrote them."""
+    text = part.frame.text
+    named = [name for name in check.columns if name in text.columns]
+    shown = text[named].iloc[part.rows].iloc[positions[:_EXAMPLES_MAX]]
     return tuple(" ".join(map(str, row)) for row in shown.itertuples(index=False)) if named else ()
 
 
-def _batch_check(finding: Finding) -> Check:
-    return Check(finding.check, "critical" if finding.rejects else "warning", 0, (finding.summary,))
+def _batch_result(finding: BatchFinding) -> CheckResult:
+    return CheckResult(finding.check, "critical" if finding.rejects else "warning", 0, (finding.summary,))
+
+
+def _unknown_columns(part: BatchSlice) -> Iterator[CheckResult]:
+    """Columns that the contract does not have are left out, and that is reported."""
+    for name in schema_gap(part.table, list(part.batch.rows.columns)).unknown:
+        yield CheckResult(f"unknown column: {name}", "info", part.size)

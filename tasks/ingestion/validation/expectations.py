@@ -1,7 +1,7 @@
-"""Great Expectations as the judge of rows: which row breaks which expectation, and how severe that is.
+"""Great Expectations on rows: which rows fail which expectation, and how severe that is.
 
-Suites are row-wise: each expectation can say which rows break it. One about the whole batch (a mean, a count) cannot
-tell a row from its neighbours, and is refused when the suite is read.
+Suites are row-wise: each expectation reports the rows that fail it. An expectation about the whole batch (a mean, a
+count) cannot report rows, and is refused when the suite is read.
 """
 
 import json
@@ -19,10 +19,10 @@ Severity = Literal["critical", "warning", "info"]
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """One expectation, and the rows that break it: index labels of the frame that was judged.
+class ExpectationResult:
+    """One expectation, and the rows that fail it, by index label.
 
-    A critical one rejects a batch of which more than `tolerated` (a share) breaks it; the rows are bad in any case.
+    A critical one rejects a batch of which more than the share `tolerated` fails it. The rows are bad in any case.
     """
 
     expectation: str
@@ -32,11 +32,21 @@ class Judged:
     tolerated: float = 0.0
 
 
-def judge_rows(suite_file: Path, rows: "pd.DataFrame") -> list[Judged]:
-    """Every expectation of the suite with the rows that break it. `rows` needs a unique integer index.
+def evaluate_suite(suite_file: Path, rows: "pd.DataFrame") -> list[ExpectationResult]:
+    """Every expectation of the suite with the rows that fail it. `rows` needs a unique integer index.
 
-    ConfigError when the suite cannot be read, or asks something that is not about rows.
+    ConfigError when the suite cannot be read, or holds an expectation that is not about rows.
     """
+    batch = _as_batch(rows)
+    suite = _read_suite(suite_file)
+    validated = batch.validate(suite, result_format="SUMMARY")
+    if any(_failed_rows(result, suite_file) for result in validated.results):
+        validated = batch.validate(suite, result_format="COMPLETE")  # slower: lists every failing row
+    return [_result(each, suite_file) for each in validated.results]
+
+
+def _as_batch(rows: "pd.DataFrame") -> Any:
+    """The rows as a batch of Great Expectations, in a context that exists only in memory."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read when the library is imported
     from great_expectations.data_context import EphemeralDataContext, project_manager
     from great_expectations.data_context.types.base import (
@@ -52,22 +62,12 @@ def judge_rows(suite_file: Path, rows: "pd.DataFrame") -> list[Judged]:
     )
     context = EphemeralDataContext(project_config=config)
     project_manager.set_project(context)
-    suite = _read_suite(suite_file)
     asset = context.data_sources.add_pandas("lake").add_dataframe_asset("rows")
-    batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": rows})
-    judged = batch.validate(suite, result_format="SUMMARY")
-    if any(_count(result, suite_file) for result in judged.results):
-        judged = batch.validate(suite, result_format="COMPLETE")  # slower: lists every unexpected row
-    return [_judged(result, suite_file) for result in judged.results]
+    return asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": rows})
 
 
 def _read_suite(path: Path) -> Any:
     from great_expectations import ExpectationSuite
-    from great_expectations.expectations.expectation import (
-        ColumnMapExpectation,
-        ColumnPairMapExpectation,
-        MulticolumnMapExpectation,
-    )
 
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -75,40 +75,51 @@ def _read_suite(path: Path) -> Any:
         suite = ExpectationSuite(**document)
     except Exception as exc:  # the library raises many kinds for a suite that it cannot read
         raise ConfigError(f"{path}: expected a Great Expectations suite, found {type(exc).__name__}: {exc}") from exc
-    asked, kept = ([expectation["type"] for expectation in document["expectations"]], len(suite.expectations))
-    if kept != len(asked):  # the library logs what it cannot add, and goes on without it
-        raise ConfigError(f"{path}: expected {len(asked)} expectations ({', '.join(asked)}), the library knows {kept}")
+    named, kept = ([expectation["type"] for expectation in document["expectations"]], len(suite.expectations))
+    if kept != len(named):  # the library logs an expectation that it cannot add, and continues without it
+        raise ConfigError(f"{path}: expected {len(named)} expectations ({', '.join(named)}), the library knows {kept}")
     for expectation in suite.expectations:
-        if not isinstance(expectation, ColumnMapExpectation | ColumnPairMapExpectation | MulticolumnMapExpectation):
-            raise ConfigError(f"{path}: {expectation.expectation_type} is not about rows; use row-wise expectations")
-        if expectation.mostly != 1 and _severity(expectation) != "critical":
-            raise ConfigError(
-                f"{path}: {expectation.expectation_type} has mostly, which says when a critical expectation rejects "
-                "the batch; a row that breaks a warning is set aside in any case, so leave it out"
-            )
+        _check_expectation(path, expectation)
     return suite
 
 
-def _count(result: Any, suite_file: Path) -> int:
-    """How many rows break it. ConfigError when it could not be evaluated, which the library reports as a result."""
+def _check_expectation(path: Path, expectation: Any) -> None:
+    from great_expectations.expectations.expectation import (
+        ColumnMapExpectation,
+        ColumnPairMapExpectation,
+        MulticolumnMapExpectation,
+    )
+
+    name = expectation.expectation_type
+    if not isinstance(expectation, ColumnMapExpectation | ColumnPairMapExpectation | MulticolumnMapExpectation):
+        raise ConfigError(f"{path}: {name} is not about rows; use row-wise expectations")
+    if expectation.mostly != 1 and _severity(expectation) != "critical":
+        raise ConfigError(
+            f"{path}: {name} has mostly, which sets when a critical expectation rejects the batch; a row that fails a "
+            "warning is quarantined in any case, so remove it"
+        )
+
+
+def _failed_rows(result: Any, suite_file: Path) -> int:
+    """Number of rows that fail it. ConfigError when it was not evaluated, which the library reports as a result."""
     if result.exception_info.get("raised_exception") or "unexpected_count" not in result.result:
         name = _name(result.expectation_config)
-        raise ConfigError(f"{suite_file}: {name} could not be evaluated: {_why(result.exception_info)}")
+        raise ConfigError(f"{suite_file}: {name} could not be evaluated: {_exception_text(result.exception_info)}")
     return int(result.result["unexpected_count"])
 
 
-def _why(exception_info: Any) -> str:
-    """The library's message; it stands one level deeper where a metric failed, keyed by its name."""
+def _exception_text(exception_info: Any) -> str:
+    """The library's message; it is one level deeper, keyed by metric, where a metric failed."""
     found = exception_info.get("exception_message")
     deeper = [each["exception_message"] for each in exception_info.values() if isinstance(each, dict)]
     return str(found or "; ".join(deeper) or exception_info)[:400]
 
 
-def _judged(result: Any, suite_file: Path) -> Judged:
+def _result(result: Any, suite_file: Path) -> ExpectationResult:
     config = result.expectation_config
-    rows = result.result["unexpected_index_list"] if _count(result, suite_file) else ()
+    rows = result.result["unexpected_index_list"] if _failed_rows(result, suite_file) else ()
     tolerated = 1 - float(config.kwargs.get("mostly", 1))
-    return Judged(_name(config), _severity(config), tuple(rows), tuple(_columns(config)), tolerated)
+    return ExpectationResult(_name(config), _severity(config), tuple(rows), tuple(_columns(config)), tolerated)
 
 
 def _name(config: Any) -> str:

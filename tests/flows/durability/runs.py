@@ -106,7 +106,7 @@ def _end(pid: int, report: Path) -> dict[str, object]:
 
 def _ingest(order: Order, report: Path) -> None:
     import flows.ingest
-    import tasks.ingestion.open_stores
+    import tasks.ingestion.stores
     from tasks.runtime import crash_points as points
 
     os.environ.update(AUTOPILOT_HOME=order.home, AUTOPILOT_PIPELINES_DIR=order.pipelines)
@@ -119,7 +119,7 @@ def _ingest(order: Order, report: Path) -> None:
 
     points.reached = reached
     if not order.locked:
-        tasks.ingestion.open_stores.write_lock = lambda *_: contextlib.nullcontext()
+        tasks.ingestion.stores.write_lock = lambda *_: contextlib.nullcontext()
     shim = ctypes.CDLL(os.environ["FILE_EVENTS"])
     shim.file_events_arm(order.home.encode(), ctypes.c_char(order.mode.encode()), ctypes.c_long(order.event))
     error = ("", "")

@@ -4,13 +4,14 @@ from pathlib import Path
 import pandas as pd
 
 from tasks.config.pipeline import load_pipeline
-from tasks.ingestion.data_docs import BatchChecks, as_markdown, render, totals, write_page
+from tasks.ingestion.data_docs import BatchSummary, as_markdown, render, totals, write_page
 from tasks.ingestion.sources import Batch
-from tasks.ingestion.validate import examine
-from tasks.ingestion.validation.finding import Check
+from tasks.ingestion.validate import validate_batches
+from tasks.ingestion.validation.findings import CheckResult
+from tasks.ledger.records import BatchStatus
 
 
-def checked(batch_id: str = "rows/2013-03-01", **changes: object) -> BatchChecks:
+def checked(batch_id: str = "rows/2013-03-01", **changes: object) -> BatchSummary:
     fields = {
         "batch_id": batch_id,
         "table": "rows",
@@ -18,28 +19,32 @@ def checked(batch_id: str = "rows/2013-03-01", **changes: object) -> BatchChecks
         "received": 10,
         "accepted": 10,
         "quarantined": 0,
-        "rejected": None,
+        "status": BatchStatus.ACCEPTED,
         "repairs": (),
         "findings": (),
-        "checks": (Check("x is missing", "warning", 0),),
+        "checks": (CheckResult("x is missing", "warning", 0),),
     }
-    return BatchChecks(**{**fields, **changes})
+    return BatchSummary(**{**fields, **changes})
 
 
-def test_what_a_source_sent_is_shown_and_not_executed():
-    page = render("p", [checked(checks=(Check("x is no double", "warning", 1, ("<script>alert(1)</script>",)),))])
+def test_text_of_a_source_is_escaped():
+    page = render(
+        "p", [checked(checks=(CheckResult("x is not a double", "warning", 1, ("<script>alert(1)</script>",)),))]
+    )
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
 
 
-def test_every_check_is_counted_over_batches_worst_first():
-    failing = checked("rows/2013-03-02", checks=(Check("x is missing", "warning", 3), Check("late", "warning", 4)))
+def test_checks_are_totalled_over_batches_and_sorted_by_failed_rows():
+    failing = checked(
+        "rows/2013-03-02", checks=(CheckResult("x is missing", "warning", 3), CheckResult("late", "warning", 4))
+    )
     worst, other = totals([checked(), failing])
     assert (worst.name, worst.batches, worst.batches_failed, worst.rows_failed) == ("late", 1, 1, 4)
     assert (other.name, other.batches, other.batches_failed, other.rows_failed) == ("x is missing", 2, 1, 3)
 
 
-def test_the_page_is_named_by_its_days_and_replaced_by_the_same_days(tmp_path):
+def test_the_page_is_named_by_its_days_and_a_page_of_the_same_days_is_replaced(tmp_path):
     batches = [checked("rows/2013-03-02"), checked("rows/2013-03-01")]
     path = write_page(tmp_path / "pages", "p", batches)
     assert path == write_page(tmp_path / "pages", "p", batches)
@@ -47,18 +52,21 @@ def test_the_page_is_named_by_its_days_and_replaced_by_the_same_days(tmp_path):
     assert write_page(tmp_path / "none", "p", []) is None
 
 
-def test_the_artifact_tells_of_batches_that_were_not_plain_and_says_how_many_it_leaves_out(tmp_path):
-    told = [checked(f"rows/2013-03-{day:02}", repairs=("renamed a to b",)) for day in range(1, 5)]
+def test_the_artifact_lists_batches_with_a_problem_or_repair_and_counts_those_it_leaves_out(tmp_path):
+    told = [
+        checked(f"rows/2013-03-{day:02}", repairs=("renamed a to b",), status=BatchStatus.REPAIRED)
+        for day in range(1, 5)
+    ]
     lines = as_markdown([checked(), *told], tmp_path / "page.html", rows_max=3)
     assert sum("renamed a to b" in line for line in lines) == 3
     assert lines[-1] == "… and 1 more, on the page."
     assert as_markdown([checked()], None) == []
 
 
-def test_a_batch_that_nobody_can_use_is_on_the_page_with_the_reason():
+def test_a_rejected_batch_is_on_the_page_with_the_reason():
     pipeline = load_pipeline("flights", Path("pipelines"))
     batch = Batch("flights", date(2013, 3, 1), "primary", b"", pd.DataFrame({"x": ["1"]}))
-    [judged] = examine(pipeline, "flights", [batch])
-    found = BatchChecks.of(judged)
-    assert found.verdict == "rejected"
+    [validated] = validate_batches(pipeline, "flights", [batch])
+    found = BatchSummary.of(validated)
+    assert found.status is BatchStatus.REJECTED
     assert "missing flight_id" in render("flights", [found])

@@ -4,7 +4,7 @@ import pytest
 
 from healing.incident import Cause, Remedy, Status
 from tasks.config.contract_section import Contract
-from tasks.ingestion.freshness import watch_freshness
+from tasks.ingestion.freshness import check_freshness
 from tasks.ingestion.stores import Stores
 from tasks.ledger.records import BatchRecord, BatchStatus
 from tasks.ledger.store import Ledger
@@ -20,7 +20,7 @@ def stores(tmp_path):
         yield Stores(pipeline, tmp_path / "lake", tmp_path / "q", ledger, lambda *_: None, lambda *_: None)
 
 
-def take_in(stores: Stores, day: date, status: BatchStatus = BatchStatus.ACCEPTED) -> None:
+def ingest_table(stores: Stores, day: date, status: BatchStatus = BatchStatus.ACCEPTED) -> None:
     counts = {"received": 1, "accepted": 1, "quarantined": 0, "duplicates": 0}
     if status is BatchStatus.REJECTED:
         counts |= {"accepted": 0, "quarantined": 1}
@@ -38,33 +38,33 @@ def take_in(stores: Stores, day: date, status: BatchStatus = BatchStatus.ACCEPTE
 
 
 def test_a_feed_that_stops_is_an_incident_until_a_batch_comes(stores):
-    take_in(stores, date(2013, 3, 6))
-    incident = watch_freshness(stores, NOW)
+    ingest_table(stores, date(2013, 3, 6))
+    incident = check_freshness(stores, NOW)
     assert (incident.cause, incident.subject, incident.ended) == (Cause.STALE_DATA, "rows", False)
     assert "found that of 2013-03-06" in incident.summary
-    take_in(stores, date(2013, 3, 9))
-    assert watch_freshness(stores, NOW) is None
+    ingest_table(stores, date(2013, 3, 9))
+    assert check_freshness(stores, NOW) is None
     [ended] = stores.ledger.incidents("toy")
     assert ended.status is Status.RECOVERED
 
 
 def test_each_run_that_waits_in_vain_counts_towards_the_budget(stores):
     for _ in range(3):
-        incident = watch_freshness(stores, NOW)
+        incident = check_freshness(stores, NOW)
     assert [attempt.remedy for attempt in incident.attempts] == [Remedy.WAIT] * 3
 
 
 def test_a_rejected_batch_is_not_fresh(stores):
-    take_in(stores, date(2013, 3, 9), BatchStatus.REJECTED)
-    assert watch_freshness(stores, NOW) is not None
+    ingest_table(stores, date(2013, 3, 9), BatchStatus.REJECTED)
+    assert check_freshness(stores, NOW) is not None
 
 
 def test_the_day_before_is_fresh_on_the_pipelines_own_calendar(stores):
-    take_in(stores, date(2013, 3, 8))  # at 02:00 UTC on the 10th it is still the 9th in New York
-    assert watch_freshness(stores, datetime(2013, 3, 10, 2, tzinfo=UTC)) is None
+    ingest_table(stores, date(2013, 3, 8))  # at 02:00 UTC on the 10th it is still the 9th in New York
+    assert check_freshness(stores, datetime(2013, 3, 10, 2, tzinfo=UTC)) is None
 
 
 def test_nobody_is_asked_where_the_contract_does_not(stores):
     quiet = stores.pipeline.model_copy(update={"contract": Contract()})
     object.__setattr__(stores, "pipeline", quiet)
-    assert watch_freshness(stores, NOW) is None
+    assert check_freshness(stores, NOW) is None

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from healing.errors import SourceUnavailable
 from tasks.config.pipeline import Pipeline, load_pipeline
-from tasks.ingestion.commit import take_in
+from tasks.ingestion.ingest_table import ingest_table
 from tasks.ingestion.sources import Lookup, open_sources
 from tasks.ingestion.stores import Stores
 from tasks.lake.lake_table import LakeTable
@@ -147,7 +147,7 @@ def all_of(stores: Stores):
 def deliver(stores: Stores, folder: Path, days: list[date]) -> None:
     with open_sources(stores.pipeline, Lookup({"folder": str(folder)}), folder) as chain:
         try:
-            take_in(stores, chain, "rows", days)
+            ingest_table(stores, chain, "rows", days)
         except SourceUnavailable:  # what was sent is no document; nothing may have come of it
             return
 

@@ -16,9 +16,11 @@ import yaml
 from healing.errors import SourceUnavailable
 from healing.incident import Cause, Status
 from tasks.config.pipeline import load_pipeline
-from tasks.ingestion import commit, watermark
-from tasks.ingestion.quarantine import refusals
-from tasks.ingestion.source_failover import tell_return
+from tasks.ingestion.batch_incidents import settle_incidents
+from tasks.ingestion.ingest_days import days_to_ingest, missing_days
+from tasks.ingestion.ingest_table import ingest_table
+from tasks.ingestion.quarantine import read_refusals
+from tasks.ingestion.source_failover import report_return
 from tasks.ingestion.sources import Lookup, open_sources
 from tasks.ingestion.stores import Stores
 from tasks.ledger.records import BatchRecord
@@ -110,10 +112,10 @@ class World:
             ledger = held.enter_context(Ledger(self.database))
             stores = Stores(pipeline, self.folder / "lake", self.folder / "quarantine", ledger, self._emit, self._call)
             with ExitStack() as remedies:
-                wanted = watermark.days_to_look_at(stores, chain, days[0], days[-1], remedies)
-                records = commit.take_in(stores, chain, "t", watermark.missing_days(stores, "t", wanted))
-            watermark.settle_incidents(stores, chain)
-            tell_return(stores, chain)
+                wanted = days_to_ingest(stores, chain, days[0], days[-1], remedies)
+                records = ingest_table(stores, chain, "t", missing_days(stores, "t", wanted))
+            settle_incidents(stores, chain)
+            report_return(stores, chain)
         assert {record.accepted for record in records} <= {ROWS}
         return records
 
@@ -197,7 +199,7 @@ def test_what_was_refused_is_kept_as_it_came_though_the_backup_gave_the_batch(wo
     with answering(lambda _: Reply(sent)) as (url, _):
         world.configure(url, rows_min=ROWS)
         assert world.ingest(FIRST) == "backup"
-    [refusal] = refusals(world.folder / "quarantine")
+    [refusal] = read_refusals(world.folder / "quarantine")
     assert (refusal.batch_id, refusal.source, refusal.error) == ("t/2013-03-01", "primary", error)
     assert reason in refusal.reason
     assert (world.folder / "quarantine/t/2013-03-01/refused/primary/original.csv").read_bytes() == sent
@@ -218,7 +220,7 @@ def test_a_day_that_no_source_has_right_waits_for_a_person_and_keeps_no_other_ou
         again = world.take_in(days)
     assert {record.day: record.source for record in first} == dict.fromkeys([days[0], *days[2:]], "primary")
     assert again == []  # asked for once more, and still wrong
-    assert [refusal.error for refusal in refusals(world.folder / "quarantine")] == ["Oversized", "NotData"]
+    assert [refusal.error for refusal in read_refusals(world.folder / "quarantine")] == ["Oversized", "NotData"]
     with Ledger(world.database) as ledger:
         incidents = [each for each in ledger.incidents("small") if each.cause is Cause.BAD_ROWS]
     assert {(each.subject, each.status) for each in incidents} == {(f"t/{days[1]}", Status.ESCALATED)}
@@ -244,7 +246,7 @@ def test_with_no_source_left_it_says_of_each_why_and_shows_no_secret(world):
     with Ledger(world.database) as ledger, open_sources(pipeline, lookup, world.folder / "sources") as chain:
         stores = Stores(pipeline, world.folder / "lake", world.folder / "quarantine", ledger, world._emit, world._call)
         with pytest.raises(SourceUnavailable, match="expected one of 2 sources") as caught:
-            commit.take_in(stores, chain, "t", [FIRST])
+            ingest_table(stores, chain, "t", [FIRST])
         journal = ledger.timeline("small")
     for name in ("source primary", "source backup"):
         assert name in str(caught.value)

@@ -14,7 +14,8 @@ from healing.incident import Cause, Remedy
 from tasks.config.pipeline import Pipeline, load_pipeline
 from tasks.config.table import Coverage
 from tasks.ingestion.sources import Batch
-from tasks.ingestion.validate import Examined, examine
+from tasks.ingestion.validate import validate_batches
+from tasks.ingestion.validation.validated_batch import ValidatedBatch
 
 DAY, NEXT = date(2013, 3, 4), date(2013, 3, 5)
 
@@ -58,12 +59,12 @@ def first(values: list[str | None], rest: str, rows: int = 40) -> list[str | Non
     return [*values, *[rest] * (rows - len(values))]
 
 
-def causes(judged: Examined) -> list[tuple[Cause, Remedy]]:
+def causes(judged: ValidatedBatch) -> list[tuple[Cause, Remedy]]:
     return [(finding.cause, finding.remedy) for finding in judged.findings]
 
 
 def test_a_clean_batch_goes_in_whole_and_typed(pipeline):
-    [judged] = examine(pipeline, "flights", [flights()])
+    [judged] = validate_batches(pipeline, "flights", [flights()])
     assert (judged.good.num_rows, judged.bad, judged.findings, judged.rejected) == (40, {}, (), None)
     assert judged.good.schema.field("sched_dep_at").type == pa.timestamp("us", tz="UTC")
     assert set(judged.good["event_day"].to_pylist()) == {DAY}
@@ -72,13 +73,13 @@ def test_a_clean_batch_goes_in_whole_and_typed(pipeline):
 def test_columns_in_another_order_and_columns_that_nobody_knows_are_no_matter(pipeline):
     batch = flights(gate="A1")
     shuffled = as_batch("flights", DAY, batch.rows[list(reversed(batch.rows.columns))])
-    [judged] = examine(pipeline, "flights", [shuffled])
+    [judged] = validate_batches(pipeline, "flights", [shuffled])
     assert (judged.good.num_rows, judged.findings) == (40, ())
 
 
 def test_renamed_columns_are_named_back_where_the_contract_lists_the_name(pipeline):
     frame = flights().rows.rename(columns={"carrier": "airline", "distance": "miles"})
-    [judged] = examine(pipeline, "flights", [as_batch("flights", DAY, frame)])
+    [judged] = validate_batches(pipeline, "flights", [as_batch("flights", DAY, frame)])
     assert judged.good.num_rows == 40
     assert judged.repairs == ("renamed airline to carrier", "renamed miles to distance")
     assert causes(judged) == [(Cause.SCHEMA_BREAK, Remedy.REPAIR_BATCH)]
@@ -86,7 +87,7 @@ def test_renamed_columns_are_named_back_where_the_contract_lists_the_name(pipeli
 
 def test_a_missing_column_rejects_the_batch_and_no_other(pipeline):
     broken = as_batch("flights", DAY, flights().rows.rename(columns={"carrier": "x"}))
-    judged, other = examine(pipeline, "flights", [broken, flights(NEXT)])
+    judged, other = validate_batches(pipeline, "flights", [broken, flights(NEXT)])
     assert judged.rejected == "columns: missing carrier; unknown x"
     assert (judged.good.num_rows, len(judged.bad)) == (0, 40)
     assert causes(judged) == [(Cause.SCHEMA_BREAK, Remedy.QUARANTINE_BATCH)]
@@ -95,12 +96,12 @@ def test_a_missing_column_rejects_the_batch_and_no_other(pipeline):
 
 def test_two_names_for_one_column_are_not_guessed_between(pipeline):
     frame = flights().rows.rename(columns={"carrier": "airline"}).assign(carrier_code="AA")
-    [judged] = examine(pipeline, "flights", [as_batch("flights", DAY, frame)])
+    [judged] = validate_batches(pipeline, "flights", [as_batch("flights", DAY, frame)])
     assert judged.rejected is not None
 
 
 def test_a_few_missing_values_cost_their_rows_and_raise_no_alarm(pipeline):
-    [judged] = examine(pipeline, "flights", [flights(dest=first([None], "IAH"))])
+    [judged] = validate_batches(pipeline, "flights", [flights(dest=first([None], "IAH"))])
     assert judged.good.num_rows == 39
     assert judged.bad[0].startswith("dest is missing")
     assert judged.findings == ()
@@ -108,7 +109,7 @@ def test_a_few_missing_values_cost_their_rows_and_raise_no_alarm(pipeline):
 
 def test_many_missing_values_are_a_spike_of_their_batch_alone(pipeline):
     spiked = flights(distance=first([None] * 3, "1400"))
-    judged, other = examine(pipeline, "flights", [spiked, flights(NEXT)])
+    judged, other = validate_batches(pipeline, "flights", [spiked, flights(NEXT)])
     assert causes(judged) == [(Cause.NULL_SPIKE, Remedy.QUARANTINE_BATCH)]
     assert (judged.good.num_rows, len(judged.bad)) == (37, 3)
     assert (other.good.num_rows, other.findings) == (40, ())
@@ -117,9 +118,9 @@ def test_many_missing_values_are_a_spike_of_their_batch_alone(pipeline):
 @pytest.mark.parametrize(
     ("column", "value", "reason"),
     [
-        ("distance", "far", "distance is no double"),
-        ("flight", "1.5", "flight is no long"),
-        ("sched_arr_at", "soon", "sched_arr_at is no timestamp"),
+        ("distance", "far", "distance is not a double"),
+        ("flight", "1.5", "flight is not a long"),
+        ("sched_arr_at", "soon", "sched_arr_at is not a timestamp"),
         ("distance", "1400000", "expect_column_values_to_be_between(distance)"),
         ("dest", "Houston", "expect_column_values_to_match_regex(dest)"),
         ("sched_dep_at", "2013-03-06T15:00:00Z", "future-dated: sched_dep_at is after the batch's day"),
@@ -127,27 +128,27 @@ def test_many_missing_values_are_a_spike_of_their_batch_alone(pipeline):
     ],
 )
 def test_a_row_that_cannot_be_right_is_set_aside_with_the_reason(pipeline, column, value, reason):
-    [judged] = examine(pipeline, "flights", [flights(**{column: [value, *flights().rows[column].iloc[1:]]})])
+    [judged] = validate_batches(pipeline, "flights", [flights(**{column: [value, *flights().rows[column].iloc[1:]]})])
     assert judged.good.num_rows == 39
     assert reason in judged.bad[0]
 
 
 def test_a_critical_expectation_rejects_its_batch_and_no_other(pipeline):
-    judged, other = examine(pipeline, "flights", [flights(origin=first(["CDG"] * 3, "EWR")), flights(NEXT)])
+    judged, other = validate_batches(pipeline, "flights", [flights(origin=first(["CDG"] * 3, "EWR")), flights(NEXT)])
     assert judged.rejected == "critical: expect_column_values_to_be_in_set(origin)"
     assert causes(judged) == [(Cause.BAD_ROWS, Remedy.QUARANTINE_BATCH)]
     assert other.rejected is None
 
 
 def test_a_batch_with_too_few_rows_is_rejected():
-    [judged] = examine(load_pipeline("flights", Path("pipelines")), "flights", [flights(rows=40)])
+    [judged] = validate_batches(load_pipeline("flights", Path("pipelines")), "flights", [flights(rows=40)])
     assert judged.rejected == "expected at least 300 rows, found 40"
     assert causes(judged) == [(Cause.VOLUME_ANOMALY, Remedy.QUARANTINE_BATCH)]
 
 
 def test_an_empty_batch_of_a_table_that_may_be_empty_is_no_fault(pipeline):
     empty = as_batch("weather", DAY, pd.DataFrame(columns=list(pipeline.tables["weather"].columns)))
-    [judged] = examine(pipeline, "weather", [empty])
+    [judged] = validate_batches(pipeline, "weather", [empty])
     assert (judged.good.num_rows, judged.rejected, judged.findings) == (0, None, ())
 
 
@@ -159,7 +160,7 @@ _TEXT = st.sampled_from(["EWR", "JFK", "IAH", "", "1", "1e400", "-1", "2013-03-0
 def test_every_row_is_good_or_bad_and_no_good_row_breaks_the_contract(pipeline, data, rows):
     columns = data.draw(st.lists(st.sampled_from(list(pipeline.tables["flights"].columns)), max_size=3, unique=True))
     changes = {name: data.draw(st.lists(_TEXT, min_size=rows, max_size=rows)) for name in columns}
-    [judged] = examine(pipeline, "flights", [flights(rows=rows, **changes)])
+    [judged] = validate_batches(pipeline, "flights", [flights(rows=rows, **changes)])
     assert judged.good.num_rows + len(judged.bad) == judged.received
     for name in pipeline.tables["flights"].needed:
         assert judged.good[name].null_count == 0

@@ -12,9 +12,9 @@ from tasks.config.pipeline import Table
 from tasks.config.sources_section import HttpEndpoint
 from tasks.ingestion.sources.address import Lookup
 from tasks.ingestion.sources.chain import OpenSource
-from tasks.ingestion.sources.circuit import KeptCircuit
+from tasks.ingestion.sources.circuit import StoredCircuit
 from tasks.ingestion.sources.http import HttpReader
-from tasks.ingestion.sources.retry import Patience
+from tasks.ingestion.sources.retry import Retrier
 
 TABLE = Table(
     role="batch", path="/t/{day}.csv", key=("id",), event_time="at", columns={"id": "string", "at": "timestamp"}
@@ -80,8 +80,8 @@ def http_source(
     """A source that asks `url` and keeps its circuit in `folder`."""
     config = {"name": "primary", "kind": "http", "url": url, "timeout_seconds": 0.3, "patience_seconds": 2.0}
     endpoint = HttpEndpoint(**{**config, **changes})
-    circuit = KeptCircuit(folder / "primary.json", url, **({"now": now} if now else {}))
-    patience = Patience(endpoint, circuit)
+    circuit = StoredCircuit(folder / "primary.json", url, **({"now": now} if now else {}))
+    patience = Retrier(endpoint, circuit)
     source = OpenSource(endpoint.name, HttpReader(endpoint, lookup or Lookup(), patience), patience)
     try:
         yield source

@@ -10,7 +10,7 @@ import pytest
 
 from healing.circuit import FAILURES_MAX, OPEN_SECONDS
 from healing.errors import CircuitOpen, NotData, NotServed, SourceUnavailable
-from tasks.ingestion.sources.circuit import KeptCircuit
+from tasks.ingestion.sources.circuit import StoredCircuit
 from tests.tasks.ingestion.sources.serving import TABLE, Reply, answering, http_source
 
 DAYS = [date(2013, 3, 1) + timedelta(days=index) for index in range(4)]
@@ -72,16 +72,16 @@ def test_a_source_that_says_no_is_well(tmp_path):
 
 
 def test_a_source_that_moved_starts_anew(tmp_path):
-    old = KeptCircuit(tmp_path / "primary.json", "http://old")
+    old = StoredCircuit(tmp_path / "primary.json", "http://old")
     for _ in range(FAILURES_MAX):
         old.failed()
     assert not old.closed
-    KeptCircuit(tmp_path / "primary.json", "http://new").admit()
+    StoredCircuit(tmp_path / "primary.json", "http://new").admit()
 
 
 def test_of_many_that_ask_at_once_one_is_the_probe(tmp_path):
     clock = Clock()
-    circuit = KeptCircuit(tmp_path / "primary.json", "http://here", clock)
+    circuit = StoredCircuit(tmp_path / "primary.json", "http://here", clock)
     for _ in range(FAILURES_MAX):
         circuit.failed()
     clock.now += OPEN_SECONDS
@@ -99,20 +99,20 @@ def test_of_many_that_ask_at_once_one_is_the_probe(tmp_path):
 
 def test_two_processes_at_once_lose_no_failure(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from tasks.ingestion.sources.circuit import KeptCircuit\n"
-        "circuit = KeptCircuit(Path(sys.argv[1]), 'http://here')\n"
+        "import sys; from pathlib import Path; from tasks.ingestion.sources.circuit import StoredCircuit\n"
+        "circuit = StoredCircuit(Path(sys.argv[1]), 'http://here')\n"
         "for _ in range(100): circuit.failed()"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "primary.json")]
     running = [subprocess.Popen(command) for _ in range(2)]
     assert [process.wait(60) for process in running] == [0, 0]
-    assert KeptCircuit(tmp_path / "primary.json", "http://here")._read().failures == 200
+    assert StoredCircuit(tmp_path / "primary.json", "http://here")._read().failures == 200
 
 
 def test_a_file_that_cannot_be_read_costs_nothing_but_its_memory(tmp_path):
     for content in (b"", b"[]", b'{"endpoint": "http://here"}', b'{"endpoint": "http://here", "circuit": 1}'):
         (tmp_path / "primary.json").write_bytes(content)
-        circuit = KeptCircuit(tmp_path / "primary.json", "http://here")
+        circuit = StoredCircuit(tmp_path / "primary.json", "http://here")
         circuit.admit()
         circuit.failed()
         assert circuit._read().failures == 1

@@ -83,7 +83,7 @@ def test_every_format_and_compression_gives_the_same_rows(path, content):
 def test_rows_of_a_json_object_are_found_by_their_path():
     content = json.dumps({"result": {"items": [{"id": "a"}]}}).encode()
     assert document(content, "t.json", records="result.items").rows()["id"].to_pylist() == ["a"]
-    with pytest.raises(NotData, match="no array of rows"):
+    with pytest.raises(NotData, match="not an array of rows"):
         document(content, "t.json").rows()
     with pytest.raises(NotData, match=r"NoneType at 'result\.rows'"):
         document(content, "t.json", records="result.rows").rows()
@@ -106,15 +106,15 @@ def test_a_quoted_field_may_hold_commas_quotes_and_line_breaks():
         ("t.parquet", parquet()[:-9], Truncated, "without its footer"),
         ("t.parquet", b"PAR1" + b"\0" * 40 + b"PAR1", NotData, "no Parquet"),
         ("t.parquet", b"<html>", NotData, "no Parquet"),
-        ("t.csv.gz", gzip.compress(CSV.encode() * 50)[:-20], Truncated, "ends before its end"),
+        ("t.csv.gz", gzip.compress(CSV.encode() * 50)[:-20], Truncated, "ends too early"),
         ("t.csv.gz", b"<html>not zipped", NotData, "no .gz"),
         ("t.csv.bz2", b"BZh9 nonsense", NotData, "no .bz2"),
-        ("t.csv.xz", lzma.compress(CSV.encode())[:-8], Truncated, "ends before its end"),
+        ("t.csv.xz", lzma.compress(CSV.encode())[:-8], Truncated, "ends too early"),
         ("t.json", as_json()[:-30], Truncated, "ends early"),
-        ("t.json", b"[{'id': 1}]", NotData, "no JSON"),
-        ("t.json", b"[1, 2]", NotData, "int and no object"),
+        ("t.json", b"[{'id': 1}]", NotData, "invalid JSON"),
+        ("t.json", b"[1, 2]", NotData, "int as row 0, not an object"),
         ("t.json", b'[{"id": {"deep": 1}}]', NotData, "dict in 'id'"),
-        ("t.json", b'{"error": "quota"}', NotData, "no array"),
+        ("t.json", b'{"error": "quota"}', NotData, "not an array"),
         ("t.ndjson", as_lines()[:-20], Truncated, "last line that is cut off"),
         ("t.ndjson", b'{"id": 1}\noops\n{"id": 2}\n', NotData, "line 2"),
     ],

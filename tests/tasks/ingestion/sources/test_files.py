@@ -8,12 +8,12 @@ import pytest
 
 from healing.errors import ConfigError, NotServed, Oversized, SourceUnavailable, Truncated
 from tasks.config.sources_section import FilesEndpoint
-from tasks.ingestion.sources import Days, Lookup
+from tasks.ingestion.sources import Lookup, ServedDays
 from tasks.ingestion.sources.chain import OpenSource
-from tasks.ingestion.sources.circuit import KeptCircuit
+from tasks.ingestion.sources.circuit import StoredCircuit
 from tasks.ingestion.sources.day_pattern import any_day, day_in
 from tasks.ingestion.sources.files import FilesReader
-from tasks.ingestion.sources.retry import Patience
+from tasks.ingestion.sources.retry import Retrier
 from tests.tasks.ingestion.sources.serving import CSV, TABLE
 
 DAYS = [date(2013, 3, 1), date(2013, 3, 2)]
@@ -22,7 +22,7 @@ DAYS = [date(2013, 3, 1), date(2013, 3, 2)]
 def source(folder, pattern="{table}/{day}*.csv*", **changes) -> OpenSource:
     config = {"name": "primary", "kind": "files", "url": str(folder / "lake"), "tables": {"t": pattern}, "attempts": 1}
     endpoint = FilesEndpoint(**{**config, **changes})
-    patience = Patience(endpoint, KeptCircuit(folder / "primary.json", "files"))
+    patience = Retrier(endpoint, StoredCircuit(folder / "primary.json", "files"))
     return OpenSource(
         "primary", FilesReader(endpoint, Lookup(), patience, ZoneInfo("UTC"), pattern.replace("{table}", "t")), patience
     )
@@ -56,7 +56,7 @@ def test_a_directory_by_year_month_and_day_is_read_and_listed(tmp_path, lake):
         (lake / day).mkdir(parents=True)
         (lake / day / "all.csv").write_bytes(CSV)
     files = source(tmp_path, pattern)
-    assert files.days() == Days(first=date(2013, 2, 27), last=date(2013, 3, 1))
+    assert files.days() == ServedDays(first=date(2013, 2, 27), last=date(2013, 3, 1))
     [batch] = files.fetch("t", TABLE, DAYS[:1])
     assert len(batch.rows) == 2
 
@@ -65,7 +65,7 @@ def test_a_day_that_is_not_over_is_not_offered(tmp_path, lake):
     today = datetime.now(UTC).date()
     for day in (DAYS[0], today):
         (lake / f"{day}.csv").write_bytes(CSV)
-    assert source(tmp_path).days() in [Days(first=DAYS[0], last=today - timedelta(days=over)) for over in (0, 1)]
+    assert source(tmp_path).days() in [ServedDays(first=DAYS[0], last=today - timedelta(days=over)) for over in (0, 1)]
 
 
 def test_files_on_any_file_system_are_read(tmp_path):

@@ -7,7 +7,7 @@ from socket import create_server
 import pytest
 
 from healing.errors import ConfigError, Looping, NotData, NotServed, Oversized, SourceUnavailable, Truncated
-from tasks.ingestion.sources import Days, Lookup
+from tasks.ingestion.sources import Lookup, ServedDays
 from tests.tasks.ingestion.sources.serving import CSV, TABLE, Reply, answering, free_port, http_source
 
 DAYS = [date(2013, 3, 1), date(2013, 3, 2)]
@@ -55,7 +55,7 @@ def test_does_not_ask_again_for_what_the_source_says_it_has_not(tmp_path):
         (Reply(b"%PDF-1.7", kind="application/pdf"), NotData, "content-type application/pdf"),
         (Reply(b""), NotData, "an empty body"),
         (Reply(b" \n"), NotData, "an empty body"),
-        (Reply(b"id,at\n\xff\xfe,bytes\n"), NotData, "no UTF-8"),
+        (Reply(b"id,at\n\xff\xfe,bytes\n"), NotData, "not UTF-8"),
         (Reply(b"id,at\na\0b,c\n"), NotData, "zero"),
         (Reply("id,at\nZürich,1\n".encode().decode("latin-1").encode()), NotData, "once read as latin-1"),
         (Reply("id,at\n“x—,1\n".encode().decode("cp1252").encode()), NotData, "once read as"),
@@ -64,7 +64,7 @@ def test_does_not_ask_again_for_what_the_source_says_it_has_not(tmp_path):
         (Reply(b"id,id\n1,2\n"), NotData, "named twice"),
         (Reply(b"id,at\n1,2\n3"), Truncated, "cut off"),
         (Reply(CSV, length=1000), Truncated, "cut off"),
-        (Reply(b"id,at\n1,2013", length=None), Truncated, "no end of its last line"),
+        (Reply(b"id,at\n1,2013", length=None), Truncated, "a last line without an end"),
         (Reply(b"id,at\n" + b"x" * 70_000 + b",1\n"), Oversized, "a value of 70000 bytes"),
         (Reply(b"id,at\n" + b"x" * (5 << 20) + b",1\n" * 2), Oversized, "a value of|a row of"),
         (Reply(status=302, headers={"location": "/elsewhere"}), Looping, "more than 5 redirects"),
@@ -128,7 +128,7 @@ def test_says_which_days_it_can_serve(tmp_path):
         answering(lambda _: Reply(next(bodies), kind="application/json")) as (url, _),
         http_source(tmp_path, url, days="/days") as primary,
     ):
-        assert primary.days() == Days(first=date(2013, 1, 1), last=date(2013, 2, 28))
+        assert primary.days() == ServedDays(first=date(2013, 1, 1), last=date(2013, 2, 28))
         with pytest.raises(NotData, match=r"\{first, last\}"):
             primary.days()
 

@@ -99,8 +99,8 @@ def test_a_page_that_fails_is_asked_again_and_not_the_ones_before_it(tmp_path):
 @pytest.mark.parametrize(
     ("answer", "config", "error", "found"),
     [
-        (lambda _: Reply(headers={"link": '<?x=1>; rel="next"'}), {}, Looping, "found the last again"),
-        (lambda _: Reply(as_csv(["1"])), {"paging": {"by": "page"}}, Looping, "found the last again"),
+        (lambda _: Reply(headers={"link": '<?x=1>; rel="next"'}), {}, Looping, "found the same page again"),
+        (lambda _: Reply(as_csv(["1"])), {"paging": {"by": "page"}}, Looping, "found the same page again"),
         (
             lambda path: by_page(path + "&limit=10"),
             {"paging": {"by": "page", "pages_max": 2}},
@@ -119,7 +119,7 @@ def test_a_page_that_fails_is_asked_again_and_not_the_ones_before_it(tmp_path):
             NotData,
             "expected columns id, at",
         ),
-        (by_link, {"paging": {"by": "next", "field": "next"}}, NotData, "the way to the next page"),
+        (by_link, {"paging": {"by": "next", "field": "next"}}, NotData, "the address of the next page"),
     ],
 )
 def test_pages_without_an_end_or_that_do_not_fit_together_are_refused(tmp_path, answer, config, error, found):

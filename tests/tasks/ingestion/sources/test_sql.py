@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from healing.errors import ConfigError, NotData, NotServed, Oversized, SourceUnavailable
 from tasks.config.pipeline import Table
 from tasks.config.sources_section import SqlEndpoint
-from tasks.ingestion.sources import Days, Lookup
+from tasks.ingestion.sources import Lookup, ServedDays
 from tasks.ingestion.sources.chain import OpenSource
-from tasks.ingestion.sources.circuit import KeptCircuit
-from tasks.ingestion.sources.retry import Patience
+from tasks.ingestion.sources.circuit import StoredCircuit
+from tasks.ingestion.sources.retry import Retrier
 from tasks.ingestion.sources.sql import SqlReader
 
 TABLE = Table(
@@ -48,7 +48,7 @@ def written(database: str, name: str = "t", moments=MOMENTS, *, with_zone: bool 
 def source(folder, database: str, first: str = "t", **changes) -> OpenSource:
     config = {"name": "primary", "kind": "sql", "url": database, "attempts": 1, "page_rows": 100, "timeout_seconds": 5}
     endpoint = SqlEndpoint(**{**config, **changes})
-    patience = Patience(endpoint, KeptCircuit(folder / "primary.json", "sql"))
+    patience = Retrier(endpoint, StoredCircuit(folder / "primary.json", "sql"))
     return OpenSource("primary", SqlReader(endpoint, Lookup(), patience, NEW_YORK, (first, TABLE)), patience)
 
 
@@ -94,7 +94,7 @@ def test_a_day_without_rows_is_an_empty_batch_with_its_columns(database, tmp_pat
 
 def test_says_which_days_it_has(database, tmp_path):
     written(database)
-    assert source(tmp_path, database).days() == Days(first=date(2013, 2, 28), last=date(2013, 3, 2))
+    assert source(tmp_path, database).days() == ServedDays(first=date(2013, 2, 28), last=date(2013, 3, 2))
 
 
 def test_what_is_missing_is_named(database, tmp_path):

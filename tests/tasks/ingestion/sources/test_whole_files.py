@@ -8,11 +8,11 @@ import pytest
 
 from healing.errors import NotData
 from tasks.config.sources_section import FilesEndpoint
-from tasks.ingestion.sources import Days, Lookup
+from tasks.ingestion.sources import Lookup, ServedDays
 from tasks.ingestion.sources.chain import OpenSource
-from tasks.ingestion.sources.circuit import KeptCircuit
+from tasks.ingestion.sources.circuit import StoredCircuit
 from tasks.ingestion.sources.files import FilesReader
-from tasks.ingestion.sources.retry import Patience
+from tasks.ingestion.sources.retry import Retrier
 from tasks.ingestion.sources.whole_files import WholeFilesReader
 from tests.tasks.ingestion.sources.serving import TABLE
 
@@ -21,7 +21,7 @@ DAYS = [date(2013, 3, day) for day in (1, 2, 3)]
 
 def source(folder: Path, pattern: str = "all*.csv", table=TABLE, zone: str = "UTC") -> OpenSource:
     endpoint = FilesEndpoint(name="files", kind="files", url=str(folder), tables={"t": pattern}, attempts=1)
-    patience = Patience(endpoint, KeptCircuit(folder / "circuit.json", "files"))
+    patience = Retrier(endpoint, StoredCircuit(folder / "circuit.json", "files"))
     files = FilesReader(endpoint, Lookup(), patience, ZoneInfo(zone), pattern)
     return OpenSource("files", WholeFilesReader(endpoint, files, patience, ZoneInfo(zone), ("t", table)), patience)
 
@@ -33,7 +33,7 @@ def write(folder: Path, *rows: str, name: str = "all.csv") -> None:
 def test_rows_come_by_day_in_their_order_in_the_file_and_a_gap_is_an_empty_day(tmp_path):
     write(tmp_path, "c,2013-03-03", "a,2013-03-01T23:59", "b,2013-03-01T00:00")
     files = source(tmp_path)
-    assert files.days() == Days(first=DAYS[0], last=DAYS[2])
+    assert files.days() == ServedDays(first=DAYS[0], last=DAYS[2])
     first, gap, last = files.fetch("t", TABLE, DAYS)
     assert first.rows["id"].tolist() == ["a", "b"]
     assert gap.rows.empty
@@ -76,6 +76,6 @@ def test_a_file_without_times_is_refused(tmp_path, content, message):
 def test_a_pattern_with_a_day_is_read_as_ever(tmp_path):
     write(tmp_path, "a,2013-03-01", name="2013-03-01.csv")
     files = source(tmp_path, "{day}.csv")
-    assert files.days() == Days(first=DAYS[0], last=DAYS[0])
+    assert files.days() == ServedDays(first=DAYS[0], last=DAYS[0])
     [batch] = files.fetch("t", TABLE, DAYS[:1])
     assert batch.content == b"id,at\na,2013-03-01\n"

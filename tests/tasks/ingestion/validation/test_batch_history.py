@@ -5,12 +5,14 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from tasks.config.contract_section import Contract
 from tasks.config.table import Table, Volume
-from tasks.ingestion.validation.batch_history import Past, fingerprint, read_past
+from tasks.ingestion.validation.batch_history import BatchHistory, fingerprint, read_history
 from tasks.lake.columns import BATCH_DAY
 from tasks.lake.lake_table import LakeTable
 
 MONDAY = date(2013, 3, 4)
+CONTRACT = Contract()
 TABLE = Table(
     role="batch",
     key=("id",),
@@ -46,10 +48,10 @@ def lake(tmp_path):
 
 
 def test_counts_and_fingerprints_of_the_weeks_before_are_read_from_the_lake(lake):
-    past = read_past(lake, TABLE, [MONDAY])
-    assert past.rows == {MONDAY - timedelta(days=7): 7, MONDAY - timedelta(days=14): 14}
+    history = read_history(lake, TABLE, CONTRACT, [MONDAY])
+    assert history.rows == {MONDAY - timedelta(days=7): 7, MONDAY - timedelta(days=14): 14}
     week_ago = MONDAY - timedelta(days=7)
-    assert past.prints[week_ago] == fingerprint(TABLE, rows(week_ago, 7))
+    assert history.fingerprints[week_ago] == fingerprint(TABLE, rows(week_ago, 7))
 
 
 def test_the_order_of_rows_keys_and_times_do_not_change_a_fingerprint_and_any_value_does():
@@ -62,16 +64,33 @@ def test_the_order_of_rows_keys_and_times_do_not_change_a_fingerprint_and_any_va
         assert fingerprint(TABLE, changed) != fingerprint(TABLE, day)
 
 
-def test_nothing_is_read_where_the_contract_asks_nothing(lake):
-    assert read_past(lake, TABLE.model_copy(update={"volume": None, "distinct_days": False}), [MONDAY]) == Past()
+def test_nothing_is_read_where_no_rule_needs_it(lake):
+    table = TABLE.model_copy(update={"volume": None, "distinct_days": False})
+    assert read_history(lake, table, CONTRACT, [MONDAY]) == BatchHistory()
 
 
 def test_before_the_first_commit_there_is_no_past(tmp_path):
-    assert read_past(LakeTable(tmp_path, "t", ["id"]), TABLE, [MONDAY]) == Past()
+    assert read_history(LakeTable(tmp_path, "t", ["id"]), TABLE, CONTRACT, [MONDAY]) == BatchHistory()
 
 
 def test_usual_is_the_median_of_the_same_weekday_and_needs_two_of_them():
     known = {MONDAY - timedelta(weeks=week): rows for week, rows in enumerate((100, 90, 10), 1)}
-    assert Past(known).usual_rows(MONDAY) == 90
-    assert Past(known).usual_rows(MONDAY + timedelta(days=1)) is None
-    assert Past({MONDAY - timedelta(weeks=1): 100}).usual_rows(MONDAY) is None
+    assert BatchHistory(known).usual_rows(MONDAY, CONTRACT) == 90
+    assert BatchHistory(known).usual_rows(MONDAY + timedelta(days=1), CONTRACT) is None
+    assert BatchHistory({MONDAY - timedelta(weeks=1): 100}).usual_rows(MONDAY, CONTRACT) is None
+
+
+def test_the_contract_sets_how_many_weeks_count_and_how_many_are_enough():
+    known = {MONDAY - timedelta(weeks=week): rows for week, rows in enumerate((100, 90, 10), 1)}
+    assert BatchHistory(known).usual_rows(MONDAY, Contract(history_weeks=1, history_weekdays_min=1)) == 100
+    assert BatchHistory(known).usual_rows(MONDAY, Contract(history_weeks=2)) == 95
+    assert BatchHistory(known).usual_rows(MONDAY, Contract(history_weekdays_min=4)) is None
+
+
+def test_only_the_weeks_that_count_are_read(lake):
+    week_ago = MONDAY - timedelta(days=7)
+    assert read_history(lake, TABLE, Contract(history_weeks=1), [MONDAY]).rows == {
+        week_ago: 7,
+        MONDAY - timedelta(days=14): 14,
+    }
+    assert MONDAY - timedelta(days=40) in read_history(lake, TABLE, Contract(history_weeks=5), [MONDAY]).rows

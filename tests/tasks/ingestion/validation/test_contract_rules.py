@@ -12,8 +12,9 @@ from healing.errors import ConfigError
 from healing.incident import Cause, Remedy
 from tasks.config.pipeline import Pipeline, load_pipeline
 from tasks.ingestion.sources import Batch
-from tasks.ingestion.validate import Examined, examine
-from tasks.ingestion.validation.batch_history import Past, fingerprint
+from tasks.ingestion.validate import validate_batches
+from tasks.ingestion.validation.batch_history import BatchHistory, fingerprint
+from tasks.ingestion.validation.validated_batch import ValidatedBatch
 
 DAY = date(2013, 3, 4)
 TABLE = {
@@ -79,13 +80,15 @@ def rows(count: int = 40, day: date = DAY, **changes: object) -> pd.DataFrame:
     return frame.assign(**changes)
 
 
-def judge(config: Pipeline, frame: pd.DataFrame, day: date = DAY, past: Past | None = None) -> Examined:
-    [judged] = examine(config, "rows", [Batch("rows", day, "only", b"", frame)], past)
-    return judged
+def validate(
+    config: Pipeline, frame: pd.DataFrame, day: date = DAY, history: BatchHistory | None = None
+) -> ValidatedBatch:
+    [validated] = validate_batches(config, "rows", [Batch("rows", day, "only", b"", frame)], history)
+    return validated
 
 
-def found(judged: Examined) -> list[tuple[Cause, Remedy]]:
-    return [(finding.cause, finding.remedy) for finding in judged.findings]
+def found(validated: ValidatedBatch) -> list[tuple[Cause, Remedy]]:
+    return [(finding.cause, finding.remedy) for finding in validated.findings]
 
 
 def some(values: list[str | None], rest: str, count: int = 40) -> list[str | None]:
@@ -97,19 +100,19 @@ def some(values: list[str | None], rest: str, count: int = 40) -> list[str | Non
 
 def test_values_written_in_another_way_are_read_where_they_can_mean_one_thing_only(pipeline):
     odd = rows(x=some(["1,234.5", " 10 ", "1,5", "10 mi"], "10.0"), n=some(["true", "7.0", "7.5"], "7"))
-    judged = judge(pipeline(repairs=("cast",)), odd)
-    assert judged.good.to_pandas().set_index("id")["x"]["r0"] == 1234.5
-    assert {place: set(reason.split("; ")) for place, reason in judged.bad.items()} == {
-        2: {"x is no double", "n is no long"},
-        3: {"x is no double"},
+    validated = validate(pipeline(repairs=("cast",)), odd)
+    assert validated.good.to_pandas().set_index("id")["x"]["r0"] == 1234.5
+    assert {place: set(reason.split("; ")) for place, reason in validated.bad.items()} == {
+        2: {"x is not a double", "n is not a long"},
+        3: {"x is not a double"},
     }
-    assert set(judged.repairs) == {"cast x to double in 1 row", "cast n to long in 1 row"}
+    assert set(validated.repairs) == {"cast x to double in 1 row", "cast n to long in 1 row"}
 
 
 def test_instants_in_seconds_or_thousandths_since_1970_are_read(pipeline):
     at = pd.Timestamp(f"{DAY}T12:00:00-05:00").timestamp()
-    judged = judge(pipeline(repairs=("cast",)), rows(at=some([f"{at:.0f}", f"{at * 1000:.0f}"], f"{DAY}T17:00Z")))
-    assert set(judged.good["at"].to_pylist()) == {pd.Timestamp(f"{DAY}T17:00Z")}
+    validated = validate(pipeline(repairs=("cast",)), rows(at=some([f"{at:.0f}", f"{at * 1000:.0f}"], f"{DAY}T17:00Z")))
+    assert set(validated.good["at"].to_pylist()) == {pd.Timestamp(f"{DAY}T17:00Z")}
 
 
 @pytest.mark.parametrize("repair", ["cast", "convert", "impute"])
@@ -118,38 +121,38 @@ def test_nothing_is_mended_that_policy_does_not_list(pipeline, repair):
     odd = rows(x=some([None, "1,234.0"], "10.0"), y="4000")
     others = tuple({"cast", "convert", "impute"} - {repair})
     kept = {"cast": "cast x", "convert": "converted y", "impute": "imputed x"}
-    assert not any(kept[repair] in said for said in judge(pipeline(table, others), odd).repairs)
-    assert any(kept[repair] in said for said in judge(pipeline(table, (repair,)), odd).repairs)
+    assert not any(kept[repair] in said for said in validate(pipeline(table, others), odd).repairs)
+    assert any(kept[repair] in said for said in validate(pipeline(table, (repair,)), odd).repairs)
 
 
 def test_a_repair_that_would_change_too_much_of_a_batch_leaves_that_batch_alone(pipeline):
     config = pipeline({"impute": ["x"]}, {"impute": 0.05})
-    assert judge(config, rows(x=some([None] * 2, "10.0"))).repairs == ("imputed x with the median 10.0 in 2 rows",)
-    refused = judge(config, rows(x=some([None] * 3, "10.0")))
+    assert validate(config, rows(x=some([None] * 2, "10.0"))).repairs == ("imputed x with the median 10.0 in 2 rows",)
+    refused = validate(config, rows(x=some([None] * 3, "10.0")))
     assert (refused.repairs, len(refused.bad)) == ((), 3)
     assert found(refused) == [(Cause.NULL_SPIKE, Remedy.QUARANTINE_BATCH)]
 
 
 def test_a_missing_value_that_other_columns_fix_is_the_one_that_they_fix(pipeline):
     config = pipeline({"impute": ["x", "kind"], "determined": {"x": ["kind"]}}, ("impute",))
-    judged = judge(config, rows(kind=some(["b", None], "a"), x=some([None], "10.0")))
-    by_id = judged.good.to_pandas().set_index("id")
+    validated = validate(config, rows(kind=some(["b", None], "a"), x=some([None], "10.0")))
+    by_id = validated.good.to_pandas().set_index("id")
     assert (by_id["x"]["r0"], by_id["kind"]["r1"]) == (20.0, "a")
-    assert judged.repairs == ("imputed x by kind in 1 row", "imputed kind with the mode a in 1 row")
+    assert validated.repairs == ("imputed x by kind in 1 row", "imputed kind with the mode a in 1 row")
 
 
 def test_a_whole_column_in_another_unit_is_brought_back(pipeline):
     config = pipeline({"units": {"x": {"kilometres": 1.609344, "metres": 1609.344}}}, ("convert",))
-    judged = judge(config, rows(x="16093.44"))
-    assert judged.good["x"].to_pylist() == pytest.approx([10.0] * 40)
-    assert judged.repairs == ("converted x from metres (divided by 1609.34) in 40 rows",)
-    assert found(judged) == [(Cause.BAD_ROWS, Remedy.REPAIR_BATCH)]
+    validated = validate(config, rows(x="16093.44"))
+    assert validated.good["x"].to_pylist() == pytest.approx([10.0] * 40)
+    assert validated.repairs == ("converted x from metres (divided by 1609.34) in 40 rows",)
+    assert found(validated) == [(Cause.BAD_ROWS, Remedy.REPAIR_BATCH)]
 
 
 def test_a_day_of_large_values_is_not_taken_for_another_unit_where_each_is_what_others_fix(pipeline):
     table = {"units": {"x": {"double": 2.0}}, "determined": {"x": ["kind"]}}
-    judged = judge(pipeline(table, ("convert",)), rows(kind="b", x="20.0"))
-    assert (judged.repairs, judged.findings, judged.good.num_rows) == ((), (), 40)
+    validated = validate(pipeline(table, ("convert",)), rows(kind="b", x="20.0"))
+    assert (validated.repairs, validated.findings, validated.good.num_rows) == ((), (), 40)
 
 
 # Rows
@@ -157,79 +160,84 @@ def test_a_day_of_large_values_is_not_taken_for_another_unit_where_each_is_what_
 
 def test_a_value_that_others_fix_is_that_one_and_new_combinations_pass(pipeline):
     config = pipeline({"determined": {"x": ["kind"]}})
-    judged = judge(config, rows(kind=some(["b", "c"], "a"), x=some(["10.0", "99.0"], "10.05")))
-    assert judged.bad == {0: "determined: x is not that of kind"}
+    validated = validate(config, rows(kind=some(["b", "c"], "a"), x=some(["10.0", "99.0"], "10.05")))
+    assert validated.bad == {0: "determined: x does not match kind"}
 
 
 def test_a_text_that_others_make_up_agrees_with_them(pipeline):
     config = pipeline({"composed": {"id": "{at:%Y%m%d}-{kind}-{n}"}})
     good = rows(id=[f"{DAY:%Y%m%d}-a-{number}" for number in range(40)], n=[str(number) for number in range(40)])
-    assert judge(config, good).bad == {}
+    assert validate(config, good).bad == {}
     wrong = good.assign(kind=some(["b"], "a"), n=["0", "99", *good["n"][2:]])
-    assert set(judge(config, wrong).bad) == {0, 1}
-    unknown = judge(config, good.assign(at=some([None], f"{DAY}T17:00Z"))).bad
+    assert set(validate(config, wrong).bad) == {0, 1}
+    unknown = validate(config, good.assign(at=some([None], f"{DAY}T17:00Z"))).bad
     assert unknown == {0: "at is missing"}  # without a time nobody can say
 
 
 def test_a_day_ends_at_the_pipelines_midnight(pipeline):
     edges = [f"{DAY}T05:00:00Z", f"{DAY}T04:59:59Z", f"{DAY + timedelta(days=1)}T04:59:59Z"]
-    judged = judge(pipeline(), rows(at=[*edges, *rows()["at"][3:]]))
-    assert judged.bad == {1: "late: at is before the batch's day"}
+    validated = validate(pipeline(), rows(at=[*edges, *rows()["at"][3:]]))
+    assert validated.bad == {1: "late: at is before the batch's day"}
 
 
 def test_an_instant_without_a_zone_among_others_is_bad_and_alone_is_utc(pipeline):
-    mixed = judge(pipeline(), rows(at=some([f"{DAY}T17:00:00", f"{DAY} 17:00", f"{DAY}T12:00-05"], f"{DAY}T17:00:00Z")))
-    assert mixed.bad == dict.fromkeys((0, 1), "no zone: at lacks one, and others have it")
-    assert judge(pipeline(), rows(at=f"{DAY}T17:00:00")).bad == {}
+    mixed = validate(
+        pipeline(), rows(at=some([f"{DAY}T17:00:00", f"{DAY} 17:00", f"{DAY}T12:00-05"], f"{DAY}T17:00:00Z"))
+    )
+    assert mixed.bad == dict.fromkeys((0, 1), "time zone: at has none, other rows have one")
+    assert validate(pipeline(), rows(at=f"{DAY}T17:00:00")).bad == {}
 
 
 def test_an_unseen_category_is_remarked_on_and_many_of_them_are_bad(pipeline):
-    few = judge(pipeline(), rows(kind=some(["c"], "a")))
+    few = validate(pipeline(), rows(kind=some(["c"], "a")))
     assert (few.bad, few.findings) == ({}, ())
     assert [check.failed for check in few.checks if check.name == "unseen category: kind"] == [1]
-    many = judge(pipeline(), rows(kind=some(["c"] * 4, "a")))
+    many = validate(pipeline(), rows(kind=some(["c"] * 4, "a")))
     assert set(many.bad) == {0, 1, 2, 3}
     assert found(many) == [(Cause.BAD_ROWS, Remedy.QUARANTINE_BATCH)]
 
 
 def test_rows_that_come_again_are_dropped_and_many_are_an_incident(pipeline):
     twice = pd.concat([rows(), rows().head(10)], ignore_index=True)
-    judged = judge(pipeline(repairs=("drop_duplicates",)), twice)
-    assert (judged.bad, found(judged)) == ({}, [(Cause.DUPLICATE_DATA, Remedy.REPAIR_BATCH)])
-    kept = judge(pipeline(repairs=()), twice)
-    assert set(kept.bad.values()) == {"duplicate: id comes again"}
+    validated = validate(pipeline(repairs=("drop_duplicates",)), twice)
+    assert (validated.bad, found(validated)) == ({}, [(Cause.DUPLICATE_DATA, Remedy.REPAIR_BATCH)])
+    kept = validate(pipeline(repairs=()), twice)
+    assert set(kept.bad.values()) == {"duplicate: id is repeated"}
 
 
 # Days
 
 
 def test_the_rows_of_another_day_are_that_day_and_not_bad_rows(pipeline):
-    judged = judge(pipeline(), rows(day=DAY - timedelta(days=7)))
-    assert found(judged) == [(Cause.STALE_DATA, Remedy.QUARANTINE_BATCH)]
-    assert judged.rejected == "at: expected rows of 2013-03-04, found 40 of 40 of 2013-02-25"
+    validated = validate(pipeline(), rows(day=DAY - timedelta(days=7)))
+    assert found(validated) == [(Cause.STALE_DATA, Remedy.QUARANTINE_BATCH)]
+    assert validated.rejected == "at: expected rows of 2013-03-04, found 40 of 40 of 2013-02-25"
 
 
 def test_a_copy_of_another_day_with_new_keys_and_times_is_found_by_its_content(pipeline):
     config = pipeline({"distinct_days": True})
-    before = judge(config, rows(day=DAY - timedelta(days=1)), DAY - timedelta(days=1)).good.to_pandas()
-    past = Past({}, {DAY - timedelta(days=1): fingerprint(config.tables["rows"], before)})
+    before = validate(config, rows(day=DAY - timedelta(days=1)), DAY - timedelta(days=1)).good.to_pandas()
+    history = BatchHistory({}, {DAY - timedelta(days=1): fingerprint(config.tables["rows"], before)})
     again = rows(id=[f"new{number}" for number in range(40)])
-    assert found(judge(config, again, past=past)) == [(Cause.STALE_DATA, Remedy.QUARANTINE_BATCH)]
-    assert judge(config, again.assign(y="1"), past=past).rejected is None
-    assert judge(config, again, past=Past({}, {DAY: past.prints[DAY - timedelta(days=1)]})).rejected is None
+    assert found(validate(config, again, history=history)) == [(Cause.STALE_DATA, Remedy.QUARANTINE_BATCH)]
+    assert validate(config, again.assign(y="1"), history=history).rejected is None
+    assert (
+        validate(config, again, history=BatchHistory({}, {DAY: history.fingerprints[DAY - timedelta(days=1)]})).rejected
+        is None
+    )
 
 
 @pytest.mark.parametrize(("received", "rejected"), [(40, False), (24, False), (23, True), (81, True)])
 def test_a_day_has_about_as_many_rows_as_its_weekday_had(pipeline, received, rejected):
-    past = Past({DAY - timedelta(weeks=week): 40 for week in (1, 2)})
-    judged = judge(pipeline({"volume": {"share_min": 0.6}}), rows(received), past=past)
-    assert (judged.rejected is not None) is rejected
-    assert not rejected or found(judged) == [(Cause.VOLUME_ANOMALY, Remedy.QUARANTINE_BATCH)]
+    history = BatchHistory({DAY - timedelta(weeks=week): 40 for week in (1, 2)})
+    validated = validate(pipeline({"volume": {"share_min": 0.6}}), rows(received), history=history)
+    assert (validated.rejected is not None) is rejected
+    assert not rejected or found(validated) == [(Cause.VOLUME_ANOMALY, Remedy.QUARANTINE_BATCH)]
 
 
 def test_one_earlier_weekday_is_not_enough_to_say_what_is_usual(pipeline):
-    past = Past({DAY - timedelta(weeks=1): 4000, DAY - timedelta(days=1): 4000})
-    assert judge(pipeline({"volume": {"share_min": 0.6}}), rows(), past=past).rejected is None
+    history = BatchHistory({DAY - timedelta(weeks=1): 4000, DAY - timedelta(days=1): 4000})
+    assert validate(pipeline({"volume": {"share_min": 0.6}}), rows(), history=history).rejected is None
 
 
 @pytest.mark.parametrize(
@@ -242,7 +250,7 @@ def test_one_earlier_weekday_is_not_enough_to_say_what_is_usual(pipeline):
     ],
 )
 def test_a_whole_day_reaches_from_its_first_hour_to_its_last(pipeline, covers, reason):
-    assert judge(pipeline({"covers": covers}), rows()).rejected == reason
+    assert validate(pipeline({"covers": covers}), rows()).rejected == reason
 
 
 def test_a_batch_that_was_let_in_is_past_to_those_that_follow(pipeline):
@@ -252,25 +260,29 @@ def test_a_batch_that_was_let_in_is_past_to_those_that_follow(pipeline):
         Batch("rows", day, "only", b"", rows(40 if place < 2 else 20, day).assign(at=f"{day}T17:00Z"))
         for place, day in enumerate(weeks)
     ]
-    assert [judged.rejected is None for judged in examine(config, "rows", batches)] == [True, True, False]
+    assert [validated.rejected is None for validated in validate_batches(config, "rows", batches)] == [
+        True,
+        True,
+        False,
+    ]
 
 
 # Shares
 
 
 def test_an_optional_column_that_is_gone_rejects_and_one_that_is_thin_is_told(pipeline):
-    gone = judge(pipeline(), rows(y=None))
+    gone = validate(pipeline(), rows(y=None))
     assert (found(gone), gone.good.num_rows) == ([(Cause.NULL_SPIKE, Remedy.QUARANTINE_BATCH)], 0)
-    thin = judge(pipeline(), rows(y=some([None] * 12, "4.0")))
+    thin = validate(pipeline(), rows(y=some([None] * 12, "4.0")))
     assert (found(thin), thin.good.num_rows) == ([(Cause.NULL_SPIKE, Remedy.WAIT)], 40)
-    usual = judge(pipeline(), rows(y=some([None] * 6, "4.0")))
+    usual = validate(pipeline(), rows(y=some([None] * 6, "4.0")))
     assert found(usual) == []
 
 
 def test_a_batch_that_is_mostly_bad_is_no_batch(pipeline):
-    half = judge(pipeline(), rows(x=some(["far"] * 20, "10.0")))
+    half = validate(pipeline(), rows(x=some(["far"] * 20, "10.0")))
     assert (half.rejected, half.good.num_rows) == (None, 20)
-    more = judge(pipeline(), rows(x=some(["far"] * 21, "10.0")))
+    more = validate(pipeline(), rows(x=some(["far"] * 21, "10.0")))
     assert found(more) == [(Cause.SCHEMA_BREAK, Remedy.QUARANTINE_BATCH)]
     assert more.good.num_rows == 0
 
@@ -278,7 +290,7 @@ def test_a_batch_that_is_mostly_bad_is_no_batch(pipeline):
 def test_a_batch_has_one_incident_a_cause(pipeline):
     table = {"units": {"y": {"thousandths": 1000}}}
     odd = rows(y="4000", kind=some(["c"] * 4, "a"))
-    assert found(judge(pipeline(table, ("convert",)), odd)) == [(Cause.BAD_ROWS, Remedy.QUARANTINE_BATCH)]
+    assert found(validate(pipeline(table, ("convert",)), odd)) == [(Cause.BAD_ROWS, Remedy.QUARANTINE_BATCH)]
 
 
 # What the file may say
@@ -303,8 +315,8 @@ def test_rules_that_cannot_work_are_refused_when_they_are_read(pipeline, table, 
 def test_a_value_outside_of_a_closed_list_is_bad(pipeline, tmp_path):
     (tmp_path / "p").mkdir()
     (tmp_path / "p/kinds.txt").write_text("a\nb\n")
-    judged = judge(pipeline({"domains": {"kind": "kinds.txt"}}), rows(kind=some(["c"], "a")))
-    assert judged.bad == {0: "domain: kind is none of the known"}
+    validated = validate(pipeline({"domains": {"kind": "kinds.txt"}}), rows(kind=some(["c"], "a")))
+    assert validated.bad == {0: "domain: kind is not in the list"}
 
 
 def test_the_bundled_reference_knows_every_route_of_its_days():

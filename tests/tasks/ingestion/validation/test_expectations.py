@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from healing.errors import ConfigError
-from tasks.ingestion.validation.expectations import judge_rows
+from tasks.ingestion.validation.expectations import evaluate_suite
 
 ROWS = pd.DataFrame({"id": ["a", "b", "c"], "value": [1.0, None, 99.0]})
 
@@ -28,27 +28,27 @@ def between(severity: str, **changes: object) -> dict[str, object]:
 
 @pytest.mark.parametrize("severity", ["critical", "warning", "info"])
 def test_names_the_rows_and_the_severity(suite, severity):
-    [broken] = judge_rows(suite(between(severity)), ROWS)
+    [broken] = evaluate_suite(suite(between(severity)), ROWS)
     assert (broken.rows, broken.severity) == ((2,), severity)
     assert broken.expectation == "expect_column_values_to_be_between(value)"
 
 
 def test_good_rows_break_nothing(suite):
-    [judged] = judge_rows(suite(between("critical")), ROWS.head(2))
+    [judged] = evaluate_suite(suite(between("critical")), ROWS.head(2))
     assert judged.rows == ()
 
 
 def test_what_is_not_about_rows_is_refused(suite):
     count = {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 1}}
     with pytest.raises(ConfigError, match="is not about rows"):
-        judge_rows(suite(count), ROWS)
+        evaluate_suite(suite(count), ROWS)
     with pytest.raises(ConfigError, match="mostly"):
-        judge_rows(suite(between("warning", mostly=0.9)), ROWS)
+        evaluate_suite(suite(between("warning", mostly=0.9)), ROWS)
 
 
 def test_an_expectation_that_the_library_does_not_know_is_not_left_out_in_silence(suite):
     with pytest.raises(ConfigError, match="expect_wonders"):
-        judge_rows(suite({"type": "expect_wonders", "kwargs": {}}), ROWS)
+        evaluate_suite(suite({"type": "expect_wonders", "kwargs": {}}), ROWS)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}"])
@@ -56,9 +56,9 @@ def test_what_is_no_suite_is_refused(tmp_path, text):
     path = tmp_path / "suite.json"
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"suite\.json: expected a Great Expectations suite"):
-        judge_rows(path, ROWS)
+        evaluate_suite(path, ROWS)
 
 
 def test_a_column_that_does_not_exist_is_refused(suite):
     with pytest.raises(ConfigError, match="could not be evaluated"):
-        judge_rows(suite(between("warning", column="nothing")), ROWS)
+        evaluate_suite(suite(between("warning", column="nothing")), ROWS)

@@ -1,7 +1,4 @@
-"""The contract of a table's columns: which there are, of which types, with a value where one is needed.
-
-It looks at rows of text and returns typed rows, and where a value does not fit or is missing.
-"""
+"""The columns of a batch: which ones there are, and their values in the types of the contract."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SchemaGap:
-    """Columns that the contract names and the batch lacks, and columns that only the batch has."""
+    """Columns of the contract that the batch lacks, and columns of the batch that the contract does not have."""
 
     missing: tuple[str, ...]
     unknown: tuple[str, ...]
@@ -24,9 +21,12 @@ class SchemaGap:
 
 
 @dataclass(frozen=True)
-class Typed:
-    """Rows in the contract's types. `misfit` says where a text is there and no value of its type, `missing` where
-    there is none. All three have the same index and columns."""
+class TypedRows:
+    """Rows in the types of the contract.
+
+    `misfit` is true where the text is not a value of its column's type, `missing` where there is no text. All three
+    frames have the same index and columns.
+    """
 
     rows: "pd.DataFrame"
     misfit: "pd.DataFrame"
@@ -34,27 +34,27 @@ class Typed:
 
 
 def schema_gap(table: Table, columns: list[str]) -> SchemaGap:
-    """What the batch's columns lack, and have too much."""
+    """The difference between a batch's columns and those of the contract."""
     return SchemaGap(
         missing=tuple(name for name in table.columns if name not in columns),
         unknown=tuple(name for name in columns if name not in table.columns),
     )
 
 
-def cast_rows(table: Table, rows: "pd.DataFrame") -> Typed:
-    """Cast text to the contract's types."""
+def cast_rows(table: Table, rows: "pd.DataFrame") -> TypedRows:
+    """Cast every column of text to its type."""
     import pandas as pd
 
-    typed = {name: cast(rows[name], kind) for name, kind in table.columns.items()}
-    return Typed(
+    typed = {name: cast_column(rows[name], kind) for name, kind in table.columns.items()}
+    return TypedRows(
         pd.DataFrame(typed, index=rows.index),
         pd.DataFrame({name: typed[name].isna() & rows[name].notna() for name in typed}, index=rows.index),
         pd.DataFrame({name: rows[name].isna() for name in typed}, index=rows.index),
     )
 
 
-def cast(text: "pd.Series[str]", kind: ColumnType) -> "pd.Series[Any]":
-    """One column in its type, missing where the text is no such value. A double is finite, a long is whole."""
+def cast_column(text: "pd.Series[str]", kind: ColumnType) -> "pd.Series[Any]":
+    """One column in its type; missing where the text is not such a value. A double is finite, a long is whole."""
     import numpy as np
     import pandas as pd
 
