@@ -123,6 +123,9 @@ class Stack:
             "PREFECT_HOME": str(self.home / "prefect"),
             "PREFECT_API_URL": self.prefect_api,
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # lets Prefect notice a run whose process was killed
+            # On SQLite one heartbeat in twenty meets another writer and is lost with a traceback. Polls show that the
+            # worker lives, so heartbeats may be rare: they only keep it online in Prefect's pages.
+            "PREFECT_WORKER_HEARTBEAT_SECONDS": "120",
             "PREFECT_WORKER_QUERY_SECONDS": "2",  # the default of 10 s would be most of the repair budget
             "PYTHONPATH": os.pathsep.join([str(PROJECT_DIR), *filter(None, [os.environ.get("PYTHONPATH")])]),
             "PYTHONUNBUFFERED": "1",
