@@ -24,9 +24,7 @@ START_SECONDS_MAX = 240.0  # about 25 s on two idle cores; a loaded CI machine g
 # A service whose health checks all fail for this long, at least four in a row, counts as hung and is restarted.
 SILENT_SECONDS_MAX = 30.0
 GATEWAY_SILENT_SECONDS_MAX = 20.0  # clients get no answer in this time
-FEED_SILENT_SECONDS_MAX = (
-    300.0  # it stands for an external source: a restart would undo drills, which stop it for 240 s
-)
+FEED_SILENT_SECONDS_MAX = 300.0  # it stands for an external source: a restart would end a drill that stops it for 240 s
 CHECK_TIMEOUT = httpx.Timeout(5.0)
 POLL_AGE_SECONDS_MAX = 30.0  # the worker asks for work every 2 s; after an outage of Prefect up to 16 s apart
 REQUEST_TIMEOUT = httpx.Timeout(10.0)  # for what has to succeed: a starting server on a busy machine answers slowly

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.ports import LOOPBACK, choose_ports
-from cli.stack import (
+from cli.stack.ports import LOOPBACK, choose_ports
+from cli.stack.services import (
     DATABASE_VARIABLES,
     PORTS,
     PROJECT_DIR,
