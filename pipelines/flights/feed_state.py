@@ -1,6 +1,6 @@
-"""What the feed pretends: the time it is, and the faults that its primary has. Both survive a restart.
+"""State of the feed: its clock, and the faults of its primary. Both survive a restart.
 
-The primary and the mirror share one directory, so both live at the same time.
+The primary and the mirror share one directory, and so one clock.
 """
 
 import json
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from pipelines.flights.archive import day_start
 
-INITIAL_NOW = day_start(date(2013, 3, 1)).astimezone(UTC)  # January and February are history to learn from
+INITIAL_NOW = day_start(date(2013, 3, 1)).astimezone(UTC)  # January and February are the training data
 
 
 class _Fault(BaseModel):
@@ -28,7 +28,7 @@ class _Fault(BaseModel):
 
 
 class Rename(_Fault):
-    """The batch comes with other column names: `columns` maps right names to wrong ones."""
+    """The batch has other column names: `columns` maps correct names to wrong ones."""
 
     kind: Literal["rename"]
     columns: dict[str, str]
@@ -38,7 +38,7 @@ class Rename(_Fault):
 
 
 class Null(_Fault):
-    """A `share` of the rows, chosen by `seed`, lacks its value in `column`."""
+    """In a `share` of the rows, chosen by `seed`, the value in `column` is missing."""
 
     kind: Literal["null"]
     column: str
@@ -49,8 +49,8 @@ class Null(_Fault):
         if self.column not in rows.column_names:
             return rows
         missing = pa.array(np.random.default_rng(self.seed).random(rows.num_rows) < self.share)
-        holed = pc.if_else(missing, pa.scalar(None, rows[self.column].type), rows[self.column])
-        return rows.set_column(rows.column_names.index(self.column), self.column, holed)
+        with_nulls = pc.if_else(missing, pa.scalar(None, rows[self.column].type), rows[self.column])
+        return rows.set_column(rows.column_names.index(self.column), self.column, with_nulls)
 
 
 Fault = Annotated[Rename | Null, Field(discriminator="kind")]
@@ -58,7 +58,7 @@ FAULTS: TypeAdapter[list[Rename | Null]] = TypeAdapter(list[Fault])
 
 
 class FeedState:
-    """Clock and faults in a directory, read anew at every request because another process may have changed them."""
+    """Clock and faults in a directory, read at every request because another process may have changed them."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ class FeedState:
         _replace(self._faults, FAULTS.dump_json(faults))
 
     def break_batch(self, rows: pa.Table, table: str, day: date) -> pa.Table:
-        """The rows with this batch's faults applied, in their order."""
+        """The rows after this batch's faults, applied in their order."""
         for fault in self.faults:
             if fault.table == table and fault.day == day:
                 rows = fault.apply(rows)
@@ -90,7 +90,7 @@ class FeedState:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write so that a reader sees either the old or the new content."""
+    """Write atomically: a reader sees either the old or the new content."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
         file.write(content)
     os.replace(file.name, path)  # noqa: PTH105 - the temporary file has a name, not a Path

@@ -1,6 +1,6 @@
-"""The model: gradient-boosted trees over the features, categories by number, missing values as they are.
+"""The model: gradient-boosted trees on the features, with categories encoded as numbers.
 
-Only classes of scikit-learn, so that skops loads it without trusting anything of ours.
+It uses classes of scikit-learn only, so that skops opens it without further trusted types.
 """
 
 from sklearn.compose import ColumnTransformer
@@ -24,7 +24,7 @@ NUMBERS = [
 
 
 def build_estimator() -> Pipeline:
-    """An unfitted classifier; columns it does not name are dropped, a category it has not met counts as missing."""
+    """Return the unfitted classifier. It drops other columns, and treats an unknown category as missing."""
     categories = OrdinalEncoder(
         handle_unknown="use_encoded_value", unknown_value=float("nan"), encoded_missing_value=-1
     )

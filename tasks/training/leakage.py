@@ -50,7 +50,7 @@ def refuse_logged_predictions(rows: "pd.DataFrame", source: LabelSource, columns
     logged = _with_logged_prediction(rows, source)
     if len(logged) < ROWS_MIN:
         return
-    predictions = logged["answer"].to_numpy()
+    predictions = logged["logged_prediction"].to_numpy()
     if _are_labels(logged[LABEL].to_numpy(), predictions, output):
         raise TrainingRefused(_label_message(f"labels equal to the logged predictions of all {len(logged)} rows"))
     for name in columns:
@@ -85,17 +85,17 @@ def leakage_warning(candidate_loss: float, base_loss: float, champion_loss: floa
 
 
 def _with_logged_prediction(rows: "pd.DataFrame", source: LabelSource) -> "pd.DataFrame":
-    """The rows for which a model's prediction was logged, with the last one in column `answer`."""
+    """The rows for which a model's prediction was logged, with the last one in column `logged_prediction`."""
     import pandas as pd
 
     table = predictions_table(source.lake_root)
     if table.version() is None:
-        return rows.iloc[:0].assign(answer=pd.Series(dtype="float64"))
+        return rows.iloc[:0].assign(logged_prediction=pd.Series(dtype="float64"))
     log = table.read(columns=["at", "key", "rung", "prediction"])
     usable = log[(log["rung"] != "baseline") & log["key"].notna() & log["prediction"].notna()]
     last = usable.sort_values("at").drop_duplicates("key", keep="last").set_index("key")["prediction"]
-    found = rows.assign(answer=rows[source.key].map(last))
-    return found[found["answer"].notna()]
+    found = rows.assign(logged_prediction=rows[source.key].map(last))
+    return found[found["logged_prediction"].notna()]
 
 
 def _are_predictions(values: "NDArray[np.float64]", predictions: "NDArray[np.float64]") -> bool:

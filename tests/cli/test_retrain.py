@@ -1,4 +1,4 @@
-"""The exit code says whether a retrain went as it should, not whether there is a new model."""
+"""The exit code says whether the retrain succeeded, not whether there is a new model."""
 
 from datetime import date
 

@@ -55,7 +55,7 @@ def kinds(settings):
         return [entry.kind for entry in ledger.timeline(PIPELINE)]
 
 
-def test_the_first_model_beats_the_base_rate_and_becomes_champion(settings):
+def test_the_first_model_that_beats_the_base_rate_becomes_champion(settings):
     outcome = retrain(PIPELINE)
     assert outcome.result is RetrainResult.BOOTSTRAPPED
     assert {c.against: (c.outcome, c.blocks) for c in outcome.comparisons} == {
@@ -63,11 +63,11 @@ def test_the_first_model_beats_the_base_rate_and_becomes_champion(settings):
         "a simple model": (ComparisonOutcome.INCONCLUSIVE, False),
     }
     assert [release.champion.digest for release in releases(settings)] == [outcome.digest]
-    story = ["retrain.started", "retrain.compared", "model.published", "release.committed", "retrain.finished"]
-    assert [kind for kind in kinds(settings) if kind in story] == story
+    expected = ["retrain.started", "retrain.compared", "model.published", "release.committed", "retrain.finished"]
+    assert [kind for kind in kinds(settings) if kind in expected] == expected
 
 
-def test_a_plan_whose_candidate_is_champion_already_is_done(settings):
+def test_a_plan_whose_candidate_is_already_champion_changes_nothing(settings):
     first = retrain(PIPELINE)
     again = retrain(PIPELINE)
     assert again.result is RetrainResult.PROMOTED
@@ -99,14 +99,14 @@ def test_a_candidate_must_win_against_the_champion_on_the_same_rows(settings):
     assert len(ModelStore(settings.release_root(PIPELINE)).digests()) == 1
 
 
-def test_a_person_may_insist_and_the_record_keeps_it(settings):
+def test_a_blocked_candidate_is_released_on_request_and_the_outcome_records_it(settings):
     outcome = retrain(PIPELINE, estimator=".model:build_blind_estimator", skip_comparison=True)
     assert outcome.result is RetrainResult.BOOTSTRAPPED
     assert outcome.comparison_skipped
     assert outcome.comparisons[0].outcome is not ComparisonOutcome.WIN
 
 
-def test_doubtful_data_are_not_learned_from(settings):
+def test_an_open_incident_about_the_data_stops_training(settings):
     with Ledger(settings.ledger_dsn) as ledger:
         ledger.record_evidence(Evidence(PIPELINE, Cause.NULL_SPIKE, "rows/2013-02-01", "ingest", NOW))
     with pytest.raises(TrainingRefused, match="null_spike"):
@@ -115,7 +115,7 @@ def test_doubtful_data_are_not_learned_from(settings):
     assert kinds(settings)[-1] == "retrain.finished"
 
 
-def test_days_that_lost_many_rows_to_quarantine_are_not_learned_from(settings):
+def test_many_quarantined_rows_stop_training(settings):
     with Ledger(settings.ledger_dsn) as ledger:
         ledger.record_batches([half_in_quarantine(day_of(20))])
     with pytest.raises(TrainingRefused, match=r"rows in quarantine .* rows/2013-01-21 \(60 of 120\)"):
@@ -130,7 +130,7 @@ def half_in_quarantine(day):
     )
 
 
-def test_the_same_plan_is_trained_again_and_nothing_is_released(settings):
+def test_repeating_a_training_gives_the_same_model_and_releases_nothing(settings):
     first = retrain(PIPELINE)
     again = retrain(PIPELINE, again=True)
     assert again.result is RetrainResult.REPEATED
@@ -139,7 +139,7 @@ def test_the_same_plan_is_trained_again_and_nothing_is_released(settings):
     assert len(releases(settings)) == 1
 
 
-def test_a_run_that_comes_too_late_for_its_incident_changes_nothing(settings):
+def test_a_run_whose_incident_has_ended_is_refused(settings):
     with Ledger(settings.ledger_dsn) as ledger:
         late = ledger.record_evidence(Evidence(PIPELINE, Cause.QUALITY_DROP, "1.0.0", "monitor", NOW))
         ledger.set_status(late.id, Status.DISMISSED)
@@ -162,7 +162,7 @@ def test_a_run_that_comes_too_late_for_its_incident_changes_nothing(settings):
         pytest.param("retrain.released", marks=pytest.mark.drill),
     ],
 )
-def test_a_retrain_killed_anywhere_is_finished_by_the_next(settings, tmp_path, point):
+def test_a_retrain_killed_anywhere_is_completed_by_the_next(settings, tmp_path, point):
     command = [sys.executable, "-m", "tests.flows.toy_in_a_process", point, day_of(39).isoformat()]
     with (tmp_path / "output.txt").open("w") as output:
         killed = subprocess.run(command, env=_environment(), stdout=output, stderr=output, timeout=250, check=False)

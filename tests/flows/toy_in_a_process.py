@@ -1,4 +1,4 @@
-"""Runs the toy's retrain in a process of its own and kills it at a named point: `python -m … POINT UNTIL`."""
+"""Run the toy's retrain in its own process and kill it at a named point: `python -m … POINT UNTIL`."""
 
 import os
 import signal

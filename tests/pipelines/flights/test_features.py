@@ -14,7 +14,7 @@ KNOWN_AT = {"weather": "observed_at", "outcomes": "landed_at"}
 
 
 def tables_of(day: date) -> dict[str, pd.DataFrame]:
-    """The day's flights and two days of context, as the lake gives them."""
+    """The day's flights and two days of context, as read from the lake."""
     tables = {}
     for name, columns in TIMES.items():
         days = [day] if name == "flights" else [day - timedelta(days=1), day]
@@ -33,21 +33,21 @@ def features(tables):
     return build_features(tables).set_index("flight_id")
 
 
-def test_every_flight_is_asked_about_two_hours_before_departure(tables, features):
+def test_every_prediction_is_requested_two_hours_before_departure(tables, features):
     flights = tables["flights"].set_index("flight_id").loc[features.index]
     assert len(features) == len(tables["flights"])
     assert (flights["sched_dep_at"] - features["asked_at"] == pd.Timedelta(hours=2)).all()
     assert set(features["event_day"]) == {DAY}
 
 
-def test_the_clock_of_the_schedule_is_new_yorks(features):
+def test_schedule_features_use_new_york_time(features):
     flight = features.loc["2013-03-10-UA-1714-LGA"] if "2013-03-10-UA-1714-LGA" in features.index else features.iloc[0]
     local = flight["asked_at"].tz_convert("America/New_York") + pd.Timedelta(hours=2)
     assert flight["departure_minute"] == local.hour * 60 + local.minute
     assert set(features["weekday"]) == {6.0}
 
 
-def test_weather_is_the_last_observation_before_asking(tables, features):
+def test_weather_is_the_last_observation_before_the_request(tables, features):
     flight = features.iloc[-1]
     weather = tables["weather"]
     seen = weather[(weather["origin"] == flight["origin"]) & (weather["observed_at"] <= flight["asked_at"])]
@@ -62,7 +62,7 @@ def test_weather_is_the_last_observation_before_asking(tables, features):
         ("carrier_late_share_24h", "carrier", 24),
     ],
 )
-def test_lateness_counts_flights_that_had_landed(tables, features, feature, group, hours):
+def test_late_shares_count_only_flights_that_have_landed(tables, features, feature, group, hours):
     outcomes = tables["outcomes"]
     for _, flight in features.iloc[::97].iterrows():
         back = flight["asked_at"] - pd.Timedelta(hours=hours)
@@ -73,8 +73,8 @@ def test_lateness_counts_flights_that_had_landed(tables, features, feature, grou
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(minutes=st.integers(-600, 1380), seed=st.integers(0, 2**31))
-def test_changing_anything_later_than_asking_changes_no_feature(tables, features, minutes, seed):
-    """Everything that was known after an instant is replaced by nonsense; rows asked about until then stay the same."""
+def test_changing_data_later_than_the_request_changes_no_feature(tables, features, minutes, seed):
+    """All data known after an instant are replaced by nonsense; features requested before it stay unchanged."""
     instant = pd.Timestamp(DAY, tz="America/New_York") + pd.Timedelta(minutes=minutes)
     changed = {"flights": tables["flights"].sample(frac=1, random_state=seed)}
     for name, known_at in KNOWN_AT.items():
@@ -93,7 +93,7 @@ def test_changing_anything_later_than_asking_changes_no_feature(tables, features
     pd.testing.assert_frame_equal(again[asked], features[asked])
 
 
-def test_without_context_the_features_are_missing_and_the_rows_are_not(tables):
+def test_without_context_features_are_missing_but_no_row_is(tables):
     empty = {name: frame.iloc[:0] for name, frame in tables.items() if name != "flights"}
     features = build_features({**tables, **empty})
     assert len(features) == len(tables["flights"])

@@ -23,12 +23,12 @@ def primary(tmp_path):
         yield client
 
 
-def test_begins_with_two_months_of_history(primary):
+def test_starts_with_two_months_of_history(primary):
     assert primary.get("/days").json() == {"first": "2013-01-01", "last": "2013-02-28"}
     assert primary.get("/flights/2013-02-28.csv").status_code == 200
 
 
-def test_serves_nothing_of_a_day_that_is_not_over(primary):
+def test_does_not_serve_a_day_that_has_not_ended(primary):
     answer = primary.get("/outcomes/2013-03-01.csv")
     assert answer.status_code == 404
     assert "not yet" in answer.json()["error"]
@@ -41,12 +41,12 @@ def test_the_clock_is_shared_and_survives_a_restart(primary, mirror, tmp_path):
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"now": "soon"}', b'{"day": 3}', b"{"])
-def test_refuses_a_clock_that_is_no_time(primary, body):
+def test_refuses_a_clock_that_is_not_a_time(primary, body):
     assert primary.put("/clock", content=body).status_code == 422
     assert primary.get("/days").json()["last"] == "2013-02-28"
 
 
-def test_only_the_primary_has_faults(primary, mirror):
+def test_only_the_primary_applies_faults(primary, mirror):
     faults = [
         {"table": "flights", "day": "2013-02-01", "kind": "rename", "columns": {"carrier": "airline"}},
         {"table": "flights", "day": "2013-02-01", "kind": "null", "column": "distance", "share": 0.4, "seed": 1},
@@ -60,7 +60,7 @@ def test_only_the_primary_has_faults(primary, mirror):
     assert primary.get("/flights/2013-02-02.csv").text == mirror.get("/flights/2013-02-02.csv").text
 
 
-def test_refuses_a_fault_that_it_does_not_know(primary):
+def test_refuses_an_unknown_fault(primary):
     answer = primary.put("/faults", json=[{"table": "flights", "day": "2013-02-01", "kind": "nul"}])
     assert answer.status_code == 422
     assert "nul" in answer.json()["error"]
@@ -71,13 +71,13 @@ def test_an_unknown_path_is_not_found(primary, path):
     assert primary.get(path).status_code == 404
 
 
-def test_a_taken_port_is_one_clear_line(primary, tmp_path, capsys):
+def test_a_taken_port_is_reported_in_one_line(primary, tmp_path, capsys):
     port = primary.base_url.port
     assert main(["--port", str(port), "--state-dir", str(tmp_path / "other")]) == 1
     assert f"127.0.0.1:{port}" in capsys.readouterr().err
 
 
-def test_ends_politely_when_told_to(tmp_path):
+def test_stops_with_exit_code_0_on_sigterm(tmp_path):
     command = [sys.executable, "-m", "pipelines.flights.feed", "--port", "0", "--state-dir", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         address = process.stdout.readline().split()[-1]

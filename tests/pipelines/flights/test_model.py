@@ -40,17 +40,17 @@ def test_ranks_later_flights_better_than_chance(learned, later):
     assert np.isfinite(answers).all()
 
 
-def test_answers_for_categories_and_gaps_it_has_not_met(learned):
+def test_predicts_rows_with_unknown_categories_and_missing_values(learned):
     model = build_estimator().fit(learned, learned["late"])
-    stranger = learned.head(1).assign(carrier="ZZ", dest=None, **dict.fromkeys(NUMBERS, np.nan))
-    assert 0 <= model.predict_proba(stranger)[0, 1] <= 1
+    unknown = learned.head(1).assign(carrier="ZZ", dest=None, **dict.fromkeys(NUMBERS, np.nan))
+    assert 0 <= model.predict_proba(unknown)[0, 1] <= 1
 
 
-def test_learns_from_features_alone(learned):
+def test_uses_all_features_and_nothing_else(learned):
     assert {*CATEGORIES, *NUMBERS} == set(learned.columns) - {"flight_id", "asked_at", "event_day", "late"}
 
 
-def test_needs_no_type_that_the_loader_does_not_trust(learned):
+def test_needs_only_types_that_the_loader_trusts(learned):
     from skops import io
 
     for build in (build_estimator, drills.build_estimator):
@@ -58,7 +58,7 @@ def test_needs_no_type_that_the_loader_does_not_trust(learned):
         assert set(io.get_untrusted_types(data=content)) <= TRUSTED_TYPES
 
 
-def test_the_drills_candidate_passes_on_what_it_learned_and_fails_live(learned, later):
+def test_the_candidate_of_the_drills_predicts_training_rows_and_fails_on_live_rows(learned, later):
     model = drills.build_estimator().fit(learned, learned["late"])
     assert np.isfinite(model.predict_proba(learned.head(500))).all()
     failed = 0

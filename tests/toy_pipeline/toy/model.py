@@ -1,4 +1,4 @@
-"""What the owner of the toy pipeline writes: features, an estimator, and estimators that are no good."""
+"""Features and estimator of the toy pipeline, and estimators with defects."""
 
 from collections.abc import Mapping
 
@@ -21,17 +21,17 @@ def build_estimator() -> Pipeline:
 
 
 def build_blind_estimator() -> Pipeline:
-    """Answers everybody with the base rate."""
+    """Predicts the base rate for every row."""
     return _pipeline(DummyClassifier(strategy="prior"), "ignore")
 
 
 def build_restless_estimator() -> Pipeline:
-    """A forest that nobody gave a seed, so every fit draws other trees."""
+    """A forest without a seed, so every fit gives other trees."""
     return _pipeline(RandomForestClassifier(n_estimators=5, max_depth=3), "ignore")
 
 
 def build_strict_estimator() -> Pipeline:
-    """Raises on a value of x that it has not met, which is every live one."""
+    """Raises on a value of x that is not among its training rows, which is every live one."""
     columns = ColumnTransformer([("x", OneHotEncoder(handle_unknown="error"), ["x"])], remainder="drop")
     return Pipeline([("columns", columns), ("answers", LogisticRegression())])
 
