@@ -128,7 +128,7 @@ def _schedule_and_outcomes(flights: pa.Table, zones: dict[str, str]) -> tuple[Da
 
 
 def _scheduled_duration(flights: pa.Table, departure: Seconds, zones: dict[str, str]) -> Seconds:
-    """Seconds from scheduled departure to scheduled arrival. The data give the arrival in the destination's local time."""
+    """Seconds from scheduled departure to scheduled arrival, which the data give in the destination's local time."""
     clock = flights["sched_arr_time"].to_numpy()
     arrival_local = (clock // 100) * 3600 + (clock % 100) * 60
     names = [zones.get(dest, _ZONE_OF_UNLISTED_AIRPORTS) for dest in flights["dest"].to_pylist()]

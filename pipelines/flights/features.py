@@ -24,7 +24,7 @@ _LATENESS: tuple[tuple[str, str, int], ...] = (  # feature, group, hours to look
 def build_features(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return exactly one row per row of `flights`: `flight_id`, `asked_at` (UTC), `event_day` (New York), and inputs.
 
-    `tables` holds `flights`, and `weather` and `outcomes` of at least one day before them. A feature is NaN where nothing
+    `tables` holds `flights`, and `weather` and `outcomes` of at least one day before them. A feature is NaN if nothing
     was known in time.
     """
     flights = tables["flights"].sort_values("sched_dep_at", ignore_index=True)
