@@ -18,6 +18,7 @@ from gateway.reporting.events import EventSender
 from gateway.reporting.problems import GatewayProblem, ProblemBoard
 from gateway.routing.active_release import ActiveRelease
 from gateway.routing.canary_abort import CanaryAbort
+from gateway.routing.current_trial import CurrentTrial
 from gateway.routing.ladder import Ladder
 from gateway.routing.model_audit import ModelAudit
 from gateway.routing.release_watch import ReleaseWatch
@@ -45,7 +46,8 @@ class Gateway:
         limits = LogLimits(settings.log_segment_bytes_max, settings.log_segment_age_seconds_max, settings.log_bytes_max)
         self.log = PredictionLog(settings.state_dir, self.board, limits)
         self._trial_file = TrialFile(settings.state_dir / "trial.json", settings.trial_slow_seconds_min)
-        self.ladder = Ladder(self.board, settings.request_deadline_seconds, self._trial_file.begin)
+        self.trials = CurrentTrial(self._trial_file.begin)
+        self.ladder = Ladder(self.board, settings.request_deadline_seconds, self.trials)
         self._forks = forks
         cache = ReleaseCache(settings.state_dir / "cache", settings.release_root)
         self.pool = VersionPool(settings, cache, self._forks, self.board)
@@ -69,7 +71,7 @@ class Gateway:
         self._shadow_rows_before: Counter[str] = Counter()
         self._following: list[asyncio.Task[None]] = []
         self.board.listeners += [self.events.send_problem, self._abort_hopeless_challenger]
-        self.ladder.on_abort.append(self._abort_canary)
+        self.trials.on_abort.append(self._abort_canary)
         self.ladder.on_serve.append(self._change_shadow)
 
     async def __aenter__(self) -> Self:
@@ -116,11 +118,11 @@ class Gateway:
 
     @property
     def trial(self) -> ChallengerTrial | None:
-        return self.ladder.trial
+        return self.trials.trial
 
     @property
     def aborted(self) -> str | None:
-        return self.ladder.aborted
+        return self.trials.aborted
 
     @property
     def shadow(self) -> Shadow | None:
@@ -151,20 +153,20 @@ class Gateway:
 
     def _abort_hopeless_challenger(self, problem: GatewayProblem) -> None:
         """A challenger that cannot be loaded again, or that keeps dying, ends its trial."""
-        trial = self.ladder.trial
+        trial = self.trials.trial
         if trial is None or problem.subject != trial.challenger.model.digest:
             return
         version = self.pool.get(problem.subject)
         if problem.code is Cause.MODEL_CORRUPT or (version and version.worker.state is WorkerPhase.SET_ASIDE):
-            self.ladder.abort(f"{TrialCheck.ERRORS.value}: {problem.message}")
+            self.trials.abort(f"{TrialCheck.ERRORS.value}: {problem.message}")
 
     def _change_shadow(self, active: ActiveRelease) -> None:
         """Begin the shadow of the release that is on duty now; what the one before still had waiting is dropped."""
-        before, trial = self.requests.shadow, self.ladder.trial
+        before, trial = self.requests.shadow, self.trials.trial
         self.requests.shadow = None
         if trial is not None and trial.challenger.mode is Mode.SHADOW:
             limits = ShadowLimits.of(self.settings)
-            self.requests.shadow = Shadow(active, trial, self.ladder.judge, self.log, limits)
+            self.requests.shadow = Shadow(active, trial, self.trials.judge, self.log, limits)
         if before is not None:
             before.stop()
             self._shadow_rows_before += before.counts.outcomes()

@@ -10,22 +10,30 @@ in two halves, in turn: the version computes one while the router serves the oth
 
 import asyncio
 import contextlib
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
+import structlog
 
+from gateway.batching.outcomes import Answered, Busy, Crashed, Outcome, RowRefused, Silent
 from gateway.guards.batch_times import BatchTimes
 from gateway.rows.table import Row
 from gateway.settings import GatewaySettings
-from gateway.workers.worker import VersionFailed
+from gateway.workers.worker import WorkerAbsent, WorkerDied, WorkerSilent
 
+_log = structlog.get_logger(__name__)
 Predict = Callable[[bytes], Awaitable[tuple[Sequence[float], str]]]
 _ENOUGH = 0.75  # of those who took part: waiting for the last few leaves the version idle
 _ROUTER_REQUESTS = 256  # answered requests between two measurements of the router's processor time
 _RECENT = 0.2  # weight of the latest batch in what is known of the recent ones
+_PIECE_PARTS = 4  # a piece of a large request is at most this part of a batch while other requests share the version
+_FIRST_PIECE_ROWS = 16  # of a large request while nothing is known of the version's speed
+_SHARED_SECONDS = 1.0  # after its last request that fits, a version is no longer shared
+_WAIT_FACTOR = 2  # a wait is foreseen with some error: only beyond twice the allowed one a request leaves the queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +77,38 @@ class RouterCost:
 
 @dataclass(slots=True)
 class _Waiting:
+    """A request in the queue; `sent` of its rows were sent, and `values` came back for them."""
+
     rows: Sequence[Row]
+    since: float
     until: float
-    answer: "asyncio.Future[Sequence[float]]"
+    outcome: "asyncio.Future[Outcome]"
+    sent: int = 0
+    values: list[float] = field(default_factory=list)
+
+    @property
+    def rows_left(self) -> int:
+        return len(self.rows) - self.sent
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """The part of a request that travels in one batch; most requests are one piece."""
+
+    waiting: _Waiting
+    rows: Sequence[Row]
 
 
 class Batcher:
-    """Gathers rows for one version; at most one batch is on its way at a time."""
+    """Gathers rows for one version; at most one batch is on its way at a time.
+
+    A request that is larger than a batch is sent in pieces, which take turns with the requests that fit. So it delays
+    others by one piece at a time, and only itself where it cannot be answered before its deadline.
+    """
 
     def __init__(self, predict: Predict, limits: BatchLimits, router: RouterCost) -> None:
-        self.pending_rows = 0
+        self.pending_rows = 0  # of requests that fit in a batch
+        self.large_rows = 0  # of requests that are sent in pieces
         self.batches = 0
         self.times = BatchTimes()
         self.note = ""  # the model's last complaint about a row
@@ -86,9 +116,13 @@ class Batcher:
         self._limits = limits
         self._router = router
         self._queue: deque[_Waiting] = deque()
+        self._large: deque[_Waiting] = deque()
+        self._fitting_at = -math.inf  # when a request that fits in a batch was last submitted
         self._sending: asyncio.Task[None] | None = None
         self._enough = asyncio.Event()
         self._enough_requests = 1
+        self._rows_after_silence = limits.rows_max
+        self._answers = True  # whether the version answered the latest batch
         # Of the recent batches: how long one took, how many rows it had, and how many requests took part.
         self._seconds = 0.0
         self._rows = 1.0
@@ -99,29 +133,46 @@ class Batcher:
         """Whether a request that came now would wait too long, or take too much room."""
         return self.pending_rows >= self._limits.pending_rows_max or self.wait_seconds > self._limits.queue_seconds_max
 
+    def full_for(self, rows: int) -> bool:
+        """Whether a request of `rows` rows would; large ones have room of their own."""
+        if rows > self._rows_fitting:
+            return self.large_rows >= self._limits.pending_rows_max
+        return self.full
+
     @property
     def wait_seconds(self) -> float:
         """How long a request that came now would wait for the batches before its own."""
-        return self._seconds * self.pending_rows / self._rows_fitting
+        return self._seconds * self.pending_rows / self._rows_in_time
 
-    def submit(self, rows: Sequence[Row], until: float) -> "asyncio.Future[Sequence[float]]":
-        """One value a row, NaN where the model had none; or VersionFailed, `attempted` for one request of a batch.
+    def submit(self, rows: Sequence[Row], until: float) -> "asyncio.Future[Outcome]":
+        """Queue rows; the future gives the outcome and never an exception.
 
-        A batch that fails is one failure of the version, not one for each request that happened to ride in it. A
-        request that still waits at `until` (monotonic seconds), or whose future is cancelled, is not sent at all.
+        A batch that fails is one failure of the version, not one per request that was in it. A request that still
+        waits at `until` (monotonic seconds), or whose future is cancelled, is not sent any further.
         """
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(rows, until, loop.create_future())
-        self._queue.append(waiting)
-        self.pending_rows += len(rows)
+        now = time.monotonic()
+        waiting = _Waiting(rows, now, until, loop.create_future())
+        if len(rows) > self._rows_fitting:
+            self._large.append(waiting)
+            self.large_rows += len(rows)
+        else:
+            self._queue.append(waiting)
+            self.pending_rows += len(rows)
+            self._fitting_at = now
         if self._sending is None:
             self._sending = loop.create_task(self._send_all())
         elif len(self._queue) >= self._enough_requests or self.pending_rows >= self._rows_fitting:
             self._enough.set()
-        return waiting.answer
+        return waiting.outcome
 
     @property
     def _rows_fitting(self) -> int:
+        """Rows of the next batch at most."""
+        return max(1, min(self._rows_in_time, self._rows_after_silence))
+
+    @property
+    def _rows_in_time(self) -> int:
         """Rows that the version answers in the time that a batch may take, as far as is known."""
         if self._seconds <= 0:
             return self._limits.rows_max
@@ -130,10 +181,14 @@ class Batcher:
 
     async def _send_all(self) -> None:
         try:
-            while self._queue:
+            while self._queue or self._large:
                 await self._gather()
                 if batch := self._take():
-                    await self._send(batch)
+                    try:
+                        await self._send(batch)
+                    except Exception as exc:  # noqa: BLE001  whatever goes wrong, nobody may wait for ever
+                        _log.exception("batch_not_sent")
+                        self._end(batch, [Busy(f"the batch was not sent: {exc!r}")] * len(batch))
         finally:
             self._sending = None
 
@@ -142,55 +197,117 @@ class Batcher:
         self._enough_requests = max(1, round(_ENOUGH * self._together(self._requests)))
         if len(self._queue) >= self._enough_requests or self.pending_rows >= self._rows_fitting:
             return
+        if not self._queue and not self._shared:
+            return
         self._enough.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(self._seconds / 2, self._limits.wait_seconds_max)):
                 await self._enough.wait()
+
+    @property
+    def _shared(self) -> bool:
+        """Whether requests that fit in a batch came lately."""
+        return time.monotonic() - self._fitting_at < _SHARED_SECONDS
 
     def _together(self, requests: float) -> int:
         """How many of these make a batch: all, or half of them where the router is the slower one."""
         halves = self._router.seconds * self._requests > self._seconds
         return max(1, round(requests / 2 if halves else requests))
 
-    def _take(self) -> list[_Waiting]:
-        """The next requests that fit in a batch; one that is larger than a batch goes alone."""
+    def _take(self) -> list[_Piece]:
+        """The next batch: requests that fit, and at most one piece of a larger one."""
         now, rows_max = time.monotonic(), self._rows_fitting
         requests_max = self._together(max(self._requests, len(self._queue)))
-        batch: list[_Waiting] = []
+        room = rows_max - max(1, rows_max // _PIECE_PARTS) if self._large and rows_max > 1 else rows_max
+        batch: list[_Piece] = []
         rows = 0
-        while self._queue and len(batch) < requests_max and (not rows or rows + len(self._queue[0].rows) <= rows_max):
+        while self._queue and len(batch) < requests_max and (not rows or rows + len(self._queue[0].rows) <= room):
             waiting = self._queue.popleft()
             self.pending_rows -= len(waiting.rows)
-            if waiting.answer.done():
-                continue  # nobody waits for it any more
-            if waiting.until < now:
-                waiting.answer.set_exception(VersionFailed("it waited until its deadline", attempted=False))
+            if self._is_over(waiting, now):
                 continue
-            batch.append(waiting)
+            if len(waiting.rows) > rows_max:  # it fitted when it came
+                self._large.append(waiting)
+                self.large_rows += len(waiting.rows)
+                continue
+            batch.append(_Piece(waiting, waiting.rows))
             rows += len(waiting.rows)
+        if self._large and rows < rows_max:
+            batch += self._take_piece(rows_max - rows, rows_max, now)
         return batch
 
-    async def _send(self, batch: list[_Waiting]) -> None:
-        rows = [row for waiting in batch for row in waiting.rows]
+    def _take_piece(self, room: int, rows_max: int, now: float) -> list[_Piece]:
+        """The next rows of the large request whose turn it is; fewer while other requests share the version."""
+        while self._large:
+            waiting = self._large.popleft()
+            if self._is_over(waiting, now):
+                self.large_rows -= waiting.rows_left
+                continue
+            size = min(room, max(1, rows_max // _PIECE_PARTS)) if self._shared else room
+            if not self.batches:
+                size = min(size, _FIRST_PIECE_ROWS)
+            rows = waiting.rows[waiting.sent : waiting.sent + size]
+            waiting.sent += len(rows)
+            self.large_rows -= len(rows)
+            return [_Piece(waiting, rows)]
+        return []
+
+    def _is_over(self, waiting: _Waiting, now: float) -> bool:
+        """Whether nobody waits for a request any more, or it waited for too long."""
+        if waiting.outcome.done():
+            return True
+        if waiting.until < now:
+            waiting.outcome.set_result(Busy("it waited until its deadline"))
+        elif self._answers and not waiting.sent and now - waiting.since > _WAIT_FACTOR * self._limits.queue_seconds_max:
+            waiting.outcome.set_result(Busy(f"it waited {now - waiting.since:.1f} s in the queue", overloaded=True))
+        return waiting.outcome.done()
+
+    async def _send(self, batch: list[_Piece]) -> None:
+        rows = batch[0].rows if len(batch) == 1 else [row for piece in batch for row in piece.rows]
         started = time.monotonic()
         try:
             values, self.note = await self._predict(orjson.dumps(list(zip(*rows, strict=True))))
-        except VersionFailed as exc:
-            self._fail(batch, exc)
+        except WorkerAbsent as exc:
+            self._end(batch, [Busy(str(exc))] * len(batch))
+            return
+        except WorkerSilent as exc:
+            self._rows_after_silence = max(1, len(rows) // _PIECE_PARTS)  # it may have had too many rows
+            self._end(batch, [Silent(str(exc), first=number == 0) for number in range(len(batch))])
+            return
+        except WorkerDied as exc:
+            self._end(batch, [Crashed(str(exc), first=number == 0) for number in range(len(batch))])
             return
         if len(values) != len(rows):
-            wrong_shape = f"{len(rows)} rows were answered with {len(values)} values"
-            self._fail(batch, VersionFailed(wrong_shape, attempted=True))
+            wrong = f"the model answered {len(rows)} rows with {len(values)} values"
+            self._end(batch, [Crashed(wrong, first=number == 0) for number in range(len(batch))])
             return
         self._learn(len(batch), len(rows), time.monotonic() - started)
+        self._deliver(batch, values)
+
+    def _deliver(self, batch: list[_Piece], values: Sequence[float]) -> None:
+        """Give every request of the batch its values; a large one waits for the rest of its own."""
         start = 0
-        for waiting in batch:
-            end = start + len(waiting.rows)
-            if not waiting.answer.done():
-                waiting.answer.set_result(values[start:end])
-            start = end
+        for piece in batch:
+            own = values[start : start + len(piece.rows)]
+            start += len(piece.rows)
+            waiting = piece.waiting
+            if waiting.outcome.done():
+                self.large_rows -= waiting.rows_left if waiting.sent else 0
+            elif not all(map(math.isfinite, own)):
+                self.large_rows -= waiting.rows_left if waiting.sent else 0
+                waiting.outcome.set_result(RowRefused(self.note or "the model has no number for a row"))
+            elif not waiting.sent:
+                waiting.outcome.set_result(Answered(own))
+            else:
+                waiting.values += own
+                if waiting.rows_left:
+                    self._large.append(waiting)
+                else:
+                    waiting.outcome.set_result(Answered(waiting.values))
 
     def _learn(self, requests: int, rows: int, seconds: float) -> None:
+        self._answers = True
+        self._rows_after_silence = min(2 * self._rows_after_silence, self._limits.rows_max)
         self.times.take(rows, seconds)
         recent = _RECENT if self.batches else 1.0
         self._seconds += recent * (seconds - self._seconds)
@@ -199,10 +316,10 @@ class Batcher:
         self._router.note(requests)
         self.batches += 1
 
-    @staticmethod
-    def _fail(batch: list[_Waiting], failure: VersionFailed) -> None:
-        attempted = failure.attempted
-        for waiting in batch:
-            if not waiting.answer.done():
-                waiting.answer.set_exception(VersionFailed(str(failure), attempted=attempted))
-                attempted = False
+    def _end(self, batch: list[_Piece], outcomes: Sequence[Outcome]) -> None:
+        self._answers = False
+        for piece, outcome in zip(batch, outcomes, strict=True):
+            waiting = piece.waiting
+            self.large_rows -= waiting.rows_left if waiting.sent else 0
+            if not waiting.outcome.done():
+                waiting.outcome.set_result(outcome)

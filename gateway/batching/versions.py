@@ -8,6 +8,7 @@ import structlog
 
 from gateway.batching.batcher import Batcher, BatchLimits, RouterCost
 from gateway.guards.breaker import VersionBreaker
+from gateway.guards.refused_rows import RefusedRows
 from gateway.guards.window import StuckOutput, VersionWindow
 from gateway.reporting.problems import ProblemBoard
 from gateway.rows.schema import Binder, binder_of
@@ -34,6 +35,7 @@ class Version:
         self.batcher = batcher
         self.breaker = VersionBreaker()
         self.window = VersionWindow()
+        self.refused_rows = RefusedRows()
         self.manifest: Manifest | None = None
         self.binder: Binder | None = None
         self._stuck: StuckOutput | None = None

@@ -52,9 +52,9 @@ class Slowness:
     def exceeded(self, seconds: float) -> bool:
         return self.limit is not None and seconds > self.limit
 
-    def judge(self, version: TimedVersion, seconds: float, *, challenger: bool) -> bool | None:
-        """Whether the batch that the version answered last was slow."""
-        batch, digest = version.worker.batches, version.model.digest
+    def judge(self, version: TimedVersion, seconds: float, *, challenger: bool, under_way: bool = False) -> bool | None:
+        """Whether the batch that the version answered last was slow, or the one that it has not answered yet."""
+        batch, digest = version.worker.batches + under_way, version.model.digest
         if self.limit is None or not version.worker.warm or self._judged.get(digest) == batch:
             return None
         self._judged[digest] = batch

@@ -130,7 +130,9 @@ class ChallengerTrial:
 
     def observe_wait(self, version: TimedVersion, *, challenger: bool, seconds: float, route_key: str | None) -> None:
         """Take a randomised request that was not answered within `seconds`, or was foreseen to wait that long."""
-        if self.slowness.exceeded(seconds) and self._judge_time(version, challenger, seconds, route_key):
+        if not self.slowness.exceeded(seconds):
+            return
+        if self._judge_time(version, challenger, seconds, route_key, under_way=True):
             self.arms[challenger].requests += 1
             share = self.slowness.share(self.challenger.weight)
             self.guard.observe(challenger, failed=False, slow=True, answer=None, slow_share=share)
@@ -157,11 +159,17 @@ class ChallengerTrial:
             self.guard.observe_pair(answer is None, slow, answer, given.answer)
 
     def _judge_time(
-        self, version: TimedVersion, challenger: bool, seconds: float, route_key: str | None
+        self,
+        version: TimedVersion,
+        challenger: bool,
+        seconds: float,
+        route_key: str | None,
+        *,
+        under_way: bool = False,
     ) -> bool | None:
         if self.slowness.limit is None:
             self.slowness.fix(self._champion.window)
-        slow = self.slowness.judge(version, seconds, challenger=challenger)
+        slow = self.slowness.judge(version, seconds, challenger=challenger, under_way=under_way)
         return None if slow and not self.slow.is_new(route_key) else slow
 
     def _follow(self, active: TrialRelease) -> None:

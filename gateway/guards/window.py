@@ -84,10 +84,13 @@ class StuckOutput:
         """Whether these answers are stuck."""
         if not self._varies:
             return False
-        if values[0] != self._value or min(values) != max(values):
-            self._value = values[-1] if min(values) == max(values) else math.nan
+        varied = min(values) != max(values)
+        if varied or values[0] != self._value:
+            self._value = math.nan if varied else values[0]
             self._rows = 0
             self._different.clear()
+        if varied:
+            return False
         self._rows += len(values)
         if len(self._different) < _STUCK_ROWS_DIFFERENT:
             self._different.update(_hashes(rows[:_STUCK_ROWS_DIFFERENT]))

@@ -23,7 +23,7 @@ from gateway.routing.request import PredictRequest, PredictResponse, Rung
 from gateway.rows.refusals import BadRequest
 from gateway.rows.table import Row
 from gateway.settings import GatewaySettings
-from gateway.workers.worker import VersionFailed
+from gateway.workers.worker import BatchLost, WorkerAbsent
 
 _GATHER_SECONDS = 0.05
 _ALONE_SECONDS = 0.1  # between two copies that are scored alone: a model of 4 ms a call spends 4 % of a core on them
@@ -163,9 +163,9 @@ class Shadow:
             values = [score if math.isfinite(score) else None for score in scores]
             self._observe(batch, values, seconds)
             self._learn(len(rows), seconds)
-        except VersionFailed as exc:
+        except BatchLost as exc:
             seconds, error = time.monotonic() - started, str(exc)
-            if exc.attempted:
+            if not isinstance(exc, WorkerAbsent):
                 self._observe_failure(batch[0])
             self._batch_rows = 1
             await asyncio.sleep(_PAUSE_SECONDS)

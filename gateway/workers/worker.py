@@ -31,15 +31,20 @@ class WorkerPhase(StrEnum):
     SET_ASIDE = "set_aside"  # died too often; waits for a new release or an operator
 
 
-class VersionFailed(Transient):
-    """A version did not answer a batch: it crashed, was silent past its deadline, or is not there now.
+class BatchLost(Transient):
+    """A worker did not answer a batch."""
 
-    `attempted` is false when the batch never reached the model, which is nobody's error.
-    """
 
-    def __init__(self, message: str, *, attempted: bool) -> None:
-        super().__init__(message)
-        self.attempted = attempted
+class WorkerAbsent(BatchLost):
+    """The worker is not ready; the batch was not sent."""
+
+
+class WorkerSilent(BatchLost):
+    """The worker did not answer within the batch deadline."""
+
+
+class WorkerDied(BatchLost):
+    """The worker ended while it had the batch."""
 
 
 class Worker:
@@ -114,9 +119,9 @@ class Worker:
             self._channel.kill()
 
     async def predict(self, columns: bytes) -> tuple[Sequence[float], str]:
-        """A value for each row of the batch, and a note on rows that are NaN; raises VersionFailed."""
+        """A value for each row of the batch, and a note on rows that are NaN; raises BatchLost."""
         if self.state is not WorkerPhase.READY or self._channel is None:
-            raise VersionFailed(f"version {self.model.version} is {self.state}", attempted=False)
+            raise WorkerAbsent(f"version {self.model.version} is {self.state}")
         channel = self._channel
         answer = channel.ask(columns)
         try:
@@ -124,11 +129,9 @@ class Worker:
                 answered = await asyncio.shield(answer)
         except TimeoutError as exc:
             self._wait_out(channel, answer)
-            raise VersionFailed(
-                f"version {self.model.version} was silent for {self._timing.batch_deadline} s", attempted=True
-            ) from exc
+            raise WorkerSilent(f"version {self.model.version} was silent for {self._timing.batch_deadline} s") from exc
         except WorkerGone as exc:
-            raise VersionFailed(f"version {self.model.version} died on a batch: {exc}", attempted=True) from exc
+            raise WorkerDied(f"version {self.model.version} ended on a batch: {exc}") from exc
         self.batches += 1
         return answered
 

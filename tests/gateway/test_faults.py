@@ -19,6 +19,7 @@ from tests.gateway.conftest import Receiver
 from tests.gateway.load import keep_asking
 from tests.gateway.running import RunningGateway, run_gateway, wait_until
 from tests.published import (
+    CARRIERS,
     NOW,
     bootstrap,
     corrupt,
@@ -141,12 +142,12 @@ def test_a_killed_fork_server_takes_no_worker_with_it_and_is_replaced(stage):
     assert load.failed == []
 
 
-def test_rows_without_a_number_are_answered_by_the_fallback_and_the_champion_is_named(stage):
+def test_a_champion_without_a_number_for_most_rows_is_answered_around_and_named(stage):
     gateway = stage.gateway
     champion, _ = stage.install(nan_estimator())
     assert gateway.ask([["AA", 1.0, 3]]).headers["x-rung"] == "champion"
     generation = gateway.release()["active_generation"]
-    with keep_asking(gateway, rows=[["AA", 0, 3]]) as load:
+    with keep_asking(gateway, rows=[[carrier, 0, hour] for carrier in CARRIERS for hour in range(24)]) as load:
         load.wait_for(30)
         wait_until(lambda: ("model_failing", champion.digest) in gateway.problems(), "the champion is named")
     assert load.failed == []

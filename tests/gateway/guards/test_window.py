@@ -49,6 +49,13 @@ def test_large_requests_are_seen_as_their_rows():
     assert [stuck.take(rows, [0.25] * 100) for _ in range(7)][-1]
 
 
+def test_one_large_request_with_varied_answers_is_not_stuck():
+    count = 2 * STUCK_ROWS
+    stuck, rows = StuckOutput(manifest()), tiny_rows(count)
+    assert not stuck.take(rows, [number / count for number in range(count)])
+    assert not stuck.take(rows[:1], [0.25])
+
+
 def test_the_same_row_asked_again_and_again_is_not_stuck():
     assert requests_until_stuck(StuckOutput(manifest()), [0.25] * 2000, tiny_rows(1) * 2000) is None
 
