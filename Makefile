@@ -45,9 +45,10 @@ demo: $(VENV)/.demo ## play 2013 against a real stack: break it, watch it heal, 
 up: $(VENV)/.demo ## start Prefect, worker, feed and gateway on loopback; Ctrl-C stops them
 	$(BIN)/autopilot up
 
-# Two at a time: most tests wait for processes more than they compute. A file stays together, with the servers it starts.
+# Three at a time on two cores: tests wait for processes a third of the time. A file stays together, with the servers that it
+# starts; long files come first (tests/conftest.py). HYPOTHESIS_PROFILE=long tries more examples.
 test: $(VENV)/.dev ## run the tests
-	$(BIN)/pytest -m "not drill" --numprocesses 2 --dist loadfile
+	$(BIN)/pytest -m "not drill" --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev ## format, lint, types, import contracts
 	$(BIN)/ruff format --check --quiet

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from healing.release import Mode
@@ -108,7 +108,6 @@ def concentration(history: Sequence[tuple[bool, float, float]]) -> Concentration
 HISTORY = st.lists(st.tuples(st.booleans(), UNIT, UNIT), max_size=30)
 
 
-@settings(deadline=None)
 @given(HISTORY, st.integers(0, BINS - 1), UNIT, UNIT)
 def test_concentration_where_the_bin_gets_no_more_than_is_tolerated(history, place, within, champion_answer):
     test = concentration(history)
@@ -125,7 +124,6 @@ def test_concentration_where_the_bin_gets_no_more_than_is_tolerated(history, pla
     assert test._log_e_of(place) <= test._absolute[place].log_e
 
 
-@settings(deadline=None)
 @given(HISTORY, st.integers(1, BINS - 2), UNIT, UNIT, UNIT, st.sampled_from([None, 0.05, 0.5]))
 def test_concentration_where_the_champion_crowds_too(history, place, champion_rate, within, overlap, share):
     test = concentration(history)
@@ -161,7 +159,6 @@ def guard_e(guard: TrialGuard) -> float:
     )
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), max_size=30),
     st.sampled_from([0.05, 0.5]),

@@ -2,11 +2,12 @@ from datetime import date, timedelta
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from pipelines.flights.features import build_features
 from pipelines.flights.feed import year
+from tests.examples import examples
 
 DAY = date(2013, 3, 10)  # New York changes to summer time
 TIMES = {"flights": ("sched_dep_at", "sched_arr_at"), "weather": ("observed_at",), "outcomes": ("landed_at",)}
@@ -71,7 +72,7 @@ def test_late_shares_count_only_flights_that_have_landed(tables, features, featu
         assert flight[feature] == pytest.approx(expected, nan_ok=True)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(minutes=st.integers(-600, 1380), seed=st.integers(0, 2**31))
 def test_changing_data_later_than_the_request_changes_no_feature(tables, features, minutes, seed):
     """All data known after an instant are replaced by nonsense; features requested before it stay unchanged."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from healing.errors import SourceUnavailable
@@ -22,6 +22,7 @@ from tasks.ingestion.sources import Lookup, open_sources
 from tasks.ingestion.stores import Stores
 from tasks.lake.lake_table import LakeTable
 from tasks.ledger.store import Ledger
+from tests.examples import examples
 
 DAYS = [date(2013, 3, day) for day in (4, 5)]
 PIPELINE = """
@@ -152,7 +153,7 @@ def deliver(stores: Stores, folder: Path, days: list[date]) -> None:
             return
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(data=st.data())
 def test_rows_are_conserved_reruns_change_nothing_and_what_is_accepted_is_right(pipeline, data):
     with tempfile.TemporaryDirectory() as place:

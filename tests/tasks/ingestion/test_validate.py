@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from healing.incident import Cause, Remedy
@@ -16,6 +16,7 @@ from tasks.config.table import Coverage
 from tasks.ingestion.sources import Batch
 from tasks.ingestion.validate import validate_batches
 from tasks.ingestion.validation.validated_batch import ValidatedBatch
+from tests.examples import examples
 
 DAY, NEXT = date(2013, 3, 4), date(2013, 3, 5)
 
@@ -155,7 +156,7 @@ def test_an_empty_batch_of_a_table_that_may_be_empty_is_no_fault(pipeline):
 _TEXT = st.sampled_from(["EWR", "JFK", "IAH", "", "1", "1e400", "-1", "2013-03-04T15:00:00Z", "nan", "é", "x" * 500])
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(data=st.data(), rows=st.integers(1, 12))
 def test_every_row_is_good_or_bad_and_no_good_row_breaks_the_contract(pipeline, data, rows):
     columns = data.draw(st.lists(st.sampled_from(list(pipeline.tables["flights"].columns)), max_size=3, unique=True))

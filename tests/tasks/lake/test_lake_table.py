@@ -4,11 +4,12 @@ from datetime import date
 import pyarrow as pa
 import pytest
 import stamina
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from healing.errors import Conflict, StoreUnavailable
 from tasks.lake.lake_table import LakeTable
+from tests.examples import examples
 
 SCHEMA = pa.schema([("id", pa.string()), ("value", pa.float64()), ("event_day", pa.date32())])
 MONDAY, TUESDAY = date(2013, 3, 4), date(2013, 3, 5)
@@ -153,7 +154,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
 _ROW = st.tuples(st.sampled_from("abcd"), st.sampled_from([None, 0.0, 1.0]), st.sampled_from([MONDAY, TUESDAY]))
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(batches=st.lists(st.lists(_ROW, max_size=6), min_size=1, max_size=4))
 def test_the_table_holds_the_newest_row_of_every_key_and_counts_add_up(tmp_path_factory, batches):
     table = LakeTable(tmp_path_factory.mktemp("lake"), "t", ["id"])
@@ -170,7 +171,7 @@ def test_the_table_holds_the_newest_row_of_every_key_and_counts_add_up(tmp_path_
     assert found == expected
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(days=st.permutations(range(4)), again=st.lists(st.integers(0, 3), max_size=2))
 def test_batches_in_any_order_and_more_than_once_end_in_the_same_table(tmp_path_factory, days, again):
     batches = [rows(*((key, float(day), date(2013, 3, 1 + day)) for key in keys)) for day, keys in enumerate(_KEYS)]

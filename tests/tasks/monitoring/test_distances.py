@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.monitoring.distances import columns_of, distance, missing_distance
+from tests.examples import examples
 
 ODD = [0.0, -0.0, 1.0, 1e-300, math.nan, math.inf, -math.inf]
 floats = st.one_of(
@@ -54,19 +55,19 @@ def agree(current, reference, kind):
         assert found == pytest.approx(evidently(current, reference, kind), abs=1e-9, rel=1e-9)
 
 
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(floats, floats)
 def test_distances_of_numbers_equal_evidently(current, reference):
     agree(current, reference, "numeric")
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(integers, integers)
 def test_distances_of_integers_equal_evidently(current, reference):
     agree(current, reference, "numeric")
 
 
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(st.one_of(*(st.tuples(values, values) for values in (categories, booleans, numbered))))
 def test_distances_of_categories_equal_evidently(pair):
     agree(*(pd.Series(side, dtype="object") for side in pair), "category")
@@ -96,7 +97,7 @@ def test_a_sample_without_values_has_distance_one_from_any_other():
     assert ours(empty, empty, "numeric") == 0.0
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(floats, st.data())
 def test_a_part_of_a_column_equals_the_column_of_those_rows(values, data):
     mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values))))

@@ -12,12 +12,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from healing.errors import NotData, Oversized, SourceUnavailable, Truncated
 from tasks.config.sources_section import FilesEndpoint
 from tasks.ingestion.sources.document import Document
+from tests.examples import examples
 
 MOMENT = datetime(2013, 3, 1, 5, tzinfo=UTC)
 ROWS = [
@@ -136,7 +137,7 @@ def test_a_small_file_may_not_unpack_to_more_than_a_batch():
         document(wide, "t.parquet", batch_bytes_max=1_000, field_bytes_max=100).rows()
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     path=st.sampled_from(["t.csv", "t.json", "t.ndjson", "t.parquet", "t.csv.gz"]),
     whole=st.sampled_from([CSV.encode(), as_json(), as_lines(), parquet(), gzip.compress(CSV.encode())]),
