@@ -1,4 +1,4 @@
-"""`autopilot release`: roll a published model out, see how far it is, approve it, or end its trial."""
+"""`autopilot release`: roll out a published model, show its progress, approve it, or abort its trial."""
 
 from typing import Annotated, Any
 
@@ -11,9 +11,9 @@ START = "start"
 
 
 class _StartsByDefault(TyperGroup):
-    """`release PIPELINE DIGEST` is `release start PIPELINE DIGEST`: what it does nine times in ten needs no verb.
+    """`release PIPELINE DIGEST` is short for `release start PIPELINE DIGEST`.
 
-    The context is any: typer has a click of its own and gives its types no public name.
+    The context has type Any: typer has its own copy of click and gives its types no public name.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -24,9 +24,9 @@ class _StartsByDefault(TyperGroup):
 app = typer.Typer(
     cls=_StartsByDefault,
     no_args_is_help=True,
-    help="Roll a published model out: `release PIPELINE DIGEST`. See how far it is, approve it, or end its trial.",
+    help="Roll out a published model: `release PIPELINE DIGEST`. Show its progress, approve it, or abort its trial.",
 )
-ByOption = Annotated[str, typer.Option(help="Who says so; it goes on record.")]
+ByOption = Annotated[str, typer.Option(help="Your name, for the record.")]
 
 
 @app.command(START, cls=PipelineCommand)
@@ -35,16 +35,16 @@ def start(
     digest: Annotated[str, typer.Argument(help="SHA-256 of a published model.")],
     reason: Annotated[str, typer.Option(help="Why, for the log.")] = "",
     approved_by: Annotated[
-        str | None, typer.Option(help="Who approves in advance, where a person would be asked.", show_default=False)
+        str | None, typer.Option(help="Person who approves in advance, if an approval is needed.", show_default=False)
     ] = None,
     unfence_by: Annotated[
-        str | None, typer.Option(help="Who answers for a model that was banned.", show_default=False)
+        str | None, typer.Option(help="Person who lifts the fence of a banned model.", show_default=False)
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Tell on standard error how far it is.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Print the progress on standard error.")] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Put a model on trial; promote or abort it by what its traffic shows. Exit 1 unless it now serves."""
+    """Put a model on trial, and promote or abort it by the results. Exit 1 unless it serves at the end."""
     from cli.control_plane import enter
     from cli.output import print_result
     from cli.release_watch import shown
@@ -61,7 +61,7 @@ def start(
 
 @app.command(cls=PipelineCommand)
 def status(pipeline: PipelineArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Show the rollout that is going on, whoever runs it: stage, exposure, evidence, what is still needed."""
+    """Show the current rollout: stage, requests, evidence, and what is still needed."""
     from cli.output import print_result
     from tasks.config.pipeline import load_pipeline
     from tasks.rollout.progress import progress_page
@@ -82,19 +82,19 @@ def status(pipeline: PipelineArgument, home: HomeOption = None, as_json: JsonOpt
 def approve(
     pipeline: PipelineArgument,
     by: ByOption,
-    reject: Annotated[bool, typer.Option("--reject", help="The answer is no: the trial ends.")] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="Answer no: the trial ends.")] = False,
     reason: Annotated[str, typer.Option(help="Why, for the log.")] = "",
     home: HomeOption = None,
 ) -> None:
-    """ApprovalAnswer what a rollout asks: may this version answer users, may an undecided stage go on?"""
+    """Answer the question of a rollout: may this version answer users, may an inconclusive stage continue?"""
     from tasks.config.pipeline import load_pipeline
     from tasks.rollout.approval import ApprovalAnswer, answer_rollout
 
     settings = settings_of(home)
     load_pipeline(pipeline, settings.pipelines_dir)
     answer = ApprovalAnswer(approve=not reject, by=by, reason=reason)
-    asked = answer_rollout(settings.release_root(pipeline), settings.ledger_dsn, pipeline, answer)
-    print(f"{asked}\n{answer.in_words}")
+    question = answer_rollout(settings.release_root(pipeline), settings.ledger_dsn, pipeline, answer)
+    print(f"{question}\n{answer.in_words}")
 
 
 @app.command(cls=PipelineCommand)
@@ -103,12 +103,12 @@ def abort(
     by: ByOption,
     reason: Annotated[str, typer.Option(help="Why, for the log.")],
     fence: Annotated[
-        bool, typer.Option("--fence", help="It did harm: it may not come back unless a person answers for it.")
+        bool, typer.Option("--fence", help="Ban the model: only a person may put it on trial again.")
     ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """End the trial that is on, now. Exit 1 when there is none."""
+    """Abort the current trial. Exit 1 when there is none."""
     from cli.control_plane import enter
     from cli.output import as_document, print_result
 
@@ -116,7 +116,7 @@ def abort(
     from tasks.rollout.release_changes import abort_by_person
     from tasks.rollout.release_events import announce_release
 
-    ended = abort_by_person(settings.release_root(pipeline), pipeline, by=by, reason=reason, fence=fence)
-    announce_release(settings.ledger_dsn, ended)
-    facts: dict[str, Any] = {"generation": ended.generation, "champion": as_document(ended.champion)}
-    print_result({**facts, "author": ended.author, "note": ended.note}, as_json=as_json)
+    aborted = abort_by_person(settings.release_root(pipeline), pipeline, by=by, reason=reason, fence=fence)
+    announce_release(settings.ledger_dsn, aborted)
+    facts: dict[str, Any] = {"generation": aborted.generation, "champion": as_document(aborted.champion)}
+    print_result({**facts, "author": aborted.author, "note": aborted.note}, as_json=as_json)

@@ -1,4 +1,4 @@
-"""Telling on standard error how far a rollout is, while it goes on in this process."""
+"""Prints the progress of a rollout on standard error while it runs in this process."""
 
 import sys
 import threading
@@ -9,18 +9,18 @@ from pathlib import Path
 from tasks.rollout.progress import RolloutProgress, progress_line
 from tasks.rollout.rollout_status import ProgressFile
 
-LOOK_SECONDS = 0.5
-QUIET_SECONDS = 5.0  # a line that tells only of time is due so often
+POLL_SECONDS = 0.5
+TIME_SECONDS = 5.0  # between two lines in which only the time has changed
 
 
 @contextmanager
 def shown(release_root: Path, digest: str, *, enabled: bool) -> Iterator[None]:
-    """Lines about the rollout of `digest` until the block ends."""
+    """Print lines about the rollout of `digest` until the block ends."""
     if not enabled:
         yield
         return
     over = threading.Event()
-    watcher = threading.Thread(target=_tell, args=(ProgressFile(release_root), digest, over), daemon=True)
+    watcher = threading.Thread(target=_print_changes, args=(ProgressFile(release_root), digest, over), daemon=True)
     watcher.start()
     try:
         yield
@@ -29,20 +29,25 @@ def shown(release_root: Path, digest: str, *, enabled: bool) -> Iterator[None]:
         watcher.join()
 
 
-def _tell(file: ProgressFile, digest: str, over: threading.Event) -> None:
-    """One line for each change of stage, phase or counts, and now and then one for the time that is left."""
-    before = file.read()  # of another rollout, or of this one's killed controller
-    told: RolloutProgress | None = None
-    while not over.wait(LOOK_SECONDS):
+def _print_changes(file: ProgressFile, digest: str, over: threading.Event) -> None:
+    """Print one line per change of stage, phase or counts, and one every TIME_SECONDS for the time left."""
+    before = file.read()  # left by another rollout, or by this one's killed controller
+    printed: RolloutProgress | None = None
+    while not over.wait(POLL_SECONDS):
         now = file.read()
         if now is None or now == before or now.digest != digest:
             continue
-        if told is None or _is_news(now, told):
+        if printed is None or _has_changed(now, printed):
             print(progress_line(now), file=sys.stderr, flush=True)
-            told = now
+            printed = now
 
 
-def _is_news(now: RolloutProgress, told: RolloutProgress) -> bool:
-    if (now.step, now.requests, now.errors, now.question) != (told.step, told.requests, told.errors, told.question):
+def _has_changed(now: RolloutProgress, printed: RolloutProgress) -> bool:
+    if (now.step, now.requests, now.errors, now.question) != (
+        printed.step,
+        printed.requests,
+        printed.errors,
+        printed.question,
+    ):
         return True
-    return (now.at - told.at).total_seconds() >= QUIET_SECONDS
+    return (now.at - printed.at).total_seconds() >= TIME_SECONDS

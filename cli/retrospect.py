@@ -1,4 +1,4 @@
-"""`autopilot retrospect`: judge a trial that is in the log again, by the same judge and the same or other rules."""
+"""`autopilot retrospect`: judge a logged trial again, by the same or by other rules."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 def retrospect(
     pipeline: PipelineArgument,
-    digest: Annotated[str | None, typer.Option(help="First digits of the challenger's; else the last.")] = None,
+    digest: Annotated[str | None, typer.Option(help="First digits of the challenger's digest.")] = None,
     since: DayOption = None,
     until: DayOption = None,
-    alpha: Annotated[float | None, typer.Option(help="Chance of aborting a sound challenger.")] = None,
+    alpha: Annotated[float | None, typer.Option(help="Probability of aborting a sound challenger.")] = None,
     rules: Annotated[
-        list[str] | None, typer.Option("--set", help="Another rule, as NAME=VALUE; may be given often.")
+        list[str] | None, typer.Option("--set", help="Another value of a rule, NAME=VALUE; may be repeated.")
     ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what the judge would have done with a logged trial, when and why, beside what was done."""
+    """Replay a logged trial: the decision on each stage, when and why, beside how the trial really ended."""
     from cli.control_plane import enter
     from cli.output import print_result
 
@@ -44,11 +44,11 @@ def retrospect(
 
 
 def lines_of(found: "Retrospect") -> list[str]:
-    """The trial in lines for a person: what would have been, stage by stage, and what was."""
+    """The replayed trial as text: its decision, its real end, and each stage."""
     lines = [
         f"challenger {found.challenger} against champion {found.champion}",
-        f"would have been   {found.decision}: {found.reason}",
-        f"was               {found.done}",
+        f"replay   {found.decision}: {found.reason}",
+        f"actual   {found.done}",
     ]
     for stage in found.stages:
         lines.append(

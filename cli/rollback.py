@@ -1,4 +1,4 @@
-"""`autopilot rollback`: let an earlier champion serve again."""
+"""`autopilot rollback`: make an earlier champion serve again."""
 
 from typing import Annotated
 
@@ -11,21 +11,21 @@ def rollback(
     pipeline: PipelineArgument,
     to: Annotated[
         str | None,
-        typer.Option(help="Version or digest to return to; the last known good one by default.", show_default=False),
+        typer.Option(help="Version or digest to roll back to; the last good one by default.", show_default=False),
     ] = None,
     reason: Annotated[str, typer.Option(help="Why, for the log.")] = "",
     away_from: Annotated[
         str | None,
-        typer.Option(help="Digest to leave; nothing is done when it is not champion any more.", show_default=False),
+        typer.Option(help="Digest to replace; nothing is done unless it is champion.", show_default=False),
     ] = None,
     unfence_by: Annotated[
         str | None,
-        typer.Option(help="Who lifts the fence of the model named by --to, and answers for it.", show_default=False),
+        typer.Option(help="Person who lifts the fence of the model named by --to.", show_default=False),
     ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a release with an earlier, verified champion, and see the gateway follow. Exit 1 if it answers wrongly."""
+    """Release an earlier, verified champion, and wait for the gateway. Exit 1 if the model answers wrongly."""
     from cli.control_plane import enter
     from cli.output import print_result
 

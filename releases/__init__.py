@@ -1,1 +1,1 @@
-"""What both planes share: the append-only log of what should serve, and the signed models it names."""
+"""The append-only log of releases and the store of signed models: all that control and data plane share."""

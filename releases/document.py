@@ -1,4 +1,4 @@
-"""A release as JSON and back; a reader refuses what a writer would not have written."""
+"""Releases as JSON documents. A reader refuses every document that a writer would not have written."""
 
 from dataclasses import asdict
 from typing import Annotated, Literal
@@ -30,7 +30,7 @@ class ModelDocument(_Document):
 
 
 class RulesDocument(_Document):
-    """By what the trial is judged; see `healing.trial_rules`. A log from before has none and reads as the defaults."""
+    """The rules of a trial, see `healing.trial_rules`. Documents without rules are older and read as the defaults."""
 
     alpha: float = Field(gt=0, lt=1)
     error_ratio_tolerated: float = Field(ge=1)
@@ -38,7 +38,7 @@ class RulesDocument(_Document):
     slow_factor: float = Field(ge=1)
     slow_ratio_tolerated: float = Field(ge=1)
     slow_rate_tolerated: float = Field(gt=0, lt=1)
-    outside_rate_tolerated: float = Field(gt=0.1, lt=1)  # of ten bins each gets a tenth
+    outside_rate_tolerated: float = Field(gt=0.1, lt=1)  # each of ten bins is expected to get a tenth
     disagreement_rate_tolerated: float = Field(gt=0, lt=1)
     quality_increase_tolerated: float = Field(ge=0, lt=1)
     quality_block_seconds: float = Field(default=DEFAULT_RULES.quality_block_seconds, gt=0)
@@ -84,7 +84,7 @@ class FenceDocument(_Document):
 
 
 class ReleaseDocument(_Document):
-    """The shape of `log/<generation>.json`. One from before there were fences has none."""
+    """The document `log/<generation>.json`. Documents without `fenced` are older than fences."""
 
     schema_version: Literal[1] = 1
     generation: int = Field(ge=1)
@@ -144,7 +144,7 @@ def encode_release(release: Release) -> bytes:
 
 
 def decode_release(content: bytes, origin: str) -> Release:
-    """Read a release document, or raise LogCorrupt naming `origin` and the first thing wrong with it."""
+    """Read a release document; LogCorrupt names `origin` and the first error."""
     try:
         return ReleaseDocument.model_validate_json(content).release()
     except ValidationError as exc:

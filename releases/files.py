@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and survive a power cut once they have appeared."""
+"""Atomic and durable writes: a file appears with its whole content or not at all, and survives a power failure."""
 
 import os
 import tempfile
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def sync_directory(directory: Path) -> None:
-    """Make the names in `directory` durable; a rename is not, until its directory is synced."""
+    """Make the names in `directory` durable; a rename is durable only after its directory is synced."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -32,7 +32,7 @@ def _write_beside(target: Path, content: bytes, mode: int) -> Path:
 
 
 def write_atomically(target: Path, content: bytes, *, mode: int = 0o644) -> None:
-    """Replace `target` in one step: a reader, and a crash, sees the old content or the new."""
+    """Replace `target` in one step: a reader sees, and a crash leaves, the old content or the new."""
     beside = _write_beside(target, content, mode)
     try:
         beside.replace(target)
@@ -43,10 +43,10 @@ def write_atomically(target: Path, content: bytes, *, mode: int = 0o644) -> None
 
 
 def create_exclusively(target: Path, content: bytes, *, mode: int = 0o644) -> None:
-    """Create `target` with its whole content, or raise FileExistsError and leave it alone.
+    """Create `target` with its whole content; FileExistsError, without a change, when it exists.
 
-    `open(target, "xb")` would be exclusive too, but a crash between the create and the write leaves an empty file that
-    nobody may replace. A hard link of a finished file is exclusive and whole.
+    `open(target, "xb")` is exclusive too, but a crash between create and write leaves an empty file that no writer may
+    replace. A hard link to a finished file is exclusive and complete.
     """
     beside = _write_beside(target, content, mode)
     try:

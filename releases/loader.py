@@ -1,4 +1,4 @@
-"""Opening a model: signature, then digests, then our allow-list, then golden outputs; only then may it serve."""
+"""Loads a model: checks signature, digests, the allow-list of types and the golden outputs before it may serve."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-# The types that scikit-learn's own trees and calibrated classifiers need and that skops does not trust by itself. The
-# list is ours: one that is read from the model's own files would trust whatever the model says of itself. It leaves out
-# functools.partial on purpose, which could carry any function.
+# Types that scikit-learn's trees and calibrated classifiers need and that skops does not trust by default. The list is
+# fixed here: a list from the model's own files would trust whatever the model claims. It leaves out functools.partial
+# on purpose, because a partial can hold any function.
 TRUSTED_TYPES = frozenset(
     {
         "numpy.dtype",
@@ -44,16 +44,16 @@ class LoadedModel:
         import numpy as np
 
         names = list(self.manifest.input_schema.names)
-        rows = frame if frame.columns.tolist() == names else frame[names]  # to choose all of them copies them
+        rows = frame if frame.columns.tolist() == names else frame[names]  # selecting all columns would copy them
         if hasattr(self.estimator, "predict_proba"):
             return np.asarray(self.estimator.predict_proba(rows)[:, 1], dtype=np.float64)
         return np.asarray(self.estimator.predict(rows), dtype=np.float64)
 
 
 def read_estimator(content: bytes, origin: str, also_trusted: frozenset[str] = frozenset()) -> Any:
-    """Build the estimator from skops bytes, or raise ModelCorrupt when it needs a type that is on no list of ours.
+    """Build the estimator from skops bytes; ModelCorrupt when it needs a type that is on no allow-list.
 
-    `also_trusted` are types that this installation vouches for: a class of one's own is code that runs.
+    `also_trusted` are types that the operator of this installation has reviewed: a class is code that runs.
     """
     from skops import io
 
@@ -66,13 +66,13 @@ def read_estimator(content: bytes, origin: str, also_trusted: frozenset[str] = f
     if unknown:
         raise ModelCorrupt(
             f"{origin} needs types that are not on the allow-list: {', '.join(sorted(unknown))}; use plain "
-            "scikit-learn estimators, or trust the type by the gateway's --trusted-types after review"
+            "scikit-learn estimators, or review the type and add it to the gateway's --trusted-types"
         )
     return estimator
 
 
 def frame_of(manifest: Manifest, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> "pd.DataFrame":
-    """Rows of JSON values as the frame the model was trained on: missing strings are None, missing numbers NaN."""
+    """Rows of JSON values as the frame that the model expects: missing strings are None, missing numbers NaN."""
     import pandas as pd
 
     frame = pd.DataFrame(rows, columns=list(columns))
@@ -81,7 +81,7 @@ def frame_of(manifest: Manifest, columns: tuple[str, ...], rows: Sequence[Sequen
 
 
 def load(model_dir: Path, public_key: Path, also_trusted: frozenset[str] = frozenset()) -> LoadedModel:
-    """Load `models/<digest>`; raises ModelCorrupt naming the first thing that does not agree."""
+    """Load `models/<digest>`; ModelCorrupt names the first check that fails."""
     digest = model_dir.name
     store = ModelStore(model_dir.parent.parent)
     manifest = store.verify(digest, public_key)
@@ -92,7 +92,7 @@ def load(model_dir: Path, public_key: Path, also_trusted: frozenset[str] = froze
 
 
 def check_golden(model: LoadedModel) -> None:
-    """Raise ModelCorrupt unless the model gives its golden outputs again."""
+    """Raise ModelCorrupt unless the model reproduces its golden outputs."""
     import numpy as np
 
     golden = model.manifest.golden
@@ -100,6 +100,6 @@ def check_golden(model: LoadedModel) -> None:
     expected = np.asarray(golden.outputs)
     if outputs.shape != expected.shape or not np.allclose(outputs, expected, rtol=0, atol=golden.tolerance):
         raise ModelCorrupt(
-            f"model {model.digest} should answer its golden rows with {expected[:3]}…, found {outputs[:3]}…: "
-            "another library version, or other bytes, than it was published with"
+            f"model {model.digest} should answer its golden rows with {expected[:3]}…, found {outputs[:3]}…: library "
+            "versions differ from those it was published with; install the locked ones or publish the model again"
         )

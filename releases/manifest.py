@@ -1,4 +1,4 @@
-"""The manifest: all that a server has to know about a model before it opens it."""
+"""The manifest of a model: what a server must know about it before loading it."""
 
 import hashlib
 from typing import Literal
@@ -19,7 +19,7 @@ class _Frozen(BaseModel):
 
 
 class Column(_Frozen):
-    """One input column, in MLflow's type names. A missing value is allowed where `nullable`."""
+    """One input column, with MLflow's type names. Missing values are allowed if `nullable`."""
 
     name: str
     type: ColumnType
@@ -27,9 +27,9 @@ class Column(_Frozen):
 
 
 class InputSchema(_Frozen):
-    """The columns the model reads, in order, and the key that a request may carry beside them.
+    """The model's input columns, in order, and the key that a request may contain.
 
-    The key is logged with the prediction, to join a label to it later; the model never sees it.
+    The key is logged with the prediction, to join a label later; the model does not get it.
     """
 
     key: str | None = None
@@ -41,7 +41,7 @@ class InputSchema(_Frozen):
 
 
 class NumericProfile(_Frozen):
-    """A numeric column in training. `quantiles` at 0, 5, 25, 50, 75, 95 and 100 %."""
+    """A numeric column of the training data. `quantiles` at 0, 5, 25, 50, 75, 95 and 100 %."""
 
     median: float | None
     mean: float | None
@@ -50,12 +50,13 @@ class NumericProfile(_Frozen):
 
 
 class ReferenceProfile(_Frozen):
-    """What training data and predictions looked like; `categorical` maps a column's categories to their share.
+    """Profile of training data and predictions; `categorical` maps a column's categories to their shares.
 
-    `answer_deciles` (0, 10 … 100 %) are of its answers on held-out rows, later than all it learned from: what it should
-    answer live. `disagreement` is how far from the champion of that time it was on nine in ten of these rows at most.
-    `importance` is what a shuffled column adds to the loss there (permutation importance; the unit is the loss's).
-    Empty or None in a manifest that is older than the field, and where there was nothing to measure.
+    `answer_deciles` (0, 10 … 100 %) are of its answers to held-out rows, which are later than its training data: live
+    answers are expected to be distributed the same way. `disagreement` is the largest distance between its answers and
+    the champion's at that time on nine in ten of these rows. `importance` is the increase of the loss when a column is
+    shuffled (permutation importance, in the loss's unit). Empty or None in a manifest that is older than the field, and
+    where it could not be measured.
     """
 
     rows: int = Field(ge=0)
@@ -69,7 +70,7 @@ class ReferenceProfile(_Frozen):
 
 
 class Golden(_Frozen):
-    """Rows with the outputs the model gave when it was published; a loader must get the same within `tolerance`."""
+    """Rows with the model's outputs at publishing; a loader must get the same outputs within `tolerance`."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Scalar, ...], ...] = Field(min_length=1)
@@ -78,7 +79,7 @@ class Golden(_Frozen):
 
 
 class Manifest(_Frozen):
-    """What `models/<digest>/manifest.json` holds; `digest` in that path is the SHA-256 of this document's bytes.
+    """The document `models/<digest>/manifest.json`; the digest in the path is the SHA-256 of the document's bytes.
 
     `files` maps each file of the model (path relative to its directory) to the SHA-256 of its bytes, so the digest of
     the manifest fixes every byte of the model.
@@ -106,17 +107,17 @@ class Manifest(_Frozen):
     training_seconds: float = Field(ge=0)
 
     def to_bytes(self) -> bytes:
-        """The document's canonical bytes: what the digest is taken of."""
+        """The document's canonical bytes, of which the digest is taken."""
         return self.model_dump_json(indent=1).encode()
 
 
 def digest_of(manifest_bytes: bytes) -> str:
-    """The SHA-256 (64 hex digits) that names the model."""
+    """The model's digest: SHA-256, 64 hex digits."""
     return hashlib.sha256(manifest_bytes).hexdigest()
 
 
 def parse_manifest(manifest_bytes: bytes, origin: str) -> Manifest:
-    """Read a manifest, or raise ModelCorrupt naming `origin`."""
+    """Read a manifest; ModelCorrupt names `origin`."""
     try:
         return Manifest.model_validate_json(manifest_bytes)
     except ValidationError as exc:

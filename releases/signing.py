@@ -1,4 +1,4 @@
-"""Models are signed with the OpenSSF model-signing library and an elliptic-curve key; no network is involved."""
+"""Signatures of models: OpenSSF model-signing with an elliptic-curve key, without network access."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +13,14 @@ PUBLIC_KEY_FILE = "release-signing.pub.pem"
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Paths of the key pair. Who holds the private key may publish; a loader needs the public one only."""
+    """Paths of the key pair. Publishing needs the private key, loading only the public key."""
 
     private: Path
     public: Path
 
 
 def ensure_keys(directory: Path) -> Keys:
-    """The key pair in `directory`, made on first use (P-256, private key readable by its owner only).
+    """The key pair in `directory`, created on first use (P-256, private key readable only by its owner).
 
     Two processes may call this at once: the private key is created exclusively and the public one derived from it.
     """
@@ -31,8 +31,9 @@ def ensure_keys(directory: Path) -> Keys:
     if not keys.private.exists():
         if keys.public.exists():
             raise ConfigError(
-                f"{keys.public} is there without its private key {keys.private.name}: restore the private key, or move "
-                "the public key away to start a new pair (models signed so far then stop verifying)"
+                f"expected the private key {keys.private.name} beside {keys.public}, found none: "
+                "restore the private key, or move the public key away to create a new pair (models signed so far then "
+                "stop verifying)"
             )
         pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -51,11 +52,11 @@ def _create_unless_there(path: Path, content: bytes, mode: int) -> None:
     try:
         create_exclusively(path, content, mode=mode)
     except FileExistsError:
-        return  # another process made it first; its key is the key
+        return  # another process created it first; its key is used
 
 
 def sign(model_dir: Path, keys: Keys) -> None:
-    """Write the signature over every file of `model_dir` beside them."""
+    """Sign every file of `model_dir`, and write the signature into it."""
     from model_signing import hashing, signing
 
     signature = model_dir / SIGNATURE_FILE
@@ -66,7 +67,7 @@ def sign(model_dir: Path, keys: Keys) -> None:
 
 
 def verify(model_dir: Path, public_key: Path) -> None:
-    """Raise ModelCorrupt unless the signature holds for exactly the files that are there."""
+    """Raise ModelCorrupt unless the signature is valid for exactly the files in `model_dir`."""
     from model_signing import hashing, verifying
 
     signature = model_dir / SIGNATURE_FILE
@@ -78,4 +79,4 @@ def verify(model_dir: Path, public_key: Path) -> None:
             str(model_dir), str(signature)
         )
     except (ValueError, OSError) as exc:
-        raise ModelCorrupt(f"signature of model {model_dir.name} does not hold under {public_key.name}: {exc}") from exc
+        raise ModelCorrupt(f"signature of model {model_dir.name} is not valid under {public_key.name}: {exc}") from exc

@@ -1,4 +1,4 @@
-"""Published models, each in a directory named by the digest of its manifest, immutable once there."""
+"""Store of published models: each is immutable, in a directory named by the digest of its manifest."""
 
 import hashlib
 import shutil
@@ -32,13 +32,13 @@ class ModelStore:
         return (self.path(digest) / MANIFEST_FILE).is_file()
 
     def digests(self) -> list[str]:
-        """Every published model, in no order that means anything."""
+        """Digests of all published models, in no particular order."""
         if not self._models.is_dir():
             return []
         return sorted(entry.name for entry in self._models.iterdir() if self.exists(entry.name))
 
     def manifest(self, digest: str) -> Manifest:
-        """The manifest, its own digest checked (its files are not: see `verify`)."""
+        """The manifest after a check of its own digest; `verify` also checks the files."""
         path = self.path(digest) / MANIFEST_FILE
         try:
             content = path.read_bytes()
@@ -52,9 +52,9 @@ class ModelStore:
         return parse_manifest(content, origin=str(path))
 
     def verify_digests(self, digest: str) -> Manifest:
-        """The manifest of a model whose every file has its digest; ModelCorrupt names one that has not.
+        """The manifest, after a check of every file's digest; ModelCorrupt names a file that differs.
 
-        `digest` fixes all these bytes, so that whoever was told it by a release knows them.
+        `digest` fixes all these bytes, so a release that names it names the exact model.
         """
         directory = self.path(digest)
         manifest = self.manifest(digest)
@@ -66,7 +66,7 @@ class ModelStore:
         return manifest
 
     def verify(self, digest: str, public_key: Path) -> Manifest:
-        """The manifest of a model whose signature and every file digest hold; ModelCorrupt names what does not."""
+        """The manifest, after a check of the signature and of every file's digest; ModelCorrupt names what fails."""
         manifest = self.verify_digests(digest)
         signing.verify(self.path(digest), public_key)
         return manifest
@@ -78,11 +78,11 @@ class ModelStore:
         keys: signing.Keys,
         reached: Callable[[str], None] = lambda _: None,
     ) -> ModelRef:
-        """Store and sign a model; publishing the same manifest twice is the same as once.
+        """Store and sign a model; publishing the same manifest again changes nothing.
 
         `files` maps each path inside the model's directory to its bytes; `manifest.files` is filled in from them. The
-        directory appears in one rename, so a reader never sees half of it, and a crash leaves only a temporary name.
-        `reached` is told when the files are there, and when they are signed and not yet in their place.
+        directory appears in one rename, so a reader never sees a part of it, and a crash leaves only a temporary
+        directory. `reached` is called when the files are written, and when they are signed but not yet renamed.
         """
         manifest = manifest.model_copy(
             update={"files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}}
@@ -108,7 +108,7 @@ class ModelStore:
         return model
 
     def copy_to(self, digest: str, directory: Path) -> Path:
-        """Copy a model's files to `directory/<digest>`, e.g. to judge answers against bytes that no drill touches."""
+        """Copy a model's files to `directory/<digest>`, for example as a reference that no drill changes."""
         target = directory / digest
         if not target.exists():
             directory.mkdir(parents=True, exist_ok=True)
@@ -120,7 +120,7 @@ class ModelStore:
 
 
 def _settle(building: Path, target: Path) -> None:
-    """Move a finished directory to its place, unless the same content got there first."""
+    """Rename a finished directory to its place, unless another writer has put the same content there."""
     try:
         building.rename(target)
     except OSError:

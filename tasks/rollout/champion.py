@@ -1,6 +1,5 @@
 """Loads the champion that the release log names."""
 
-from datetime import date
 from pathlib import Path
 
 from healing.errors import UsageError
@@ -21,8 +20,3 @@ def require_champion(pipeline: str, release_root: Path, public_key: Path) -> Loa
     if champion is None:
         raise UsageError(f"pipeline {pipeline!r} has no model yet; make one with `autopilot bootstrap {pipeline}`")
     return champion
-
-
-def learned_until(model: LoadedModel) -> date:
-    """The last day of the model's training data."""
-    return date.fromisoformat(model.manifest.trained_until)

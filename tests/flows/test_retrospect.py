@@ -50,7 +50,7 @@ def test_a_replay_ends_as_the_trial_did(bench):
     assert "promote by release" in good.done
     assert "latency is not judged" in " ".join(good.stages[0].notes)
     text = "\n".join(lines_of(bad))
-    assert "would have been   abort: errors" in text
+    assert "replay   abort: errors" in text
     lenient = retrospect(PIPELINE, overrides={"votes": "latency", "error_rate_tolerated": "0.999"})
     assert lenient.decision is not Decision.ABORT
 

@@ -1,4 +1,4 @@
-"""Paired quality: how often it blames a challenger that is no worse, how soon one that is, and what labels can do."""
+"""Check QUALITY: false failures, power, and the effect of late and missing labels."""
 
 import math
 
@@ -19,8 +19,8 @@ TOLERATED = 0.01
 def world(seed, *, off=0.0, swing=0.0):
     """Answers and labels, shape (blocks, rows); the challenger's probabilities are `off` from a calibrated champion's.
 
-    Its loss is then higher by off² on average, whatever the weather, which moves all rows of a block by `swing` or
-    back, and neither model sees it.
+    Its loss is then higher by off² on average. A hidden condition moves the truth of all rows of a block up or down by
+    `swing`; neither model sees it.
     """
     generator = np.random.default_rng(seed)
     champion = generator.uniform(0.3, 0.7, (BLOCKS, ROWS))
@@ -41,65 +41,65 @@ def blocks(challenger, champion, labels, known=None):
     ]
 
 
-def condemned(seen, alpha=ALPHA, tolerated=TOLERATED):
+def fails(seen, alpha=ALPHA, tolerated=TOLERATED):
     [state] = judge_pairs({EVERYTHING: seen}, PairedRule(alpha, tolerated))
     return state.outcome is Outcome.FAIL
 
 
-def share_condemned(seen_of, seeds=SEEDS):
-    return sum(condemned(seen_of(seed)) for seed in range(seeds)) / seeds
+def share_failed(seen_of, seeds=SEEDS):
+    return sum(fails(seen_of(seed)) for seed in range(seeds)) / seeds
 
 
-def test_a_challenger_at_the_tolerance_is_seldom_condemned_whatever_the_weather():
+def test_a_challenger_at_the_tolerance_fails_in_at_most_alpha_of_runs_also_with_dependent_rows():
     for swing in (0.0, 0.25):
-        assert share_condemned(lambda seed, s=swing: blocks(*world(seed, off=math.sqrt(TOLERATED), swing=s))) <= ALPHA
+        assert share_failed(lambda seed, s=swing: blocks(*world(seed, off=math.sqrt(TOLERATED), swing=s))) <= ALPHA
 
 
-def test_rows_that_share_their_weather_would_condemn_it_if_each_counted_by_itself():
-    """Shows that the world above can refute a test that takes its rows for independent."""
+def test_dependent_rows_would_fail_it_too_often_if_each_row_were_an_observation():
+    """The simulated world above can refute a test that assumes independent rows."""
 
     def each_row(seed):
         return blocks(*(part[:16].reshape(-1, 1) for part in world(seed, off=math.sqrt(TOLERATED), swing=0.25)))
 
-    assert share_condemned(each_row, 60) > 2 * ALPHA
+    assert share_failed(each_row, 60) > 2 * ALPHA
 
 
-def test_one_that_loses_much_more_is_always_found():
-    assert share_condemned(lambda seed: blocks(*world(seed, off=0.28, swing=0.1))) == 1
+def test_a_much_higher_loss_always_fails():
+    assert share_failed(lambda seed: blocks(*world(seed, off=0.28, swing=0.1))) == 1
 
 
-def test_one_that_is_as_good_or_better_is_never_condemned():
-    assert share_condemned(lambda seed: blocks(*world(seed, swing=0.25))) == 0
-    assert share_condemned(lambda seed: _exchanged(blocks, *world(seed, off=0.28))) == 0
+def test_an_equal_or_better_challenger_never_fails():
+    assert share_failed(lambda seed: blocks(*world(seed, swing=0.25))) == 0
+    assert share_failed(lambda seed: _exchanged(blocks, *world(seed, off=0.28))) == 0
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.8, 1.0])
-def test_labels_that_come_for_failures_first_condemn_nobody_who_is_no_worse(share):
+def test_labels_that_come_for_failures_first_fail_at_most_alpha_of_equal_challengers(share):
     def failures_first(seed):
         challenger, champion, labels = world(seed, off=-0.05)
         return challenger, champion, labels, _first(share, -labels)
 
-    assert share_condemned(lambda seed: blocks(*failures_first(seed))) <= ALPHA
+    assert share_failed(lambda seed: blocks(*failures_first(seed))) <= ALPHA
 
 
-def test_the_same_labels_would_condemn_it_if_only_they_counted():
+def test_the_same_labels_would_fail_it_too_often_if_only_labelled_rows_counted():
     def only_labelled(seed):
         challenger, champion, labels = world(seed, off=-0.05)
         first = [np.flatnonzero(known) for known in _first(0.3, -labels)]
         chosen = [np.take_along_axis(part, np.array(first), axis=1) for part in (challenger, champion, labels)]
         return blocks(*chosen)
 
-    assert share_condemned(only_labelled, 100) > 2 * ALPHA
+    assert share_failed(only_labelled, 100) > 2 * ALPHA
 
 
-def test_labels_that_come_late_decide_when_they_are_there():
+def test_late_labels_decide_once_they_have_come():
     challenger, champion, labels = world(0, off=0.28)
     hours = np.arange(BLOCKS)[:, None] + np.zeros((1, ROWS))
-    assert not condemned(blocks(challenger, champion, labels, hours < 5))
-    assert condemned(blocks(challenger, champion, labels))
+    assert not fails(blocks(challenger, champion, labels, hours < 5))
+    assert fails(blocks(challenger, champion, labels))
 
 
-def test_without_a_label_there_is_no_evidence_and_the_count_says_so():
+def test_without_labels_there_is_no_evidence_and_the_reason_says_so():
     challenger, champion, labels = world(0, off=0.28)
     seen = blocks(challenger, champion, labels, np.zeros(labels.shape, bool))
     [state] = judge_pairs({EVERYTHING: seen}, PairedRule(ALPHA, TOLERATED))
@@ -108,8 +108,8 @@ def test_without_a_label_there_is_no_evidence_and_the_count_says_so():
 
 
 @given(st.integers(0, 10_000), st.integers(1, BLOCKS))
-def test_more_labels_never_take_evidence_away(seed, until):
-    """So what is said with some labels missing is never more than what all of them will say."""
+def test_more_labels_never_reduce_the_evidence(seed, until):
+    """So the evidence with some labels missing is never more than with all of them."""
     generator = np.random.default_rng(seed)
     challenger, champion, labels = (part[:until] for part in world(seed, off=generator.uniform(-0.3, 0.3)))
     known = generator.random(labels.shape) < generator.random()
@@ -121,8 +121,8 @@ def test_more_labels_never_take_evidence_away(seed, until):
 
 
 @given(st.lists(st.floats(-0.9, 0.9), max_size=60), st.floats(-1, -0.01), st.floats(0.02, 1))
-def test_no_block_is_expected_to_add_evidence_under_the_null(before, least, most):
-    """The exact expectation of the e-value after one more block, at any state: a supermartingale."""
+def test_no_block_raises_the_expected_e_value_under_the_null(before, least, most):
+    """The exact expectation of the e-value after one more block, in any state: a supermartingale."""
     seen = [PairedBlock(1, 1, value, min(value, -0.1)) for value in before]
     chance = (TOLERATED - least) / (most - least)  # the block is `most` or `least`, and m on average
     [now] = judge_pairs({EVERYTHING: seen}, PairedRule(ALPHA, TOLERATED))
@@ -134,7 +134,7 @@ def test_no_block_is_expected_to_add_evidence_under_the_null(before, least, most
     assert expected == pytest.approx(math.exp(now.log_e), rel=1e-6)
 
 
-def test_harm_in_one_segment_is_named():
+def test_a_failed_segment_is_named():
     good, bad = blocks(*world(1)), blocks(*world(2, off=0.3))
     states = judge_pairs({EVERYTHING: good, "kind=a": good, "kind=b": bad}, PairedRule(ALPHA, TOLERATED, 2))
     assert [state.outcome for state in states] == [Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE, Outcome.FAIL]
@@ -143,24 +143,24 @@ def test_harm_in_one_segment_is_named():
     assert "worst in kind=b" in everywhere[0].reason
 
 
-def test_many_segments_together_condemn_a_sound_challenger_no_more_often():
+def test_many_segments_together_fail_a_challenger_at_the_tolerance_in_at_most_alpha_of_runs():
     rule = PairedRule(ALPHA, TOLERATED, segments_known=6)
 
-    def any_condemned(seed):
+    def any_failed(seed):
         parts = [blocks(*world(10 * seed + k, off=math.sqrt(TOLERATED))) for k in range(6)]
         states = judge_pairs({f"kind={k}": part for k, part in enumerate(parts)}, rule)
         return any(state.outcome is Outcome.FAIL for state in states)
 
-    assert sum(any_condemned(seed) for seed in range(200)) / 200 <= ALPHA
+    assert sum(any_failed(seed) for seed in range(200)) / 200 <= ALPHA
 
 
-def test_more_segments_than_were_known_are_refused():
+def test_more_segments_than_known_are_refused():
     seen = blocks(*world(0))
     with pytest.raises(ValueError, match="at most 1 segments"):
         judge_pairs({EVERYTHING: seen, "kind=a": seen, "kind=b": seen}, PairedRule(ALPHA, TOLERATED, 1))
 
 
-def test_where_both_answer_alike_no_label_is_evidence():
+def test_labels_of_rows_with_equal_answers_are_no_evidence():
     answers = np.full((BLOCKS, ROWS), 0.5)
     [state] = judge_pairs({EVERYTHING: blocks(answers, answers, np.ones((BLOCKS, ROWS)))}, PairedRule(ALPHA, 0.0))
     assert state.log_e == pytest.approx(0.0)
@@ -171,13 +171,13 @@ def _exchanged(judged, challenger, champion, labels):
 
 
 def _first(share, order):
-    """Which of a block's rows are labelled when a share of them is, in the given order."""
+    """Mask of the labelled rows per block when `share` of them is labelled, in the given order."""
     place = np.argsort(np.argsort(order, axis=1, kind="stable"), axis=1, kind="stable")
     return place < share * order.shape[1]
 
 
 @pytest.mark.parametrize("better", [True, False])
-def test_of_a_rare_class_signs_of_rows_condemn_the_better_model_and_losses_do_not(better):
+def test_on_a_rare_class_a_sign_test_fails_the_better_model_and_losses_do_not(better):
     """5 % positives; one model gives the true probabilities, the other three tenths of them (docs/decisions/0020)."""
     signs, losses = 0, 0
     for seed in range(200):
@@ -187,15 +187,15 @@ def test_of_a_rare_class_signs_of_rows_condemn_the_better_model_and_losses_do_no
         challenger, champion = (truth, 0.3 * truth) if better else (0.3 * truth, truth)
         seen = blocks(challenger, champion, labels)
         variance = 0.05 * 0.95
-        losses += condemned(seen, alpha=0.001, tolerated=TOLERATED * variance)
-        signs += _sign_test_condemns((challenger - labels) ** 2 > (champion - labels) ** 2, alpha=0.001)
+        losses += fails(seen, alpha=0.001, tolerated=TOLERATED * variance)
+        signs += _sign_test_fails((challenger - labels) ** 2 > (champion - labels) ** 2, alpha=0.001)
     if better:
         assert (signs, losses) == (200, 0)
     else:
         assert (signs, losses) == (0, 64)
 
 
-def _sign_test_condemns(lost_more, alpha):
+def _sign_test_fails(lost_more, alpha):
     """A mixture of likelihood ratios of rates above one half, on how often the challenger loses more; row by row."""
     rates = np.array([0.55, 0.65, 0.8, 0.95])[:, None]
     won = np.where(lost_more.ravel(), np.log(2 * rates), np.log(2 * (1 - rates))).cumsum(axis=1)

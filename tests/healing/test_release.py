@@ -41,7 +41,7 @@ AGAIN = replace(CANARY, generation=5, unfenced_by="Ada Lovelace")  # this releas
         (FIRST, replace(FIRST, generation=2, reason=Reason.REPUBLISH)),
     ],
 )
-def test_these_may_follow(previous, following):
+def test_a_legal_transition_is_accepted(previous, following):
     check_transition(previous, following)
 
 
@@ -70,7 +70,7 @@ def test_these_may_follow(previous, following):
         ),
     ],
 )
-def test_these_may_not_follow(previous, following, why):
+def test_an_illegal_transition_is_refused(previous, following, why):
     with pytest.raises(IllegalTransition, match=why):
         check_transition(previous, following)
 
@@ -92,6 +92,6 @@ def test_these_may_not_follow(previous, following, why):
         ({"reason": Reason.PROMOTE}, "ends the trial"),
     ],
 )
-def test_a_document_that_contradicts_itself_cannot_be_made(change, why):
+def test_a_contradictory_document_is_refused(change, why):
     with pytest.raises(IllegalTransition, match=why):
         replace(CANARY, **change)

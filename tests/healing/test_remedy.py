@@ -1,4 +1,4 @@
-"""A rollback goes to the best model that is left, and a broken fallback leaves without touching the champion."""
+"""Candidates of a rollback, best first, roles of models, and the release without a broken fallback."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -43,20 +43,20 @@ def test_warm_fallbacks_come_before_colder_champions():
     assert rollback_candidates(history, broken={B.digest}) == (C, A)
 
 
-def test_a_model_that_a_rollback_left_is_fenced_and_no_candidate():
+def test_a_model_that_a_rollback_replaced_is_fenced_and_no_candidate():
     history = promoted(promoted([first(A)], B), C)
     history.append(after(history[-1], Reason.ROLLBACK, champion=A))
     assert rollback_candidates(history) == (B,)
     assert set(served_well(history)) == {B.digest}
 
 
-def test_a_rollback_from_before_there_were_fences_makes_the_last_resort():
+def test_a_model_replaced_by_a_rollback_without_a_fence_is_the_last_candidate():
     history = promoted(promoted([first(A)], B), C)
     history.append(replace(history[-1], generation=6, reason=Reason.ROLLBACK, champion=A))
     assert rollback_candidates(history) == (B, C)
 
 
-def test_a_model_that_earned_its_place_again_served_well_when_it_leaves():
+def test_a_model_that_was_promoted_again_served_well_when_it_is_replaced():
     history = promoted([first(A)], B)
     history.append(after(history[-1], Reason.ROLLBACK, champion=A))
     history.append(after(history[-1], Reason.CANARY, challenger=B, fenced=(), unfenced_by="Ada"))
@@ -67,14 +67,14 @@ def test_a_model_that_earned_its_place_again_served_well_when_it_leaves():
     assert set(served_well(history)) == {A.digest, B.digest}
 
 
-def test_a_champion_that_made_way_for_an_earlier_one_served_well():
+def test_a_champion_replaced_by_a_return_served_well():
     history = promoted([first(A)], B)
     history.append(after(history[-1], Reason.RETURN, champion=A))
     assert set(served_well(history)) == {B.digest}
     assert rollback_candidates(history) == (B,)
 
 
-def test_who_served_well_comes_before_who_is_only_warm():
+def test_models_that_served_well_come_before_models_that_are_only_warm():
     history = promoted([replace(first(A), fallbacks=(D,))], B, fallbacks=(D,))
     assert rollback_candidates(history) == (A, D)
 

@@ -1,4 +1,4 @@
-"""Service is judged on what was served, and nothing served proves nothing."""
+"""The verdict on service: shares of answered requests, and INCONCLUSIVE without requests."""
 
 import pytest
 
@@ -23,6 +23,6 @@ def test_shares_decide(served, objective, outcome):
     assert judge_served(served, objective).outcome is outcome
 
 
-def test_counters_that_a_restart_set_back_count_from_zero():
+def test_counters_reset_by_a_restart_count_from_zero():
     assert AnswerCounts(50, 5, 1).since(AnswerCounts(40, 5, 1)) == AnswerCounts(10, 0, 0)
     assert AnswerCounts(3, 0, 0).since(AnswerCounts(40, 5, 1)) == AnswerCounts(3, 0, 0)

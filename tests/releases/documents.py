@@ -1,4 +1,4 @@
-"""Releases to test with: a bootstrap release and models that differ in name only."""
+"""Releases for tests: a bootstrap release, and models that differ only in name."""
 
 from datetime import UTC, datetime
 

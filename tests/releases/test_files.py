@@ -1,3 +1,5 @@
+"""Atomic and exclusive writes of files."""
+
 import os
 
 import pytest
@@ -14,7 +16,7 @@ def test_an_exclusive_create_never_replaces(tmp_path):
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_a_write_that_fails_leaves_the_old_content_and_no_scrap(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_old_content_and_no_temporary_file(tmp_path, monkeypatch):
     target = tmp_path / "state.json"
     write_atomically(target, b"old")
 
@@ -28,7 +30,7 @@ def test_a_write_that_fails_leaves_the_old_content_and_no_scrap(tmp_path, monkey
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_the_mode_is_as_asked(tmp_path):
+def test_the_file_has_the_given_mode(tmp_path):
     target = tmp_path / "key.pem"
     create_exclusively(target, b"secret", mode=0o600)
     assert target.stat().st_mode & 0o777 == 0o600

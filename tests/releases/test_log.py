@@ -1,3 +1,5 @@
+"""The release log: append, conflict, transitions, fences, crashes and races."""
+
 import json
 import subprocess
 import sys
@@ -25,7 +27,7 @@ def test_an_empty_log_has_no_current_release(log):
     assert log.history() == []
 
 
-def test_what_was_appended_is_read_back_unchanged(log):
+def test_appended_releases_are_read_back_unchanged(log):
     first = bootstrap()
     second = trial_of(first, CANARY, author="test", now=NOW, incident_id="i1", note="stage 1")
     third = promotion_of(second, author="test", now=NOW)
@@ -47,7 +49,7 @@ def test_a_stale_writer_gets_a_conflict_and_changes_nothing(log):
     assert log.current() == trial
 
 
-def test_a_release_that_may_not_follow_is_refused_and_nothing_is_written(log):
+def test_an_illegal_release_is_refused_and_nothing_is_written(log):
     first = bootstrap()
     log.append(first)
     with pytest.raises(IllegalTransition, match="keeps champion"):
@@ -55,7 +57,7 @@ def test_a_release_that_may_not_follow_is_refused_and_nothing_is_written(log):
     assert log.latest_generation() == 1
 
 
-def test_rolling_back_drops_the_bad_champion_from_what_is_kept_warm():
+def test_a_rollback_does_not_keep_the_replaced_champion_warm():
     trial = trial_of(bootstrap(), CANARY, author="test", now=NOW)
     promoted = promotion_of(trial, author="test", now=NOW)
     back = rollback_of(promoted, model("a"), 0.25, author="heal", now=NOW)
@@ -78,22 +80,22 @@ def test_an_abort_keeps_champion_and_fallbacks():
     assert (aborted.champion, aborted.challenger) == (model("a"), None)
 
 
-def test_harm_fences_the_challenger_and_a_person_lets_it_in_again(log):
+def test_an_abort_may_fence_the_challenger_and_a_person_lifts_the_fence(log):
     first = bootstrap()
     trial = trial_of(first, CANARY, author="release", now=NOW)
-    condemned = abort_of(trial, author="gateway", now=NOW, note="errors: 9 of 30 requests failed", fence=True)
+    aborted = abort_of(trial, author="gateway", now=NOW, note="errors: 9 of 30 requests failed", fence=True)
     with pytest.raises(IllegalTransition, match="fenced by gateway"):
-        trial_of(condemned, CANARY, author="release", now=NOW)
-    again = trial_of(condemned, CANARY, author="release", now=NOW, unfenced_by="Ada Lovelace")
+        trial_of(aborted, CANARY, author="release", now=NOW)
+    again = trial_of(aborted, CANARY, author="release", now=NOW, unfenced_by="Ada Lovelace")
     heavier = trial_of(again, replace(CANARY, weight=0.25), author="release", now=NOW, unfenced_by="Ada Lovelace")
     promoted = promotion_of(heavier, author="release", now=NOW)
-    for release in (first, trial, condemned, again, heavier, promoted):
+    for release in (first, trial, aborted, again, heavier, promoted):
         log.append(release)
     assert [f.why for f in log.read(3).fenced] == ["errors: 9 of 30 requests failed"]
     assert [release.unfenced_by for release in log.history()[3:]] == ["Ada Lovelace", None, None]
 
 
-def test_a_rollback_fences_what_it_leaves_and_keeps_warm_what_is_not_fenced():
+def test_a_rollback_fences_the_old_champion_and_keeps_unfenced_models_warm():
     trial = trial_of(bootstrap(), CANARY, author="t", now=NOW)
     promoted = promotion_of(trial, author="t", now=NOW)
     warm = [model("b", "1.0.1"), model("a"), model("c")]
@@ -102,7 +104,7 @@ def test_a_rollback_fences_what_it_leaves_and_keeps_warm_what_is_not_fenced():
     assert [(f.digest, f.by, f.why) for f in back.fenced] == [(CANARY.model.digest, "heal", "why")]
 
 
-def test_a_document_from_before_there_were_fences_is_read(log, tmp_path):
+def test_a_document_older_than_fences_is_read(log, tmp_path):
     log.append(bootstrap())
     path = tmp_path / "log" / "00000001.json"
     document = json.loads(path.read_text())
@@ -167,7 +169,7 @@ while won < 30:
 """
 
 
-def test_two_writers_never_both_win_a_generation(log, tmp_path):
+def test_two_writers_never_both_commit_a_generation(log, tmp_path):
     log.append(bootstrap())
     writers = [subprocess.Popen([sys.executable, "-c", RACING_WRITER, str(tmp_path), name]) for name in ("x", "y")]
     try:

@@ -1,4 +1,4 @@
-"""The store keeps bytes, signed and named by digest; what the bytes mean is the loader's business."""
+"""The model store: published models are immutable, signed, and named by digest."""
 
 from datetime import UTC, datetime
 
@@ -47,7 +47,7 @@ def test_a_published_model_verifies_and_its_manifest_lists_its_files(store, mani
     assert store.digests() == [model.digest]
 
 
-def test_publishing_the_same_model_twice_is_the_same_as_once(store, manifest, keys):
+def test_publishing_the_same_model_again_changes_nothing(store, manifest, keys):
     assert store.publish(FILES, manifest, keys) == store.publish(FILES, manifest, keys)
     assert len(store.digests()) == 1
 
@@ -63,16 +63,16 @@ def test_one_flipped_byte_in_any_file_is_found_and_named(store, manifest, keys, 
         store.verify(model.digest, keys.public)
 
 
-def test_a_file_that_nobody_signed_is_refused(store, manifest, keys):
+def test_an_unsigned_extra_file_is_refused(store, manifest, keys):
     model = store.publish(FILES, manifest, keys)
     (store.path(model.digest) / "extra.pkl").write_bytes(b"surprise")
     with pytest.raises(ModelCorrupt, match="signature"):
         store.verify(model.digest, keys.public)
 
 
-def test_another_key_does_not_vouch_for_the_model(store, manifest, keys, tmp_path):
+def test_a_model_signed_with_another_key_is_refused(store, manifest, keys, tmp_path):
     model = store.publish(FILES, manifest, signing.ensure_keys(tmp_path / "stranger"))
-    with pytest.raises(ModelCorrupt, match="does not hold under"):
+    with pytest.raises(ModelCorrupt, match="is not valid under"):
         store.verify(model.digest, keys.public)
 
 
@@ -96,14 +96,14 @@ def test_a_copy_verifies_like_the_original(store, manifest, keys, tmp_path):
     ModelStore(tmp_path / "copy").verify(model.digest, keys.public)
 
 
-def test_keys_are_made_once_and_the_private_one_is_private(tmp_path):
+def test_keys_are_created_once_and_only_the_owner_reads_the_private_key(tmp_path):
     first = signing.ensure_keys(tmp_path)
     content = first.private.read_bytes()
     assert signing.ensure_keys(tmp_path).private.read_bytes() == content
     assert first.private.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_public_key_alone_is_not_silently_replaced(tmp_path):
+def test_a_public_key_without_its_private_key_is_not_replaced(tmp_path):
     keys = signing.ensure_keys(tmp_path)
     keys.private.unlink()
     with pytest.raises(ConfigError, match="restore the private key"):

@@ -1,4 +1,4 @@
-"""What tests over many seeds have in common: how many, and how many alarms a stated level allows."""
+"""Number of seeds for statistical tests, and how many rejections a level of alpha allows over them."""
 
 import math
 from collections.abc import Callable
@@ -6,11 +6,11 @@ from collections.abc import Callable
 SEEDS = 200
 
 
-def alarms_allowed(alpha: float, runs: int = SEEDS) -> float:
-    """Alarms in so many runs at a true chance of `alpha`, with three standard deviations: the test cries no wolf."""
+def rejections_allowed(alpha: float, runs: int = SEEDS) -> float:
+    """Rejections in `runs` runs at a true probability of `alpha`, plus three standard deviations."""
     return runs * alpha + 3 * math.sqrt(runs * alpha * (1 - alpha))
 
 
-def alarms(run: Callable[[int], bool]) -> int:
-    """In how many of the seeds `run` alarms."""
+def rejections(run: Callable[[int], bool]) -> int:
+    """For how many seeds `run` rejects."""
     return sum(run(seed) for seed in range(SEEDS))

@@ -1,14 +1,14 @@
-"""A mean above what is tolerated is found, one within it seldom called more, whatever the distribution."""
+"""The test rejects a mean above the tolerance, and rarely one within it, for any distribution."""
 
 import random
 
 import pytest
 
 from healing.sequential.mean import BoundedMeanTest
-from tests.healing.sequential.seeds import SEEDS, alarms, alarms_allowed
+from tests.healing.sequential.seeds import SEEDS, rejections, rejections_allowed
 
 
-def observations_until_alarm(seed, draw, observations, alpha=0.05):
+def rejected_after(seed, draw, observations, alpha=0.05):
     generator = random.Random(seed)
     test = BoundedMeanTest(alpha, low=-1, high=1, tolerated=0.1, restart_observations=200)
     for number in range(1, observations + 1):
@@ -26,16 +26,16 @@ DRAWS = {
 
 
 @pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
-def test_at_the_tolerated_mean_alarms_are_no_more_often_than_alpha_over_whole_runs(draw):
-    assert alarms(lambda seed: observations_until_alarm(seed, draw, 300) is not None) <= alarms_allowed(0.05)
+def test_at_the_tolerated_mean_it_rejects_in_at_most_alpha_of_whole_runs(draw):
+    assert rejections(lambda seed: rejected_after(seed, draw, 300) is not None) <= rejections_allowed(0.05)
 
 
-def test_a_clear_excess_is_found_within_eighty_observations_in_nine_runs_of_ten():
-    found = [observations_until_alarm(seed, lambda generator: generator.uniform(0, 1), 80) for seed in range(SEEDS)]
+def test_a_clear_excess_is_rejected_within_80_observations_in_nine_of_ten_runs():
+    found = [rejected_after(seed, lambda generator: generator.uniform(0, 1), 80) for seed in range(SEEDS)]
     assert sum(number is not None for number in found) >= 0.9 * SEEDS
 
 
-def test_a_resumed_test_goes_on_as_if_never_interrupted():
+def test_a_resumed_test_continues_as_if_never_interrupted():
     whole, first, second = (BoundedMeanTest(0.01, -1, 1, 0, restart_observations=7) for _ in range(3))
     for number in range(40):
         if number == 17:
@@ -47,7 +47,7 @@ def test_a_resumed_test_goes_on_as_if_never_interrupted():
 
 
 @pytest.mark.parametrize("value", [-1.01, 1.01, float("nan")])
-def test_an_observation_out_of_its_bounds_is_refused(value):
+def test_an_observation_outside_its_bounds_is_refused(value):
     with pytest.raises(ValueError, match="clip it first"):
         BoundedMeanTest(0.01, -1, 1, 0).observe(value)
 

@@ -1,4 +1,4 @@
-"""The test must alarm seldom where nothing is wrong, and soon where something is, over many seeds."""
+"""Over many seeds, the test rejects rarely when the arms are equal, and soon when the challenger is worse."""
 
 import math
 import random
@@ -12,10 +12,10 @@ from healing.sequential.relative import RESTART_REQUESTS, RelativeRateTest
 SEEDS = 200
 
 
-def requests_until_alarm(
+def rejected_after(
     seed: int, *, challenger_rate: float, champion_rate: float, share: float, requests: int, alpha: float
 ) -> int | None:
-    """Challenger requests seen when the alarm came, None when it did not come within `requests` of both arms."""
+    """Challenger requests until the rejection, None without one within `requests` of both arms."""
     generator = random.Random(seed)
     test = RelativeRateTest(alpha=alpha)
     seen = 0
@@ -30,56 +30,54 @@ def requests_until_alarm(
 
 
 @pytest.mark.parametrize(("rate", "share"), [(0.05, 0.05), (0.3, 0.2), (0.02, 0.5)])
-def test_equal_arms_alarm_no_more_often_than_alpha_over_whole_runs(rate, share):
+def test_equal_arms_are_rejected_in_at_most_alpha_of_whole_runs(rate, share):
     alpha = 0.05
-    alarms = sum(
-        requests_until_alarm(seed, challenger_rate=rate, champion_rate=rate, share=share, requests=5_000, alpha=alpha)
+    rejections = sum(
+        rejected_after(seed, challenger_rate=rate, champion_rate=rate, share=share, requests=5_000, alpha=alpha)
         is not None
         for seed in range(SEEDS)
     )
-    # alpha bounds the expected share; three standard deviations of a binomial keep this test from crying wolf itself
-    assert alarms / SEEDS <= alpha + 3 * math.sqrt(alpha * (1 - alpha) / SEEDS)
+    # alpha bounds the expected share; three standard deviations keep this test from failing by chance
+    assert rejections / SEEDS <= alpha + 3 * math.sqrt(alpha * (1 - alpha) / SEEDS)
 
 
 def test_at_the_default_level_no_sound_canary_of_200_is_aborted():
     assert not any(
-        requests_until_alarm(seed, challenger_rate=0.01, champion_rate=0.01, share=0.05, requests=5_000, alpha=0.001)
+        rejected_after(seed, challenger_rate=0.01, champion_rate=0.01, share=0.05, requests=5_000, alpha=0.001)
         for seed in range(SEEDS)
     )
 
 
-def test_five_percent_against_a_third_of_a_percent_is_found_within_110_canary_requests_at_the_median():
+def test_five_percent_against_a_third_of_a_percent_is_rejected_within_110_canary_requests_at_the_median():
     found = [
-        requests_until_alarm(seed, challenger_rate=0.05, champion_rate=0.003, share=0.05, requests=40_000, alpha=0.001)
+        rejected_after(seed, challenger_rate=0.05, champion_rate=0.003, share=0.05, requests=40_000, alpha=0.001)
         for seed in range(SEEDS)
     ]
     assert None not in found
     assert median(found) <= 110
 
 
-def test_total_failure_is_found_within_five_canary_requests():
+def test_total_failure_is_rejected_within_five_canary_requests():
     for seed in range(SEEDS):
-        seen = requests_until_alarm(
-            seed, challenger_rate=1, champion_rate=0.003, share=0.05, requests=5_000, alpha=0.001
-        )
+        seen = rejected_after(seed, challenger_rate=1, champion_rate=0.003, share=0.05, requests=5_000, alpha=0.001)
         assert seen is not None
         assert seen <= 5
 
 
-def test_a_shared_outage_blames_nobody():
-    alarms = 0
+def test_a_shared_outage_is_not_rejected():
+    rejections = 0
     for seed in range(SEEDS):
         generator = random.Random(seed)
         test = RelativeRateTest(alpha=0.01)
         for number in range(3_000):
             rate = 0.9 if 1_000 <= number < 1_500 else 0.001
             test.observe(challenger=generator.random() < 0.1, event=generator.random() < rate, share=0.1)
-        alarms += test.rejected
-    assert alarms / SEEDS <= 0.01 + 3 * math.sqrt(0.01 * 0.99 / SEEDS)
+        rejections += test.rejected
+    assert rejections / SEEDS <= 0.01 + 3 * math.sqrt(0.01 * 0.99 / SEEDS)
 
 
 def test_a_changing_share_is_not_mistaken_for_a_changing_error_rate():
-    alarms = 0
+    rejections = 0
     for seed in range(SEEDS):
         generator = random.Random(seed)
         test = RelativeRateTest(alpha=0.01)
@@ -87,11 +85,11 @@ def test_a_changing_share_is_not_mistaken_for_a_changing_error_rate():
             for _ in range(700):
                 test.observe(challenger=generator.random() < share, event=generator.random() < 0.05, share=share)
             test.restart()
-        alarms += test.rejected
-    assert alarms / SEEDS <= 0.01 + 3 * math.sqrt(0.01 * 0.99 / SEEDS)
+        rejections += test.rejected
+    assert rejections / SEEDS <= 0.01 + 3 * math.sqrt(0.01 * 0.99 / SEEDS)
 
 
-def test_a_version_that_turns_bad_late_is_found_soon_all_the_same():
+def test_a_version_that_turns_bad_late_is_rejected_soon():
     generator = random.Random(1)
     test = RelativeRateTest()
     for _ in range(10 * RESTART_REQUESTS):
@@ -106,7 +104,7 @@ def test_a_version_that_turns_bad_late_is_found_soon_all_the_same():
     assert canary_requests <= 60
 
 
-def test_many_restarts_take_bounded_memory_and_keep_the_sum_at_most_one_without_errors():
+def test_many_restarts_keep_memory_bounded_and_the_e_value_at_most_one_without_errors():
     test = RelativeRateTest()
     for _ in range(3 * LIVE_RUNS_MAX):
         test.restart()
@@ -121,7 +119,7 @@ def test_errors_while_only_one_arm_has_traffic_are_no_evidence(share):
     assert test.log_e == pytest.approx(0, abs=1e-9)
 
 
-def test_an_alarm_stays_when_evidence_fades():
+def test_a_rejection_stays_when_evidence_fades():
     test = RelativeRateTest()
     for _ in range(6):
         test.observe(challenger=True, event=True, share=0.05)
@@ -132,7 +130,7 @@ def test_an_alarm_stays_when_evidence_fades():
     assert test.rejected
 
 
-def test_quiet_requests_in_bulk_are_the_same_as_one_by_one():
+def test_quiet_requests_in_bulk_equal_those_one_by_one():
     bulk, single = RelativeRateTest(), RelativeRateTest()
     for quiet, challenger in [(1_500, True), (700, False), (4_900, True), (3, True)]:
         bulk.observe_quiet(quiet)
@@ -143,7 +141,7 @@ def test_quiet_requests_in_bulk_are_the_same_as_one_by_one():
     assert bulk.save() == single.save()
 
 
-def test_a_resumed_test_goes_on_as_if_never_interrupted():
+def test_a_resumed_test_continues_as_if_never_interrupted():
     generator = random.Random(7)
     whole, first, second = RelativeRateTest(), RelativeRateTest(), RelativeRateTest()
     for number in range(3_000):
@@ -156,6 +154,6 @@ def test_a_resumed_test_goes_on_as_if_never_interrupted():
 
 
 @pytest.mark.parametrize(("alpha", "ratio"), [(0, 1), (1, 1), (0.01, 0.5)])
-def test_settings_that_make_no_sense_are_refused(alpha, ratio):
+def test_invalid_parameters_are_refused(alpha, ratio):
     with pytest.raises(ValueError, match="found"):
         RelativeRateTest(alpha=alpha, tolerated_ratio=ratio)

@@ -1,7 +1,7 @@
-"""Under its null hypothesis no test is expected to gain by one more observation, in whatever state it is.
+"""Every e-value is a supermartingale: under its null hypothesis one more observation never raises its expectation.
 
-The expectation over what may come next is computed exactly, at states that hypothesis reaches by any history, restarts
-among it. A process that is not expected to gain at any step is at most 1 on average at any stopping time.
+The expectation over the next observation is computed exactly, in states that Hypothesis reaches by any history, with
+restarts. A process whose expectation never grows is at most 1 on average at any stopping time.
 """
 
 import math
@@ -28,7 +28,7 @@ DECILES = tuple(step / 10 for step in range(11))
 
 
 def expected_e(step: Callable[[int], float], odds: Sequence[float]) -> float:
-    """The odds times the e-value after each of the things that may come next."""
+    """The expected e-value after the next observation: the sum of odds times e-value."""
     return math.fsum(chance * math.exp(step(which)) for which, chance in enumerate(odds) if chance > 0)
 
 
@@ -109,7 +109,7 @@ HISTORY = st.lists(st.tuples(st.booleans(), UNIT, UNIT), max_size=30)
 
 
 @given(HISTORY, st.integers(0, BINS - 1), UNIT, UNIT)
-def test_concentration_where_the_bin_gets_no_more_than_is_tolerated(history, place, within, champion_answer):
+def test_concentration_with_a_share_within_the_tolerance(history, place, within, champion_answer):
     test = concentration(history)
     rate = 0.4 * within
 
@@ -125,7 +125,7 @@ def test_concentration_where_the_bin_gets_no_more_than_is_tolerated(history, pla
 
 
 @given(HISTORY, st.integers(1, BINS - 2), UNIT, UNIT, UNIT, st.sampled_from([None, 0.05, 0.5]))
-def test_concentration_where_the_champion_crowds_too(history, place, champion_rate, within, overlap, share):
+def test_concentration_of_both_arms_answers(history, place, champion_rate, within, overlap, share):
     test = concentration(history)
     rate = min(1.0, champion_rate * within * 4 / 3)  # at most R times the champion's, in three bins of ten
     far = DECILES[(place + 5) % BINS] + 0.05
@@ -152,7 +152,7 @@ def test_concentration_where_the_champion_crowds_too(history, place, champion_ra
 
 
 def guard_e(guard: TrialGuard) -> float:
-    """The guard's statistic: the mean of the voting checks' e-values by their shares; quality's share stands still."""
+    """The guard's statistic: the mean of the voting checks' e-values by their shares; that of quality is constant."""
     states = {state.check: state.log_e for state in guard.states()}
     return math.log(
         sum(share_of_alpha(check, guard.rules) * math.exp(states.get(check, 0.0)) for check in guard.rules.votes)
@@ -187,8 +187,8 @@ def test_the_whole_guard_between_the_arms(history, share, failing, slow):
     assert expected_e(step, odds) <= math.exp(guard_e(guard)) * (1 + ROUNDING)
 
 
-def test_the_expectation_would_notice_a_bet_that_gains():
-    """One step beyond the null, at the state where each test begins."""
+def test_the_expectation_notices_a_bet_that_gains():
+    """One step beyond the null hypothesis, in the initial state of a test."""
     test = AbsoluteRateTest(0.001, 0.1)
 
     def step(which: int) -> float:
