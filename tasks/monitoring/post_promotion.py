@@ -13,11 +13,9 @@ from releases.log import ReleaseLog
 from tasks.config.settings import Settings
 from tasks.ledger.store import Ledger
 from tasks.monitoring.checks.promotion import CHECK, Promotion, latest_promotion
-from tasks.monitoring.evidence import check_record, open_incident
+from tasks.monitoring.evidence import OBSERVER, check_record, open_incident
 from tasks.monitoring.monitored_model import MonitoredModel, WindowVerdict
 from tasks.monitoring.windows import DayRange
-
-OBSERVER = "watch"
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
