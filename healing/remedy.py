@@ -6,10 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
 
-from healing.incident import Remedy
 from healing.release import ModelRef, Reason, Release
-
-LONG_REMEDIES = frozenset({Remedy.RETRAIN})  # minutes: carried by their own flow run
 
 
 class Role(StrEnum):

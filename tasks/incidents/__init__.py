@@ -1,0 +1,1 @@
+"""The repair loop: record evidence, confirm incidents, apply remedies, verify them, escalate."""

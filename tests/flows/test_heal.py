@@ -1,15 +1,14 @@
-"""What breaks is healed, once, whoever reports it; what is not broken is left alone."""
+"""`heal` treats what is broken, once, whoever reports it, and changes nothing else."""
 
 import os
 import signal
 import uuid
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from flows.heal import heal
-from flows.renewal import learned_in_vain
-from flows.treatment import Treatment
 from healing.diagnosis import GatewayProblem, Signals
 from healing.errors import UsageError
 from healing.evidence import Evidence
@@ -17,15 +16,22 @@ from healing.incident import AttemptOutcome, Cause, Remedy, Status
 from healing.policy import Policy
 from healing.release import Challenger, Reason
 from healing.verdict import Outcome, Verdict
-from releases.log import abort_of, promotion_of, trial_of
+from releases.log import promotion_of, trial_of
 from tasks.config.pipeline import load_pipeline
-from tasks.ledger.records import CheckRecord, FeatureRecord
+from tasks.config.settings import load_settings
+from tasks.incidents.flow_runner import InlineRunner
+from tasks.incidents.incident_handler import IncidentHandler
+from tasks.incidents.remedy_executor import RemedyExecutor
+from tasks.ledger.records import CheckRecord
+from tasks.ledger.store import Ledger
 from tasks.rollout.release_changes import rollout_lock
 from tasks.rollout.rollback import RollbackOrder, roll_back
 from tasks.runtime.events import EventEvidence
+from tests.flows.durability.world import World
 from tests.flows.release_bench import Bench, make_bench, traffic
 from tests.gateway.running import wait_until
 from tests.published import PIPELINE, bootstrap, corrupt, start_canary
+from tests.tasks.incidents.contexts import RecordingRunner
 
 
 @pytest.fixture
@@ -46,14 +52,20 @@ def evidence(cause, subject, observer="test"):
     return Evidence(PIPELINE, cause, subject, observer, datetime.now(UTC))
 
 
-def test_nothing_wrong_is_nothing_done(bench):
+def handled(bench, ledger, incident, signals, runner=None):
+    """The incident, read anew and handled with these signals."""
+    executor = RemedyExecutor(bench.settings, ledger, runner or InlineRunner({}), run_id=None)
+    return IncidentHandler(executor, Policy(), lambda: signals).handle(ledger.incident(incident.id))
+
+
+def test_without_a_problem_nothing_is_done(bench):
     bootstrap(bench.root, bench.publish(1))
     assert heal(PIPELINE).incidents == ()
     with pytest.raises(UsageError, match="known: tiny"):
         heal("elsewhere")
 
 
-def test_drift_that_only_an_event_claims_is_dismissed_with_the_reason(bench):
+def test_drift_that_only_an_event_claims_is_dismissed_with_a_reason(bench):
     with bench.ledger() as ledger:
         ledger.record_check(check(Cause.DATA_DRIFT, Outcome.PASS))
     claimed = event("autopilot.drift.detected")
@@ -88,7 +100,7 @@ def test_a_corrupted_champion_is_rolled_back_while_traffic_goes_on(bench):
     assert incident.detected_at <= incident.mitigated_at <= incident.ended_at
 
 
-def test_a_corrupt_fallback_leaves_and_the_champion_stays(bench):
+def test_a_corrupt_fallback_is_removed_and_the_champion_stays(bench):
     fallback, champion = bench.publish(1), bench.publish(2)
     bootstrap(bench.root, champion, fallbacks=(fallback,))
     corrupt(bench.root, fallback)
@@ -99,20 +111,21 @@ def test_a_corrupt_fallback_leaves_and_the_champion_stays(bench):
     assert (bench.current.champion, bench.current.fallbacks) == (champion, ())
 
 
-def test_a_champion_without_whole_predecessor_is_given_to_a_person(bench):
+def test_a_corrupt_champion_without_an_intact_predecessor_is_escalated(bench):
     champion = bench.publish(1)
     bootstrap(bench.root, champion)
     with bench.ledger() as ledger:
         incident = ledger.record_evidence(evidence(Cause.MODEL_CORRUPT, champion.digest))
         signals = Signals(problems=(GatewayProblem(Cause.MODEL_CORRUPT, champion.digest),), history=(bench.current,))
-        after = Treatment(bench.settings, ledger, Policy(), lambda: signals, run_id=None).treat(incident)
+        handled(bench, ledger, incident, signals)
+        after = ledger.incident(incident.id)
     assert after.status is Status.ESCALATED
     assert [a.remedy for a in after.attempts] == [Remedy.ROLLBACK, Remedy.ESCALATE]
     assert after.attempts[0].outcome is AttemptOutcome.FUTILE
     assert after.id in bench.settings.alerts_file.read_text()
 
 
-def test_a_trial_whose_controller_died_is_ended(bench):
+def test_a_trial_whose_controller_died_is_aborted(bench):
     champion, candidate = bench.publish(1), bench.publish(2)
     bootstrap(bench.root, champion)
     start_canary(bench.root, candidate, 0.5)
@@ -120,7 +133,7 @@ def test_a_trial_whose_controller_died_is_ended(bench):
     assert (bench.current.reason, bench.current.challenger, bench.current.author) == (Reason.ABORT, None, "heal")
 
 
-def test_a_champion_that_labels_condemn_is_rolled_back_and_fenced(bench):
+def test_a_champion_that_fails_on_labels_is_rolled_back_and_fenced(bench):
     older, champion = bench.publish(1), bench.publish(2)
     bootstrap(bench.root, champion, fallbacks=(older,))
     with bench.ledger() as ledger:
@@ -132,7 +145,7 @@ def test_a_champion_that_labels_condemn_is_rolled_back_and_fenced(bench):
     assert (bench.current.champion, fence.by) == (older, "heal")
 
 
-def test_a_challenger_that_only_an_event_condemns_stays_on_trial(bench):
+def test_a_challenger_that_only_an_event_reports_stays_on_trial(bench):
     champion, candidate = bench.publish(1), bench.publish(2)
     bootstrap(bench.root, champion)
     start_canary(bench.root, candidate, 0.5)
@@ -142,8 +155,8 @@ def test_a_challenger_that_only_an_event_condemns_stays_on_trial(bench):
     assert (bench.current.challenger.model, bench.current.fenced) == (candidate, ())
 
 
-@pytest.mark.parametrize(("age", "taken_up"), [(timedelta(0), True), (timedelta(hours=1), False)])
-def test_a_stranded_trial_is_taken_up_by_a_new_controller_while_its_stage_lasts(bench, monkeypatch, age, taken_up):
+@pytest.mark.parametrize(("age", "resumed"), [(timedelta(0), True), (timedelta(hours=1), False)])
+def test_a_stranded_trial_is_resumed_while_its_stage_lasts(bench, monkeypatch, age, resumed):
     champion, candidate = bench.publish(1), bench.publish(2)
     first = bootstrap(bench.root, champion)
     stage = load_pipeline(PIPELINE, bench.settings.pipelines_dir).release.stages[0]
@@ -155,27 +168,26 @@ def test_a_stranded_trial_is_taken_up_by_a_new_controller_while_its_stage_lasts(
         started.append((deployment, dict(parameters), idempotency_key))
         return "run"
 
-    monkeypatch.setattr("flows.heal.start_run", start)
+    monkeypatch.setattr("tasks.incidents.flow_runner.start_run", start)
     monkeypatch.setenv("AUTOPILOT_DISPATCH", "deployment")
     heal(PIPELINE)
     heal(PIPELINE)
-    assert (bench.current.challenger is not None) is taken_up
-    assert len({key for _, _, key in started}) == (1 if taken_up else 0)  # Prefect makes one run of the two
+    assert (bench.current.challenger is not None) is resumed
+    assert len({key for _, _, key in started}) == (1 if resumed else 0)  # Prefect makes one run of the two
     for deployment, parameters, _ in started:
         assert deployment == "release/release"
         assert parameters == {"pipeline": PIPELINE, "digest": candidate.digest, "incident_id": "i1"}
 
 
-def test_a_remedy_that_a_killed_heal_started_is_judged_lost_and_tried_again(bench):
+def test_an_attempt_of_a_killed_heal_fails_and_the_next_remedy_is_applied(bench):
     older, champion = bench.publish(1), bench.publish(2)
     bootstrap(bench.root, champion, fallbacks=(older,))
     with bench.ledger() as ledger:
         incident = ledger.record_evidence(evidence(Cause.MODEL_FAILING, champion.digest), status=Status.DIAGNOSED)
         ledger.start_attempt(incident.id, Remedy.RESTART_WORKER, str(uuid.uuid4()))  # a run that Prefect does not know
         signals = Signals(problems=(GatewayProblem(Cause.MODEL_FAILING, champion.digest),), history=(bench.current,))
-        after = Treatment(bench.settings, ledger, Policy(), lambda: signals, run_id=None).treat(
-            ledger.incident(incident.id)
-        )
+        handled(bench, ledger, incident, signals)
+        after = ledger.incident(incident.id)
     assert [(a.remedy, a.outcome) for a in after.attempts] == [
         (Remedy.RESTART_WORKER, AttemptOutcome.FAILED),
         (Remedy.ROLLBACK, AttemptOutcome.SUCCEEDED),
@@ -184,14 +196,14 @@ def test_a_remedy_that_a_killed_heal_started_is_judged_lost_and_tried_again(benc
     assert bench.current.champion == older
 
 
-def test_what_another_heal_has_just_started_is_left_to_it(bench):
+def test_an_attempt_that_another_heal_has_just_started_continues(bench):
     with bench.ledger() as ledger:
         incident = ledger.record_evidence(evidence(Cause.QUALITY_DROP, "champion"), status=Status.DIAGNOSED)
         ledger.start_attempt(incident.id, Remedy.RETRAIN)
-        treatment = Treatment(bench.settings, ledger, Policy(), Signals, run_id=None)
-        after = treatment.treat(ledger.incident(incident.id))
+        result = handled(bench, ledger, incident, Signals())
+        after = ledger.incident(incident.id)
     assert after.running_attempt is not None
-    assert "goes on" in treatment.notes[0]
+    assert "continues in run" in result.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -201,22 +213,21 @@ def test_what_another_heal_has_just_started_is_left_to_it(bench):
         ("failed", AttemptOutcome.FAILED, Status.HEALING),
     ],
 )
-def test_a_retrain_without_new_champion_does_not_close_its_incident(bench, result, outcome, status):
+def test_a_retrain_without_a_new_champion_does_not_close_its_incident(bench, result, outcome, status):
     bootstrap(bench.root, bench.publish(1))
     signals = Signals(checks={Cause.QUALITY_DROP: (check(Cause.QUALITY_DROP, Outcome.FAIL).verdict,)})
     with bench.ledger() as ledger:
         incident = ledger.record_evidence(evidence(Cause.QUALITY_DROP, "champion"), status=Status.DIAGNOSED)
         ledger.start_attempt(incident.id, Remedy.RETRAIN, str(uuid.uuid4()))
         ledger.record_entry(PIPELINE, "retrain.finished", PIPELINE, {"result": result, "incident_id": incident.id})
-        after = Treatment(bench.settings, ledger, Policy(), lambda: signals, run_id=None).treat(
-            ledger.incident(incident.id)
-        )
+        handled(bench, ledger, incident, signals)
+        after = ledger.incident(incident.id)
     assert after.attempts[0].outcome is outcome
     assert after.status is status
 
 
 @pytest.mark.parametrize("stayed", [True, False])
-def test_a_retrain_that_was_killed_after_its_promotion_is_judged_by_what_serves(bench, stayed):
+def test_a_retrain_killed_after_its_promotion_is_judged_by_the_champion(bench, stayed):
     older, candidate = bench.publish(1), bench.publish(2)
     bootstrap(bench.root, older)
     signals = Signals(checks={Cause.QUALITY_DROP: (check(Cause.QUALITY_DROP, Outcome.FAIL).verdict,)})
@@ -227,54 +238,66 @@ def test_a_retrain_that_was_killed_after_its_promotion_is_judged_by_what_serves(
         bench.log.append(promotion_of(trial, author="release", now=datetime.now(UTC)))
         if not stayed:
             roll_back(bench.root, bench.keys.public, RollbackOrder(PIPELINE, "heal"))
-        after = Treatment(bench.settings, ledger, Policy(), lambda: signals, run_id=None).treat(
-            ledger.incident(incident.id)
-        )
+        handled(bench, ledger, incident, signals)
+        after = ledger.incident(incident.id)
     expected = (AttemptOutcome.SUCCEEDED, Status.RECOVERED) if stayed else (AttemptOutcome.FAILED, Status.HEALING)
     assert (after.attempts[0].outcome, after.status) == expected
 
 
-def test_the_same_days_are_not_learned_from_in_vain_twice(bench):
-    bootstrap(bench.root, bench.publish(1))
-    with bench.ledger() as ledger:
-        ledger.record_features([FeatureRecord(PIPELINE, date(2013, 3, 1), 1, 900, 1)])
-        assert learned_in_vain(bench.settings, PIPELINE) is None
-        ledger.record_entry(PIPELINE, "retrain.finished", PIPELINE, {"result": "not_better", "until": "2013-03-01"})
-        assert learned_in_vain(bench.settings, PIPELINE) == date(2013, 3, 1)
-        incident = ledger.record_evidence(evidence(Cause.QUALITY_DROP, "champion"), status=Status.DIAGNOSED)
-        signals = Signals(checks={Cause.QUALITY_DROP: (check(Cause.QUALITY_DROP, Outcome.FAIL).verdict,)})
-        after = Treatment(bench.settings, ledger, Policy(), lambda: signals, run_id=None).treat(incident)
-        assert (after.status, after.attempts[0].outcome) == (Status.ESCALATED, AttemptOutcome.FUTILE)
-        ledger.record_features([FeatureRecord(PIPELINE, date(2013, 3, 2), 1, 900, 2)])
-        assert learned_in_vain(bench.settings, PIPELINE) is None
-
-
-def test_a_candidate_that_was_fenced_is_not_trained_again_from_the_same_days(bench):
-    champion, candidate = bench.publish(1), bench.publish(2)
-    bootstrap(bench.root, champion)
-    trial = start_canary(bench.root, candidate, 0.5)
-    bench.log.append(abort_of(trial, author="gateway", now=datetime.now(UTC), note="errors: 9 of 30", fence=True))
-    ended = {"result": "aborted", "until": "2013-03-01", "digest": candidate.digest}
-    with bench.ledger() as ledger:
-        ledger.record_features([FeatureRecord(PIPELINE, date(2013, 3, 1), 1, 900, 1)])
-        ledger.record_entry(PIPELINE, "retrain.finished", PIPELINE, {**ended, "digest": "0" * 64})
-        assert learned_in_vain(bench.settings, PIPELINE) is None
-        ledger.record_entry(PIPELINE, "retrain.finished", PIPELINE, ended)
-    assert learned_in_vain(bench.settings, PIPELINE) == date(2013, 3, 1)
-
-
-def test_another_champion_makes_the_same_days_worth_learning_from(bench):
-    older, champion = bench.publish(1), bench.publish(2)
-    bootstrap(bench.root, champion, fallbacks=(older,))
-    with bench.ledger() as ledger:
-        ledger.record_features([FeatureRecord(PIPELINE, date(2013, 3, 1), 1, 900, 1)])
-        ledger.record_entry(PIPELINE, "retrain.finished", PIPELINE, {"result": "not_better", "until": "2013-03-01"})
-    roll_back(bench.root, bench.keys.public, RollbackOrder(PIPELINE, "heal"))
-    assert learned_in_vain(bench.settings, PIPELINE) is None
-
-
-def test_incidents_of_ingestion_are_left_to_it_at_first(bench):
+def test_an_incident_of_ingestion_is_left_to_it_at_first(bench):
     with bench.ledger() as ledger:
         ledger.record_evidence(evidence(Cause.SOURCE_UNAVAILABLE, "primary"), status=Status.DIAGNOSED)
     (treated,) = heal(PIPELINE).incidents
     assert (treated.status, treated.remedies) == (Status.DIAGNOSED, ())
+
+
+def test_ingestion_that_is_silent_is_started_and_records_its_own_attempts(bench):
+    runner = RecordingRunner()
+    with bench.ledger() as ledger:
+        silent = replace(
+            evidence(Cause.SOURCE_UNAVAILABLE, "primary"), observed_at=datetime.now(UTC) - timedelta(hours=1)
+        )
+        incident = ledger.record_evidence(silent, status=Status.DIAGNOSED)
+        result = handled(bench, ledger, incident, Signals(), runner)
+    assert runner.started == [("ingest/ingest", {"pipeline": PIPELINE}, f"{incident.id}/0")]
+    assert (result.status, result.remedies) == (Status.DIAGNOSED, ())
+
+
+def test_heal_runs_ingestion_in_its_own_process_without_a_worker(tmp_path, monkeypatch):
+    world = World(tmp_path).build()
+    monkeypatch.setenv("AUTOPILOT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("AUTOPILOT_PIPELINES_DIR", str(world.pipelines))
+    with Ledger(load_settings().ledger_dsn) as ledger:
+        ledger.record_evidence(
+            Evidence("small", Cause.SOURCE_UNAVAILABLE, "gone", "ingest", datetime.now(UTC) - timedelta(hours=1)),
+            status=Status.DIAGNOSED,
+        )
+        heal("small")
+        assert {record.table for record in ledger.batches("small")} == {"rows", "outcomes", "weather"}
+
+
+def test_one_retrain_serves_all_incidents_of_the_pipeline(bench):
+    bootstrap(bench.root, bench.publish(1))
+    runner = RecordingRunner()
+    signals = Signals(checks={c: (check(c, Outcome.FAIL).verdict,) for c in (Cause.QUALITY_DROP, Cause.DATA_DRIFT)})
+    with bench.ledger() as ledger:
+        first, second = (
+            ledger.record_evidence(evidence(cause, "champion"), status=Status.DIAGNOSED)
+            for cause in (Cause.QUALITY_DROP, Cause.DATA_DRIFT)
+        )
+        handled(bench, ledger, first, signals, runner)
+        waiting = handled(bench, ledger, second, signals, runner)
+        assert ledger.incident(first.id).running_attempt.flow_run_id is not None
+    assert [deployment for deployment, _, _ in runner.started] == ["retrain/retrain"]
+    assert (waiting.status, waiting.remedies) == (Status.DIAGNOSED, ())
+    assert f"waits for the retrain of incident {first.id}" in waiting.notes[-1]
+
+
+def test_a_lost_attempt_fails_even_if_its_remedy_cannot_treat_the_cause(bench):
+    with bench.ledger() as ledger:
+        incident = ledger.record_evidence(evidence(Cause.UNKNOWN, "primary"), status=Status.DIAGNOSED)
+        ledger.start_attempt(incident.id, Remedy.SWITCH_SOURCE, str(uuid.uuid4()))  # a run that Prefect does not know
+        result = handled(bench, ledger, incident, Signals())
+        after = ledger.incident(incident.id)
+    assert (result.status, result.remedies) == (Status.ESCALATED, (Remedy.ESCALATE,))
+    assert after.attempts[0].outcome is AttemptOutcome.FAILED

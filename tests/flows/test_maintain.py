@@ -7,15 +7,17 @@ from deltalake import DeltaTable
 
 from flows.ingest import ingest
 from flows.maintain import maintain
-from flows.remedies import restore_snapshot
 from healing.errors import UsageError
 from healing.evidence import Evidence
-from healing.incident import AttemptOutcome, Cause
+from healing.incident import AttemptOutcome, Cause, Remedy
 from tasks.config.settings import load_settings
+from tasks.incidents.remedies.restore_snapshot import SnapshotRemedy
+from tasks.incidents.remedy_result import RemedyResult
 from tasks.lake import maintenance
 from tasks.lake.lake_table import LakeTable
 from tasks.ledger.store import Ledger
 from tests.flows.durability.world import DAYS, SINCE, UNTIL, World, remains, weather_of
+from tests.tasks.incidents.contexts import context
 
 
 @pytest.fixture
@@ -111,13 +113,19 @@ def bad_batch(home, subject: str):
         )
 
 
+def restore_snapshot(incident, number: int = 1) -> RemedyResult:
+    settings = load_settings()
+    with Ledger(settings.ledger_dsn) as ledger:
+        return SnapshotRemedy().apply(context(settings, ledger, incident, Remedy.RESTORE_SNAPSHOT, number))
+
+
 def test_restoring_a_snapshot_takes_a_bad_batch_out_of_the_features_until_it_is_corrected(home, world):
     good = features(home).read()
     world.put("weather", DAYS[1], weather_of(DAYS[1], temp=900.0))
     ingest("small", since=SINCE, until=UNTIL, again=True)
     assert not features(home).read().equals(good)
     incident = bad_batch(home, f"weather/{DAYS[1]}")
-    applied = [restore_snapshot(load_settings(), incident, number) for number in (1, 2)]
+    applied = [restore_snapshot(incident, number) for number in (1, 2)]
     assert {each.outcome for each in applied} == {AttemptOutcome.SUCCEEDED}
     assert features(home).read().equals(good)
     assert ingest("small", since=SINCE, until=UNTIL).feature_rows == 0
@@ -129,10 +137,10 @@ def test_restoring_a_snapshot_takes_a_bad_batch_out_of_the_features_until_it_is_
 
 def test_a_day_that_had_no_features_before_a_bad_batch_has_none_after(home):
     incident = bad_batch(home, f"rows/{DAYS[2]}")
-    assert restore_snapshot(load_settings(), incident, 1).outcome is AttemptOutcome.SUCCEEDED
+    assert restore_snapshot(incident).outcome is AttemptOutcome.SUCCEEDED
     assert set(features(home).read()["event_day"]) == set(DAYS[:2])
 
 
 @pytest.mark.parametrize("subject", ["primary", "rows/1999-01-01"])
 def test_what_is_no_batch_on_record_has_no_snapshot_to_return_to(home, subject):
-    assert restore_snapshot(load_settings(), bad_batch(home, subject), 1).outcome is AttemptOutcome.FUTILE
+    assert restore_snapshot(bad_batch(home, subject)).outcome is AttemptOutcome.FUTILE

@@ -12,6 +12,7 @@ from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Cause, Remedy, Status
 from healing.release import Reason
 from healing.verdict import Outcome, Verdict
+from tasks.incidents.remedies.rollback import RollbackRemedy
 from tasks.ledger.records import CheckRecord
 from tests.flows.killable import Ended, Killable, Order
 from tests.flows.release_bench import Bench, make_bench, traffic
@@ -73,7 +74,7 @@ def test_a_rollback_killed_anywhere_is_finished_by_the_next_run_while_clients_ar
     assert {release.champion for release in bench.log.history()[3:]} == {first, *warm}
 
 
-@pytest.mark.parametrize("point", ["rollback.committed", "heal.remedied", "heal.attempt_finished"])
+@pytest.mark.parametrize("point", ["rollback.committed", "heal.remedy_applied", "heal.attempt_finished"])
 def test_a_repair_killed_anywhere_is_finished_once(bench, killable, monkeypatch, point):
     older, champion = bench.publish(1), bench.publish(2)
     bootstrap(bench.root, champion, fallbacks=(older,))
@@ -85,7 +86,7 @@ def test_a_repair_killed_anywhere_is_finished_once(bench, killable, monkeypatch,
         ledger.start_attempt(ledger.set_status(incident.id, Status.DIAGNOSED).id, Remedy.ABORT_CANARY)
         ledger.finish_attempt(incident.id, 1, AttemptOutcome.FUTILE, "it is champion")
     assert run(killable, "flows.heal:heal", point).killed
-    monkeypatch.setattr("flows.treatment.SHORT_SECONDS_MAX", 0.0)  # Prefect believes the dead run to be alive
+    monkeypatch.setattr(RollbackRemedy, "seconds_max", 0.0)  # Prefect believes the dead run to be alive
     heal(PIPELINE)
     with bench.ledger() as ledger:
         healed = ledger.incident(incident.id)

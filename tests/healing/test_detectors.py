@@ -13,7 +13,7 @@ CODE = {
     Detector.MONITOR: ("tasks/monitoring", "healing/window_diagnosis.py"),
     Detector.ROLLOUT: ("tasks/rollout",),
     Detector.GATEWAY: ("gateway",),
-    Detector.HEALER: ("tasks/incidents", "flows/heal.py"),
+    Detector.HEALER: ("tasks/incidents",),
 }
 
 

@@ -1,0 +1,71 @@
+"""Evidence for the ledger, and the signals that incidents are confirmed against."""
+
+from datetime import UTC, datetime
+
+import structlog
+
+from healing.diagnosis import Signals
+from healing.errors import GatewayUnavailable
+from healing.evidence import Evidence
+from healing.incident import Cause
+from healing.verdict import Verdict
+from releases.log import ReleaseLog
+from tasks.config.settings import Settings
+from tasks.ledger.store import Ledger
+from tasks.runtime.events import EventEvidence, EventName, emit, payload_of
+from tasks.serving.gateway_client import GatewayState, read_gateway
+
+log = structlog.get_logger(__name__)
+
+OBSERVER = "heal"
+
+
+def record_evidence(settings: Settings, pipeline: str, event: EventEvidence | None) -> None:
+    """Record what the event claims and what the gateway reports now, and announce the incidents that this opens."""
+    claimed = None if event is None else event.evidence(pipeline)
+    observed = [*([] if claimed is None else [claimed]), *_gateway_evidence(settings, pipeline)]
+    with Ledger(settings.ledger_dsn) as ledger:
+        for evidence in observed:
+            known = {incident.id for incident in ledger.unfinished_incidents(pipeline)}
+            incident = ledger.record_evidence(evidence)
+            if not incident.ended and incident.id not in known:
+                emit(EventName.INCIDENT_OPENED, pipeline, {**payload_of(evidence), "incident_id": incident.id})
+
+
+def read_signals(settings: Settings, pipeline: str, ledger: Ledger) -> Signals:
+    """The gateway's problems, the monitor's latest checks and the release log, read now."""
+    state = _read_gateway(settings.addresses().operate)
+    checks: dict[Cause, tuple[Verdict, ...]] = {}
+    for record in ledger.latest_checks(pipeline):
+        checks[record.cause] = (*checks.get(record.cause, ()), record.verdict)
+    return Signals(
+        problems=None if state is None else state.as_signals(),
+        checks=checks,
+        history=tuple(ReleaseLog(settings.release_root(pipeline)).history()),
+    )
+
+
+def _gateway_evidence(settings: Settings, pipeline: str) -> list[Evidence]:
+    """The gateway's problems as evidence. A gateway that should run and does not answer is evidence, too."""
+    operate = settings.addresses().operate
+    if operate is None:
+        return []
+    state = _read_gateway(operate)
+    if state is None:
+        summary = f"no answer from {operate}"
+        return [Evidence(pipeline, Cause.GATEWAY_DOWN, "gateway", OBSERVER, datetime.now(UTC), summary)]
+    return [
+        Evidence(pipeline, problem.code, problem.subject, "gateway", problem.since, problem.message)
+        for problem in state.problems
+    ]
+
+
+def _read_gateway(operate_url: str | None) -> GatewayState | None:
+    """The gateway's state; None if no gateway should run or it does not answer."""
+    if operate_url is None:
+        return None
+    try:
+        return read_gateway(operate_url)
+    except GatewayUnavailable as exc:
+        log.warning("gateway_unavailable", cause=str(exc))
+        return None

@@ -1,0 +1,28 @@
+"""Abort canary: a challenger's trial ends without promotion, and the challenger is fenced."""
+
+from healing.incident import AttemptOutcome, Remedy
+from healing.remedy import Role, role_of
+from releases.log import ReleaseLog
+from tasks.incidents.release_change import abort_challenger, verify_release
+from tasks.incidents.remedy_action import RemedyAction, RemedyContext
+from tasks.incidents.remedy_result import RemedyResult
+
+
+class AbortRemedy(RemedyAction):
+    """Aborts the trial of the incident's model. Futile once the model is champion."""
+
+    remedy = Remedy.ABORT_CANARY
+    writes_release = True
+
+    def apply(self, context: RemedyContext) -> RemedyResult:
+        digest = context.incident.subject
+        current = ReleaseLog(context.settings.release_root(context.incident.pipeline)).current()
+        if role_of(current, digest) is Role.CHAMPION:
+            return RemedyResult(AttemptOutcome.FUTILE, f"the trial of {digest[:12]} is over: it is champion")
+        return abort_challenger(context)
+
+    def verify(self, context: RemedyContext, applied: RemedyResult) -> RemedyResult:
+        return verify_release(context, applied)
+
+
+REMEDIES = (AbortRemedy(),)

@@ -1,0 +1,32 @@
+"""Restore snapshot: the features return to their state before a bad batch, until a correction of it arrives."""
+
+from healing.errors import UsageError
+from healing.incident import AttemptOutcome, Remedy
+from tasks.config.pipeline import load_pipeline
+from tasks.incidents.remedy_action import AUTHOR, RemedyAction, RemedyContext
+from tasks.incidents.remedy_result import RemedyResult
+
+
+class SnapshotRemedy(RemedyAction):
+    """Restores the features that were computed from the incident's batch, in one commit."""
+
+    remedy = Remedy.RESTORE_SNAPSHOT
+
+    def apply(self, context: RemedyContext) -> RemedyResult:
+        from tasks.ingestion.snapshots import restore_features  # imports the lake, which takes seconds
+        from tasks.ingestion.stores import open_stores
+
+        settings, batch = context.settings, context.incident.subject
+        config = load_pipeline(context.incident.pipeline, settings.pipelines_dir)
+        try:
+            with open_stores(config, settings) as stores:
+                restored = restore_features(stores, batch, by=AUTHOR, why=context.reason)
+        except UsageError as exc:  # the subject is no batch on record
+            return RemedyResult(AttemptOutcome.FUTILE, str(exc))
+        if restored is None:
+            return RemedyResult(AttemptOutcome.FUTILE, f"no features were computed from {batch}")
+        note = f"features of {restored.since} to {restored.until} are those of version {restored.version} again"
+        return RemedyResult(AttemptOutcome.SUCCEEDED, note)
+
+
+REMEDIES = (SnapshotRemedy(),)

@@ -1,0 +1,46 @@
+"""Trials whose controller died: a new controller resumes them where possible, otherwise they are aborted."""
+
+from datetime import UTC, datetime
+
+import structlog
+
+from healing.errors import OrchestratorUnavailable
+from tasks.config.pipeline import Pipeline
+from tasks.config.settings import Settings
+from tasks.incidents.flow_runner import FlowRunner
+from tasks.incidents.remedy_action import AUTHOR
+from tasks.rollout.release_changes import abort_trial, stranded_trial
+from tasks.rollout.release_events import announce_release
+from tasks.rollout.trial_history import Resumption, resumable
+from tasks.runtime import crash_points
+
+log = structlog.get_logger(__name__)
+
+
+def resume_stranded_trial(settings: Settings, config: Pipeline, runner: FlowRunner) -> None:
+    """Start a controller for a trial that has none, or abort the trial, because nothing observes its challenger.
+
+    If Prefect does not answer, the trial waits for the next `heal`.
+    """
+    root = settings.release_root(config.name)
+    stranded = stranded_trial(root)
+    if stranded is None or stranded.challenger is None:
+        return
+    resumption = resumable(root, settings.ledger_dsn, config.release, datetime.now(UTC))
+    if resumption is not None and runner.detached:
+        _resume(config.name, resumption, runner)
+        return
+    aborted = abort_trial(root, stranded.challenger.model.digest, author=AUTHOR, note="its controller is gone")
+    if aborted is not None:
+        crash_points.reached("heal.trial_aborted", generation=aborted.generation)
+        announce_release(settings.ledger_dsn, aborted)
+
+
+def _resume(pipeline: str, resumption: Resumption, runner: FlowRunner) -> None:
+    parameters = {"pipeline": pipeline, "digest": resumption.digest, "incident_id": resumption.incident_id}
+    try:
+        run = runner.run("release/release", parameters, f"{pipeline}/{resumption.key}")
+    except OrchestratorUnavailable as exc:
+        log.warning("trial_not_resumed", version=resumption.version, cause=str(exc))
+        return
+    log.info("trial_resumed", version=resumption.version, run=run)

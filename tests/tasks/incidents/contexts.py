@@ -1,0 +1,27 @@
+"""Contexts for remedies that are tested without `heal`."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from healing.incident import Attempt, Incident, Remedy
+from tasks.config.settings import Settings
+from tasks.incidents.remedy_action import RemedyContext
+from tasks.ledger.store import Ledger
+
+
+@dataclass
+class RecordingRunner:
+    """Records which flows it was asked to start, and starts none."""
+
+    detached: bool = True
+    started: list[tuple[str, dict[str, object], str]] = field(default_factory=list)
+
+    def run(self, deployment, parameters, idempotency_key) -> str:
+        self.started.append((deployment, dict(parameters), idempotency_key))
+        return f"run-{idempotency_key}"
+
+
+def context(settings: Settings, ledger: Ledger, incident: Incident, remedy: Remedy, number: int = 1) -> RemedyContext:
+    """The context of an attempt that starts now."""
+    attempt = Attempt(number, remedy, datetime.now(UTC))
+    return RemedyContext(settings, ledger, RecordingRunner(), incident, attempt, f"{incident.cause}: a test")
