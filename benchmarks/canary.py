@@ -1,10 +1,10 @@
-"""How soon a bad canary is aborted, and how often a sound one: ours and three other ways, on the same requests.
+"""How soon a bad canary is aborted, and how often a sound one: the trial guard and three other methods.
 
     python -m benchmarks.canary [--quick] [--processes 2]
 
-Requests are simulated, judged are they by the very guard that the gateway asks, with the rules of the product. A whole
-sound trial is 200 copies in shadow and 62,000 requests at 5, 25, 50 and 100 %. Twenty minutes on two cores, a minute
-with --quick, which has fewer runs of the same. Exits 1 when a goal was missed.
+All methods get the same simulated requests. The guard is the gateway's, with the default rules. A whole sound trial is
+200 copies in shadow and 62,000 requests at 5, 25, 50 and 100 %. Takes twenty minutes on two cores; --quick takes one
+minute and has fewer runs of each scenario. Exits 1 when a goal is missed.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from multiprocessing.pool import Pool
 from statistics import quantiles
 
 from benchmarks.canaries.ours import aborted_at
-from benchmarks.canaries.peers import MINUTE_REQUESTS, PEERS, Judge
+from benchmarks.canaries.peers import MINUTE_REQUESTS, PEERS, Method
 from benchmarks.canaries.stream import CHAMPION_RATE, Stage, Stream, outage, steady, sticky, turning
 from benchmarks.result import Comparison, Figure, Result, keep
 from healing.trial_rules import DEFAULT_RULES
@@ -27,22 +27,25 @@ TRIAL = (Stage(0.05, 20_000), Stage(0.25, 20_000), Stage(0.5, 20_000), Stage(1.0
 COPIES = 200
 STICKY = (Stage(0.05, 20_000), Stage(0.25, 20_000), Stage(0.5, 20_000))
 SHARES = (0.05, 0.25, 0.5)
-# Error rates of a bad challenger, and how many requests it gets at least: enough for ours to find nearly all.
-HARM = {0.006: 25_000, 0.01: 10_000, 0.02: 5_000, 0.05: 3_000, 0.5: 3_000}
-MINUTES_MIN = 30  # and for those who look every ten minutes
+# Error rates of a bad challenger, and its minimum of requests: enough for the guard to abort nearly all runs.
+BAD_RATES = {0.006: 25_000, 0.01: 10_000, 0.02: 5_000, 0.05: 3_000, 0.5: 3_000}
+MINUTES_MIN = 30  # for the method that decides every ten minutes
 CLEAN_BEFORE, BAD_AFTER = 20_000, 60_000
 LATE_SHARE, LATE_RATE = 0.05, 0.05
 OUTAGE_REQUESTS = 30_000
 
 OURS = "ours"
-EVERY_ERROR = "every_error"  # ours, were each failure of one client counted
-JUDGES: Mapping[str, Judge] = {OURS: aborted_at, **PEERS}
-STICKY_JUDGES: Mapping[str, Judge] = {**JUDGES, EVERY_ERROR: partial(aborted_at, by_client=False)}
+EVERY_ERROR = "every_error"  # the guard, if it counted every failure of a client
+METHODS: Mapping[str, Method] = {OURS: aborted_at, **PEERS}
+STICKY_METHODS: Mapping[str, Method] = {**METHODS, EVERY_ERROR: partial(aborted_at, by_client=False)}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Runs of each scenario. The weakest harm and an outage cost most time a run, and have fewest."""
+    """Runs of each scenario; fewest of the weakest error rate and of an outage, whose runs take longest.
+
+    The names are keys of the kept result.
+    """
 
     sound: int
     harm: int
@@ -61,51 +64,51 @@ GOALS: dict[str, tuple[Comparison, float]] = {
     "sticky_rollback_share": ("<=", DEFAULT_RULES.alpha),
 }
 BOUND_GOAL: dict[str, tuple[Comparison, float]] = {"sound_rollback_share_upper_95": ("<=", DEFAULT_RULES.alpha)}
-BOUND_RUNS_MIN = 10_000  # fewer could not bound the share by alpha even if it were a third of it
+BOUND_RUNS_MIN = 10_000  # fewer runs cannot bound the share by alpha, even if it is a third of alpha
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """When a judge aborted: after so many requests of both arms, and of the challenger since it is bad. None: never."""
+    """When a method aborted: requests of both arms until then, and of the challenger since it is bad. None: never."""
 
     requests: int | None
     challenger: int | None
 
 
-Run = dict[str, Seen]  # by judge
+Run = dict[str, Seen]  # by method
 
 
-def judged(stream: Stream, judges: Mapping[str, Judge] = JUDGES, clean: int = 0) -> Run:
-    """One canary before every judge. Who aborts among the first `clean` requests, which are sound, found nothing."""
+def run_methods(stream: Stream, methods: Mapping[str, Method] = METHODS, clean: int = 0) -> Run:
+    """The result of every method on one canary. An abort in the first `clean` requests is a mistake."""
 
     def seen(at: int | None) -> Seen:
         if at is None or at < clean:
             return Seen(at, None)
         return Seen(at, stream.challenger_requests(at) - stream.challenger_requests(clean))
 
-    return {name: seen(judge(stream)) for name, judge in judges.items()}
+    return {name: seen(method(stream)) for name, method in methods.items()}
 
 
 def sound_run(seed: int) -> Run:
-    return judged(steady((1, seed), TRIAL, CHAMPION_RATE, COPIES))
+    return run_methods(steady((1, seed), TRIAL, CHAMPION_RATE, COPIES))
 
 
-def harm_run(share: float, rate: float, seed: int) -> Run:
-    minutes = max(math.ceil(HARM[rate] / share / MINUTE_REQUESTS), MINUTES_MIN)
+def bad_run(share: float, rate: float, seed: int) -> Run:
+    minutes = max(math.ceil(BAD_RATES[rate] / share / MINUTE_REQUESTS), MINUTES_MIN)
     stage = Stage(share, minutes * MINUTE_REQUESTS)
-    return judged(steady((2, round(rate * 1000), round(share * 100), seed), (stage,), rate))
+    return run_methods(steady((2, round(rate * 1000), round(share * 100), seed), (stage,), rate))
 
 
 def late_run(seed: int) -> Run:
-    return judged(turning((3, seed), LATE_SHARE, CLEAN_BEFORE, BAD_AFTER, LATE_RATE), clean=CLEAN_BEFORE)
+    return run_methods(turning((3, seed), LATE_SHARE, CLEAN_BEFORE, BAD_AFTER, LATE_RATE), clean=CLEAN_BEFORE)
 
 
 def outage_run(seed: int) -> Run:
-    return judged(outage((4, seed), SHARES[seed % 3], OUTAGE_REQUESTS))
+    return run_methods(outage((4, seed), SHARES[seed % 3], OUTAGE_REQUESTS))
 
 
 def sticky_run(seed: int) -> Run:
-    return judged(sticky((5, seed), STICKY), STICKY_JUDGES)
+    return run_methods(sticky((5, seed), STICKY), STICKY_METHODS)
 
 
 def all_runs(pool: Pool, run: Callable[[int], Run], count: int) -> list[Run]:
@@ -113,10 +116,7 @@ def all_runs(pool: Pool, run: Callable[[int], Run], count: int) -> list[Run]:
 
 
 def upper_95(found: int, runs: int) -> float:
-    """The largest true chance under which `found` or fewer in so many runs are seen one time in twenty.
-
-    Clopper & Pearson (1934), one-sided, by bisection.
-    """
+    """Upper 95 % bound on the probability behind `found` in `runs` (Clopper & Pearson, 1934, one-sided)."""
     low, high = found / runs, 1.0
     while high - low > 1e-9:
         middle = (low + high) / 2
@@ -143,7 +143,7 @@ def _at_most(found: int, runs: int, chance: float) -> float:
 
 
 def delay_figures(prefix: str, seen: Iterable[int | None]) -> dict[str, Figure]:
-    """Median and nine-tenths delay in the challenger's requests, None where fewer runs were found, and the share."""
+    """Median and 90 % quantile of the challenger's requests until the abort (None: too few aborts), and their share."""
     delays = [math.inf if delay is None else float(delay) for delay in seen]
     tenths = quantiles(delays, n=10, method="inclusive") if math.inf not in delays else _with_gaps(delays)
     return {
@@ -154,7 +154,7 @@ def delay_figures(prefix: str, seen: Iterable[int | None]) -> dict[str, Figure]:
 
 
 def _with_gaps(delays: Sequence[float]) -> list[float]:
-    """Deciles as observations, since there is nothing between a number and never."""
+    """Deciles that are observations: there is no value between a number and never."""
     ordered = sorted(delays)
     return [ordered[math.ceil(len(ordered) * tenth / 10) - 1] for tenth in range(1, 10)]
 
@@ -163,26 +163,26 @@ def _finite(value: float) -> Figure:
     return round(value, 1) if math.isfinite(value) else None
 
 
-def rollbacks(runs: Sequence[Run], judge: str) -> int:
-    return sum(run[judge].requests is not None for run in runs)
+def rollbacks(runs: Sequence[Run], method: str) -> int:
+    return sum(run[method].requests is not None for run in runs)
 
 
-def sound_figures(runs: Sequence[Run], judge: str) -> dict[str, Figure]:
-    false = rollbacks(runs, judge)
+def sound_figures(runs: Sequence[Run], method: str) -> dict[str, Figure]:
+    false = rollbacks(runs, method)
     return {
         "sound_rollback_share": false / len(runs),
         "sound_rollback_share_upper_95": round(upper_95(false, len(runs)), 6),
     }
 
 
-def late_figures(runs: Sequence[Run], judge: str) -> dict[str, Figure]:
-    too_soon = sum(run[judge].requests is not None and run[judge].challenger is None for run in runs)
-    delays = delay_figures("late", [run[judge].challenger for run in runs])
+def late_figures(runs: Sequence[Run], method: str) -> dict[str, Figure]:
+    too_soon = sum(run[method].requests is not None and run[method].challenger is None for run in runs)
+    delays = delay_figures("late", [run[method].challenger for run in runs])
     return {"late_false_rollback_share": too_soon / len(runs), **delays}
 
 
 def measure(plan: Plan, pool: Pool) -> dict[str, dict[str, Figure]]:
-    """The figures of every judge."""
+    """The figures of every method."""
     sound = all_runs(pool, sound_run, plan.sound)
     clustered = all_runs(pool, sticky_run, plan.clustered)
     shared = all_runs(pool, outage_run, plan.outage)
@@ -194,13 +194,13 @@ def measure(plan: Plan, pool: Pool) -> dict[str, dict[str, Figure]]:
             "outage_rollbacks": rollbacks(shared, name),
             **late_figures(late, name),
         }
-        for name in JUDGES
+        for name in METHODS
     }
     figures[OURS]["sticky_counting_every_error_rollback_share"] = rollbacks(clustered, EVERY_ERROR) / plan.clustered
-    for rate in HARM:
+    for rate in BAD_RATES:
         for share in SHARES:
-            runs = all_runs(pool, partial(harm_run, share, rate), plan.weakest if rate == min(HARM) else plan.harm)
-            for name in JUDGES:
+            runs = all_runs(pool, partial(bad_run, share, rate), plan.weakest if rate == min(BAD_RATES) else plan.harm)
+            for name in METHODS:
                 prefix = f"error_{rate * 100:g}_share_{share * 100:g}"
                 figures[name].update(delay_figures(prefix, [run[name].challenger for run in runs]))
     return figures
@@ -208,7 +208,7 @@ def measure(plan: Plan, pool: Pool) -> dict[str, dict[str, Figure]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--quick", action="store_true", help="fewer runs of the same")
+    parser.add_argument("--quick", action="store_true", help="fewer runs of each scenario")
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     plan = QUICK if arguments.quick else FULL

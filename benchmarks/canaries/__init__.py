@@ -1,1 +1,1 @@
-"""Simulated canaries, and the judges that look at them."""
+"""Simulated canaries, and the methods that decide whether to abort them."""

@@ -1,4 +1,4 @@
-"""The guard that the gateway asks, with the rules of the product, on a simulated canary."""
+"""The gateway's trial guard, with the default rules, on a simulated canary."""
 
 import numpy as np
 
@@ -10,11 +10,10 @@ from healing.trial_rules import DEFAULT_RULES, TrialRules
 
 
 def aborted_at(stream: Stream, rules: TrialRules = DEFAULT_RULES, *, by_client: bool = True) -> int | None:
-    """How many requests had come when the guard condemned the challenger; None when it never did.
+    """Requests until the guard aborts the challenger; None when it never does, 0 when it aborts in shadow.
 
-    0 is in shadow, before the first request. Only failures are handed over one by one; what lies between them goes in
-    bulk, to the same end (`tests/benchmarks/test_canaries.py`). Without `by_client` every failure counts as evidence,
-    not only the first of a client.
+    Only failures are passed one by one; the requests between them are passed in bulk, with the same result
+    (`tests/benchmarks/test_canaries.py`). Without `by_client` every failure is evidence, not only a client's first one.
     """
     first = stream.stages[0]
     guard = TrialGuard(rules, Mode.CANARY, first.share, Expected())

@@ -1,4 +1,4 @@
-"""Requests of a canary as they come: which arm took each, and whether it failed. All judges see the same ones."""
+"""Simulated requests of a canary: the arm of each, and whether it failed. Every method gets the same requests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,14 +10,14 @@ Flags = NDArray[np.bool_]
 
 CHAMPION_RATE = 0.003
 _USERS = 3_000
-_USERS_CURSED_SHARE = 0.005  # whose every request is bad, whichever model gets it
-_CURSED_RATE = 0.9
-_USER_SKEW = 0.7  # the n-th busiest user asks n ** -0.7 times as often as the first
+_USERS_FAILING_SHARE = 0.005  # of users whose requests fail with any model
+_FAILING_RATE = 0.9
+_USER_SKEW = 0.7  # the n-th busiest user sends n ** -0.7 times as many requests as the first
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """So many requests while the challenger's share of them is `share`, from 0 to 1."""
+    """A number of requests with the challenger's share of them, from 0 to 1."""
 
     share: float
     requests: int
@@ -39,9 +39,9 @@ class Stream:
 
 
 def steady(seed: Sequence[int], stages: Sequence[Stage], rate: float, copies: int = 0) -> Stream:
-    """A challenger that fails at `rate` from the first request on, beside a champion that fails at 0.3 %.
+    """A challenger that fails at `rate` from the first request, beside a champion that fails at 0.3 %.
 
-    `copies` is how many requests it has scored in shadow before, failing at the same rate.
+    `copies` is the number of copies that it scored in shadow before, failing at the same rate.
     """
     generator = np.random.default_rng(seed)
     challenger = _arms(generator, stages)
@@ -50,7 +50,7 @@ def steady(seed: Sequence[int], stages: Sequence[Stage], rate: float, copies: in
 
 
 def turning(seed: Sequence[int], share: float, clean: int, bad: int, rate: float) -> Stream:
-    """A challenger that is as good as the champion for `clean` requests of both, and then fails at `rate`."""
+    """A challenger that is as good as the champion for `clean` requests of both arms, then fails at `rate`."""
     generator = np.random.default_rng(seed)
     stages = (Stage(share, clean + bad),)
     challenger = _arms(generator, stages)
@@ -60,34 +60,34 @@ def turning(seed: Sequence[int], share: float, clean: int, bad: int, rate: float
 
 
 def outage(seed: Sequence[int], share: float, requests: int) -> Stream:
-    """Both arms fail nine requests in ten during the middle third: a database is away, a client sends nonsense."""
+    """Both arms fail 90 % of the requests in the middle third, as when a database is down."""
     generator = np.random.default_rng(seed)
     stages = (Stage(share, requests),)
     challenger = _arms(generator, stages)
     third = requests // 3
-    away = (np.arange(requests) >= third) & (np.arange(requests) < 2 * third)
-    failed = _chance(generator, requests) < np.where(away, 0.9, CHAMPION_RATE)
+    down = (np.arange(requests) >= third) & (np.arange(requests) < 2 * third)
+    failed = _chance(generator, requests) < np.where(down, 0.9, CHAMPION_RATE)
     return Stream(stages, challenger, failed, np.ones_like(failed))
 
 
 def sticky(seed: Sequence[int], stages: Sequence[Stage]) -> Stream:
-    """Users that always meet the same model at a share, some of them busy, a few of them with rows that always fail.
+    """Users that stay with one model at a given share; some are busy, and a few have rows that fail with any model.
 
-    The challenger is as good as the champion: who is cursed is cursed with either.
+    The challenger is as good as the champion.
     """
     generator = np.random.default_rng(seed)
     weights = np.arange(1, _USERS + 1, dtype=float) ** -_USER_SKEW
     requests = sum(stage.requests for stage in stages)
     users = generator.choice(_USERS, size=requests, p=weights / weights.sum())
-    place = generator.random(_USERS)  # where the hash of a user's key falls; below the share is the challenger's
+    place = generator.random(_USERS)  # hash of the user's key; below the share, the challenger answers
     shares = np.repeat([stage.share for stage in stages], [stage.requests for stage in stages])
-    cursed = generator.random(_USERS) < _USERS_CURSED_SHARE
-    failed = generator.random(requests) < np.where(cursed[users], _CURSED_RATE, CHAMPION_RATE)
+    failing = generator.random(_USERS) < _USERS_FAILING_SHARE
+    failed = generator.random(requests) < np.where(failing[users], _FAILING_RATE, CHAMPION_RATE)
     return Stream(tuple(stages), place[users] < shares, failed, _first_of_user(users, failed))
 
 
 def _first_of_user(users: NDArray[np.int64], failed: Flags) -> Flags:
-    """False for failures of users who have failed before."""
+    """False for failures of users with an earlier failure."""
     first = np.ones_like(failed)
     at = np.flatnonzero(failed)
     _, begins = np.unique(users[at], return_index=True)
