@@ -1,7 +1,7 @@
-"""A pipeline is a folder: `pipeline.yaml`, its expectations, and two Python functions.
+"""A pipeline: a folder with `pipeline.yaml`, expectation suites, references, and two Python functions.
 
-This module holds what the YAML may say. Unknown keys are refused with a suggestion, and columns and suites that the
-file names are looked up when the pipeline is loaded, so that a flow never finds out halfway.
+This module defines the top level of the YAML file, and loads it. Unknown keys are refused with a suggestion. Columns
+and files that it names are checked when the pipeline is loaded, so that a flow does not fail halfway.
 """
 
 import importlib
@@ -41,15 +41,17 @@ BuildEstimator = Callable[[], Any]
 class Label(Section):
     """Which column of which table is what the model predicts, and when it became known."""
 
-    table: str
-    column: str
-    known_at: str = Field(description="Timestamp column of the same table.")
+    table: str = Field(description="Table with the label, usually the one with role labels.")
+    column: str = Field(description="Column that the model predicts.")
+    known_at: str = Field(description="Timestamp column of the same table: when the label became known.")
     positive: str | bool | int | float | None = Field(
         default=None, description="The value that counts as 1, every other as 0; without it the column holds 0 and 1."
     )
 
 
 class Prediction(Section):
+    """What kind of prediction the model makes."""
+
     output: Output = Field(
         default="probability", description="probability of the positive class, or value: the label is a quantity."
     )
@@ -60,25 +62,27 @@ class Pipeline(Section):
 
     model_config = ConfigDict(frozen=True, ignored_types=(cached_property,))
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
-    description: str = ""
-    timezone: str = "UTC"
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="Name of the pipeline, equal to that of its folder.")
+    description: str = Field(default="", description="One line about the pipeline, for people.")
+    timezone: str = Field(default="UTC", description="IANA time zone; a day of the pipeline is a calendar day there.")
     feed: str | None = Field(default=None, description="Module with a bundled source that `autopilot up` starts.")
-    sources: tuple[Source, ...] = Field(min_length=1)
-    tables: dict[str, Table]
-    contract: Contract = Contract()
+    sources: tuple[Source, ...] = Field(min_length=1, description="Sources of batches; the first one is preferred.")
+    tables: dict[str, Table] = Field(description="Tables of the sources by name; exactly one has role batch.")
+    contract: Contract = Field(default=Contract(), description="What is an incident of a batch, and allowed repairs.")
     key: str = Field(description="Column that names a row of features, predictions and labels alike.")
     features_path: str = Field(alias="features", description="module:function; a leading dot means this folder.")
     estimator_path: str = Field(alias="estimator", description="module:function that makes an unfitted estimator.")
-    label: Label
-    prediction: Prediction = Prediction()
+    label: Label = Field(description="Where labels come from.")
+    prediction: Prediction = Field(default=Prediction(), description="What kind of prediction the model makes.")
     segments: tuple[str, ...] = Field(
         default=(), description="Categorical columns of the features; quality is also judged by each of their values."
     )
-    monitor: Monitor = Monitor()
-    retrain: Retrain = Retrain()
-    release: ReleaseRules = ReleaseRules()
-    policy: RemedyOrder = Field(default_factory=dict)
+    monitor: Monitor = Field(default=Monitor(), description="Windows and thresholds of the monitor's checks.")
+    retrain: Retrain = Field(default=Retrain(), description="Training data, refusals and the search.")
+    release: ReleaseRules = Field(default=ReleaseRules(), description="Stages and rules of a rollout.")
+    policy: RemedyOrder = Field(
+        default_factory=dict, description="By cause, the allowed remedies, mildest first; other causes have a default."
+    )
 
     _folder: Path = PrivateAttr()
 

@@ -1,4 +1,4 @@
-"""What `pipeline.yaml` may say of a table: what a batch of it must look like, row by row and as a day."""
+"""The section `tables:` of pipeline.yaml: what the rows of a table, and a whole day of it, must look like."""
 
 from datetime import time
 from string import Formatter
@@ -14,67 +14,87 @@ Role = Literal["batch", "context", "labels"]
 
 
 class Coverage(Section):
-    """What a whole day has. A file that was cut off, or an extract that lost a part, lacks some of it."""
+    """What a whole day contains. A truncated file, or an extract that lost a part, lacks some of it."""
 
-    since: time | None = Field(default=None, description="The first row of a day is no later, on the pipeline's clock.")
-    until: time | None = Field(default=None, description="The last row of a day is no earlier.")
+    since: time | None = Field(
+        default=None, description="Latest time of the first row of a day, in the pipeline's time zone."
+    )
+    until: time | None = Field(
+        default=None, description="Earliest time of the last row of a day, in the pipeline's time zone."
+    )
     each: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="By column, values of which every day has at least one row."
     )
 
 
 class Volume(Section):
-    """How many rows a day has, against the median of the same weekday in the four weeks before."""
+    """The row count of a day, relative to the median of the same weekday in the weeks before."""
 
-    share_min: float = Field(gt=0, lt=1, description="Fewer than this share of the usual rows are an incident.")
-    share_max: float = Field(default=2.0, gt=1, description="More than this multiple of them are one too.")
+    share_min: float = Field(gt=0, lt=1, description="A smaller share of the usual rows is an incident.")
+    share_max: float = Field(default=2.0, gt=1, description="A larger multiple of the usual rows is an incident.")
 
 
 class Table(Section):
-    """One table of the source: what a batch of it must look like."""
+    """One table of the sources: what a batch of it must look like."""
 
-    role: Role
+    role: Role = Field(
+        description="batch: its rows get predictions; context: other inputs of features; labels: outcomes."
+    )
     path: str = Field(
         default="/{table}/{day}.csv",
-        description="Path of one day's batch below the source's url; {day} stands for the date, or {day:%Y/%m}.",
+        description="Path of one day's batch below a source's url; {day} stands for the date, or {day:%Y/%m}.",
     )
-    key: tuple[str, ...] = Field(min_length=1, description="Columns that identify a row; the newest wins.")
-    event_time: str = Field(description="Timestamp column: when what the row tells was known.")
-    columns: dict[str, ColumnType]
+    key: tuple[str, ...] = Field(min_length=1, description="Columns that identify a row; the newest row wins.")
+    event_time: str = Field(description="Timestamp column: when the content of the row became known.")
+    columns: dict[str, ColumnType] = Field(description="Type by column.")
     source_names: dict[str, str] = Field(
-        default_factory=dict, description="Name at the source by column, where it has another there."
+        default_factory=dict, description="The source's name by column, where it differs."
     )
     formats: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,
-        description="How a timestamp column is written where not in ISO 8601: strptime formats, unix_s, unix_ms.",
+        description="By timestamp column, its formats where not ISO 8601: strptime formats, unix_s, unix_ms.",
     )
     missing: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="Texts by column that mean that a value is missing, such as '?'."
+        default_factory=dict, description="By column, texts that mean a missing value, such as '?'."
     )
-    required: tuple[str, ...] = Field(default=(), description="Columns in which a missing value is a bad row.")
-    renames: dict[str, str] = Field(default_factory=dict, description="Wrong name to right name, where repair may.")
+    required: tuple[str, ...] = Field(
+        default=(), description="Columns that need a value in every row; a row without one is bad."
+    )
+    renames: dict[str, str] = Field(
+        default_factory=dict, description="Right name by wrong name, for the repair `rename`."
+    )
     units: dict[str, dict[str, float]] = Field(
-        default_factory=dict, description="By column, other units: how many times larger its numbers are in them."
+        default_factory=dict,
+        description="By column, its other units, each with the factor by which its numbers are larger in them.",
     )
-    impute: tuple[str, ...] = Field(default=(), description="Columns whose missing values repair may fill in.")
+    impute: tuple[str, ...] = Field(default=(), description="Columns for the repair `impute`.")
     composed: dict[str, str] = Field(
-        default_factory=dict, description="By column, the others that its text is made of: '{day:%Y-%m-%d}-{carrier}'."
+        default_factory=dict,
+        description="By column, the pattern of other columns that gives its text: '{day:%Y-%m-%d}-{carrier}'.",
     )
     determined: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="By column, the others that fix its value: distance by origin and dest."
+        default_factory=dict, description="By column, the columns that determine its value: distance by origin, dest."
     )
     domains: dict[str, str] = Field(
-        default_factory=dict, description="By column, a file in the folder with the values that there are, one a line."
+        default_factory=dict, description="By column, a file in the folder with its allowed values, one per line."
     )
-    reference: str | None = Field(default=None, description="What is usual (JSON, `autopilot reference` writes it).")
-    suite: str | None = Field(default=None, description="Great Expectations suite (its own JSON) in the folder.")
-    rows_min: int = Field(default=0, ge=0, description="A batch with fewer rows is incomplete.")
-    volume: Volume | None = Field(default=None, description="How many rows are usual; unset asks no history.")
-    covers: Coverage = Coverage()
+    reference: str | None = Field(
+        default=None, description="File in the folder with usual values; `autopilot reference` writes it."
+    )
+    suite: str | None = Field(
+        default=None, description="File in the folder with a Great Expectations suite, in the library's JSON."
+    )
+    rows_min: int = Field(default=0, ge=0, description="A batch with fewer rows is rejected.")
+    volume: Volume | None = Field(
+        default=None, description="Limits for the row count of a day; without it, the row count is not checked."
+    )
+    covers: Coverage = Field(default=Coverage(), description="What a whole day contains.")
     distinct_days: bool = Field(
-        default=False, description="No day repeats another but for keys and times; a batch that does is a replay."
+        default=False, description="Whether a day that repeats another, except for keys and times, is rejected."
     )
-    context_days: int = Field(default=0, ge=0, le=366, description="Days before a row's own that features look back.")
+    context_days: int = Field(
+        default=0, ge=0, le=366, description="How many days before its own a row's features may depend on."
+    )
 
     @field_validator("units")
     @classmethod
@@ -83,7 +103,7 @@ class Table(Section):
             for unit, factor in factors.items():
                 if factor <= 0 or 1 / 1.2 < factor < 1.2:
                     raise ValueError(
-                        f"units of {column!r}: {unit} is {factor} times as large, which cannot be told from 1"
+                        f"units of {column!r}: expected a factor that differs from 1 by a fifth, found {factor} for {unit}"
                     )
         return units
 
@@ -107,33 +127,33 @@ class Table(Section):
         for part, columns in named.items():
             for column in columns:
                 if column not in self.columns:
-                    raise ValueError(f"{part} names column {column!r}; columns are {', '.join(self.columns)}")
+                    raise ValueError(f"{part} names column {column!r}; the columns are {', '.join(self.columns)}")
         if self.columns[self.event_time] != "timestamp":
             raise ValueError(f"event_time {self.event_time!r} is a {self.columns[self.event_time]}, not a timestamp")
         for column in self.formats:
             if self.columns[column] != "timestamp":
-                raise ValueError(f"formats are for timestamps, and {column!r} is a {self.columns[column]}")
+                raise ValueError(f"formats are for timestamps, but {column!r} is a {self.columns[column]}")
         check_path(self.path)
         return self
 
     @model_validator(mode="after")
-    def _knows_what_is_usual(self) -> Self:
+    def _has_the_reference_it_needs(self) -> Self:
         for part, columns in {"units": self.units, "impute": self.impute, "determined": self.determined}.items():
             if columns and self.reference is None:
-                raise ValueError(f"{part} needs reference: the file that says what is usual; `autopilot reference`")
+                raise ValueError(f"{part} needs reference: a file that `autopilot reference` writes")
         for column in (*self.units, *self.determined):
             if self.columns[column] not in ("double", "long"):
-                raise ValueError(f"units and determined are for numbers, {column!r} is a {self.columns[column]}")
+                raise ValueError(f"units and determined are for numbers, but {column!r} is a {self.columns[column]}")
         return self
 
     @property
     def needed(self) -> frozenset[str]:
-        """Columns in which every row has a value: the required ones, the key and the event time."""
+        """Columns that need a value in every row: the required ones, the key and the event time."""
         return frozenset({*self.required, *self.key, self.event_time})
 
     @property
     def content(self) -> tuple[str, ...]:
-        """Columns that say something besides which row it is and when."""
+        """Columns other than keys and times."""
         return tuple(name for name, kind in self.columns.items() if name not in self.key and kind != "timestamp")
 
 

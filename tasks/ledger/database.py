@@ -61,7 +61,7 @@ def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
     except DBAPIError as exc:
         raise StoreUnavailable(
             f"expected the ledger at {engine.url.render_as_string(hide_password=True)} to answer, found: "
-            f"{exc.orig}; free disk space or repair the database"
+            f"{exc.orig}; free space or repair the database"
         ) from exc
 
 

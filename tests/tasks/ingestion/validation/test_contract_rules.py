@@ -299,7 +299,7 @@ def test_a_batch_has_one_incident_a_cause(pipeline):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"units": {"x": {"miles": 1.1}}}, "cannot be told from 1"),
+        ({"units": {"x": {"miles": 1.1}}}, "expected a factor that differs from 1"),
         ({"units": {"kind": {"miles": 2}}}, "'kind' is a string"),
         ({"impute": ["x"], "reference": None}, "impute needs reference"),
         ({"composed": {"id": "{nothing}"}}, "composed names column 'nothing'"),
@@ -325,3 +325,42 @@ def test_the_bundled_reference_knows_every_route_of_its_days():
     found = read_reference(Path("pipelines/flights/reference.flights.json"))
     assert found.determined["distance"]["EWR|IAH"] == 1400.0
     assert found.typical("carrier") == "UA"
+
+
+# Settings of the contract
+
+
+def with_contract(config: Pipeline, **changes: float) -> Pipeline:
+    changed = config.model_copy(update={"contract": config.contract.model_copy(update=changes)})
+    changed._folder = config.folder
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing", "expected"),
+    [
+        ({}, 12, [(Cause.NULL_SPIKE, Remedy.WAIT)]),
+        ({"gap_null_share": 0.3}, 12, []),
+        ({"gap_ratio": 4}, 12, []),
+        ({"share_rows_min": 41}, 12, []),
+        ({"dropped_null_share": 0.25}, 12, [(Cause.NULL_SPIKE, Remedy.QUARANTINE_BATCH)]),
+        ({}, 40, [(Cause.NULL_SPIKE, Remedy.QUARANTINE_BATCH)]),
+        ({"sparse_null_share": 0.05}, 40, [(Cause.NULL_SPIKE, Remedy.WAIT)]),
+    ],
+)
+def test_limits_for_missing_values_of_an_optional_column_are_settings(pipeline, changes, missing, expected):
+    config = with_contract(pipeline(), **changes)
+    assert found(validate(config, rows(y=some([None] * missing, "4.0")))) == expected
+
+
+def test_the_tolerance_for_a_determined_value_is_a_setting(pipeline):
+    config = pipeline({"determined": {"x": ["kind"]}})
+    off_by_two_percent = rows(x=some(["10.2"], "10.0"))
+    assert set(validate(config, off_by_two_percent).bad) == {0}
+    assert validate(with_contract(config, determined_tolerance=0.03), off_by_two_percent).bad == {}
+
+
+def test_the_least_number_of_values_for_a_conversion_is_a_setting(pipeline):
+    config = pipeline({"units": {"x": {"metres": 1609.344}}}, ("convert",))
+    assert validate(with_contract(config, convert_rows_min=41), rows(x="16093.44")).repairs == ()
+    assert validate(with_contract(config, convert_rows_min=40), rows(x="16093.44")).repairs != ()
