@@ -1,7 +1,7 @@
-"""A pipeline: a folder with `pipeline.yaml`, expectation suites, references, and two Python functions.
+"""A pipeline is a folder: `pipeline.yaml`, its expectations, and two Python functions.
 
-This module defines the top level of the YAML file, and loads it. Unknown keys are refused with a suggestion. Columns
-and files that it names are checked when the pipeline is loaded, so that a flow does not fail halfway.
+This module holds what the YAML may say. Unknown keys are refused with a suggestion, and columns and suites that the
+file names are looked up when the pipeline is loaded, so that a flow never finds out halfway.
 """
 
 import importlib
@@ -39,21 +39,21 @@ BuildEstimator = Callable[[], Any]
 
 
 class Label(Section):
-    """Which column of which table is what the model predicts, and when it became known."""
+    """The column that the model predicts, and when its value became known."""
 
-    table: str = Field(description="Table with the label, usually the one with role labels.")
+    table: str = Field(description="Name of the table with the label.")
     column: str = Field(description="Column that the model predicts.")
     known_at: str = Field(description="Timestamp column of the same table: when the label became known.")
     positive: str | bool | int | float | None = Field(
-        default=None, description="The value that counts as 1, every other as 0; without it the column holds 0 and 1."
+        default=None, description="Value that counts as 1, all others as 0; without it the column contains 0 and 1."
     )
 
 
 class Prediction(Section):
-    """What kind of prediction the model makes."""
+    """What the model answers."""
 
     output: Output = Field(
-        default="probability", description="probability of the positive class, or value: the label is a quantity."
+        default="probability", description="probability: of the positive class; value: the label is a quantity."
     )
 
 
@@ -62,26 +62,42 @@ class Pipeline(Section):
 
     model_config = ConfigDict(frozen=True, ignored_types=(cached_property,))
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="Name of the pipeline, equal to that of its folder.")
-    description: str = Field(default="", description="One line about the pipeline, for people.")
-    timezone: str = Field(default="UTC", description="IANA time zone; a day of the pipeline is a calendar day there.")
-    feed: str | None = Field(default=None, description="Module with a bundled source that `autopilot up` starts.")
-    sources: tuple[Source, ...] = Field(min_length=1, description="Sources of batches; the first one is preferred.")
-    tables: dict[str, Table] = Field(description="Tables of the sources by name; exactly one has role batch.")
-    contract: Contract = Field(default=Contract(), description="What is an incident of a batch, and allowed repairs.")
-    key: str = Field(description="Column that names a row of features, predictions and labels alike.")
-    features_path: str = Field(alias="features", description="module:function; a leading dot means this folder.")
-    estimator_path: str = Field(alias="estimator", description="module:function that makes an unfitted estimator.")
-    label: Label = Field(description="Where labels come from.")
-    prediction: Prediction = Field(default=Prediction(), description="What kind of prediction the model makes.")
-    segments: tuple[str, ...] = Field(
-        default=(), description="Categorical columns of the features; quality is also judged by each of their values."
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="Name of the pipeline and of its folder.")
+    description: str = Field(default="", description="One sentence for people.")
+    timezone: str = Field(default="UTC", description="IANA time zone; a day is a calendar day there.")
+    feed: str | None = Field(
+        default=None,
+        description="Module of a bundled source that `autopilot up` starts as `${feed}` and `${mirror}`; only for "
+        "pipelines without sources of their own.",
     )
-    monitor: Monitor = Field(default=Monitor(), description="Windows and thresholds of the monitor's checks.")
-    retrain: Retrain = Field(default=Retrain(), description="Training data, refusals and the search.")
-    release: ReleaseRules = Field(default=ReleaseRules(), description="Stages and rules of a rollout.")
+    sources: tuple[Source, ...] = Field(
+        min_length=1, description="Where batches come from, in the order in which they are requested (sources.md)."
+    )
+    tables: dict[str, Table] = Field(description="Tables by name, exactly one with `role: batch` (contract.md).")
+    contract: Contract = Field(
+        default=Contract(), description="Limits beyond which a batch is an incident, and allowed repairs (contract.md)."
+    )
+    key: str = Field(description="Column that identifies a row of features, predictions and labels.")
+    features_path: str = Field(
+        alias="features",
+        description="`module:function` that builds features from the tables; `.module` is a file of this folder.",
+    )
+    estimator_path: str = Field(
+        alias="estimator", description="`module:function` that returns an unfitted scikit-learn estimator."
+    )
+    label: Label = Field(description="The column that the model predicts.")
+    prediction: Prediction = Field(default=Prediction(), description="What the model answers.")
+    segments: tuple[str, ...] = Field(
+        default=(), description="Categorical columns of the features; quality is also checked per value of each."
+    )
+    monitor: Monitor = Field(default=Monitor(), description="Windows and limits of the monitor (monitoring.md).")
+    retrain: Retrain = Field(default=Retrain(), description="Training days, refusals and search (retraining.md).")
+    release: ReleaseRules = Field(
+        default=ReleaseRules(), description="Stages, tolerances and approval of a rollout (releasing.md)."
+    )
     policy: RemedyOrder = Field(
-        default_factory=dict, description="By cause, the allowed remedies, mildest first; other causes have a default."
+        default_factory=dict,
+        description="Remedies by cause, mildest first, where the default order does not fit (runbook.md).",
     )
 
     _folder: Path = PrivateAttr()

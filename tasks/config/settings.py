@@ -1,4 +1,4 @@
-"""Where everything is: one settings class, built at the entry point and handed down.
+"""The settings of the control plane: one class, built at the entry point and passed down.
 
 Flows call `load_settings()` once; tasks take plain values (paths, addresses, names) and never read the environment.
 """
@@ -39,33 +39,49 @@ class Addresses(BaseModel):
 
 
 class Settings(BaseSettings):
-    """Everything the control plane needs to find its state and its services."""
+    """Where the control plane finds its state and its services."""
 
     model_config = SettingsConfigDict(env_prefix="AUTOPILOT_", frozen=True, extra="ignore")
 
     home: Path = Field(default=Path("var"), description="Directory that holds all state.")
-    pipelines_dir: Path = Field(default=Path("pipelines"), description="Directory with one folder a pipeline.")
+    pipelines_dir: Path = Field(default=Path("pipelines"), description="Directory with one folder per pipeline.")
     ledger_url: SecretStr | None = Field(
-        default=None, description="SQLAlchemy URL of the ledger; SQLite in `home` when unset."
+        default=None,
+        description="SQLAlchemy URL of the ledger (PostgreSQL beyond one machine); without it SQLite in the home.",
     )
-    mlflow_tracking_uri: str | None = Field(default=None, description="MLflow; SQLite in `home` when unset.")
-    prefect_api_url: str | None = Field(default=None, description="Prefect's API; from addresses.json when unset.")
-    gateway_url: str | None = Field(default=None, description="The gateway's predict address.")
-    operate_url: str | None = Field(default=None, description="The gateway's operate address.")
-    feed_url: str | None = Field(default=None, description="Primary data source.")
-    mirror_url: str | None = Field(default=None, description="Second data source, used while the primary is down.")
+    mlflow_tracking_uri: str | None = Field(
+        default=None, description="MLflow tracking address; without it SQLite in the home."
+    )
+    prefect_api_url: str | None = Field(
+        default=None, description="Address of Prefect's API; without it from addresses.json."
+    )
+    gateway_url: str | None = Field(
+        default=None, description="The gateway's predict address; without it from addresses.json."
+    )
+    operate_url: str | None = Field(
+        default=None, description="The gateway's operate address; without it from addresses.json."
+    )
+    feed_url: str | None = Field(
+        default=None,
+        description="Address that `${feed}` stands for in a pipeline's sources; without it from addresses.json.",
+    )
+    mirror_url: str | None = Field(
+        default=None,
+        description="Address that `${mirror}` stands for in a pipeline's sources; without it from addresses.json.",
+    )
     dispatch: Literal["inline", "deployment"] = Field(
         default="inline",
-        description="Long remedies run inside `heal` (inline) or as runs of their own deployment (deployment).",
+        description="inline: long remedies run inside `heal`; deployment: as runs of their own deployment.",
     )
     alert_urls: tuple[SecretStr, ...] = Field(
-        default=(), description="Apprise URLs that hear of escalations, besides the log and a file in `home`."
+        default=(),
+        description="JSON list of Apprise URLs for escalations, besides the log and `alerts.jsonl` in the home.",
     )
 
     @field_validator("home", "pipelines_dir")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
-        """A flow run may start in another directory than the command that asked for it."""
+        """A flow run may start in another directory than the command that requested it."""
         return path.expanduser().absolute()
 
     @property
@@ -113,7 +129,7 @@ class Settings(BaseSettings):
         return self.home / "quarantine" / pipeline
 
     def sources_dir(self, pipeline: str) -> Path:
-        """Directory with what is remembered of the pipeline's sources: the circuit of each endpoint."""
+        """Directory with the circuit state of each endpoint of the pipeline's sources."""
         return self.home / "sources" / pipeline
 
     def gateway_dir(self, pipeline: str) -> Path:
@@ -121,7 +137,7 @@ class Settings(BaseSettings):
         return self.home / "gateway" / pipeline
 
     def addresses(self) -> Addresses:
-        """The services' addresses: each setting where given, else what `addresses.json` says now.
+        """The services' addresses: each setting where given, else the current content of `addresses.json`.
 
         Read at every call, because a restarted stack listens on other ports. ConfigError when the file is not JSON.
         """

@@ -1,15 +1,11 @@
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import yaml
-from pydantic import Field
 
 from healing.errors import ConfigError, UsageError
-from tasks.config.pipeline import Pipeline, known_pipelines, load_pipeline
-from tasks.config.section import Section
+from tasks.config.pipeline import known_pipelines, load_pipeline
 
 PIPELINES = Path("pipelines")
 
@@ -121,34 +117,3 @@ def test_a_function_that_is_not_there_is_named(reference, message):
 def test_keys_and_event_time_are_needed_without_saying_so():
     weather = load_pipeline("flights", PIPELINES).tables["weather"]
     assert weather.needed == {"origin", "observed_at"}
-
-
-def sections_in(annotation: object) -> Iterator[type[Section]]:
-    """Every section that a setting's type contains, such as each member of a union."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        yield annotation
-    for part in get_args(annotation):
-        yield from sections_in(part)
-
-
-def undescribed(section: type[Section], path: str) -> Iterator[str]:
-    for name, field in section.model_fields.items():
-        if not field.description:
-            yield f"{path}.{name}"
-        for part in sections_in(field.annotation):
-            yield from undescribed(part, f"{path}.{name}")
-
-
-def test_every_setting_is_described():
-    assert list(undescribed(Pipeline, "pipeline")) == []
-
-
-def test_a_setting_without_a_description_would_be_found():
-    class Bare(Section):
-        tables: dict[str, tuple[Section | None, ...]] = Field(default_factory=dict, description="Described.")
-        nested: int = 0
-
-    class Outer(Section):
-        inner: dict[str, Bare] | None = Field(default=None, description="Described.")
-
-    assert list(undescribed(Outer, "outer")) == ["outer.inner.nested"]
