@@ -1,4 +1,4 @@
-"""Files as people have them: orders with a law that a model can find, in every disguise that a test asks for."""
+"""Data files of users: orders whose labels a model can predict, in the format that a test needs."""
 
 from pathlib import Path
 
@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 
 DAYS = 40
-ROWS_A_DAY = 30
+ROWS_PER_DAY = 30
 
 
-def orders(days: int = DAYS, rows_a_day: int = ROWS_A_DAY, seed: int = 0) -> pd.DataFrame:
+def orders(days: int = DAYS, rows_per_day: int = ROWS_PER_DAY, seed: int = 0) -> pd.DataFrame:
     """`id`, `at`, `amount`, `channel`, `returned` (0 or 1) and `cost`, which both follow amount and channel."""
     generator = np.random.default_rng(seed)
-    count = days * rows_a_day
+    count = days * rows_per_day
     minutes = np.sort(generator.choice(days * 1440, count, replace=False))
     amount = generator.lognormal(3, 0.8, count).round(2)
     channel = generator.choice(["web", "shop", "phone"], count)
@@ -30,12 +30,12 @@ def orders(days: int = DAYS, rows_a_day: int = ROWS_A_DAY, seed: int = 0) -> pd.
 
 
 def classified(**columns: object) -> pd.DataFrame:
-    """Orders without the cost, which tells what a class would be; `columns` replace or add."""
+    """Orders without the cost, which reveals the class; `columns` replaces columns or adds further ones."""
     return orders().drop(columns="cost").assign(**columns)
 
 
 def write(frame: pd.DataFrame, path: Path) -> Path:
-    """The frame as the file that the name's extensions say: .csv, .csv.gz, .parquet."""
+    """Write the frame in the format of the file name: .csv, .csv.gz or .parquet."""
     if path.suffix == ".parquet":
         frame.to_parquet(path, index=False)
     else:

@@ -15,7 +15,7 @@ from tasks.evaluation.labels import LabelSource, label_source
 PIPELINES_DIR = Path(__file__).parent / "toy_pipeline"
 PIPELINE = "toy"
 FIRST = date(2013, 1, 1)
-ROWS_A_DAY = 120
+ROWS_PER_DAY = 120
 
 _FEATURES = pa.schema(
     [
@@ -90,12 +90,12 @@ def _rows(index: int, shift: float, seed: int, scale: float = 1.0) -> pd.DataFra
     noon = pd.Timestamp(day, tz="UTC") + pd.Timedelta(hours=15)
     return pd.DataFrame(
         {
-            "id": [f"{day}-{number}" for number in range(ROWS_A_DAY)],
-            "asked_at": noon + pd.to_timedelta(np.arange(ROWS_A_DAY), unit="s"),
+            "id": [f"{day}-{number}" for number in range(ROWS_PER_DAY)],
+            "asked_at": noon + pd.to_timedelta(np.arange(ROWS_PER_DAY), unit="s"),
             "event_day": day,
-            "kind": generator.choice(["a", "b"], ROWS_A_DAY),
-            "x": scale * generator.normal(size=ROWS_A_DAY) + shift,
-            "z": generator.normal(size=ROWS_A_DAY),
+            "kind": generator.choice(["a", "b"], ROWS_PER_DAY),
+            "x": scale * generator.normal(size=ROWS_PER_DAY) + shift,
+            "z": generator.normal(size=ROWS_PER_DAY),
         }
     )
 

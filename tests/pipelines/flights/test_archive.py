@@ -10,14 +10,14 @@ from pipelines.flights.feed import year
 DAYS = [FIRST_DAY + timedelta(days=index) for index in range(365)]
 
 
-def test_every_departure_of_the_year_is_on_one_day():
+def test_every_departure_of_the_year_is_on_exactly_one_day():
     flights = year()["flights"]
     assert flights.rows.num_rows == 336_776
     assert sum(flights.day(day).num_rows for day in DAYS) == 336_776
     assert flights.day(LAST_DAY + timedelta(days=1)).num_rows == 0
 
 
-def test_flight_ids_are_unique_over_the_year_and_begin_with_the_local_day():
+def test_flight_ids_are_unique_in_the_year_and_start_with_the_local_day():
     flights = year()["flights"]
     ids = flights.rows["flight_id"]
     assert pc.count_distinct(ids).as_py() == len(ids)
@@ -25,7 +25,7 @@ def test_flight_ids_are_unique_over_the_year_and_begin_with_the_local_day():
     assert all(name.startswith("2013-07-04-") for name in flights.day(day)["flight_id"].to_pylist())
 
 
-def test_the_schedule_tells_nothing_that_was_known_only_later():
+def test_the_schedule_contains_no_later_information():
     assert not {"dep_time", "dep_delay", "arr_time", "arr_delay", "air_time", "late"} & set(
         year()["flights"].rows.column_names
     )
@@ -33,7 +33,7 @@ def test_the_schedule_tells_nothing_that_was_known_only_later():
 
 @pytest.mark.parametrize("table", ["flights", "weather", "outcomes"])
 @pytest.mark.parametrize("day", [date(2013, 3, 10), date(2013, 7, 4), date(2013, 11, 3)])  # both changes of clocks
-def test_a_day_holds_what_happened_between_two_midnights_in_new_york(table, day):
+def test_a_day_contains_the_rows_between_two_midnights_in_new_york(table, day):
     column = {"flights": "sched_dep_at", "weather": "observed_at", "outcomes": "landed_at"}[table]
     at = year()[table].day(day)[column].to_pylist()
     assert at
@@ -43,7 +43,7 @@ def test_a_day_holds_what_happened_between_two_midnights_in_new_york(table, day)
 
 
 def test_scheduled_durations_follow_the_distance():
-    """Three quarters of an hour, and a minute every eight miles. A zone that is off by an hour would stand out."""
+    """About 45 minutes plus one minute per eight miles. A time zone that is wrong by an hour would be an outlier."""
     flights = year()["flights"].rows
     duration = pc.subtract(flights["sched_arr_at"], flights["sched_dep_at"]).to_numpy().astype("timedelta64[s]")
     minutes, miles = duration.astype(int) / 60, flights["distance"].to_numpy()
@@ -51,7 +51,7 @@ def test_scheduled_durations_follow_the_distance():
     assert np.quantile(surprise, 0.999) < 55
 
 
-def test_labels_follow_the_delay():
+def test_a_label_is_late_if_the_delay_exceeds_15_minutes():
     outcomes = year()["outcomes"].rows
     assert outcomes.num_rows == 327_346
     late = outcomes["late"].to_numpy(zero_copy_only=False)

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.evaluation.labels import day_end, join_labels, label_delay, read_features
 from tasks.lake.columns import KNOWN_AT, LABEL
-from tests.toy import ROWS_A_DAY, day_of, toy_labels, write_days
+from tests.toy import ROWS_PER_DAY, day_of, toy_labels, write_days
 
 NEVER, LATER = datetime(2012, 12, 31, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC)
 
@@ -26,7 +26,7 @@ def rows(source):
 def test_a_label_counts_once_it_is_known(source, rows):
     known = join_labels(rows, source, datetime(2013, 1, 2, 18, 0, 59, tzinfo=UTC))
     labelled = known[known[LABEL].notna()]
-    assert len(labelled) == ROWS_A_DAY + 60  # all of the first day, a minute of the second
+    assert len(labelled) == ROWS_PER_DAY + 60  # all of the first day, a minute of the second
     assert (labelled[KNOWN_AT] <= "2013-01-02T18:00:59Z").all()
 
 
@@ -53,7 +53,7 @@ def test_an_empty_frame_gets_the_label_columns(source, rows):
 
 def test_coverage_and_delay_are_stated(source, rows):
     delay = label_delay(join_labels(rows, source, day_end(day_of(1), source.zone)))
-    assert delay.rows == 3 * ROWS_A_DAY
+    assert delay.rows == 3 * ROWS_PER_DAY
     assert delay.coverage == pytest.approx(2 / 3)
     assert delay.median_hours == pytest.approx(3.0)
 

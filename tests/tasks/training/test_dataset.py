@@ -8,7 +8,7 @@ import pytest
 from healing.errors import TrainingRefused
 from tasks.training.dataset import immature_days, read_dataset
 from tasks.training.plan import plan_training
-from tests.toy import ROWS_A_DAY, day_of, toy_labels, toy_pipeline, write_days
+from tests.toy import ROWS_PER_DAY, day_of, toy_labels, toy_pipeline, write_days
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_training_rows_are_from_the_days_before_the_held_out_ones(lake):
     dataset = read_dataset(plan_of(lake), toy_labels(lake))
     assert (min(dataset.train["event_day"]), max(dataset.train["event_day"])) == (day_of(0), day_of(15))
     assert (min(dataset.held_out["event_day"]), max(dataset.held_out["event_day"])) == (day_of(16), day_of(29))
-    assert len(dataset.train) == 16 * ROWS_A_DAY
+    assert len(dataset.train) == 16 * ROWS_PER_DAY
 
 
 def test_new_data_do_not_change_the_dataset_of_an_earlier_plan(lake):
