@@ -83,4 +83,4 @@ def test_stops_with_exit_code_0_on_sigterm(tmp_path):
         address = process.stdout.readline().split()[-1]
         assert httpx.get(f"{address}/health", timeout=60).json()["status"] == "ok"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
