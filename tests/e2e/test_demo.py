@@ -14,7 +14,7 @@ from healing.incident import Cause
 from healing.release import Reason
 from tasks.ledger.store import Ledger
 from tasks.runtime.flow_runs import RUN_ID_VARIABLE
-from tests.e2e.running_stack import ROOT, wait
+from tests.e2e.running_stack import ROOT, audited, wait
 
 SECONDS_MAX = 1500  # four minutes on two idle cores
 
@@ -23,7 +23,10 @@ SECONDS_MAX = 1500  # four minutes on two idle cores
 @pytest.mark.timeout(SECONDS_MAX + 60)
 def test_killing_worker_and_run_during_the_retrain_still_ends_with_the_promotion(tmp_path):
     command = [sys.executable, "-m", "cli", "demo", "--home", str(tmp_path)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as demo:
+    names = tmp_path / "names"  # outside this machine, that some process looked up
+    with subprocess.Popen(
+        command, cwd=ROOT, env=audited(names), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as demo:
         lines = []
         for line in demo.stdout:
             lines.append(line)
@@ -33,6 +36,7 @@ def test_killing_worker_and_run_during_the_retrain_still_ends_with_the_promotion
     output = "".join(lines)
     assert "killed" in output, output
     assert code == 0, output
+    assert not names.exists(), names.read_text()
     report = Report.model_validate_json((tmp_path / "demo" / "report.json").read_bytes())
     assert Reason.PROMOTE in [release.reason for release in report.releases]
 

@@ -1,7 +1,11 @@
 """One stack, from start to Ctrl-C to start again to SIGKILL. The tests share it and run in the order of the file."""
 
 import json
+import re
+import shutil
 import signal
+import subprocess
+import sys
 import time
 import uuid
 from datetime import UTC, datetime
@@ -11,7 +15,8 @@ import pytest
 
 from healing.incident import Cause, Status
 from tasks.ledger.store import Ledger
-from tests.e2e.running_stack import RunningStack, autopilot, wait
+from tests.e2e.every_command import commands, known_commands
+from tests.e2e.running_stack import ROOT, RunningStack, audited, autopilot, in_terminal, wait
 from tests.prefect_database import make_older
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
@@ -22,6 +27,17 @@ RUNS_PLANNED_MAX = 5
 READY_SECONDS_MAX = 120.0  # about 25 s on two idle cores
 HEAL_SECONDS_MAX = 90.0  # about 10 s on two idle cores
 LOCKED_LINES_MAX = 20  # hundreds when Prefect meets an hour of late runs
+SUCCEEDING = (
+    "history",
+    "status",
+    "example",
+    "drill list",
+    "init rows",
+    "ingest --since",
+    "heal",
+    "maintain",
+    "monitor",
+)
 DEPLOYMENTS = {"ingest", "monitor", "retrain", "release", "rollback", "heal", "maintain", "drill"}
 
 
@@ -31,15 +47,21 @@ def home(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def stack(home):
-    running = RunningStack.start(home).await_ready()
+def names(home):
+    """The file in which every process of the stack records names outside this machine."""
+    return home.parent / "names"
+
+
+@pytest.fixture(scope="module")
+def stack(home, names):
+    running = RunningStack.start(home, audited(names)).await_ready()
     yield running
     running.end()
 
 
 @pytest.fixture(scope="module")
-def bootstrapped(stack):
-    done = autopilot("bootstrap", "flights", "--until", "2013-01-21", "--json", home=stack.home)
+def bootstrapped(stack, names):
+    done = autopilot("bootstrap", "--until", "2013-01-21", "--json", home=stack.home, environment=audited(names))
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)
 
@@ -76,7 +98,7 @@ def test_second_up_on_the_same_home_is_refused_in_one_line(stack):
 
 def test_first_model_is_released_and_served(stack, bootstrapped):
     assert bootstrapped["ingest"]
-    shown = autopilot("status", "flights", "--json", home=stack.home)
+    shown = autopilot("status", "--json", home=stack.home)
     condition = json.loads(shown.stdout)
     assert shown.returncode == 0, shown.stdout
     assert (condition["serving"], condition["release"]["reason"]) == (1, "bootstrap")
@@ -95,6 +117,33 @@ def test_example_is_a_body_that_the_gateway_answers(stack, bootstrapped):
     assert len(answer.json()["predictions"]) == 3
     assert all(0 < probability < 1 for probability in answer.json()["predictions"])
     assert answer.headers["x-rung"] == "champion"
+
+
+def test_no_command_looks_up_a_name_outside_this_machine(stack, bootstrapped, names, tmp_path):
+    pipelines = tmp_path / "pipelines"
+    shutil.copytree(ROOT / "pipelines", pipelines)  # `reference` writes into the pipeline's folder
+    environment = audited(names) | {"AUTOPILOT_HOME": str(stack.home), "AUTOPILOT_PIPELINES_DIR": str(pipelines)}
+    command = [sys.executable, "-m", "tests.e2e.every_command", str(tmp_path)]
+    code, output = in_terminal(command, environment, seconds_max=360)
+    assert code == 0, output[-3000:]
+    ended = dict(re.findall(r"every_command: (.+) ended with (\d+)", output))
+    assert len(ended) == len(commands(tmp_path)), output[-3000:]
+    assert [name for name in SUCCEEDING if ended[name] != "0"] == [], output[-5000:]
+    assert "anonymous usage" not in output  # Prefect's notice
+    assert not names.exists(), names.read_text()
+
+
+def test_every_command_was_run_in_that_test(tmp_path):
+    run = {" ".join(words[:2]) for words in commands(tmp_path)} | {words[0] for words in commands(tmp_path)}
+    assert known_commands() - run == {"demo", "up", "bootstrap"}  # the fixtures run them, test_demo.py the demo
+
+
+def test_the_audit_records_a_name_outside_this_machine(tmp_path):
+    script = (
+        "import socket, contextlib\nwith contextlib.suppress(OSError):\n    socket.getaddrinfo('example.invalid', 80)"
+    )
+    subprocess.run([sys.executable, "-c", script], env=audited(tmp_path / "names"), check=True, timeout=60)
+    assert "socket.getaddrinfo example.invalid" in (tmp_path / "names").read_text()
 
 
 def test_drift_event_by_hand_starts_heal_which_dismisses_it(stack, bootstrapped):
@@ -143,6 +192,10 @@ def test_ctrl_c_leaves_no_process_and_exits_0(stack):
     assert stack.living() == []
     assert not (stack.home / "addresses.json").exists()
     assert stack.recorded().services == ()
+
+
+def test_no_process_of_the_stack_looked_up_a_name_outside_this_machine(stack, names):
+    assert not names.exists(), names.read_text()
 
 
 def test_it_resumes_after_a_rest_with_its_model_and_dies_whole_when_killed(stack, bootstrapped):
