@@ -1,10 +1,10 @@
-"""`autopilot heal`: one pass of the repair loop."""
+"""`autopilot heal`: run the repair loop once."""
 
 from cli.options import HomeOption, JsonOption, PipelineArgument
 
 
 def heal(pipeline: PipelineArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Collect evidence, resume what is unfinished, apply the mildest remedy that can work."""
+    """Record evidence, resume unfinished incidents, and apply the mildest remedy that can work."""
     from cli.control_plane import enter
     from cli.output import print_result
 

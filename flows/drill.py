@@ -1,4 +1,4 @@
-"""A drill as a flow: break the stack on purpose, keep the times, and fail when it did not recover."""
+"""Run a drill: break the running stack on purpose, publish the durations, and fail if it did not recover."""
 
 from pathlib import Path
 
@@ -15,33 +15,33 @@ from tasks.config.settings import load_settings
 
 
 class DrillFailed(AutopilotError):
-    """A drill ended otherwise than with a recovery; its message says how, and where the record is."""
+    """A drill did not end with a recovery. The message says how it ended, and where its record is."""
 
 
 @flow(name="drill")
 def drill(pipeline: str, name: str = "noop", ablate: str | None = None) -> DrillOutcome:
-    """Run drill `name` against the running stack; DrillFailed unless it recovered, with the times as an artifact."""
+    """Run drill `name` against the running stack and publish the durations; DrillFailed unless it recovered."""
     settings = load_settings()
     load_pipeline(pipeline, settings.pipelines_dir)
-    outcome = break_and_watch(settings.home.as_posix(), pipeline, name, ablate)
-    keep_times(outcome)
+    outcome = run_experiment(settings.home.as_posix(), pipeline, name, ablate)
+    publish_durations(outcome)
     if outcome.exit is not Exit.RECOVERED:
         raise DrillFailed(f"drill {name} ended with {outcome.exit.name}: {outcome.reason}; see {outcome.directory}")
     return outcome
 
 
-@task(name="break and watch", cache_policy=NO_CACHE, persist_result=False)
-def break_and_watch(home: str, pipeline: str, name: str, ablate: str | None) -> DrillOutcome:
-    """Run the experiment; UsageError where it cannot be run as asked for. Never retried: a fault is injected once."""
+@task(name="run experiment", cache_policy=NO_CACHE, persist_result=False)
+def run_experiment(home: str, pipeline: str, name: str, ablate: str | None) -> DrillOutcome:
+    """Run the experiment; UsageError if it cannot be run as requested. It is never retried, so a fault occurs once."""
     try:
         return run_drill(name, Path(home), pipeline=pipeline, ablate=ablate)
     except (WrongUsage, StackDown) as exc:
         raise UsageError(str(exc)) from exc
 
 
-@task(name="keep times", cache_policy=NO_CACHE, persist_result=False)
-def keep_times(outcome: DrillOutcome) -> None:
-    """Show the durations in Prefect, beside the run; seconds, at least and at most."""
+@task(name="publish durations", cache_policy=NO_CACHE, persist_result=False)
+def publish_durations(outcome: DrillOutcome) -> None:
+    """Publish the shortest and longest possible duration of each step, in seconds, as an artifact of the run."""
     rows = [
         {"time to": step, "at least (s)": seconds[0], "at most (s)": seconds[1]}
         for step, seconds in outcome.durations.model_dump().items()

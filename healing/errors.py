@@ -1,28 +1,28 @@
-"""The error tree, by what the caller can do about it.
+"""The errors of this project, as a tree by what the caller can do about them.
 
 AutopilotError
 ├── Transient             the same call may work later
-│   ├── SourceUnavailable     a data source did not answer, or answered with garbage
-│   │   ├── NotServed             it answers, and says that it does not have this
-│   │   ├── Truncated             its answer ended before it was complete
-│   │   ├── NotData               its answer is something else than was promised
-│   │   ├── Oversized             its answer is larger than a batch may be
-│   │   ├── Looping               its redirects or pages lead back to where they began
-│   │   └── CircuitOpen           it failed so often that it is left alone for a while
+│   ├── SourceUnavailable     a data source did not answer, or answered with something that is not data
+│   │   ├── NotServed             it answers that it does not have what was asked for
+│   │   ├── Truncated             its answer is incomplete
+│   │   ├── NotData               its answer has another format than expected
+│   │   ├── Oversized             its answer is larger than the limit
+│   │   ├── Looping               its redirects or pages form a loop
+│   │   └── CircuitOpen           it failed so often that it is not called for a while
 │   ├── StoreUnavailable      the lake, the release root or the ledger could not be reached
 │   ├── RegistryUnavailable   MLflow could not be reached
 │   ├── GatewayUnavailable    the gateway did not answer
 │   └── OrchestratorUnavailable   Prefect's API did not answer
-├── Refused               the call is wrong as it stands; something has to change first
+├── Refused               the call cannot work until something changes
 │   ├── ConfigError           settings or a pipeline file are wrong
 │   ├── UsageError            the command line or a flow parameter is wrong
 │   ├── ContractBroken        a batch breaks its contract beyond what policy repairs
-│   ├── IllegalTransition     a release or an incident may not go from here to there
+│   ├── IllegalTransition     a release or an incident may not change in this way
 │   ├── TrainingRefused       training on this data would be wrong
-│   └── Conflict              somebody else won the race; re-read, then decide again
+│   └── Conflict              another writer was first; read again, then decide again
 └── Corrupt               stored bytes are not what was written
-    ├── ModelCorrupt          signature, digest or golden output of a model does not agree
-    └── LogCorrupt            a release document cannot be read or breaks the rules
+    ├── ModelCorrupt          signature, digest or golden output of a model does not match
+    └── LogCorrupt            a release document cannot be read or breaks the rules of the log
 """
 
 
@@ -38,7 +38,7 @@ class Transient(AutopilotError):
 
 
 class Refused(AutopilotError):
-    """The call is wrong as it stands; something has to change before it can work."""
+    """The call cannot work until something changes."""
 
 
 class Corrupt(AutopilotError):
@@ -48,7 +48,7 @@ class Corrupt(AutopilotError):
 class SourceUnavailable(Transient):
     """A data source did not answer in time, or answered with something that is not data.
 
-    `original` holds the bytes it sent, where it sent any that were refused, and `suffix` what they claim to be.
+    `original` holds the refused bytes, if the source sent any, and `suffix` the file type they claim to have.
     """
 
     def __init__(self, message: str, original: bytes = b"", suffix: str = "") -> None:
@@ -58,27 +58,27 @@ class SourceUnavailable(Transient):
 
 
 class NotServed(SourceUnavailable):
-    """The source answers, and says that it does not have this. Asking again at once will not help."""
+    """The source answers that it does not have what was asked for. Asking again at once will not help."""
 
 
 class Truncated(SourceUnavailable):
-    """The source's answer ended before it was complete."""
+    """The source's answer is incomplete."""
 
 
 class NotData(SourceUnavailable):
-    """The source's answer is something else than was promised: a page, another format, broken text."""
+    """The source's answer has another format than expected, such as an HTML page or broken text."""
 
 
 class Oversized(SourceUnavailable):
-    """The source's answer is larger than a batch, a row or a field may be."""
+    """The source's answer is larger than the limit of a batch, a row or a field."""
 
 
 class Looping(SourceUnavailable):
-    """The source's redirects or pages lead back to where they began."""
+    """The source's redirects or pages form a loop."""
 
 
 class CircuitOpen(SourceUnavailable):
-    """The source failed so often in a row that it is left alone for a while."""
+    """The source failed so often in a row that it is not called for a while."""
 
 
 class StoreUnavailable(Transient):
@@ -110,20 +110,20 @@ class ContractBroken(Refused):
 
 
 class IllegalTransition(Refused):
-    """A release or an incident may not go from here to there."""
+    """A release or an incident may not change in this way."""
 
 
 class TrainingRefused(Refused):
-    """Training on this data would be wrong: too little of it, or an incident is open on it."""
+    """Training on this data would be wrong: there is too little of it, or an incident about it is open."""
 
 
 class Conflict(Refused):
-    """Somebody else won the race; re-read the state, then decide again."""
+    """Another writer was first. Read the state again, then decide again."""
 
 
 class ModelCorrupt(Corrupt):
-    """Signature, digest or golden output of a model does not agree with its manifest."""
+    """Signature, digest or golden output of a model does not match its manifest."""
 
 
 class LogCorrupt(Corrupt):
-    """A release document cannot be read, or breaks the rules of the log."""
+    """A release document cannot be read or breaks the rules of the log."""

@@ -1,5 +1,8 @@
+import re
+
 from benchmarks.result import PROJECT
 from healing.incident import Cause
+from healing.policy import DEFAULT_REMEDIES
 from tasks.runtime.events import EventName
 
 
@@ -12,7 +15,13 @@ def test_the_runbook_has_a_section_on_every_cause_and_no_other():
     assert sections == [cause.value for cause in Cause]
 
 
+def test_the_runbook_names_the_default_remedies_of_every_cause():
+    sections = re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", text("runbook.md"), flags=re.MULTILINE | re.DOTALL)
+    named = {cause: tuple(re.findall(r"`(\w+)`", body.split("does** (")[1].split(")")[0])) for cause, body in sections}
+    assert named == {cause.value: tuple(remedies) for cause, remedies in DEFAULT_REMEDIES.items()}
+
+
 def test_every_event_of_ingestion_is_documented():
     page = text("ingestion.md")
-    told = [name.value for name in EventName if name.value.startswith(("autopilot.batch.", "autopilot.source."))]
-    assert [name for name in told if f"`{name}`" not in page] == []
+    events = [name.value for name in EventName if name.value.startswith(("autopilot.batch.", "autopilot.source."))]
+    assert [name for name in events if f"`{name}`" not in page] == []

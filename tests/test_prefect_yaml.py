@@ -1,4 +1,4 @@
-"""The deployments are what the README promises, and each of them loads."""
+"""The deployments are the documented ones, and each of them loads."""
 
 import importlib
 import inspect
@@ -30,12 +30,12 @@ def flow_of(deployment) -> Flow:
     return getattr(importlib.import_module(module), name)
 
 
-def test_there_are_the_eight_deployments():
+def test_there_are_eight_deployments():
     assert sorted(DEPLOYMENTS) == ["drill", "heal", "ingest", "maintain", "monitor", "release", "retrain", "rollback"]
 
 
 @pytest.mark.parametrize("name", sorted(DEPLOYMENTS))
-def test_every_entrypoint_is_a_flow_that_takes_the_parameters(name):
+def test_every_entrypoint_is_a_flow_with_the_given_parameters(name):
     deployment = DEPLOYMENTS[name]
     flow = flow_of(deployment)
     assert isinstance(flow, Flow)
@@ -44,7 +44,7 @@ def test_every_entrypoint_is_a_flow_that_takes_the_parameters(name):
 
 
 @pytest.mark.parametrize("name", sorted(DEPLOYMENTS))
-def test_every_deployment_is_bounded_and_its_schedules_name_a_timezone(name):
+def test_every_deployment_has_a_concurrency_limit_and_its_schedules_a_time_zone(name):
     deployment = DEPLOYMENTS[name]
     assert deployment["work_pool"]["name"] == "autopilot"
     assert deployment["concurrency_limit"]["collision_strategy"] == "ENQUEUE"
@@ -52,8 +52,8 @@ def test_every_deployment_is_bounded_and_its_schedules_name_a_timezone(name):
     assert all(schedule["timezone"] == "America/New_York" for schedule in deployment.get("schedules", ()))
 
 
-def test_every_deployment_is_for_the_pipeline_that_the_stack_serves(monkeypatch):
-    """As `prefect deploy` fills in the environment."""
+def test_every_deployment_gets_its_pipeline_from_the_environment(monkeypatch):
+    """Filled in as `prefect deploy` does it."""
     monkeypatch.setenv("AUTOPILOT_PIPELINE", "orders")
     filled = apply_values(CONFIG, dict(os.environ), remove_notset=False)
     for deployment in filled["deployments"]:
@@ -64,12 +64,12 @@ def test_every_deployment_is_for_the_pipeline_that_the_stack_serves(monkeypatch)
     assert reported["match"] == {"prefect.resource.id": "autopilot.pipeline.orders"}
 
 
-def test_heal_runs_every_five_minutes_whatever_events_come():
+def test_heal_runs_every_five_minutes_without_events():
     (schedule,) = DEPLOYMENTS["heal"]["schedules"]
     assert (schedule["interval"], schedule["active"]) == (300, True)
 
 
-def test_heal_waits_only_for_events_that_somebody_emits():
+def test_heal_is_triggered_only_by_events_that_the_code_emits():
     abort = importlib.import_module("gateway.routing.canary_abort")
     sent_by_gateway = inspect.getsource(EventSender) + inspect.getsource(abort)
     for name in REPORTED["expect"]:
@@ -77,8 +77,8 @@ def test_heal_waits_only_for_events_that_somebody_emits():
 
 
 @pytest.mark.parametrize("payload", [{}, {"cause": "model_corrupt", "subject": 'a "quoted" name', "facts": {"n": 3}}])
-async def test_the_trigger_turns_an_event_into_the_parameter_that_heal_takes(payload):
-    """Prefect's own hydration, because a template that does not render starts no run and says nothing."""
+async def test_the_trigger_renders_an_event_into_the_parameter_of_heal(payload):
+    """Uses Prefect's own hydration, because a template that fails to render starts no run and logs no error."""
     received = ReceivedEvent(
         id=uuid.uuid4(),
         occurred=datetime.now(UTC),

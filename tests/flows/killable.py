@@ -1,6 +1,6 @@
-"""Flows in processes of their own that die at a named point, forked from one that has imported them: a second each.
+"""Runs flows in forked processes that kill themselves at a named crash point. The parent has imported the flows already.
 
-python -m tests.flows.killable MODULE …     reads one Order a line, forks, answers each with one Ended
+python -m tests.flows.killable MODULE …     reads one Order per line, runs each in a fork, prints one Ended per line
 """
 
 import importlib
@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tasks.runtime import crash_points as points
+from tasks.runtime import crash_points
 
 
 @dataclass(frozen=True)
 class Order:
-    """Call `function` (module:name) with `arguments` under `environment`; SIGKILL itself at `point`."""
+    """Call `function` (module:name) with `arguments` and `environment`; SIGKILL itself at `point`."""
 
     function: str
     arguments: Mapping[str, Any]
@@ -28,7 +28,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Ended:
-    """Whether it was killed, the points that it came by, and the error that it raised."""
+    """Whether the process was killed, which crash points it reached, and the error it raised."""
 
     killed: bool
     points: list[str] = field(default_factory=list)
@@ -36,12 +36,12 @@ class Ended:
 
 
 class Killable:
-    """Runs orders, one after the other, in forks of a process that has imported `modules` and found Prefect's API."""
+    """Runs orders one after the other, in forks of a process that has imported `modules` and knows Prefect's API."""
 
     def __init__(self, api_url: str, *modules: str) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.flows.killable", *modules],
-            env={**os.environ, "PREFECT_API_URL": api_url},  # read at import; without it each run starts a server
+            env={**os.environ, "PREFECT_API_URL": api_url},  # read at import; without it, each run starts a server
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -63,7 +63,7 @@ def main(modules: list[str]) -> None:
     for module in modules:
         importlib.import_module(module)
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a flow prints is no answer
+    os.dup2(2, 1)  # keep the output of flows apart from the answers
     for line in sys.stdin:
         reading, writing = os.pipe()
         child = os.fork()
@@ -72,16 +72,16 @@ def main(modules: list[str]) -> None:
             _run(Order(**json.loads(line)), writing)
         os.close(writing)
         with os.fdopen(reading) as report:
-            said = report.read().splitlines()
+            lines = report.read().splitlines()
         _, status = os.waitpid(child, 0)
-        passed = [word.removeprefix("point ") for word in said if word.startswith("point ")]
-        errors = [word.removeprefix("error ") for word in said if word.startswith("error ")]
+        passed = [line.removeprefix("point ") for line in lines if line.startswith("point ")]
+        errors = [line.removeprefix("error ") for line in lines if line.startswith("error ")]
         answers.write(json.dumps(asdict(Ended(os.WIFSIGNALED(status), passed, "".join(errors)))) + "\n")
         answers.flush()
 
 
 def _run(order: Order, writing: int) -> None:
-    """In the fork; it does not return."""
+    """Run the order in the fork. Does not return."""
     os.environ.update(order.environment)
 
     def reached(name: str, **_: object) -> None:
@@ -89,11 +89,11 @@ def _run(order: Order, writing: int) -> None:
         if name == order.point:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    points.reached = reached
+    crash_points.reached = reached
     module, _, name = order.function.partition(":")
     try:
         getattr(importlib.import_module(module), name)(**order.arguments)
-    except Exception as exc:  # noqa: BLE001 - the test judges what it is
+    except Exception as exc:  # noqa: BLE001 - the test checks the error
         os.write(writing, f"error {type(exc).__name__}: {str(exc).splitlines()[0]}\n".encode())
     finally:
         os._exit(0)

@@ -1,4 +1,4 @@
-"""A circuit opens after failures in a row, lets one probe through when its time is up, and believes what that finds."""
+"""A circuit opens after several failures in a row, then allows one probe, and its result decides."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,23 +13,23 @@ def failing(times: int, now: float = 100.0) -> Circuit:
     return circuit
 
 
-def test_opens_at_the_fifth_failure_in_a_row_and_not_before():
+def test_it_opens_at_the_fifth_failure_in_a_row_and_not_before():
     assert failing(FAILURES_MAX - 1).closed
     assert not failing(FAILURES_MAX).closed
     assert failing(FAILURES_MAX - 1).succeeded().failed(100.0) == Circuit(failures=1)
 
 
-def test_is_left_alone_for_its_time_and_then_probed_once():
+def test_it_allows_one_probe_after_its_open_time():
     circuit = failing(FAILURES_MAX)
     assert circuit.waits(100.0) == OPEN_SECONDS
     assert circuit.waits(100.0 + OPEN_SECONDS) == 0
     probing = circuit.admitted(100.0 + OPEN_SECONDS)
-    assert probing.waits(100.0 + OPEN_SECONDS) == OPEN_SECONDS  # for everybody else
+    assert probing.waits(100.0 + OPEN_SECONDS) == OPEN_SECONDS  # for all other calls
     assert probing.succeeded() == Circuit()
     assert probing.failed(170.0).waits(170.0) == OPEN_SECONDS
 
 
-def test_a_probe_that_never_reports_is_made_up_for():
+def test_a_probe_without_a_result_is_followed_by_another():
     probing = failing(FAILURES_MAX).admitted(160.0)
     assert probing.waits(160.0 + OPEN_SECONDS) == 0
 
@@ -39,7 +39,7 @@ def test_a_clock_that_was_set_back_does_not_keep_it_open():
 
 
 @given(st.lists(st.tuples(st.sampled_from(["fail", "succeed", "admit"]), st.floats(0, 100)), max_size=50))
-def test_never_waits_longer_than_its_time_and_a_closed_one_never(steps):
+def test_it_never_waits_longer_than_its_open_time_and_not_at_all_when_closed(steps):
     circuit, now = Circuit(), 0.0
     for step, passed in steps:
         now += passed
