@@ -52,7 +52,7 @@ class Confirmation:
 
 
 def confirm(incident: Incident, signals: Signals) -> Confirmation:
-    """Confirm the incident with the observer of its cause. One that only its detector sees is confirmed as is."""
+    """Confirm the incident with the observer of its cause. Without one, it is confirmed as reported."""
     cause = incident.cause
     if cause in CONFIRMED_BY_GATEWAY:
         return _confirm_with_gateway(incident, signals)

@@ -9,7 +9,7 @@ from tasks.runtime.flow_runs import start_run
 class FlowRunner(Protocol):
     """Runs flows by the name of their deployment."""
 
-    detached: bool  # the flow runs in another process, and goes on when this one ends
+    detached: bool  # the flow runs in another process, and continues when this one ends
 
     def run(self, deployment: str, parameters: Mapping[str, object], idempotency_key: str) -> str | None:
         """Run the flow of `deployment` ("flow/deployment").

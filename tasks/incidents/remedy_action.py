@@ -77,11 +77,11 @@ class RemedyAction(ABC):
         """Apply the remedy. SUCCEEDED means that it was applied, and `verify` decides whether it worked."""
 
     def verify(self, context: RemedyContext, applied: RemedyResult) -> RemedyResult:  # noqa: ARG002
-        """Whether the remedy worked, seen from outside. Without an own check, an applied remedy worked."""
+        """Whether the remedy worked, observed from outside. By default, an applied remedy worked."""
         return applied
 
     def resume(self, context: RemedyContext, run: AttemptRun) -> RemedyResult | None:
-        """Result of an attempt that an earlier `heal` started: RUNNING while it goes on, None to apply it again."""
+        """Result of an attempt that an earlier `heal` started: RUNNING while it continues, None to apply it again."""
         lost_because = run.lost_because()
         if lost_because is None:
             return RemedyResult(AttemptOutcome.RUNNING, f"continues in run {context.attempt.flow_run_id}")

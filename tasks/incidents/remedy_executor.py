@@ -51,7 +51,7 @@ class RemedyExecutor:
         return self._carry_out(incident, attempt, action)
 
     def resume(self, incident: Incident, attempt: Attempt) -> RemedyResult:
-        """Continue an attempt that an earlier run started. RUNNING while it goes on elsewhere."""
+        """Continue an attempt that an earlier run started. RUNNING while it continues elsewhere."""
         action = find_remedy(attempt.remedy, incident.cause) or implementation_of(attempt.remedy)
         result = action.resume(self._context(incident, attempt), AttemptRun(attempt, action.seconds_max))
         if result is None:

@@ -10,8 +10,8 @@ from healing.release import Release
 class RemedyResult:
     """Outcome of applying, resuming or verifying a remedy.
 
-    RUNNING means that the remedy goes on, in the flow run `flow_run_id` where a new one was started, and that a later
-    `heal` reads its result. `release` is the release that the remedy wrote.
+    RUNNING means that the remedy continues and that a later `heal` reads its result. `flow_run_id` is the flow run that
+    was started for it, `release` the release that the remedy wrote.
     """
 
     outcome: AttemptOutcome

@@ -1,4 +1,4 @@
-"""Runs flows in forked processes that kill themselves at a named crash point. The parent has imported the flows already.
+"""Runs flows in forked processes that kill themselves at a crash point. The parent has imported the flows already.
 
 python -m tests.flows.killable MODULE …     reads one Order per line, runs each in a fork, prints one Ended per line
 """

@@ -84,7 +84,7 @@ def test_a_corrupted_champion_is_rolled_back_while_traffic_goes_on(bench):
         with traffic(gateway, every_seconds=0.02) as codes:
             corrupt(bench.root, champion)
             os.kill(gateway.worker(champion.digest)["pid"], signal.SIGKILL)
-            wait_until(lambda: ("model_corrupt", champion.digest) in gateway.problems(), "the corruption is seen")
+            wait_until(lambda: ("model_corrupt", champion.digest) in gateway.problems(), "the corruption is reported")
             report = heal(PIPELINE)
         assert gateway.ask().headers["x-model-digest"] == older.digest
         assert "x-degraded" not in gateway.ask().headers
@@ -105,7 +105,7 @@ def test_a_corrupt_fallback_is_removed_and_the_champion_stays(bench):
     bootstrap(bench.root, champion, fallbacks=(fallback,))
     corrupt(bench.root, fallback)
     with bench.serve() as gateway:
-        wait_until(lambda: ("model_corrupt", fallback.digest) in gateway.problems(), "the corruption is seen")
+        wait_until(lambda: ("model_corrupt", fallback.digest) in gateway.problems(), "the corruption is reported")
         report = heal(PIPELINE)
     assert [t.status for t in report.incidents] == [Status.RECOVERED], report
     assert (bench.current.champion, bench.current.fallbacks) == (champion, ())

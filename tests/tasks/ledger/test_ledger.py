@@ -49,7 +49,7 @@ def test_evidence_of_one_cause_and_subject_joins_one_incident(ledger):
     first = ledger.record_evidence(CORRUPT)
     second = ledger.record_evidence(replace(CORRUPT, observer="event", facts={}))
     assert first.id == second.id
-    assert [seen["observer"] for seen in second.evidence] == ["gateway", "event"]
+    assert [each["observer"] for each in second.evidence] == ["gateway", "event"]
     assert first.status is Status.OPEN
     assert first.detected_at.tzinfo is not None
 

@@ -16,10 +16,10 @@ INCIDENT = Incident("i-1", "flights", Cause.MODEL_CORRUPT, "abc", Status.HEALING
 
 def test_the_file_has_one_line_per_alert(tmp_path):
     file = tmp_path / "deep" / "alerts.jsonl"
-    assert alert(INCIDENT, "no model is whole", NOW, file=file) == AlertReport(0, 0)
+    assert alert(INCIDENT, "no model is intact", NOW, file=file) == AlertReport(0, 0)
     alert(INCIDENT, "again", NOW, file=file)
     entries = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [entry["reason"] for entry in entries] == ["no model is whole", "again"]
+    assert [entry["reason"] for entry in entries] == ["no model is intact", "again"]
     assert entries[0]["cause"] == "model_corrupt"
 
 
