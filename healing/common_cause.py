@@ -6,13 +6,13 @@ or if the machine is under pressure, the models only show symptoms.
 
 from collections.abc import Collection, Sequence
 
-from healing.diagnosis import GatewayProblem
+from healing.diagnosis import ProblemSignal
 from healing.incident import Cause
 
 _OF_ONE_MODEL = frozenset({Cause.MODEL_FAILING, Cause.MODEL_SLOW, Cause.MODEL_CORRUPT})
 
 
-def common_cause(cause: Cause, serving: Collection[str], problems: Sequence[GatewayProblem]) -> Cause | None:
+def common_cause(cause: Cause, serving: Collection[str], problems: Sequence[ProblemSignal]) -> Cause | None:
     """The cause that explains a problem of one model; None if the model itself may be bad.
 
     `serving` are the digests of the models that have a worker now, `problems` what the gateway reports at this moment.

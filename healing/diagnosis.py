@@ -14,7 +14,7 @@ CONFIRMED_BY_MONITOR = frozenset({Cause.DATA_DRIFT, Cause.QUALITY_DROP})
 
 
 @dataclass(frozen=True, slots=True)
-class GatewayProblem:
+class ProblemSignal:
     """A problem that the gateway reports now."""
 
     cause: Cause
@@ -30,7 +30,7 @@ class Signals:
     monitor's latest verdicts by the cause that a FAIL is evidence of. `history` is the release log, oldest first.
     """
 
-    problems: tuple[GatewayProblem, ...] | None = None
+    problems: tuple[ProblemSignal, ...] | None = None
     checks: Mapping[Cause, tuple[Verdict, ...]] = field(default_factory=dict)
     history: tuple[Release, ...] = ()
 
@@ -52,7 +52,7 @@ class Confirmation:
 
 
 def confirm(incident: Incident, signals: Signals) -> Confirmation:
-    """Confirm the incident with the observer of its cause. Without one, it is confirmed as reported."""
+    """Confirm the incident with the observer of its cause. Without an observer, it is confirmed as reported."""
     cause = incident.cause
     if cause in CONFIRMED_BY_GATEWAY:
         return _confirm_with_gateway(incident, signals)

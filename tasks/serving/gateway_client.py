@@ -11,7 +11,7 @@ import httpx
 import stamina
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from healing.diagnosis import GatewayProblem
+from healing.diagnosis import ProblemSignal
 from healing.errors import GatewayUnavailable
 from healing.incident import Cause
 from healing.slo import MITIGATED, AnswerCounts, judge_served
@@ -115,8 +115,8 @@ class GatewayState(_View):
     def problems_of(self, digest: str) -> tuple[ReportedProblem, ...]:
         return tuple(problem for problem in self.problems if problem.subject == digest)
 
-    def as_signals(self) -> tuple[GatewayProblem, ...]:
-        return tuple(GatewayProblem(problem.code, problem.subject, problem.message) for problem in self.problems)
+    def as_signals(self) -> tuple[ProblemSignal, ...]:
+        return tuple(ProblemSignal(problem.code, problem.subject, problem.message) for problem in self.problems)
 
 
 def read_gateway_once(operate_url: str) -> GatewayState:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flows.heal import heal
-from healing.diagnosis import GatewayProblem, Signals
+from healing.diagnosis import ProblemSignal, Signals
 from healing.errors import UsageError
 from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Cause, Remedy, Status
@@ -116,7 +116,7 @@ def test_a_corrupt_champion_without_an_intact_predecessor_is_escalated(bench):
     bootstrap(bench.root, champion)
     with bench.ledger() as ledger:
         incident = ledger.record_evidence(evidence(Cause.MODEL_CORRUPT, champion.digest))
-        signals = Signals(problems=(GatewayProblem(Cause.MODEL_CORRUPT, champion.digest),), history=(bench.current,))
+        signals = Signals(problems=(ProblemSignal(Cause.MODEL_CORRUPT, champion.digest),), history=(bench.current,))
         handled(bench, ledger, incident, signals)
         after = ledger.incident(incident.id)
     assert after.status is Status.ESCALATED
@@ -185,7 +185,7 @@ def test_an_attempt_of_a_killed_heal_fails_and_the_next_remedy_is_applied(bench)
     with bench.ledger() as ledger:
         incident = ledger.record_evidence(evidence(Cause.MODEL_FAILING, champion.digest), status=Status.DIAGNOSED)
         ledger.start_attempt(incident.id, Remedy.RESTART_WORKER, str(uuid.uuid4()))  # a run that Prefect does not know
-        signals = Signals(problems=(GatewayProblem(Cause.MODEL_FAILING, champion.digest),), history=(bench.current,))
+        signals = Signals(problems=(ProblemSignal(Cause.MODEL_FAILING, champion.digest),), history=(bench.current,))
         handled(bench, ledger, incident, signals)
         after = ledger.incident(incident.id)
     assert [(a.remedy, a.outcome) for a in after.attempts] == [

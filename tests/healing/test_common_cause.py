@@ -3,7 +3,7 @@
 import pytest
 
 from healing.common_cause import common_cause
-from healing.diagnosis import GatewayProblem
+from healing.diagnosis import ProblemSignal
 from healing.incident import Cause
 
 CHAMPION, CHALLENGER = "a" * 64, "b" * 64
@@ -11,7 +11,7 @@ BOTH = (CHAMPION, CHALLENGER)
 
 
 def problems(cause, *subjects):
-    return [GatewayProblem(cause, subject) for subject in subjects]
+    return [ProblemSignal(cause, subject) for subject in subjects]
 
 
 def test_one_of_two_models_may_be_bad_itself():
@@ -36,12 +36,12 @@ def test_a_problem_of_every_model_has_a_common_cause(cause, expected):
 
 @pytest.mark.parametrize("shared", [Cause.RESOURCE_PRESSURE, Cause.DISK_FULL])
 def test_a_machine_in_trouble_explains_a_failing_model(shared):
-    seen = [*problems(Cause.MODEL_FAILING, CHAMPION), GatewayProblem(shared, "machine")]
+    seen = [*problems(Cause.MODEL_FAILING, CHAMPION), ProblemSignal(shared, "machine")]
     assert common_cause(Cause.MODEL_FAILING, BOTH, seen) is shared
 
 
 def test_a_machine_in_trouble_does_not_explain_wrong_bytes():
-    seen = [*problems(Cause.MODEL_CORRUPT, CHAMPION), GatewayProblem(Cause.RESOURCE_PRESSURE, "machine")]
+    seen = [*problems(Cause.MODEL_CORRUPT, CHAMPION), ProblemSignal(Cause.RESOURCE_PRESSURE, "machine")]
     assert common_cause(Cause.MODEL_CORRUPT, BOTH, seen) is None
 
 

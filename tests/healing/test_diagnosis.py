@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from healing.diagnosis import GatewayProblem, Presence, Signals, confirm
+from healing.diagnosis import Presence, ProblemSignal, Signals, confirm
 from healing.fence import Fence
 from healing.incident import Cause, Incident, Status
 from healing.release import Challenger, Mode, ModelRef, Reason, Release
@@ -37,12 +37,12 @@ BAD, SOUND = ({Cause.BAD_CANDIDATE: (Verdict("since promotion", o, "n", 9),)} fo
         (incident(Cause.MODEL_CORRUPT), Signals(problems=()), Presence.ABSENT),
         (
             incident(Cause.MODEL_CORRUPT),
-            Signals(problems=(GatewayProblem(Cause.MODEL_CORRUPT, A.digest),)),
+            Signals(problems=(ProblemSignal(Cause.MODEL_CORRUPT, A.digest),)),
             Presence.CONFIRMED,
         ),
         (
             incident(Cause.MODEL_CORRUPT),
-            Signals(problems=(GatewayProblem(Cause.MODEL_CORRUPT, B.digest),)),
+            Signals(problems=(ProblemSignal(Cause.MODEL_CORRUPT, B.digest),)),
             Presence.ABSENT,
         ),
         (incident(Cause.DATA_DRIFT), Signals(), Presence.ABSENT),
