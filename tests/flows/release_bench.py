@@ -1,4 +1,4 @@
-"""A home with a real release root and a real gateway, for the flows that change what serves."""
+"""A home with a real release root and a real gateway, for tests of the flows that change what serves."""
 
 import threading
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ label: {{table: outcomes, column: late, known_at: at}}
 
 @dataclass
 class Bench:
-    """One pipeline's home; `settings` finds the gateway once `serve` runs."""
+    """The home of one pipeline; `settings` has the gateway's addresses while `serve` runs."""
 
     settings: Settings
     keys: Keys
@@ -72,7 +72,7 @@ class Bench:
         return publish_tiny_model(self.root, self.keys, version=f"0.{seed}.0", seed=seed, **options)
 
     def promote_now(self, model: ModelRef) -> None:
-        """Make the model champion by a trial that nobody waits for."""
+        """Make the model champion with a trial of no duration."""
         start_canary(self.root, model, 0.5)
         self.log.append(promotion_of(self.current, author="test", now=datetime.now(UTC)))
 
@@ -88,7 +88,7 @@ class Bench:
 
 
 def make_bench(folder: Path, monkeypatch: pytest.MonkeyPatch, release: str = ONE_STAGE) -> Bench:
-    """A home and a pipeline folder below `folder`, named to the flows by their environment.
+    """A home and a pipeline folder below `folder`; environment variables point the flows to them.
 
     `release` is the pipeline's release section.
     """
@@ -106,7 +106,7 @@ def make_bench(folder: Path, monkeypatch: pytest.MonkeyPatch, release: str = ONE
 def traffic(
     gateway: RunningGateway, *, carrier: str | None = None, every_seconds: float = 0.005
 ) -> Iterator[list[int]]:
-    """One client that asks until the block ends; the list collects status codes. `carrier` replaces every row's own."""
+    """One client that sends requests until the block ends; yields the status codes. `carrier` replaces every row's."""
     codes: list[int] = []
     stop = threading.Event()
     rows = tiny_rows(200)

@@ -1,4 +1,4 @@
-"""Candidates that look well offline and are worse live: a rollout through a real gateway ends each by its own name."""
+"""Candidates that are good offline and bad live: a real gateway aborts each by the name of the right check."""
 
 import re
 import threading
@@ -20,18 +20,18 @@ from tests.published import CARRIERS, PIPELINE, bootstrap, frame, nan_estimator,
 
 pytestmark = pytest.mark.timeout(300)
 
-# A shadow that only harm ends: what is shown must be the reason, and not how fast the other checks pass it.
+# A shadow stage that only a failed check ends, so that the test does not depend on how fast the stage passes.
 RULES = """{
   stages: [{mode: shadow, weight: 1.0, requests_min: 100000, deadline_seconds: 100, hold_seconds: 0}],
   quality_block_seconds: 0.25}
 segments: [carrier]"""
-ROWS = [*tiny_rows(14), ["AA", 0, 3], ["AA", 0, 5]]  # the last are those on which the NaN model has no number
+ROWS = [*tiny_rows(14), ["AA", 0, 3], ["AA", 0, 5]]  # the NaN model answers the last two with NaN
 BIASED = "AA"
 
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory):
-    """A running gateway, its champion with what it was trained to answer, and clients who tell what came true."""
+    """A running gateway with a champion and its reference profile, and clients that send labels."""
     with pytest.MonkeyPatch.context() as patched:
         bench = make_bench(tmp_path_factory.mktemp("bad"), patched, RULES)
         champion = bench.publish(1, reference=reference_of(tiny_estimator(1)))
@@ -57,10 +57,10 @@ def reference_of(estimator, deciles=None):
 
 @contextmanager
 def clients(gateway) -> Iterator[None]:
-    """One client that asks row by row, and tells of each what came true: the champion is right about the odds."""
+    """One client that sends row by row, and a label for each, drawn with the champion's probability."""
     stop = threading.Event()
     truth = answers_of(tiny_estimator(1), ROWS)
-    came_true = np.random.default_rng(0)
+    outcomes = np.random.default_rng(0)
 
     def ask() -> None:
         with httpx.Client(base_url=gateway.predict.base_url, timeout=30) as client:
@@ -68,23 +68,23 @@ def clients(gateway) -> Iterator[None]:
             while not stop.wait(0.005):
                 place = number % len(ROWS)
                 number += 1
-                told = client.post("/invocations", json=split_body([ROWS[place]]))
-                assert told.status_code == 200, told.text
-                label = float(came_true.random() < truth[place])
-                said = {"request_id": told.headers["x-request-id"], "row": 0, "label": label}
-                client.post("/feedback", json={"labels": [said]}).raise_for_status()
+                response = client.post("/invocations", json=split_body([ROWS[place]]))
+                assert response.status_code == 200, response.text
+                label = float(outcomes.random() < truth[place])
+                labelled = {"request_id": response.headers["x-request-id"], "row": 0, "label": label}
+                client.post("/feedback", json={"labels": [labelled]}).raise_for_status()
 
-    asking = threading.Thread(target=ask)
-    asking.start()
+    sending = threading.Thread(target=ask)
+    sending.start()
     try:
         yield
     finally:
         stop.set()
-        asking.join()
+        sending.join()
 
 
 def biased_in_one_segment():
-    """Sure of the contrary for one carrier in four, and as good as the champion elsewhere."""
+    """Wrong with high confidence for one of four carriers, and as good as the champion for the others."""
     model = tiny_estimator(1)
     categories = list(model[0].named_transformers_["onehotencoder"].categories_[0])
     model[-1].coef_[0, categories.index(BIASED)] += 12
@@ -92,7 +92,7 @@ def biased_in_one_segment():
 
 
 def leaked():
-    """Answers well enough live, but in training it was nearly sure of everything: it saw what live rows do not have."""
+    """A profile with extreme answers to held-out rows, as from a leaked feature; live answers are moderate."""
     return reference_of(
         tiny_estimator(2), deciles=(0.0, *(0.001 * n for n in range(1, 6)), 0.95, 0.96, 0.97, 0.98, 1.0)
     )
@@ -107,7 +107,7 @@ def candidates():
 
 
 @pytest.mark.parametrize(("number", "options", "reason"), [(n + 2, o, r) for n, (_, o, r) in enumerate(candidates())])
-def test_it_is_aborted_by_name(stage, number, options, reason):
+def test_a_bad_candidate_is_aborted_by_its_check(stage, number, options, reason):
     candidate = stage.publish(number, **options)
     outcome = release(PIPELINE, candidate.digest)
     assert outcome.result is RolloutResult.ABORTED, outcome

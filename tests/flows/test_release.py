@@ -1,4 +1,4 @@
-"""A rollout ends with the model as champion or gone, through a real gateway and its guard."""
+"""The release flow with a real gateway: bootstrap, promotion, abort, resumption, and what blocks a rollout."""
 
 from threading import Thread
 
@@ -72,12 +72,16 @@ def test_a_sound_candidate_is_promoted_through_real_traffic_and_the_old_champion
     assert bench.current.incident_id == "why"
     assert outcome.verdicts[-1].requests >= 154  # fewer clean requests do not reject an error rate of 2 %
     with bench.ledger() as ledger:
-        told = [entry.detail["reason"] for entry in ledger.entries(PIPELINE, "release.committed")]
-        assert told == ["bootstrap", "promote", "canary"]  # the bootstrap, which nobody had told of, in the end
+        announced = [entry.detail["reason"] for entry in ledger.entries(PIPELINE, "release.committed")]
+        assert announced == [
+            "bootstrap",
+            "promote",
+            "canary",
+        ]  # the bootstrap was announced last: nobody had announced it before
         assert ledger.incidents(PIPELINE) == []
 
 
-def test_a_candidate_that_fails_on_live_rows_is_aborted_and_recorded_as_healed(bench):
+def test_a_candidate_that_fails_live_is_aborted_and_recorded_as_a_recovered_incident(bench):
     champion = bench.publish(1)
     candidate = bench.publish(2, estimator=raising_estimator(2))
     bootstrap(bench.root, champion)
@@ -98,7 +102,7 @@ def test_a_candidate_that_fails_on_live_rows_is_aborted_and_recorded_as_healed(b
     assert [attempt.remedy for attempt in incident.attempts] == [Remedy.ABORT_CANARY]
 
 
-def test_a_rerun_goes_on_with_the_trial_that_a_killed_controller_left(bench):
+def test_a_rerun_resumes_the_trial_of_a_killed_controller(bench):
     champion, candidate = bench.publish(1), bench.publish(2)
     bootstrap(bench.root, champion)
     start_canary(bench.root, candidate, 0.5)
@@ -110,7 +114,7 @@ def test_a_rerun_goes_on_with_the_trial_that_a_killed_controller_left(bench):
     assert [r.reason for r in bench.log.history()] == [Reason.BOOTSTRAP, Reason.CANARY, Reason.PROMOTE]
 
 
-def test_a_stranded_trial_of_another_model_makes_way(bench):
+def test_a_stranded_trial_of_another_model_is_aborted(bench):
     champion, stranded, candidate = bench.publish(1), bench.publish(2), bench.publish(3)
     bootstrap(bench.root, champion)
     start_canary(bench.root, stranded, 0.5)
@@ -120,7 +124,7 @@ def test_a_stranded_trial_of_another_model_makes_way(bench):
     assert "its controller is gone" in bench.current.note
 
 
-def test_a_trial_that_was_ended_by_a_rollback_is_not_held_against_the_candidate(bench):
+def test_a_trial_ended_by_a_rollback_is_inconclusive_and_opens_no_incident(bench):
     older, champion, candidate = bench.publish(1), bench.publish(2), bench.publish(3)
     bootstrap(bench.root, champion, fallbacks=(older,))
 

@@ -1,4 +1,4 @@
-"""A major waits for a person; whatever ends the wait, it ends: an answer, Prefect's form, the trial's own end, time."""
+"""Approval of a major version: the wait ends by an answer in the ledger or in Prefect, or with the trial."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ HALF = "{mode: canary, weight: 0.5, requests_min: 20, deadline_seconds: 60}"
 
 
 class Waiting:
-    """A rollout of a major on its way, in a thread; it asks once its shadow has passed."""
+    """The rollout of a major version in a thread; it asks for approval once its shadow stage has passed."""
 
     def __init__(self, bench: Bench, candidate: ModelRef, **options: str) -> None:
         self.bench = bench
@@ -47,14 +47,14 @@ class Waiting:
             progress = read_rollout_status(self.bench.root, PIPELINE).progress
             return progress is not None and progress.phase is Phase.ASKING
 
-        wait_until(asking, "a person is asked")
+        wait_until(asking, "the rollout asks a person")
 
     def answer(self, answer: ApprovalAnswer) -> str:
         return answer_rollout(self.bench.root, self.bench.settings.ledger_dsn, PIPELINE, answer)
 
     def ended(self) -> ReleaseOutcome:
         self._thread.join(120)
-        assert self.outcome is not None, "the wait has not ended"
+        assert self.outcome is not None, "the rollout has not ended"
         return self.outcome
 
 
@@ -76,18 +76,18 @@ def rollout(tmp_path, monkeypatch) -> Iterator:
     return start
 
 
-def test_an_approved_major_goes_on_and_the_log_says_by_whom(rollout):
+def test_an_approved_major_continues_and_the_log_names_the_person(rollout):
     with rollout(reason="new features") as waiting:
         waiting.until_asked()
-        assert waiting.bench.current.reason is Reason.SHADOW  # no user is touched before
-        assert "1.0.0" in waiting.answer(ApprovalAnswer(approve=True, by="Ada", reason="looked at the plots"))
+        assert waiting.bench.current.reason is Reason.SHADOW  # no user gets an answer before the approval
+        assert "1.0.0" in waiting.answer(ApprovalAnswer(approve=True, by="Ada", reason="checked the plots"))
         outcome = waiting.ended()
     assert outcome.result is RolloutResult.PROMOTED, outcome
-    assert waiting.bench.current.note == "new features; approved by Ada: looked at the plots"
+    assert waiting.bench.current.note == "new features; approved by Ada: checked the plots"
 
 
 def test_the_wait_ends_with_the_trial(rollout):
-    """The gateway's guard, `heal` or a person may end it; nobody is asked any more then."""
+    """When the gateway, `heal` or a person aborts the trial, the question is void."""
     with rollout() as waiting:
         waiting.until_asked()
         abort_by_person(waiting.bench.root, PIPELINE, by="Ada", reason="wrong data", fence=True)
@@ -99,7 +99,7 @@ def test_the_wait_ends_with_the_trial(rollout):
     assert fence.by == "Ada"
 
 
-def test_a_major_that_is_refused_on_prefects_form_leaves_and_nothing_is_held_against_it(rollout):
+def test_a_major_refused_on_prefects_form_is_taken_off_trial_without_a_fence(rollout):
     with rollout() as waiting:
         waiting.until_asked()
         refusal = {"approve": False, "by": "Grace", "reason": "not before the holidays"}
@@ -110,7 +110,7 @@ def test_a_major_that_is_refused_on_prefects_form_leaves_and_nothing_is_held_aga
     assert waiting.bench.current.fenced == ()
 
 
-def test_who_approved_in_advance_is_not_asked(tmp_path, monkeypatch):
+def test_an_approval_in_advance_asks_nobody(tmp_path, monkeypatch):
     bench = make_bench(tmp_path, monkeypatch)
     bootstrap(bench.root, bench.publish(1))
     major = publish_tiny_model(bench.root, bench.keys, version="1.0.0", seed=2)
@@ -128,16 +128,16 @@ def test_who_approved_in_advance_is_not_asked(tmp_path, monkeypatch):
     ("rule", "candidate", "asked"),
     [("major", "2.0.0", True), ("major", "1.9.0", False), ("always", "1.0.1", True), ("never", "2.0.0", False)],
 )
-def test_who_is_asked_about(rule, candidate, asked):
+def test_the_rule_decides_which_versions_need_approval(rule, candidate, asked):
     assert needs_approval(ApprovalRule(rule), "1.2.3", candidate) is asked
 
 
-def test_without_a_flow_run_the_ledger_is_the_only_door():
+def test_outside_a_flow_run_the_answer_comes_from_the_ledger():
     answers = iter([None, None, ApprovalAnswer(approve=True, by="Ada")])
     assert await_answer(lambda: next(answers), "may it?", 10).by == "Ada"
 
 
-def test_nothing_is_asked_so_nothing_can_be_answered(tmp_path, monkeypatch):
+def test_without_a_question_or_a_name_an_answer_is_refused(tmp_path, monkeypatch):
     bench = make_bench(tmp_path, monkeypatch)
     bootstrap(bench.root, bench.publish(1))
     with pytest.raises(UsageError, match="--approved-by"):
@@ -156,6 +156,6 @@ def _resumed(answer: dict[str, object]) -> bool:
     for run in runs:
         try:
             resume_flow_run(UUID(str(run.id)), run_input=answer)
-        except RuntimeError:  # its form is not there yet
+        except RuntimeError:  # its form is not stored yet
             return False
     return bool(runs)

@@ -1,4 +1,4 @@
-"""A controller that dies at any of its points leaves one champion and a service that goes on; the next one finishes."""
+"""A controller killed at any crash point leaves one champion in service, and the next run finishes the rollout."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from tests.flows.release_bench import Bench, make_bench, traffic
 from tests.gateway.running import wait_until
 from tests.published import PIPELINE, bootstrap, publish_tiny_model, raising_estimator
 
-pytestmark = pytest.mark.timeout(600)  # two rollouts a point, each some seconds on a machine that is busy with others
+pytestmark = pytest.mark.timeout(600)  # two rollouts per point, each a few seconds on a busy machine
 
 STAGES = """{stages: [{mode: shadow, weight: 1.0, requests_min: 20, deadline_seconds: 60},
   {mode: canary, weight: 0.5, requests_min: 20, deadline_seconds: 60}]}"""
@@ -73,30 +73,30 @@ def test_a_rollout_killed_anywhere_is_finished_by_the_next_run_while_clients_are
     ]
     assert all("approved by Ada" in release.note for release in releases if release.reason is Reason.PROMOTE)
     with bench.ledger() as ledger:
-        told = {entry.detail["generation"] for entry in ledger.entries(PIPELINE, "release.committed", limit=100)}
-    assert told >= {release.generation for release in releases[1:]}
+        announced = {entry.detail["generation"] for entry in ledger.entries(PIPELINE, "release.committed", limit=100)}
+    assert announced >= {release.generation for release in releases[1:]}
 
 
 @pytest.mark.parametrize("point", ["release.aborted", pytest.param("release.aborting", marks=pytest.mark.drill)])
-def test_an_abort_killed_anywhere_is_on_record_after_the_next_run(bench, killables, point):
+def test_an_abort_killed_anywhere_is_recorded_by_the_next_run(bench, killables, point):
     champion = bench.publish(1)
-    harmful = bench.publish(2, estimator=raising_estimator(2))
+    failing = bench.publish(2, estimator=raising_estimator(2))
     bootstrap(bench.root, champion)
     with bench.serve() as gateway:
         gateway.wait_for_generation(1)
         with traffic(gateway, carrier="ZZ") as codes:
-            assert roll_out(killables[0], harmful, point).killed
-            again = roll_out(killables[0], harmful)
+            assert roll_out(killables[0], failing, point).killed
+            again = roll_out(killables[0], failing)
     assert set(codes) == {200}
     assert again.error.startswith("IllegalTransition"), again
     assert "fenced by" in again.error
     assert (bench.current.champion, bench.current.challenger, bench.current.reason) == (champion, None, Reason.ABORT)
     with bench.ledger() as ledger:
         (incident,) = ledger.incidents(PIPELINE)
-    assert (incident.subject, incident.status) == (harmful.digest, Status.RECOVERED)
+    assert (incident.subject, incident.status) == (failing.digest, Status.RECOVERED)
 
 
-def test_of_two_controllers_at_once_one_goes_on_and_the_other_says_so(bench, killables):
+def test_of_two_controllers_at_once_one_continues_and_the_other_raises_conflict(bench, killables):
     champion, candidate, other = bench.publish(1), bench.publish(2), bench.publish(3)
     bootstrap(bench.root, champion)
     ended: list[Ended] = []
@@ -108,6 +108,6 @@ def test_of_two_controllers_at_once_one_goes_on_and_the_other_says_so(bench, kil
         second = roll_out(killables[1], other)
         with traffic(gateway):
             first.join(120)
-    assert second.error.startswith("Conflict: another rollout is going on"), second
+    assert second.error.startswith("Conflict: another rollout is running"), second
     assert [(run.killed, run.error) for run in ended] == [(False, "")]
     assert bench.current.champion == candidate

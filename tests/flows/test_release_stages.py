@@ -1,4 +1,4 @@
-"""A rollout goes through its stages, holds what is undecided, lets policy settle it, and spares who has had a trial."""
+"""Stages of a rollout, the hold and its policy, returns without a trial, and fenced models."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def bench(tmp_path, monkeypatch):
     return make
 
 
-def test_from_shadow_over_half_to_all_traffic_and_not_a_request_fails(bench):
+def test_a_rollout_from_shadow_to_all_traffic_fails_no_request(bench):
     bench = bench(f"{{stages: [{SHADOW}, {{weight: 0.5, requests_min: 20}}, {ALL}]}}")
     champion, candidate = bench.publish(1), bench.publish(2)
     bootstrap(bench.root, champion)
@@ -53,11 +53,11 @@ def test_from_shadow_over_half_to_all_traffic_and_not_a_request_fails(bench):
 
 
 @pytest.mark.parametrize(
-    ("settlement", "result", "last"),
+    ("policy", "result", "last"),
     [("abort", RolloutResult.INCONCLUSIVE, Reason.ABORT), ("promote", RolloutResult.PROMOTED, Reason.PROMOTE)],
 )
-def test_without_traffic_a_stage_is_held_and_then_settled_by_policy(bench, settlement, result, last):
-    bench = bench(f"{{stages: [{BRIEF}], on_no_data: {settlement}}}")
+def test_a_stage_without_traffic_is_held_and_then_ended_by_policy(bench, policy, result, last):
+    bench = bench(f"{{stages: [{BRIEF}], on_no_data: {policy}}}")
     champion, candidate = bench.publish(1), bench.publish(2)
     bootstrap(bench.root, champion)
     with bench.serve() as gateway:
@@ -65,30 +65,30 @@ def test_without_traffic_a_stage_is_held_and_then_settled_by_policy(bench, settl
         outcome = release(PIPELINE, candidate.digest)
     assert outcome.result is result, outcome
     assert bench.current.reason is last
-    assert bench.current.fence_of(candidate.digest) is None  # nobody is to blame
+    assert bench.current.fence_of(candidate.digest) is None  # no check failed
     journal = RolloutJournal(bench.settings.ledger_dsn, PIPELINE, candidate.digest)
     assert journal.last(Step.STAGE_HELD, {"generation": 2}) is not None
     assert journal.last(Step.STAGE_ENDED, {"generation": 2, "decision": "nodata"}) is not None
 
 
-def test_who_served_well_lately_comes_back_without_a_trial(bench):
+def test_a_champion_that_served_well_recently_returns_without_a_trial(bench):
     bench = bench(f"{{stages: [{BRIEF}], rollback_window_days: 7}}")
     older, newer = bench.publish(1), bench.publish(2)
     bootstrap(bench.root, older)
     start_canary(bench.root, newer, 0.5)
     end_trial(bench.root, reason=Reason.PROMOTE, champion=newer)  # at NOW, years ago
-    assert release(PIPELINE, older.digest).result is RolloutResult.INCONCLUSIVE  # no gateway to try it at
+    assert release(PIPELINE, older.digest).result is RolloutResult.INCONCLUSIVE  # no gateway to try it on
     bench.promote_now(older)
     before = bench.log.latest_generation()
     outcome = release(PIPELINE, newer.digest, reason="the new one is slow on Fridays")
     assert outcome.result is RolloutResult.PROMOTED, outcome
     assert bench.log.latest_generation() == before + 1
     assert (bench.current.reason, bench.current.champion) == (Reason.RETURN, newer)
-    assert bench.current.fallbacks[0] == older  # it did no harm
+    assert bench.current.fallbacks[0] == older  # not fenced
     assert bench.current.fenced == ()
 
 
-def test_a_fenced_model_is_refused_with_who_and_why_until_a_person_answers_for_it(bench):
+def test_a_fenced_model_is_refused_until_a_person_lifts_the_fence(bench):
     bench = bench(f"{{stages: [{BRIEF}], on_no_data: promote}}")
     champion, candidate = bench.publish(1), bench.publish(2)
     bootstrap(bench.root, champion)

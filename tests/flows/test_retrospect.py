@@ -1,4 +1,4 @@
-"""A trial that a real gateway judged, judged again from its log: the same end for the same reason."""
+"""A trial of a real gateway, replayed from its log: the same decision for the same reason."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,7 +28,7 @@ def bench(tmp_path, monkeypatch):
     return make_bench(tmp_path, monkeypatch, TWO_STAGES)
 
 
-def test_a_replay_ends_as_the_trial_did(bench):
+def test_a_replay_reaches_the_trials_own_decisions(bench):
     champion, sound = bench.publish(1), bench.publish(2)
     raising = bench.publish(3, estimator=raising_estimator(3))
     bootstrap(bench.root, champion)
@@ -55,7 +55,7 @@ def test_a_replay_ends_as_the_trial_did(bench):
     assert lenient.decision is not Decision.ABORT
 
 
-def test_a_trial_that_nobody_logged_is_inconclusive_and_says_why(bench):
+def test_the_replay_of_a_trial_without_logged_requests_is_inconclusive(bench):
     bootstrap(bench.root, bench.publish(1))
     start_canary(bench.root, bench.publish(2), 0.5)
     end_trial(bench.root, reason=Reason.ABORT, champion=bench.current.champion)
@@ -64,7 +64,7 @@ def test_a_trial_that_nobody_logged_is_inconclusive_and_says_why(bench):
     assert "no answers of generation 2" in found.reason
 
 
-def test_trials_are_told_apart_in_the_log(bench):
+def test_trials_are_separated_by_their_challenger(bench):
     champion, first, second = bench.publish(1), bench.publish(2), bench.publish(3)
     bootstrap(bench.root, champion)
     start_canary(bench.root, first, 1.0, Mode.SHADOW)
@@ -81,7 +81,7 @@ def test_trials_are_told_apart_in_the_log(bench):
         find_trial(history, None, datetime.now(UTC) + timedelta(days=1), None)
 
 
-def test_other_rules_are_checked_as_the_log_would_check_them():
+def test_changed_rules_are_validated_like_those_in_the_log():
     assert changed_rules(DEFAULT_RULES, {"alpha": "0.05"}) == replace(DEFAULT_RULES, alpha=0.05)
     assert changed_rules(DEFAULT_RULES, {"votes": "errors,quality"}).votes == {TrialCheck.ERRORS, TrialCheck.QUALITY}
     with pytest.raises(UsageError, match="no such rule: alfa; rules are alpha"):

@@ -1,4 +1,4 @@
-"""A rollback goes to a whole model, and the gateway is seen to follow."""
+"""The rollback flow: which model becomes champion, and whether the gateway serves it."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ def promoted(bench, *models):
         end_trial(bench.root, reason=Reason.PROMOTE, champion=model)
 
 
-def test_past_a_corrupt_predecessor_to_the_last_whole_one(bench):
+def test_a_corrupt_predecessor_is_skipped(bench):
     oldest, middle, champion = (bench.publish(seed) for seed in (1, 2, 3))
     promoted(bench, oldest, middle, champion)
     corrupt(bench.root, middle)
@@ -39,7 +39,7 @@ def test_past_a_corrupt_predecessor_to_the_last_whole_one(bench):
     assert (bench.current.reason, bench.current.note, bench.current.incident_id) == (Reason.ROLLBACK, "drill", "why")
 
 
-def test_to_a_named_version(bench):
+def test_a_rollback_to_a_named_version(bench):
     oldest, middle, champion = (bench.publish(seed) for seed in (1, 2, 3))
     promoted(bench, oldest, middle, champion)
     assert rollback(PIPELINE, to=oldest.version).champion == oldest.digest
@@ -49,7 +49,7 @@ def test_to_a_named_version(bench):
         rollback(PIPELINE, to="9.9.9")
 
 
-def test_nothing_is_written_when_no_earlier_model_is_whole(bench):
+def test_nothing_is_written_when_no_earlier_model_is_intact(bench):
     older, champion = bench.publish(1), bench.publish(2)
     promoted(bench, older, champion)
     corrupt(bench.root, older)
@@ -68,16 +68,16 @@ def test_the_gateway_follows_and_gives_the_golden_answers(bench):
         assert gateway.ask().headers["x-model-digest"] == older.digest
 
 
-def test_a_model_that_fails_live_after_the_append_is_left_for_the_next(bench, monkeypatch):
+def test_a_model_that_fails_live_after_the_commit_is_replaced_by_the_next(bench, monkeypatch):
     first, warm, champion = (bench.publish(seed) for seed in (1, 2, 3))
     promoted(bench, first, champion)
     bench.log.append(replace(bench.current, generation=4, reason=Reason.REPUBLISH, fallbacks=(warm,)))
 
-    def rot(point, **_):
+    def corrupt_once(point, **_):
         if point == "rollback.committed" and bench.current.champion == first:
-            corrupt(bench.root, first)  # after it was proven here, before the gateway has loaded it
+            corrupt(bench.root, first)  # after the check in this process, before the gateway loads it
 
-    monkeypatch.setattr(points, "reached", rot)
+    monkeypatch.setattr(points, "reached", corrupt_once)
     with bench.serve() as gateway:
         gateway.wait_for_generation(4)
         gateway.wait_for_worker(warm.digest)
@@ -89,7 +89,7 @@ def test_a_model_that_fails_live_after_the_append_is_left_for_the_next(bench, mo
     assert "became champion by rollback and failed" in bench.current.note
 
 
-def test_what_is_not_champion_any_more_is_not_left_again(bench):
+def test_a_rollback_away_from_a_former_champion_writes_nothing(bench):
     older, champion = bench.publish(1), bench.publish(2)
     promoted(bench, older, champion)
     first = rollback(PIPELINE, away_from=champion.digest)
@@ -97,7 +97,7 @@ def test_what_is_not_champion_any_more_is_not_left_again(bench):
     assert (again.generation, again.champion) == (first.generation, older.digest)
 
 
-def test_mlflow_is_brought_up_to_the_release_when_it_answers_again(bench, monkeypatch):
+def test_mlflow_is_updated_to_the_release_when_it_answers_again(bench, monkeypatch):
     older, champion = bench.publish(1, mlflow_model_version="1"), bench.publish(2, mlflow_model_version="2")
     promoted(bench, older, champion)
     mirrored, answers = [], iter((RegistryUnavailable("MLflow is down"), None))
@@ -112,5 +112,5 @@ def test_mlflow_is_brought_up_to_the_release_when_it_answers_again(bench, monkey
     rollback(PIPELINE)
     assert mirrored == []
     republish_events(bench.settings, PIPELINE)
-    republish_events(bench.settings, PIPELINE)  # once is enough
+    republish_events(bench.settings, PIPELINE)  # a second call mirrors nothing
     assert mirrored == [older]

@@ -1,4 +1,4 @@
-"""A rollback or a repair that dies at any of its points leaves one champion, and the next run finishes its work."""
+"""A rollback or a repair killed at any crash point leaves one champion, and the next run finishes the work."""
 
 import os
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from tests.flows.killable import Ended, Killable, Order
 from tests.flows.release_bench import Bench, make_bench, traffic
 from tests.published import PIPELINE, bootstrap, end_trial, start_canary
 
-pytestmark = pytest.mark.timeout(300)  # nine flow runs, each some seconds on a machine that is busy with others
+pytestmark = pytest.mark.timeout(300)  # nine flow runs, each a few seconds on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def run(killable: Killable, function: str, point: str | None, **arguments: objec
     return killable.run(Order(function, {"pipeline": PIPELINE, **arguments}, environment, point))
 
 
-def told(bench: Bench, kind: str) -> list[int]:
+def recorded(bench: Bench, kind: str) -> list[int]:
     with bench.ledger() as ledger:
         return sorted(int(entry.subject.rpartition("/")[2]) for entry in ledger.entries(PIPELINE, kind))
 
@@ -67,8 +67,8 @@ def test_a_rollback_killed_anywhere_is_finished_by_the_next_run_while_clients_ar
                 assert again.verified is Outcome.PASS, again
                 assert bench.current.generation == left.generation + 1
                 assert bench.current.fence_of(left.champion.digest) is not None
-                assert told(bench, "release.committed") == list(range(1, bench.current.generation + 1))
-                assert told(bench, "release.mirrored")[-1] == bench.current.generation
+                assert recorded(bench, "release.committed") == list(range(1, bench.current.generation + 1))
+                assert recorded(bench, "release.mirrored")[-1] == bench.current.generation
     assert seen == {"rollback.decided", "rollback.committed", "rollback.announced", "rollback.verified"}
     assert set(codes) == {200}
     assert {release.champion for release in bench.log.history()[3:]} == {first, *warm}
@@ -86,7 +86,7 @@ def test_a_repair_killed_anywhere_is_finished_once(bench, killable, monkeypatch,
         ledger.start_attempt(ledger.set_status(incident.id, Status.DIAGNOSED).id, Remedy.ABORT_CANARY)
         ledger.finish_attempt(incident.id, 1, AttemptOutcome.FUTILE, "it is champion")
     assert run(killable, "flows.heal:heal", point).killed
-    monkeypatch.setattr(RollbackRemedy, "seconds_max", 0.0)  # Prefect believes the dead run to be alive
+    monkeypatch.setattr(RollbackRemedy, "seconds_max", 0.0)  # Prefect still believes that the killed run is alive
     heal(PIPELINE)
     with bench.ledger() as ledger:
         healed = ledger.incident(incident.id)
@@ -94,4 +94,4 @@ def test_a_repair_killed_anywhere_is_finished_once(bench, killable, monkeypatch,
     assert [a.outcome for a in healed.attempts] == [AttemptOutcome.FUTILE, AttemptOutcome.SUCCEEDED]
     assert [release.reason for release in bench.log.history()] == [Reason.BOOTSTRAP, Reason.ROLLBACK]
     assert (bench.current.champion, bench.current.fallbacks) == (older, ())
-    assert told(bench, "release.committed") == [1, 2]
+    assert recorded(bench, "release.committed") == [1, 2]

@@ -1,4 +1,4 @@
-"""The release log changes by decisions that are made again after every lost race."""
+"""Changes of the release log: races, aborts, fences, stranded trials and fallbacks."""
 
 import threading
 
@@ -26,7 +26,7 @@ def models(root, keys):
     return [publish_tiny_model(root, keys, version=f"0.{seed}.0", seed=seed) for seed in (1, 2, 3)]
 
 
-def test_a_lost_race_is_decided_again_on_the_new_state(root, models):
+def test_after_a_lost_race_the_change_is_decided_again_on_the_new_release(root, models):
     bootstrap(root, models[0])
     start_canary(root, models[1], 0.5)
     seen = []
@@ -60,7 +60,7 @@ def test_concurrent_aborts_write_one_release(root, models):
     assert ReleaseLog(root).latest_generation() == 3
 
 
-def test_a_trial_is_stranded_only_while_nobody_is_in_charge(root, models):
+def test_a_trial_is_stranded_only_while_nobody_holds_the_lock(root, models):
     bootstrap(root, models[0])
     assert stranded_trial(root) is None
     start_canary(root, models[1], 0.5)
@@ -71,18 +71,18 @@ def test_a_trial_is_stranded_only_while_nobody_is_in_charge(root, models):
     assert stranded_trial(root).challenger.model == models[1]
 
 
-def test_a_challenger_is_fenced_by_its_abort_only_when_it_did_harm(root, models):
+def test_an_abort_fences_the_challenger_only_with_fence(root, models):
     bootstrap(root, models[0])
     start_canary(root, models[1], 0.5)
     assert abort_trial(root, models[1].digest, author="release", note="too little traffic").fenced == ()
     start_canary(root, models[1], 0.5)
-    ended = abort_trial(root, models[1].digest, author="heal", note="quality: 0.03 more", fence=True)
-    assert [(fence.digest, fence.by, fence.why) for fence in ended.fenced] == [
+    aborted = abort_trial(root, models[1].digest, author="heal", note="quality: 0.03 more", fence=True)
+    assert [(fence.digest, fence.by, fence.why) for fence in aborted.fenced] == [
         (models[1].digest, "heal", "quality: 0.03 more")
     ]
 
 
-def test_dropping_a_fallback_twice_is_dropping_it_once(root, models):
+def test_dropping_a_fallback_again_writes_nothing(root, models):
     bootstrap(root, models[2], fallbacks=(models[1], models[0]))
     assert drop_fallback(root, models[1].digest, author="test").fallbacks == (models[0],)
     assert drop_fallback(root, models[1].digest, author="test") is None

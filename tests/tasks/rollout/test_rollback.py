@@ -1,4 +1,4 @@
-"""A rollback chooses a model that is whole and answers, keeps others warm, and lets a fenced one back by name only."""
+"""The release that a rollback commits: its champion, its warm fallbacks and its fences."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def promote(root, model, fallbacks=()):
     end_trial(root, reason=Reason.PROMOTE, champion=model, fallbacks=fallbacks)
 
 
-def test_a_rollback_that_was_done_is_not_done_again(root, keys, models):
+def test_a_repeated_rollback_writes_nothing(root, keys, models):
     bootstrap(root, models[1], fallbacks=(models[0],))
     first = roll_back(root, keys.public, order(away_from=models[1].digest))
     again = roll_back(root, keys.public, order(away_from=models[1].digest))
@@ -42,19 +42,19 @@ def test_a_rollback_that_was_done_is_not_done_again(root, keys, models):
     assert ReleaseLog(root).latest_generation() == 2
 
 
-def test_a_rollback_keeps_the_other_whole_fallbacks_warm(root, keys, models):
+def test_a_rollback_keeps_the_other_intact_fallbacks_warm(root, keys, models):
     bootstrap(root, models[2], fallbacks=(models[1], models[0]))
     release = roll_back(root, keys.public, order())
     assert (release.champion, release.fallbacks) == (models[1], (models[0],))
     assert release.reason is Reason.ROLLBACK
 
 
-def test_a_rollback_without_a_release_says_what_to_do(root, keys):
+def test_a_rollback_without_a_release_is_refused_with_advice(root, keys):
     with pytest.raises(UsageError, match="autopilot bootstrap"):
         roll_back(root, keys.public, order())
 
 
-def test_going_back_to_a_named_model_warms_up_another_where_no_fallback_is_left(root, keys, models):
+def test_a_rollback_to_the_only_fallback_warms_up_another_model(root, keys, models):
     oldest, middle, champion = models
     bootstrap(root, oldest)
     promote(root, middle)
@@ -64,7 +64,7 @@ def test_going_back_to_a_named_model_warms_up_another_where_no_fallback_is_left(
     assert release.fence_of(champion.digest) is not None
 
 
-def test_a_fenced_model_is_gone_back_to_by_name_alone_and_by_a_person(root, keys, models):
+def test_a_fenced_model_needs_its_name_and_a_person(root, keys, models):
     older, champion, _ = models
     bootstrap(root, older)
     promote(root, champion)
@@ -81,7 +81,7 @@ def test_a_fenced_model_is_gone_back_to_by_name_alone_and_by_a_person(root, keys
     assert ReleaseLog(root).current() == release
 
 
-def test_a_corrupt_model_is_neither_gone_back_to_nor_kept_warm(root, keys, models):
+def test_a_corrupt_model_becomes_neither_champion_nor_fallback(root, keys, models):
     oldest, middle, champion = models
     bootstrap(root, oldest)
     promote(root, middle)

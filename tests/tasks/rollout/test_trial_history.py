@@ -1,4 +1,4 @@
-"""A trial is gone on with while its stage's time is not over, and only one that a controller began."""
+"""Which trials may be resumed: those that a controller began, until the time of their stage is over."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,20 +34,20 @@ def after(seconds: float) -> datetime:
     return datetime.now(UTC) + timedelta(seconds=seconds)
 
 
-def test_a_young_trial_of_a_controller_is_resumed(tmp_path, dsn):
+def test_a_controllers_trial_is_resumable_within_its_time(tmp_path, dsn):
     trial = on_trial(tmp_path)
     resumption = resumable(tmp_path, dsn, RULES, after(1))
     assert resumption is not None
     assert (resumption.digest, resumption.key) == (CHALLENGER.digest, f"resume/{trial.generation}")
 
 
-@pytest.mark.parametrize(("seconds", "young"), [(ENDS_SECONDS - 5, True), (ENDS_SECONDS + 5, False)])
-def test_its_time_is_deadline_hold_and_a_start(tmp_path, dsn, seconds, young):
+@pytest.mark.parametrize(("seconds", "in_time"), [(ENDS_SECONDS - 5, True), (ENDS_SECONDS + 5, False)])
+def test_its_time_is_deadline_plus_hold_plus_start(tmp_path, dsn, seconds, in_time):
     on_trial(tmp_path)
-    assert (resumable(tmp_path, dsn, RULES, after(seconds)) is not None) is young
+    assert (resumable(tmp_path, dsn, RULES, after(seconds)) is not None) is in_time
 
 
-def test_waiting_for_a_person_takes_as_long_as_the_person_has(tmp_path, dsn):
+def test_while_an_approval_is_awaited_it_is_resumable_until_the_answer_is_due(tmp_path, dsn):
     trial = on_trial(tmp_path)
     journal = RolloutJournal(dsn, PIPELINE, CHALLENGER.digest)
     journal.write(Step.APPROVAL_ASKED, {"question": "version/2", "generation": trial.generation})
@@ -55,17 +55,17 @@ def test_waiting_for_a_person_takes_as_long_as_the_person_has(tmp_path, dsn):
     assert resumable(tmp_path, dsn, RULES, after(RULES.approval_seconds_max + 5)) is None
 
 
-def test_a_trial_that_somebody_put_there_by_hand_is_not(tmp_path, dsn):
+def test_a_trial_of_another_author_is_not_resumable(tmp_path, dsn):
     on_trial(tmp_path, author="somebody")
     assert resumable(tmp_path, dsn, RULES, after(1)) is None
 
 
-def test_a_stage_that_the_pipeline_has_no_more_is_not(tmp_path, dsn):
+def test_a_stage_that_the_pipeline_no_longer_has_is_not_resumable(tmp_path, dsn):
     on_trial(tmp_path, weight=0.07)
     assert resumable(tmp_path, dsn, RULES, after(1)) is None
 
 
-def test_nothing_is_on_trial(tmp_path, dsn):
+def test_without_a_trial_nothing_is_resumable(tmp_path, dsn):
     assert resumable(tmp_path, dsn, RULES, after(1)) is None
     bootstrap(tmp_path, CHAMPION)
     assert resumable(tmp_path, dsn, RULES, after(1)) is None
