@@ -8,7 +8,7 @@ from healing.errors import GatewayUnavailable
 from healing.incident import ENDED
 from releases.log import ReleaseLog
 from tasks.config.settings import Settings
-from tasks.serving.gateway_client import GatewayState, read_gateway
+from tasks.serving.gateway_client import GatewayReport, read_gateway
 
 INCIDENTS_MAX = 200
 
@@ -66,7 +66,7 @@ def read_status(settings: Settings, pipeline: str) -> StackStatus:
     )
 
 
-def _gateway(settings: Settings) -> GatewayState | None:
+def _gateway(settings: Settings) -> GatewayReport | None:
     """The gateway's own state; None when it does not answer, which is a status to show, not an error."""
     try:
         return read_gateway(settings.addresses().require("operate"))

@@ -13,7 +13,7 @@ from releases.log import ReleaseLog
 from tasks.config.settings import Settings
 from tasks.ledger.store import Ledger
 from tasks.runtime.events import EventEvidence, EventName, emit, payload_of
-from tasks.serving.gateway_client import GatewayState, read_gateway
+from tasks.serving.gateway_client import GatewayReport, read_gateway
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +60,7 @@ def _gateway_evidence(settings: Settings, pipeline: str) -> list[Evidence]:
     ]
 
 
-def _read_gateway(operate_url: str | None) -> GatewayState | None:
+def _read_gateway(operate_url: str | None) -> GatewayReport | None:
     """The gateway's state; None if no gateway should run or it does not answer."""
     if operate_url is None:
         return None

@@ -25,7 +25,7 @@ from tasks.rollout.golden_answers import check_answers, probe_repeatedly
 from tasks.rollout.release_changes import commit_next
 from tasks.rollout.release_events import announce_release
 from tasks.runtime import crash_points as points
-from tasks.serving.gateway_client import GatewayState, await_gateway, read_gateway
+from tasks.serving.gateway_client import GatewayReport, await_gateway, read_gateway
 
 log = structlog.get_logger(__name__)
 
@@ -149,7 +149,7 @@ def verify_rollback(settings: Settings, release: Release) -> RollbackOutcome:
     )
 
 
-def _is_corrupt(state: GatewayState, digest: str) -> bool:
+def _is_corrupt(state: GatewayReport, digest: str) -> bool:
     """Whether the gateway reports the model as corrupt, which means that it will never serve it."""
     return any(problem.code is Cause.MODEL_CORRUPT for problem in state.problems_of(digest))
 

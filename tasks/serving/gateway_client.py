@@ -101,8 +101,8 @@ class ServedCounts(_View):
         return AnswerCounts(self.good, self.degraded, self.failed)
 
 
-class GatewayState(_View):
-    """The document at `GET /release` of the operate port."""
+class GatewayReport(_View):
+    """What the gateway reports at `GET /release` of its operate port."""
 
     pipeline: str
     desired_generation: int
@@ -119,11 +119,11 @@ class GatewayState(_View):
         return tuple(ProblemSignal(problem.code, problem.subject, problem.message) for problem in self.problems)
 
 
-def read_gateway_once(operate_url: str) -> GatewayState:
+def read_gateway_once(operate_url: str) -> GatewayReport:
     """The gateway's state now; GatewayUnavailable when it does not answer, or answers with another document."""
     response = _request("GET", f"{operate_url}/release")
     try:
-        return GatewayState.model_validate_json(response.content)
+        return GatewayReport.model_validate_json(response.content)
     except ValidationError as exc:
         first = exc.errors()[0]
         raise GatewayUnavailable(
@@ -133,7 +133,7 @@ def read_gateway_once(operate_url: str) -> GatewayState:
 
 
 @stamina.retry(on=GatewayUnavailable, attempts=3, timeout=5, wait_initial=0.1, wait_max=1)
-def read_gateway(operate_url: str) -> GatewayState:
+def read_gateway(operate_url: str) -> GatewayReport:
     """The gateway's state, with two retries within five seconds: a restart in progress is not an outage."""
     return read_gateway_once(operate_url)
 
@@ -145,8 +145,8 @@ def restart_worker(operate_url: str, digest: str) -> None:
 
 
 def await_gateway(
-    operate_url: str, ready: Callable[[GatewayState], bool], expected: str, seconds_max: float
-) -> GatewayState:
+    operate_url: str, ready: Callable[[GatewayReport], bool], expected: str, seconds_max: float
+) -> GatewayReport:
     """The gateway's state once `ready` accepts it; GatewayUnavailable says what was `expected` and what was found."""
     deadline = time.monotonic() + seconds_max
     found = "no answer"
@@ -167,7 +167,7 @@ def await_gateway(
         time.sleep(POLL_SECONDS)
 
 
-def await_generation(operate_url: str, generation: int, seconds_max: float) -> GatewayState:
+def await_generation(operate_url: str, generation: int, seconds_max: float) -> GatewayReport:
     """The gateway's state once `generation` or a later one is active; GatewayUnavailable after `seconds_max`."""
     return await_gateway(
         operate_url,
@@ -181,7 +181,7 @@ def judge_service(operate_url: str, seconds_max: float) -> Verdict:
     """Whether clients get answers now, from any rung; INCONCLUSIVE when there are too few requests."""
     before = read_gateway(operate_url).served.counts()
 
-    def served(state: GatewayState) -> AnswerCounts:
+    def served(state: GatewayReport) -> AnswerCounts:
         return state.served.counts().since(before)
 
     try:

@@ -4,7 +4,7 @@ from healing.errors import GatewayUnavailable
 from healing.incident import AttemptOutcome, Remedy
 from tasks.incidents.remedy_action import RemedyAction, RemedyContext
 from tasks.incidents.remedy_result import RemedyResult
-from tasks.serving.gateway_client import GatewayState, await_gateway, restart_worker
+from tasks.serving.gateway_client import GatewayReport, await_gateway, restart_worker
 
 RESTART_SECONDS_MAX = 15.0  # a worker starts from a warm process, loads the model, and answers its golden rows
 
@@ -21,7 +21,7 @@ class RestartRemedy(RemedyAction):
     def verify(self, context: RemedyContext, applied: RemedyResult) -> RemedyResult:  # noqa: ARG002
         operate, digest = context.settings.addresses().require("operate"), context.incident.subject
 
-        def is_healthy(state: GatewayState) -> bool:
+        def is_healthy(state: GatewayReport) -> bool:
             ready = any(worker.digest == digest and worker.state == "ready" for worker in state.workers)
             return ready and not state.problems_of(digest)
 

@@ -5,7 +5,7 @@ from healing.errors import GatewayUnavailable
 from healing.incident import AttemptOutcome, Cause, Remedy
 from tasks.incidents.remedy_action import RemedyAction, RemedyContext
 from tasks.incidents.remedy_result import RemedyResult
-from tasks.serving.gateway_client import GatewayState, await_gateway
+from tasks.serving.gateway_client import GatewayReport, await_gateway
 
 WAIT_SECONDS_MAX = 10.0
 
@@ -26,7 +26,7 @@ class WaitRemedy(RemedyAction):
     def verify(self, context: RemedyContext, applied: RemedyResult) -> RemedyResult:  # noqa: ARG002
         operate, incident = context.settings.addresses().require("operate"), context.incident
 
-        def is_over(state: GatewayState) -> bool:
+        def is_over(state: GatewayReport) -> bool:
             return not any((p.code, p.subject) == (incident.cause, incident.subject) for p in state.problems)
 
         try:
