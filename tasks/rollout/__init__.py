@@ -1,1 +1,1 @@
-"""What serves: trials, rollbacks, and the gateway as the control plane sees it."""
+"""Changes of what serves: rollouts with their trials and approvals, and rollbacks."""

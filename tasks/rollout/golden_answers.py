@@ -1,6 +1,7 @@
 """Checks that a model is intact and gives its golden answers, over HTTP where it is loaded, else in this process."""
 
 import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import structlog
@@ -41,6 +42,17 @@ def probe_repeatedly(predict_url: str, release_root: Path, digest: str) -> Verdi
         time.sleep(PROBE_PAUSE_SECONDS)
         probe = probe_model(predict_url, digest, manifest)
     return probe
+
+
+def intact_models(candidates: Iterable[ModelRef], check: Callable[[ModelRef], None]) -> Iterator[ModelRef]:
+    """The candidates for which `check` raises no ModelCorrupt, each checked only when it is asked for."""
+    for model in candidates:
+        try:
+            check(model)
+        except ModelCorrupt as exc:
+            log.warning("rollback_candidate_refused", digest=model.digest, version=model.version, cause=str(exc))
+            continue
+        yield model
 
 
 def _answers_live(predict_url: str, release_root: Path, model: ModelRef) -> bool:

@@ -1,6 +1,6 @@
 """Rollback: make an earlier model champion again, and verify that the gateway serves it."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -11,7 +11,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
 
-from healing.errors import GatewayUnavailable, ModelCorrupt, Refused, UsageError
+from healing.errors import GatewayUnavailable, Refused, UsageError
 from healing.fence import check_unfenced
 from healing.incident import Cause
 from healing.release import FALLBACKS_MAX, ModelRef, Release
@@ -21,7 +21,7 @@ from releases.log import ReleaseLog, rollback_of
 from releases.signing import ensure_keys
 from releases.store import ModelStore
 from tasks.config.settings import Settings
-from tasks.rollout.golden_answers import check_answers, probe_repeatedly
+from tasks.rollout.golden_answers import check_answers, intact_models, probe_repeatedly
 from tasks.rollout.release_changes import commit_next
 from tasks.rollout.release_events import announce_release
 from tasks.runtime import crash_points as points
@@ -197,11 +197,11 @@ def roll_back(release_root: Path, public_key: Path, order: RollbackOrder, predic
         wanted = candidates if order.to is None else (_named(order.to, earlier_models(history), current),)
         if order.to is not None and order.unfence_by is None:
             check_unfenced(current.fenced, (wanted[0].digest,))
-        chosen = next(_intact(wanted, check), None)
+        chosen = next(intact_models(wanted, check), None)
         if chosen is None:
             raise NothingToRollBackTo(_nothing_left(wanted, current))
         others = [model for model in candidates if model != chosen]
-        warm = list(islice(_intact((m for m in others if m in current.fallbacks), verify), FALLBACKS_MAX))
+        warm = list(islice(intact_models((m for m in others if m in current.fallbacks), verify), FALLBACKS_MAX))
         following = rollback_of(
             current,
             chosen,
@@ -210,7 +210,7 @@ def roll_back(release_root: Path, public_key: Path, order: RollbackOrder, predic
             now=datetime.now(UTC),
             incident_id=order.incident_id,
             note=order.reason,
-            fallbacks=warm or list(islice(_intact(others, verify), 1)),
+            fallbacks=warm or list(islice(intact_models(others, verify), 1)),
             unfenced_by=order.unfence_by,
         )
         points.reached("rollback.decided", generation=following.generation, champion=chosen.version)
@@ -223,17 +223,6 @@ def roll_back(release_root: Path, public_key: Path, order: RollbackOrder, predic
         return current
     points.reached("rollback.committed", generation=written.generation)
     return written
-
-
-def _intact(candidates: Iterable[ModelRef], check: Callable[[ModelRef], None]) -> Iterator[ModelRef]:
-    """The candidates for which `check` raises no ModelCorrupt, each checked only when it is asked for."""
-    for model in candidates:
-        try:
-            check(model)
-        except ModelCorrupt as exc:
-            log.warning("rollback_candidate_refused", digest=model.digest, version=model.version, cause=str(exc))
-            continue
-        yield model
 
 
 def _named(to: str, models: Collection[ModelRef], current: Release) -> ModelRef:
