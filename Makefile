@@ -1,4 +1,4 @@
-# Each target does its own set-up; done once, it takes no time.
+# Each target does its own set-up; once done, it takes no time.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -12,14 +12,14 @@ export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export MLFLOW_DISABLE_TELEMETRY = true
 export GX_ANALYTICS_ENABLED = false
 
-# Container images often forbid compiled modules; here every flow run starts a process, which would compile all it imports.
+# Container images often forbid compiled modules; every flow run starts a process, which would compile its imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo up test check format drills bench lock clean
 
-help: ## say what there is to make
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.dev ## install everything that demo, test and check need
@@ -39,7 +39,7 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.demo
 	$(UV) --require-hashes -r $<
 	@touch $@
 
-demo: $(VENV)/.demo ## play 2013 against a real stack: break it, watch it heal, write var/demo/report.html
+demo: $(VENV)/.demo ## run a year of flights with faults against a real stack; writes var/demo/report.html
 	$(BIN)/autopilot demo
 
 up: $(VENV)/.demo ## start Prefect, worker, feed and gateway on loopback; Ctrl-C stops them
@@ -56,24 +56,24 @@ check: $(VENV)/.dev ## format, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(VENV)/.dev ## format and mend what ruff can mend
+format: $(VENV)/.dev ## format, and fix what ruff can fix
 	$(BIN)/ruff format --quiet
 	$(BIN)/ruff check --fix --quiet
 
-drills: $(VENV)/.dev ## the slow recovery drills, against a stack of their own
+drills: $(VENV)/.dev ## run the recovery drills against a stack of their own
 	$(BIN)/pytest -m drill --timeout 900
 
-bench: $(VENV)/.dev ## every benchmark, or one: make bench NAME=gateway
+bench: $(VENV)/.dev ## run every benchmark, or one: make bench NAME=gateway
 	@set -e; for script in $(if $(NAME),$(NAME),$(BENCHMARKS)); do \
 	  echo "$$script"; $(BIN)/python -m "benchmarks.$$script"; done
 
-lock: $(VENV)/.tools ## write the locks again from pyproject.toml
+lock: $(VENV)/.tools ## regenerate the locks from pyproject.toml
 	$(LOCK) requirements/setup.in --output-file requirements/setup.txt
 	$(LOCK) pyproject.toml --extra demo --extra dev --output-file requirements/dev.txt
 	$(LOCK) pyproject.toml --extra demo --constraint requirements/dev.txt --output-file requirements/demo.txt
 	for peer in mlserver litserve bentoml; do \
 	  $(LOCK) requirements/peers/$$peer.in --output-file requirements/peers/$$peer.txt; done
 
-clean: ## remove what the targets made: the virtual environment, caches and ./var
+clean: ## remove the virtual environment, caches and ./var
 	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
