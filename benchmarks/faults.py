@@ -1,9 +1,9 @@
-"""Spoil batches in every way that we know, at every dose, and see what ingestion makes of them; writes docs/faults.md.
+"""Spoil batches with every known fault at several doses, and record what ingestion does; writes docs/faults.md.
 
     python -m benchmarks.faults [--quick]
 
-Deterministic: the same faults on the same days with the same seeds. Takes some eight minutes on two cores; `--quick`
-tries one day instead of two, two doses, and sixty clean days, and leaves the page alone.
+Deterministic: the same faults on the same days with the same seeds. Takes about eight minutes on two cores. `--quick`
+tries one day instead of two, two doses, and sixty clean days, and does not write the page.
 """
 
 import argparse
@@ -18,14 +18,14 @@ from pathlib import Path
 import structlog
 
 from benchmarks.result import PROJECT, Comparison, Result, keep
-from benchmarks.spoiled.clean import Price, price
+from benchmarks.spoiled.clean_days import CleanDays, ingest_clean_days
 from benchmarks.spoiled.days import DAYS
-from benchmarks.spoiled.deliveries import Fault
 from benchmarks.spoiled.documents import DOCUMENTS
-from benchmarks.spoiled.page import Entry, page
-from benchmarks.spoiled.trial import Bench
+from benchmarks.spoiled.fault import Fault
+from benchmarks.spoiled.page import FaultEntry, page
+from benchmarks.spoiled.source_year import source_year
+from benchmarks.spoiled.trial import FaultTrials
 from benchmarks.spoiled.values import VALUES
-from benchmarks.spoiled.world import world
 from tasks.config.pipeline import load_pipeline
 
 PAGE = PROJECT / "docs/faults.md"
@@ -40,26 +40,26 @@ GOALS: dict[str, tuple[Comparison, float]] = {
 }
 
 
-def measure(benches: Sequence[Bench], fault: Fault, dose: float) -> Entry:
-    """One fault at one dose, on each bench alone, and on the first with a mirror. The seed is the fault's own."""
-    seed = zlib.crc32(f"{fault.name} {dose}".encode())
-    alone = tuple(bench.run(fault, dose, seed + number, mirror=False) for number, bench in enumerate(benches))
-    return Entry(fault, dose, alone, benches[0].run(fault, dose, seed, mirror=True))
+def measure(trials: Sequence[FaultTrials], fault: Fault, dose: float) -> FaultEntry:
+    """One fault at one dose: on each day alone, and on the first with a mirror. Each fault has its own seed."""
+    seed = zlib.crc32(f"{fault.seed_name or fault.name} {dose}".encode())
+    alone = tuple(day.run(fault, dose, seed + number, mirror=False) for number, day in enumerate(trials))
+    return FaultEntry(fault, dose, alone, trials[0].run(fault, dose, seed, mirror=True))
 
 
-def result(sections: dict[str, list[Entry]], clean: Price) -> Result:
-    """The figures that goals are about."""
+def result(sections: dict[str, list[FaultEntry]], clean: CleanDays) -> Result:
+    """The figures and their goals."""
     entries = [entry for section in sections.values() for entry in section if not entry.fault.harmless]
     heavy = [outcome for entry in entries if entry.dose >= 0.25 for outcome in entry.alone]
     outcomes = [outcome for entry in entries for outcome in entry.alone]
-    seen = [outcome.detected or not (outcome.wrong or outcome.lost) for outcome in heavy]
+    safe = [outcome.detected or not (outcome.wrong or outcome.lost) for outcome in heavy]
     return Result(
         "faults",
         {
             "faults": len({entry.fault.name for entry in entries}),
             "trials": len(outcomes),
             "detected_share": sum(outcome.detected for outcome in outcomes) / len(outcomes),
-            "detected_or_harmless_share_at_25_percent_or_more": sum(seen) / len(seen),
+            "detected_or_harmless_share_at_25_percent_or_more": sum(safe) / len(safe),
             "rows_received": sum(outcome.received for outcome in outcomes),
             "rows_wrongly_accepted": sum(outcome.wrong for outcome in outcomes),
             "rows_wrong_with_mirror": sum(entry.mirrored.wrong for entry in entries),
@@ -75,7 +75,7 @@ def result(sections: dict[str, list[Entry]], clean: Price) -> Result:
 
 
 def main() -> int:
-    """1 when a goal is missed."""
+    """Exit code 1 when a goal is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one day, two doses, sixty clean days; writes no page")
     quick = parser.parse_args().quick
@@ -83,13 +83,13 @@ def main() -> int:
     pipeline = load_pipeline("flights", PROJECT / "pipelines")
     with tempfile.TemporaryDirectory(prefix="autopilot-faults-") as folder:
         scratch = Path(folder)
-        clean = price(pipeline, world(), CLEAN_DAYS_QUICK if quick else CLEAN_DAYS, scratch)
+        clean = ingest_clean_days(pipeline, source_year(), CLEAN_DAYS_QUICK if quick else CLEAN_DAYS, scratch)
         days = TRIED_ON[:1] if quick else TRIED_ON
-        benches = [Bench(pipeline, world(), day, scratch) for day in days]
+        trials = [FaultTrials(pipeline, source_year(), day, scratch) for day in days]
         sections = {}
         for title, faults in SECTIONS.items():
             sections[title] = [
-                measure(benches, fault, dose)
+                measure(trials, fault, dose)
                 for fault in faults
                 for dose in (fault.doses or (1.0,))
                 if not quick or dose in DOSES_QUICK

@@ -1,1 +1,1 @@
-"""Batches that were spoiled on purpose, and what ingestion makes of them."""
+"""Batches that are spoiled on purpose, and what ingestion does with them."""

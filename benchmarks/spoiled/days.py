@@ -1,47 +1,47 @@
-"""Faults of whole rows and days: twice, cut off, lost, late, early, of another day."""
+"""Faults of whole rows and days: duplicated, truncated, lost, late, early, of another day."""
 
 from datetime import timedelta
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.spoiled.deliveries import Fault, Spoil, Spoiling, as_csv
+from benchmarks.spoiled.fault import Fault, FaultCase, Spoil, as_csv
 from benchmarks.spoiled.values import DOSES
 
 
-def untouched(case: Spoiling) -> bytes:
-    return case.world.content(case.table, case.day)
+def untouched(case: FaultCase) -> bytes:
+    return case.year.content(case.table, case.day)
 
 
-def duplicated(case: Spoiling) -> bytes:
+def duplicated(case: FaultCase) -> bytes:
     rows = case.rows()
     return as_csv(pd.concat([rows, rows[case.chosen(rows)]], ignore_index=True))
 
 
-def truncated(case: Spoiling) -> bytes:
+def truncated(case: FaultCase) -> bytes:
     """The end is missing, cut between two rows."""
     rows = case.rows()
     return as_csv(rows.iloc[: len(rows) - max(1, round(case.dose * len(rows)))])
 
 
-def thinned(case: Spoiling) -> bytes:
+def thinned(case: FaultCase) -> bytes:
     rows = case.rows()
     return as_csv(rows[~case.chosen(rows)])
 
 
-def without_airport(case: Spoiling) -> bytes:
+def without_airport(case: FaultCase) -> bytes:
     rows = case.rows()
     return as_csv(rows[rows["origin"] != "JFK"])
 
 
 def of_other_day(days: int) -> Spoil:
-    """The chosen rows are those of another day, keys and times and all."""
+    """The chosen rows are replaced by rows of another day, with its keys and times."""
 
-    def spoil(case: Spoiling) -> bytes:
+    def spoil(case: FaultCase) -> bytes:
         rows = case.rows()
         chosen = case.chosen(rows)
-        others = case.world.rows(case.table, case.day + timedelta(days=days))
-        picked = others.iloc[case.chance.permutation(len(others))[: int(chosen.sum())]]
+        others = case.year.rows(case.table, case.day + timedelta(days=days))
+        picked = others.iloc[case.random.permutation(len(others))[: int(chosen.sum())]]
         return as_csv(pd.concat([rows[~chosen], picked], ignore_index=True))
 
     return spoil
@@ -49,15 +49,15 @@ def of_other_day(days: int) -> Spoil:
 
 def replayed(days: int) -> Spoil:
     """Another day's batch, as it is."""
-    return lambda case: case.world.content(case.table, case.day - timedelta(days=days))
+    return lambda case: case.year.content(case.table, case.day - timedelta(days=days))
 
 
 def redated(days: int) -> Spoil:
-    """Another day's batch with this day in every key and time: a copy that looks new."""
+    """Another day's batch with this day in every key and time."""
 
-    def spoil(case: Spoiling) -> bytes:
+    def spoil(case: FaultCase) -> bytes:
         old = case.day - timedelta(days=days)
-        rows = case.world.rows(case.table, old)
+        rows = case.year.rows(case.table, old)
         rows["flight_id"] = rows["flight_id"].str.replace(str(old), str(case.day))
         for column in ("sched_dep_at", "sched_arr_at"):
             moved = pd.to_datetime(rows[column], utc=True).dt.tz_convert("America/New_York").dt.tz_localize(None)
@@ -68,15 +68,15 @@ def redated(days: int) -> Spoil:
     return spoil
 
 
-def disordered(case: Spoiling) -> bytes:
+def disordered(case: FaultCase) -> bytes:
     rows = case.rows()
     chosen = np.flatnonzero(case.chosen(rows))
     order = np.arange(len(rows))
-    order[chosen] = case.chance.permutation(chosen)
+    order[chosen] = case.random.permutation(chosen)
     return as_csv(rows.iloc[order])
 
 
-def no_rows(case: Spoiling) -> bytes:
+def no_rows(case: FaultCase) -> bytes:
     return as_csv(case.rows().iloc[:0])
 
 

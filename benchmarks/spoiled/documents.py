@@ -1,10 +1,10 @@
-"""Faults of columns and of the document as a whole: other columns, other bytes, no data at all."""
+"""Faults of columns and of the document as a whole: other columns, other bytes, no data."""
 
 from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from benchmarks.spoiled.deliveries import Fault, Spoil, Spoiling, as_csv
+from benchmarks.spoiled.fault import Fault, FaultCase, Spoil, as_csv
 
 _PAGE = b"<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title></head><body><h1>502</h1></body></html>\n"
 _HUGE = 200_000  # bytes in one field; the source's limit is 65,536
@@ -18,15 +18,15 @@ def reordered(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[list(reversed(rows.columns))]
 
 
-def as_json(case: Spoiling) -> bytes:
+def as_json(case: FaultCase) -> bytes:
     return case.rows().to_json(orient="records").encode()
 
 
 def line_changed(change: Callable[[bytes], bytes]) -> Spoil:
-    """The 100th line of the document is another."""
+    """The 100th line of the document is changed."""
 
-    def spoil(case: Spoiling) -> bytes:
-        lines = case.world.content(case.table, case.day).split(b"\n")
+    def spoil(case: FaultCase) -> bytes:
+        lines = case.year.content(case.table, case.day).split(b"\n")
         lines[100] = change(lines[100])
         return b"\n".join(lines)
 
@@ -36,8 +36,8 @@ def line_changed(change: Callable[[bytes], bytes]) -> Spoil:
 def named(texts: Sequence[bytes]) -> Spoil:
     """One more column, with the destination's name in the encoding of `texts`."""
 
-    def spoil(case: Spoiling) -> bytes:
-        header, *lines = case.world.content(case.table, case.day).rstrip(b"\n").split(b"\n")
+    def spoil(case: FaultCase) -> bytes:
+        header, *lines = case.year.content(case.table, case.day).rstrip(b"\n").split(b"\n")
         body = [line + b"," + texts[place % len(texts)] for place, line in enumerate(lines)]
         return b"\n".join([header + b",dest_name", *body, b""])
 
@@ -48,7 +48,7 @@ DOCUMENTS = (
     Fault("column dropped: distance", framed(lambda rows: rows.drop(columns="distance"))),
     Fault("column dropped: wind_dir (optional)", framed(lambda rows: rows.drop(columns="wind_dir")), "weather"),
     Fault("column renamed, as the contract lists", framed(lambda rows: rows.rename(columns={"carrier": "airline"}))),
-    Fault("column renamed, to a name that nobody knows", framed(lambda rows: rows.rename(columns={"carrier": "cx"}))),
+    Fault("column renamed, to an unknown name", framed(lambda rows: rows.rename(columns={"carrier": "cx"}))),
     Fault(
         "two columns renamed to each other's names",
         framed(lambda rows: rows.rename(columns={"origin": "dest", "dest": "origin"})),
@@ -56,11 +56,11 @@ DOCUMENTS = (
     Fault("column added", framed(lambda rows: rows.assign(gate="A1")), harmless=True),
     Fault("columns reordered", framed(reordered), harmless=True),
     Fault("mojibake: UTF-8 read as Latin-1", named(["San José".encode().decode("latin-1").encode(), b"Chicago"])),
-    Fault("bytes that are no UTF-8", named(["San José".encode("latin-1"), b"Chicago"])),
-    Fault("malformed CSV: a field too few", line_changed(lambda line: line.rpartition(b",")[0])),
-    Fault("malformed CSV: a quote too many", line_changed(lambda line: line.replace(b",", b',"', 1))),
+    Fault("bytes that are not UTF-8", named(["San José".encode("latin-1"), b"Chicago"])),
+    Fault("malformed CSV: one field too few", line_changed(lambda line: line.rpartition(b",")[0])),
+    Fault("malformed CSV: one quote too many", line_changed(lambda line: line.replace(b",", b',"', 1))),
     Fault("malformed CSV: a quote that is never closed", line_changed(lambda line: line.replace(b'",', b",", 1))),
-    Fault("malformed CSV: cut off within a row", lambda case: case.world.content(case.table, case.day)[:-17]),
+    Fault("malformed CSV: cut off within a row", lambda case: case.year.content(case.table, case.day)[:-17]),
     Fault("malformed JSON: cut off", lambda case: as_json(case)[:-400], format="json"),
     Fault("malformed JSON: an error object", lambda _: b'{"error": "quota exceeded"}', format="json"),
     Fault("200 with an HTML error page", lambda _: _PAGE),

@@ -3,60 +3,62 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.spoiled.clean import Price
-from benchmarks.spoiled.deliveries import Fault
-from benchmarks.spoiled.trial import Outcome
+from benchmarks.spoiled.clean_days import CleanDays
+from benchmarks.spoiled.fault import Fault
+from benchmarks.spoiled.trial import TrialOutcome
 
-_HEAD = """# What ingestion makes of spoiled data
+_HEAD = """# Data faults and what ingestion does with them
 
-Written by `python -m benchmarks.faults`; do not edit. The rules are those of
+Written by `python -m benchmarks.faults`; do not edit. The contract is that of
 [flights](../pipelines/flights/pipeline.yaml).
 
-Each fault is put into real batches ({days}), at doses that are shares of the rows, and taken in by the
-functions that the flow calls, with a real lake, ledger and quarantine. *Detected* means that somebody who looks at the
-ledger or the quarantine sees that something was wrong, on how many of the days. *Wrong* are rows that came to lie in
-the lake and are not what they should be; *kept out* are rows of the day that did not get in, because they were set
-aside or never came. Both count rows over all the days. *With a mirror* is the remedy when a second source has the day
-right. A dot means that there was nothing to find.
+Each fault is put into real batches ({days}) and ingested by the functions that the flow calls, with a real
+lake, ledger and quarantine.
+
+* *dose*: share of the batch's rows that the fault changes
+* *detected*: number of days on which ledger or quarantine show the fault; a dot where the fault is harmless
+* *with a mirror*: the remedy when a second source has the clean batch
+* *wrong*: rows in the lake with a wrong value, over all days
+* *not accepted*: good rows of the days that are not in the lake, because they were quarantined or never arrived
 """
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One fault at one dose: what came of it on each day with one source, and on the first with a mirror."""
+class FaultEntry:
+    """One fault at one dose: the outcome per day with one source, and on the first day with a mirror."""
 
     fault: Fault
     dose: float
-    alone: tuple[Outcome, ...]
-    mirrored: Outcome
+    alone: tuple[TrialOutcome, ...]
+    mirrored: TrialOutcome
 
 
-def page(sections: Mapping[str, Sequence[Entry]], price: Price, days: Sequence[object]) -> str:
+def page(sections: Mapping[str, Sequence[FaultEntry]], clean: CleanDays, days: Sequence[object]) -> str:
     """The whole page."""
     parts = [_HEAD.format(days=", ".join(map(str, days)))]
     for title, entries in sections.items():
         parts += [f"## {title}", "", *_table(entries), ""]
-    parts += ["## What cannot be seen", "", *_unseen(sections), ""]
-    parts += ["## The price: clean days", "", *_price(price)]
+    parts += ["## Undetected faults", "", *_undetected(sections), ""]
+    parts += ["## Cost on clean days", "", *_clean(clean)]
     return "\n".join(parts) + "\n"
 
 
-def _table(entries: Sequence[Entry]) -> list[str]:
+def _table(entries: Sequence[FaultEntry]) -> list[str]:
     return [
-        "| fault | dose | detected | by | verdict | remedy | with a mirror | wrong | kept out |",
+        "| fault | dose | detected | by | verdict | remedy | with a mirror | wrong | not accepted |",
         "|---|---:|---|---|---|---|---|---:|---:|",
         *(_row(entry) for entry in entries),
     ]
 
 
-def _row(entry: Entry) -> str:
+def _row(entry: FaultEntry) -> str:
     outcomes = entry.alone
-    seen = sum(outcome.detected for outcome in outcomes)
-    detected = "·" if entry.fault.harmless and not seen else f"{seen}/{len(outcomes)}"
+    detected = sum(outcome.detected for outcome in outcomes)
+    shown = "·" if entry.fault.harmless and not detected else f"{detected}/{len(outcomes)}"
     cells = [
         entry.fault.name,
         f"{entry.dose:.1%}".replace(".0%", "%") if entry.fault.doses else "",
-        detected,
+        shown,
         _first(check for outcome in outcomes for check in outcome.checks),
         " / ".join(dict.fromkeys(outcome.verdict for outcome in outcomes)),
         ", ".join(dict.fromkeys(remedy for outcome in outcomes for remedy in outcome.remedies)),
@@ -72,29 +74,29 @@ def _first(checks: Iterable[str]) -> str:
     return first.partition(";")[0][:90]
 
 
-def _unseen(sections: Mapping[str, Sequence[Entry]]) -> list[str]:
+def _undetected(sections: Mapping[str, Sequence[FaultEntry]]) -> list[str]:
     found = [
         f"* {entry.fault.name}{f' at {entry.dose:.1%}' if entry.fault.doses else ''}: "
         f"{sum(outcome.wrong for outcome in entry.alone)} wrong rows, "
-        f"{sum(outcome.lost for outcome in entry.alone)} missing."
+        f"{sum(outcome.lost for outcome in entry.alone)} rows missing."
         for entries in sections.values()
         for entry in entries
         if not entry.fault.harmless
         and any(not outcome.detected and (outcome.wrong or outcome.lost) for outcome in entry.alone)
     ]
-    return ["On at least one of the days nothing on record told of these:", "", *found]
+    return ["On at least one of the days, neither ledger nor quarantine showed these faults:", "", *found]
 
 
-def _price(price: Price) -> list[str]:
+def _clean(clean: CleanDays) -> list[str]:
     return [
-        f"The first {price.days} days of 2013 as they are: {price.batches:,} batches, {price.rows:,} rows.",
+        f"The first {clean.days} days of 2013 as they are: {clean.batches:,} batches, {clean.rows:,} rows.",
         "",
         "| | found | goal |",
         "|---|---:|---:|",
-        f"| rejected batches | {price.rejected} | 0 |",
-        f"| days with an incident | {price.days_with_incident} ({price.days_with_incident / price.days:.2%}) | ≤ 1 % |",
-        f"| rows set aside | {price.rows_quarantined} | |",
+        f"| rejected batches | {clean.rejected} | 0 |",
+        f"| days with an incident | {clean.days_with_incident} ({clean.days_with_incident / clean.days:.2%}) | ≤ 1 % |",
+        f"| rows quarantined | {clean.rows_quarantined} | |",
         "",
-        *(f"* {alarm}" for alarm in price.alarms),
-        *(f"* set aside in {reason}" for reason in price.quarantined),
+        *(f"* {incident}" for incident in clean.incidents),
+        *(f"* quarantined in {reason}" for reason in clean.quarantined),
     ]

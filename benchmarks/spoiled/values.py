@@ -5,17 +5,17 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.spoiled.deliveries import Fault, Spoil, Spoiling, as_csv
+from benchmarks.spoiled.fault import Fault, FaultCase, Spoil, as_csv
 
 DOSES = (0.001, 0.01, 0.05, 0.25, 1.0)
 
-Change = Callable[[Spoiling, "pd.Series[Any]"], "pd.Series[Any]"]
+Change = Callable[[FaultCase, "pd.Series[Any]"], "pd.Series[Any]"]
 
 
 def changed(column: str, change: Change) -> Spoil:
     """The chosen rows with `change` applied to one column."""
 
-    def spoil(case: Spoiling) -> bytes:
+    def spoil(case: FaultCase) -> bytes:
         rows = case.rows()
         rows[column] = rows[column].mask(case.chosen(rows), change(case, rows[column]))
         return as_csv(rows)
@@ -24,9 +24,9 @@ def changed(column: str, change: Change) -> Spoil:
 
 
 def swapped(first: str, second: str) -> Spoil:
-    """Two columns changed places in the chosen rows."""
+    """Two columns are swapped in the chosen rows."""
 
-    def spoil(case: Spoiling) -> bytes:
+    def spoil(case: FaultCase) -> bytes:
         rows = case.rows()
         chosen = case.chosen(rows)
         one, other = rows[first].copy(), rows[second].copy()
@@ -37,9 +37,9 @@ def swapped(first: str, second: str) -> Spoil:
 
 
 def missing_by_value(column: str, by: str) -> Spoil:
-    """Values are missing where another column is largest, as after a filter that went wrong."""
+    """Values are missing where another column is largest, as after a wrong filter."""
 
-    def spoil(case: Spoiling) -> bytes:
+    def spoil(case: FaultCase) -> bytes:
         rows = case.rows()
         number = max(1, round(case.dose * len(rows)))
         largest = rows[by].astype("float64").nlargest(number).index
@@ -50,14 +50,14 @@ def missing_by_value(column: str, by: str) -> Spoil:
 
 
 def shuffled(column: str) -> Spoil:
-    """The chosen rows' values of one column, dealt out among them again: each is one that there is."""
+    """The values of one column are shuffled among the chosen rows, so that each of them exists."""
 
-    def spoil(case: Spoiling) -> bytes:
+    def spoil(case: FaultCase) -> bytes:
         rows = case.rows()
         chosen = case.chosen(rows)
-        dealt = rows.loc[chosen, column].to_numpy(copy=True)
-        case.chance.shuffle(dealt)
-        rows.loc[chosen, column] = dealt if len(dealt) > 1 else rows[column].sample(1, random_state=7).to_numpy()
+        shuffled = rows.loc[chosen, column].to_numpy(copy=True)
+        case.random.shuffle(shuffled)
+        rows.loc[chosen, column] = shuffled if len(shuffled) > 1 else rows[column].sample(1, random_state=7).to_numpy()
         return as_csv(rows)
 
     return spoil
@@ -72,32 +72,32 @@ def times(factor: float) -> Change:
 
 
 def outlying(low: float, high: float) -> Change:
-    """Each value times a factor of its own in [low, high]."""
+    """Each value times its own random factor in [low, high]."""
 
-    def change(case: Spoiling, values: "pd.Series[Any]") -> "pd.Series[Any]":
-        return (values.astype("float64") * case.chance.uniform(low, high, len(values))).map("{:.6g}".format)
+    def change(case: FaultCase, values: "pd.Series[Any]") -> "pd.Series[Any]":
+        return (values.astype("float64") * case.random.uniform(low, high, len(values))).map("{:.6g}".format)
 
     return change
 
 
-def epoch(_: Spoiling, values: "pd.Series[Any]") -> "pd.Series[Any]":
+def epoch(_: FaultCase, values: "pd.Series[Any]") -> "pd.Series[Any]":
     return (pd.to_datetime(values, utc=True).astype("int64") // 10**9 // 1).astype(str)
 
 
-def day_first(_: Spoiling, values: "pd.Series[Any]") -> "pd.Series[Any]":
+def day_first(_: FaultCase, values: "pd.Series[Any]") -> "pd.Series[Any]":
     return pd.to_datetime(values, utc=True).dt.strftime("%d/%m/%Y %H:%M")
 
 
-def without_zone(_: Spoiling, values: "pd.Series[Any]") -> "pd.Series[Any]":
-    """New York's clock, which says nothing of being so."""
+def without_zone(_: FaultCase, values: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Local time of New York, without its zone."""
     return pd.to_datetime(values, utc=True).dt.tz_convert("America/New_York").dt.strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def with_separators(_: Spoiling, values: "pd.Series[Any]") -> "pd.Series[Any]":
+def with_separators(_: FaultCase, values: "pd.Series[Any]") -> "pd.Series[Any]":
     return values.astype("float64").map("{:,.1f}".format)
 
 
-def broken(_: Spoiling, values: "pd.Series[Any]") -> "pd.Series[Any]":
+def broken(_: FaultCase, values: "pd.Series[Any]") -> "pd.Series[Any]":
     return values.str.slice(0, 1) + "\N{REPLACEMENT CHARACTER}"
 
 
@@ -114,7 +114,12 @@ VALUES = (
     Fault("time zone lost: sched_dep_at", changed("sched_dep_at", without_zone), doses=DOSES),
     Fault("unseen category: dest ZZZ", changed("dest", constant("ZZZ")), doses=DOSES),
     Fault("unseen category: carrier ZZ", changed("carrier", constant("ZZ")), doses=DOSES),
-    Fault("category that there is, and not here: dest FCA", changed("dest", constant("FCA")), doses=DOSES),
+    Fault(
+        "valid category of another region: dest FCA",
+        changed("dest", constant("FCA")),
+        doses=DOSES,
+        seed_name="category that there is, and not here: dest FCA",
+    ),
     Fault("unit x 1000: distance", changed("distance", times(1000)), doses=DOSES),
     Fault("unit x 60: distance", changed("distance", times(60)), doses=DOSES),
     Fault("unit x 1.609 (kilometres): distance", changed("distance", times(1.609344)), doses=DOSES),
@@ -129,7 +134,18 @@ VALUES = (
     Fault("swapped columns: departure, arrival", swapped("sched_dep_at", "sched_arr_at"), doses=DOSES),
     Fault("swapped columns: temp, dewp", swapped("temp", "dewp"), "weather", DOSES),
     Fault("swapped columns: humid, dewp", swapped("humid", "dewp"), "weather", DOSES),
-    Fault("values dealt out among rows: distance", shuffled("distance"), doses=DOSES),
-    Fault("values dealt out among rows: arr_delay", shuffled("arr_delay"), "outcomes", DOSES),
+    Fault(
+        "values shuffled among rows: distance",
+        shuffled("distance"),
+        doses=DOSES,
+        seed_name="values dealt out among rows: distance",
+    ),
+    Fault(
+        "values shuffled among rows: arr_delay",
+        shuffled("arr_delay"),
+        "outcomes",
+        DOSES,
+        seed_name="values dealt out among rows: arr_delay",
+    ),
     Fault("broken characters: carrier", changed("carrier", broken), doses=DOSES),
 )

@@ -103,7 +103,7 @@ class Table(Section):
             for unit, factor in factors.items():
                 if factor <= 0 or 1 / 1.2 < factor < 1.2:
                     raise ValueError(
-                        f"units of {column!r}: expected a factor that differs from 1 by a fifth, found {factor} for {unit}"
+                        f"units of {column!r}: expected a factor that differs from 1 by a fifth, found {unit}: {factor}"
                     )
         return units
 

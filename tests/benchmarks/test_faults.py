@@ -1,4 +1,4 @@
-"""The table of faults tells what happened: a trial whose outcome is known beforehand comes out as it must."""
+"""The table of faults shows what happened: trials whose outcome is known beforehand."""
 
 from datetime import date
 
@@ -6,56 +6,58 @@ import pytest
 
 from benchmarks.faults import SECTIONS
 from benchmarks.result import PROJECT
-from benchmarks.spoiled.clean import Price
-from benchmarks.spoiled.page import Entry, page
-from benchmarks.spoiled.trial import Bench, Outcome
-from benchmarks.spoiled.world import world
+from benchmarks.spoiled.clean_days import CleanDays
+from benchmarks.spoiled.page import FaultEntry, page
+from benchmarks.spoiled.source_year import source_year
+from benchmarks.spoiled.trial import FaultTrials, TrialOutcome
 from tasks.config.pipeline import load_pipeline
 
 FAULTS = {fault.name: fault for faults in SECTIONS.values() for fault in faults}
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory) -> Bench:
-    return Bench(
-        load_pipeline("flights", PROJECT / "pipelines"), world(), date(2013, 2, 13), tmp_path_factory.mktemp("b")
+def trials(tmp_path_factory) -> FaultTrials:
+    return FaultTrials(
+        load_pipeline("flights", PROJECT / "pipelines"), source_year(), date(2013, 2, 13), tmp_path_factory.mktemp("b")
     )
 
 
-def test_a_fault_that_nothing_can_see_is_shown_with_the_rows_that_are_wrong(bench):
-    outcome = bench.run(FAULTS["outliers: temp x 1.2 to x 1.5"], 0.25, seed=1, mirror=False)
+def test_an_undetected_fault_is_counted_with_its_wrong_rows(trials):
+    outcome = trials.run(FAULTS["outliers: temp x 1.2 to x 1.5"], 0.25, seed=1, mirror=False)
     assert (outcome.detected, outcome.verdict, outcome.wrong) == (False, "accepted", 18)
 
 
-def test_rows_that_are_set_aside_are_kept_out_and_none_is_wrong(bench):
-    outcome = bench.run(FAULTS["missing at random: dest"], 0.01, seed=1, mirror=False)
+def test_quarantined_rows_are_missing_and_none_is_wrong(trials):
+    outcome = trials.run(FAULTS["missing at random: dest"], 0.01, seed=1, mirror=False)
     assert (outcome.verdict, outcome.wrong, outcome.lost) == ("quarantined", 0, 9)
-    assert outcome.remedies == ("rows set aside",)
+    assert outcome.remedies == ("rows quarantined",)
 
 
-def test_a_mirror_gives_what_the_primary_spoiled(bench):
-    outcome = bench.run(FAULTS["malformed JSON: cut off"], 1.0, seed=1, mirror=True)
+def test_a_mirror_replaces_a_spoiled_batch(trials):
+    outcome = trials.run(FAULTS["malformed JSON: cut off"], 1.0, seed=1, mirror=True)
     assert (outcome.verdict, outcome.wrong, outcome.lost) == ("accepted", 0, 0)
     assert outcome.remedies == ("switch_source",)
 
 
-def test_the_same_trial_comes_out_the_same(bench):
+def test_a_trial_is_deterministic(trials):
     fault = FAULTS["unit x 60 (seconds): arr_delay"]
-    assert bench.run(fault, 0.05, seed=3, mirror=False) == bench.run(fault, 0.05, seed=3, mirror=False)
+    assert trials.run(fault, 0.05, seed=3, mirror=False) == trials.run(fault, 0.05, seed=3, mirror=False)
 
 
-def test_no_two_faults_have_one_name():
+def test_names_of_faults_are_unique():
     assert len(FAULTS) == sum(len(faults) for faults in SECTIONS.values())
 
 
-def test_the_page_lists_what_could_not_be_seen():
-    blind = Outcome("accepted", (), (), (), received=10, wrong=3, lost=0)
-    seen = Outcome("rejected", ("volume",), ("volume_anomaly",), ("quarantine_batch",), received=10, wrong=0, lost=10)
+def test_the_page_lists_undetected_faults():
+    blind = TrialOutcome("accepted", (), (), (), received=10, wrong=3, lost=0)
+    seen = TrialOutcome(
+        "rejected", ("volume",), ("volume_anomaly",), ("quarantine_batch",), received=10, wrong=0, lost=10
+    )
     entries = [
-        Entry(FAULTS["outliers: temp x 1.2 to x 1.5"], 0.25, (blind,), blind),
-        Entry(FAULTS["empty batch"], 1.0, (seen,), seen),
+        FaultEntry(FAULTS["outliers: temp x 1.2 to x 1.5"], 0.25, (blind,), blind),
+        FaultEntry(FAULTS["empty batch"], 1.0, (seen,), seen),
     ]
-    text = page({"All": entries}, Price(365, 1095, 0, 1000, 1, 1, ("a",), ("b",)), [date(2013, 2, 13)])
-    assert "* outliers: temp x 1.2 to x 1.5 at 25.0%: 3 wrong rows, 0 missing." in text
+    text = page({"All": entries}, CleanDays(365, 1095, 0, 1000, 1, 1, ("a",), ("b",)), [date(2013, 2, 13)])
+    assert "* outliers: temp x 1.2 to x 1.5 at 25.0%: 3 wrong rows, 0 rows missing." in text
     assert "empty batch:" not in text
     assert "| days with an incident | 1 (0.27%) | ≤ 1 % |" in text

@@ -1,4 +1,4 @@
-"""`autopilot quarantine` shows what was set aside and why, for a person and for a program."""
+"""`autopilot quarantine` shows what is in quarantine and why, for people and for programs."""
 
 import json
 from datetime import date

@@ -1,4 +1,4 @@
-"""Runs the ingest flow in a process of its own and kills it at a named point: `python -m … PIPELINE POINT TABLE`."""
+"""Runs the ingest flow in a separate process and kills it at a named point: `python -m … PIPELINE POINT TABLE`."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What a source corrects, sends late or out of order ends in the same lake, and features follow."""
+"""Corrected, late and unordered batches give the same lake, and features are computed again."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -31,7 +31,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 
 def elsewhere(monkeypatch, tmp_path: Path) -> Path:
-    """Another home, for the same source taken in in another way."""
+    """Another home, where the same source is ingested in another way."""
     monkeypatch.setenv("AUTOPILOT_HOME", str(tmp_path / "other"))
     return tmp_path / "other"
 
@@ -40,7 +40,7 @@ def features(home: Path):
     return LakeTable(home / "lake/small", "features", ["id"]).read().set_index("id")
 
 
-def test_days_in_any_order_end_in_the_same_lake(world, tmp_path, monkeypatch):
+def test_days_in_any_order_give_the_same_lake(world, tmp_path, monkeypatch):
     ingest("small", since=SINCE, until=UNTIL)
     home = elsewhere(monkeypatch, tmp_path)
     for day in (DAYS[1], DAYS[2], DAYS[0]):
@@ -49,7 +49,7 @@ def test_days_in_any_order_end_in_the_same_lake(world, tmp_path, monkeypatch):
     assert out_of_order == in_order
 
 
-def test_features_are_computed_again_when_a_batch_that_they_look_back_to_comes_late(world, tmp_path):
+def test_features_are_computed_again_when_a_batch_that_they_depend_on_comes_late(world, tmp_path):
     ingest("small", since=DAYS[1], until=DAYS[1])
     before = features(tmp_path / "home")
     report = ingest("small", since=DAYS[0], until=DAYS[0])
@@ -58,7 +58,7 @@ def test_features_are_computed_again_when_a_batch_that_they_look_back_to_comes_l
     assert (after["known"] > before["known"]).all()
 
 
-def test_a_corrected_batch_replaces_what_it_corrects_and_the_features_of_it(world, tmp_path, monkeypatch):
+def test_a_correction_replaces_rows_and_their_features(world, tmp_path, monkeypatch):
     ingest("small", since=SINCE, until=UNTIL)
     world.put("weather", DAYS[0], weather_of(DAYS[0], temp=90.0))
     world.put("rows", DAYS[1], rows_of(DAYS[1], x=2.0))
@@ -71,7 +71,7 @@ def test_a_corrected_batch_replaces_what_it_corrects_and_the_features_of_it(worl
     assert not list((tmp_path / "home/quarantine/small").glob("rows/2013-03-02/reason.json"))
 
 
-def test_the_account_of_a_correction_counts_each_row_of_the_batch_once(world, tmp_path):
+def test_the_record_of_a_correction_counts_each_row_once(world, tmp_path):
     ingest("small", since=SINCE, until=UNTIL)
     world.put("outcomes", DAYS[0], outcomes_of(DAYS[0]).replace(",1\n", ",0\n", 3))
     ingest("small", since=DAYS[0], until=DAYS[0], again=True)
@@ -82,7 +82,7 @@ def test_the_account_of_a_correction_counts_each_row_of_the_batch_once(world, tm
     assert accepted == LakeTable(tmp_path / "home/lake/small", "outcomes", TABLES["outcomes"]).count()
 
 
-def test_asking_again_for_what_did_not_change_changes_nothing(world, tmp_path):
+def test_requesting_unchanged_days_again_changes_nothing(world, tmp_path):
     ingest("small", since=SINCE, until=UNTIL)
     before = remains(tmp_path / "home")
     version = LakeTable(tmp_path / "home/lake/small", "rows", ["id"]).version()
@@ -92,7 +92,7 @@ def test_asking_again_for_what_did_not_change_changes_nothing(world, tmp_path):
     assert LakeTable(tmp_path / "home/lake/small", "rows", ["id"]).version() == version
 
 
-def test_a_correction_that_may_not_go_in_leaves_what_is_in(world, tmp_path):
+def test_a_rejected_correction_leaves_the_batch_as_it_is(world, tmp_path):
     ingest("small", since=SINCE, until=UNTIL)
     before = remains(tmp_path / "home")
     world.put("rows", DAYS[1], "id,at\na,b\n")
@@ -102,7 +102,7 @@ def test_a_correction_that_may_not_go_in_leaves_what_is_in(world, tmp_path):
     assert (tmp_path / f"home/quarantine/small/rows/{DAYS[1]}/refused/primary/refusal.json").exists()
 
 
-def test_a_lost_ledger_is_made_up_for_from_the_lake(world, tmp_path):
+def test_a_lost_ledger_is_rebuilt_from_the_lake(world, tmp_path):
     ingest("small", since=SINCE, until=UNTIL)
     before = remains(tmp_path / "home")
     for file in (tmp_path / "home").glob("ledger.db*"):
@@ -114,7 +114,7 @@ def test_a_lost_ledger_is_made_up_for_from_the_lake(world, tmp_path):
     }
 
 
-def test_a_day_that_is_not_there_yet_keeps_no_other_day_out(world, tmp_path, monkeypatch):
+def test_days_in_two_runs_give_the_same_as_in_one(world, tmp_path, monkeypatch):
     late = world.source / f"outcomes/{DAYS[0]}.csv"
     text = late.read_text()
     ingest("small", since=date(2013, 3, 2), until=UNTIL)

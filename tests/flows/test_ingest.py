@@ -34,7 +34,7 @@ FAULTS = [
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """A state directory, and flights without its suites: what Great Expectations adds is tested with `intake`."""
+    """A state directory, and flights without its suites: these are tested in tests/tasks/ingestion."""
     shutil.copytree(Path("pipelines/flights"), tmp_path / "pipelines/flights")
     path = tmp_path / "pipelines/flights/pipeline.yaml"
     document = yaml.safe_load(path.read_text())
@@ -63,7 +63,7 @@ def primary(tmp_path, mirror, monkeypatch):
 
 
 def remains(home: Path) -> dict[str, object]:
-    """Everything that an ingest leaves behind and that does not depend on when or in how many steps."""
+    """Everything that an ingest leaves behind and that does not depend on the time or the number of runs."""
     tables = {name: LakeTable(home / "lake/flights", name, key).read() for name, key in TABLES.items()}
     quarantine = home / "quarantine/flights"
     with Ledger(f"sqlite:///{home / 'ledger.db'}") as ledger:
@@ -80,7 +80,7 @@ def remains(home: Path) -> dict[str, object]:
     }
 
 
-def test_takes_in_every_table_of_every_day_and_their_features(home, primary):
+def test_every_table_of_every_day_is_ingested_with_features(home, primary):
     report = ingest("flights", since=SINCE, until=UNTIL)
     assert (report.since, report.until, report.batches) == (SINCE, UNTIL, 9)
     assert report.rows.received == report.rows.accepted
@@ -98,7 +98,7 @@ def test_a_second_run_finds_nothing_to_do(home, primary):
     assert remains(home) == before
 
 
-def test_day_by_day_and_all_at_once_end_in_the_same_rows(home, primary, tmp_path, monkeypatch):
+def test_day_by_day_and_all_at_once_give_the_same_rows(home, primary, tmp_path, monkeypatch):
     for day in DAYS:
         ingest("flights", since=day, until=day, chunk_days=1)
     one_by_one = remains(home)
@@ -108,7 +108,7 @@ def test_day_by_day_and_all_at_once_end_in_the_same_rows(home, primary, tmp_path
     assert at_once == one_by_one
 
 
-def test_faults_are_repaired_or_set_aside_and_on_record(home, primary):
+def test_faults_are_repaired_or_quarantined_and_recorded(home, primary):
     httpx.put(f"{primary}/faults", json=FAULTS).raise_for_status()
     report = ingest("flights", since=SINCE, until=UNTIL)
     assert report.repaired == ("flights/2013-02-26",)
@@ -124,7 +124,7 @@ def test_faults_are_repaired_or_set_aside_and_on_record(home, primary):
     assert json.loads((folder / "reason.json").read_text())["quarantined"] == report.rows.quarantined
 
 
-def test_a_batch_beyond_repair_is_taken_from_the_mirror(home, primary):
+def test_a_batch_that_cannot_be_repaired_is_replaced_by_that_of_the_mirror(home, primary):
     broken = [{"table": "flights", "day": "2013-02-26", "kind": "rename", "columns": {"carrier": "c1"}}]
     httpx.put(f"{primary}/faults", json=broken).raise_for_status()
     report = ingest("flights", since=SINCE, until=SINCE)
@@ -136,7 +136,7 @@ def test_a_batch_beyond_repair_is_taken_from_the_mirror(home, primary):
     assert [each.remedy for each in incident.attempts] == [Remedy.SWITCH_SOURCE]
 
 
-def test_a_dead_primary_costs_a_switch_and_no_row(home, mirror, monkeypatch):
+def test_a_dead_primary_costs_no_row(home, mirror, monkeypatch):
     monkeypatch.setenv("AUTOPILOT_FEED_URL", "http://127.0.0.1:9")  # nothing listens on the discard port
     report = ingest("flights", since=SINCE, until=SINCE)
     assert report.batches == 3
@@ -150,7 +150,7 @@ def test_a_dead_primary_costs_a_switch_and_no_row(home, mirror, monkeypatch):
     assert [each.remedy for each in incident.attempts] == [Remedy.SWITCH_SOURCE]
 
 
-def test_with_every_source_down_it_says_so_and_the_next_run_goes_on(home, monkeypatch, tmp_path):
+def test_with_every_source_down_the_run_fails_and_the_next_one_continues(home, monkeypatch, tmp_path):
     monkeypatch.setenv("AUTOPILOT_FEED_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AUTOPILOT_MIRROR_URL", "http://127.0.0.1:9")
     with pytest.raises(SourceUnavailable, match="expected one of 2 sources to answer"):
@@ -162,10 +162,10 @@ def test_with_every_source_down_it_says_so_and_the_next_run_goes_on(home, monkey
         monkeypatch.setenv("AUTOPILOT_MIRROR_URL", url)
         ingest("flights", since=SINCE, until=SINCE)
     with Ledger(f"sqlite:///{home / 'ledger.db'}") as ledger:
-        assert [each.subject for each in ledger.unfinished_incidents("flights")] == ["mirror"]  # was not asked again
+        assert [each.subject for each in ledger.unfinished_incidents("flights")] == ["mirror"]  # was not used again
 
 
-def test_a_batch_that_no_source_has_right_waits_for_a_person(home, mirror, tmp_path, monkeypatch):
+def test_a_batch_that_no_source_has_right_is_escalated(home, mirror, tmp_path, monkeypatch):
     path = tmp_path / "pipelines/flights/pipeline.yaml"
     document = yaml.safe_load(path.read_text())
     document["tables"]["flights"]["rows_min"] = 100_000
@@ -181,7 +181,7 @@ def test_a_batch_that_no_source_has_right_waits_for_a_person(home, mirror, tmp_p
 
 
 @pytest.mark.parametrize("since", [date(2013, 3, 1), date(2014, 6, 1)])
-def test_days_that_are_not_over_are_left_for_later(home, primary, since):
+def test_days_that_are_not_over_are_not_ingested(home, primary, since):
     report = ingest("flights", since=since, until=since)
     assert (report.batches, report.since) == (0, None)
 
@@ -195,7 +195,7 @@ def test_wrong_parameters_are_refused_before_anything_is_written(home):
 
 
 def test_a_kill_leaves_what_an_undisturbed_run_leaves(home, primary, tmp_path, monkeypatch):
-    """Over HTTP, and on real rows; `durability` kills at every point and file event of a smaller pipeline."""
+    """Over HTTP and on real rows; `durability` kills at every point and file event of a smaller pipeline."""
     point = "ingest.committed"
     httpx.put(f"{primary}/faults", json=FAULTS).raise_for_status()
     environment = {**os.environ, "PREFECT_API_URL": _api_url()}

@@ -1,4 +1,4 @@
-"""The lake is kept small, and every version that somebody may want again can still be read."""
+"""Maintenance keeps the lake small, and every version that a reader may need stays readable."""
 
 from datetime import UTC, datetime
 
@@ -43,7 +43,7 @@ def files(home, table: str) -> int:
     return len(list((home / "lake/small" / table).glob("*.parquet")))
 
 
-def test_joins_files_deletes_old_ones_and_changes_no_row(home, monkeypatch):
+def test_maintenance_compacts_and_deletes_files_and_changes_no_row(home, monkeypatch):
     monkeypatch.setattr(maintenance, "VERSIONS_KEPT", 0)
     before = remains(home)
     count = files(home, "rows")
@@ -59,14 +59,14 @@ def test_a_second_run_finds_nothing_to_do(home):
     assert [(each.files_joined, each.files_deleted) for each in again.tables] == [(0, 0)] * 4
 
 
-def test_a_version_that_the_ledger_names_is_read_again_however_old(home):
+def test_a_version_that_the_ledger_names_stays_readable(home):
     pinned = {version: features(home).read(version=version) for version in range(3)}
     maintain("small", retention_days=0)
     for version, frame in pinned.items():
         assert features(home).read(version=version).equals(frame)
 
 
-def test_a_version_that_a_model_was_trained_on_is_read_again_however_old(home, monkeypatch):
+def test_a_version_that_a_model_was_trained_on_stays_readable(home, monkeypatch):
     monkeypatch.setattr(maintenance, "VERSIONS_KEPT", 0)
     monkeypatch.setattr(maintenance, "_trained_on", lambda *_: [("features", 0), ("outcomes", 1)])
     trained_on = features(home).read(version=0)
@@ -74,29 +74,29 @@ def test_a_version_that_a_model_was_trained_on_is_read_again_however_old(home, m
     assert features(home).read(version=0).equals(trained_on)
 
 
-def test_versions_within_retention_are_read_again(home, monkeypatch):
+def test_versions_within_retention_stay_readable(home, monkeypatch):
     monkeypatch.setattr(maintenance, "VERSIONS_KEPT", 0)
     report = maintain("small", retention_days=30)
     assert [each.files_deleted for each in report.tables] == [0] * 4
     assert len(features(home).read(version=0)) == 30
 
 
-def test_ingest_goes_on_after_upkeep(home, world):
+def test_ingest_works_after_maintenance(home, world):
     maintain("small", retention_days=0)
     world.put("weather", DAYS[0], weather_of(DAYS[0], temp=70.0))
     assert ingest("small", since=SINCE, until=UNTIL, again=True).batches == 1
     assert ingest("small", since=SINCE, until=UNTIL).batches == 0
 
 
-def test_what_a_killed_writer_left_behind_goes(home):
+def test_files_of_a_killed_writer_are_deleted(home):
     orphan = home / "lake/small/rows/part-00000-0-c000.snappy.parquet"
     orphan.write_bytes(b"half")
     maintain("small", retention_days=0)
     assert not orphan.exists()
 
 
-def test_the_log_is_never_cleaned_by_itself(home):
-    """Delta's default forgets commits after 30 days, and with them what a model was trained on."""
+def test_the_delta_log_is_never_cleaned_automatically(home):
+    """Delta's default deletes log entries after 30 days, and with them the versions that models were trained on."""
     configuration = DeltaTable(home / "lake/small/features").metadata().configuration
     assert configuration["delta.enableExpiredLogCleanup"] == "false"
 
@@ -119,7 +119,7 @@ def restore_snapshot(incident, number: int = 1) -> RemedyResult:
         return SnapshotRemedy().apply(context(settings, ledger, incident, Remedy.RESTORE_SNAPSHOT, number))
 
 
-def test_restoring_a_snapshot_takes_a_bad_batch_out_of_the_features_until_it_is_corrected(home, world):
+def test_restoring_a_snapshot_removes_a_bad_batch_from_the_features_until_it_is_corrected(home, world):
     good = features(home).read()
     world.put("weather", DAYS[1], weather_of(DAYS[1], temp=900.0))
     ingest("small", since=SINCE, until=UNTIL, again=True)
@@ -135,12 +135,12 @@ def test_restoring_a_snapshot_takes_a_bad_batch_out_of_the_features_until_it_is_
     assert features(home).read()["warmest"].max() == 6.0 + 23
 
 
-def test_a_day_that_had_no_features_before_a_bad_batch_has_none_after(home):
+def test_a_day_without_features_before_a_bad_batch_has_none_after_the_restore(home):
     incident = bad_batch(home, f"rows/{DAYS[2]}")
     assert restore_snapshot(incident).outcome is AttemptOutcome.SUCCEEDED
     assert set(features(home).read()["event_day"]) == set(DAYS[:2])
 
 
 @pytest.mark.parametrize("subject", ["primary", "rows/1999-01-01"])
-def test_what_is_no_batch_on_record_has_no_snapshot_to_return_to(home, subject):
+def test_an_unknown_batch_has_no_snapshot_to_restore(home, subject):
     assert restore_snapshot(bad_batch(home, subject)).outcome is AttemptOutcome.FUTILE

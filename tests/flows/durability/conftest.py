@@ -1,4 +1,4 @@
-"""The compiled witness of file events, the process that forks runs, and what an undisturbed run leaves behind."""
+"""The compiled counter of file events, the process that forks runs, and what an undisturbed run leaves behind."""
 
 import shutil
 import subprocess
@@ -34,13 +34,13 @@ def runs(shim: Path, prefect_api: None) -> Iterator[Runs]:
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """One source for all tests that do not change it."""
+    """One source, shared by all tests that do not change it."""
     return World(tmp_path_factory.mktemp("world")).build()
 
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """What a run leaves that nobody disturbs, and how it went."""
+    """What an undisturbed run leaves behind, and how it ended."""
 
     remains: Mapping[str, object]
     ended: Ended
@@ -56,7 +56,7 @@ def undisturbed(runs: Runs, world: World) -> Undisturbed:
 
 @pytest.fixture
 def ingest(runs: Runs, world: World, tmp_path: Path) -> Callable[..., list[Ended]]:
-    """Runs in one home a test, disturbed as the keywords say (see Order)."""
+    """Runs in one home per test, disturbed as the keywords say (see Order)."""
 
     def run(**disturbance: object) -> list[Ended]:
         return runs.run(Order(str(tmp_path / "home"), str(world.pipelines), **disturbance))

@@ -1,6 +1,6 @@
-"""Ingests in processes of their own, forked from one that has imported everything: about a second each.
+"""Ingest runs in separate processes, forked from one that has imported everything: about a second each.
 
-python -m tests.flows.durability.runs      reads one Order a line, forks, answers with one Ended a line
+python -m tests.flows.durability.runs      reads one Order per line, forks, answers with one Ended per line
 """
 
 import contextlib
@@ -18,9 +18,9 @@ from tests.flows.durability.world import SINCE, UNTIL
 
 @dataclass(frozen=True)
 class Order:
-    """What is to run and how it is disturbed: it dies at a `point` or an `event` (k), or its disk is full then (f).
+    """What to run and how it is disturbed: it dies at a `point` or an `event` (k), or its disk is full from there (f).
 
-    `writers` run at once; without `locked` nothing but the lake itself keeps them apart.
+    `writers` run at once; without `locked`, only the lake itself separates them.
     """
 
     home: str
@@ -35,7 +35,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Ended:
-    """How one run ended: by a signal or not, the error's type and message, events and points that it came by."""
+    """How one run ended: by a signal or not, the error's type and message, the events and points that it reached."""
 
     killed: bool
     error: str = ""
@@ -58,7 +58,7 @@ class Runs:
         )
 
     def run(self, order: Order) -> list[Ended]:
-        """Run and wait; one Ended a writer."""
+        """Run and wait; returns one Ended per writer."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(asdict(order)) + "\n")
@@ -77,7 +77,7 @@ def main() -> None:
     import flows.ingest  # noqa: F401
 
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a run prints is no answer
+    os.dup2(2, 1)  # what a run prints must not look like an answer
     for line in sys.stdin:
         order = Order(**json.loads(line))
         started = [_start(order, number) for number in range(order.writers)]

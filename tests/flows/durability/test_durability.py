@@ -1,4 +1,4 @@
-"""Whatever ends an ingest, the next one ends where an undisturbed one does: table, ledger, quarantine, incidents."""
+"""However an ingest dies, the next one ends like an undisturbed one: tables, ledger, quarantine, incidents."""
 
 import random
 import re
@@ -16,20 +16,20 @@ EXHAUSTIVE = 150  # among the drills
 
 
 def some_events(undisturbed, count: int, seed: int) -> list[int]:
-    """File events at random, spread over the run from its first to its last."""
+    """Random file events, spread over the run from its first to its last."""
     last = undisturbed.ended.events
     generator = random.Random(seed)
     steps = [last * index // count for index in range(count + 1)]
     return [generator.randint(low + 1, high) for low, high in pairwise(steps)]
 
 
-def test_an_undisturbed_run_comes_by_every_named_point(undisturbed):
-    """A point that never fires would make its kill test say nothing."""
+def test_an_undisturbed_run_reaches_every_named_point(undisturbed):
+    """The kill test of a point that is never reached would prove nothing."""
     assert POINTS
     assert list(undisturbed.ended.points) == POINTS
 
 
-def test_file_events_are_seen_of_python_of_sqlite_and_of_the_lake(undisturbed):
+def test_file_events_of_python_sqlite_and_the_lake_are_counted(undisturbed):
     assert undisturbed.ended.events > 100
 
 
@@ -39,7 +39,7 @@ def test_a_second_run_changes_nothing(ingest, undisturbed, tmp_path):
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_kill_at_a_named_point_is_made_up_for(ingest, undisturbed, tmp_path, point):
+def test_the_next_run_completes_one_that_was_killed_at_a_named_point(ingest, undisturbed, tmp_path, point):
     [killed] = ingest(point=point)
     assert killed.killed, f"{point} never fired: {killed}"
     [ended] = ingest()
@@ -47,7 +47,7 @@ def test_a_kill_at_a_named_point_is_made_up_for(ingest, undisturbed, tmp_path, p
     assert remains(tmp_path / "home") == undisturbed.remains
 
 
-def assert_kill_is_made_up_for(ingest, undisturbed, home: Path, event: int) -> None:
+def assert_next_run_completes(ingest, undisturbed, home: Path, event: int) -> None:
     [killed] = ingest(mode="k", event=event)
     assert killed.killed, f"event {event} never happened: {killed}"
     [ended] = ingest()
@@ -56,20 +56,20 @@ def assert_kill_is_made_up_for(ingest, undisturbed, home: Path, event: int) -> N
 
 
 @pytest.mark.parametrize("index", range(OFTEN))
-def test_a_kill_at_a_random_file_event_is_made_up_for(ingest, undisturbed, tmp_path, index):
+def test_the_next_run_completes_one_that_was_killed_at_a_random_file_event(ingest, undisturbed, tmp_path, index):
     event = some_events(undisturbed, OFTEN, seed=index)[index]
-    assert_kill_is_made_up_for(ingest, undisturbed, tmp_path / "home", event)
+    assert_next_run_completes(ingest, undisturbed, tmp_path / "home", event)
 
 
 @pytest.mark.drill
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("index", range(EXHAUSTIVE))
-def test_a_kill_at_any_of_many_file_events_is_made_up_for(ingest, undisturbed, tmp_path, index):
+def test_the_next_run_completes_one_that_was_killed_at_any_of_many_file_events(ingest, undisturbed, tmp_path, index):
     event = some_events(undisturbed, EXHAUSTIVE, seed=7)[index]
-    assert_kill_is_made_up_for(ingest, undisturbed, tmp_path / "home", event)
+    assert_next_run_completes(ingest, undisturbed, tmp_path / "home", event)
 
 
-def assert_full_disk_is_said_and_made_up_for(ingest, undisturbed, home: Path, event: int) -> None:
+def assert_full_disk_is_named(ingest, undisturbed, home: Path, event: int) -> None:
     [full] = ingest(mode="f", event=event)
     assert full.error in ("StoreUnavailable", ""), f"a disk that is full from event {event} on: {full}"
     assert not full.error or "free space" in full.message, full.message
@@ -79,26 +79,26 @@ def assert_full_disk_is_said_and_made_up_for(ingest, undisturbed, home: Path, ev
 
 
 @pytest.mark.parametrize("index", range(OFTEN))
-def test_a_full_disk_is_said_and_the_next_run_is_clean(ingest, undisturbed, tmp_path, index):
+def test_a_full_disk_is_named_in_the_error_and_the_next_run_completes(ingest, undisturbed, tmp_path, index):
     event = some_events(undisturbed, OFTEN, seed=index)[index]
-    assert_full_disk_is_said_and_made_up_for(ingest, undisturbed, tmp_path / "home", event)
+    assert_full_disk_is_named(ingest, undisturbed, tmp_path / "home", event)
 
 
 @pytest.mark.drill
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("index", range(EXHAUSTIVE))
-def test_a_full_disk_at_any_of_many_file_events_is_said(ingest, undisturbed, tmp_path, index):
+def test_a_full_disk_at_any_of_many_file_events_is_named_in_the_error(ingest, undisturbed, tmp_path, index):
     event = some_events(undisturbed, EXHAUSTIVE, seed=11)[index]
-    assert_full_disk_is_said_and_made_up_for(ingest, undisturbed, tmp_path / "home", event)
+    assert_full_disk_is_named(ingest, undisturbed, tmp_path / "home", event)
 
 
-def test_two_at_once_end_as_one_does(ingest, undisturbed, tmp_path):
+def test_two_concurrent_runs_end_like_one(ingest, undisturbed, tmp_path):
     assert [ended.error for ended in ingest(writers=2)] == ["", ""]
     assert remains(tmp_path / "home") == undisturbed.remains
 
 
-def test_two_at_once_on_machines_that_share_no_lock_end_as_one_does(ingest, undisturbed, tmp_path):
-    """One may lose the race for an incident or a commit, and says so; nothing is doubled or lost."""
+def test_two_concurrent_runs_on_machines_without_a_common_lock_end_like_one(ingest, undisturbed, tmp_path):
+    """One may lose the race for an incident or a commit, and reports it; nothing is duplicated or lost."""
     assert {ended.error for ended in ingest(writers=2, locked=False)} <= {"", "Conflict"}
     [ended] = ingest()
     assert ended.error == ""

@@ -1,4 +1,4 @@
-"""A pipeline small enough to be ingested hundreds of times: three tables, three days, one of each kind of trouble."""
+"""A pipeline small enough to be ingested hundreds of times: three tables, three days, one of each kind of problem."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ def build_features(tables):
 
 
 def since_yesterday(table, time, at):
-    """As far back as context_days reaches, so that a day has the same features alone and among others."""
+    """Rows since the day before, as context_days allows, so that a day has the same features alone and with others."""
     first = at.normalize() - pd.Timedelta(days=1)
     return table[(table[time] >= first) & (table[time] <= at)]
 
@@ -77,7 +77,7 @@ def build_estimator():
 
 @dataclass(frozen=True)
 class World:
-    """The folder of a test: what the source has, and the pipeline that reads it."""
+    """The folder of a test: the files of the source, and the pipeline that reads them."""
 
     folder: Path
 
@@ -90,7 +90,7 @@ class World:
         return self.folder / "pipelines"
 
     def build(self) -> "World":
-        """Write the pipeline and its source. Day one is renamed, two has a bad row, three hardly any outcomes."""
+        """Write the pipeline and its source. Day 1 is renamed, day 2 has a bad row, day 3 has too few outcomes."""
         (self.pipelines / "small").mkdir(parents=True)
         (self.pipelines / "small/pipeline.yaml").write_text(_PIPELINE.format(source=self.source))
         (self.pipelines / "small/model.py").write_text(_MODEL)
@@ -125,7 +125,7 @@ def outcomes_of(day: date, rows: int = ROWS) -> str:
 
 
 def remains(home: Path) -> Mapping[str, object]:
-    """Everything that an ingest leaves behind and that does not depend on when, or in how many steps."""
+    """Everything that an ingest leaves behind and that does not depend on the time or the number of runs."""
     tables = {name: LakeTable(home / "lake/small", name, key) for name, key in TABLES.items()}
     quarantine = home / "quarantine/small"
     with Ledger(f"sqlite:///{home / 'ledger.db'}") as ledger:

@@ -31,12 +31,12 @@ def test_every_bundled_pipeline_loads_with_its_functions():
         assert hasattr(pipeline.estimator(), "fit")
 
 
-def test_an_unknown_pipeline_is_answered_with_the_known_ones():
+def test_the_error_about_an_unknown_pipeline_lists_the_known_ones():
     with pytest.raises(UsageError, match=r"unknown pipeline 'flihgts'; known: .*flights"):
         load_pipeline("flihgts", PIPELINES)
 
 
-def test_a_folder_without_pipelines_says_what_it_looked_for(tmp_path):
+def test_the_error_about_an_empty_folder_names_the_expected_file(tmp_path):
     with pytest.raises(UsageError, match=r"none \(no pipeline.yaml"):
         load_pipeline("flights", tmp_path)
 
@@ -47,7 +47,7 @@ def test_a_name_that_is_a_path_is_unknown(name):
         load_pipeline(name, PIPELINES)
 
 
-def test_an_unknown_key_is_refused_with_the_nearest(folder):
+def test_an_unknown_key_is_refused_with_a_suggestion(folder):
     rewrite(folder, lambda document: document["monitor"].update(windw_days=3))
     with pytest.raises(ConfigError, match=r"monitor: unknown key 'windw_days'; did you mean 'window_days'\?"):
         load_pipeline("flights", folder.parent)
@@ -82,13 +82,13 @@ def test_an_unknown_key_at_the_top_is_refused(folder):
         (lambda d: d["tables"]["flights"].update(suite="missing.json"), "suite 'missing.json', which is not in"),
     ],
 )
-def test_what_does_not_fit_together_is_named(folder, change, message):
+def test_inconsistent_settings_are_refused(folder, change, message):
     rewrite(folder, change)
     with pytest.raises(ConfigError, match=message):
         load_pipeline("flights", folder.parent)
 
 
-def test_text_that_is_no_yaml_is_named(folder):
+def test_text_that_is_not_yaml_is_refused(folder):
     (folder / "pipeline.yaml").write_text("name: [flights")
     with pytest.raises(ConfigError, match="expected YAML"):
         load_pipeline("flights", folder.parent)
@@ -109,11 +109,11 @@ def test_functions_of_the_folder_itself_are_found_and_import_each_other(folder):
         (".modle:build", "cannot import"),
     ],
 )
-def test_a_function_that_is_not_there_is_named(reference, message):
+def test_a_missing_function_is_named(reference, message):
     with pytest.raises(ConfigError, match=message):
         load_pipeline("flights", PIPELINES).resolve(reference)
 
 
-def test_keys_and_event_time_are_needed_without_saying_so():
+def test_key_and_event_time_are_always_required():
     weather = load_pipeline("flights", PIPELINES).tables["weather"]
     assert weather.needed == {"origin", "observed_at"}

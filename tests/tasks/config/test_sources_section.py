@@ -1,4 +1,4 @@
-"""What a pipeline file may say of its sources, and that each word of it is explained."""
+"""Settings of the section `sources:`, and their documentation."""
 
 from datetime import date
 
@@ -21,7 +21,7 @@ SOURCE: TypeAdapter[Source] = TypeAdapter(Source)
 HTTP = {"name": "primary", "kind": "http", "url": "http://127.0.0.1"}
 
 
-def test_the_kind_says_which_settings_there_are():
+def test_the_kind_decides_which_settings_there_are():
     assert isinstance(SOURCE.validate_python(HTTP), HttpEndpoint)
     assert isinstance(SOURCE.validate_python({**HTTP, "kind": "files"}), FilesEndpoint)
     sql = SOURCE.validate_python({**HTTP, "kind": "sql", "tables": {"t": {"keyset": ["id"]}}})
@@ -43,12 +43,12 @@ def test_the_kind_says_which_settings_there_are():
         ({"kind": "sql", "tables": {"t": {"query": ":since :until", "table": "t"}}}, "found both"),
     ],
 )
-def test_what_makes_no_sense_is_named(change, message):
+def test_invalid_settings_of_a_source_are_refused(change, message):
     with pytest.raises(ValidationError, match=message):
         SOURCE.validate_python({**HTTP, **change})
 
 
-def test_a_path_writes_the_day_as_the_source_does():
+def test_a_path_writes_the_day_in_the_given_format():
     assert path_of("/{table}/{day}.csv", "t", date(2013, 3, 1)) == "/t/2013-03-01.csv"
     assert path_of("{day:%Y/%j}", "t", date(2013, 3, 1)) == "2013/060"
     check_path("{day:%Y}/{day:%m}/{day:%d}.csv")

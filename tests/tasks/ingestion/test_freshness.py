@@ -20,7 +20,7 @@ def stores(tmp_path):
         yield Stores(pipeline, tmp_path / "lake", tmp_path / "q", ledger, lambda *_: None, lambda *_: None)
 
 
-def ingest_table(stores: Stores, day: date, status: BatchStatus = BatchStatus.ACCEPTED) -> None:
+def record_batch(stores: Stores, day: date, status: BatchStatus = BatchStatus.ACCEPTED) -> None:
     counts = {"received": 1, "accepted": 1, "quarantined": 0, "duplicates": 0}
     if status is BatchStatus.REJECTED:
         counts |= {"accepted": 0, "quarantined": 1}
@@ -38,33 +38,33 @@ def ingest_table(stores: Stores, day: date, status: BatchStatus = BatchStatus.AC
 
 
 def test_a_feed_that_stops_is_an_incident_until_a_batch_comes(stores):
-    ingest_table(stores, date(2013, 3, 6))
+    record_batch(stores, date(2013, 3, 6))
     incident = check_freshness(stores, NOW)
     assert (incident.cause, incident.subject, incident.ended) == (Cause.STALE_DATA, "rows", False)
     assert "found that of 2013-03-06" in incident.summary
-    ingest_table(stores, date(2013, 3, 9))
+    record_batch(stores, date(2013, 3, 9))
     assert check_freshness(stores, NOW) is None
     [ended] = stores.ledger.incidents("toy")
     assert ended.status is Status.RECOVERED
 
 
-def test_each_run_that_waits_in_vain_counts_towards_the_budget(stores):
+def test_each_run_without_a_newer_batch_is_a_failed_attempt(stores):
     for _ in range(3):
         incident = check_freshness(stores, NOW)
     assert [attempt.remedy for attempt in incident.attempts] == [Remedy.WAIT] * 3
 
 
 def test_a_rejected_batch_is_not_fresh(stores):
-    ingest_table(stores, date(2013, 3, 9), BatchStatus.REJECTED)
+    record_batch(stores, date(2013, 3, 9), BatchStatus.REJECTED)
     assert check_freshness(stores, NOW) is not None
 
 
-def test_the_day_before_is_fresh_on_the_pipelines_own_calendar(stores):
-    ingest_table(stores, date(2013, 3, 8))  # at 02:00 UTC on the 10th it is still the 9th in New York
+def test_yesterday_is_fresh_in_the_pipelines_time_zone(stores):
+    record_batch(stores, date(2013, 3, 8))  # at 02:00 UTC on the 10th it is still the 9th in New York
     assert check_freshness(stores, datetime(2013, 3, 10, 2, tzinfo=UTC)) is None
 
 
-def test_nobody_is_asked_where_the_contract_does_not(stores):
+def test_freshness_is_not_checked_without_the_setting(stores):
     quiet = stores.pipeline.model_copy(update={"contract": Contract()})
     object.__setattr__(stores, "pipeline", quiet)
     assert check_freshness(stores, NOW) is None

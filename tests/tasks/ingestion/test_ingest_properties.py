@@ -1,6 +1,6 @@
-"""Whatever a source sends: no row is lost or made up, asking again changes nothing, and what is accepted is right.
+"""Whatever a source sends: no row is lost or added, a second run changes nothing, and accepted rows are right.
 
-The oracle below knows nothing of how the contract is checked; it looks at what came to lie in the lake.
+The oracle below does not use the checks of the contract; it reads the rows in the lake.
 """
 
 import json
@@ -115,7 +115,7 @@ ODD = {
 
 @st.composite
 def batches(draw: st.DrawFn, day: date) -> bytes:
-    """Rows that are mostly right, with odd values here and there, or in a whole column; sometimes renamed, twice."""
+    """Rows that are mostly right, with odd values in some rows or a whole column; some are renamed or duplicated."""
     numbers = draw(st.lists(st.integers(0, 99), min_size=0, max_size=40))
     rows = pd.DataFrame(
         [good_row(day, "ab"[number % 2], number) for number in numbers], columns=list(ODD), dtype=object
@@ -132,7 +132,7 @@ def batches(draw: st.DrawFn, day: date) -> bytes:
 
 
 def state(stores: Stores) -> tuple[object, ...]:
-    """Everything that may not change when the same is asked again."""
+    """Everything that a second run must not change."""
     table = LakeTable(stores.lake_root, "rows", ["id"])
     stored = "" if table.version() is None else table.read().to_csv()
     records = [(r.batch_id, r.received, r.accepted, r.quarantined, r.duplicates, r.status) for r in all_of(stores)]
@@ -149,13 +149,13 @@ def deliver(stores: Stores, folder: Path, days: list[date]) -> None:
     with open_sources(stores.pipeline, Lookup({"folder": str(folder)}), folder) as chain:
         try:
             ingest_table(stores, chain, "rows", days)
-        except SourceUnavailable:  # what was sent is no document; nothing may have come of it
+        except SourceUnavailable:  # the document was refused, so nothing may be committed
             return
 
 
 @examples(25)
 @given(data=st.data())
-def test_rows_are_conserved_reruns_change_nothing_and_what_is_accepted_is_right(pipeline, data):
+def test_rows_are_conserved_reruns_change_nothing_and_accepted_rows_are_right(pipeline, data):
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "rows").mkdir()
@@ -170,7 +170,7 @@ def test_rows_are_conserved_reruns_change_nothing_and_what_is_accepted_is_right(
 
 
 def check(stores: Stores, folder: Path) -> None:
-    """What must hold of the lake and the ledger whatever was sent."""
+    """What must hold for lake and ledger, whatever was sent."""
     for record in all_of(stores):
         sent = len(pd.read_csv(folder / f"{record.batch_id}.csv", dtype=str))
         assert record.received == sent == record.accepted + record.quarantined + record.duplicates

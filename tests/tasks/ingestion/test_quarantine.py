@@ -34,13 +34,13 @@ def note(day: date, **changes) -> QuarantineNote:
     return QuarantineNote(**{**fields, **changes})
 
 
-def test_keeps_the_bytes_as_they_came_with_the_reason(tmp_path):
+def test_the_original_bytes_are_stored_with_the_reason(tmp_path):
     folder = keep_rows(tmp_path, batch(b"\xff\x00raw"), note(date(2013, 3, 1)))
     assert (folder / ORIGINAL).read_bytes() == b"\xff\x00raw"
     assert read_notes(tmp_path) == [note(date(2013, 3, 1))]
 
 
-def test_the_same_batch_again_replaces_what_was_there(tmp_path):
+def test_the_same_batch_again_replaces_the_earlier_entry(tmp_path):
     keep_rows(tmp_path, batch(b"old"), note(date(2013, 3, 1)))
     folder = keep_rows(tmp_path, batch(b"new"), note(date(2013, 3, 1), quarantined=2))
     assert (folder / ORIGINAL).read_bytes() == b"new"
@@ -48,7 +48,7 @@ def test_the_same_batch_again_replaces_what_was_there(tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == ["original.csv", "reason.json"]
 
 
-def test_lists_notes_by_day(tmp_path):
+def test_notes_are_sorted_by_day(tmp_path):
     for day in (date(2013, 3, 2), date(2013, 3, 1)):
         keep_rows(tmp_path, batch(b""), note(day))
     assert [each.day.day for each in read_notes(tmp_path)] == [1, 2]
@@ -70,7 +70,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == ["original.csv", "reason.json"]
 
 
-def test_what_was_refused_is_kept_beside_the_batch_and_is_no_note_of_it(tmp_path):
+def test_a_refusal_is_stored_beside_the_batch_and_is_not_a_note(tmp_path):
     refusal = Refusal(
         batch_id="flights/2013-03-01",
         table="flights",
@@ -85,7 +85,7 @@ def test_what_was_refused_is_kept_beside_the_batch_and_is_no_note_of_it(tmp_path
     assert read_notes(tmp_path) == []
 
 
-def test_a_batch_in_another_format_is_kept_under_its_own_extension(tmp_path):
+def test_bytes_are_stored_under_the_extension_of_their_format(tmp_path):
     folder = keep_rows(tmp_path, batch(b"[]", "json.gz"), note(date(2013, 3, 1)))
     assert (folder / "original.json.gz").read_bytes() == b"[]"
 

@@ -1,4 +1,4 @@
-"""Sources that are down, slow, flapping or lying, each a real server: the backup gives the batch, the primary returns.
+"""Sources that are down, slow, flapping or wrong, each a real server: the backup is used until the primary answers.
 
 Primary over HTTP, backup in a database, and the ledger in the same: on SQLite and on PostgreSQL.
 """
@@ -15,7 +15,7 @@ import yaml
 
 from healing.errors import SourceUnavailable
 from healing.incident import Cause, Status
-from tasks.config.pipeline import load_pipeline
+from tasks.config.pipeline import Pipeline, load_pipeline
 from tasks.ingestion.batch_incidents import settle_incidents
 from tasks.ingestion.ingest_days import days_to_ingest, missing_days
 from tasks.ingestion.ingest_table import ingest_table
@@ -62,16 +62,16 @@ def backup(database):
 
 
 class World:
-    """One pipeline with its state, taken in run by run."""
+    """One pipeline with its state, ingested run by run."""
 
     def __init__(self, folder: Path, database: str) -> None:
         self.folder = folder
         self.database = database
-        self.told: list[tuple[object, object]] = []
-        self.called: list[str] = []
+        self.switches: list[tuple[object, object]] = []
+        self.notified: list[str] = []
 
     def configure(self, primary: str, **table: object) -> None:
-        """Write the pipeline with `primary` as the address that is asked first."""
+        """Write the pipeline with the address of its primary source."""
         patience = {"timeout_seconds": 0.2, "patience_seconds": 1.0, "attempts": ATTEMPTS}
         document = {
             "name": "small",
@@ -98,19 +98,25 @@ class World:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(document))
 
+    def stores(self, pipeline: Pipeline, ledger: Ledger) -> Stores:
+        folders = (self.folder / "lake", self.folder / "quarantine")
+        return Stores(pipeline, *folders, ledger, self._emit, self._notify)
+
     def ingest(self, day: date) -> str:
-        """Take one day in; returns the source that gave it."""
-        [record] = self.take_in([day])
+        """Ingest one day; returns the source that sent it."""
+        [record] = self.ingest_days([day])
         return record.source
 
-    def take_in(self, days: Sequence[date]) -> list[BatchRecord]:
-        """Take days in, as the flow does."""
+    def ingest_days(self, days: Sequence[date]) -> list[BatchRecord]:
+        """Ingest days as the flow does."""
         pipeline = load_pipeline("small", self.folder / "pipelines")
         lookup = Lookup({}, {"DATABASE": self.database})
         with ExitStack() as held:
             chain = held.enter_context(open_sources(pipeline, lookup, self.folder / "sources"))
             ledger = held.enter_context(Ledger(self.database))
-            stores = Stores(pipeline, self.folder / "lake", self.folder / "quarantine", ledger, self._emit, self._call)
+            stores = Stores(
+                pipeline, self.folder / "lake", self.folder / "quarantine", ledger, self._emit, self._notify
+            )
             with ExitStack() as remedies:
                 wanted = days_to_ingest(stores, chain, days[0], days[-1], remedies)
                 records = ingest_table(stores, chain, "t", missing_days(stores, "t", wanted))
@@ -126,10 +132,10 @@ class World:
 
     def _emit(self, name: EventName, _: str, payload) -> None:
         if name is EventName.SOURCE_SWITCHED:
-            self.told.append((payload["from"], payload["to"]))
+            self.switches.append((payload["from"], payload["to"]))
 
-    def _call(self, _, reason: str) -> None:
-        self.called.append(reason)
+    def _notify(self, _, reason: str) -> None:
+        self.notified.append(reason)
 
 
 @pytest.fixture
@@ -145,23 +151,23 @@ AWAY, BACK = ("primary", ["backup"]), ("backup", ["primary"])
     [
         pytest.param(lambda: Reply(b"down", 503), id="down"),
         pytest.param(lambda: Reply(wait=Event()), id="slow"),
-        pytest.param(lambda: Reply(b"<html>Sign in</html>"), id="lying"),
+        pytest.param(lambda: Reply(b"<html>Sign in</html>"), id="wrong"),
         pytest.param(lambda: Reply(b"id,at,late\n1,2013", length=1000), id="cut off"),
     ],
 )
-def test_the_backup_gives_the_batch_in_time_and_the_primary_returns_when_it_heals(world, trouble):
+def test_the_backup_sends_the_batch_and_the_primary_is_used_again_when_it_answers(world, trouble):
     now = broken = trouble()
     with answering(lambda path: now or good(path)) as (url, asked):
         world.configure(url)
         assert world.ingest(FIRST) == "backup"
-        assert len(asked) <= ATTEMPTS  # each of which ends by itself
-        assert world.told == world.journal() == [AWAY]
+        assert len(asked) <= ATTEMPTS  # and each has its own timeout
+        assert world.switches == world.journal() == [AWAY]
         now = None
         if broken.wait is not None:
             broken.wait.set()
         assert world.ingest(FIRST + timedelta(days=1)) == "primary"
         assert world.ingest(FIRST + timedelta(days=2)) == "primary"
-    assert world.told == world.journal() == [AWAY, BACK]
+    assert world.switches == world.journal() == [AWAY, BACK]
     with Ledger(world.database) as ledger:
         [incident] = ledger.incidents("small")
     assert (incident.cause, incident.subject, incident.status) == (
@@ -169,10 +175,10 @@ def test_the_backup_gives_the_batch_in_time_and_the_primary_returns_when_it_heal
         "primary",
         Status.RECOVERED,
     )
-    assert world.called == []
+    assert world.notified == []
 
 
-def test_a_primary_that_flaps_is_left_and_returned_to_each_time(world):
+def test_each_failure_and_each_return_of_a_flapping_primary_is_reported(world):
     replies = {FIRST + timedelta(days=index): index % 2 == 0 for index in range(5)}
 
     def answer(path: str) -> Reply:
@@ -181,9 +187,9 @@ def test_a_primary_that_flaps_is_left_and_returned_to_each_time(world):
 
     with answering(answer) as (url, _):
         world.configure(url)
-        gave = [world.ingest(day) for day in replies]
-    assert gave == ["backup", "primary", "backup", "primary", "backup"]
-    assert world.told == world.journal() == [AWAY, BACK, AWAY, BACK, AWAY]
+        sources = [world.ingest(day) for day in replies]
+    assert sources == ["backup", "primary", "backup", "primary", "backup"]
+    assert world.switches == world.journal() == [AWAY, BACK, AWAY, BACK, AWAY]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +201,7 @@ def test_a_primary_that_flaps_is_left_and_returned_to_each_time(world):
         (b"".join(csv_of(FIRST).splitlines(keepends=True)[:3]), "ContractBroken", "expected at least 5 rows, found 2"),
     ],
 )
-def test_what_was_refused_is_kept_as_it_came_though_the_backup_gave_the_batch(world, sent, error, reason):
+def test_a_refused_answer_is_kept_although_the_backup_sent_the_batch(world, sent, error, reason):
     with answering(lambda _: Reply(sent)) as (url, _):
         world.configure(url, rows_min=ROWS)
         assert world.ingest(FIRST) == "backup"
@@ -205,7 +211,7 @@ def test_what_was_refused_is_kept_as_it_came_though_the_backup_gave_the_batch(wo
     assert (world.folder / "quarantine/t/2013-03-01/refused/primary/original.csv").read_bytes() == sent
 
 
-def test_a_day_that_no_source_has_right_waits_for_a_person_and_keeps_no_other_out(world):
+def test_a_day_that_no_source_has_right_is_escalated_and_blocks_no_other_day(world):
     days = [FIRST + timedelta(days=index) for index in range(4)]
     with sa.create_engine(world.database, poolclass=sa.NullPool).begin() as connection:
         spoil = sa.text("update t set id = :long where id = :one")
@@ -216,39 +222,41 @@ def test_a_day_that_no_source_has_right_waits_for_a_person_and_keeps_no_other_ou
 
     with answering(answer) as (url, _):
         world.configure(url)
-        first = world.take_in(days)
-        again = world.take_in(days)
+        first = world.ingest_days(days)
+        again = world.ingest_days(days)
     assert {record.day: record.source for record in first} == dict.fromkeys([days[0], *days[2:]], "primary")
-    assert again == []  # asked for once more, and still wrong
+    assert again == []  # requested once more, and still wrong
     assert [refusal.error for refusal in read_refusals(world.folder / "quarantine")] == ["Oversized", "NotData"]
     with Ledger(world.database) as ledger:
         incidents = [each for each in ledger.incidents("small") if each.cause is Cause.BAD_ROWS]
     assert {(each.subject, each.status) for each in incidents} == {(f"t/{days[1]}", Status.ESCALATED)}
-    assert len(world.called) == 2
-    assert "no source sent rows of t/2013-03-02" in world.called[0]
+    assert len(world.notified) == 2
+    assert "no source sent rows of t/2013-03-02" in world.notified[0]
 
 
-def test_a_source_that_lies_about_every_day_is_left_by_its_circuit(world):
+def test_the_circuit_opens_for_a_source_that_sends_something_else_than_rows_every_day(world):
     days = [FIRST + timedelta(days=index) for index in range(5)]
     with answering(lambda _: Reply(b"<html>Sign in</html>")) as (url, asked):
         world.configure(url)
         for number in range(2):
-            records = world.take_in(days[:3] if number == 0 else days)
+            records = world.ingest_days(days[:3] if number == 0 else days)
             assert {record.source for record in records} == {"backup"}
     assert len(asked) < 20
-    assert world.told == [AWAY, AWAY]
+    assert world.switches == [AWAY, AWAY]
 
 
-def test_with_no_source_left_it_says_of_each_why_and_shows_no_secret(world):
+def test_with_no_source_left_the_error_has_every_reason_and_no_secret(world):
     world.configure("http://127.0.0.1:9")
     pipeline = load_pipeline("small", world.folder / "pipelines")
     lookup = Lookup({}, {"DATABASE": "postgresql+pg8000://reader:s3cret@127.0.0.1:9/db"})
     with Ledger(world.database) as ledger, open_sources(pipeline, lookup, world.folder / "sources") as chain:
-        stores = Stores(pipeline, world.folder / "lake", world.folder / "quarantine", ledger, world._emit, world._call)
+        stores = Stores(
+            pipeline, world.folder / "lake", world.folder / "quarantine", ledger, world._emit, world._notify
+        )
         with pytest.raises(SourceUnavailable, match="expected one of 2 sources") as caught:
             ingest_table(stores, chain, "t", [FIRST])
         journal = ledger.timeline("small")
     for name in ("source primary", "source backup"):
         assert name in str(caught.value)
     assert "s3cret" not in str(caught.value) + str(journal)
-    assert world.told == [AWAY, ("backup", [])]
+    assert world.switches == [AWAY, ("backup", [])]

@@ -1,4 +1,4 @@
-"""What is handed to a Prefect task is passed by, not searched."""
+"""Prefect passes the stores to a task without searching them."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from tasks.ingestion.stores import Stores
 from tasks.ledger.store import Ledger
 
 
-def test_prefect_does_not_look_into_the_stores(tmp_path):
-    """It visits every value of what a task gets, several times a call; of a year's batches that is millions."""
+def test_prefect_does_not_search_the_stores_for_futures(tmp_path):
+    """Prefect visits every value of a task's arguments several times per call; a year of batches has millions."""
     visited = []
     with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
         pipeline = load_pipeline("flights", Path("pipelines"))

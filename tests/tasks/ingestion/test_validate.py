@@ -1,4 +1,4 @@
-"""What the contract says of rows, without a source or a store: the rows are written here."""
+"""Validation of rows that are written here, without a source or a store."""
 
 import io
 from datetime import date
@@ -23,7 +23,7 @@ DAY, NEXT = date(2013, 3, 4), date(2013, 3, 5)
 
 @pytest.fixture(scope="module")
 def pipeline() -> Pipeline:
-    """Flights, with a batch of any size allowed: these batches are small."""
+    """Flights, without the limits for the size of a day: these batches are small."""
     flights = load_pipeline("flights", Path("pipelines"))
     small = flights.tables["flights"].model_copy(update={"rows_min": 1, "covers": Coverage()})
     loaded = flights.model_copy(update={"tables": {**flights.tables, "flights": small}})
@@ -60,59 +60,59 @@ def first(values: list[str | None], rest: str, rows: int = 40) -> list[str | Non
     return [*values, *[rest] * (rows - len(values))]
 
 
-def causes(judged: ValidatedBatch) -> list[tuple[Cause, Remedy]]:
-    return [(finding.cause, finding.remedy) for finding in judged.findings]
+def causes(validated: ValidatedBatch) -> list[tuple[Cause, Remedy]]:
+    return [(finding.cause, finding.remedy) for finding in validated.findings]
 
 
-def test_a_clean_batch_goes_in_whole_and_typed(pipeline):
-    [judged] = validate_batches(pipeline, "flights", [flights()])
-    assert (judged.good.num_rows, judged.bad, judged.findings, judged.rejected) == (40, {}, (), None)
-    assert judged.good.schema.field("sched_dep_at").type == pa.timestamp("us", tz="UTC")
-    assert set(judged.good["event_day"].to_pylist()) == {DAY}
+def test_all_rows_of_a_clean_batch_are_accepted_in_their_types(pipeline):
+    [validated] = validate_batches(pipeline, "flights", [flights()])
+    assert (validated.good.num_rows, validated.bad, validated.findings, validated.rejected) == (40, {}, (), None)
+    assert validated.good.schema.field("sched_dep_at").type == pa.timestamp("us", tz="UTC")
+    assert set(validated.good["event_day"].to_pylist()) == {DAY}
 
 
-def test_columns_in_another_order_and_columns_that_nobody_knows_are_no_matter(pipeline):
+def test_column_order_and_unknown_columns_do_not_matter(pipeline):
     batch = flights(gate="A1")
     shuffled = as_batch("flights", DAY, batch.rows[list(reversed(batch.rows.columns))])
-    [judged] = validate_batches(pipeline, "flights", [shuffled])
-    assert (judged.good.num_rows, judged.findings) == (40, ())
+    [validated] = validate_batches(pipeline, "flights", [shuffled])
+    assert (validated.good.num_rows, validated.findings) == (40, ())
 
 
-def test_renamed_columns_are_named_back_where_the_contract_lists_the_name(pipeline):
+def test_renamed_columns_get_their_right_name_where_the_contract_lists_the_wrong_one(pipeline):
     frame = flights().rows.rename(columns={"carrier": "airline", "distance": "miles"})
-    [judged] = validate_batches(pipeline, "flights", [as_batch("flights", DAY, frame)])
-    assert judged.good.num_rows == 40
-    assert judged.repairs == ("renamed airline to carrier", "renamed miles to distance")
-    assert causes(judged) == [(Cause.SCHEMA_BREAK, Remedy.REPAIR_BATCH)]
+    [validated] = validate_batches(pipeline, "flights", [as_batch("flights", DAY, frame)])
+    assert validated.good.num_rows == 40
+    assert validated.repairs == ("renamed airline to carrier", "renamed miles to distance")
+    assert causes(validated) == [(Cause.SCHEMA_BREAK, Remedy.REPAIR_BATCH)]
 
 
-def test_a_missing_column_rejects_the_batch_and_no_other(pipeline):
+def test_a_missing_column_rejects_its_batch_only(pipeline):
     broken = as_batch("flights", DAY, flights().rows.rename(columns={"carrier": "x"}))
-    judged, other = validate_batches(pipeline, "flights", [broken, flights(NEXT)])
-    assert judged.rejected == "columns: missing carrier; unknown x"
-    assert (judged.good.num_rows, len(judged.bad)) == (0, 40)
-    assert causes(judged) == [(Cause.SCHEMA_BREAK, Remedy.QUARANTINE_BATCH)]
+    validated, other = validate_batches(pipeline, "flights", [broken, flights(NEXT)])
+    assert validated.rejected == "columns: missing carrier; unknown x"
+    assert (validated.good.num_rows, len(validated.bad)) == (0, 40)
+    assert causes(validated) == [(Cause.SCHEMA_BREAK, Remedy.QUARANTINE_BATCH)]
     assert other.good.num_rows == 40
 
 
-def test_two_names_for_one_column_are_not_guessed_between(pipeline):
+def test_two_candidates_for_one_column_are_not_renamed(pipeline):
     frame = flights().rows.rename(columns={"carrier": "airline"}).assign(carrier_code="AA")
-    [judged] = validate_batches(pipeline, "flights", [as_batch("flights", DAY, frame)])
-    assert judged.rejected is not None
+    [validated] = validate_batches(pipeline, "flights", [as_batch("flights", DAY, frame)])
+    assert validated.rejected is not None
 
 
-def test_a_few_missing_values_cost_their_rows_and_raise_no_alarm(pipeline):
-    [judged] = validate_batches(pipeline, "flights", [flights(dest=first([None], "IAH"))])
-    assert judged.good.num_rows == 39
-    assert judged.bad[0].startswith("dest is missing")
-    assert judged.findings == ()
+def test_a_few_missing_values_are_bad_rows_and_not_an_incident(pipeline):
+    [validated] = validate_batches(pipeline, "flights", [flights(dest=first([None], "IAH"))])
+    assert validated.good.num_rows == 39
+    assert validated.bad[0].startswith("dest is missing")
+    assert validated.findings == ()
 
 
-def test_many_missing_values_are_a_spike_of_their_batch_alone(pipeline):
+def test_many_missing_values_are_a_null_spike_of_their_batch_only(pipeline):
     spiked = flights(distance=first([None] * 3, "1400"))
-    judged, other = validate_batches(pipeline, "flights", [spiked, flights(NEXT)])
-    assert causes(judged) == [(Cause.NULL_SPIKE, Remedy.QUARANTINE_BATCH)]
-    assert (judged.good.num_rows, len(judged.bad)) == (37, 3)
+    validated, other = validate_batches(pipeline, "flights", [spiked, flights(NEXT)])
+    assert causes(validated) == [(Cause.NULL_SPIKE, Remedy.QUARANTINE_BATCH)]
+    assert (validated.good.num_rows, len(validated.bad)) == (37, 3)
     assert (other.good.num_rows, other.findings) == (40, ())
 
 
@@ -128,29 +128,31 @@ def test_many_missing_values_are_a_spike_of_their_batch_alone(pipeline):
         ("sched_arr_at", "2013-03-04T14:00:00Z", "expect_column_pair_values_a_to_be_greater_than_b"),
     ],
 )
-def test_a_row_that_cannot_be_right_is_set_aside_with_the_reason(pipeline, column, value, reason):
-    [judged] = validate_batches(pipeline, "flights", [flights(**{column: [value, *flights().rows[column].iloc[1:]]})])
-    assert judged.good.num_rows == 39
-    assert reason in judged.bad[0]
+def test_an_invalid_row_is_bad_and_has_a_reason(pipeline, column, value, reason):
+    [validated] = validate_batches(
+        pipeline, "flights", [flights(**{column: [value, *flights().rows[column].iloc[1:]]})]
+    )
+    assert validated.good.num_rows == 39
+    assert reason in validated.bad[0]
 
 
-def test_a_critical_expectation_rejects_its_batch_and_no_other(pipeline):
-    judged, other = validate_batches(pipeline, "flights", [flights(origin=first(["CDG"] * 3, "EWR")), flights(NEXT)])
-    assert judged.rejected == "critical: expect_column_values_to_be_in_set(origin)"
-    assert causes(judged) == [(Cause.BAD_ROWS, Remedy.QUARANTINE_BATCH)]
+def test_a_critical_expectation_rejects_its_batch_only(pipeline):
+    validated, other = validate_batches(pipeline, "flights", [flights(origin=first(["CDG"] * 3, "EWR")), flights(NEXT)])
+    assert validated.rejected == "critical: expect_column_values_to_be_in_set(origin)"
+    assert causes(validated) == [(Cause.BAD_ROWS, Remedy.QUARANTINE_BATCH)]
     assert other.rejected is None
 
 
 def test_a_batch_with_too_few_rows_is_rejected():
-    [judged] = validate_batches(load_pipeline("flights", Path("pipelines")), "flights", [flights(rows=40)])
-    assert judged.rejected == "expected at least 300 rows, found 40"
-    assert causes(judged) == [(Cause.VOLUME_ANOMALY, Remedy.QUARANTINE_BATCH)]
+    [validated] = validate_batches(load_pipeline("flights", Path("pipelines")), "flights", [flights(rows=40)])
+    assert validated.rejected == "expected at least 300 rows, found 40"
+    assert causes(validated) == [(Cause.VOLUME_ANOMALY, Remedy.QUARANTINE_BATCH)]
 
 
-def test_an_empty_batch_of_a_table_that_may_be_empty_is_no_fault(pipeline):
+def test_an_empty_batch_of_a_table_that_may_be_empty_is_accepted(pipeline):
     empty = as_batch("weather", DAY, pd.DataFrame(columns=list(pipeline.tables["weather"].columns)))
-    [judged] = validate_batches(pipeline, "weather", [empty])
-    assert (judged.good.num_rows, judged.rejected, judged.findings) == (0, None, ())
+    [validated] = validate_batches(pipeline, "weather", [empty])
+    assert (validated.good.num_rows, validated.rejected, validated.findings) == (0, None, ())
 
 
 _TEXT = st.sampled_from(["EWR", "JFK", "IAH", "", "1", "1e400", "-1", "2013-03-04T15:00:00Z", "nan", "é", "x" * 500])
@@ -161,8 +163,8 @@ _TEXT = st.sampled_from(["EWR", "JFK", "IAH", "", "1", "1e400", "-1", "2013-03-0
 def test_every_row_is_good_or_bad_and_no_good_row_breaks_the_contract(pipeline, data, rows):
     columns = data.draw(st.lists(st.sampled_from(list(pipeline.tables["flights"].columns)), max_size=3, unique=True))
     changes = {name: data.draw(st.lists(_TEXT, min_size=rows, max_size=rows)) for name in columns}
-    [judged] = validate_batches(pipeline, "flights", [flights(rows=rows, **changes)])
-    assert judged.good.num_rows + len(judged.bad) == judged.received
+    [validated] = validate_batches(pipeline, "flights", [flights(rows=rows, **changes)])
+    assert validated.good.num_rows + len(validated.bad) == validated.received
     for name in pipeline.tables["flights"].needed:
-        assert judged.good[name].null_count == 0
-    assert set(judged.good["origin"].to_pylist()) <= {"EWR", "JFK", "LGA"}
+        assert validated.good[name].null_count == 0
+    assert set(validated.good["origin"].to_pylist()) <= {"EWR", "JFK", "LGA"}

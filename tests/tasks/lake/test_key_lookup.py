@@ -21,8 +21,8 @@ def candidates(folder, stored: list, wanted: list, kind: pa.DataType) -> int:
     ("stored", "wanted", "kind"),
     [
         (["b", "d"], ["c"], pa.string()),
-        (["x" * 200], ["x" * 200], pa.string()),  # the log keeps 64 characters
-        ([T0], [T0], pa.timestamp("us", tz="UTC")),  # the log keeps milliseconds
+        (["x" * 200], ["x" * 200], pa.string()),  # the log stores 64 characters
+        ([T0], [T0], pa.timestamp("us", tz="UTC")),  # the log stores milliseconds
         ([1.5, 2.5], [2.0], pa.float64()),
         ([1, 3], [3], pa.int64()),
         ([True], [True], pa.bool_()),

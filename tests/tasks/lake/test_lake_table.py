@@ -31,7 +31,7 @@ def table(tmp_path):
     return LakeTable(tmp_path, "t", ["id"])
 
 
-def test_nothing_is_there_before_the_first_commit(table):
+def test_a_table_is_empty_before_the_first_commit(table):
     assert table.version() is None
     assert table.count() == 0
     assert table.has(["t/2013-03-04"]) == [False]
@@ -40,7 +40,7 @@ def test_nothing_is_there_before_the_first_commit(table):
         table.read()
 
 
-def test_a_batch_is_in_with_its_note(table):
+def test_a_batch_is_committed_with_its_note(table):
     _, version = put(table, "t/1", rows(("a", 1.0, MONDAY)))
     assert table.has(["t/1", "t/2"]) == [True, False]
     assert table.notes() == [(version, {"t/1": {"received": 1}})]
@@ -48,12 +48,12 @@ def test_a_batch_is_in_with_its_note(table):
     assert table.read()["id"].tolist() == ["a"]
 
 
-def test_notes_are_read_from_a_version_on_and_oldest_first(table):
+def test_notes_after_a_version_are_read_oldest_first(table):
     versions = [put(table, f"t/{number}", rows((str(number), 1.0, MONDAY)))[1] for number in range(3)]
     assert [version for version, _ in table.notes(after=versions[0])] == versions[1:]
 
 
-def test_a_batch_without_good_rows_is_in_all_the_same(table):
+def test_a_batch_without_good_rows_is_committed(table):
     put(table, "t/1", rows())
     assert table.has(["t/1"]) == [True]
     assert table.count() == 0
@@ -67,21 +67,21 @@ def test_the_newest_row_of_a_key_wins(table):
     assert dict(zip(*[table.read()[name] for name in ("id", "value")], strict=True)) == {"a": 2.0, "b": 1.0, "c": 3.0}
 
 
-def test_a_row_of_an_earlier_day_that_comes_late_does_not_win(table):
+def test_a_late_row_of_an_earlier_day_does_not_win(table):
     put(table, "t/2", rows(("a", 2.0, TUESDAY)))
     plan, _ = put(table, "t/1", rows(("a", 1.0, MONDAY), ("b", 1.0, MONDAY)))
     assert (plan.added.num_rows, plan.corrected.num_rows, plan.duplicates) == (1, 0, {MONDAY: 1})
     assert sorted(table.read()["value"]) == [1.0, 2.0]
 
 
-def test_rows_that_are_there_already_are_unchanged(table):
+def test_rows_that_the_table_has_already_are_unchanged(table):
     put(table, "t/1", rows(("a", 1.0, MONDAY), ("b", None, MONDAY)))
     plan, _ = put(table, "t/2", rows(("a", 1.0, MONDAY), ("b", None, MONDAY), ("c", 1.0, TUESDAY)))
     assert plan.unchanged == {MONDAY: 2}
     assert table.count() == 3
 
 
-def test_of_equal_keys_in_one_batch_the_last_stays(table):
+def test_the_last_of_equal_keys_in_one_batch_wins(table):
     plan, _ = put(table, "t/1", rows(("a", 1.0, MONDAY), ("a", 2.0, MONDAY), ("b", 1.0, MONDAY)))
     assert plan.duplicates == {MONDAY: 1}
     assert sorted(table.read()["value"]) == [1.0, 2.0]
@@ -96,7 +96,7 @@ def test_reads_a_window_of_days_and_a_pinned_version(table):
     assert table.read(version=first, columns=["id"])["id"].tolist() == ["a"]
 
 
-def test_of_two_writers_of_one_batch_one_wins(tmp_path):
+def test_one_of_two_writers_of_a_batch_wins(tmp_path):
     one, other = (LakeTable(tmp_path, "t", ["id"]) for _ in range(2))
     put(one, "t/0", rows(("z", 0.0, MONDAY)))
     mine, theirs = (table.plan_merge(rows(("a", 1.0, MONDAY))) for table in (one, other))
@@ -106,8 +106,8 @@ def test_of_two_writers_of_one_batch_one_wins(tmp_path):
     assert one.count() == 2
 
 
-def test_what_was_compared_with_an_older_version_is_not_committed(tmp_path):
-    """Another batch that came between may have brought one of the keys."""
+def test_a_plan_for_an_older_version_is_not_committed(tmp_path):
+    """A batch that was committed in between may have one of the keys."""
     one, other = (LakeTable(tmp_path, "t", ["id"]) for _ in range(2))
     put(one, "t/0", rows(("z", 0.0, MONDAY)))
     mine, theirs = (table.plan_merge(rows(("a", 1.0, MONDAY))) for table in (one, other))
@@ -117,7 +117,7 @@ def test_what_was_compared_with_an_older_version_is_not_committed(tmp_path):
     assert other.plan_merge(rows(("a", 1.0, MONDAY))).unchanged == {MONDAY: 1}
 
 
-def test_of_two_that_make_the_table_one_wins(tmp_path):
+def test_one_of_two_writers_that_create_the_table_wins(tmp_path):
     one, other = (LakeTable(tmp_path, "t", ["id"]) for _ in range(2))
     mine, theirs = (table.plan_merge(rows(("a", 1.0, MONDAY))) for table in (one, other))
     one.commit(mine, {"t/1": {}})
@@ -126,8 +126,8 @@ def test_of_two_that_make_the_table_one_wins(tmp_path):
     assert one.count() == 1
 
 
-def test_writers_at_once_lose_no_row_and_double_none(tmp_path):
-    """Eight threads, each with its own table object, put overlapping keys in; whoever loses a race compares again."""
+def test_concurrent_writers_neither_lose_nor_duplicate_a_row(tmp_path):
+    """Eight threads, each with its own table object, write overlapping keys; the loser of a race plans again."""
 
     def write(writer: int) -> None:
         table = LakeTable(tmp_path, "t", ["id"])
@@ -144,7 +144,7 @@ def test_writers_at_once_lose_no_row_and_double_none(tmp_path):
     assert frame["id"].tolist() == [f"k{number}" for number in range(5)]
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_an_error_names_the_table_that_cannot_be_written(tmp_path):
     (tmp_path / "t").write_text("a file where the table should be")
     table = LakeTable(tmp_path, "t", ["id"])
     with pytest.raises(StoreUnavailable, match="table t"):

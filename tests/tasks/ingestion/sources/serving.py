@@ -1,4 +1,4 @@
-"""A real server on loopback that answers as a test says, and real sources that ask it."""
+"""A real server on loopback that answers as a test says, and real sources that use it."""
 
 import socket
 import threading
@@ -24,7 +24,7 @@ CSV = b"id,at\na,2013-03-01T00:00:00Z\nb,\n"
 
 @dataclass(frozen=True)
 class Reply:
-    """What the server sends. `length` overrides the content-length, None leaves it out; `gap` waits before the body."""
+    """What the server sends. `length` overrides the content-length, None omits it; `wait` delays the body."""
 
     body: bytes = CSV
     status: int = 200
@@ -42,7 +42,7 @@ class Asked:
 
 @contextmanager
 def answering(answer: Callable[[str], Reply]) -> Iterator[tuple[str, list[Asked]]]:
-    """Address of a server that answers every path as told, and what it was asked."""
+    """The address of a server that answers every path with `answer`, and the requests that it got."""
     asked: list[Asked] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -77,7 +77,7 @@ def answering(answer: Callable[[str], Reply]) -> Iterator[tuple[str, list[Asked]
 def http_source(
     folder: Path, url: str, *, now: Callable[[], float] | None = None, lookup: Lookup | None = None, **changes: object
 ) -> Iterator[OpenSource]:
-    """A source that asks `url` and keeps its circuit in `folder`."""
+    """A source at `url` that stores its circuit in `folder`."""
     config = {"name": "primary", "kind": "http", "url": url, "timeout_seconds": 0.3, "patience_seconds": 2.0}
     endpoint = HttpEndpoint(**{**config, **changes})
     circuit = StoredCircuit(folder / "primary.json", url, **({"now": now} if now else {}))

@@ -1,4 +1,4 @@
-"""The circuit of an endpoint outlives its process; two at once neither lose a failure nor share a probe."""
+"""The circuit of a source outlives its process; two runs at once neither lose a failure nor share a probe."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ DAYS = [date(2013, 3, 1) + timedelta(days=index) for index in range(4)]
 
 
 class Clock:
-    """Seconds that pass when the test says so."""
+    """A clock that the test advances."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
@@ -30,7 +30,7 @@ def fetch(source, days=DAYS[:1]):
     return list(source.fetch("t", TABLE, days))
 
 
-def test_a_source_that_fails_is_spared_by_the_next_run_until_a_probe_is_answered(tmp_path):
+def test_the_next_run_sends_no_request_to_a_failing_source_until_a_probe_succeeds(tmp_path):
     clock = Clock()
     reply = Reply(b"down", 503)
     with answering(lambda _: reply) as (url, asked):
@@ -39,7 +39,7 @@ def test_a_source_that_fails_is_spared_by_the_next_run_until_a_probe_is_answered
         assert len(asked) == FAILURES_MAX
         with http_source(tmp_path, url, now=clock) as second, pytest.raises(CircuitOpen, match="asked again in 60 s"):
             fetch(second)
-        assert len(asked) == FAILURES_MAX  # nobody was bothered
+        assert len(asked) == FAILURES_MAX  # no request was sent
 
         clock.now += OPEN_SECONDS
         with http_source(tmp_path, url, now=clock, attempts=3) as third, pytest.raises(CircuitOpen):
@@ -53,7 +53,7 @@ def test_a_source_that_fails_is_spared_by_the_next_run_until_a_probe_is_answered
 
 
 @pytest.mark.parametrize("reply", [Reply(b"<html>"), Reply(b"id,at\n1\n"), Reply(b"", 500)])
-def test_a_lie_is_a_failure_like_any_other(tmp_path, reply):
+def test_an_answer_without_rows_counts_as_a_failure(tmp_path, reply):
     with answering(lambda _: reply) as (url, asked):
         for _ in range(FAILURES_MAX):
             with http_source(tmp_path, url, attempts=1) as source, pytest.raises((NotData, SourceUnavailable)):
@@ -63,7 +63,7 @@ def test_a_lie_is_a_failure_like_any_other(tmp_path, reply):
     assert len(asked) == FAILURES_MAX
 
 
-def test_a_source_that_says_no_is_well(tmp_path):
+def test_a_client_error_does_not_count_as_a_failure(tmp_path):
     with answering(lambda _: Reply(b"not yet", 404)) as (url, asked):
         for _ in range(2 * FAILURES_MAX):
             with http_source(tmp_path, url) as source, pytest.raises(NotServed):
@@ -71,7 +71,7 @@ def test_a_source_that_says_no_is_well(tmp_path):
     assert len(asked) == 2 * FAILURES_MAX
 
 
-def test_a_source_that_moved_starts_anew(tmp_path):
+def test_a_source_with_a_new_address_starts_with_a_closed_circuit(tmp_path):
     old = StoredCircuit(tmp_path / "primary.json", "http://old")
     for _ in range(FAILURES_MAX):
         old.failed()
@@ -79,7 +79,7 @@ def test_a_source_that_moved_starts_anew(tmp_path):
     StoredCircuit(tmp_path / "primary.json", "http://new").admit()
 
 
-def test_of_many_that_ask_at_once_one_is_the_probe(tmp_path):
+def test_one_of_many_concurrent_requests_is_the_probe(tmp_path):
     clock = Clock()
     circuit = StoredCircuit(tmp_path / "primary.json", "http://here", clock)
     for _ in range(FAILURES_MAX):
@@ -109,7 +109,7 @@ def test_two_processes_at_once_lose_no_failure(tmp_path):
     assert StoredCircuit(tmp_path / "primary.json", "http://here")._read().failures == 200
 
 
-def test_a_file_that_cannot_be_read_costs_nothing_but_its_memory(tmp_path):
+def test_an_unreadable_file_counts_as_a_closed_circuit(tmp_path):
     for content in (b"", b"[]", b'{"endpoint": "http://here"}', b'{"endpoint": "http://here", "circuit": 1}'):
         (tmp_path / "primary.json").write_bytes(content)
         circuit = StoredCircuit(tmp_path / "primary.json", "http://here")

@@ -1,4 +1,4 @@
-"""Rows of a source that has its own names, its own dates and its own marks for what is missing."""
+"""Rows of a source with its own column names, time formats and marks for missing values."""
 
 import pandas as pd
 import pytest
@@ -18,7 +18,7 @@ TABLE = Table(
 )
 
 
-def test_names_dates_and_missing_marks_come_out_as_the_contract_says():
+def test_names_times_and_missing_marks_are_converted():
     rows = pd.DataFrame({"id": ["a", "b"], "Sold At": ["31/12/2013 09:30", "01.02.2014"], "Price (€)": ["?", "2.5"]})
     found = in_contract_form(TABLE, rows)
     assert list(found.columns) == ["id", "at", "price"]
@@ -27,12 +27,12 @@ def test_names_dates_and_missing_marks_come_out_as_the_contract_says():
     assert list(rows.columns) == ["id", "Sold At", "Price (€)"]
 
 
-def test_a_time_that_no_format_fits_stays_for_the_contract_to_find():
+def test_a_time_that_fits_no_format_stays_as_it_is():
     rows = pd.DataFrame({"id": ["a", "b"], "at": ["31/31/2013 09:30", None], "price": ["1", "2"]})
     assert in_contract_form(TABLE, rows)["at"].tolist() == ["31/31/2013 09:30", None]
 
 
-def test_rows_of_a_source_in_the_contracts_own_words_are_left_alone():
+def test_rows_in_the_form_of_the_contract_are_returned_unchanged():
     plain = Table(role="batch", key=("id",), event_time="at", columns={"id": "string", "at": "timestamp"})
     rows = pd.DataFrame({"id": ["a"], "at": ["2013-01-01"]})
     assert in_contract_form(plain, rows) is rows
@@ -42,7 +42,7 @@ def test_rows_of_a_source_in_the_contracts_own_words_are_left_alone():
     ("text", "formats"),
     [("1357034400", ("unix_s",)), ("1357034400000", ("unix_ms",)), ("01.01.2013 10:00", ("%d.%m.%Y %H:%M",))],
 )
-def test_an_instant_is_read_however_it_is_written(text, formats):
+def test_an_instant_is_read_in_every_format(text, formats):
     [instant] = parse_times(pd.Series([text], dtype=object), formats)
     assert instant == pd.Timestamp("2013-01-01 10:00", tz="UTC")
 
@@ -55,6 +55,6 @@ def test_an_instant_is_read_however_it_is_written(text, formats):
         ({"missing": {"prize": ("?",)}}, "missing names column 'prize'"),
     ],
 )
-def test_what_is_said_of_a_column_that_there_is_not_is_refused(change, message):
+def test_a_setting_for_an_unknown_or_unsuitable_column_is_refused(change, message):
     with pytest.raises(ValidationError, match=message):
         Table(**{**TABLE.model_dump(), **change})

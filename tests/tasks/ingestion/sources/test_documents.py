@@ -1,4 +1,4 @@
-"""The same rows in every format and compression come out the same; what is broken is named."""
+"""Every format and compression gives the same rows, and a broken document is named."""
 
 import bz2
 import gzip
@@ -81,7 +81,7 @@ def test_every_format_and_compression_gives_the_same_rows(path, content):
     assert moments.isna().tolist() == [False, False, True]
 
 
-def test_rows_of_a_json_object_are_found_by_their_path():
+def test_rows_in_a_json_object_are_found_by_their_path():
     content = json.dumps({"result": {"items": [{"id": "a"}]}}).encode()
     assert document(content, "t.json", records="result.items").rows()["id"].to_pylist() == ["a"]
     with pytest.raises(NotData, match="not an array of rows"):
@@ -90,7 +90,7 @@ def test_rows_of_a_json_object_are_found_by_their_path():
         document(content, "t.json", records="result.rows").rows()
 
 
-def test_no_rows_are_an_answer_where_the_format_can_say_so():
+def test_a_document_may_have_no_rows():
     assert document(b"id,at\n", "t.csv").rows().column_names == ["id", "at"]
     assert document(b"[]", "t.json").rows().num_rows == 0
     assert document(parquet([])[:], "t.parquet").rows().num_rows == 0
@@ -120,14 +120,14 @@ def test_a_quoted_field_may_hold_commas_quotes_and_line_breaks():
         ("t.ndjson", b'{"id": 1}\noops\n{"id": 2}\n', NotData, "line 2"),
     ],
 )
-def test_what_is_broken_is_named_and_its_bytes_are_kept(path, content, error, found):
+def test_a_broken_document_is_named_and_its_bytes_are_kept(path, content, error, found):
     with pytest.raises(error, match=found) as caught:
         document(content, path).rows()
     assert caught.value.original == content
     assert caught.value.suffix.split(".")[0] in path.lower()
 
 
-def test_a_small_file_may_not_unpack_to_more_than_a_batch():
+def test_a_small_file_that_unpacks_to_more_than_a_batch_is_refused():
     bomb = gzip.compress(b"id\n" + b"0\n" * 5_000_000)
     assert len(bomb) < 100_000
     with pytest.raises(Oversized, match="unpack to more than 1000000"):
@@ -145,7 +145,7 @@ def test_a_small_file_may_not_unpack_to_more_than_a_batch():
     noise=st.binary(max_size=8),
     at=st.integers(0, 400),
 )
-def test_whatever_is_sent_is_rows_or_an_error_of_the_source(path, whole, cut, noise, at):
+def test_any_bytes_give_rows_or_an_error_of_the_source(path, whole, cut, noise, at):
     content = whole[: max(0, len(whole) - cut)]
     content = content[:at] + noise + content[at + len(noise) :]
     with suppress(SourceUnavailable):

@@ -1,4 +1,4 @@
-"""A source of files: every file that the day's pattern matches, whole, and the days that there are."""
+"""A source of files: complete files that match the day's pattern, and the served days."""
 
 import gzip
 from datetime import UTC, date, datetime, timedelta
@@ -35,7 +35,7 @@ def lake(tmp_path):
     return folder
 
 
-def test_a_batch_is_every_file_of_the_day_in_the_order_of_names(tmp_path, lake):
+def test_a_batch_is_every_file_of_the_day_in_the_order_of_file_names(tmp_path, lake):
     (lake / "2013-03-01.part2.csv.gz").write_bytes(gzip.compress(b"id,at\nc,\n"))
     (lake / "2013-03-01.part1.csv").write_bytes(CSV)
     (lake / "2013-03-02.csv").write_bytes(b"id,at\n")
@@ -45,14 +45,14 @@ def test_a_batch_is_every_file_of_the_day_in_the_order_of_names(tmp_path, lake):
     assert second.rows.empty
 
 
-def test_a_day_without_files_is_not_served_and_says_where_it_looked(tmp_path, lake):
+def test_a_day_without_files_is_not_served_and_the_error_shows_the_pattern(tmp_path, lake):
     with pytest.raises(NotServed, match=r"lake/t/2013-03-01\*\.csv"):
         list(source(tmp_path).fetch("t", TABLE, DAYS))
 
 
-def test_a_directory_by_year_month_and_day_is_read_and_listed(tmp_path, lake):
+def test_directories_by_year_month_and_day_are_read_and_listed(tmp_path, lake):
     pattern = "t/{day:%Y/%m/%d}/*.csv"
-    for day in ("2013/03/01", "2013/02/27", "2013/02/31"):  # the last is no day
+    for day in ("2013/03/01", "2013/02/27", "2013/02/31"):  # the last is not a date
         (lake / day).mkdir(parents=True)
         (lake / day / "all.csv").write_bytes(CSV)
     files = source(tmp_path, pattern)
@@ -61,7 +61,7 @@ def test_a_directory_by_year_month_and_day_is_read_and_listed(tmp_path, lake):
     assert len(batch.rows) == 2
 
 
-def test_a_day_that_is_not_over_is_not_offered(tmp_path, lake):
+def test_today_is_not_a_served_day(tmp_path, lake):
     today = datetime.now(UTC).date()
     for day in (DAYS[0], today):
         (lake / f"{day}.csv").write_bytes(CSV)
@@ -101,7 +101,7 @@ def test_a_directory_in_place_of_a_file_is_an_error_of_the_source(tmp_path, lake
         list(source(tmp_path).fetch("t", TABLE, DAYS[:1]))
 
 
-def test_an_address_that_no_file_system_knows_is_refused(tmp_path):
+def test_an_address_of_an_unknown_file_system_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="fsspec"):
         source(tmp_path, url="nosuch://bucket")
 
@@ -113,16 +113,16 @@ def test_an_address_that_no_file_system_knows_is_refused(tmp_path):
         ("t/{day:%Y%m%d}-*.csv.gz", "t/20130301-00.csv.gz", DAYS[0]),
         ("{day:%Y}/x/{day:%Y-%m-%d}.csv", "2013/x/2013-03-01.csv", DAYS[0]),
         ("{day:%Y}/x/{day:%Y-%m-%d}.csv", "2012/x/2013-03-01.csv", None),
-        ("t/{day:%Y-%m}.csv", "t/2013-03.csv", None),  # a month is no day
+        ("t/{day:%Y-%m}.csv", "t/2013-03.csv", None),  # a month is not a date
         ("t/{day}.csv", "t/2013-02-30.csv", None),
         ("t/{day}.csv", "t/2013-03-01xcsv", None),
     ],
 )
-def test_the_day_in_a_name_is_read_back(pattern, path, day):
+def test_the_day_is_read_back_from_a_file_name(pattern, path, day):
     assert day_in(path, pattern) == day
     assert "{" not in any_day(pattern)
 
 
-def test_stars_are_not_doubled_but_for_those_that_mean_any_folder():
+def test_adjacent_stars_become_one_except_a_double_star_for_any_folder():
     assert any_day("**/{day:%Y%m%d}*.csv") == "**/*.csv"
     assert any_day("{day:%Y/%m/%d}/x") == "*/*/*/x"

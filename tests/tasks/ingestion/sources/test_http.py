@@ -1,4 +1,4 @@
-"""A source over HTTP against a real server: what it gives, how often it is asked, and what is no answer."""
+"""A source over HTTP against a real server: its batches, its retries, and answers that are refused."""
 
 import time
 from datetime import date
@@ -19,7 +19,7 @@ def first(source):
     return batch
 
 
-def test_gives_each_day_with_its_bytes_and_its_rows_as_text(tmp_path):
+def test_each_day_has_its_bytes_and_its_rows_as_text(tmp_path):
     with answering(lambda _: Reply()) as (url, asked), http_source(tmp_path, url) as primary:
         batches = list(primary.fetch("t", TABLE, DAYS))
     assert [batch.id for batch in batches] == ["t/2013-03-01", "t/2013-03-02"]
@@ -30,14 +30,14 @@ def test_gives_each_day_with_its_bytes_and_its_rows_as_text(tmp_path):
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
-def test_tries_again_when_the_source_stumbles(tmp_path, status):
+def test_a_temporary_failure_is_retried(tmp_path, status):
     answers = iter([Reply(b"busy", status), Reply()])
     with answering(lambda _: next(answers)) as (url, asked), http_source(tmp_path, url) as primary:
         assert len(first(primary).rows) == 2
     assert len(asked) == 2
 
 
-def test_does_not_ask_again_for_what_the_source_says_it_has_not(tmp_path):
+def test_a_client_error_is_not_retried(tmp_path):
     with answering(lambda _: Reply(b"not yet", 404)) as (url, asked), http_source(tmp_path, url) as primary:
         with pytest.raises(NotServed, match="not yet"):
             first(primary)
@@ -71,7 +71,7 @@ def test_does_not_ask_again_for_what_the_source_says_it_has_not(tmp_path):
         (Reply(b"not zipped", headers={"content-encoding": "gzip"}), NotData, "content-encoding"),
     ],
 )
-def test_a_good_status_with_something_else_than_rows_is_no_data(tmp_path, reply, error, found):
+def test_status_200_with_something_else_than_rows_is_an_error(tmp_path, reply, error, found):
     with answering(lambda _: reply) as (url, _), http_source(tmp_path, url, attempts=1) as primary:
         with pytest.raises(error, match=found) as caught:
             first(primary)
@@ -84,14 +84,14 @@ def test_a_good_status_with_something_else_than_rows_is_no_data(tmp_path, reply,
 @pytest.mark.parametrize(
     "text", ["id,at\nZürich,1\n", "id,at\n東京,1\n", "id,at\n«Â»,1\n", "\ufeffid,at\né,1\n", "id,at\nok,1\n"]
 )
-def test_text_of_any_language_is_taken_as_it_is(tmp_path, text):
+def test_text_of_any_language_is_read_unchanged(tmp_path, text):
     with answering(lambda _: Reply(text.encode())) as (url, _), http_source(tmp_path, url) as primary:
         batch = first(primary)
     assert list(batch.rows.columns) == ["id", "at"]
     assert batch.rows["id"].tolist() == [text.removeprefix("\ufeff").split("\n")[1].split(",")[0]]
 
 
-def test_a_body_without_an_end_is_left_at_the_limit(tmp_path):
+def test_an_endless_body_is_read_up_to_the_limit(tmp_path):
     endless = Reply(b"id,at\n" + b"1,2\n" * 100_000)
     with answering(lambda _: endless) as (url, asked), http_source(tmp_path, url, batch_bytes_max=10_000) as primary:
         with pytest.raises(Oversized, match="at most 10000 bytes"):
@@ -106,7 +106,7 @@ def test_more_rows_than_a_batch_may_have_are_refused(tmp_path):
             next(fetched)
 
 
-def test_a_source_that_hangs_is_left_within_its_patience(tmp_path):
+def test_a_hanging_source_is_given_up_within_its_limit(tmp_path):
     with create_server(("127.0.0.1", 0)) as silent:  # accepts by its backlog, and never answers
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         started = time.monotonic()
@@ -116,12 +116,12 @@ def test_a_source_that_hangs_is_left_within_its_patience(tmp_path):
     assert not primary.answered
 
 
-def test_a_port_where_nobody_listens_is_unavailable(tmp_path):
+def test_a_closed_port_is_unavailable(tmp_path):
     with http_source(tmp_path, f"http://127.0.0.1:{free_port()}") as primary, pytest.raises(SourceUnavailable):
         first(primary)
 
 
-def test_says_which_days_it_can_serve(tmp_path):
+def test_the_served_days_are_read_and_checked(tmp_path):
     body = b'{"first": "2013-01-01", "last": "2013-02-28"}'
     bodies = iter([body, b"[]"])
     with (
@@ -133,7 +133,7 @@ def test_says_which_days_it_can_serve(tmp_path):
             primary.days()
 
 
-def test_an_address_is_filled_in_or_asked_for():
+def test_placeholders_are_filled_in_or_their_variable_is_named():
     assert Lookup({"feed": "http://127.0.0.1:1"}).fill("primary", "${feed}/v1") == "http://127.0.0.1:1/v1"
     assert Lookup({}, {"TOKEN": "s3cret"}).fill("primary", "Bearer ${env:TOKEN}") == "Bearer s3cret"
     with pytest.raises(ConfigError, match="AUTOPILOT_FEED_URL"):
@@ -142,13 +142,13 @@ def test_an_address_is_filled_in_or_asked_for():
         Lookup().fill("primary", "${env:TOKEN}")
 
 
-def test_an_address_that_is_none_is_refused_before_it_is_asked(tmp_path):
+def test_an_invalid_address_is_refused_before_a_request(tmp_path):
     for url in ("ftp://127.0.0.1", "127.0.0.1:80", "http://"):
         with pytest.raises(ConfigError, match="expected an http"), http_source(tmp_path, url):
             pass
 
 
-def test_secrets_reach_their_own_host_and_neither_another_nor_a_message(tmp_path, caplog):
+def test_secrets_go_to_their_own_host_only_and_into_no_message(tmp_path, caplog):
     caplog.set_level("INFO")
     lookup = Lookup({}, {"TOKEN": "t0ken", "PASSWORD": "passw0rd"})
     with answering(lambda _: Reply(b"<html>")) as (other, stolen):

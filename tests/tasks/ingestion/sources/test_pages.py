@@ -1,4 +1,4 @@
-"""Pages of a batch, by each way of turning them: all of them once, and an end to those that have none."""
+"""Pages of a batch, for each way of paging: every page is read once, and endless pages are refused."""
 
 import io
 import json
@@ -63,7 +63,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize(("answer", "config"), [WAYS[0], WAYS[1], WAYS[2], WAYS[4]])
-def test_every_page_is_read_once_and_kept_as_it_came(tmp_path, answer, config):
+def test_every_page_is_read_once_and_its_bytes_are_kept(tmp_path, answer, config):
     with answering(answer) as (url, asked), http_source(tmp_path, url, **config) as primary:
         [batch] = primary.fetch("t", TABLE, [DAY])
     assert batch.rows["id"].tolist() == IDS
@@ -73,7 +73,7 @@ def test_every_page_is_read_once_and_kept_as_it_came(tmp_path, answer, config):
         assert archive.read(archive.namelist()[1]) == answer(asked[1].path).body
 
 
-def test_without_a_size_pages_end_at_the_first_without_rows(tmp_path):
+def test_without_a_size_the_first_page_without_rows_is_the_last(tmp_path):
     def answer(path: str) -> Reply:
         return Reply(as_csv(page_of(int(query(path)["page"]))))
 
@@ -84,7 +84,7 @@ def test_without_a_size_pages_end_at_the_first_without_rows(tmp_path):
     assert len(asked) == 4
 
 
-def test_a_page_that_fails_is_asked_again_and_not_the_ones_before_it(tmp_path):
+def test_only_the_failing_page_is_requested_again(tmp_path):
     stumbles = iter([True])
 
     def answer(path: str) -> Reply:
@@ -122,7 +122,7 @@ def test_a_page_that_fails_is_asked_again_and_not_the_ones_before_it(tmp_path):
         (by_link, {"paging": {"by": "next", "field": "next"}}, NotData, "the address of the next page"),
     ],
 )
-def test_pages_without_an_end_or_that_do_not_fit_together_are_refused(tmp_path, answer, config, error, found):
+def test_endless_or_inconsistent_pages_are_refused(tmp_path, answer, config, error, found):
     with (
         answering(answer) as (url, _),
         http_source(tmp_path, url, **config) as primary,

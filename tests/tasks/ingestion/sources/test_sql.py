@@ -1,4 +1,4 @@
-"""A database as a source, SQLite and a real PostgreSQL: the rows of a day, all of them, from one snapshot."""
+"""A database as a source, SQLite and a real PostgreSQL: all rows of a day, from one snapshot."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -25,7 +25,7 @@ MOMENTS = [MIDNIGHT + timedelta(minutes=minute) for minute in range(-2, 24 * 60 
 
 
 def written(database: str, name: str = "t", moments=MOMENTS, *, with_zone: bool = True, ids: int = 1):
-    """A table with `ids` rows a moment."""
+    """Create a table with `ids` rows per time."""
     engine = sa.create_engine(database, poolclass=sa.NullPool)
     metadata = sa.MetaData()
     table = sa.Table(
@@ -53,7 +53,7 @@ def source(folder, database: str, first: str = "t", **changes) -> OpenSource:
 
 
 @pytest.mark.parametrize("with_zone", [True, False])
-def test_gives_every_row_of_the_local_day_and_no_other(database, tmp_path, with_zone):
+def test_a_batch_is_every_row_of_the_local_day(database, tmp_path, with_zone):
     written(database, with_zone=with_zone)
     [batch] = source(tmp_path, database).fetch("t", TABLE, [DAY])
     assert len(batch.rows) == 24 * 60
@@ -64,13 +64,13 @@ def test_gives_every_row_of_the_local_day_and_no_other(database, tmp_path, with_
     assert batch.content.count(b"\n") == 24 * 60
 
 
-def test_pages_that_end_inside_a_moment_lose_no_row(database, tmp_path):
+def test_pages_that_end_between_rows_of_equal_time_lose_no_row(database, tmp_path):
     written(database, moments=[MIDNIGHT + timedelta(hours=hour) for hour in range(3)], ids=70)
     [batch] = source(tmp_path, database, page_rows=50).fetch("t", TABLE, [DAY])
     assert batch.rows["id"].nunique() == len(batch.rows) == 210
 
 
-def test_keys_that_do_not_tell_rows_apart_are_found_by_counting(database, tmp_path):
+def test_a_keyset_that_is_not_unique_is_found_by_counting(database, tmp_path):
     written(database, moments=[MIDNIGHT], ids=70)
     by_time = {"t": {"keyset": ["at"]}}
     with pytest.raises(NotData, match="expected 70 rows of 2013-03-01, found 50 by key"):
@@ -92,12 +92,12 @@ def test_a_day_without_rows_is_an_empty_batch_with_its_columns(database, tmp_pat
     assert batch.rows.empty
 
 
-def test_says_which_days_it_has(database, tmp_path):
+def test_the_served_days_are_those_of_the_first_and_last_row(database, tmp_path):
     written(database)
     assert source(tmp_path, database).days() == ServedDays(first=date(2013, 2, 28), last=date(2013, 3, 2))
 
 
-def test_what_is_missing_is_named(database, tmp_path):
+def test_missing_tables_columns_and_exceeded_limits_are_named(database, tmp_path):
     written(database)
     with pytest.raises(NotServed, match="u"):
         list(source(tmp_path, database).fetch("u", TABLE, [DAY]))
@@ -111,7 +111,7 @@ def test_what_is_missing_is_named(database, tmp_path):
         list(source(tmp_path, database, batch_bytes_max=5000).fetch("t", TABLE, [DAY]))
 
 
-def test_a_source_is_never_written(postgres_database, tmp_path):
+def test_a_query_cannot_write_to_the_source(postgres_database, tmp_path):
     written(postgres_database)
     query = (
         "select * from (select 1 as id, now() as at where :since < :until) as x, pg_advisory_lock(1), setval('s', 2)"
@@ -122,7 +122,7 @@ def test_a_source_is_never_written(postgres_database, tmp_path):
         list(source(tmp_path, postgres_database, tables={"t": {"query": query}}).fetch("t", TABLE, [DAY]))
 
 
-def test_a_slow_query_is_left_in_time(postgres_database, tmp_path):
+def test_a_slow_query_is_cancelled(postgres_database, tmp_path):
     query = "select '1' as id, cast(:since as timestamptz) as at, pg_sleep(60) where :until is not null"
     slow = source(tmp_path, postgres_database, timeout_seconds=0.2, tables={"t": {"query": query}})
     with pytest.raises(SourceUnavailable, match="statement timeout"):
@@ -146,7 +146,7 @@ def test_all_pages_come_from_one_snapshot(postgres_database, tmp_path, monkeypat
     assert len(batch.rows) == 24 * 60
 
 
-def test_a_database_that_is_not_there_is_unavailable_and_is_not_made(tmp_path):
+def test_a_missing_database_file_is_unavailable_and_is_not_created(tmp_path):
     with pytest.raises(SourceUnavailable, match="no database file"):
         list(source(tmp_path, f"sqlite:///{tmp_path}/none.db").fetch("t", TABLE, [DAY]))
     assert not (tmp_path / "none.db").exists()

@@ -1,4 +1,4 @@
-"""A file with many days, given out a day at a time: nothing is lost, and it is read once."""
+"""A file with many days is read once and returned one day at a time; no row is lost."""
 
 from datetime import date
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_a_row_whose_time_cannot_be_read_goes_with_the_row_before_it(tmp_path):
     assert second.rows["id"].tolist() == ["d"]
 
 
-def test_several_files_are_one_whole_and_a_day_is_cut_by_the_pipelines_calendar(tmp_path):
+def test_several_files_are_read_together_and_split_by_local_day(tmp_path):
     write(tmp_path, "a,2013-03-02T03:00:00Z")
     write(tmp_path, "b,2013-03-01T12:00:00Z", name="all-2.csv")
     [batch] = source(tmp_path, zone="America/New_York").fetch("t", TABLE, DAYS[:1])
@@ -73,7 +73,7 @@ def test_a_file_without_times_is_refused(tmp_path, content, message):
         source(tmp_path).days()
 
 
-def test_a_pattern_with_a_day_is_read_as_ever(tmp_path):
+def test_a_pattern_with_a_day_reads_one_file_per_day(tmp_path):
     write(tmp_path, "a,2013-03-01", name="2013-03-01.csv")
     files = source(tmp_path, "{day}.csv")
     assert files.days() == ServedDays(first=DAYS[0], last=DAYS[0])

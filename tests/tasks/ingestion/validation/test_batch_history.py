@@ -54,7 +54,7 @@ def test_counts_and_fingerprints_of_the_weeks_before_are_read_from_the_lake(lake
     assert history.fingerprints[week_ago] == fingerprint(TABLE, rows(week_ago, 7))
 
 
-def test_the_order_of_rows_keys_and_times_do_not_change_a_fingerprint_and_any_value_does():
+def test_a_fingerprint_depends_on_every_value_but_not_on_order_keys_or_times():
     day = rows(MONDAY)
     moved = day.sample(frac=1, random_state=1).assign(id="other", at=pd.Timestamp("2014-01-01", tz="UTC"))
     assert fingerprint(TABLE, moved) == fingerprint(TABLE, day)
@@ -69,11 +69,11 @@ def test_nothing_is_read_where_no_rule_needs_it(lake):
     assert read_history(lake, table, CONTRACT, [MONDAY]) == BatchHistory()
 
 
-def test_before_the_first_commit_there_is_no_past(tmp_path):
+def test_before_the_first_commit_the_history_is_empty(tmp_path):
     assert read_history(LakeTable(tmp_path, "t", ["id"]), TABLE, CONTRACT, [MONDAY]) == BatchHistory()
 
 
-def test_usual_is_the_median_of_the_same_weekday_and_needs_two_of_them():
+def test_usual_rows_are_the_median_of_two_or_more_same_weekdays():
     known = {MONDAY - timedelta(weeks=week): rows for week, rows in enumerate((100, 90, 10), 1)}
     assert BatchHistory(known).usual_rows(MONDAY, CONTRACT) == 90
     assert BatchHistory(known).usual_rows(MONDAY + timedelta(days=1), CONTRACT) is None

@@ -1,4 +1,4 @@
-"""What the contract knows beyond expectations: usual days, values that others fix, units, and what may be mended."""
+"""Rules of the contract beyond expectations: usual days, determined values, units, repairs, and its settings."""
 
 import json
 from datetime import date, timedelta
@@ -98,7 +98,7 @@ def some(values: list[str | None], rest: str, count: int = 40) -> list[str | Non
 # Repairs
 
 
-def test_values_written_in_another_way_are_read_where_they_can_mean_one_thing_only(pipeline):
+def test_values_in_another_notation_are_cast_where_they_have_one_meaning(pipeline):
     odd = rows(x=some(["1,234.5", " 10 ", "1,5", "10 mi"], "10.0"), n=some(["true", "7.0", "7.5"], "7"))
     validated = validate(pipeline(repairs=("cast",)), odd)
     assert validated.good.to_pandas().set_index("id")["x"]["r0"] == 1234.5
@@ -109,14 +109,14 @@ def test_values_written_in_another_way_are_read_where_they_can_mean_one_thing_on
     assert set(validated.repairs) == {"cast x to double in 1 row", "cast n to long in 1 row"}
 
 
-def test_instants_in_seconds_or_thousandths_since_1970_are_read(pipeline):
+def test_instants_in_seconds_or_milliseconds_since_1970_are_cast(pipeline):
     at = pd.Timestamp(f"{DAY}T12:00:00-05:00").timestamp()
     validated = validate(pipeline(repairs=("cast",)), rows(at=some([f"{at:.0f}", f"{at * 1000:.0f}"], f"{DAY}T17:00Z")))
     assert set(validated.good["at"].to_pylist()) == {pd.Timestamp(f"{DAY}T17:00Z")}
 
 
 @pytest.mark.parametrize("repair", ["cast", "convert", "impute"])
-def test_nothing_is_mended_that_policy_does_not_list(pipeline, repair):
+def test_only_listed_repairs_are_made(pipeline, repair):
     table = {"units": {"y": {"thousandths": 1000}}, "impute": ["x"]}
     odd = rows(x=some([None, "1,234.0"], "10.0"), y="4000")
     others = tuple({"cast", "convert", "impute"} - {repair})
@@ -125,7 +125,7 @@ def test_nothing_is_mended_that_policy_does_not_list(pipeline, repair):
     assert any(kept[repair] in said for said in validate(pipeline(table, (repair,)), odd).repairs)
 
 
-def test_a_repair_that_would_change_too_much_of_a_batch_leaves_that_batch_alone(pipeline):
+def test_a_repair_above_its_share_leaves_the_batch_unchanged(pipeline):
     config = pipeline({"impute": ["x"]}, {"impute": 0.05})
     assert validate(config, rows(x=some([None] * 2, "10.0"))).repairs == ("imputed x with the median 10.0 in 2 rows",)
     refused = validate(config, rows(x=some([None] * 3, "10.0")))
@@ -133,7 +133,7 @@ def test_a_repair_that_would_change_too_much_of_a_batch_leaves_that_batch_alone(
     assert found(refused) == [(Cause.NULL_SPIKE, Remedy.QUARANTINE_BATCH)]
 
 
-def test_a_missing_value_that_other_columns_fix_is_the_one_that_they_fix(pipeline):
+def test_a_missing_value_is_imputed_from_the_columns_that_determine_it(pipeline):
     config = pipeline({"impute": ["x", "kind"], "determined": {"x": ["kind"]}}, ("impute",))
     validated = validate(config, rows(kind=some(["b", None], "a"), x=some([None], "10.0")))
     by_id = validated.good.to_pandas().set_index("id")
@@ -141,7 +141,7 @@ def test_a_missing_value_that_other_columns_fix_is_the_one_that_they_fix(pipelin
     assert validated.repairs == ("imputed x by kind in 1 row", "imputed kind with the mode a in 1 row")
 
 
-def test_a_whole_column_in_another_unit_is_brought_back(pipeline):
+def test_a_whole_column_in_another_unit_is_converted(pipeline):
     config = pipeline({"units": {"x": {"kilometres": 1.609344, "metres": 1609.344}}}, ("convert",))
     validated = validate(config, rows(x="16093.44"))
     assert validated.good["x"].to_pylist() == pytest.approx([10.0] * 40)
@@ -149,7 +149,7 @@ def test_a_whole_column_in_another_unit_is_brought_back(pipeline):
     assert found(validated) == [(Cause.BAD_ROWS, Remedy.REPAIR_BATCH)]
 
 
-def test_a_day_of_large_values_is_not_taken_for_another_unit_where_each_is_what_others_fix(pipeline):
+def test_large_but_determined_values_are_not_taken_for_another_unit(pipeline):
     table = {"units": {"x": {"double": 2.0}}, "determined": {"x": ["kind"]}}
     validated = validate(pipeline(table, ("convert",)), rows(kind="b", x="20.0"))
     assert (validated.repairs, validated.findings, validated.good.num_rows) == ((), (), 40)
@@ -158,20 +158,20 @@ def test_a_day_of_large_values_is_not_taken_for_another_unit_where_each_is_what_
 # Rows
 
 
-def test_a_value_that_others_fix_is_that_one_and_new_combinations_pass(pipeline):
+def test_a_value_must_match_the_determined_one_and_new_combinations_pass(pipeline):
     config = pipeline({"determined": {"x": ["kind"]}})
     validated = validate(config, rows(kind=some(["b", "c"], "a"), x=some(["10.0", "99.0"], "10.05")))
     assert validated.bad == {0: "determined: x does not match kind"}
 
 
-def test_a_text_that_others_make_up_agrees_with_them(pipeline):
+def test_a_composed_text_must_agree_with_its_columns(pipeline):
     config = pipeline({"composed": {"id": "{at:%Y%m%d}-{kind}-{n}"}})
     good = rows(id=[f"{DAY:%Y%m%d}-a-{number}" for number in range(40)], n=[str(number) for number in range(40)])
     assert validate(config, good).bad == {}
     wrong = good.assign(kind=some(["b"], "a"), n=["0", "99", *good["n"][2:]])
     assert set(validate(config, wrong).bad) == {0, 1}
     unknown = validate(config, good.assign(at=some([None], f"{DAY}T17:00Z"))).bad
-    assert unknown == {0: "at is missing"}  # without a time nobody can say
+    assert unknown == {0: "at is missing"}  # without a time, the composed text is unknown
 
 
 def test_a_day_ends_at_the_pipelines_midnight(pipeline):
@@ -188,7 +188,7 @@ def test_an_instant_without_a_zone_among_others_is_bad_and_alone_is_utc(pipeline
     assert validate(pipeline(), rows(at=f"{DAY}T17:00:00")).bad == {}
 
 
-def test_an_unseen_category_is_remarked_on_and_many_of_them_are_bad(pipeline):
+def test_an_unseen_category_is_reported_and_many_of_them_are_bad_rows(pipeline):
     few = validate(pipeline(), rows(kind=some(["c"], "a")))
     assert (few.bad, few.findings) == ({}, ())
     assert [check.failed for check in few.checks if check.name == "unseen category: kind"] == [1]
@@ -197,7 +197,7 @@ def test_an_unseen_category_is_remarked_on_and_many_of_them_are_bad(pipeline):
     assert found(many) == [(Cause.BAD_ROWS, Remedy.QUARANTINE_BATCH)]
 
 
-def test_rows_that_come_again_are_dropped_and_many_are_an_incident(pipeline):
+def test_repeated_rows_are_dropped_and_many_are_an_incident(pipeline):
     twice = pd.concat([rows(), rows().head(10)], ignore_index=True)
     validated = validate(pipeline(repairs=("drop_duplicates",)), twice)
     assert (validated.bad, found(validated)) == ({}, [(Cause.DUPLICATE_DATA, Remedy.REPAIR_BATCH)])
@@ -208,13 +208,13 @@ def test_rows_that_come_again_are_dropped_and_many_are_an_incident(pipeline):
 # Days
 
 
-def test_the_rows_of_another_day_are_that_day_and_not_bad_rows(pipeline):
+def test_a_batch_of_another_day_is_stale_data(pipeline):
     validated = validate(pipeline(), rows(day=DAY - timedelta(days=7)))
     assert found(validated) == [(Cause.STALE_DATA, Remedy.QUARANTINE_BATCH)]
     assert validated.rejected == "at: expected rows of 2013-03-04, found 40 of 40 of 2013-02-25"
 
 
-def test_a_copy_of_another_day_with_new_keys_and_times_is_found_by_its_content(pipeline):
+def test_a_copy_of_another_day_with_new_keys_and_times_is_stale_data(pipeline):
     config = pipeline({"distinct_days": True})
     before = validate(config, rows(day=DAY - timedelta(days=1)), DAY - timedelta(days=1)).good.to_pandas()
     history = BatchHistory({}, {DAY - timedelta(days=1): fingerprint(config.tables["rows"], before)})
@@ -228,14 +228,14 @@ def test_a_copy_of_another_day_with_new_keys_and_times_is_found_by_its_content(p
 
 
 @pytest.mark.parametrize(("received", "rejected"), [(40, False), (24, False), (23, True), (81, True)])
-def test_a_day_has_about_as_many_rows_as_its_weekday_had(pipeline, received, rejected):
+def test_the_row_count_is_compared_with_the_same_weekday(pipeline, received, rejected):
     history = BatchHistory({DAY - timedelta(weeks=week): 40 for week in (1, 2)})
     validated = validate(pipeline({"volume": {"share_min": 0.6}}), rows(received), history=history)
     assert (validated.rejected is not None) is rejected
     assert not rejected or found(validated) == [(Cause.VOLUME_ANOMALY, Remedy.QUARANTINE_BATCH)]
 
 
-def test_one_earlier_weekday_is_not_enough_to_say_what_is_usual(pipeline):
+def test_one_earlier_weekday_is_too_few_for_the_row_count(pipeline):
     history = BatchHistory({DAY - timedelta(weeks=1): 4000, DAY - timedelta(days=1): 4000})
     assert validate(pipeline({"volume": {"share_min": 0.6}}), rows(), history=history).rejected is None
 
@@ -249,11 +249,11 @@ def test_one_earlier_weekday_is_not_enough_to_say_what_is_usual(pipeline):
         ({"since": "06:30", "until": "21:30", "each": {"kind": ["a"]}}, None),
     ],
 )
-def test_a_whole_day_reaches_from_its_first_hour_to_its_last(pipeline, covers, reason):
+def test_gaps_in_the_coverage_of_a_day_reject_the_batch(pipeline, covers, reason):
     assert validate(pipeline({"covers": covers}), rows()).rejected == reason
 
 
-def test_a_batch_that_was_let_in_is_past_to_those_that_follow(pipeline):
+def test_an_accepted_batch_is_history_for_those_that_follow(pipeline):
     config = pipeline({"volume": {"share_min": 0.6}})
     weeks = [DAY + timedelta(weeks=week) for week in range(3)]
     batches = [
@@ -270,7 +270,7 @@ def test_a_batch_that_was_let_in_is_past_to_those_that_follow(pipeline):
 # Shares
 
 
-def test_an_optional_column_that_is_gone_rejects_and_one_that_is_thin_is_told(pipeline):
+def test_a_dropped_optional_column_rejects_and_one_with_a_gap_is_an_incident(pipeline):
     gone = validate(pipeline(), rows(y=None))
     assert (found(gone), gone.good.num_rows) == ([(Cause.NULL_SPIKE, Remedy.QUARANTINE_BATCH)], 0)
     thin = validate(pipeline(), rows(y=some([None] * 12, "4.0")))
@@ -279,7 +279,7 @@ def test_an_optional_column_that_is_gone_rejects_and_one_that_is_thin_is_told(pi
     assert found(usual) == []
 
 
-def test_a_batch_that_is_mostly_bad_is_no_batch(pipeline):
+def test_a_batch_with_mostly_bad_rows_is_rejected(pipeline):
     half = validate(pipeline(), rows(x=some(["far"] * 20, "10.0")))
     assert (half.rejected, half.good.num_rows) == (None, 20)
     more = validate(pipeline(), rows(x=some(["far"] * 21, "10.0")))
@@ -287,13 +287,13 @@ def test_a_batch_that_is_mostly_bad_is_no_batch(pipeline):
     assert more.good.num_rows == 0
 
 
-def test_a_batch_has_one_incident_a_cause(pipeline):
+def test_a_batch_has_one_incident_per_cause(pipeline):
     table = {"units": {"y": {"thousandths": 1000}}}
     odd = rows(y="4000", kind=some(["c"] * 4, "a"))
     assert found(validate(pipeline(table, ("convert",)), odd)) == [(Cause.BAD_ROWS, Remedy.QUARANTINE_BATCH)]
 
 
-# What the file may say
+# Rules that are refused
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_a_batch_has_one_incident_a_cause(pipeline):
         ({"domains": {"kind": "none.txt"}}, "names 'none.txt', which is not in"),
     ],
 )
-def test_rules_that_cannot_work_are_refused_when_they_are_read(pipeline, table, message):
+def test_invalid_rules_are_refused_at_load(pipeline, table, message):
     with pytest.raises(ConfigError, match=message):
         pipeline(table)
 

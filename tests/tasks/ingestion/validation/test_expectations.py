@@ -11,7 +11,7 @@ ROWS = pd.DataFrame({"id": ["a", "b", "c"], "value": [1.0, None, 99.0]})
 
 @pytest.fixture
 def suite(tmp_path):
-    """Writes a suite with these expectations, and says where."""
+    """Writes a suite with these expectations, and returns its path."""
 
     def write(*expectations: dict[str, object]):
         path = tmp_path / "suite.json"
@@ -27,18 +27,18 @@ def between(severity: str, **changes: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("severity", ["critical", "warning", "info"])
-def test_names_the_rows_and_the_severity(suite, severity):
+def test_a_result_has_rows_and_severity(suite, severity):
     [broken] = evaluate_suite(suite(between(severity)), ROWS)
     assert (broken.rows, broken.severity) == ((2,), severity)
     assert broken.expectation == "expect_column_values_to_be_between(value)"
 
 
-def test_good_rows_break_nothing(suite):
+def test_good_rows_fail_no_expectation(suite):
     [judged] = evaluate_suite(suite(between("critical")), ROWS.head(2))
     assert judged.rows == ()
 
 
-def test_what_is_not_about_rows_is_refused(suite):
+def test_an_expectation_that_is_not_about_rows_is_refused(suite):
     count = {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 1}}
     with pytest.raises(ConfigError, match="is not about rows"):
         evaluate_suite(suite(count), ROWS)
@@ -46,13 +46,13 @@ def test_what_is_not_about_rows_is_refused(suite):
         evaluate_suite(suite(between("warning", mostly=0.9)), ROWS)
 
 
-def test_an_expectation_that_the_library_does_not_know_is_not_left_out_in_silence(suite):
+def test_an_expectation_that_the_library_does_not_know_is_refused(suite):
     with pytest.raises(ConfigError, match="expect_wonders"):
         evaluate_suite(suite({"type": "expect_wonders", "kwargs": {}}), ROWS)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}"])
-def test_what_is_no_suite_is_refused(tmp_path, text):
+def test_a_file_that_is_not_a_suite_is_refused(tmp_path, text):
     path = tmp_path / "suite.json"
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"suite\.json: expected a Great Expectations suite"):

@@ -1,4 +1,4 @@
-"""Sources that are folders of files, and stores of their own, for one trial."""
+"""Stores and sources for one trial: the sources are folders of files."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from tasks.ledger.store import Ledger
 def stores_at(
     pipeline: Pipeline, place: Path, sources: Sequence[str], format_: str = "csv", lake: Path | None = None
 ) -> Iterator[Stores]:
-    """Stores below `place` for the pipeline with `sources`, each a folder of that name; `lake` may lie elsewhere."""
+    """Stores below `place`, for the pipeline with `sources`, each a folder of that name; `lake` may be elsewhere."""
     endpoints = tuple(
         FilesEndpoint(
             name=name,
@@ -37,6 +37,6 @@ def stores_at(
 
 
 def write(path: Path, content: bytes) -> None:
-    """One day's file of one source."""
+    """Write one day's file of one source."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""The year 2013 as a source would send it: rows of text, a day at a time."""
+"""The year 2013 as a source would send it: rows of text, one day at a time."""
 
 import functools
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from tasks.ingestion.sources import csv_rows
 
 
 @dataclass(frozen=True)
-class World:
-    """What the sources have."""
+class SourceYear:
+    """All batches of the year, by table."""
 
-    year: dict[str, DailyTable]
+    tables: dict[str, DailyTable]
 
     def content(self, table: str, day: date) -> bytes:
         """The day's batch as bytes; a day outside of the year has only a header."""
-        return as_csv(self.year[table].day(day))
+        return as_csv(self.tables[table].day(day))
 
     def rows(self, table: str, day: date) -> pd.DataFrame:
         """The day's batch as rows of text, None where a value is missing."""
@@ -31,6 +31,6 @@ class World:
 
 
 @functools.cache
-def world() -> World:
-    """The world, read once a process."""
-    return World(read_year())
+def source_year() -> SourceYear:
+    """The year, read once per process."""
+    return SourceYear(read_year())
