@@ -114,9 +114,7 @@ class World:
         with ExitStack() as held:
             chain = held.enter_context(open_sources(pipeline, lookup, self.folder / "sources"))
             ledger = held.enter_context(Ledger(self.database))
-            stores = Stores(
-                pipeline, self.folder / "lake", self.folder / "quarantine", ledger, self._emit, self._notify
-            )
+            stores = self.stores(pipeline, ledger)
             with ExitStack() as remedies:
                 wanted = days_to_ingest(stores, chain, days[0], days[-1], remedies)
                 records = ingest_table(stores, chain, "t", missing_days(stores, "t", wanted))
@@ -250,9 +248,7 @@ def test_with_no_source_left_the_error_has_every_reason_and_no_secret(world):
     pipeline = load_pipeline("small", world.folder / "pipelines")
     lookup = Lookup({}, {"DATABASE": "postgresql+pg8000://reader:s3cret@127.0.0.1:9/db"})
     with Ledger(world.database) as ledger, open_sources(pipeline, lookup, world.folder / "sources") as chain:
-        stores = Stores(
-            pipeline, world.folder / "lake", world.folder / "quarantine", ledger, world._emit, world._notify
-        )
+        stores = world.stores(pipeline, ledger)
         with pytest.raises(SourceUnavailable, match="expected one of 2 sources") as caught:
             ingest_table(stores, chain, "t", [FIRST])
         journal = ledger.timeline("small")

@@ -34,7 +34,8 @@ def test_the_next_run_sends_no_request_to_a_failing_source_until_a_probe_succeed
     clock = Clock()
     reply = Reply(b"down", 503)
     with answering(lambda _: reply) as (url, asked):
-        with http_source(tmp_path, url, now=clock, attempts=5) as first, pytest.raises(SourceUnavailable):
+        patient = {"attempts": 5, "patience_seconds": 60}  # all attempts, also on a slow machine
+        with http_source(tmp_path, url, now=clock, **patient) as first, pytest.raises(SourceUnavailable):
             fetch(first)
         assert len(asked) == FAILURES_MAX
         with http_source(tmp_path, url, now=clock) as second, pytest.raises(CircuitOpen, match="asked again in 60 s"):
