@@ -235,8 +235,16 @@ def test_ctrl_c_in_the_middle_of_starting_leaves_nothing(home):
 
 
 def post(stack, path, body):
-    answer = httpx.post(f"{stack.addresses['prefect']}{path}", json=body, timeout=30, trust_env=False)
-    return answer.raise_for_status().json()
+    """The answer's content. Prefect on SQLite asks its clients with 503 to ask again."""
+    answers = []
+
+    def answered():
+        url = f"{stack.addresses['prefect']}{path}"
+        answers.append(httpx.post(url, json=body, timeout=30, trust_env=False))
+        return answers[-1].status_code != httpx.codes.SERVICE_UNAVAILABLE
+
+    assert wait(answered, 30.0)
+    return answers[-1].raise_for_status().json()
 
 
 def heal_deployment(stack):
