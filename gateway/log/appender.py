@@ -1,8 +1,10 @@
-"""Group commit: all that is recorded in one turn of the event loop is one write.
+"""Group commit: all that is recorded in one turn of the event loop is one write, made by a thread.
 
-A write into the page cache takes microseconds, and a lone client waits for the way to a thread and back. So the loop
-writes by itself while the disk is quick, and leaves it to a thread from the first write that is slow: answers then wait
-for their write, and nothing else does.
+A write into the page cache takes microseconds, and a disk or a network mount that hangs takes for ever. So a thread
+writes. While the disk is quick, the loop waits for that thread itself for at most some milliseconds, which spares a
+lone client the way through the loop and back. From the first write that is slow the loop goes on at once, and only the
+answers wait for their write, for at most `_WAIT_SECONDS_MAX`. Then they leave, and count as unlogged until the disk
+takes them.
 """
 
 import asyncio
@@ -20,7 +22,14 @@ from gateway.log.segments import Segments, encode_line
 _log = structlog.get_logger(__name__)
 _SLOW_SECONDS = 0.005
 _QUICK_WRITES = 100  # in a row, until a disk that was slow counts as quick again
+_WAIT_SECONDS_MAX = 0.5  # of an answer for its write; a client's patience is worth more than its row in the log
+_WAITING_BYTES_MAX = 32 * 2**20  # of rows that wait for a disk that hangs; more of them are not logged at all
+_CLOSE_SECONDS_MAX = 3.0
 Settled = Callable[[int, OSError | None], None]  # rows of a write, and what went wrong with it
+
+
+class DiskStalls(OSError):
+    """The disk has not taken a write for a while; it may still take it."""
 
 
 class _Shared(asyncio.Future[bool]):
@@ -31,31 +40,41 @@ class _Shared(asyncio.Future[bool]):
 
 
 class _Group:
-    """What will be one write."""
+    """What will be one write. `late` rows were answered before they were written."""
 
-    __slots__ = ("done", "first", "lines")
+    __slots__ = ("abandoned", "done", "error", "finished", "first", "late", "lines", "seconds", "size")
 
     def __init__(self, first: int, loop: asyncio.AbstractEventLoop) -> None:
         self.first = first
         self.lines: list[bytes] = []
+        self.size = 0
+        self.late = 0
         self.done = _Shared(loop=loop)
+        self.error: OSError | None = None
+        self.seconds = 0.0
+        self.finished = threading.Event()
+        self.abandoned = False  # the loop does not wait for the thread, which has to call it
 
 
 class Appender:
     """Numbers entries and appends them to one log; `open` first, `close` writes what is left.
 
-    `settled` hears of every write on the loop's thread.
+    On the loop's thread, `settled` hears of every write, and of rows that were answered without waiting any longer;
+    `recovered` hears how many such rows were written in the end.
     """
 
-    def __init__(self, segments: Segments, settled: Settled) -> None:
+    def __init__(self, segments: Segments, settled: Settled, recovered: Callable[[int], None] = lambda _: None) -> None:
         self.writes = 0
         self._segments = segments
         self._settled = settled
+        self._recovered = recovered
         self._last = 0
         self._group: _Group | None = None
         self._writing: _Group | None = None
+        self._stalls = False
         self._quick_writes = _QUICK_WRITES
-        self._queue: queue.SimpleQueue[tuple[_Group, bytes] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Group | None] = queue.SimpleQueue()
+        self._handover = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._write_all, name="appender", daemon=True)
 
@@ -71,71 +90,118 @@ class Appender:
         self._thread.start()
 
     async def close(self) -> None:
+        """Write what is left. A disk that hangs is left alone after a while: the process ends all the same."""
         if self._loop is None:
             return
-        while (group := self._group or self._writing) is not None:
-            await group.done
-        self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
-        self._segments.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS_MAX):
+                while self._group is not None or self._writing is not None:  # noqa: ASYNC110  once, at the end
+                    await asyncio.sleep(0.001)
+                self._queue.put(None)
+                while self._thread.is_alive():  # noqa: ASYNC110  a thread sets no event of the loop
+                    await asyncio.sleep(0.001)
+                self._segments.close()
 
     def record(self, entries: Sequence[Sequence[Any]]) -> "asyncio.Future[bool]":
-        """Append entries, each behind its number; done when they are written (true) or could not be (false)."""
+        """Append entries, each behind its number; done when they are written (true), or were not in time (false)."""
+        assert self._loop is not None, "open the log first"
         group = self._group
+        if self._stalls and group is not None and group.size > _WAITING_BYTES_MAX:
+            self._settled(len(entries), self._stall_error())
+            return self._resolved(written=False)
         if group is None:
-            assert self._loop is not None, "open the log first"
             group = self._group = _Group(self._last + 1, self._loop)
             if self._writing is None:
                 self._loop.call_soon(self._hand_over)
         for entry in entries:
             self._last += 1
-            group.lines.append(encode_line((self._last, *entry)))
+            line = encode_line((self._last, *entry))
+            group.size += len(line)
+            group.lines.append(line)
+        if self._stalls:
+            group.late += len(entries)
+            self._settled(len(entries), self._stall_error())
+            return self._resolved(written=False)
         return group.done
 
     def written(self, number: int) -> "asyncio.Future[bool]":
         """Like what `record` gave for the entry with this number."""
         for group in (self._group, self._writing):
             if group is not None and number >= group.first:
-                return group.done
+                return self._resolved(written=False) if self._stalls else group.done
+        return self._resolved(written=True)
+
+    def _resolved(self, *, written: bool) -> "asyncio.Future[bool]":
         assert self._loop is not None
         done: asyncio.Future[bool] = self._loop.create_future()
-        done.set_result(True)
+        done.set_result(written)
         return done
 
     def _hand_over(self) -> None:
+        """Give the group to the thread, and wait for it for a moment where the disk is known to be quick."""
         group, self._group = self._group, None
         if group is None:
             return
         self._writing = group
-        lines = b"".join(group.lines)
-        if self._quick_writes >= _QUICK_WRITES and self._segments.has_room_for(len(lines)):
-            self._settle(group, *self._append(group.first, lines))
-        else:
-            self._queue.put((group, lines))
+        assert self._loop is not None
+        quick = self._quick_writes >= _QUICK_WRITES and self._segments.has_room_for(group.size)
+        group.abandoned = not quick
+        self._queue.put(group)
+        if quick:
+            group.finished.wait(_SLOW_SECONDS)
+            with self._handover:
+                group.abandoned = not group.finished.is_set()
+        if not group.abandoned:
+            self._settle(group)
+        elif not self._stalls:
+            self._loop.call_later(_WAIT_SECONDS_MAX, self._let_go, group)
 
-    def _settle(self, group: _Group, error: OSError | None, seconds: float) -> None:
+    def _let_go(self, group: _Group) -> None:
+        """Let answers leave whose rows the disk has not taken yet, and all later ones until it takes these."""
+        if group.done.done() or self._writing is not group:
+            return
+        self._stalls = True
+        waiting = [group] if self._group is None else [group, self._group]
+        for each in waiting:
+            rows = len(each.lines) - each.late
+            each.late += rows
+            self._settled(rows, self._stall_error())
+            if not each.done.done():
+                each.done.set_result(False)
+        _log.warning("log_stalls", entries=sum(each.late for each in waiting))
+
+    def _settle(self, group: _Group) -> None:
         self._writing = None
-        self._quick_writes = self._quick_writes + 1 if seconds < _SLOW_SECONDS else 0
-        self.writes += error is None
-        self._settled(len(group.lines), error)
-        group.done.set_result(error is None)
+        self._stalls = False
+        self._quick_writes = self._quick_writes + 1 if group.seconds < _SLOW_SECONDS else 0
+        self.writes += group.error is None
+        in_time = len(group.lines) - group.late
+        if group.late and group.error is None:
+            self._recovered(group.late)
+        self._settled(in_time, group.error)
+        if not group.done.done():
+            group.done.set_result(group.error is None)
         self._hand_over()
 
-    def _append(self, first: int, lines: bytes) -> tuple[OSError | None, float]:
-        """What went wrong, and how long it took in seconds."""
+    def _stall_error(self) -> DiskStalls:
+        return DiskStalls(f"the disk has not taken a write for {_WAIT_SECONDS_MAX} s")
+
+    def _append(self, group: _Group) -> None:
         started = time.monotonic()
-        error: OSError | None = None
         try:
-            self._segments.append(first, lines)
+            self._segments.append(group.first, b"".join(group.lines))
         except OSError as exc:
-            error = exc
-        return error, time.monotonic() - started
+            group.error = exc
+        group.seconds = time.monotonic() - started
 
     def _write_all(self) -> None:
         """The thread's life."""
         assert self._loop is not None
-        while (waiting := self._queue.get()) is not None:
-            group, lines = waiting
-            error, seconds = self._append(group.first, lines)
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self._loop.call_soon_threadsafe(self._settle, group, error, seconds)
+        while (group := self._queue.get()) is not None:
+            self._append(group)
+            with self._handover:
+                group.finished.set()
+                abandoned = group.abandoned
+            if abandoned:
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                    self._loop.call_soon_threadsafe(self._settle, group)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from filelock import FileLock, Timeout
 
 from gateway.log.appender import Appender
 from gateway.log.replays import Logged, Replays
@@ -24,6 +25,7 @@ from gateway.reporting.problems import ProblemBoard
 from healing.errors import StoreUnavailable
 from healing.incident import Cause
 
+LOCK_FILE = "gateway.lock"
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _TAIL_BYTES = 4 * 2**20  # of the log, in which a start looks for requests that may be asked again; read in 0.05 s
 
@@ -85,8 +87,10 @@ class PredictionLog:
         self._failing: set[LogStream] = set()
         self._segments = {stream: Segments(directory, stream, *bounds) for stream in LogStream}
         self._appenders = {
-            stream: Appender(segments, partial(self._settled, stream)) for stream, segments in self._segments.items()
+            stream: Appender(segments, partial(self._settled, stream), partial(self._recovered, stream))
+            for stream, segments in self._segments.items()
         }
+        self._lock = FileLock(directory / LOCK_FILE)
         self._answers = self._appenders[LogStream.PREDICTIONS]
 
     @property
@@ -95,10 +99,12 @@ class PredictionLog:
 
     def open(self) -> None:
         """Open or begin the files; StoreUnavailable says why it cannot be done."""
+        self._hold_directory()
         try:
             for appender in self._appenders.values():
                 appender.open()
             self._remember_tail()
+            self._report_damage()
         except OSError as exc:
             raise StoreUnavailable(
                 f"the prediction log in {self._directory} cannot be opened for writing: {exc}"
@@ -107,22 +113,23 @@ class PredictionLog:
     async def close(self) -> None:
         for appender in self._appenders.values():
             await appender.close()
+        self._lock.release()
 
     def record(self, rows: Sequence[LogRow]) -> "asyncio.Future[bool]":
         """Log one request's answer; done when it is committed (true) or could not be (false), and then in `unlogged`.
 
-        A request id that was logged lately is the same request asked again: the same answer is not logged twice, and
-        another one is logged as replacing the first.
+        A request id that was logged lately with the same key and features is the same request asked again. The same
+        answer is not logged twice, and another one is logged as replacing the first.
         """
-        request_id, count, told = rows[0][0], len(rows), _told(rows[0])
+        name, count, told = _name(rows[0]), len(rows), _told(rows[0])
         place = original = self._answers.last + 1
-        before = self._replays.find(request_id, count)
+        before = self._replays.find(name, count)
         if before is not None:
             if before.answer == told:
                 return self._answers.written(before.place)
             original = before.original
             rows = [_replacing(row, original + number) for number, row in enumerate(rows)]
-        self._replays.remember(request_id, count, Logged(place, original, told))
+        self._replays.remember(name, count, Logged(place, original, told))
         return self._answers.record(rows)
 
     def record_shadow(self, rows: Sequence[ShadowRow]) -> "asyncio.Future[bool]":
@@ -153,6 +160,29 @@ class PredictionLog:
         """Delete the closed segments up to the number `until`, which the lake has; returns how many. Blocking."""
         return self._segments[stream].drained(epoch, until)
 
+    def _hold_directory(self) -> None:
+        """Take the lock of the state directory; the kernel lets it go however this process ends."""
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout as exc:
+            raise StoreUnavailable(
+                f"the state directory {self._directory} is in use by another gateway; give each one a --state-dir of "
+                "its own"
+            ) from exc
+        except OSError as exc:
+            raise StoreUnavailable(
+                f"the prediction log in {self._directory} cannot be opened for writing: {exc}"
+            ) from exc
+
+    def _report_damage(self) -> None:
+        for segments in self._segments.values():
+            for path in segments.damaged():
+                message = (
+                    f"lines of {path.name} are damaged, the sound ones are kept; read this file, then move it away"
+                )
+                self._problems.begin(Cause.UNKNOWN, str(path), message)
+
     def _remember_tail(self) -> None:
         """Requests that a gateway that was killed had logged, and whose clients may ask again."""
         asked: list[list[Any]] = []
@@ -167,7 +197,12 @@ class PredictionLog:
         first = entries[0]
         replaces = first[_REPLACES] if len(first) > _REPLACES else None
         original = first[0] if replaces is None else replaces
-        self._replays.remember(first[1], len(entries), Logged(first[0], original, _told(first[1:])))
+        self._replays.remember(_name(first[1:]), len(entries), Logged(first[0], original, _told(first[1:])))
+
+    def _recovered(self, stream: LogStream, rows: int) -> None:
+        """Rows whose answers had left are in the log after all."""
+        if stream is LogStream.PREDICTIONS:
+            self.unlogged -= rows
 
     def _settled(self, stream: LogStream, rows: int, error: OSError | None) -> None:
         """Answers leave in any case: a full disk is no reason to refuse."""
@@ -185,10 +220,16 @@ class PredictionLog:
         self._problems.begin(code, directory, f"{stream} are not logged: {error.strerror or error}")
 
 
+def _name(first_row: Sequence[Any]) -> tuple[str, int]:
+    """The request id, and a hash of what is asked: a proxy may give one id to all requests."""
+    request_id, _, _, _, _, _, _, key, features, *_ = first_row
+    return request_id, hash((key, *features.values()))
+
+
 def _told(first_row: Sequence[Any]) -> int:
-    """A hash of who answered what to which question, by the first row; the same within this process."""
-    _, _, _, _, digest, _, _, key, features, prediction, *_ = first_row
-    return hash((digest, key, prediction, *features.values()))
+    """A hash of who answered what, by the first row; the same within this process."""
+    _, _, _, _, digest, _, _, _, _, prediction, *_ = first_row
+    return hash((digest, prediction))
 
 
 def _replacing(row: LogRow, number: int) -> LogRow:

@@ -7,6 +7,7 @@ it replaces, and the lake keeps the new one only.
 
 from dataclasses import dataclass
 
+RequestName = tuple[str, int]  # the request id, and a hash of what was asked
 REQUESTS_MIN = 16_384  # remembered at least; some 10 MB with the generation before them
 
 
@@ -24,16 +25,16 @@ class Replays:
 
     def __init__(self, requests_min: int = REQUESTS_MIN) -> None:
         self._requests_min = requests_min
-        self._newer: dict[tuple[str, int], Logged] = {}
-        self._older: dict[tuple[str, int], Logged] = {}
+        self._newer: dict[tuple[RequestName, int], Logged] = {}
+        self._older: dict[tuple[RequestName, int], Logged] = {}
 
-    def find(self, request_id: str, rows: int) -> Logged | None:
+    def find(self, name: RequestName, rows: int) -> Logged | None:
         """How this request was logged before. With another number of rows it is another request."""
-        key = request_id, rows
+        key = name, rows
         return self._newer.get(key) or self._older.get(key)
 
-    def remember(self, request_id: str, rows: int, logged: Logged) -> None:
-        self._newer[request_id, rows] = logged
+    def remember(self, name: RequestName, rows: int, logged: Logged) -> None:
+        self._newer[name, rows] = logged
         if len(self._newer) >= self._requests_min:
             self._older, self._newer = self._newer, {}
 

@@ -3,10 +3,13 @@
     name   = stream, the log's identity (`epoch`), number of its first entry: predictions-5f3a9c01-0000000000000001.log
     line   = CRC-32 of the entry (8 hex digits), space, the entry as a JSON array that begins with its number, newline
 
-An append is one `write`: what it returned from is in the kernel's hands and survives any death of this process. A line
-that is not whole can only be the last of the newest segment, and nobody was told of it; `open` cuts it off.
-The newest segment is never deleted, so it carries the epoch and the count on. A log that was wiped goes on under
-another epoch, from which a reader knows that what it read before was another log.
+An append is one `write`: once it returned, the entry survives any death of this process. A kill leaves at most half a
+line at the end of the newest segment, which nobody was told of; `open` cuts it off. Other damage is the disk's: `open`
+keeps the sound lines and puts the whole file aside, as NAME.log.damaged.
+
+The newest segment is never deleted, so it carries the epoch and the count on. `close` leaves a mark of the last number.
+Without that mark entries may have been lost that a reader has seen, so the count goes on far above, and no number is
+ever used twice. A log that was wiped goes on under another epoch, from which a reader knows that it is another log.
 """
 
 import contextlib
@@ -23,12 +26,13 @@ from typing import Any
 import orjson
 
 from healing.errors import LogCorrupt
-from releases.files import sync_directory
+from releases.files import sync_directory, write_atomically
 
 AGE_SECONDS_MAX = 3600.0
 BYTES_MAX = 4 * 2**30
 _CHECKSUM_BYTES = 9  # with the space behind it
 _READ_BYTES = 1 << 20
+_JUMP = 10**9  # far more entries than a machine can lose when it stops
 
 
 def encode_line(entry: Sequence[Any]) -> bytes:
@@ -71,6 +75,7 @@ class Segments:
         self._path = directory
         self._size = 0
         self._began = 0.0
+        self._last = 0
 
     def open(self) -> int:
         """Go on at the end of the newest segment, or begin the first; the number of the last entry. Raises OSError."""
@@ -82,12 +87,15 @@ class Segments:
             return 0
         self._path = paths[-1]
         self.epoch = self._epoch_of(self._path)
+        last = _repair(self._path)
         self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        self._size, last = _sound_part(self._path)
-        os.ftruncate(self._descriptor, self._size)
+        self._size = self._path.stat().st_size
+        self._last = self.first_of(self._path) - 1 if last is None else last
+        if not self._take_mark():
+            self._last = (self._last // _JUMP + 1) * _JUMP
         self._began = time.monotonic()
         self._weigh()
-        return self.first_of(self._path) - 1 if last is None else last
+        return self._last
 
     def has_room_for(self, size: int) -> bool:
         """Whether `size` bytes go into the present segment; to begin another one syncs a file, which takes its time."""
@@ -121,6 +129,7 @@ class Segments:
                 os.ftruncate(self._descriptor, self._size)
             raise
         self._size += written
+        self._last = first + lines.count(b"\n") - 1
 
     def drained(self, epoch: str, until: int) -> int:
         """Delete the closed segments whose entries up to the number `until` are in the lake; returns how many.
@@ -150,11 +159,38 @@ class Segments:
                     yield entry
 
     def close(self) -> None:
+        """Sync the log and leave the mark of its last number."""
+        if self._descriptor is not None:
+            self._release()
+            with contextlib.suppress(OSError):  # without the mark the next start counts on far above
+                self._mark.write_text(self._state())
+
+    def _release(self) -> None:
         if self._descriptor is not None:
             with contextlib.suppress(OSError):  # a disk that cannot sync keeps what it has
                 os.fsync(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = None
+
+    def damaged(self) -> list[Path]:
+        """Files that were put aside because lines of them were not what was written."""
+        return sorted(self._directory.glob(f"{self._stream}-*.log.damaged*"))
+
+    @property
+    def _mark(self) -> Path:
+        return self._directory / f"{self._stream}.closed"
+
+    def _state(self) -> str:
+        return f"{self._path.name} {self._size} {self._last}"
+
+    def _take_mark(self) -> bool:
+        """Whether the log was closed as it is now; the mark is gone from then on."""
+        try:
+            closed = self._mark.read_text() == self._state()
+            self._mark.unlink()
+        except FileNotFoundError:
+            return False
+        return closed
 
     def paths(self) -> list[Path]:
         """The segments, oldest first."""
@@ -197,7 +233,7 @@ class Segments:
         path = self._directory / f"{self._stream}-{self.epoch}-{first:016d}.log"
         self._directory.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self.close()
+        self._release()
         sync_directory(self._directory)
         self._path, self._descriptor, self._size, self._began = path, descriptor, 0, time.monotonic()
         self._weigh()
@@ -219,12 +255,22 @@ class Segments:
         return found[1]
 
 
-def _sound_part(path: Path) -> tuple[int, int | None]:
-    """Bytes of the lines in front of the first that is not whole, and the number of the last entry in them."""
-    end, last = 0, b""
-    with path.open("rb", buffering=_READ_BYTES) as stream:
-        for line in stream:
-            if not line.endswith(b"\n") or not _holds(line[:-1]):
-                break
-            end, last = end + len(line), line
-    return end, orjson.loads(last[_CHECKSUM_BYTES:])[0] if last else None
+def _repair(path: Path) -> int | None:
+    """Leave only sound lines in a segment, and return the number of the last; None where there is none.
+
+    Half a line at the end is cut off. Where any other line is damaged, the file as it was is kept beside it.
+    """
+    content = path.read_bytes()
+    sound = [line for line in content.splitlines(keepends=True) if line.endswith(b"\n") and _holds(line[:-1])]
+    kept = b"".join(sound)
+    if kept != content:
+        half_a_line = content[content.rfind(b"\n") + 1 :]
+        if kept + half_a_line != content:
+            path.rename(_free_name(path))
+        write_atomically(path, kept)
+    return orjson.loads(sound[-1][_CHECKSUM_BYTES:])[0] if sound else None
+
+
+def _free_name(path: Path) -> Path:
+    names = (path.with_name(f"{path.name}.damaged{number or ''}") for number in itertools.count())
+    return next(name for name in names if not name.exists())

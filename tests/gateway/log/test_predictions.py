@@ -1,6 +1,8 @@
 import asyncio
 import json
 import resource
+import threading
+import time
 from contextlib import asynccontextmanager
 
 import pytest
@@ -119,6 +121,14 @@ async def test_a_log_of_an_older_gateway_is_read_and_gone_on_with(tmp_path):
     ]
 
 
+async def test_a_constant_request_id_keeps_every_row_that_asks_something_else(tmp_path):
+    async with opened(tmp_path) as log:
+        for number in range(3):
+            row = answered("constant")
+            assert await log.record([(*row[:7], f"flight {number}", {"carrier": f"C{number}"}, *row[9:])])
+        assert [(e["key"], e.get("replaces")) for e in entries(log)] == [(f"flight {n}", None) for n in range(3)]
+
+
 async def test_other_rows_under_a_used_request_id_are_another_request(tmp_path):
     async with opened(tmp_path) as log:
         assert await log.record([answered("page")])
@@ -197,3 +207,79 @@ async def test_a_directory_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreUnavailable, match="cannot be opened for writing"):
         PredictionLog(tmp_path / "file" / "state", ProblemBoard()).open()
+
+
+async def test_damage_is_reported_and_the_sound_rows_stay(tmp_path):
+    async with opened(tmp_path) as log:
+        for number in range(8):
+            assert await log.record([answered(f"r{number}")])
+    (path,) = tmp_path.glob("predictions-*.log")
+    path.write_bytes(path.read_bytes().replace(b"r1", b"r9"))
+    problems = ProblemBoard()
+    async with opened(tmp_path, problems) as log:
+        assert [entry["request_id"] for entry in entries(log)] == ["r0", *(f"r{number}" for number in range(2, 8))]
+    (problem,) = problems.current()
+    assert "predictions-" in problem.message
+
+
+def stall(log, seconds):
+    """Let the next writes of answers hang until `seconds` are over, as a disk that does not answer."""
+    segments, released = log._segments[LogStream.PREDICTIONS], threading.Event()
+    append = segments.append
+
+    def hang(first, lines):
+        released.wait(60)
+        append(first, lines)
+
+    segments.append = hang
+    timer = threading.Timer(seconds, released.set)
+    timer.start()
+    return timer
+
+
+async def test_a_write_that_stalls_delays_answers_for_a_bounded_time_and_nothing_else(tmp_path):
+    problems = ProblemBoard()
+    async with opened(tmp_path, problems) as log:
+        assert await log.record([answered("before")])
+        stalled, started = stall(log, seconds=6), time.monotonic()
+        first = log.record([answered("r1"), answered("r1")])
+        await asyncio.sleep(0.05)
+        assert time.monotonic() - started < 3  # the loop goes on
+        assert not await first
+        assert not await log.record([answered("r2")])
+        assert time.monotonic() - started < 3
+        assert log.unlogged == 3
+        assert problems.has(Cause.STORE_UNAVAILABLE, str(tmp_path))
+        assert "has not taken a write" in problems.current()[0].message
+        await asyncio.to_thread(stalled.join)
+        async with asyncio.timeout(60):
+            while log.unlogged:  # noqa: ASYNC110  what was late is in the log after all
+                await asyncio.sleep(0.01)
+        assert await log.record([answered("after")])
+        assert problems.current() == []
+        assert [entry["request_id"] for entry in entries(log)] == ["before", "r1", "r1", "r2", "after"]
+
+
+async def test_a_disk_that_stays_stalled_does_not_fill_the_memory_and_does_not_hold_up_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("gateway.log.appender._WAITING_BYTES_MAX", 2000)
+    log = PredictionLog(tmp_path, ProblemBoard())
+    log.open()
+    stalled = stall(log, seconds=8)
+    for number in range(200):
+        assert not await log.record([answered(f"r{number}")])
+    assert log.unlogged == 200
+    started = time.monotonic()
+    await log.close()
+    assert time.monotonic() - started < 6
+    await asyncio.to_thread(stalled.join)
+
+
+async def test_a_second_gateway_on_one_state_directory_is_refused(tmp_path):
+    async with opened(tmp_path) as log:
+        assert await log.record([answered("r1")])
+        with pytest.raises(StoreUnavailable, match="another gateway"):
+            PredictionLog(tmp_path, ProblemBoard()).open()
+        assert await log.record([answered("r2")])
+        assert [entry["request_id"] for entry in entries(log)] == ["r1", "r2"]
+    async with opened(tmp_path) as log:
+        assert len(entries(log)) == 2
