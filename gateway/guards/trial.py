@@ -7,7 +7,7 @@ from typing import Protocol
 
 from gateway.guards.slowness import Slowness, TimedVersion
 from gateway.guards.window import VersionWindow
-from healing.release import Challenger, Release
+from healing.release import Challenger, ModelRef, Release
 from healing.trial_evidence import Expected
 from healing.trial_guard import TrialGuard
 from releases.manifest import Manifest
@@ -176,7 +176,12 @@ class ChallengerTrial:
         assert active.release.challenger is not None
         self.challenger: Challenger = active.release.challenger
         self.generation = active.release.generation
+        self.baseline = active.release.baseline
         self._champion = active.champion
+
+    @property
+    def champion(self) -> ModelRef:
+        return self._champion.model
 
     @property
     def champion_digest(self) -> str:

@@ -10,8 +10,8 @@ from gateway.guards.trial import ChallengerTrial
 from gateway.reporting.events import EventSender
 from healing.errors import Conflict, Corrupt, IllegalTransition, StoreUnavailable
 from healing.incident import Cause
-from healing.release import ModelRef, Release
-from releases.log import ReleaseLog, abort_of
+from healing.release import Release
+from releases.log import ReleaseLog, abort_of, rollback_of
 
 _log = structlog.get_logger(__name__)
 _RETRY_SECONDS = 0.5
@@ -41,23 +41,38 @@ class CanaryAbort:
         written: Release | None = None
         while True:
             try:
-                written = await asyncio.to_thread(self._write, challenger, why)
+                written = await asyncio.to_thread(self._write, trial, why)
                 break
             except Conflict:
                 continue  # somebody wrote meanwhile; what they wrote decides whether there is still a trial to abort
             except (StoreUnavailable, Corrupt, IllegalTransition) as exc:
                 _log.warning("abort_not_written", challenger=challenger.version, reason=str(exc))
                 await asyncio.sleep(_RETRY_SECONDS)
-        _log.warning("canary_aborted", challenger=challenger.version, digest=challenger.digest, reason=why)
-        if written is not None:
+        if written is None:
+            _log.info("abort_not_needed", challenger=challenger.version, digest=challenger.digest, reason=why)
+        else:
+            _log.warning("canary_aborted", challenger=challenger.version, digest=challenger.digest, reason=why)
             self._tell(trial, written, why)
 
-    def _write(self, challenger: ModelRef, why: str) -> Release | None:
-        """Append the abort; None when the challenger is no longer on trial, which is what an abort is for."""
+    def _write(self, trial: ChallengerTrial, why: str) -> Release | None:
+        """Append the abort; None when the challenger serves nobody any more, which is what an abort is for."""
+        challenger = trial.challenger.model
         current = self._log.current()
-        if current is None or current.challenger is None or current.challenger.model.digest != challenger.digest:
+        if current is None:
+            return None
+        if current.champion.digest == challenger.digest:
+            return self._roll_back(current, trial, why)
+        if current.challenger is None or current.challenger.model.digest != challenger.digest:
             return None
         release = abort_of(current, author=AUTHOR, now=datetime.now(UTC), note=why, fence=True)
+        self._log.append(release)
+        return release
+
+    def _roll_back(self, current: Release, trial: ChallengerTrial, why: str) -> Release:
+        """Undo a promotion that was committed while the challenger's check failed here."""
+        note = f"promoted while its trial was being aborted; {why}"
+        to, baseline, now = trial.champion, trial.baseline, datetime.now(UTC)
+        release = rollback_of(current, to, baseline, author=AUTHOR, now=now, note=note, fallbacks=current.fallbacks)
         self._log.append(release)
         return release
 
