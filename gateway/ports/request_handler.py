@@ -93,7 +93,8 @@ class RequestHandler:
         active = self._ladder.active
         if active is not None and forced is None:
             self._ladder.admit(active)
-        content = await read_body(receive, self._body_bytes_max)
+        content = await read_body(receive, self._body_bytes_max, headers.get(b"content-length"))
+        active = self._ladder.active  # a slow upload is answered by the release that is active at its end
         if active is None:
             self.totals.failed += 1
             return 503, protocol.refuse("NO_RELEASE", NO_RELEASE, None), [JSON, RETRY_AFTER]

@@ -25,8 +25,15 @@ async def respond(send: Send, status: int, body: bytes, headers: Iterable[Header
     await send({"type": "http.response.body", "body": body})
 
 
-async def read_body(receive: Receive, bytes_max: int) -> bytes:
-    """The whole body; BadRequest with 413 once it is too long, and with 499 when the client hangs up before its end."""
+async def read_body(receive: Receive, bytes_max: int, stated: bytes | None = None) -> bytes:
+    """The whole body; BadRequest with 413 once it is too long, and with 499 when the client hangs up before its end.
+
+    `stated` is its content-length: a body that is too long by its own word is refused before it is read.
+    """
+    if stated is not None and stated.isdigit() and int(stated[:20]) > bytes_max:
+        raise BadRequest(
+            f"a body has at most {bytes_max} bytes, found a content-length of {stated.decode()[:20]}", status=413
+        )
     chunks: list[bytes] = []
     size = 0
     while True:

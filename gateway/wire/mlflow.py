@@ -8,6 +8,7 @@ let be, and `params` are ignored by models whose signature has none, which ours 
 
 import csv
 import io
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,11 +16,12 @@ import orjson
 
 from gateway.routing.request import PredictResponse
 from gateway.rows.refusals import BadRequest, error_body
-from gateway.rows.table import RequestTable, check_rectangular, check_row_count
+from gateway.rows.table import ROWS_MAX, RequestTable, check_rectangular, check_row_count
 from gateway.wire.asgi import JSON, Header
 from gateway.wire.json_body import parse_object
 from gateway.wire.protocol import EncodedResponse, ParsedRequest, WireProtocol
 
+_CSV_FIELDS_MAX = 10_000  # in the header line
 CSV_TYPES = frozenset({"text/csv", "application/csv"})
 JSON_FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _SPLIT_FIELDS = frozenset({"columns", "data", "index"})
@@ -143,13 +145,22 @@ def _from_columns(content: dict[str, Any]) -> RequestTable:
 
 
 def _parse_csv(body: bytes) -> RequestTable:
+    """The table of a CSV body. Parsing ends with the first row too many, and a line has a bounded number of fields."""
+    if body.count(b",", 0, body.find(b"\n")) >= _CSV_FIELDS_MAX:
+        raise BadRequest(f"a CSV body has at most {_CSV_FIELDS_MAX} columns", field="header", status=413)
     try:
-        lines = list(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True))
+        text = io.TextIOWrapper(io.BytesIO(body), encoding="utf-8-sig", newline="")  # decodes as far as it is read
+        reader = csv.reader(text, strict=True)
+        lines = list(itertools.islice(reader, 2 * ROWS_MAX + 2))  # empty lines are no rows, and take time all the same
+        rest = next(reader, None)
     except (UnicodeDecodeError, csv.Error) as exc:
         raise BadRequest(f"the body is not CSV in UTF-8: {exc}") from exc
     if not lines:
         raise BadRequest("a CSV body starts with a header line", field="header")
     columns, rows = tuple(lines[0]), [line for line in lines[1:] if line]
+    check_row_count(max(len(rows), 1))
+    if rest is not None:
+        raise BadRequest(f"a CSV body has at most {2 * ROWS_MAX} lines, the empty ones included", status=413)
     check_rectangular(rows, len(columns), "row")
     return RequestTable(columns, rows, textual=True)
 

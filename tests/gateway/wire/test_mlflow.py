@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from gateway.rows.refusals import BadRequest
@@ -136,3 +138,22 @@ def test_bodies_that_are_no_table_are_refused(body, content_type, status):
 def test_columns_of_another_version_on_duty_are_let_through():
     body = b'{"inputs": {"carrier": ["AA"], "distance": [1.5], "hour": [7], "new": [1]}}'
     assert [list(row) for row in bind(body, also_known=frozenset({"new"})).rows] == [ROW]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"a\n" * 500_000, b"\n" * 1_000_000, b"a\n" + b"\n" * 1_000_000, b"a," * 500_000 + b"\n"],
+    ids=["rows", "empty lines", "empty lines below a header", "columns"],
+)
+def test_a_csv_body_beyond_the_limits_is_refused_before_all_of_it_is_parsed(body):
+    started = time.process_time()
+    with pytest.raises(BadRequest) as refusal:
+        read_request({b"content-type": b"text/csv"}, body)
+    seconds = time.process_time() - started
+    started = time.process_time()
+    sound = read_request({b"content-type": b"text/csv"}, b"a\n" * 10_001)
+    assert len(sound.table.rows) == 10_000
+    assert refusal.value.status == 413
+    assert (
+        seconds < 10 * (time.process_time() - started) + 0.05
+    )  # as long as a body within the limits, and not 50 times
