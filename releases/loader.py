@@ -1,5 +1,6 @@
 """Loads a model: checks signature, digests, the allow-list of types and the golden outputs before it may serve."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,11 @@ def load(model_dir: Path, public_key: Path, also_trusted: frozenset[str] = froze
     digest = model_dir.name
     store = ModelStore(model_dir.parent.parent)
     manifest = store.verify(digest, public_key)
-    estimator = read_estimator((model_dir / manifest.model_file).read_bytes(), f"model {digest}", also_trusted)
+    content = (model_dir / manifest.model_file).read_bytes()
+    found, expected = hashlib.sha256(content).hexdigest(), manifest.files[manifest.model_file]
+    if found != expected:  # of the very bytes that are loaded: the file may have changed since it was verified
+        raise ModelCorrupt(f"model {digest}: file {manifest.model_file} should have digest {expected}, found {found}")
+    estimator = read_estimator(content, f"model {digest}", also_trusted)
     model = LoadedModel(digest=digest, manifest=manifest, estimator=estimator)
     check_golden(model)
     return model

@@ -59,6 +59,8 @@ class Metrics:
 
     def _set_versions(self, state: GatewayState) -> None:
         active = state.active.release if state.active else None
+        for gauge in (self.error_share, self.latency_p99_seconds, self.confidence):
+            gauge.clear()  # a role that no version has any more has no value
         for version in state.versions:
             role, recent = role_of(version, active), version.window.lately()
             if recent.requests:
