@@ -1,20 +1,22 @@
 """One gateway, put together: what it consists of, in which order it starts, and in which it stops."""
 
-import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import structlog
 
+from gateway.batching import slow_model
 from gateway.batching.slow_model import SlowModelWatch
 from gateway.batching.versions import Version, VersionPool
 from gateway.guards.trial import ChallengerTrial
-from gateway.guards.trial_file import TrialFile
+from gateway.guards.trial_file import SAVE_SECONDS, TrialFile
 from gateway.log.predictions import LogLimits, PredictionLog
+from gateway.ports.hangups import WATCH_AFTER_SECONDS
 from gateway.ports.request_handler import RequestHandler
 from gateway.reporting.events import EventSender
+from gateway.reporting.loops import BackgroundLoops, LoopState
 from gateway.reporting.problems import GatewayProblem, ProblemBoard
 from gateway.routing.active_release import ActiveRelease
 from gateway.routing.canary_abort import CanaryAbort
@@ -24,6 +26,7 @@ from gateway.routing.model_audit import ModelAudit
 from gateway.routing.release_watch import ReleaseWatch
 from gateway.routing.shadow import Shadow, ShadowLimits
 from gateway.settings import GatewaySettings
+from gateway.workers import memory_watch
 from gateway.workers.memory_watch import MemoryWatch
 from gateway.workers.release_cache import ReleaseCache
 from gateway.workers.warm import WarmForks
@@ -60,16 +63,17 @@ class Gateway:
             self.ladder,
             self.board,
             settings.release_poll_seconds,
+            settings.pipeline,
         )
         self.requests = RequestHandler(self.ladder, self.pool, self.log, settings.body_bytes_max)
-        self._audit = ModelAudit(cache, self.pool.all, self.board, settings.model_audit_seconds)
+        self._audit = ModelAudit(cache, self.pool.all, self.board)
         self._memory = MemoryWatch(self.pool.workers, self.board, settings.worker_memory_bytes_max)
         self._slow = SlowModelWatch(
             self._champion, self.board, settings.model_slow_multiple, settings.model_slow_seconds_min
         )
         self._abort = CanaryAbort(releases, self.events)
         self._shadow_rows_before: Counter[str] = Counter()
-        self._following: list[asyncio.Task[None]] = []
+        self.loops = BackgroundLoops(self.board)
         self.board.listeners += [self.events.send_problem, self._abort_hopeless_challenger]
         self.trials.on_abort.append(self._abort_canary)
         self.ladder.on_serve.append(self._change_shadow)
@@ -77,22 +81,13 @@ class Gateway:
     async def __aenter__(self) -> Self:
         self.log.open()
         self.events.start()
-        self._follow(self.watch.follow(), "release-watch", "the release log is not followed any more")
-        self._follow(
-            self.requests.hangups.follow(), "hang-ups", "requests whose client has hung up are answered all the same"
-        )
-        self._follow(self._trial_file.follow(), "trial-file", "a restart of the gateway forgets the trial's evidence")
-        self._follow(self._memory.follow(), "memory-watch", "workers may grow without end")
-        self._follow(self._slow.follow(), "slow-model", "nobody looks whether the champion becomes slow")
-        self._follow(self._audit.follow(), "model-audit", "published models are not looked after any more")
+        self._start_loops()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._following:
-            task.cancel()
-        await asyncio.wait(self._following)
+        await self.loops.stop()
         await self._trial_file.save()
         await self._abort.stop()
         await self.pool.stop()
@@ -133,20 +128,21 @@ class Gateway:
         return self._shadow_rows_before + (self.shadow.counts.outcomes() if self.shadow else Counter())
 
     @property
+    def loop_states(self) -> Sequence[LoopState]:
+        return self.loops.states
+
+    @property
     def events_dropped(self) -> int:
         return self.events.dropped
 
-    def _follow(self, watch: Coroutine[Any, Any, None], name: str, told: str) -> None:
-        """Run a watch. Answers go on without it, but nobody may think that it goes on."""
-
-        def tell_end(task: asyncio.Task[None]) -> None:
-            if not task.cancelled() and (error := task.exception()) is not None:
-                _log.error("watch_ended", watch=name, exc_info=error)
-                self.board.begin(Cause.UNKNOWN, name, f"{told}: {error!r}")
-
-        task = asyncio.create_task(watch, name=name)
-        task.add_done_callback(tell_end)
-        self._following.append(task)
+    def _start_loops(self) -> None:
+        start, settings = self.loops.start, self.settings
+        start("release-watch", self.watch.look, self.watch.period_seconds, "the release log is not followed")
+        start("hang-ups", self.requests.hangups.look, WATCH_AFTER_SECONDS, "models compute for clients that hung up")
+        start("trial-file", self._trial_file.save, SAVE_SECONDS, "a restart of the gateway loses the trial's evidence")
+        start("memory-watch", self._memory.look, memory_watch.PERIOD_SECONDS, "workers may grow without limit")
+        start("slow-model", self._slow.look, slow_model.PERIOD_SECONDS, "a slow champion is not noticed")
+        start("model-audit", self._audit.look, settings.model_audit_seconds, "published models are not checked")
 
     def _champion(self) -> Version | None:
         return None if self.active is None else self.active.champion

@@ -1,5 +1,6 @@
 """The release log: numbered documents in one directory, append only; the highest number is what should serve."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -10,6 +11,8 @@ from healing.fence import Fence, with_fence, without_fence
 from healing.release import FALLBACKS_MAX, Challenger, ModelRef, Reason, Release, check_transition
 from releases.document import decode_release, encode_release
 from releases.files import create_exclusively
+
+_DOCUMENT = re.compile(r"\d+\.json")
 
 
 class ReleaseLog:
@@ -29,14 +32,12 @@ class ReleaseLog:
     def generations(self) -> list[int]:
         """The generations that have a document, oldest first; empty when there is no log yet."""
         try:
-            documents = [entry for entry in self._directory.iterdir() if entry.suffix == ".json"]
-            return sorted(int(entry.stem) for entry in documents if entry.name[0].isdigit())
+            names = [entry.name for entry in self._directory.iterdir()]
+            return sorted(int(name.removesuffix(".json")) for name in names if _DOCUMENT.fullmatch(name))
         except FileNotFoundError:
             return []
         except OSError as exc:
             raise StoreUnavailable(f"the release log {self._directory} cannot be listed: {exc}") from exc
-        except ValueError as exc:
-            raise LogCorrupt(f"{self._directory} holds a file that is not a release: {exc}; move it away") from exc
 
     def read(self, generation: int) -> Release:
         path = self._path(generation)

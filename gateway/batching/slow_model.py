@@ -1,13 +1,12 @@
 """Reports `model_slow` while the champion's batches take far longer than its first ones."""
 
-import asyncio
 from collections.abc import Callable
 
 from gateway.batching.versions import Version
 from gateway.reporting.problems import ProblemBoard
 from healing.incident import Cause
 
-_PERIOD_SECONDS = 1.0
+PERIOD_SECONDS = 1.0
 
 
 class SlowModelWatch:
@@ -22,13 +21,7 @@ class SlowModelWatch:
         self._seconds_min = seconds_min
         self._restarts: dict[str, int] = {}
 
-    async def follow(self) -> None:
-        """Never returns; cancel it."""
-        while True:
-            self.look()
-            await asyncio.sleep(_PERIOD_SECONDS)
-
-    def look(self) -> None:
+    async def look(self) -> None:
         version = self._champion()
         if version is None:
             return

@@ -12,7 +12,7 @@ from releases.document import RulesDocument
 from releases.files import write_atomically
 
 _log = structlog.get_logger(__name__)
-_SAVE_SECONDS = 1.0
+SAVE_SECONDS = 1.0
 
 
 class _SavedArm(BaseModel):
@@ -38,7 +38,7 @@ class _SavedTrial(BaseModel):
 
 
 class TrialFile:
-    """Begins trials, or takes them up again from `path`; `follow` keeps the file no older than a second."""
+    """Begins trials, or takes them up again from `path`; `save` it every `SAVE_SECONDS`."""
 
     def __init__(self, path: Path, slow_seconds_min: float) -> None:
         self._path = path
@@ -53,12 +53,6 @@ class TrialFile:
             trial = ChallengerTrial(active, self._slow_seconds_min)
         self._trial = trial
         return trial
-
-    async def follow(self) -> None:
-        """Never returns; cancel it."""
-        while True:
-            await asyncio.sleep(_SAVE_SECONDS)
-            await self.save()
 
     async def save(self) -> None:
         """Write the trial down, if it has moved. A disk that does not take it costs evidence after a restart only."""

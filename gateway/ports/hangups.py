@@ -9,11 +9,11 @@ import time
 
 from gateway.wire.asgi import Receive
 
-_WATCH_AFTER_SECONDS = 0.1
+WATCH_AFTER_SECONDS = 0.1
 
 
 class HangUps:
-    """`begin` and `end` every request; `follow` runs beside. `ended` counts those whose client did not wait."""
+    """`begin` and `end` every request, `look` every `WATCH_AFTER_SECONDS`. `ended` counts clients that hung up."""
 
     def __init__(self) -> None:
         self.ended = 0
@@ -38,16 +38,14 @@ class HangUps:
         self.ended += 1
         return True
 
-    async def follow(self) -> None:
-        """Never returns; cancel it."""
-        while True:
-            await asyncio.sleep(_WATCH_AFTER_SECONDS)
-            before = time.monotonic() - _WATCH_AFTER_SECONDS
-            for request, (began, receive) in list(self._under_way.items()):
-                if began > before:
-                    break  # they stand in the order in which they began
-                if request not in self._watched:
-                    self._watched[request] = asyncio.create_task(self._watch(request, receive))
+    async def look(self) -> None:
+        """Begin to watch the requests that are under way for `WATCH_AFTER_SECONDS`."""
+        before = time.monotonic() - WATCH_AFTER_SECONDS
+        for request, (began, receive) in list(self._under_way.items()):
+            if began > before:
+                break  # they stand in the order in which they began
+            if request not in self._watched:
+                self._watched[request] = asyncio.create_task(self._watch(request, receive))
 
     async def _watch(self, request: "asyncio.Task[None]", receive: Receive) -> None:
         message = await receive()

@@ -42,7 +42,7 @@ def operate_document() -> Node:
 
 def _paths() -> Node:
     metrics = {200: answer("Metrics in Prometheus' text format.", {TEXT_TYPE: STRING})}
-    health = {200: _json("It runs.", record({"pipeline": STRING, "serving": BOOLEAN}))}
+    health = {200: _json("It runs.", record({"pipeline": STRING, "serving": BOOLEAN, "loops": _loops()}))}
     restarted = {202: _json("Its worker starts over.", record({"digest": STRING, "state": STRING}))}
     state = {200: _json("It.", ref("ReleaseState"))}
     page = {200: answer("It.", {HTML_TYPE: STRING})}
@@ -70,6 +70,11 @@ def _paths() -> Node:
         "/openapi.json": {"get": operation("openapi", "This document", None, {200: _json("It.", {"type": "object"})})},
         "/docs": {"get": operation("docs", "This document as a page", None, page)},
     }
+
+
+def _loops() -> Node:
+    loop = record({"runs": INTEGER, "failures": INTEGER, "error": STRING, "seconds_since_run": NUMBER})
+    return {"type": "object", "additionalProperties": loop}
 
 
 def _json(description: str, schema: Node) -> Node:

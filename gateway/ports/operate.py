@@ -85,7 +85,17 @@ class _Desk:
         return Response(self._metrics.exposition(), media_type="text/plain; version=0.0.4")
 
     async def health(self, _: Request) -> Response:
-        return _json({"pipeline": self._state.settings.pipeline, "serving": self._state.active is not None})
+        loops = {
+            loop.name: {
+                "runs": loop.runs,
+                "failures": loop.failures,
+                "error": loop.error,
+                "seconds_since_run": round(loop.seconds_since_run, 3),
+            }
+            for loop in self._state.loop_states
+        }
+        serving = self._state.active is not None
+        return _json({"pipeline": self._state.settings.pipeline, "serving": serving, "loops": loops})
 
     async def predictions(self, request: Request) -> Response:
         log = self._state.log

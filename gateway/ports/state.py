@@ -8,6 +8,7 @@ from gateway.batching.versions import Version
 from gateway.guards.trial import ChallengerTrial
 from gateway.log.predictions import PredictionLog
 from gateway.ports.request_handler import RequestHandler
+from gateway.reporting.loops import LoopState
 from gateway.reporting.problems import GatewayProblem
 from gateway.routing.active_release import ActiveRelease
 from gateway.routing.shadow import Shadow
@@ -59,6 +60,11 @@ class GatewayState(Protocol):
     @property
     def shadow_rows(self) -> Counter[str]:
         """Rows copied to this shadow and to all before it, by outcome."""
+        ...
+
+    @property
+    def loop_states(self) -> Sequence[LoopState]:
+        """How every background loop is doing."""
         ...
 
     @property

@@ -23,26 +23,18 @@ class ModelAudit:
         cache: ReleaseCache,
         versions: Callable[[], Sequence[Version]],
         problems: ProblemBoard,
-        period_seconds: float,
     ) -> None:
         self._cache = cache
         self._versions = versions
         self._problems = problems
-        self._period_seconds = period_seconds
+        self._looks = 0
         self._sound: dict[str, object] = {}  # digest to the fingerprint under which it was last found sound
-
-    async def follow(self) -> None:
-        """Never returns; cancel it."""
-        looks = 0
-        while True:
-            await asyncio.sleep(self._period_seconds)
-            looks += 1
-            if looks % _LOOKS_BEFORE_REREADING == 0:
-                self._sound.clear()
-            await self.look()
 
     async def look(self) -> None:
         """One look at every model that is loaded."""
+        self._looks += 1
+        if self._looks % _LOOKS_BEFORE_REREADING == 0:
+            self._sound.clear()
         versions = self._versions()
         self._sound = {v.model.digest: self._sound[v.model.digest] for v in versions if v.model.digest in self._sound}
         for version in versions:

@@ -34,6 +34,7 @@ class ReleaseWatch:
         ladder: Ladder,
         problems: ProblemBoard,
         poll_seconds: float,
+        pipeline: str,
     ) -> None:
         self.desired: Release | None = None
         self._log = log
@@ -44,17 +45,16 @@ class ReleaseWatch:
         self._ladder = ladder
         self._problems = problems
         self._poll_seconds = poll_seconds
+        self._pipeline = pipeline
 
     @property
     def active(self) -> Release | None:
         return None if self._ladder.active is None else self._ladder.active.release
 
-    async def follow(self) -> None:
-        """Never returns; cancel it."""
-        while True:
-            await self.look()
-            waits = self.desired is not None and self.desired != self.active  # for models that load
-            await asyncio.sleep(min(self._poll_seconds, _LOADING_POLL_SECONDS) if waits else self._poll_seconds)
+    def period_seconds(self) -> float:
+        """Time until the next look; short while models load."""
+        waits = self.desired is not None and self.desired != self.active
+        return min(self._poll_seconds, _LOADING_POLL_SECONDS) if waits else self._poll_seconds
 
     async def look(self) -> None:
         """One look at the log, and a switch if what it asks for is ready."""
@@ -87,7 +87,16 @@ class ReleaseWatch:
             )
         if newest == 0 or (known is not None and newest == known.generation):
             return None
-        return self._log.read(newest)
+        return self._of_pipeline(self._log.read(newest))
+
+    def _of_pipeline(self, release: Release) -> Release:
+        """The release, if it is one of the pipeline that this gateway serves."""
+        if release.pipeline != self._pipeline:
+            raise StoreUnavailable(
+                f"expected releases of pipeline {self._pipeline!r} in {self._subject}, found {release.pipeline!r}; "
+                "correct --pipeline or --release-root"
+            )
+        return release
 
     async def _want(self, desired: Release) -> None:
         await self._pool.ensure(desired)

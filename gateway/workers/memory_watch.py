@@ -1,6 +1,5 @@
 """A worker that grows is replaced before the machine suffers: it is killed, the next rung answers, one starts."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -11,7 +10,7 @@ from gateway.workers.worker import Worker
 from healing.incident import Cause
 
 _log = structlog.get_logger(__name__)
-_PERIOD_SECONDS = 1.0
+PERIOD_SECONDS = 1.0
 
 
 class MemoryWatch:
@@ -22,13 +21,7 @@ class MemoryWatch:
         self._problems = problems
         self._bytes_max = bytes_max
 
-    async def follow(self) -> None:
-        """Never returns; cancel it."""
-        while True:
-            self.look()
-            await asyncio.sleep(_PERIOD_SECONDS)
-
-    def look(self) -> None:
+    async def look(self) -> None:
         for worker in self._workers():
             if worker.ready and worker.pid is not None:
                 grown = resident_bytes(worker.pid) - worker.resident_bytes_when_ready

@@ -8,9 +8,10 @@ import sys
 import pytest
 
 from gateway.settings import GatewaySettings
+from healing.release import Reason
 from tests.gateway.load import keep_asking
 from tests.gateway.running import gateway_command, run_gateway, split_body, wait_until
-from tests.published import bootstrap, publish_tiny_model, start_canary, tiny_rows
+from tests.published import bootstrap, end_trial, publish_tiny_model, start_canary, tiny_rows
 
 pytestmark = pytest.mark.timeout(300)  # a cold fork server imports scikit-learn: 4 s idle, 80 s on a crowded machine
 
@@ -126,6 +127,13 @@ def test_a_client_that_hangs_up_disturbs_nobody(served):
     assert gateway.ask().status_code == 200
 
 
+def test_a_body_that_is_too_long_by_its_own_word_is_refused_before_it_is_sent(served):
+    address = served[0].predict.base_url
+    with socket.create_connection((address.host, address.port), timeout=30) as client:
+        client.sendall(b"POST /invocations HTTP/1.1\r\nhost: x\r\ncontent-length: 999999999\r\n\r\n{")
+        assert client.recv(65536).startswith(b"HTTP/1.1 413")
+
+
 def test_sigterm_drains_and_exits_0(root, keys, state_dir):
     bootstrap(root, publish_tiny_model(root, keys))
     with run_gateway(root, keys, state_dir) as gateway:
@@ -160,6 +168,14 @@ def test_a_state_directory_that_cannot_be_is_one_clear_line_and_exit_1(root, key
     assert "prediction log" in line
 
 
+def test_a_state_directory_that_another_gateway_uses_is_one_clear_line_and_exit_1(root, keys, state_dir):
+    with run_gateway(root, keys, state_dir) as gateway:
+        code, line = run_and_fail(root, keys, state_dir, "--port", "0", "--operate-port", "0")
+        assert gateway.predict.get("/ping").status_code == 503  # it still runs, without a release
+    assert code == 1
+    assert "another gateway" in line
+
+
 @pytest.mark.parametrize(
     ("options", "named"), [(("--host", "0.0.0.0"), "--host"), (("--batch-rows-max", "0"), "--batch-rows-max")]
 )
@@ -182,6 +198,49 @@ def test_a_release_that_cannot_be_read_is_told_and_what_serves_goes_on(root, key
         assert gateway.ask().headers["x-release-generation"] == "1"
         (root / "log" / "00000002.json").unlink()
         wait_until(lambda: gateway.problems() == set(), "the problem ends")
+
+
+def test_a_release_of_another_pipeline_is_reported_and_not_served(root, keys, state_dir):
+    bootstrap(root, publish_tiny_model(root, keys))
+    with run_gateway(root, keys, state_dir, "--pipeline", "another") as gateway:
+        wait_until(lambda: ("store_unavailable", str(root)) in gateway.problems(), "the problem is reported")
+        (problem,) = gateway.release()["problems"]
+        assert "'another'" in problem["message"]
+        assert "'tiny'" in problem["message"]
+        assert gateway.predict.get("/ping").status_code == 503
+
+
+def test_a_slow_upload_is_answered_by_the_release_that_is_active_at_its_end(root, keys, state_dir):
+    models = [publish_tiny_model(root, keys, version=f"1.0.{n}", seed=n) for n in (1, 2)]
+    bootstrap(root, models[0], fallbacks=(models[1],))
+    with run_gateway(root, keys, state_dir) as gateway:
+        gateway.wait_for_generation(1)
+        gateway.wait_for_worker(models[1].digest)
+        body = gateway.predict.build_request("POST", "/invocations", json=split_body(tiny_rows(1))).content
+        address = gateway.predict.base_url
+        with socket.create_connection((address.host, address.port)) as client:
+            head = f"POST /invocations HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n"
+            client.sendall(head.encode() + body[:10])
+            gateway.ask()  # the upload has begun before this is answered
+            following = end_trial(root, reason=Reason.ROLLBACK, champion=models[1])
+            gateway.wait_for_generation(following.generation)
+            client.sendall(body[10:])
+            reply = b"".join(iter(lambda: client.recv(65536), b""))
+        assert f"x-release-generation: {following.generation}".encode() in reply
+        assert models[1].digest.encode() in reply
+
+
+def test_a_role_that_no_version_has_any_more_has_no_gauges(root, keys, state_dir):
+    champion, challenger = (publish_tiny_model(root, keys, version=f"1.0.{n}", seed=n) for n in (1, 2))
+    bootstrap(root, champion)
+    with run_gateway(root, keys, state_dir) as gateway:
+        gateway.wait_for_generation(1)
+        gateway.wait_for_generation(start_canary(root, challenger, 0.9).generation)
+        for number in range(20):
+            gateway.ask(x_route_key=f"client {number}")
+        assert 'gateway_version_error_share{role="challenger"}' in gateway.operate.get("/metrics").text
+        gateway.wait_for_generation(end_trial(root, reason=Reason.ABORT, champion=champion).generation)
+        assert 'role="challenger"' not in gateway.operate.get("/metrics").text
 
 
 def test_the_router_imports_no_model_library():

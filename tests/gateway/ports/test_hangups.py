@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from gateway.ports.hangups import HangUps
+from gateway.ports.hangups import WATCH_AFTER_SECONDS, HangUps
 from tests.gateway.running import run_gateway, split_body, wait_until
 from tests.published import BASELINE, bootstrap, publish_tiny_model, tiny_rows
 
@@ -32,12 +32,11 @@ async def test_a_request_whose_client_hangs_up_is_cancelled_and_counted_once():
         finally:
             hangups.end(task)
 
-    following = asyncio.create_task(hangups.follow())
     running = asyncio.create_task(request())
-    await asyncio.sleep(0)
+    await asyncio.sleep(WATCH_AFTER_SECONDS + 0.01)
+    await hangups.look()
     gone.set()
     await running
-    following.cancel()
     assert outcome == [True, False]
     assert hangups.ended == 1
 

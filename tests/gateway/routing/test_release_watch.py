@@ -120,3 +120,23 @@ def test_published_bytes_that_rot_are_told_while_the_champion_goes_on_and_forgot
             file.write_bytes(sound)
             wait_until(lambda: gateway.problems() == set(), "it is forgotten")
         assert load.rungs == {"champion": len(load.replies)}
+
+
+def test_a_stray_file_in_its_own_copy_of_the_log_does_not_keep_it_from_following_the_log(
+    root, keys, state_dir, two_models
+):
+    champion, _ = two_models
+    with run_gateway(root, keys, state_dir) as gateway:
+        wait_until_warm(gateway, two_models)
+        wait_until(lambda: list((state_dir / "cache" / "log").glob("*.json")), "the release is kept")
+        assert gateway.stop() == 0
+    (state_dir / "cache" / "log" / "1x.json").write_text("{}")
+    root.rename(root.with_name("elsewhere"))
+    with run_gateway(root, keys, state_dir) as gateway:
+        wait_until(lambda: gateway.predict.get("/ping").status_code == 200, "it serves", seconds=30)
+        root.with_name("elsewhere").rename(root)
+        wait_until(lambda: not away(gateway, root), "the root is seen again", seconds=30)
+        assert gateway.ask().headers["x-model-digest"] == champion.digest
+        loops = gateway.operate.get("/health").json()["loops"]
+        assert loops["release-watch"]["runs"] > 0
+        assert loops["release-watch"]["seconds_since_run"] < 30
