@@ -172,7 +172,7 @@ class SequentialTest:
         self._rejected = saved.rejected
 
     def _bet(self, log_factors: Sequence[float]) -> None:
-        """Settle a bet that can raise the e-value, and look whether it has reached 1/alpha."""
+        """Settle a bet that can raise the e-value, and check whether it has reached 1/alpha."""
         self._detector.bet(log_factors)
         self._rejected = self._rejected or self._detector.log_e >= self.threshold_log_e
 

@@ -12,7 +12,7 @@ from tasks.ledger.store import Ledger
 from tasks.rollout.rollout import Rollout, RolloutJournal, Step
 from tasks.rollout.trial_history import current_release, on_trial, stage_start, trial_start
 
-NOBODY = "nobody"
+NOBODY = "nobody"  # the name in the journal when no person answers in time
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ class ApprovalAnswer:
 
     @property
     def in_words(self) -> str:
+        if self.by == NOBODY:
+            return f"not approved: {self.reason}"
         return f"{'approved' if self.approve else 'refused'} by {self.by}" + (f": {self.reason}" if self.reason else "")
 
 

@@ -96,7 +96,7 @@ def serve_earlier_model(settings: Settings, order: RollbackOrder) -> tuple[Relea
 
 
 def _next_order(order: RollbackOrder, failed: ModelRef, note: str) -> RollbackOrder:
-    """The order to go on from the model that the previous rollback chose and that fails live."""
+    """The order that replaces a model which the previous rollback chose and which fails live."""
     return RollbackOrder(
         pipeline=order.pipeline,
         author=order.author,

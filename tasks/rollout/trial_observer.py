@@ -126,7 +126,7 @@ class LabelMeasure:
         self._loaded: dict[str, LoadedModel] = {}
 
     def __call__(self) -> tuple[CheckState, ...]:
-        """Bring the gateway's log into the lake, and judge it; empty without a trial or a gateway."""
+        """Bring the gateway's log into the lake, and compare the models on it; empty without a trial or a gateway."""
         from tasks.monitoring.champion_comparison import paired_quality
         from tasks.serving.prediction_log import drain_predictions
 
