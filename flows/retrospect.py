@@ -15,9 +15,9 @@ from tasks.rollout.trial_replay import (
     actual_end,
     changed_rules,
     conclude,
-    drain,
     replay_trial,
 )
+from tasks.serving.drain import drain_gateway_log
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +37,7 @@ def retrospect(
     """
     settings = load_settings()
     config = load_pipeline(pipeline, settings.pipelines_dir)
-    drain(settings, pipeline)
+    drain_gateway_log(settings.addresses().operate, settings.lake_root(pipeline))
     history = ReleaseLog(settings.release_root(pipeline)).history()
     trial = find_trial(history, digest, since, until)
     rules = changed_rules(trial.challenger.rules, overrides or {})

@@ -14,7 +14,7 @@ from releases.manifest import Manifest
 from tasks.config.pipeline import Pipeline
 from tasks.evaluation.paired_loss import PairedLoss, paired_loss_of
 from tasks.lake.columns import LABEL
-from tasks.monitoring.paired_rows import AT, CHALLENGER, CHAMPION, Model, paired_rows, with_columns, with_labels
+from tasks.monitoring.paired_rows import AT, CHALLENGER, CHAMPION, ModelOrDigest, paired_rows, with_columns, with_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,8 +25,8 @@ _OTHERS = "another value"  # of a segment's column, one that the training data d
 def paired_quality(
     pipeline: Pipeline,
     lake_root: Path,
-    champion: Model,
-    challenger: Model,
+    champion: ModelOrDigest,
+    challenger: ModelOrDigest,
     since: datetime,
     rules: TrialRules,
     until: datetime | None = None,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-Model = LoadedModel | str
+ModelOrDigest = LoadedModel | str
 """A loaded model, or only its digest; then only its logged predictions count."""
 
 CHAMPION = "champion"  # columns: the predictions of each model
@@ -34,12 +34,12 @@ _ROW = ["request_id", "row"]
 _ERRORS_MAX = 100  # of predict calls: each costs milliseconds, and a few invalid rows need about a dozen
 
 
-def digest_of(model: Model) -> str:
+def digest_of(model: ModelOrDigest) -> str:
     return model.digest if isinstance(model, LoadedModel) else model
 
 
 def paired_rows(
-    lake_root: Path, champion: Model, challenger: Model, since: datetime, until: datetime
+    lake_root: Path, champion: ModelOrDigest, challenger: ModelOrDigest, since: datetime, until: datetime
 ) -> "pd.DataFrame":
     """Rows requested live in [since, until] for which both models have a prediction, by time.
 

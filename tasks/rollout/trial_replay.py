@@ -8,7 +8,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from healing.errors import GatewayUnavailable, ModelCorrupt, UsageError
+from healing.errors import ModelCorrupt, UsageError
 from healing.promotion import Decision
 from healing.release import Mode, ModelRef, Reason
 from healing.replay import LoggedStage, ReplayedStage, replay, with_failed_labels
@@ -21,9 +21,8 @@ from releases.store import ModelStore
 from tasks.config.pipeline import Pipeline
 from tasks.config.settings import Settings
 from tasks.monitoring.champion_comparison import first_failed, paired_quality
-from tasks.monitoring.paired_rows import Model
+from tasks.monitoring.paired_rows import ModelOrDigest
 from tasks.rollout.logged_trial import LoggedTrial, expected_of
-from tasks.serving.prediction_log import drain_predictions
 
 log = structlog.get_logger(__name__)
 _task = task(cache_policy=NO_CACHE, persist_result=False)
@@ -76,18 +75,6 @@ class Retrospect(BaseModel):
     reason: str
     done: str
     stages: tuple[StageRetrospect, ...]
-
-
-@_task
-def drain(settings: Settings, pipeline: str) -> None:
-    """Bring the gateway's latest log into the lake; without a gateway the lake is complete already."""
-    operate = settings.addresses().operate
-    if operate is None:
-        return
-    try:
-        drain_predictions(operate, settings.lake_root(pipeline))
-    except GatewayUnavailable as exc:
-        log.warning("predictions_not_drained", cause=str(exc))
 
 
 @_task
@@ -154,7 +141,7 @@ def actual_end(trial: LoggedTrial) -> str:
     return f"{end.reason} by {end.author} at {end.created_at:%Y-%m-%d %H:%M:%S}Z{note}"
 
 
-def _loaded(settings: Settings, pipeline: str, model: ModelRef) -> Model:
+def _loaded(settings: Settings, pipeline: str, model: ModelRef) -> ModelOrDigest:
     """The model, to answer rows that it did not answer live; only its digest when it cannot be loaded any more."""
     path = ModelStore(settings.release_root(pipeline)).path(model.digest)
     try:
