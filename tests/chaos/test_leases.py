@@ -158,3 +158,37 @@ def test_the_reaper_undoes_every_fault_of_a_holder_that_was_killed_and_then_ends
     eventually(lambda: psutil.Process(sleeper.pid).status() != psutil.STATUS_STOPPED)
     eventually(lambda: not reaper.is_running() or reaper.status() == psutil.STATUS_ZOMBIE)
     assert not any(lease.outstanding for lease in leases.read_all(directory))
+
+
+BRIEF_HOLDER = """
+import sys
+from pathlib import Path
+from chaos import leases
+from chaos.faults.corrupted_file import CorruptedFile
+
+directory, model = Path(sys.argv[1]), Path(sys.argv[2])
+lease = leases.take(directory, CorruptedFile.prepare(model, directory / "original"), ttl_seconds=600)
+leases.give_back(directory, lease)
+"""
+
+
+def test_a_holder_ends_without_a_warning_while_its_reaper_runs(tmp_path, model):
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-X",
+            "dev",
+            "-W",
+            "error::ResourceWarning",
+            "-c",
+            BRIEF_HOLDER,
+            str(tmp_path / "l"),
+            str(model),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+        check=True,
+    )
+    assert "ResourceWarning" not in done.stderr
