@@ -97,7 +97,10 @@ def alarm_figures(result: Mapping[str, Any]) -> str:
         "shuffled_small": "shuffled weeks, 1,000 rows",
     }
     rows = [
-        "| false alarms per month, one week per window | windows | ours | Evidently, any column | Evidently, half the columns |",
+        (
+            "| false alarms per month, one week per window | windows | ours | Evidently, any column |"
+            " Evidently, half the columns |"
+        ),
         "|---|---:|---:|---:|---:|",
         *(
             f"| {shown} | {figures[f'{world}_windows']} | "
