@@ -1,1 +1,1 @@
-"""A candidate: which rows, which estimator, how it compares, and its publication."""
+"""Training a candidate: plan, dataset, fit, comparison with baselines, MLflow, and publication."""
