@@ -1,8 +1,9 @@
-"""The demo's report: requests, rows, incidents with their times, and releases."""
+"""The demo's report: requests, rows, incidents with their times, and releases, as JSON and as a page."""
 
 import subprocess
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,14 +11,19 @@ from typing import TYPE_CHECKING
 import psutil
 from pydantic import BaseModel, ConfigDict
 
+from chaos.load import Answer
 from cli.demo.classify import RequestClass
+from cli.demo.plots import plot_batches, plot_check, plot_latency, plot_requests
 from cli.stack.services import PROJECT_DIR
 from healing.incident import Cause, Incident, Remedy, Status
 from healing.release import Reason, Release
-from tasks.ledger.records import BatchRecord
+from tasks.ledger.records import BatchRecord, CheckRecord
 
 if TYPE_CHECKING:
     from cli.demo.demo_stack import ExpectedIncident
+
+
+TEMPLATE = "report.html.jinja"
 
 
 class _Document(BaseModel):
@@ -143,3 +149,29 @@ def this_revision(project: Path = PROJECT_DIR) -> str:
         ["git", "-C", str(project), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False
     )
     return asked.stdout.strip() if asked.returncode == 0 else "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Input of the plots. `checks` maps a title to the records of one check."""
+
+    answers: Sequence[Answer]
+    classes: Sequence[RequestClass]
+    batches: Sequence[BatchRecord]
+    checks: Mapping[str, Sequence[CheckRecord]]
+
+
+def render(report: Report, material: Material) -> str:
+    """The page; every value is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    plots = {
+        "requests": plot_requests(material.answers, material.classes),
+        "latency": plot_latency(material.answers),
+        "batches": plot_batches(material.batches),
+        "checks": [plot_check(records, title) for title, records in material.checks.items()],
+    }
+    return environment.get_template(TEMPLATE).render(report=report, plots=plots)

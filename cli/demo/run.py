@@ -21,15 +21,16 @@ from cli.demo.demo_stack import DemoStack
 from cli.demo.expected_outcomes import missing_outcomes
 from cli.demo.report import (
     ChapterReport,
+    Material,
     Report,
     incident_summary,
     release_summary,
+    render,
     requests_report,
     rows_report,
     this_machine,
     this_revision,
 )
-from cli.demo.report_html import Material, render
 from cli.demo.scenario import CHAPTERS
 from cli.demo.timeline import Timeline
 from cli.demo.traffic import Traffic

@@ -55,7 +55,7 @@ class Supervisor:
             self._advance()
             for watched in late:
                 if watched.failed_first_start:
-                    raise ServiceFailed(f"{watched.service.name} {watched.trouble}: {tail(watched.log_file)}")
+                    raise ServiceFailed(f"{watched.service.name} {watched.problem}: {tail(watched.log_file)}")
             if self.stopping.wait(POLL_SECONDS):
                 raise Stopped
 
@@ -92,4 +92,4 @@ class Supervisor:
 
 
 def _names(late: Sequence[WatchedService]) -> str:
-    return ", ".join(f"{each.service.name} ({each.trouble})" if each.trouble else each.service.name for each in late)
+    return ", ".join(f"{each.service.name} ({each.problem})" if each.problem else each.service.name for each in late)

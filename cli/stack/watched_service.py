@@ -49,7 +49,7 @@ class WatchedService:
     state: ServiceState = ServiceState.WAITING
     process: subprocess.Popen[bytes] | None = None
     restarts: int = 0
-    trouble: str = ""  # why it is not healthy, for a message
+    problem: str = ""  # why it is not healthy, for a message
     _checks: HealthChecks = field(init=False)
     _started_at: float = 0.0
     _launched: float = 0.0
@@ -94,9 +94,9 @@ class WatchedService:
             self.service.prepare()
         except postponing as error:
             self._due = time.monotonic() + POSTPONE_SECONDS
-            if self.trouble != str(error):
-                self.trouble = str(error)
-                log.warning("launch_postponed", service=self.service.name, reason=self.trouble)
+            if self.problem != str(error):
+                self.problem = str(error)
+                log.warning("launch_postponed", service=self.service.name, reason=self.problem)
             return
         self.process = self.tree.start(self.service.command, self.service.environment, self.log_file, PROJECT_DIR)
         self._started_at = started_at(self.process.pid)
@@ -122,7 +122,7 @@ class WatchedService:
             self._checks.advance(POLL_SECONDS)
             if self._checks.passed:
                 self._healthy_since = time.monotonic()
-                self.trouble = ""
+                self.problem = ""
                 self._enter(ServiceState.HEALTHY)
             elif time.monotonic() - self._launched > START_SECONDS_MAX:
                 self._restart_later("service_hung", f"was not healthy within {START_SECONDS_MAX:.0f} s")
@@ -144,8 +144,8 @@ class WatchedService:
             FAILED_SECONDS if failed else min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_FIRST * 2 ** (self._losses - 1))
         )
         self._due = now + backoff
-        self.trouble = f"{reason} while starting" if self.state is ServiceState.STARTING else reason
-        log.warning(event, service=self.service.name, reason=self.trouble, restart_in_seconds=backoff)
+        self.problem = f"{reason} while starting" if self.state is ServiceState.STARTING else reason
+        log.warning(event, service=self.service.name, reason=self.problem, restart_in_seconds=backoff)
         if failed:
             log.error("service_failed", service=self.service.name, losses=self._losses, output=tail(self.log_file))
         self._enter(ServiceState.FAILED if failed else ServiceState.RESTARTING)

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Model(BaseHTTPRequestHandler):
-    """Answers /invocations with a constant, as slowly or as badly as its server says."""
+    """Answers /invocations with a constant, with the delay, status and body of its server."""
 
     protocol_version = "HTTP/1.1"
     server: "ModelServer"

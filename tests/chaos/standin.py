@@ -1,7 +1,7 @@
 """A small stack that answers like the real one: `python -m tests.chaos.standin HOME [--heals] [--jumpy]`.
 
 One process speaks for gateway and Prefect; a child of it is the champion's worker, and two more are the sources. It
-exists to prove the harness quickly: what the real stack does is tried in tests/recovery.
+tests the harness quickly; tests/recovery tests the real stack.
 """
 
 import json
@@ -38,7 +38,7 @@ class JsonServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), JsonHandler)
 
     def handle_error(self, request, client_address):
-        """A client that gave up waiting is what some drills are about; anything else is reported."""
+        """Ignore clients that stopped waiting, which some drills cause; report anything else."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
@@ -64,7 +64,7 @@ class JsonHandler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = answer  # noqa: N815
 
     def log_message(self, *arguments):
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Ledger:
@@ -127,7 +127,7 @@ class Stack:
         self.sources = {}
 
     def worker_ready(self):
-        """The champion's process; it is restarted when it died and its bytes are right."""
+        """The champion's process; it is restarted when it died and its file is intact."""
         if self.worker.poll() is not None and sha256(self.model_file.read_bytes()).hexdigest() == self.good:
             self.worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         return self.worker.poll() is None

@@ -64,7 +64,7 @@ def test_a_corrupted_file_keeps_its_size_and_mode_and_is_restored_exactly(model,
     assert list(model.parent.iterdir()) == [model]
 
 
-def test_undo_does_not_bring_back_a_directory_that_was_removed(model, tmp_path):
+def test_undo_does_not_recreate_a_directory_that_was_removed(model, tmp_path):
     fault = CorruptedFile.prepare(model, tmp_path / "original")
     fault.inject()
     model.unlink()
@@ -97,7 +97,7 @@ def test_a_recycled_process_number_is_never_signalled(sleeper):
     assert psutil.Process(sleeper.pid).status() != psutil.STATUS_STOPPED
 
 
-def test_a_lease_is_on_disk_before_the_fault_is_in(directory, model, monkeypatch):
+def test_a_lease_is_on_disk_before_the_fault_is_injected(directory, model, monkeypatch):
     seen = []
     monkeypatch.setattr(CorruptedFile, "inject", lambda fault: seen.extend(leases.read_all(directory)))
     lease = leases.take(directory, CorruptedFile.prepare(model, directory / "original"), ttl_seconds=60)

@@ -21,7 +21,7 @@ def seconds(interval):
     return interval.before, interval.after
 
 
-def test_a_difference_of_two_intervals_spans_every_possible_duration():
+def test_the_difference_of_two_intervals_covers_every_possible_duration():
     assert Interval(12.0, 13.0).since(Interval(9.0, 10.0)) == Interval(2.0, 4.0)
 
 
@@ -34,12 +34,12 @@ def test_an_interval_refuses_to_run_backwards():
         Interval(2.0, 1.0)
 
 
-def test_onset_lies_between_the_last_denial_and_the_first_confirmation():
+def test_onset_lies_between_the_last_sample_without_and_the_first_with_the_fact():
     samples = [Sample("up", 1.0, False), Sample("up", 2.0, False), Sample("other", 2.5, True), Sample("up", 3.0, True)]
     assert onset(samples, "up") == Interval(2.0, 3.0)
 
 
-def test_what_was_never_confirmed_has_no_onset():
+def test_a_fact_that_never_held_has_no_onset():
     assert onset([Sample("up", 1.0, False)], "up") is None
 
 
@@ -75,7 +75,7 @@ def test_failed_answers_delay_mitigation_until_every_window_keeps_the_objective(
     assert timings.t4.after == pytest.approx(13.0, abs=0.11)  # a window of 1 s without the last failure
 
 
-def test_service_that_never_comes_back_has_neither_mitigation_nor_recovery():
+def test_service_that_stays_down_has_neither_mitigation_nor_recovery():
     timings = timed(steady(0, 10, "good") + steady(10, 20, "failed"), fault((9.95, False), (9.97, True)))
     assert timings.t1 is not None
     assert timings.t4 is None
@@ -94,7 +94,7 @@ def test_service_that_did_not_hold_long_enough_has_not_recovered():
     assert timed(answers, fault((9.95, False), (9.97, True)), hold_seconds=2.0).t5 is None
 
 
-def test_one_relapse_moves_recovery_behind_it():
+def test_recovery_is_after_the_last_bad_answer():
     answers = steady(0, 10, "good") + steady(10, 20, "degraded") + steady(20, 25, "good")
     answers += [(25.0, "wrong"), *steady(25.1, 30, "good")]
     assert timed(answers, fault((9.95, False), (9.97, True))).t5 == Interval(25.0, 25.1)
@@ -123,7 +123,7 @@ def test_the_remedy_of_another_incident_is_not_the_first_remedy():
     assert timed(answers, fault((9.95, False), (9.97, True)), entries).t3 == Interval(11.0, 11.0)
 
 
-def test_times_of_a_batch_that_comes_in_from_the_mirror():
+def test_times_of_a_batch_that_the_mirror_delivers():
     samples = [
         *fault((1.0, False), (1.1, True)),
         Sample("indicator_breached", 2.0, False),

@@ -21,7 +21,7 @@ def outcome(code, seconds=None, name="model-corruption", ablated=None, minute=0,
     )
 
 
-def test_a_trial_that_did_not_recover_is_counted_and_never_averaged_away():
+def test_a_trial_that_did_not_recover_counts_as_longest():
     trials = [outcome(Exit.RECOVERED, 10.0), outcome(Exit.RECOVERED, 20.0), outcome(Exit.NOT_RECOVERED)]
     [summary] = summarise(trials)
     assert (summary.recovered, summary.trials) == (2, 3)
@@ -39,12 +39,12 @@ def test_a_recovery_that_came_too_late_is_not_a_recovery_time():
 
 
 @pytest.mark.parametrize("code", [Exit.NOT_STEADY, Exit.FAULT_NOT_PROVEN, Exit.HARNESS_FAILED, Exit.ABORTED])
-def test_a_trial_of_the_harness_is_no_trial_of_the_system(code):
+def test_a_harness_failure_is_not_counted_as_a_trial(code):
     [summary] = summarise([outcome(code), outcome(Exit.RECOVERED, 10.0)])
     assert (summary.recovered, summary.trials, summary.not_counted) == (1, 1, 1)
 
 
-def test_an_ablation_is_reported_apart():
+def test_ablations_are_reported_separately():
     summaries = summarise([outcome(Exit.RECOVERED, 10.0), outcome(Exit.NOT_RECOVERED, ablated="rollback")])
     assert [(each.ablated, each.recovered) for each in summaries] == [(None, 1), ("rollback", 0)]
 

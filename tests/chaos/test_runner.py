@@ -74,7 +74,7 @@ def test_a_rolled_back_champion_is_a_recovery_with_all_its_times(tmp_path):
         assert not any(lease.outstanding for lease in read_all(outcome.directory / "leases"))
 
 
-def test_without_a_healer_the_drill_turns_red_and_the_fault_is_undone(tmp_path):
+def test_without_a_healer_the_drill_fails_and_the_fault_is_undone(tmp_path):
     with standin(tmp_path / "home") as home:
         outcome = drill("model-corruption", home)
         assert outcome.exit is Exit.NOT_RECOVERED, outcome.reason
@@ -85,7 +85,7 @@ def test_without_a_healer_the_drill_turns_red_and_the_fault_is_undone(tmp_path):
         assert not lease.fault.active()
 
 
-def test_with_its_remedy_switched_off_the_drill_turns_red_and_the_remedy_comes_back(tmp_path):
+def test_with_its_remedy_switched_off_the_drill_fails_and_the_remedy_is_switched_on_again(tmp_path):
     with standin(tmp_path / "home", "--heals") as home:
         outcome = drill("model-corruption", home, ablate="rollback")
         assert (outcome.exit, outcome.ablated) == (Exit.NOT_RECOVERED, "rollback"), outcome.reason
@@ -94,14 +94,14 @@ def test_with_its_remedy_switched_off_the_drill_turns_red_and_the_remedy_comes_b
         assert not lease.fault.active()
 
 
-def test_nothing_broken_and_nothing_reported_is_green(tmp_path):
+def test_no_fault_and_no_incident_passes(tmp_path):
     with standin(tmp_path / "home", "--heals") as home:
         outcome = drill("noop", home)
         assert outcome.exit is Exit.RECOVERED, outcome.reason
         assert outcome.requests.good == outcome.requests.total == 200
 
 
-def test_nothing_broken_and_an_incident_reported_is_red(tmp_path):
+def test_no_fault_but_an_incident_fails(tmp_path):
     with standin(tmp_path / "home", "--jumpy") as home:
         outcome = drill("noop", home)
         assert outcome.exit is Exit.NOT_RECOVERED
@@ -122,7 +122,7 @@ def test_the_unhealable_drill_reports_not_recovered(tmp_path):
         assert outcome.exit is Exit.NOT_RECOVERED, outcome.reason
 
 
-def test_a_stack_that_is_not_steady_is_not_broken_further(tmp_path):
+def test_no_fault_is_injected_into_a_stack_that_is_not_steady(tmp_path):
     with standin(tmp_path / "home", "--heals") as home:
         feed = json.loads((home / "processes.json").read_text())["services"][1]
         os.kill(feed["pid"], signal.SIGKILL)
@@ -132,7 +132,7 @@ def test_a_stack_that_is_not_steady_is_not_broken_further(tmp_path):
         assert read_all(outcome.directory / "leases") == []
 
 
-def test_a_fault_that_nothing_proves_is_a_vacuous_pass(tmp_path, quick):
+def test_a_fault_without_proof_is_not_a_pass(tmp_path, quick):
     content = yaml.safe_load((quick / "source-outage.yaml").read_text())
     content["method"] = [step for step in content["method"] if step["name"] != "faults-are-active"]
     (quick / "source-outage.yaml").write_text(yaml.safe_dump(content))

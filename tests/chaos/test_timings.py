@@ -52,7 +52,7 @@ def record(tmp_path):
     return tmp_path
 
 
-def test_the_findings_hold_every_time_count_and_incident(record):
+def test_the_findings_contain_every_time_count_and_incident(record):
     findings = conclude(SPEC, record)
     assert findings.timings["t0"] == (1.95, 1.97)
     assert findings.timings["t1"] == (1.95, 2.0)
@@ -75,7 +75,7 @@ def test_a_last_line_cut_off_by_a_kill_is_left_out(record):
     assert conclude(SPEC, record).requests.total == 50
 
 
-def test_answers_that_nobody_can_vouch_for_are_counted_apart(record):
+def test_answers_without_a_reference_are_counted_as_unverified(record):
     ReferenceAnswers(answers={}).write(record)
     assert conclude(SPEC, record).requests.unverified == 50
 

@@ -1,4 +1,4 @@
-"""The command's manners: light to start, one clear line for what is wrong, nothing on disk when it refuses."""
+"""The command starts without heavy imports, refuses in one clear line, and then writes nothing to disk."""
 
 import socket
 import subprocess
@@ -75,7 +75,7 @@ def test_taken_port_is_refused_before_anything_is_written(tmp_path):
 
 
 @pytest.mark.parametrize("words", [("up",), ("ingest", "flights"), ("demo",)])
-def test_home_that_cannot_be_is_refused(tmp_path, words):
+def test_a_home_below_a_file_is_refused(tmp_path, words):
     (tmp_path / "file").write_text("")
     line = refused(*words, "--home", str(tmp_path / "file" / "home"), code=2)
     assert "found a file" in line

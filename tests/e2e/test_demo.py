@@ -1,4 +1,4 @@
-"""The demo with one more trouble: the worker is killed while it retrains."""
+"""The demo with one more fault: the worker is killed while it retrains."""
 
 import subprocess
 import sys

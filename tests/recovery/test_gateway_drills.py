@@ -25,7 +25,7 @@ NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing here asks Prefect or
 
 @pytest.fixture(autouse=True)
 def short_experiments(tmp_path, monkeypatch):
-    """Wait seconds where the full stack may take minutes."""
+    """Shorter waits than for the full stack."""
     directory = tmp_path / "experiments"
     directory.mkdir()
     for path in runner.EXPERIMENTS.glob("*.yaml"):
@@ -65,7 +65,7 @@ def _serves(gateway, generation, digests):
 
 @contextmanager
 def healer(home, gateway, ledger):
-    """What the heal flow does about a corrupt champion, without Prefect."""
+    """Heal a corrupt champion as the flow does, without Prefect."""
     done = threading.Event()
 
     def heal():

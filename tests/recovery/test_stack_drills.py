@@ -37,7 +37,7 @@ def stack(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def weeks():
-    """Ends of weeks whose data no model has seen yet: one that is fenced by a drill does not come back."""
+    """Ends of weeks whose data no model was trained on: a model that a drill fenced is not released again."""
     return iter(("2013-01-28", "2013-02-04"))
 
 
@@ -56,7 +56,7 @@ def two_models(stack, weeks):
 
 
 def settled(lab):
-    """Nothing is wrong, on trial or on its way, and no incident of the drill before is still being healed."""
+    """The release is settled, there is no trial, and no incident of the drill before is open."""
     state = lab.release_state()
     follows = state["desired_generation"] == state["active_generation"]
     return (
@@ -74,7 +74,7 @@ def must(*words, home):
 
 @contextmanager
 def load(lab):
-    """Clients that ask for predictions all the while."""
+    """Send prediction requests during the block."""
     done = threading.Event()
     requests = golden_rows.golden_requests(lab, lab.champion())
     answers = []
@@ -98,7 +98,7 @@ def load(lab):
 
 
 def drill(name, home, *options):
-    """The drill's outcome; its exit code is the one that it reports."""
+    """Run a drill; return its outcome, whose exit code is that of the command."""
     command = [sys.executable, "-m", "cli", "drill", "run", name, "--home", str(home), "--json", *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS_MAX, check=False)
     outcome = json.loads(done.stdout)
@@ -122,7 +122,7 @@ def test_without_a_fallback_the_champion_is_not_broken(stack):
     assert "fallback-is-warm" in outcome["reason"]
 
 
-def test_with_rollback_switched_off_a_corrupt_champion_turns_the_drill_red(two_models):
+def test_with_rollback_switched_off_the_drill_of_a_corrupt_champion_fails(two_models):
     outcome = drill("model-corruption", two_models.home, "--ablate", "rollback")
     assert outcome["exit"] == Exit.NOT_RECOVERED, outcome["reason"]
     assert outcome["requests"]["failed"] == outcome["requests"]["wrong"] == 0

@@ -1,4 +1,4 @@
-"""Wrong is a 200 with a number that the named model would not give; everything else is told apart too."""
+"""Answers are classified; a wrong one is a 200 with another value than the named model predicts."""
 
 from dataclasses import replace
 

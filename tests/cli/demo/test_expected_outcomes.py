@@ -1,4 +1,4 @@
-"""The demo's verdict: a report that shows everything passes, and each thing that is taken away is named."""
+"""A complete report misses nothing, and each missing outcome is named."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def test_complete_report_misses_nothing(complete):
         ({"good": 1}, "exactly one class"),
     ],
 )
-def test_requests_are_held_to_their_promise(complete, change, word):
+def test_missing_failed_and_wrong_requests_are_reported(complete, change, word):
     report = complete.model_copy(update={"requests": complete.requests.model_copy(update=change)})
     [outcome] = missing_outcomes(report)
     assert word in outcome
@@ -79,7 +79,7 @@ def test_every_kind_of_release_has_to_appear(complete, reason):
     assert str(reason) in outcome
 
 
-def test_causes_of_the_story_are_distinct():
+def test_causes_of_the_scenario_are_distinct():
     named = [cause for causes, _ in HEALED_BY for cause in causes]
     assert len(named) == len(set(named))
     assert Cause.UNKNOWN not in named

@@ -1,4 +1,4 @@
-"""Incidents are timed from their own fault, and the page needs nothing from outside."""
+"""Incidents are timed from their own fault, and the page needs no network."""
 
 import re
 from datetime import UTC, date, datetime, timedelta
@@ -6,8 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from chaos.load import Answer
 from cli.demo.classify import RequestClass
 from cli.demo.demo_stack import ExpectedIncident
-from cli.demo.report import Machine, Report, incident_summary, requests_report, rows_report
-from cli.demo.report_html import Material, render
+from cli.demo.report import Machine, Material, Report, incident_summary, render, requests_report, rows_report
 from healing.incident import Attempt, AttemptOutcome, Cause, Incident, Remedy, Status
 from healing.verdict import Outcome, Verdict
 from tasks.ledger.records import BatchRecord, BatchStatus, CheckRecord
@@ -34,7 +33,7 @@ def _incident(**changes):
     return Incident(**{**values, **changes})
 
 
-def test_incident_is_timed_from_the_last_trouble_of_its_cause():
+def test_an_incident_is_timed_from_the_last_fault_of_its_cause():
     faults = [
         ExpectedIncident(frozenset({Cause.NULL_SPIKE}), at(1)),
         ExpectedIncident(frozenset({Cause.NULL_SPIKE}), at(7)),
@@ -45,12 +44,12 @@ def test_incident_is_timed_from_the_last_trouble_of_its_cause():
     assert (report.detected_s, report.mitigated_s, report.recovered_s) == (3, 5, 8)
 
 
-def test_incident_without_a_known_trouble_is_timed_from_its_detection():
+def test_an_incident_without_a_known_fault_is_timed_from_its_detection():
     report = incident_summary(_incident(), [])
     assert (report.detected_s, report.mitigated_s, report.recovered_s) == (0, 2, 5)
 
 
-def test_incident_that_was_not_overcome_has_no_recovery():
+def test_an_incident_that_was_not_healed_has_no_recovery_time():
     assert incident_summary(_incident(status=Status.ESCALATED), []).recovered_s is None
 
 

@@ -1,4 +1,4 @@
-"""The demo's clients: a real load process against a real server, told what to ask about by files."""
+"""The demo's load: a real load process against a real server, with requests from files."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from cli.stack.process_tree import ProcessTree, wait_until
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Answers with the first feature of the row that it is asked about."""
+    """Answers with the first feature of the row in the request."""
 
     protocol_version = "HTTP/1.1"
     wbufsize = 1 << 16
@@ -52,7 +52,7 @@ def _rows(*values):
     return FeatureRows(("id", "x"), tuple((f"key-{value}", float(value)) for value in values))
 
 
-def test_clients_follow_the_newest_pool_and_every_answer_is_kept(tmp_path, server):
+def test_the_load_sends_the_newest_requests_and_records_every_answer(tmp_path, server):
     traffic = Traffic(tmp_path)
     traffic.ask_about(_rows(1, 2))
     with ProcessTree() as tree:
@@ -77,7 +77,7 @@ def test_nothing_is_counted_before_the_first_whole_answer(tmp_path):
     assert traffic.count() == 0
 
 
-def test_a_pool_is_asked_again_from_its_start_with_its_key_as_route(tmp_path):
+def test_requests_start_again_after_the_last_one_and_carry_their_route_key(tmp_path):
     traffic = Traffic(tmp_path)
     traffic.ask_about(_rows(1, 2))
     files = RequestFiles(traffic.requests_directory)

@@ -26,7 +26,7 @@ while True:
 
 
 def pausing(name, tmp_path, after=(), prepare=lambda: None):
-    """A service that is healthy once it has touched its own file, anew after each start."""
+    """A service that is healthy once it has touched its own file, again after each start."""
     file = tmp_path / f"{name}.started"
 
     def forget():
@@ -56,13 +56,13 @@ def ending(name, code, after=(), registration=False):
 
 def supervise(tree, services, tmp_path, changes=None, stopping=None):
     """A supervisor that appends each change to `changes`."""
-    heard = changes if changes is not None else []
+    recorded = changes if changes is not None else []
     return Supervisor(
         tree,
         services,
         tmp_path,
         stopping or threading.Event(),
-        on_change=lambda name, state, running: heard.append((name, state, running)),
+        on_change=lambda name, state, running: recorded.append((name, state, running)),
     )
 
 
@@ -81,7 +81,7 @@ def watching(supervisor):
 
 
 def hasten(monkeypatch):
-    """Let a supervisor look, check and restart often."""
+    """Shorten the supervisor's intervals."""
     from cli.stack import supervisor as supervisors
 
     monkeypatch.setattr(supervisors, "WATCH_SECONDS", 0.02)
@@ -92,5 +92,5 @@ def hasten(monkeypatch):
 
 
 def until(condition, seconds_max=30.0):
-    """Wait for `condition`; a failure says that it did not come true."""
-    assert wait_until(condition, seconds_max), "the condition did not come true in time"
+    """Wait for `condition`; a failure says that it did not become true."""
+    assert wait_until(condition, seconds_max), "the condition did not become true in time"

@@ -1,4 +1,4 @@
-"""When silence counts: several finished checks in a row, over a time; never for want of an answer about the answer."""
+"""A service is silent after several failed checks in a row; a check that could not be made does not count."""
 
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from threading import Event
@@ -76,8 +76,8 @@ def test_silence_is_the_time_since_the_first_of_several_failures_in_a_row(clock,
     assert silent_after(outcomes, clock) == seconds
 
 
-def test_time_in_which_no_check_was_made_is_no_silence(clock):
-    """A laptop that was closed, a supervisor that was stopped."""
+def test_time_without_a_check_does_not_count_as_silence(clock):
+    """As when a laptop was closed or the supervisor was stopped."""
     checks = HealthChecks(lambda: False, AtOnce())
     checks.advance()
     clock.now += 86_400
@@ -94,7 +94,7 @@ def test_checks_are_not_made_more_often_than_asked_for(clock):
     assert len(made) == 10
 
 
-def test_a_check_that_waits_for_its_answer_delays_nobody():
+def test_a_check_that_waits_does_not_block_the_caller():
     answer = Event()
     with ThreadPoolExecutor(1) as executor:
         checks = HealthChecks(lambda: answer.wait(60), executor)

@@ -1,4 +1,4 @@
-"""The home directory: one supervisor at a time, refusals that touch nothing, identities beyond recycled pids."""
+"""The home directory: one supervisor at a time, refusals that write nothing, processes known by pid and start."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def test_full_file_system_is_refused_with_what_is_needed(tmp_path):
     assert not (tmp_path / "home").exists()
 
 
-def test_running_tells_a_process_from_another_one_with_its_pid():
+def test_a_recycled_pid_does_not_count_as_alive():
     here = psutil.Process()
     assert homes.RunningService(name="me", pid=here.pid, started_at=here.create_time()).alive()
     assert not homes.RunningService(name="me", pid=here.pid, started_at=here.create_time() - 5).alive()

@@ -1,4 +1,4 @@
-"""Ports: the wanted one or nothing, the remembered one while it is free, and never the same twice."""
+"""Ports: the wanted one or a refusal, the remembered one while it is free, and no port twice."""
 
 import socket
 

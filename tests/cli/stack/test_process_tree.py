@@ -1,4 +1,4 @@
-"""No process outlives its supervisor, whichever way the supervisor ends."""
+"""No process outlives its supervisor, however the supervisor ends."""
 
 import os
 import signal
@@ -53,7 +53,7 @@ def _pids(where: Path) -> list[int]:
     return [int(pid) for pid in (where / "pids").read_text().split()]
 
 
-def test_leaving_the_context_ends_even_a_stubborn_child_and_its_own_session(tmp_path, monkeypatch):
+def test_leaving_the_context_ends_a_child_that_ignores_sigterm_and_its_grandchild(tmp_path, monkeypatch):
     monkeypatch.setattr(process_tree, "POLITE_SECONDS", 0.5)
     with ProcessTree() as tree:
         tree.start([sys.executable, "-c", STUBBORN, str(tmp_path / "pids")], os.environ, tmp_path / "log", tmp_path)
@@ -74,7 +74,7 @@ def test_killing_the_supervisor_ends_everything_it_started(tmp_path):
     assert marked_processes(mark) == []
 
 
-def test_polite_child_is_not_killed(tmp_path):
+def test_a_child_that_ends_at_sigterm_is_not_killed(tmp_path):
     script = textwrap.dedent("""
         import pathlib, signal, sys
         def leave(*_):
@@ -106,7 +106,7 @@ def test_waiting_gives_up_at_its_deadline():
     assert time.monotonic() - began >= 0.2
 
 
-def test_guardian_ignores_the_signals_of_a_terminal(tmp_path):
+def test_the_orphan_killer_ignores_the_signals_of_a_terminal(tmp_path):
     with ProcessTree() as tree:
         orphan_killer = next(p for p in psutil.Process().children() if "cli.stack.orphans" in p.cmdline())
         orphan_killer.send_signal(signal.SIGINT)

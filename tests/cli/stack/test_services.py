@@ -1,4 +1,4 @@
-"""What the services of a stack get, and what their health checks answer."""
+"""Environment, databases and health checks of the services."""
 
 import dataclasses
 import re
@@ -75,7 +75,7 @@ def test_a_database_of_the_users_own_is_handed_to_the_server_and_cleaned(
     assert names_of_runs(prefect_database) == list(KEPT)
 
 
-def test_prefect_that_does_not_answer_says_nothing_about_the_worker(stack):
+def test_a_prefect_that_does_not_answer_gives_no_verdict_on_the_worker(stack):
     assert not answers(f"{stack.prefect_api}/health")
     with pytest.raises(OrchestratorUnavailable, match=f"expected Prefect to list the workers of http://{LOOPBACK}"):
         worker_is_polling(stack.prefect_api, "worker")

@@ -1,4 +1,4 @@
-"""The supervisor with real, small processes: order of starting, errors that pass and errors that end the start."""
+"""The supervisor with real, small processes: order of starting, transient errors, and errors that end the start."""
 
 import os
 import signal
@@ -56,7 +56,7 @@ def test_services_start_after_those_they_need(tree, tmp_path):
     supervisor.end()
 
 
-def test_service_that_ends_while_starting_is_named_with_its_last_words(tree, tmp_path):
+def test_a_service_that_ends_while_starting_is_named_with_the_end_of_its_log(tree, tmp_path):
     with pytest.raises(ServiceFailed, match="server ended with 3 while starting: reason server"):
         supervise(tree, [ending("server", 3)], tmp_path).start()
 
@@ -87,7 +87,7 @@ def test_start_goes_on_when_what_a_service_needs_answers_later(tree, tmp_path, m
     supervisor.end()
 
 
-def test_start_that_waits_in_vain_says_for_what(tree, tmp_path, monkeypatch):
+def test_a_start_that_times_out_names_the_reason(tree, tmp_path, monkeypatch):
     hasten(monkeypatch)
     monkeypatch.setattr(supervisors, "START_SECONDS_MAX", 0.3)
     dead = Refusing(OrchestratorUnavailable("expected a work pool, found ReadTimeout"), times=10**6)
@@ -95,7 +95,7 @@ def test_start_that_waits_in_vain_says_for_what(tree, tmp_path, monkeypatch):
         supervise(tree, [pausing("worker", tmp_path, prepare=dead)], tmp_path).start()
 
 
-def test_what_has_to_change_first_ends_the_start_at_once(tree, tmp_path):
+def test_an_error_that_waiting_cannot_cure_ends_the_start_at_once(tree, tmp_path):
     wrong = Refusing(ConfigError("expected a table, found none"), times=1)
     with pytest.raises(ConfigError, match="expected a table"):
         supervise(tree, [pausing("worker", tmp_path, prepare=wrong)], tmp_path).start()

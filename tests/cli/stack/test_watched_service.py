@@ -1,4 +1,4 @@
-"""What hangs is killed whole and restarted, what stays away is reported, and neither takes others down."""
+"""A service that hangs is killed and restarted; one that keeps failing is reported; other services are not affected."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ def changes():
 
 
 def latest(changes, name):
-    """What `processes.json` says of the service now."""
+    """The service's latest entry for `processes.json`."""
     [running] = [each for each in changes[-1][2] if each.name == name]
     return running
 
