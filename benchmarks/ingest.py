@@ -1,11 +1,12 @@
-"""How fast days come in: a year at once, a day alone, a flow run a day, and ten times the rows.
+"""Speed of ingestion: a year in one run, one day alone, one run per day, and ten times the rows.
 
     python -m benchmarks.ingest [--quick]
 
-A real feed serves 2013 over HTTP from a process of its own; the flow reports to a Prefect server that is up before the
-clock starts. Everything else is in the time: fetching, Great Expectations, quarantine, ledger, lake, features.
-`--quick` takes two months for the year. A flow run a day is measured on a sample of days in a warm process and
-multiplied, which favours it: its table never grows. Exits 1 when a goal was missed. Five minutes, two with --quick.
+A real feed serves 2013 over HTTP from a separate process. The flow reports to a Prefect server that is up before the
+clock starts. The time includes everything else: fetching, Great Expectations, quarantine, ledger, lake, features.
+`--quick` ingests two months instead of the year. One run per day is measured on a sample of days in a warm process, and
+multiplied. That favours it, because its table stays small. Exits with 1 when a goal was missed. Takes five minutes, two
+with `--quick`.
 """
 
 import argparse
@@ -32,11 +33,11 @@ from tasks.runtime.telemetry import OPT_OUTS
 FIRST = date(2013, 1, 1)
 YEAR_DAYS, QUICK_DAYS = 365, 59
 TENTH = {YEAR_DAYS: 38, QUICK_DAYS: 6}  # days that hold a tenth of the rows
-SAMPLE_DAYS = 8  # that are taken in by a flow run each
+SAMPLE_DAYS = 8  # days that are ingested by one flow run each
 
 
 class Stopwatch:
-    """Seconds inside the functions that it is put around, by name."""
+    """Seconds inside wrapped functions, by name."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
@@ -58,7 +59,7 @@ class Stopwatch:
 
 @contextmanager
 def feed_of_2013(folder: Path) -> Iterator[str]:
-    """Address of a feed for which the year is over."""
+    """The address of a feed for which the year is over."""
     command = [sys.executable, "-m", "pipelines.flights.feed", "--port", "0", "--state-dir", str(folder)]
     process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -74,7 +75,7 @@ def feed_of_2013(folder: Path) -> Iterator[str]:
 
 
 def measure(part: str, days: int, home: Path) -> dict[str, Any]:
-    """Run one part in a process of its own: memory is counted for the whole process, and nothing is warm."""
+    """Run one part in a separate process: its peak memory is its own, and nothing is warm."""
     with feed_of_2013(home / "feed") as url:
         environment = {
             **os.environ,
@@ -93,7 +94,7 @@ def measure(part: str, days: int, home: Path) -> dict[str, Any]:
 
 
 def backfill(days: int) -> dict[str, Figure]:
-    """All days by one run of the flow, in a process that has imported nothing yet."""
+    """All days in one run of the flow, in a process that has imported nothing yet."""
     from flows.ingest import ingest
 
     began = time.perf_counter()
@@ -109,13 +110,13 @@ def backfill(days: int) -> dict[str, Figure]:
 
 
 def one_run_a_day(days: int) -> dict[str, Figure]:
-    """Days taken in one by one in a warm process: what a run costs, and where the time of its own goes."""
+    """Days ingested one by one in a warm process: the time of a run, and its parts."""
     import tasks.ingestion.ingest_table
     import tasks.ingestion.validate
     from flows.ingest import ingest
     from tasks.lake.lake_table import LakeTable
 
-    ingest("flights", since=FIRST, until=FIRST)  # imports, and the tables that are made once
+    ingest("flights", since=FIRST, until=FIRST)  # imports, and creates the tables
     watch = Stopwatch()
     watch.around("source", tasks.ingestion.ingest_table, "fetch_batches")
     watch.around("gx", tasks.ingestion.validate, "evaluate_suite")
@@ -137,7 +138,7 @@ PARTS = {"backfill": backfill, "one_run_a_day": one_run_a_day}
 
 
 def run_part(part: str, days: int) -> None:
-    """In the process of its own: with a Prefect server that is up, and our log at rest."""
+    """Run one part in this process, with a Prefect server that is up, and without log lines."""
     import logging
 
     import structlog
@@ -150,7 +151,7 @@ def run_part(part: str, days: int) -> None:
 
 
 def compare(days: int) -> Result:
-    """Run every part, one after the other."""
+    """Run every part, one after the other, and compare them."""
     with tempfile.TemporaryDirectory(prefix="autopilot-ingest-") as folder:
         tenth = measure("backfill", TENTH[days], Path(folder) / "tenth")
         year = measure("backfill", days, Path(folder) / "year")

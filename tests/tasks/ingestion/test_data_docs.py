@@ -53,11 +53,11 @@ def test_the_page_is_named_by_its_days_and_a_page_of_the_same_days_is_replaced(t
 
 
 def test_the_artifact_lists_batches_with_a_problem_or_repair_and_counts_those_it_leaves_out(tmp_path):
-    told = [
+    repaired = [
         checked(f"rows/2013-03-{day:02}", repairs=("renamed a to b",), status=BatchStatus.REPAIRED)
         for day in range(1, 5)
     ]
-    lines = as_markdown([checked(), *told], tmp_path / "page.html", rows_max=3)
+    lines = as_markdown([checked(), *repaired], tmp_path / "page.html", rows_max=3)
     assert sum("renamed a to b" in line for line in lines) == 3
     assert lines[-1] == "… and 1 more, on the page."
     assert as_markdown([checked()], None) == []

@@ -34,8 +34,8 @@ def test_a_result_has_rows_and_severity(suite, severity):
 
 
 def test_good_rows_fail_no_expectation(suite):
-    [judged] = evaluate_suite(suite(between("critical")), ROWS.head(2))
-    assert judged.rows == ()
+    [result] = evaluate_suite(suite(between("critical")), ROWS.head(2))
+    assert result.rows == ()
 
 
 def test_an_expectation_that_is_not_about_rows_is_refused(suite):
