@@ -21,7 +21,7 @@ from benchmarks.result import PROJECT, Comparison, Result, keep
 from benchmarks.spoiled.clean_days import CleanDays, ingest_clean_days
 from benchmarks.spoiled.days import DAYS
 from benchmarks.spoiled.documents import DOCUMENTS
-from benchmarks.spoiled.fault import Fault
+from benchmarks.spoiled.fault import DataFault
 from benchmarks.spoiled.page import FaultEntry, page
 from benchmarks.spoiled.source_year import source_year
 from benchmarks.spoiled.trial import FaultTrials
@@ -40,7 +40,7 @@ GOALS: dict[str, tuple[Comparison, float]] = {
 }
 
 
-def measure(trials: Sequence[FaultTrials], fault: Fault, dose: float) -> FaultEntry:
+def measure(trials: Sequence[FaultTrials], fault: DataFault, dose: float) -> FaultEntry:
     """One fault at one dose: on each day alone, and on the first with a mirror. Each fault has its own seed."""
     seed = zlib.crc32(f"{fault.seed_name or fault.name} {dose}".encode())
     alone = tuple(day.run(fault, dose, seed + number, mirror=False) for number, day in enumerate(trials))

@@ -5,7 +5,7 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
-from benchmarks.spoiled.fault import Fault, FaultCase, Spoil, as_csv
+from benchmarks.spoiled.fault import DataFault, FaultCase, Spoil, as_csv
 from benchmarks.spoiled.values import DOSES
 
 
@@ -81,21 +81,21 @@ def no_rows(case: FaultCase) -> bytes:
 
 
 DAYS = (
-    Fault("duplicated rows", duplicated, doses=DOSES),
-    Fault("duplicated batch", untouched, again=2, harmless=True),
-    Fault("truncated batch", truncated, doses=DOSES),
-    Fault("truncated batch: outcomes", truncated, "outcomes", DOSES),
-    Fault("rows lost at random", thinned, doses=DOSES),
-    Fault("all of one airport lost", without_airport),
-    Fault("empty batch", no_rows),
-    Fault("empty batch: weather", no_rows, "weather"),
-    Fault("empty body", lambda _: b""),
-    Fault("late rows, of the day before", of_other_day(-1), doses=DOSES),
-    Fault("late batch, after the next day's", untouched, ahead=True, harmless=True),
-    Fault("rows out of order", disordered, doses=DOSES, harmless=True),
-    Fault("future-dated rows, of three days later", of_other_day(3), doses=DOSES),
-    Fault("replayed old batch", replayed(28)),
-    Fault("replayed old batch, with new keys and times", redated(7)),
-    Fault("stale batch: yesterday's again", replayed(1)),
-    Fault("stale batch: yesterday's with new keys and times", redated(1)),
+    DataFault("duplicated rows", duplicated, doses=DOSES),
+    DataFault("duplicated batch", untouched, again=2, harmless=True),
+    DataFault("truncated batch", truncated, doses=DOSES),
+    DataFault("truncated batch: outcomes", truncated, "outcomes", DOSES),
+    DataFault("rows lost at random", thinned, doses=DOSES),
+    DataFault("all of one airport lost", without_airport),
+    DataFault("empty batch", no_rows),
+    DataFault("empty batch: weather", no_rows, "weather"),
+    DataFault("empty body", lambda _: b""),
+    DataFault("late rows, of the day before", of_other_day(-1), doses=DOSES),
+    DataFault("late batch, after the next day's", untouched, ahead=True, harmless=True),
+    DataFault("rows out of order", disordered, doses=DOSES, harmless=True),
+    DataFault("future-dated rows, of three days later", of_other_day(3), doses=DOSES),
+    DataFault("replayed old batch", replayed(28)),
+    DataFault("replayed old batch, with new keys and times", redated(7)),
+    DataFault("stale batch: yesterday's again", replayed(1)),
+    DataFault("stale batch: yesterday's with new keys and times", redated(1)),
 )

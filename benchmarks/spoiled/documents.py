@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from benchmarks.spoiled.fault import Fault, FaultCase, Spoil, as_csv
+from benchmarks.spoiled.fault import DataFault, FaultCase, Spoil, as_csv
 
 _PAGE = b"<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title></head><body><h1>502</h1></body></html>\n"
 _HUGE = 200_000  # bytes in one field; the source's limit is 65,536
@@ -45,24 +45,26 @@ def named(texts: Sequence[bytes]) -> Spoil:
 
 
 DOCUMENTS = (
-    Fault("column dropped: distance", framed(lambda rows: rows.drop(columns="distance"))),
-    Fault("column dropped: wind_dir (optional)", framed(lambda rows: rows.drop(columns="wind_dir")), "weather"),
-    Fault("column renamed, as the contract lists", framed(lambda rows: rows.rename(columns={"carrier": "airline"}))),
-    Fault("column renamed, to an unknown name", framed(lambda rows: rows.rename(columns={"carrier": "cx"}))),
-    Fault(
+    DataFault("column dropped: distance", framed(lambda rows: rows.drop(columns="distance"))),
+    DataFault("column dropped: wind_dir (optional)", framed(lambda rows: rows.drop(columns="wind_dir")), "weather"),
+    DataFault(
+        "column renamed, as the contract lists", framed(lambda rows: rows.rename(columns={"carrier": "airline"}))
+    ),
+    DataFault("column renamed, to an unknown name", framed(lambda rows: rows.rename(columns={"carrier": "cx"}))),
+    DataFault(
         "two columns renamed to each other's names",
         framed(lambda rows: rows.rename(columns={"origin": "dest", "dest": "origin"})),
     ),
-    Fault("column added", framed(lambda rows: rows.assign(gate="A1")), harmless=True),
-    Fault("columns reordered", framed(reordered), harmless=True),
-    Fault("mojibake: UTF-8 read as Latin-1", named(["San José".encode().decode("latin-1").encode(), b"Chicago"])),
-    Fault("bytes that are not UTF-8", named(["San José".encode("latin-1"), b"Chicago"])),
-    Fault("malformed CSV: one field too few", line_changed(lambda line: line.rpartition(b",")[0])),
-    Fault("malformed CSV: one quote too many", line_changed(lambda line: line.replace(b",", b',"', 1))),
-    Fault("malformed CSV: a quote that is never closed", line_changed(lambda line: line.replace(b'",', b",", 1))),
-    Fault("malformed CSV: cut off within a row", lambda case: case.year.content(case.table, case.day)[:-17]),
-    Fault("malformed JSON: cut off", lambda case: as_json(case)[:-400], format="json"),
-    Fault("malformed JSON: an error object", lambda _: b'{"error": "quota exceeded"}', format="json"),
-    Fault("200 with an HTML error page", lambda _: _PAGE),
-    Fault("a huge field", line_changed(lambda line: line.replace(b",", b"," + b"x" * _HUGE, 1))),
+    DataFault("column added", framed(lambda rows: rows.assign(gate="A1")), harmless=True),
+    DataFault("columns reordered", framed(reordered), harmless=True),
+    DataFault("mojibake: UTF-8 read as Latin-1", named(["San José".encode().decode("latin-1").encode(), b"Chicago"])),
+    DataFault("bytes that are not UTF-8", named(["San José".encode("latin-1"), b"Chicago"])),
+    DataFault("malformed CSV: one field too few", line_changed(lambda line: line.rpartition(b",")[0])),
+    DataFault("malformed CSV: one quote too many", line_changed(lambda line: line.replace(b",", b',"', 1))),
+    DataFault("malformed CSV: a quote that is never closed", line_changed(lambda line: line.replace(b'",', b",", 1))),
+    DataFault("malformed CSV: cut off within a row", lambda case: case.year.content(case.table, case.day)[:-17]),
+    DataFault("malformed JSON: cut off", lambda case: as_json(case)[:-400], format="json"),
+    DataFault("malformed JSON: an error object", lambda _: b'{"error": "quota exceeded"}', format="json"),
+    DataFault("200 with an HTML error page", lambda _: _PAGE),
+    DataFault("a huge field", line_changed(lambda line: line.replace(b",", b"," + b"x" * _HUGE, 1))),
 )

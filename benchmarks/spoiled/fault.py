@@ -35,7 +35,7 @@ Spoil = Callable[[FaultCase], bytes]
 
 
 @dataclass(frozen=True)
-class Fault:
+class DataFault:
     """One way in which a batch can be wrong. `doses` are shares of rows; empty where there is only one dose.
 
     `again` delivers the batch that many times. `ahead` ingests the following day first. `format` is the file's format.

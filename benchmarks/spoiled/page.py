@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.spoiled.clean_days import CleanDays
-from benchmarks.spoiled.fault import Fault
+from benchmarks.spoiled.fault import DataFault
 from benchmarks.spoiled.trial import TrialOutcome
 
 _HEAD = """# Data faults and what ingestion does with them
@@ -27,7 +27,7 @@ lake, ledger and quarantine.
 class FaultEntry:
     """One fault at one dose: the outcome per day with one source, and on the first day with a mirror."""
 
-    fault: Fault
+    fault: DataFault
     dose: float
     alone: tuple[TrialOutcome, ...]
     mirrored: TrialOutcome

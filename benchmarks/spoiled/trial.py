@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.spoiled.fault import Fault, FaultCase
+from benchmarks.spoiled.fault import DataFault, FaultCase
 from benchmarks.spoiled.source_year import SourceYear
 from benchmarks.spoiled.stores import stores_at, write
 from healing.errors import SourceUnavailable
@@ -60,7 +60,7 @@ class FaultTrials:
         for table in pipeline.tables:
             self._prepare(table)
 
-    def run(self, fault: Fault, dose: float, seed: int, *, mirror: bool) -> TrialOutcome:
+    def run(self, fault: DataFault, dose: float, seed: int, *, mirror: bool) -> TrialOutcome:
         """Ingest the spoiled batch; with `mirror`, a second source has the clean one."""
         with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
             place = Path(folder)
@@ -86,7 +86,7 @@ class FaultTrials:
             ):
                 ingest_table(stores, chain, table, [day for day in days if day >= self._year.days[0]])
 
-    def _deliver(self, place: Path, fault: Fault, case: FaultCase, mirror: bool) -> None:
+    def _deliver(self, place: Path, fault: DataFault, case: FaultCase, mirror: bool) -> None:
         name = f"{fault.table}/{self._day}.{fault.format}"
         write(place / "primary" / name, fault.spoil(case))
         following = self._day + timedelta(days=1)
@@ -96,7 +96,7 @@ class FaultTrials:
             clean = rows.to_json(orient="records").encode() if fault.format == "json" else None
             write(place / "mirror" / name, clean or self._year.content(fault.table, self._day))
 
-    def _ingest(self, stores: Stores, place: Path, fault: Fault) -> None:
+    def _ingest(self, stores: Stores, place: Path, fault: DataFault) -> None:
         days = [self._day + timedelta(days=1)] if fault.ahead else []
         for day in [*days, *[self._day] * fault.again]:
             with open_sources(stores.pipeline, Lookup(), place) as chain:
@@ -105,7 +105,7 @@ class FaultTrials:
                 except SourceUnavailable:  # it is recorded as an incident
                     continue
 
-    def _outcome(self, stores: Stores, fault: Fault) -> TrialOutcome:
+    def _outcome(self, stores: Stores, fault: DataFault) -> TrialOutcome:
         batch = f"{fault.table}/{self._day}"
         record = stores.ledger.batch(stores.pipeline.name, batch)
         incidents = stores.ledger.incidents(stores.pipeline.name)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.spoiled.fault import Fault, FaultCase, Spoil, as_csv
+from benchmarks.spoiled.fault import DataFault, FaultCase, Spoil, as_csv
 
 DOSES = (0.001, 0.01, 0.05, 0.25, 1.0)
 
@@ -102,50 +102,50 @@ def broken(_: FaultCase, values: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 VALUES = (
-    Fault("missing at random: dest", changed("dest", constant(None)), doses=DOSES),
-    Fault("missing at random: distance", changed("distance", constant(None)), doses=DOSES),
-    Fault("missing by value: dest of the longest flights", missing_by_value("dest", "distance"), doses=DOSES),
-    Fault("missing at random: temp (optional)", changed("temp", constant(None)), "weather", DOSES),
-    Fault("type changed: distance in words", changed("distance", constant("far")), doses=DOSES),
-    Fault("type changed: distance 1,400.0", changed("distance", with_separators), doses=DOSES),
-    Fault("type changed: times in seconds since 1970", changed("sched_arr_at", epoch), doses=DOSES),
-    Fault("type changed: times as 31/12/2013 09:30", changed("sched_arr_at", day_first), doses=DOSES),
-    Fault("time zone lost: sched_arr_at", changed("sched_arr_at", without_zone), doses=DOSES),
-    Fault("time zone lost: sched_dep_at", changed("sched_dep_at", without_zone), doses=DOSES),
-    Fault("unseen category: dest ZZZ", changed("dest", constant("ZZZ")), doses=DOSES),
-    Fault("unseen category: carrier ZZ", changed("carrier", constant("ZZ")), doses=DOSES),
-    Fault(
+    DataFault("missing at random: dest", changed("dest", constant(None)), doses=DOSES),
+    DataFault("missing at random: distance", changed("distance", constant(None)), doses=DOSES),
+    DataFault("missing by value: dest of the longest flights", missing_by_value("dest", "distance"), doses=DOSES),
+    DataFault("missing at random: temp (optional)", changed("temp", constant(None)), "weather", DOSES),
+    DataFault("type changed: distance in words", changed("distance", constant("far")), doses=DOSES),
+    DataFault("type changed: distance 1,400.0", changed("distance", with_separators), doses=DOSES),
+    DataFault("type changed: times in seconds since 1970", changed("sched_arr_at", epoch), doses=DOSES),
+    DataFault("type changed: times as 31/12/2013 09:30", changed("sched_arr_at", day_first), doses=DOSES),
+    DataFault("time zone lost: sched_arr_at", changed("sched_arr_at", without_zone), doses=DOSES),
+    DataFault("time zone lost: sched_dep_at", changed("sched_dep_at", without_zone), doses=DOSES),
+    DataFault("unseen category: dest ZZZ", changed("dest", constant("ZZZ")), doses=DOSES),
+    DataFault("unseen category: carrier ZZ", changed("carrier", constant("ZZ")), doses=DOSES),
+    DataFault(
         "valid category of another region: dest FCA",
         changed("dest", constant("FCA")),
         doses=DOSES,
         seed_name="category that there is, and not here: dest FCA",
     ),
-    Fault("unit x 1000: distance", changed("distance", times(1000)), doses=DOSES),
-    Fault("unit x 60: distance", changed("distance", times(60)), doses=DOSES),
-    Fault("unit x 1.609 (kilometres): distance", changed("distance", times(1.609344)), doses=DOSES),
-    Fault("unit x 60 (seconds): arr_delay", changed("arr_delay", times(60)), "outcomes", DOSES),
-    Fault("unit x 1000: arr_delay", changed("arr_delay", times(1000)), "outcomes", DOSES),
-    Fault("outliers: distance x 10 to x 100", changed("distance", outlying(10, 100)), doses=DOSES),
-    Fault("outliers: distance x 1.1 to x 3", changed("distance", outlying(1.1, 3)), doses=DOSES),
-    Fault("outliers: wind_speed x 10 to x 100", changed("wind_speed", outlying(10, 100)), "weather", DOSES),
-    Fault("outliers: temp x 1.2 to x 1.5", changed("temp", outlying(1.2, 1.5)), "weather", DOSES),
-    Fault("swapped columns: origin, dest", swapped("origin", "dest"), doses=DOSES),
-    Fault("swapped columns: flight, distance", swapped("flight", "distance"), doses=DOSES),
-    Fault("swapped columns: departure, arrival", swapped("sched_dep_at", "sched_arr_at"), doses=DOSES),
-    Fault("swapped columns: temp, dewp", swapped("temp", "dewp"), "weather", DOSES),
-    Fault("swapped columns: humid, dewp", swapped("humid", "dewp"), "weather", DOSES),
-    Fault(
+    DataFault("unit x 1000: distance", changed("distance", times(1000)), doses=DOSES),
+    DataFault("unit x 60: distance", changed("distance", times(60)), doses=DOSES),
+    DataFault("unit x 1.609 (kilometres): distance", changed("distance", times(1.609344)), doses=DOSES),
+    DataFault("unit x 60 (seconds): arr_delay", changed("arr_delay", times(60)), "outcomes", DOSES),
+    DataFault("unit x 1000: arr_delay", changed("arr_delay", times(1000)), "outcomes", DOSES),
+    DataFault("outliers: distance x 10 to x 100", changed("distance", outlying(10, 100)), doses=DOSES),
+    DataFault("outliers: distance x 1.1 to x 3", changed("distance", outlying(1.1, 3)), doses=DOSES),
+    DataFault("outliers: wind_speed x 10 to x 100", changed("wind_speed", outlying(10, 100)), "weather", DOSES),
+    DataFault("outliers: temp x 1.2 to x 1.5", changed("temp", outlying(1.2, 1.5)), "weather", DOSES),
+    DataFault("swapped columns: origin, dest", swapped("origin", "dest"), doses=DOSES),
+    DataFault("swapped columns: flight, distance", swapped("flight", "distance"), doses=DOSES),
+    DataFault("swapped columns: departure, arrival", swapped("sched_dep_at", "sched_arr_at"), doses=DOSES),
+    DataFault("swapped columns: temp, dewp", swapped("temp", "dewp"), "weather", DOSES),
+    DataFault("swapped columns: humid, dewp", swapped("humid", "dewp"), "weather", DOSES),
+    DataFault(
         "values shuffled among rows: distance",
         shuffled("distance"),
         doses=DOSES,
         seed_name="values dealt out among rows: distance",
     ),
-    Fault(
+    DataFault(
         "values shuffled among rows: arr_delay",
         shuffled("arr_delay"),
         "outcomes",
         DOSES,
         seed_name="values dealt out among rows: arr_delay",
     ),
-    Fault("broken characters: carrier", changed("carrier", broken), doses=DOSES),
+    DataFault("broken characters: carrier", changed("carrier", broken), doses=DOSES),
 )
