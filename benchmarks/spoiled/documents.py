@@ -47,9 +47,7 @@ def named(texts: Sequence[bytes]) -> Spoil:
 DOCUMENTS = (
     DataFault("column dropped: distance", framed(lambda rows: rows.drop(columns="distance"))),
     DataFault("column dropped: wind_dir (optional)", framed(lambda rows: rows.drop(columns="wind_dir")), "weather"),
-    DataFault(
-        "column renamed, as the contract lists", framed(lambda rows: rows.rename(columns={"carrier": "airline"}))
-    ),
+    DataFault("column renamed, to a listed name", framed(lambda rows: rows.rename(columns={"carrier": "airline"}))),
     DataFault("column renamed, to an unknown name", framed(lambda rows: rows.rename(columns={"carrier": "cx"}))),
     DataFault(
         "two columns renamed to each other's names",
