@@ -91,8 +91,9 @@ class Lab:
         raise LookupError(f"expected a service named {service!r}, found {known}")
 
     def served_pipeline(self) -> str:
-        """The pipeline that `autopilot up` serves; empty where it did not record one."""
-        return str(json.loads((self.home / "processes.json").read_bytes()).get("pipeline", ""))
+        """The pipeline that `autopilot up` recorded; empty where it recorded none."""
+        recorded = self.home / "processes.json"
+        return str(json.loads(recorded.read_bytes()).get("pipeline", "")) if recorded.exists() else ""
 
     def release_state(self) -> dict[str, Any]:
         """The gateway's own state; httpx.HTTPError when it does not answer."""

@@ -13,7 +13,7 @@ from cli.stack.orphans import marked_processes
 from healing.incident import Cause
 from healing.release import Reason
 from tasks.ledger.store import Ledger
-from tasks.runtime.flow_runs import RUN_ID_VARIABLE
+from tasks.runtime.orphaned_runs import RUN_ID_VARIABLE
 from tests.e2e.running_stack import ROOT, audited, wait
 
 SECONDS_MAX = 1500  # four minutes on two idle cores

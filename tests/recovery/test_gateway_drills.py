@@ -92,7 +92,7 @@ def healer(home, gateway, ledger):
         thread.join()
 
 
-def test_a_corrupted_champion_is_answered_around_without_a_lost_request_and_rolled_back(stack):
+def test_a_corrupt_champion_loses_no_request_and_is_rolled_back(stack):
     home, gateway, ledger, champion = stack
     with healer(home, gateway, ledger):
         outcome = run_drill("model-corruption", home, pipeline=PIPELINE)
@@ -103,7 +103,7 @@ def test_a_corrupted_champion_is_answered_around_without_a_lost_request_and_roll
     assert gateway.release()["release"]["champion"]["digest"] != champion.digest
 
 
-def test_without_the_rollback_the_fallback_answers_and_the_drill_turns_red(stack):
+def test_without_the_rollback_the_fallback_answers_and_the_drill_fails(stack):
     home, gateway, _, champion = stack
     outcome = run_drill("model-corruption", home, pipeline=PIPELINE)
     assert outcome.exit is Exit.NOT_RECOVERED, outcome.reason
@@ -113,7 +113,7 @@ def test_without_the_rollback_the_fallback_answers_and_the_drill_turns_red(stack
     assert gateway.release()["release"]["champion"]["digest"] == champion.digest
 
 
-def test_an_unbroken_gateway_answers_every_request_in_full(stack):
+def test_noop_finds_every_request_answered_in_full(stack):
     home, *_ = stack
     outcome = run_drill("noop", home, pipeline=PIPELINE)
     assert outcome.exit is Exit.RECOVERED, outcome.reason

@@ -106,7 +106,7 @@ def drill(name, home, *options):
     return outcome
 
 
-def test_nothing_broken_reports_nothing(stack):
+def test_noop_reports_no_incident(stack):
     outcome = drill("noop", stack.home)
     assert outcome["exit"] == Exit.RECOVERED, outcome["reason"]
 
