@@ -25,7 +25,7 @@ import yaml
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from chaos import leases
-from chaos.faults.paused_deployment import PausedDeployment
+from chaos.faults.disabled_remedy import DisabledRemedy
 from chaos.lab import Lab, new_directory
 from chaos.spec import DrillSpec, spec_of
 from chaos.verdict import Counts, Durations, Exit, Judgement, judge
@@ -166,9 +166,9 @@ def _lock(descriptor: int, home: Path) -> None:
 
 @contextmanager
 def _ablated(lab: Lab, spec: DrillSpec, remedy: str) -> Iterator[None]:
-    """Switch a remedy's deployment off, as a lease, so that it is switched on again even if this process dies."""
-    fault = PausedDeployment.prepare(lab.prefect, spec.ablations[remedy])
+    """Disable the remedy as a lease, so that it is enabled again even if this process dies."""
     ttl_seconds = spec.deadline_seconds + ABLATION_SECONDS_MORE
+    fault = DisabledRemedy(home=lab.home, remedy=remedy, seconds_max=ttl_seconds)
     lease = leases.take(lab.directory / "ablation", fault, ttl_seconds=ttl_seconds)
     try:
         yield

@@ -53,9 +53,7 @@ class DrillSpec(BaseModel):
     needs: tuple[str, ...] = Field(
         default=(), description="Services that the drill needs besides gateway and Prefect: feed, mirror."
     )
-    ablations: Mapping[str, str] = Field(
-        default_factory=dict, description="Remedies that can be switched off, each with its Prefect deployment."
-    )
+    ablations: tuple[str, ...] = Field(default=(), description="Remedies that can be switched off for the drill.")
     limits: Limits
 
 

@@ -1,69 +1,78 @@
-"""The repair loop: record evidence, then handle every unfinished incident. A lost event only delays a repair."""
+"""The repair loop as a flow: by hand, by event, and every few minutes as a safety net beside the resident healer."""
+
+import os
+import socket
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
-from prefect.runtime import flow_run
 from pydantic import BaseModel, ConfigDict
 
-from healing.incident import Incident
 from tasks.config.pipeline import Pipeline, load_pipeline
 from tasks.config.settings import Settings, load_settings
 from tasks.incidents.evidence import read_signals, record_evidence
 from tasks.incidents.flow_runner import DeploymentRunner, FlowRunner, InlineRunner
-from tasks.incidents.incident_handler import HandledIncident, IncidentHandler
+from tasks.incidents.incident_view import Memory
+from tasks.incidents.leadership import Leadership
 from tasks.incidents.policy import policy_of
-from tasks.incidents.remedy_executor import RemedyExecutor
+from tasks.incidents.repair_loop import HandledIncident, RepairLoop
+from tasks.incidents.step_executor import StepExecutor
 from tasks.incidents.stranded_trial import resume_stranded_trial
 from tasks.ledger.store import Ledger
 from tasks.rollout.release_events import republish_events
+from tasks.runtime.alerts import resend_kept
 from tasks.runtime.events import EventEvidence
+
+SETTLE_SECONDS_MAX = 120.0  # then the next run, or the resident healer, goes on
 
 _task = task(cache_policy=NO_CACHE, persist_result=False)
 
 
 class HealReport(BaseModel):
-    """The incidents that one run handled; empty if nothing was unfinished."""
+    """The incidents that one run handled; empty if none was observed, or if `led_by` says who handles them."""
 
     model_config = ConfigDict(frozen=True)
 
     pipeline: str
     incidents: tuple[HandledIncident, ...] = ()
+    led_by: str | None = None
 
 
 @flow(name="heal")
 def heal(pipeline: str, event: EventEvidence | None = None) -> HealReport:
-    """Advance every unfinished incident of the pipeline as far as possible now.
+    """Advance every observed incident of the pipeline as far as possible now.
 
     `event` only adds evidence: its claim is confirmed by observation, or dismissed. `heal` can run at any time, also
-    twice at once: an incident has at most one running attempt.
+    twice at once and beside the resident healer: one of them leads, the others only record evidence.
     """
     settings = load_settings()
     config = load_pipeline(pipeline, settings.pipelines_dir)
-    runner = flow_runner(settings)
-    resume_trial(settings, config, runner)
     add_evidence(settings, pipeline, event)
-    incidents = [handle(settings, config, runner, incident) for incident in unfinished(settings, pipeline)]
+    report = repair(settings, config, flow_runner(settings))
     republish_events(settings, pipeline)
-    return HealReport(pipeline=pipeline, incidents=tuple(incidents))
+    resend_kept(settings)
+    return report
 
 
-resume_trial = _task(resume_stranded_trial)
 add_evidence = _task(record_evidence)
 
 
-def unfinished(settings: Settings, pipeline: str) -> list[Incident]:
-    """The incidents to handle, oldest first."""
-    with Ledger(settings.ledger_dsn) as ledger:
-        return ledger.unfinished_incidents(pipeline)
-
-
 @_task
-def handle(settings: Settings, config: Pipeline, runner: FlowRunner, incident: Incident) -> HandledIncident:
-    """Handle one incident."""
-    with Ledger(settings.ledger_dsn) as ledger:
-        executor = RemedyExecutor(settings, ledger, runner, run_id=flow_run.get_id())
-        handler = IncidentHandler(executor, policy_of(config), lambda: read_signals(settings, config.name, ledger))
-        return handler.handle(incident)
+def repair(settings: Settings, config: Pipeline, runner: FlowRunner) -> HealReport:
+    """Lead the pipeline's healing until its incidents are settled, or leave it to whoever leads."""
+    holder = f"{socket.gethostname()}/{os.getpid()}/heal"
+    with Leadership(settings.ledger_dsn, config.name, holder) as leadership:
+        if not leadership.acquire():
+            return HealReport(pipeline=config.name, led_by="the resident healer, or another run")
+        resume_stranded_trial(settings, config, runner)
+        with Ledger(settings.ledger_dsn) as ledger:
+            executor = StepExecutor(settings, ledger, runner, Memory(), token=leadership.token)
+            loop = RepairLoop(
+                config.name,
+                executor,
+                lambda: policy_of(config, settings),
+                lambda: read_signals(settings, config.name, ledger),
+            )
+            return HealReport(pipeline=config.name, incidents=loop.settle(SETTLE_SECONDS_MAX))
 
 
 def flow_runner(settings: Settings) -> FlowRunner:

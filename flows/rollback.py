@@ -1,6 +1,7 @@
 """The `rollback` flow: an earlier model that answers rightly becomes champion again."""
 
-from prefect import flow
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
 
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import load_settings
@@ -8,6 +9,9 @@ from tasks.rollout.release_events import republish_events
 from tasks.rollout.rollback import RollbackOrder, RollbackOutcome, serve_earlier_model
 
 AUTHOR = "rollback"
+
+# The healer calls the same function without Prefect, which may be down.
+_roll_back = task(name="serve earlier model", cache_policy=NO_CACHE, persist_result=False)(serve_earlier_model)
 
 
 @flow(name="rollback")
@@ -36,6 +40,6 @@ def rollback(
         incident_id=incident_id,
         unfence_by=unfence_by,
     )
-    _, outcome = serve_earlier_model(settings, order)
+    _, outcome = _roll_back(settings, order)
     republish_events(settings, pipeline)
     return outcome

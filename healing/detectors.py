@@ -40,4 +40,22 @@ DETECTORS: Mapping[Cause, frozenset[Detector]] = MappingProxyType(
     }
 )
 
+# Something reads these again and again, so the end of the problem is noticed after an escalation, too.
+OBSERVED_CONTINUOUSLY = frozenset(
+    {
+        Cause.SOURCE_UNAVAILABLE,
+        Cause.STALE_DATA,
+        Cause.DATA_DRIFT,
+        Cause.QUALITY_DROP,
+        Cause.BAD_CANDIDATE,
+        Cause.MODEL_CORRUPT,
+        Cause.MODEL_FAILING,
+        Cause.MODEL_SLOW,
+        Cause.STORE_UNAVAILABLE,
+        Cause.GATEWAY_DOWN,
+        Cause.DISK_FULL,
+        Cause.RESOURCE_PRESSURE,
+    }
+)
+
 FOUND_BY_INGESTION = frozenset(cause for cause, by in DETECTORS.items() if by == {Detector.INGESTION})

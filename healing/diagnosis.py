@@ -4,12 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from healing.incident import Cause, Incident
+from healing.incident import Cause, Incident, Status
 from healing.release import Release
 from healing.remedy import Role, role_of
 from healing.verdict import Outcome, Verdict
 
-CONFIRMED_BY_GATEWAY = frozenset({Cause.MODEL_CORRUPT, Cause.MODEL_FAILING, Cause.MODEL_SLOW, Cause.DISK_FULL})
+CONFIRMED_BY_GATEWAY = frozenset(
+    {
+        Cause.MODEL_CORRUPT,
+        Cause.MODEL_FAILING,
+        Cause.MODEL_SLOW,
+        Cause.DISK_FULL,
+        Cause.STORE_UNAVAILABLE,
+        Cause.RESOURCE_PRESSURE,
+    }
+)
 CONFIRMED_BY_MONITOR = frozenset({Cause.DATA_DRIFT, Cause.QUALITY_DROP})
 
 
@@ -26,11 +35,13 @@ class ProblemSignal:
 class Signals:
     """The state that incidents are confirmed against.
 
-    `problems` is None if the gateway does not answer: that neither confirms nor refutes a problem. `checks` holds the
+    `problems` is None if the gateway does not answer: that neither confirms nor refutes a problem. `serving` are the
+    digests of the models that it has a worker for. `checks` holds the
     monitor's latest verdicts by the cause that a FAIL is evidence of. `history` is the release log, oldest first.
     """
 
     problems: tuple[ProblemSignal, ...] | None = None
+    serving: tuple[str, ...] = ()
     checks: Mapping[Cause, tuple[Verdict, ...]] = field(default_factory=dict)
     history: tuple[Release, ...] = ()
 
@@ -61,7 +72,7 @@ def confirm(incident: Incident, signals: Signals) -> Confirmation:
             return Confirmation(Presence.CONFIRMED, "the gateway does not answer")
         return Confirmation(Presence.ABSENT, "the gateway answers")
     if cause in CONFIRMED_BY_MONITOR:
-        return _confirm_with_checks(cause, signals)
+        return _confirm_with_checks(cause, incident.status, signals)
     if cause is Cause.BAD_CANDIDATE:
         return _confirm_bad_candidate(incident, signals)
     return Confirmation(Presence.CONFIRMED, "only its detector can observe it")
@@ -77,7 +88,8 @@ def _confirm_with_gateway(incident: Incident, signals: Signals) -> Confirmation:
     return Confirmation(Presence.CONFIRMED, problem.message or "the gateway reports it")
 
 
-def _confirm_with_checks(cause: Cause, signals: Signals) -> Confirmation:
+def _confirm_with_checks(cause: Cause, status: Status, signals: Signals) -> Confirmation:
+    """A claim that no check confirms is refuted; a problem that a check confirmed is over only when one passes."""
     verdicts = signals.checks.get(cause, ())
     failing = [verdict for verdict in verdicts if verdict.outcome is Outcome.FAIL]
     if failing:
@@ -85,6 +97,8 @@ def _confirm_with_checks(cause: Cause, signals: Signals) -> Confirmation:
     if not verdicts:
         return Confirmation(Presence.ABSENT, f"the monitor has no check of {cause}")
     outcomes = ", ".join(f"{verdict.check} {verdict.outcome}" for verdict in verdicts)
+    if any(verdict.outcome is Outcome.INCONCLUSIVE for verdict in verdicts) and status is not Status.OPEN:
+        return Confirmation(Presence.INCONCLUSIVE, f"no check says whether {cause} is over: {outcomes}")
     return Confirmation(Presence.ABSENT, f"the monitor's latest checks show no {cause}: {outcomes}")
 
 

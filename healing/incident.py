@@ -73,7 +73,7 @@ _ALLOWED_CHANGES: Mapping[Status, frozenset[Status]] = MappingProxyType(
         Status.DIAGNOSED: frozenset({Status.HEALING, Status.DISMISSED, Status.ESCALATED, Status.RECOVERED}),
         Status.HEALING: frozenset({Status.HEALING, Status.RECOVERED, Status.ESCALATED}),
         Status.RECOVERED: frozenset(),
-        Status.ESCALATED: frozenset(),
+        Status.ESCALATED: frozenset({Status.ESCALATED, Status.RECOVERED, Status.DISMISSED}),  # people healed it
         Status.DISMISSED: frozenset(),
     }
 )
@@ -92,6 +92,7 @@ class AttemptOutcome(StrEnum):
 class Attempt:
     """One application of one remedy. `flow_run_id` names the Prefect run that carries it.
 
+    `lease_token` is that of the healer that started it; None for an attempt that the flow `ingest` records itself.
     `started_on` is the start on the boot clock, where it was recorded. At `applied` the remedy had done its part and
     verification began.
     """
@@ -103,6 +104,7 @@ class Attempt:
     ended_at: datetime | None = None
     flow_run_id: str | None = None
     note: str = ""
+    lease_token: int | None = None
     started_on: Moment | None = None
     applied: Moment | None = None
 

@@ -13,6 +13,8 @@ from healing.incident import Attempt, AttemptOutcome, Cause, Incident, Remedy, S
 from healing.moment import Moment, elapsed_seconds
 from healing.verdict import Outcome, Verdict
 
+_SHORT_SECONDS = 10.0
+
 
 class Carrier(StrEnum):
     """State of the process that carries the running attempt."""
@@ -20,14 +22,6 @@ class Carrier(StrEnum):
     ALIVE = "alive"
     LOST = "lost"  # it ended, or its lease was taken over, without recording an end
     UNKNOWN = "unknown"  # it cannot be asked now, for example while Prefect is down
-
-
-class Approval(StrEnum):
-    """A person's answer about a remedy that policy lets nobody start without one."""
-
-    ASKED = "asked"
-    GRANTED = "granted"
-    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +61,6 @@ class View:
     blocked_by: str | None = (
         None  # why no remedy may start now: a maintenance window, a paused pipeline, another attempt
     )
-    approvals: Mapping[Remedy, Approval | None] = field(default_factory=dict)  # remedies that need one
     reminded: Moment | None = None  # when people were last notified of an escalated incident
 
 
@@ -94,21 +87,15 @@ class Recover:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Do nothing now."""
+    """Do nothing now. `is_short` says that a few seconds are enough to decide more."""
 
     reason: str
+    is_short: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
     """Record an attempt of this remedy, then apply the remedy."""
-
-    remedy: Remedy
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Ask a person to approve this remedy."""
 
     remedy: Remedy
 
@@ -158,7 +145,7 @@ class Remind:
     reason: str
 
 
-Step = Confirm | Dismiss | Recover | Wait | Start | Ask | Resume | Cancel | Verify | Finish | Escalate | Remind
+Step = Confirm | Dismiss | Recover | Wait | Start | Resume | Cancel | Verify | Finish | Escalate | Remind
 
 
 def plan(incident: Incident, view: View, limits: Limits, now: Moment) -> Step:
@@ -194,7 +181,9 @@ def _recover_after(seconds: float, view: View, what: str) -> Step:
     """Recover once the problem has been gone for `seconds`: a short pause is not its end."""
     if view.present_seconds >= seconds:
         return Recover(f"{what}: {view.confirmation.reason}")
-    return Wait(f"gone for {view.present_seconds:.0f} s, {seconds:.0f} s are needed")
+    left_seconds = seconds - view.present_seconds
+    reason = f"gone for {view.present_seconds:.0f} s, {seconds:.0f} s are needed"
+    return Wait(reason, is_short=left_seconds <= _SHORT_SECONDS)
 
 
 def _carry_on(attempt: Attempt, view: View, limits: Limits, now: Moment) -> Step:
@@ -262,7 +251,7 @@ def _treat(incident: Incident, view: View, limits: Limits, now: Moment) -> Step:
     rest_seconds = _rest_seconds([attempt for attempt in tried if attempt.remedy is remedy], limits, now)
     if rest_seconds > 0:
         return Wait(f"{remedy} starts again in {rest_seconds:.0f} s, after its cool-down")
-    return _start(remedy, view)
+    return Start(remedy)
 
 
 def _exceeded(incident: Incident, view: View, limits: Limits, tried: Sequence[Attempt], now: Moment) -> str | None:
@@ -278,21 +267,13 @@ def _exceeded(incident: Incident, view: View, limits: Limits, tried: Sequence[At
     return None
 
 
-def _start(remedy: Remedy, view: View) -> Step:
-    if remedy not in view.approvals or view.approvals[remedy] is Approval.GRANTED:
-        return Start(remedy)
-    return Ask(remedy) if view.approvals[remedy] is None else Wait(f"{remedy} waits for a person's approval")
-
-
 def _next_remedy(incident: Incident, view: View, tried: Sequence[Attempt]) -> Remedy | None:
     """The allowed remedy with the fewest attempts, the first in order among equals.
 
-    A remedy that succeeded before and did not last counts as tried. One that was futile for this incident, or that a
-    person refused, is left out.
+    A remedy that succeeded before and did not last counts as tried. One that was futile for this incident is left out.
     """
     futile = {attempt.remedy for attempt in incident.attempts if attempt.outcome is AttemptOutcome.FUTILE}
-    refused = {remedy for remedy, answer in view.approvals.items() if answer is Approval.REFUSED}
-    left = [remedy for remedy in view.order if remedy not in futile | refused]
+    left = [remedy for remedy in view.order if remedy not in futile]
     return min(left, key=lambda remedy: sum(attempt.remedy is remedy for attempt in tried), default=None)
 
 

@@ -24,6 +24,7 @@ START_SECONDS_MAX = 240.0  # about 25 s on two idle cores; a loaded CI machine g
 # A service whose health checks all fail for this long, at least four in a row, counts as hung and is restarted.
 SILENT_SECONDS_MAX = 30.0
 GATEWAY_SILENT_SECONDS_MAX = 20.0  # clients get no answer in this time
+HEALER_SILENT_SECONDS_MAX = 15.0  # after a heartbeat is old already
 FEED_SILENT_SECONDS_MAX = 300.0  # it stands for an external source: a restart would end a drill that stops it for 240 s
 CHECK_TIMEOUT = httpx.Timeout(5.0)
 POLL_AGE_SECONDS_MAX = 30.0  # the worker asks for work every 2 s; after an outage of Prefect up to 16 s apart
@@ -105,7 +106,8 @@ class Stack:
         """Every service in the order of starting. `mark` names this run's worker, apart from those of earlier runs."""
         feeds = (self._feed("mirror"), self._feed("feed", "--faulty")) if self.feed_module else ()
         worker = self._worker(f"{WORK_POOL}-{mark[:8]}")
-        return (self._prefect_server(), *feeds, self._gateway(public_key), worker, self._deployments())
+        gateway = self._gateway(public_key)
+        return (self._prefect_server(), *feeds, gateway, self._healer(), worker, self._deployments())
 
     def environment(self) -> dict[str, str]:
         """The environment of every process of the stack."""
@@ -175,6 +177,19 @@ class Stack:
             environment=self.environment(),
             healthy=lambda: answers(f"{self.url('operate')}/health"),
             silent_seconds_max=GATEWAY_SILENT_SECONDS_MAX,
+        )
+
+    def _healer(self) -> Service:
+        from healer.heartbeat import heartbeat_file, is_alive
+
+        heartbeat = heartbeat_file(self.home, self.pipeline)
+        return Service(
+            name="healer",
+            command=(sys.executable, "-m", "healer", "--pipeline", self.pipeline),
+            environment=self.environment(),
+            healthy=lambda: is_alive(heartbeat),
+            prepare=lambda: heartbeat.unlink(missing_ok=True),  # that of an earlier process says nothing
+            silent_seconds_max=HEALER_SILENT_SECONDS_MAX,
         )
 
     def _worker(self, name: str) -> Service:

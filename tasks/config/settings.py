@@ -73,6 +73,12 @@ class Settings(BaseSettings):
         default="inline",
         description="inline: long remedies run inside `heal`; deployment: as runs of their own deployment.",
     )
+    heal_hold_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        le=600,
+        description="Seconds for which a remedy must be seen to work, without a break, before its incident closes.",
+    )
     alert_urls: tuple[SecretStr, ...] = Field(
         default=(),
         description="JSON list of Apprise URLs for escalations, besides the log and `alerts.jsonl` in the home.",

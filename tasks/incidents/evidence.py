@@ -1,5 +1,6 @@
-"""Evidence for the ledger, and the signals that incidents are confirmed against."""
+"""Evidence that an event or the gateway brings, and the signals that incidents are confirmed against."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
@@ -11,13 +12,12 @@ from healing.incident import Cause
 from healing.verdict import Verdict
 from releases.log import ReleaseLog
 from tasks.config.settings import Settings
+from tasks.incidents.detection import OBSERVER, record_new
 from tasks.ledger.store import Ledger
-from tasks.runtime.events import EventEvidence, EventName, emit, payload_of
+from tasks.runtime.events import EventEvidence
 from tasks.serving.gateway_client import GatewayReport, read_gateway
 
 log = structlog.get_logger(__name__)
-
-OBSERVER = "heal"
 
 
 def record_evidence(settings: Settings, pipeline: str, event: EventEvidence | None) -> None:
@@ -25,21 +25,23 @@ def record_evidence(settings: Settings, pipeline: str, event: EventEvidence | No
     claimed = None if event is None else event.evidence(pipeline)
     observed = [*([] if claimed is None else [claimed]), *_gateway_evidence(settings, pipeline)]
     with Ledger(settings.ledger_dsn) as ledger:
-        for evidence in observed:
-            known = {incident.id for incident in ledger.unfinished_incidents(pipeline)}
-            incident = ledger.record_evidence(evidence)
-            if not incident.ended and incident.id not in known:
-                emit(EventName.INCIDENT_OPENED, pipeline, {**payload_of(evidence), "incident_id": incident.id})
+        record_new(ledger, observed)
 
 
-def read_signals(settings: Settings, pipeline: str, ledger: Ledger) -> Signals:
-    """The gateway's problems, the monitor's latest checks and the release log, read now."""
-    state = _read_gateway(settings.addresses().operate)
+def read_signals(
+    settings: Settings, pipeline: str, ledger: Ledger, read_gateway: Callable[[], GatewayReport | None] | None = None
+) -> Signals:
+    """The gateway's problems, the monitor's latest checks and the release log, read now.
+
+    Without `read_gateway`, a silent gateway is asked three times within five seconds.
+    """
+    state = _read_patiently(settings.addresses().operate) if read_gateway is None else read_gateway()
     checks: dict[Cause, tuple[Verdict, ...]] = {}
     for record in ledger.latest_checks(pipeline):
         checks[record.cause] = (*checks.get(record.cause, ()), record.verdict)
     return Signals(
         problems=None if state is None else state.as_signals(),
+        serving=() if state is None else tuple(worker.digest for worker in state.workers),
         checks=checks,
         history=tuple(ReleaseLog(settings.release_root(pipeline)).history()),
     )
@@ -50,7 +52,7 @@ def _gateway_evidence(settings: Settings, pipeline: str) -> list[Evidence]:
     operate = settings.addresses().operate
     if operate is None:
         return []
-    state = _read_gateway(operate)
+    state = _read_patiently(operate)
     if state is None:
         summary = f"no answer from {operate}"
         return [Evidence(pipeline, Cause.GATEWAY_DOWN, "gateway", OBSERVER, datetime.now(UTC), summary)]
@@ -60,7 +62,7 @@ def _gateway_evidence(settings: Settings, pipeline: str) -> list[Evidence]:
     ]
 
 
-def _read_gateway(operate_url: str | None) -> GatewayReport | None:
+def _read_patiently(operate_url: str | None) -> GatewayReport | None:
     """The gateway's state; None if no gateway should run or it does not answer."""
     if operate_url is None:
         return None

@@ -42,7 +42,7 @@ def settle_incidents(stores: Stores, chain: SourceChain) -> None:
     """
     recorded = {record.batch_id: record for record in stores.ledger.batches(stores.pipeline.name)}
     answering = {source.name for source in chain.available() if source.answered}
-    for incident in stores.ledger.unfinished_incidents(stores.pipeline.name):
+    for incident in stores.ledger.observed_incidents(stores.pipeline.name):
         record = recorded.get(incident.subject)
         if record is not None and record.status is BatchStatus.REJECTED:
             stores.notify(incident, f"batch {record.batch_id} is in quarantine: {incident.summary}")

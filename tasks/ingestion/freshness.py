@@ -43,13 +43,15 @@ def _record_wait(stores: Stores, newest: date | None, expected: str) -> Incident
     facts: dict[str, object] = {"newest": None if newest is None else str(newest)}
     finding = BatchFinding(Cause.STALE_DATA, Remedy.WAIT, summary, facts, "freshness")
     incident = stores.ledger.record_evidence(stores.evidence(finding, table), status=Status.DIAGNOSED)
+    if incident.status is Status.ESCALATED:  # people know of it
+        return incident
     end_lost_attempt(stores.ledger, incident)
     attempt = stores.ledger.start_attempt(incident.id, Remedy.WAIT, stores.run_id)
     return stores.ledger.finish_attempt(incident.id, attempt.number, AttemptOutcome.FAILED, "no newer batch came")
 
 
 def _end_incident(stores: Stores) -> None:
-    for incident in stores.ledger.unfinished_incidents(stores.pipeline.name):
+    for incident in stores.ledger.observed_incidents(stores.pipeline.name):
         if incident.cause is Cause.STALE_DATA and incident.subject == stores.pipeline.batch_table:
             end_lost_attempt(stores.ledger, incident)
             stores.ledger.set_status(incident.id, Status.RECOVERED, "a newer batch was accepted")

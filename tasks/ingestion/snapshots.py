@@ -51,6 +51,15 @@ def restore_features(stores: Stores, batch: str, *, by: str, why: str) -> Restor
     return restored
 
 
+def is_restored(stores: Stores, batch: str) -> bool:
+    """Whether the features that the batch changed are those from before it, as the lake has them now."""
+    record = stores.ledger.batch(stores.pipeline.name, batch)
+    if record is None:
+        return False
+    until = record.day + timedelta(days=stores.pipeline.tables[record.table].context_days)
+    return _last_good_version(stores, record, until)[1]
+
+
 def _restore(stores: Stores, version: int, since: date, until: date) -> RestoredSnapshot:
     """Replace the features of [since, until] by those of `version`, and record the commit as their source."""
     lake = stores.lake(FEATURES)

@@ -90,4 +90,4 @@ def open_stores(pipeline: Pipeline, settings: Settings) -> Iterator[Stores]:
 
 
 def _notify_people(settings: Settings, incident: Incident, reason: str) -> None:
-    alert(incident, reason, datetime.now(UTC), file=settings.alerts_file, urls=settings.alert_urls)
+    alert(settings, incident, reason, datetime.now(UTC))

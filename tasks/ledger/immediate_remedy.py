@@ -8,6 +8,7 @@ from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Incident, Remedy, Status
 from tasks.ledger.store import Ledger
 
+_TAKEN_OVER = "ingestion has started, and treats the incident itself"
 _LOST = "the run that carried this attempt ended without recording a result"
 
 
@@ -22,6 +23,10 @@ def immediate_remedy(
     unfinished, for the next run of the flow or for `heal`.
     """
     incident = ledger.record_evidence(evidence, status=Status.DIAGNOSED)
+    if incident.status is Status.ESCALATED:  # people know of it; a remedy that works now ends it all the same
+        yield incident
+        ledger.set_status(incident.id, ends, evidence.summary)
+        return
     if incident.status is Status.OPEN:
         incident = ledger.set_status(incident.id, Status.DIAGNOSED, evidence.summary)
     end_lost_attempt(ledger, incident)
@@ -31,9 +36,7 @@ def immediate_remedy(
     except BaseException as exc:
         ledger.finish_attempt(incident.id, attempt.number, AttemptOutcome.FAILED, f"{type(exc).__name__}: {exc}")
         raise
-    ledger.finish_attempt(incident.id, attempt.number, AttemptOutcome.SUCCEEDED)
-    ledger.mark_mitigated(incident.id)
-    ledger.set_status(incident.id, ends, evidence.summary)
+    ledger.finish_and_close(incident.id, attempt.number, ends, evidence.summary)
 
 
 def end_lost_attempt(ledger: Ledger, incident: Incident) -> None:
@@ -45,6 +48,7 @@ def end_lost_attempt(ledger: Ledger, incident: Incident) -> None:
     if running is None:
         return
     try:
-        ledger.finish_attempt(incident.id, running.number, AttemptOutcome.FAILED, _LOST)
+        note = _LOST if running.lease_token is None else _TAKEN_OVER
+        ledger.finish_attempt(incident.id, running.number, AttemptOutcome.FAILED, note)
     except Conflict:  # another process recorded its end first
         return

@@ -1,17 +1,22 @@
 """Queries for one incident: find the one that evidence belongs to, and load it with its evidence and attempts."""
 
+from datetime import datetime
+
 import sqlalchemy as sa
 
+from healing.detectors import OBSERVED_CONTINUOUSLY
 from healing.errors import UsageError
 from healing.evidence import Evidence
 from healing.incident import Attempt, AttemptOutcome, Incident, Remedy, Status, known_cause
+from healing.moment import Moment
 from tasks.ledger import schema
 
 
 def find_incident(connection: sa.Connection, evidence: Evidence) -> str | None:
     """Id of the incident with the evidence's cause and subject that had not ended when the evidence was observed.
 
-    An unfinished incident comes before ended ones.
+    An escalated one has not ended as long as its problem is observed: people know of it and are not notified again. An
+    unfinished incident comes before ended ones.
     """
     table = schema.incidents
     query = (
@@ -20,7 +25,11 @@ def find_incident(connection: sa.Connection, evidence: Evidence) -> str | None:
             table.c.pipeline == evidence.pipeline,
             table.c.cause == evidence.cause.value,
             table.c.subject == evidence.subject,
-            sa.or_(table.c.ended_at.is_(None), table.c.ended_at >= evidence.observed_at),
+            sa.or_(
+                table.c.ended_at.is_(None),
+                table.c.ended_at >= evidence.observed_at,
+                sa.and_(table.c.status == Status.ESCALATED.value, table.c.cause.in_(OBSERVED_CONTINUOUSLY)),
+            ),
         )
         .order_by(table.c.ended_at.is_not(None), table.c.ended_at)
     )
@@ -81,4 +90,11 @@ def _attempt(row: sa.RowMapping) -> Attempt:
         ended_at=row["ended_at"],
         flow_run_id=row["flow_run_id"],
         note=row["note"],
+        lease_token=row["lease_token"],
+        started_on=_moment(row["started_at"], row["boot_id"], row["started_boot_seconds"]),
+        applied=_moment(row["applied_at"], row["boot_id"], row["applied_boot_seconds"]),
     )
+
+
+def _moment(wall: datetime | None, boot_id: str, boot_seconds: float | None) -> Moment | None:
+    return None if wall is None else Moment(wall, boot_id, boot_seconds)

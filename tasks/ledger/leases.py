@@ -17,6 +17,11 @@ from tasks.runtime.clock import boot_seconds
 TTL_SECONDS = 6.0  # a holder renews every second; five missed renewals are no scheduling delay
 
 
+def healer_lease(pipeline: str) -> str:
+    """The name of the lease of the pipeline's healer."""
+    return f"healer/{pipeline}"
+
+
 class LeaseLost(Conflict):
     """Another holder has taken the lease over; whatever this one was about to do, it must not do it."""
 

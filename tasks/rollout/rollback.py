@@ -7,8 +7,6 @@ from itertools import islice
 from pathlib import Path
 
 import structlog
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
 
 from healing.errors import GatewayUnavailable, Refused, UsageError
@@ -107,7 +105,6 @@ def _next_order(order: RollbackOrder, failed: ModelRef, note: str) -> RollbackOr
     )
 
 
-@task(name="write rollback", cache_policy=NO_CACHE)
 def write_rollback(settings: Settings, order: RollbackOrder) -> Release:
     """Commit the rollback and announce it."""
     public_key = ensure_keys(settings.keys_dir).public
@@ -117,7 +114,6 @@ def write_rollback(settings: Settings, order: RollbackOrder) -> Release:
     return release
 
 
-@task(name="verify rollback", cache_policy=NO_CACHE)
 def verify_rollback(settings: Settings, release: Release) -> RollbackOutcome:
     """Wait until the gateway serves the release, then ask its champion for the golden answers.
 

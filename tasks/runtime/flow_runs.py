@@ -8,6 +8,8 @@ from uuid import UUID
 import httpx
 
 from healing.errors import OrchestratorUnavailable
+from tasks.runtime.local_runs import PREFIX as LOCAL_PREFIX
+from tasks.runtime.local_runs import cancel_local_run, local_run_is_active
 
 
 class RunState(StrEnum):
@@ -52,7 +54,9 @@ def start_run(deployment: str, parameters: Mapping[str, Any], idempotency_key: s
 
 
 def run_state(flow_run_id: str) -> RunState:
-    """The state of the run; OrchestratorUnavailable if Prefect does not answer."""
+    """The state of the run, also of a local one; OrchestratorUnavailable if Prefect does not answer."""
+    if flow_run_id.startswith(LOCAL_PREFIX):
+        return RunState.ACTIVE if local_run_is_active(flow_run_id) else RunState.COMPLETED
     from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound
 
@@ -64,3 +68,21 @@ def run_state(flow_run_id: str) -> RunState:
     except httpx.HTTPError as exc:
         raise OrchestratorUnavailable(f"expected Prefect to know run {flow_run_id}, found {exc!r}") from exc
     return RunState.MISSING if state is None else _STATES.get(state.type.value, RunState.ACTIVE)
+
+
+def cancel_run(flow_run_id: str) -> None:
+    """Stop the run. OrchestratorUnavailable if Prefect does not answer."""
+    if flow_run_id.startswith(LOCAL_PREFIX):
+        cancel_local_run(flow_run_id)
+        return
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound
+    from prefect.states import Cancelling
+
+    try:
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(UUID(flow_run_id), Cancelling(), force=True)
+    except ObjectNotFound:
+        return
+    except httpx.HTTPError as exc:
+        raise OrchestratorUnavailable(f"expected Prefect to cancel run {flow_run_id}, found {exc!r}") from exc

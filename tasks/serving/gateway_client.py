@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import httpx
@@ -23,6 +24,10 @@ TIMEOUT = httpx.Timeout(3.0, connect=1.0)  # seconds; on loopback a healthy rout
 POLL_SECONDS = 0.2  # the gateway polls the release log at the same interval
 SERVICE_REQUESTS = 10  # enough to notice an outage, which fails all of them; not enough to measure a rate
 PROBE_PREFIX = "probe-"  # of the request ids of probes, so that monitoring can leave them out
+
+
+# Load shedding and deadlines say something about the machine, not about the model.
+_BUSY = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT)
 
 
 class _View(BaseModel):
@@ -210,6 +215,8 @@ def probe_model(predict_url: str, digest: str, manifest: Manifest) -> Verdict:
     count = len(golden.outputs)
     if response.status_code == httpx.codes.NOT_FOUND:
         return Verdict("probe", Outcome.INCONCLUSIVE, f"the gateway has not loaded {digest[:12]}", 0)
+    if response.status_code in _BUSY:
+        return Verdict("probe", Outcome.INCONCLUSIVE, f"the gateway is busy: status {response.status_code}", 0)
     if response.status_code != httpx.codes.OK:
         found = f"status {response.status_code}: {response.text[:200]}"
         return Verdict("probe", Outcome.FAIL, found, count)
@@ -222,9 +229,15 @@ def probe_model(predict_url: str, digest: str, manifest: Manifest) -> Verdict:
     return Verdict("probe", Outcome.PASS if right else Outcome.FAIL, reason, count, worst, golden.tolerance)
 
 
+@cache
+def _client() -> httpx.Client:
+    """One client per process: making one costs more processor time than a hundred requests."""
+    return httpx.Client(timeout=TIMEOUT, trust_env=False)
+
+
 def _request(method: str, url: str) -> httpx.Response:
     try:
-        response = httpx.request(method, url, timeout=TIMEOUT, trust_env=False)
+        response = _client().request(method, url)
         response.raise_for_status()
     except httpx.HTTPError as exc:
         raise GatewayUnavailable(f"expected the gateway to answer {method} {url}, found {exc!r}") from exc

@@ -22,7 +22,7 @@ import psutil
 
 CHAMPION, FALLBACK = "c" * 64, "f" * 64
 OUTPUTS = {CHAMPION: [0.1, 0.2, 0.3], FALLBACK: [0.4, 0.5, 0.6]}
-DEPLOYMENT, AUTOMATION, RUN = ("00000000-0000-0000-0000-00000000000%d" % i for i in (1, 2, 3))  # noqa: UP031
+DEPLOYMENT, RUN = "00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000003"
 HEAL_SECONDS = 0.4
 SOURCE_TIMEOUT_SECONDS = 0.4
 
@@ -114,7 +114,7 @@ class Stack:
     def __init__(self, home, *, heals, jumpy):
         self.home, self.heals, self.jumpy = home, heals, jumpy
         self.ledger = Ledger(home / "ledger.db")
-        self.champion, self.generation, self.enabled, self.run_state = CHAMPION, 2, True, "PENDING"
+        self.champion, self.generation, self.run_state = CHAMPION, 2, "PENDING"
         for digest, outputs in OUTPUTS.items():
             directory = home / "releases" / "flights" / "models" / digest
             directory.mkdir(parents=True)
@@ -135,7 +135,8 @@ class Stack:
     def heal(self):
         while True:
             time.sleep(HEAL_SECONDS)
-            if self.heals and self.enabled and self.champion == CHAMPION and not self.worker_ready():
+            disabled = (self.home / "disabled_remedies" / "rollback.json").exists()
+            if self.heals and not disabled and self.champion == CHAMPION and not self.worker_ready():
                 self.ledger.write("incident.opened", "i1", cause="model_corrupt", subject=CHAMPION)
                 time.sleep(HEAL_SECONDS)
                 self.ledger.write("attempt.started", "i1", remedy="rollback")
@@ -183,19 +184,15 @@ class Stack:
             return self.predict(headers, body)
         if path == "/release":
             return self.release()
-        return 200, {}, self.prefect(method, path, body)
+        return 200, {}, self.prefect(path)
 
-    def prefect(self, method, path, body):
+    def prefect(self, path):
         if path.endswith("/create_flow_run"):
             threading.Thread(target=self.ingest, daemon=True).start()
             return {"id": RUN}
         if path.startswith("/flow_runs/"):
             return {"state": {"type": self.run_state}}
-        if "related-to" in path:
-            return [{"id": AUTOMATION, "enabled": self.enabled}]
-        if method == "PATCH":
-            self.enabled = body["enabled"]
-        return {"id": DEPLOYMENT, "paused": not self.enabled, "enabled": self.enabled}
+        return {"id": DEPLOYMENT}
 
 
 def serve_source(state):

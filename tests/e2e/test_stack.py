@@ -83,7 +83,7 @@ def test_only_the_next_runs_are_planned(stack):
 
 def test_every_service_is_recorded_alive_and_healthy(stack):
     services = stack.recorded().services
-    assert {service.name for service in services} == {"prefect", "feed", "mirror", "gateway", "worker"}
+    assert {service.name for service in services} == {"prefect", "feed", "mirror", "gateway", "healer", "worker"}
     assert all(service.alive() and service.state == "healthy" for service in services)
 
 

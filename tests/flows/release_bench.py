@@ -97,6 +97,7 @@ def make_bench(folder: Path, monkeypatch: pytest.MonkeyPatch, release: str = ONE
     (pipelines / PIPELINE / "pipeline.yaml").write_text(f"{PIPELINE_YAML}release: {release}\n")
     home = folder / "home"
     monkeypatch.setenv("AUTOPILOT_HOME", str(home))
+    monkeypatch.setenv("AUTOPILOT_HEAL_HOLD_SECONDS", "0.5")
     monkeypatch.setenv("AUTOPILOT_PIPELINES_DIR", str(pipelines))
     settings = Settings()
     return Bench(settings, ensure_keys(settings.keys_dir), monkeypatch)

@@ -13,25 +13,27 @@ from healing.diagnosis import ProblemSignal, Signals
 from healing.errors import UsageError
 from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Cause, Remedy, Status
-from healing.policy import Policy
 from healing.release import Challenger, Reason
 from healing.verdict import Outcome, Verdict
 from releases.log import promotion_of, trial_of
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import load_settings
 from tasks.incidents.flow_runner import InlineRunner
-from tasks.incidents.incident_handler import IncidentHandler
-from tasks.incidents.remedy_executor import RemedyExecutor
+from tasks.incidents.incident_view import Memory
+from tasks.incidents.policy import policy_of
+from tasks.incidents.repair_loop import RepairLoop
+from tasks.incidents.step_executor import StepExecutor
 from tasks.ledger.records import CheckRecord
 from tasks.ledger.store import Ledger
 from tasks.rollout.release_changes import rollout_lock
 from tasks.rollout.rollback import RollbackOrder, roll_back
 from tasks.runtime.events import EventEvidence
+from tasks.runtime.flow_runs import RunState
 from tests.flows.durability.world import World
 from tests.flows.release_bench import Bench, make_bench, traffic
 from tests.gateway.running import wait_until
 from tests.published import PIPELINE, bootstrap, corrupt, start_canary
-from tests.tasks.incidents.contexts import RecordingRunner
+from tests.tasks.incidents.contexts import RecordingRunner, run_id_of
 
 
 @pytest.fixture
@@ -53,9 +55,11 @@ def evidence(cause, subject, observer="test"):
 
 
 def handled(bench, ledger, incident, signals, runner=None):
-    """The incident, read anew and handled with these signals."""
-    executor = RemedyExecutor(bench.settings, ledger, runner or InlineRunner({}), run_id=None)
-    return IncidentHandler(executor, Policy(), lambda: signals).handle(ledger.incident(incident.id))
+    """The incident after the repair loop has settled it with these signals, as the healer with lease token 1."""
+    executor = StepExecutor(bench.settings, ledger, runner or InlineRunner({}), Memory(), token=1)
+    policy = policy_of(load_pipeline(PIPELINE, bench.settings.pipelines_dir), bench.settings)
+    met = RepairLoop(PIPELINE, executor, lambda: policy, lambda: signals).settle(60)
+    return next(each for each in met if each.id == incident.id)
 
 
 def test_without_a_problem_nothing_is_done(bench):
@@ -196,14 +200,14 @@ def test_an_attempt_of_a_killed_heal_fails_and_the_next_remedy_is_applied(bench)
     assert bench.current.champion == older
 
 
-def test_an_attempt_that_another_heal_has_just_started_continues(bench):
+def test_an_attempt_of_a_newer_healer_is_left_alone(bench):
     with bench.ledger() as ledger:
         incident = ledger.record_evidence(evidence(Cause.QUALITY_DROP, "champion"), status=Status.DIAGNOSED)
-        ledger.start_attempt(incident.id, Remedy.RETRAIN)
+        ledger.start_attempt(incident.id, Remedy.RETRAIN, lease_token=2)
         result = handled(bench, ledger, incident, Signals())
         after = ledger.incident(incident.id)
     assert after.running_attempt is not None
-    assert "continues in run" in result.notes[0]
+    assert "retrain is being applied" in result.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -251,7 +255,8 @@ def test_an_incident_of_ingestion_is_left_to_it_at_first(bench):
     assert (treated.status, treated.remedies) == (Status.DIAGNOSED, ())
 
 
-def test_ingestion_that_is_silent_is_started_and_records_its_own_attempts(bench):
+def test_ingestion_that_is_silent_is_started_and_the_attempt_names_its_run(bench):
+    bench.monkeypatch.setattr("tasks.incidents.incident_view.run_state", lambda _: RunState.ACTIVE)
     runner = RecordingRunner()
     with bench.ledger() as ledger:
         silent = replace(
@@ -259,8 +264,10 @@ def test_ingestion_that_is_silent_is_started_and_records_its_own_attempts(bench)
         )
         incident = ledger.record_evidence(silent, status=Status.DIAGNOSED)
         result = handled(bench, ledger, incident, Signals(), runner)
-    assert runner.started == [("ingest/ingest", {"pipeline": PIPELINE}, f"{incident.id}/0")]
-    assert (result.status, result.remedies) == (Status.DIAGNOSED, ())
+        running = ledger.incident(incident.id).running_attempt
+    assert runner.started == [("ingest/ingest", {"pipeline": PIPELINE}, f"{incident.id}/1")]
+    assert (result.status, result.remedies) == (Status.HEALING, (Remedy.RETRY,))
+    assert running.flow_run_id == run_id_of(f"{incident.id}/1")
 
 
 def test_heal_runs_ingestion_in_its_own_process_without_a_worker(tmp_path, monkeypatch):
@@ -277,6 +284,7 @@ def test_heal_runs_ingestion_in_its_own_process_without_a_worker(tmp_path, monke
 
 
 def test_one_retrain_serves_all_incidents_of_the_pipeline(bench):
+    bench.monkeypatch.setattr("tasks.incidents.incident_view.run_state", lambda _: RunState.ACTIVE)
     bootstrap(bench.root, bench.publish(1))
     runner = RecordingRunner()
     signals = Signals(checks={c: (check(c, Outcome.FAIL).verdict,) for c in (Cause.QUALITY_DROP, Cause.DATA_DRIFT)})

@@ -11,8 +11,6 @@ from healing.diagnosis import Confirmation, Presence
 from healing.incident import Attempt, AttemptOutcome, Cause, Incident, Remedy, Status
 from healing.moment import Moment
 from healing.plan import (
-    Approval,
-    Ask,
     Cancel,
     Carrier,
     Confirm,
@@ -178,17 +176,6 @@ def test_an_inconclusive_verification_is_no_success():
     step = plan(incident(Status.HEALING, running), view, LIMITS, at(LIMITS.verify_seconds_max + 1))
     assert isinstance(step, Finish)
     assert step.outcome is AttemptOutcome.FAILED
-
-
-def test_a_remedy_that_needs_approval_is_asked_for_and_refusal_leaves_it_out():
-    view = View(THERE, LADDER, approvals={Remedy.RESTART_WORKER: None})
-    assert plan(incident(), view, LIMITS, at(0)) == Ask(Remedy.RESTART_WORKER)
-    asked = replace(view, approvals={Remedy.RESTART_WORKER: Approval.ASKED})
-    assert isinstance(plan(incident(), asked, LIMITS, at(0)), Wait)
-    granted = replace(view, approvals={Remedy.RESTART_WORKER: Approval.GRANTED})
-    assert plan(incident(), granted, LIMITS, at(0)) == Start(Remedy.RESTART_WORKER)
-    refused = replace(view, approvals={Remedy.RESTART_WORKER: Approval.REFUSED})
-    assert plan(incident(), refused, LIMITS, at(0)) == Start(Remedy.ROLLBACK)
 
 
 def test_nothing_starts_in_a_maintenance_window_and_escalation_still_happens():

@@ -2,17 +2,18 @@
 
 from healing.incident import AttemptOutcome, Remedy
 from healing.remedy import Role, role_of
+from healing.verdict import Verdict
 from releases.log import ReleaseLog
-from tasks.incidents.release_change import abort_challenger, verify_release
+from tasks.incidents.release_change import abort_challenger
 from tasks.incidents.remedy_action import RemedyAction, RemedyContext
 from tasks.incidents.remedy_result import RemedyResult
+from tasks.incidents.service_observation import observe_release
 
 
 class AbortRemedy(RemedyAction):
     """Aborts the trial of the incident's model. Futile once the model is champion."""
 
     remedy = Remedy.ABORT_CANARY
-    writes_release = True
 
     def apply(self, context: RemedyContext) -> RemedyResult:
         digest = context.incident.subject
@@ -21,8 +22,8 @@ class AbortRemedy(RemedyAction):
             return RemedyResult(AttemptOutcome.FUTILE, f"the trial of {digest[:12]} is over: it is champion")
         return abort_challenger(context)
 
-    def verify(self, context: RemedyContext, applied: RemedyResult) -> RemedyResult:
-        return verify_release(context, applied)
+    def observe(self, context: RemedyContext) -> Verdict:
+        return observe_release(context)
 
 
 REMEDIES = (AbortRemedy(),)

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from healing.incident import AttemptOutcome, Remedy
+from healing.verdict import Outcome, Verdict
 from tasks.incidents.remedy_action import RemedyAction, RemedyContext
 from tasks.incidents.remedy_result import RemedyResult
 from tasks.runtime.alerts import alert
@@ -14,11 +15,11 @@ class EscalateRemedy(RemedyAction):
     remedy = Remedy.ESCALATE
 
     def apply(self, context: RemedyContext) -> RemedyResult:
-        settings = context.settings
-        now = datetime.now(UTC)
-        report = alert(context.incident, context.reason, now, file=settings.alerts_file, urls=settings.alert_urls)
-        sent = f"alert delivered to {report.delivered} addresses, not to {report.undelivered}"
-        return RemedyResult(AttemptOutcome.SUCCEEDED, f"{context.reason}; {sent}")
+        report = alert(context.settings, context.incident, context.reason, datetime.now(UTC))
+        return RemedyResult(AttemptOutcome.SUCCEEDED, f"{context.reason}; {report}")
+
+    def observe(self, context: RemedyContext) -> Verdict:  # noqa: ARG002
+        return Verdict("alert", Outcome.INCONCLUSIVE, "only a person can say what the alert led to", 0)
 
 
 REMEDIES = (EscalateRemedy(),)

@@ -2,6 +2,7 @@
 
 from healing.errors import UsageError
 from healing.incident import AttemptOutcome, Remedy
+from healing.verdict import Outcome, Verdict
 from tasks.config.pipeline import load_pipeline
 from tasks.incidents.remedy_action import AUTHOR, RemedyAction, RemedyContext
 from tasks.incidents.remedy_result import RemedyResult
@@ -27,6 +28,17 @@ class SnapshotRemedy(RemedyAction):
             return RemedyResult(AttemptOutcome.FUTILE, f"no features were computed from {batch}")
         note = f"features of {restored.since} to {restored.until} are those of version {restored.version} again"
         return RemedyResult(AttemptOutcome.SUCCEEDED, note)
+
+    def observe(self, context: RemedyContext) -> Verdict:
+        """Read the lake: the newest commit of the batch's feature days is the restored snapshot."""
+        from tasks.ingestion.snapshots import is_restored
+        from tasks.ingestion.stores import open_stores
+
+        config = load_pipeline(context.incident.pipeline, context.settings.pipelines_dir)
+        with open_stores(config, context.settings) as stores:
+            restored = is_restored(stores, context.incident.subject)
+        reason = "the features in the lake are those from before the batch"
+        return Verdict("snapshot", Outcome.PASS if restored else Outcome.FAIL, reason, 1)
 
 
 REMEDIES = (SnapshotRemedy(),)

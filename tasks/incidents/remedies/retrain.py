@@ -6,18 +6,21 @@ from itertools import pairwise
 
 from healing.incident import AttemptOutcome, Remedy
 from healing.release import Reason, Release
+from healing.verdict import Outcome, Verdict
 from releases.log import ReleaseLog
 from tasks.incidents.remedy_action import AttemptRun, RemedyAction, RemedyContext
 from tasks.incidents.remedy_result import RemedyResult
+from tasks.incidents.service_observation import observe_champion
 from tasks.ledger.records import JournalEntry
 from tasks.ledger.store import Ledger
+from tasks.runtime.flow_runs import RunState
 
 RETRAIN_SECONDS_MAX = 1800.0  # a training with its canary
 _CHAMPION_CHANGED = frozenset({Reason.PROMOTE, Reason.RETURN, Reason.ROLLBACK})
 
 
 class RetrainRemedy(RemedyAction):
-    """Runs the flow `retrain`. It worked if a new champion came from it and stayed: only that ends drift."""
+    """Runs the flow `retrain`. It worked if a new champion came from it and serves: only that ends drift."""
 
     remedy = Remedy.RETRAIN
     seconds_max = RETRAIN_SECONDS_MAX
@@ -31,37 +34,51 @@ class RetrainRemedy(RemedyAction):
         parameters = {"pipeline": context.incident.pipeline, "incident_id": context.incident.id}
         run = context.runner.run("retrain/retrain", parameters, context.idempotency_key)
         if run is None:
-            return RemedyResult(AttemptOutcome.SUCCEEDED, "the retrain ended")
+            return _judge(context)
         return RemedyResult(AttemptOutcome.RUNNING, "run of retrain/retrain", flow_run_id=run)
 
-    def verify(self, context: RemedyContext, applied: RemedyResult) -> RemedyResult:  # noqa: ARG002
-        """Read the release log first: a run may have been killed between its promotion and its report."""
-        history = _history(context)
-        changes = [r for r in history if r.created_at >= context.attempt.started_at and r.reason in _CHAMPION_CHANGED]
-        if changes and changes[-1].reason is not Reason.ROLLBACK:
-            note = f"champion {changes[-1].champion.version}"
-            return RemedyResult(AttemptOutcome.SUCCEEDED, note, release=changes[-1])
-        if changes:
-            note = f"its champion was rolled back: {changes[-1].note}"
-            return RemedyResult(AttemptOutcome.FAILED, note, release=changes[-1])
-        report = _report(context)
-        if report is None:
-            return RemedyResult(AttemptOutcome.FAILED, "no new champion: the retrain ended without a report")
-        outcome = AttemptOutcome.FUTILE if _had_no_gain(report, history) else AttemptOutcome.FAILED
-        until, result = report.detail.get("until"), report.detail.get("result")
-        return RemedyResult(outcome, f"no new champion: the retrain on the days until {until} ended {result}")
+    def observe(self, context: RemedyContext) -> Verdict:
+        """Whether the new champion still serves, and answers as it should."""
+        changes = _champion_changes(context)
+        if changes and changes[-1].reason is Reason.ROLLBACK:
+            return Verdict("champion", Outcome.FAIL, f"its champion was rolled back: {changes[-1].note}", 1)
+        return observe_champion(context)
 
     def resume(self, context: RemedyContext, run: AttemptRun) -> RemedyResult | None:
-        ended = RemedyResult(AttemptOutcome.SUCCEEDED, "the retrain ended")
+        """Read what the retrain achieved before asking for its run: it may have been killed after its promotion."""
         if _report(context) is not None:
-            return self.verify(context, ended)
-        lost_because = run.lost_because()
-        if lost_because is None:
+            return _judge(context)
+        state = run.state()
+        if state is None:
+            return None  # killed before its start was recorded; the same key finds the run, if there is one
+        if state is RunState.ACTIVE:
             return RemedyResult(AttemptOutcome.RUNNING, f"continues in run {context.attempt.flow_run_id}")
         if _is_on_trial(context):
-            return RemedyResult(AttemptOutcome.RUNNING, f"{lost_because}; its candidate is on trial")
-        verified = self.verify(context, ended)
-        return RemedyResult(verified.outcome, f"{lost_because}; {verified.note}", release=verified.release)
+            return RemedyResult(AttemptOutcome.RUNNING, f"its run is {state}; its candidate is on trial")
+        judged = _judge(context)
+        return RemedyResult(judged.outcome, f"its run is {state}; {judged.note}", release=judged.release)
+
+
+def _judge(context: RemedyContext) -> RemedyResult:
+    """What the retrain achieved, by the release log first: a run may be killed between its promotion and its report."""
+    changes = _champion_changes(context)
+    if changes and changes[-1].reason is not Reason.ROLLBACK:
+        return RemedyResult(AttemptOutcome.SUCCEEDED, f"champion {changes[-1].champion.version}", release=changes[-1])
+    if changes:
+        note = f"its champion was rolled back: {changes[-1].note}"
+        return RemedyResult(AttemptOutcome.FAILED, note, release=changes[-1])
+    report = _report(context)
+    if report is None:
+        return RemedyResult(AttemptOutcome.FAILED, "no new champion: the retrain ended without a report")
+    outcome = AttemptOutcome.FUTILE if _had_no_gain(report, _history(context)) else AttemptOutcome.FAILED
+    until, result = report.detail.get("until"), report.detail.get("result")
+    return RemedyResult(outcome, f"no new champion: the retrain on the days until {until} ended {result}")
+
+
+def _champion_changes(context: RemedyContext) -> list[Release]:
+    """Releases since the start of the attempt that changed the champion."""
+    since = context.attempt.started_at
+    return [each for each in _history(context) if each.created_at >= since and each.reason in _CHAMPION_CHANGED]
 
 
 def last_day_without_gain(ledger: Ledger, history: Sequence[Release], pipeline: str) -> date | None:

@@ -1,13 +1,14 @@
 """Rollback: take a broken model out of service, in the way that its role asks for."""
 
 from healing.incident import AttemptOutcome, Remedy
-from healing.release import Reason
+from healing.release import Release
 from healing.remedy import Role, role_of
-from healing.verdict import Outcome
+from healing.verdict import Outcome, Verdict
 from releases.log import ReleaseLog
-from tasks.incidents.release_change import abort_challenger, verify_release
+from tasks.incidents.release_change import abort_challenger
 from tasks.incidents.remedy_action import AUTHOR, RemedyAction, RemedyContext
 from tasks.incidents.remedy_result import RemedyResult
+from tasks.incidents.service_observation import observe_champion
 from tasks.rollout.release_changes import drop_fallback
 from tasks.rollout.release_events import announce_release
 from tasks.rollout.rollback import NothingToRollBackTo, RollbackOrder, serve_earlier_model
@@ -17,7 +18,6 @@ class RollbackRemedy(RemedyAction):
     """Rolls a champion back, aborts the trial of a challenger, removes a fallback."""
 
     remedy = Remedy.ROLLBACK
-    writes_release = True
 
     def apply(self, context: RemedyContext) -> RemedyResult:
         incident = context.incident
@@ -30,12 +30,20 @@ class RollbackRemedy(RemedyAction):
             case Role.FALLBACK:
                 return _drop_fallback(context)
             case Role.ABSENT:
-                return RemedyResult(AttemptOutcome.SUCCEEDED, f"{incident.subject[:12]} is out of service already")
+                return _absent(context, current)
 
-    def verify(self, context: RemedyContext, applied: RemedyResult) -> RemedyResult:
-        if applied.release is not None and applied.release.reason is Reason.ROLLBACK:
-            return applied  # `serve_earlier_model` has verified each champion that it tried
-        return verify_release(context, applied)
+    def observe(self, context: RemedyContext) -> Verdict:
+        return observe_champion(context)
+
+
+def _absent(context: RemedyContext, current: Release | None) -> RemedyResult:
+    """The model serves no more: by this incident's own release, or without any work of this remedy."""
+    incident = context.incident
+    if current is not None and current.incident_id == incident.id:
+        return RemedyResult(AttemptOutcome.SUCCEEDED, f"{incident.subject[:12]} is out of service", release=current)
+    return RemedyResult(
+        AttemptOutcome.FUTILE, f"{incident.subject[:12]} is out of service already: nothing to roll back"
+    )
 
 
 def _roll_back(context: RemedyContext) -> RemedyResult:

@@ -1,5 +1,6 @@
 """Contexts for remedies that are tested without `heal`."""
 
+import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -18,7 +19,12 @@ class RecordingRunner:
 
     def run(self, deployment, parameters, idempotency_key) -> str:
         self.started.append((deployment, dict(parameters), idempotency_key))
-        return f"run-{idempotency_key}"
+        return run_id_of(idempotency_key)
+
+
+def run_id_of(idempotency_key: str) -> str:
+    """The id of the run that RecordingRunner pretends to have started."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, idempotency_key))
 
 
 def context(settings: Settings, ledger: Ledger, incident: Incident, remedy: Remedy, number: int = 1) -> RemedyContext:

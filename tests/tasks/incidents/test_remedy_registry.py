@@ -32,11 +32,6 @@ def test_waiting_for_data_ingests_again_and_waiting_for_the_gateway_only_waits()
     assert found == ["IngestRemedy", "WaitRemedy"]
 
 
-def test_only_a_remedy_that_runs_a_flow_of_minutes_may_take_minutes():
+def test_a_retrain_may_take_longer_than_any_other_run():
     limits = {remedy: implementation_of(remedy).seconds_max for remedy in Remedy}
-    assert {remedy for remedy, seconds in limits.items() if seconds > 120} == {Remedy.RETRAIN}
-
-
-def test_a_release_is_written_by_these_remedies_alone():
-    writing = {action.remedy for action in registered_remedies() if action.writes_release}
-    assert writing == {Remedy.ABORT_CANARY, Remedy.ROLLBACK}
+    assert limits.pop(Remedy.RETRAIN) > max(limits.values())

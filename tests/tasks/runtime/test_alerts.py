@@ -1,35 +1,119 @@
-"""An alert reaches the file and every working address, whichever address is broken."""
+"""An alert reaches every route that works; what a route does not accept is kept and sent again."""
 
+import http.server
 import json
+import threading
 from datetime import UTC, datetime
 
 import pytest
 from pydantic import SecretStr
 
-from healing.errors import StoreUnavailable
 from healing.incident import Cause, Incident, Status
-from tasks.runtime.alerts import AlertReport, alert
+from tasks.config.settings import Settings
+from tasks.runtime.alerts import AlertReport, alert, notify_over, resend_kept
 
 NOW = datetime(2013, 6, 1, tzinfo=UTC)
 INCIDENT = Incident("i-1", "flights", Cause.MODEL_CORRUPT, "abc", Status.HEALING, NOW)
 
 
+def settings(tmp_path, *urls):
+    return Settings(home=tmp_path / "home", alert_urls=tuple(SecretStr(url) for url in urls))
+
+
+def entries(settings):
+    return [json.loads(line) for line in settings.alerts_file.read_text().splitlines()]
+
+
+class Receiver:
+    """A real HTTP server that an Apprise `json://` URL posts to; `accepting` decides about its answers."""
+
+    def __enter__(self):
+        received, receiver = [], self
+        self.received, self.accepting = received, True
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                if receiver.accepting:
+                    received.append(json.loads(body))
+                self.send_response(200 if receiver.accepting else 500)
+                self.end_headers()
+
+            def log_message(self, *_):
+                """Keep the test's output clean."""
+
+        self.server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
+        self.thread.start()
+        self.url = f"json://127.0.0.1:{self.server.server_port}/"
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
 def test_the_file_has_one_line_per_alert(tmp_path):
-    file = tmp_path / "deep" / "alerts.jsonl"
-    assert alert(INCIDENT, "no model is intact", NOW, file=file) == AlertReport(0, 0)
-    alert(INCIDENT, "again", NOW, file=file)
-    entries = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [entry["reason"] for entry in entries] == ["no model is intact", "again"]
-    assert entries[0]["cause"] == "model_corrupt"
+    found = settings(tmp_path)
+    assert alert(found, INCIDENT, "no model is intact", NOW) == AlertReport(1, 0)
+    alert(found, INCIDENT, "again", NOW)
+    assert [entry["reason"] for entry in entries(found)] == ["no model is intact", "again"]
+    assert entries(found)[0]["cause"] == "model_corrupt"
 
 
-def test_an_unusable_address_is_counted_and_the_file_is_written(tmp_path):
-    report = alert(INCIDENT, "why", NOW, file=tmp_path / "alerts.jsonl", urls=(SecretStr("nonsense"),))
-    assert report == AlertReport(delivered=0, undelivered=1)
-    assert (tmp_path / "alerts.jsonl").exists()
+def test_people_learn_that_it_is_over(tmp_path):
+    found = settings(tmp_path)
+    notify_over(found, INCIDENT, "another model serves", NOW)
+    assert entries(found)[0]["over"] is True
 
 
-def test_a_file_that_cannot_be_written_is_an_error(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StoreUnavailable, match=r"alerts\.jsonl"):
-        alert(INCIDENT, "why", NOW, file=tmp_path / "file" / "alerts.jsonl")
+def test_an_unusable_address_is_counted_and_the_other_routes_get_the_alert(tmp_path):
+    with Receiver() as receiver:
+        found = settings(tmp_path, "nonsense", receiver.url)
+        assert alert(found, INCIDENT, "why", NOW) == AlertReport(delivered=2, undelivered=1)
+        assert "needs a person" in receiver.received[0]["title"]
+    assert len(entries(found)) == 1
+
+
+def test_a_full_disk_stops_no_alert(tmp_path):
+    with Receiver() as receiver:
+        found = settings(tmp_path, receiver.url)
+        found.home.mkdir()
+        found.alerts_file.symlink_to("/dev/full")
+        assert alert(found, INCIDENT, "why", NOW) == AlertReport(delivered=1, undelivered=1)
+        assert len(receiver.received) == 1
+
+
+def test_what_a_route_did_not_accept_is_sent_once_it_works(tmp_path):
+    with Receiver() as receiver:
+        found = settings(tmp_path, receiver.url)
+        receiver.accepting = False
+        assert alert(found, INCIDENT, "why", NOW) == AlertReport(delivered=1, undelivered=1)
+        assert resend_kept(found) == 1
+        receiver.accepting = True
+        assert resend_kept(found) == 0
+        assert len(receiver.received) == 1
+        assert resend_kept(found) == 0
+        assert len(receiver.received) == 1
+    assert len(entries(found)) == 1, "the file had accepted it the first time"
+
+
+def test_no_secret_is_kept_on_disk(tmp_path):
+    found = settings(tmp_path, "json://user:s3cret@127.0.0.1:9/")
+    alert(found, INCIDENT, "why", NOW)
+    kept = list((found.home / "outbox").glob("*.json"))
+    assert len(kept) == 1
+    assert "s3cret" not in kept[0].read_text()
+
+
+@pytest.mark.parametrize("home", ["file"])
+def test_without_any_place_on_disk_the_message_waits_in_memory(tmp_path, home):
+    (tmp_path / home).write_text("")
+    with Receiver() as receiver:
+        receiver.accepting = False
+        found = Settings(home=tmp_path / home, alert_urls=(SecretStr(receiver.url),))
+        assert alert(found, INCIDENT, "why", NOW) == AlertReport(0, 2)
+        receiver.accepting = True
+        resend_kept(found)
+        assert len(receiver.received) == 1

@@ -1,0 +1,26 @@
+"""`python -m healer --pipeline NAME`: heal one pipeline until SIGTERM or SIGINT."""
+
+import argparse
+import signal
+import threading
+
+from healer.watchdog import Watchdog
+from tasks.config.pipeline import load_pipeline
+from tasks.config.settings import load_settings
+
+
+def main() -> None:
+    """Run the watchdog; a signal ends it after its present step."""
+    parser = argparse.ArgumentParser(prog="python -m healer", description="resident healer of one pipeline")
+    parser.add_argument("--pipeline", required=True, help="name of the pipeline to heal")
+    arguments = parser.parse_args()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    settings = load_settings()
+    config = load_pipeline(arguments.pipeline, settings.pipelines_dir)
+    Watchdog(settings, config).run(stop)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""The watchdog: once per second it detects, plans and executes; every ten seconds it does what is less urgent."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import structlog
+
+from healer.heartbeat import beat, heartbeat_file
+from healer.runner import RunnerWithFallback
+from healing.errors import AutopilotError
+from tasks.config.pipeline import Pipeline
+from tasks.config.settings import Settings
+from tasks.incidents.detection import Detection
+from tasks.incidents.evidence import read_signals
+from tasks.incidents.incident_view import Memory
+from tasks.incidents.leadership import Leadership
+from tasks.incidents.policy import policy_of
+from tasks.incidents.repair_loop import RepairLoop
+from tasks.incidents.step_executor import StepExecutor
+from tasks.incidents.stranded_trial import resume_stranded_trial
+from tasks.ledger.store import Ledger
+from tasks.rollout.release_events import republish_events
+from tasks.runtime.alerts import resend_kept
+
+log = structlog.get_logger(__name__)
+
+TICK_SECONDS = 1.0
+SLOW_TICK_SECONDS = 10.0
+
+
+class Watchdog:
+    """The healer of one pipeline. It leads while it holds the pipeline's lease, and waits for the lease otherwise."""
+
+    def __init__(self, settings: Settings, config: Pipeline) -> None:
+        self._settings = settings
+        self._config = config
+        self._holder = f"{socket.gethostname()}/{os.getpid()}"
+        self._heartbeat = heartbeat_file(settings.home, config.name)
+        self._runner = RunnerWithFallback(settings)
+
+    def run(self, stop: threading.Event) -> None:
+        """Heal until `stop` is set. An outage of ledger, gateway or Prefect is waited for, never a reason to end."""
+        log.info("healer_started", pipeline=self._config.name, holder=self._holder)
+        while not stop.is_set():
+            beat(self._heartbeat)
+            try:
+                self._lead(stop)
+            except AutopilotError as exc:
+                log.warning("healer_waits", cause=str(exc))
+            except Exception:  # a watchdog outlives its own defects; the supervisor and the log show them
+                log.exception("healer_failed")
+            stop.wait(TICK_SECONDS)
+        log.info("healer_stopped", pipeline=self._config.name)
+
+    def _lead(self, stop: threading.Event) -> None:
+        """Lead from acquiring the lease until it is lost or `stop` is set; return while another healer leads."""
+        settings, pipeline = self._settings, self._config.name
+        with ExitStack() as opened:
+            leadership = opened.enter_context(Leadership(settings.ledger_dsn, pipeline, self._holder))
+            if not leadership.acquire():
+                return
+            log.info("healer_leads", pipeline=pipeline, token=leadership.token)
+            ledger = opened.enter_context(Ledger(settings.ledger_dsn))
+            executor = StepExecutor(settings, ledger, self._runner, Memory(), token=leadership.token)
+            detection = Detection(settings, pipeline)
+            loop = RepairLoop(
+                pipeline,
+                executor,
+                lambda: policy_of(self._config, settings),
+                lambda: read_signals(settings, pipeline, ledger, detection.read_gateway),
+            )
+            slow_due = 0.0
+            while leadership.holds() and not stop.is_set():
+                started = time.monotonic()
+                beat(self._heartbeat)
+                detection.record(ledger)
+                loop.advance(ledger.observed_incidents(pipeline))
+                if started >= slow_due:
+                    slow_due = started + SLOW_TICK_SECONDS
+                    self._do_less_urgent()
+                stop.wait(max(0.0, TICK_SECONDS - (time.monotonic() - started)))
+
+    def _do_less_urgent(self) -> None:
+        """Finish what others left: stranded trials, events that were not sent, alerts that no route accepted."""
+        settings = self._settings
+        for name, work in (
+            ("stranded_trial", lambda: resume_stranded_trial(settings, self._config, self._runner)),
+            ("events", lambda: republish_events(settings, self._config.name)),
+            ("alerts", lambda: resend_kept(settings)),
+        ):
+            _attempt(name, work)
+
+
+def _attempt(name: str, work: Callable[[], object]) -> None:
+    """Do the work; an outage delays it until the next time, and delays nothing else."""
+    try:
+        work()
+    except AutopilotError as exc:
+        log.warning("healer_work_delayed", work=name, cause=str(exc))

@@ -1,0 +1,70 @@
+"""Detection by looking: what the gateway reports, and its silence, become evidence in the ledger."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from healing.errors import GatewayUnavailable
+from healing.evidence import Evidence
+from healing.incident import Cause
+from tasks.config.settings import Settings
+from tasks.ledger.store import Ledger
+from tasks.runtime.events import EventName, emit, payload_of
+from tasks.serving.gateway_client import GatewayReport, read_gateway_once
+
+log = structlog.get_logger(__name__)
+
+OBSERVER = "heal"
+SILENT_LOOKS_MIN = 3  # in a row; a gateway that restarts under its supervisor is silent for one or two
+
+
+@dataclass(slots=True)
+class Detection:
+    """Looks at the gateway of one pipeline. `_silent` counts the looks in a row that had no answer."""
+
+    settings: Settings
+    pipeline: str
+    _silent: int = 0
+
+    def record(self, ledger: Ledger) -> None:
+        """Look once, and record what is not on record yet, announcing the incidents that this opens."""
+        known = {(each.cause, each.subject) for each in ledger.observed_incidents(self.pipeline)}
+        record_new(ledger, [each for each in self._look() if (each.cause, each.subject) not in known])
+
+    def read_gateway(self) -> GatewayReport | None:
+        """The gateway's state; None if it does not answer, or has not been silent for long enough to say so."""
+        operate = self.settings.addresses().operate
+        if operate is None:
+            return None
+        try:
+            return read_gateway_once(operate)
+        except GatewayUnavailable as exc:
+            log.warning("gateway_unavailable", cause=str(exc))
+            return None
+
+    def _look(self) -> list[Evidence]:
+        operate = self.settings.addresses().operate
+        if operate is None:
+            return []
+        state = self.read_gateway()
+        self._silent = self._silent + 1 if state is None else 0
+        if state is not None:
+            return [
+                Evidence(self.pipeline, problem.code, problem.subject, "gateway", problem.since, problem.message)
+                for problem in state.problems
+            ]
+        if self._silent < SILENT_LOOKS_MIN:
+            return []
+        summary = f"no answer from {operate}"
+        return [Evidence(self.pipeline, Cause.GATEWAY_DOWN, "gateway", OBSERVER, datetime.now(UTC), summary)]
+
+
+def record_new(ledger: Ledger, evidences: Sequence[Evidence]) -> None:
+    """Record evidence, and announce the incidents that it opens."""
+    for evidence in evidences:
+        known = {incident.id for incident in ledger.observed_incidents(evidence.pipeline)}
+        incident = ledger.record_evidence(evidence)
+        if not incident.ended and incident.id not in known:
+            emit(EventName.INCIDENT_OPENED, evidence.pipeline, {**payload_of(evidence), "incident_id": incident.id})

@@ -1,0 +1,142 @@
+"""What the plan of an incident depends on, read from ledger, signals, flow runs and policy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from healing.common_cause import common_cause
+from healing.detectors import FOUND_BY_INGESTION
+from healing.diagnosis import Presence, Signals, confirm
+from healing.errors import OrchestratorUnavailable
+from healing.incident import Attempt, Incident, Remedy, Status
+from healing.moment import Moment, elapsed_seconds
+from healing.plan import Carrier, View
+from healing.policy import Policy
+from healing.verdict import Outcome, Verdict
+from tasks.config.settings import Settings
+from tasks.incidents.remedy_registry import find_remedy, registered_remedies
+from tasks.ledger.store import Ledger
+from tasks.runtime.file_locks import is_held
+from tasks.runtime.flow_runs import RunState, run_state
+
+DAY_SECONDS = 86_400.0
+INGEST_SECONDS = 60.0  # ingestion treats its own incidents; healing starts it after this time without an attempt
+INGEST_LOCK = "ingest.lock"  # below the lake's root; ingestion holds it while it runs
+
+
+@dataclass(slots=True)
+class Memory:
+    """What one process has observed without a break: since when each presence holds, and each verification passes.
+
+    It is lost with the process, and the hold times then begin anew.
+    """
+
+    presence: dict[str, tuple[Presence, Moment]] = field(default_factory=dict)
+    passing: dict[str, Moment] = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+
+    def presence_seconds(self, incident: Incident, presence: Presence, now: Moment) -> float:
+        """For how long the incident has had this presence."""
+        known = self.presence.get(incident.id)
+        if known is None or known[0] is not presence:
+            self.presence[incident.id] = (presence, now)
+            return 0.0
+        return elapsed_seconds(known[1], now)
+
+    def record_verdict(self, incident: Incident, verdict: Verdict, now: Moment) -> None:
+        """Keep the latest verification, and since when it passes."""
+        self.verdicts[incident.id] = verdict
+        if verdict.outcome is not Outcome.PASS:
+            self.passing.pop(incident.id, None)
+        else:
+            self.passing.setdefault(incident.id, now)
+
+    def forget_verification(self, incident: Incident) -> None:
+        """Start over: another attempt begins, or this one ends."""
+        self.passing.pop(incident.id, None)
+        self.verdicts.pop(incident.id, None)
+
+
+def view_of(
+    incident: Incident,
+    signals: Signals,
+    policy: Policy,
+    memory: Memory,
+    now: Moment,
+    *,
+    settings: Settings,
+    ledger: Ledger,
+    token: int | None,
+) -> View:
+    """The view of the incident at `now`. `token` is that of this process's lease."""
+    confirmation = confirm(incident, signals)
+    others = [each for each in ledger.incidents(incident.pipeline) if each.id != incident.id]
+    earlier = [each for each in others if (each.cause, each.subject) == (incident.cause, incident.subject)]
+    passing = memory.passing.get(incident.id)
+    return View(
+        confirmation=confirmation,
+        order=policy.remedies.get(incident.cause, ()),
+        present_seconds=memory.presence_seconds(incident, confirmation.presence, now),
+        earlier=[attempt for each in earlier for attempt in each.attempts],
+        attempts_today=_attempts_today([incident, *others], incident, now),
+        recoveries=[Moment(each.ended_at) for each in earlier if each.status is Status.RECOVERED and each.ended_at],
+        carrier=_carrier(incident, settings, token),
+        verification=memory.verdicts.get(incident.id),
+        verified_seconds=0.0 if passing is None else elapsed_seconds(passing, now),
+        run_seconds_max={action.remedy: action.seconds_max for action in registered_remedies()},
+        explained_by=common_cause(incident.cause, signals.serving, signals.problems or ()),
+        blocked_by=_blocked_by(incident, others, policy, now),
+        reminded=Moment(incident.ended_at) if incident.ended_at else None,
+    )
+
+
+def _attempts_today(incidents: Sequence[Incident], incident: Incident, now: Moment) -> int:
+    attempts = [attempt for each in incidents if each.cause is incident.cause for attempt in each.attempts]
+    return sum(
+        attempt.remedy is not Remedy.ESCALATE and elapsed_seconds(attempt.started, now) < DAY_SECONDS
+        for attempt in attempts
+    )
+
+
+def _carrier(incident: Incident, settings: Settings, token: int | None) -> Carrier:
+    """State of whatever carries the running attempt: a flow run, an ingest in another process, or a healer."""
+    attempt = incident.running_attempt
+    if attempt is None:
+        return Carrier.UNKNOWN
+    if attempt.flow_run_id is not None:
+        try:
+            return Carrier.ALIVE if run_state(attempt.flow_run_id) is RunState.ACTIVE else Carrier.LOST
+        except OrchestratorUnavailable:
+            return Carrier.UNKNOWN
+    if attempt.lease_token is None and incident.cause in FOUND_BY_INGESTION:
+        ingesting = is_held(settings.lake_root(incident.pipeline) / INGEST_LOCK)
+        return Carrier.ALIVE if ingesting else Carrier.LOST
+    # Short remedies run inside this process, one after the other: one that is on record and not running was cut off.
+    newer = token is not None and attempt.lease_token is not None and attempt.lease_token > token
+    return Carrier.ALIVE if newer else Carrier.LOST
+
+
+def _blocked_by(incident: Incident, others: Sequence[Incident], policy: Policy, now: Moment) -> str | None:
+    """Why no remedy may start now."""
+    if incident.cause in FOUND_BY_INGESTION and not _ingestion_is_silent(incident, now):
+        return "ingestion is treating it"
+    for remedy in policy.remedies.get(incident.cause, ()):
+        action = find_remedy(remedy, incident.cause)
+        if action is not None and action.one_per_pipeline:
+            other = _running_elsewhere(others, remedy)
+            if other is not None:
+                return f"waits for the {remedy} of incident {other.id}"
+    return None
+
+
+def _running_elsewhere(others: Sequence[Incident], remedy: Remedy) -> Incident | None:
+    for other in others:
+        running: Attempt | None = other.running_attempt
+        if running is not None and running.remedy is remedy:
+            return other
+    return None
+
+
+def _ingestion_is_silent(incident: Incident, now: Moment) -> bool:
+    """Whether ingestion has made no attempt for INGEST_SECONDS."""
+    times = [Moment(incident.detected_at), *(attempt.started for attempt in incident.attempts)]
+    return min(elapsed_seconds(moment, now) for moment in times) > INGEST_SECONDS
