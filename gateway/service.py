@@ -1,4 +1,4 @@
-"""One gateway, put together: what it consists of, in which order it starts, and in which it stops."""
+"""One gateway, composed of its parts; the order in which they start and stop."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -29,6 +29,7 @@ from gateway.settings import GatewaySettings
 from gateway.workers import memory_watch
 from gateway.workers.memory_watch import MemoryWatch
 from gateway.workers.release_cache import ReleaseCache
+from gateway.workers.store_calls import StoreCalls
 from gateway.workers.warm import WarmForks
 from gateway.workers.worker import WorkerPhase
 from healing.incident import Cause
@@ -37,6 +38,7 @@ from healing.trial_rules import TrialCheck
 from releases.log import ReleaseLog
 
 _log = structlog.get_logger(__name__)
+_PROBLEMS_SECONDS = 0.2
 
 
 class Gateway:
@@ -50,14 +52,16 @@ class Gateway:
         self.log = PredictionLog(settings.state_dir, self.board, limits)
         self._trial_file = TrialFile(settings.state_dir / "trial.json", settings.trial_slow_seconds_min)
         self.trials = CurrentTrial(self._trial_file.begin)
-        self.ladder = Ladder(self.board, settings.request_deadline_seconds, self.trials)
+        self.ladder = Ladder(settings.request_deadline_seconds, self.trials)
         self._forks = forks
+        store = StoreCalls()
         cache = ReleaseCache(settings.state_dir / "cache", settings.release_root)
-        self.pool = VersionPool(settings, cache, self._forks, self.board)
+        self.pool = VersionPool(settings, cache, store, self._forks, self.board)
         releases = ReleaseLog(settings.release_root)
         self.watch = ReleaseWatch(
             releases,
             cache,
+            store,
             str(settings.release_root),
             self.pool,
             self.ladder,
@@ -66,7 +70,7 @@ class Gateway:
             settings.pipeline,
         )
         self.requests = RequestHandler(self.ladder, self.pool, self.log, settings.body_bytes_max)
-        self._audit = ModelAudit(cache, self.pool.all, self.board)
+        self._audit = ModelAudit(cache, store, self.pool.all, self.board)
         self._memory = MemoryWatch(self.pool.workers, self.board, settings.worker_memory_bytes_max)
         self._slow = SlowModelWatch(
             self._champion, self.board, settings.model_slow_multiple, settings.model_slow_seconds_min
@@ -74,7 +78,7 @@ class Gateway:
         self._abort = CanaryAbort(releases, self.events)
         self._shadow_rows_before: Counter[str] = Counter()
         self.loops = BackgroundLoops(self.board)
-        self.board.listeners += [self.events.send_problem, self._abort_hopeless_challenger]
+        self.board.listeners += [self.events.send_problem]
         self.trials.on_abort.append(self._abort_canary)
         self.ladder.on_serve.append(self._change_shadow)
 
@@ -135,8 +139,14 @@ class Gateway:
     def events_dropped(self) -> int:
         return self.events.dropped
 
+    async def _read_problems(self) -> None:
+        """Report conditions that nobody reads at `/release`, and abort a challenger that has no hope."""
+        for problem in self.board.current():
+            self._abort_hopeless_challenger(problem)
+
     def _start_loops(self) -> None:
         start, settings = self.loops.start, self.settings
+        start("problems", self._read_problems, _PROBLEMS_SECONDS, "problems are reported only when somebody reads them")
         start("release-watch", self.watch.look, self.watch.period_seconds, "the release log is not followed")
         start("hang-ups", self.requests.hangups.look, WATCH_AFTER_SECONDS, "models compute for clients that hung up")
         start("trial-file", self._trial_file.save, SAVE_SECONDS, "a restart of the gateway loses the trial's evidence")

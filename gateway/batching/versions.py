@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import structlog
 
@@ -10,20 +11,24 @@ from gateway.batching.batcher import Batcher, BatchLimits, RouterCost
 from gateway.guards.breaker import VersionBreaker
 from gateway.guards.refused_rows import RefusedRows
 from gateway.guards.window import StuckOutput, VersionWindow
-from gateway.reporting.problems import ProblemBoard
+from gateway.reporting.problems import Condition, ProblemBoard
 from gateway.rows.schema import Binder, binder_of
 from gateway.rows.table import Row
 from gateway.settings import GatewaySettings
 from gateway.workers.order import LoadOrder
 from gateway.workers.release_cache import ReleaseCache
+from gateway.workers.store_calls import StoreCalls, StoreHangs
 from gateway.workers.timing import WorkerTiming
 from gateway.workers.warm import WarmForks
 from gateway.workers.worker import Worker, WorkerPhase
 from healing.errors import Corrupt, StoreUnavailable
+from healing.incident import Cause
 from healing.release import ModelRef, Release
 from releases.manifest import Manifest
 
 _log = structlog.get_logger(__name__)
+_OBTAIN_SECONDS = 60.0  # a model of some hundred megabytes is read twice and copied once
+_MANIFEST_SECONDS = 5.0
 
 
 class Version:
@@ -45,6 +50,15 @@ class Version:
         self.binder = binder_of(manifest.input_schema)
         self._stuck = StuckOutput(manifest)
 
+    def conditions(self) -> Iterator[Condition]:
+        """Why requests are kept away from this version now, if they are."""
+        if self.worker.state is WorkerPhase.SET_ASIDE:
+            yield Cause.MODEL_FAILING, self.model.digest, self.worker.set_aside_because
+        elif not self.breaker.closed:
+            note = f": {self.batcher.note}" if self.batcher.note else ""
+            message = f"version {self.model.version} fails requests that others answer{note}"
+            yield Cause.MODEL_FAILING, self.model.digest, message
+
     def output_is_stuck(self, rows: Sequence[Row], values: Sequence[float]) -> bool:
         """Take answers; whether the version gives the same one to everything."""
         return self._stuck is not None and self._stuck.take(rows, values)
@@ -60,9 +74,15 @@ class VersionPool:
     """Starts the versions that a release names, and stops those that none on duty names any more."""
 
     def __init__(
-        self, settings: GatewaySettings, cache: ReleaseCache, forks: WarmForks, problems: ProblemBoard
+        self,
+        settings: GatewaySettings,
+        cache: ReleaseCache,
+        store: StoreCalls,
+        forks: WarmForks,
+        problems: ProblemBoard,
     ) -> None:
         self._cache = cache
+        self._store = store
         self._settings = settings
         self._timing = WorkerTiming.of(settings)
         self._order = LoadOrder(
@@ -70,6 +90,7 @@ class VersionPool:
         )
         self._forks = forks
         self._problems = problems
+        problems.sources.append(self.conditions)
         self._router = RouterCost()
         self._versions: dict[str, Version] = {}
         self._stopping = asyncio.Event()
@@ -83,6 +104,11 @@ class VersionPool:
 
     def all(self) -> list[Version]:
         return list(self._versions.values())
+
+    def conditions(self) -> Iterator[Condition]:
+        """The conditions of all versions."""
+        for version in self.all():
+            yield from version.conditions()
 
     def workers(self) -> list[Worker]:
         return [version.worker for version in self._versions.values()]
@@ -104,13 +130,20 @@ class VersionPool:
                 await self._describe(version)
 
     def _begin(self, model: ModelRef) -> Version:
-        worker = Worker(model, self._cache.obtain, self._order, self._forks, self._problems, self._timing)
+        worker = Worker(model, self._obtain, self._order, self._forks, self._problems, self._timing)
         worker.start()
         return Version(model, worker, Batcher(worker.predict, BatchLimits.of(self._settings), self._router))
 
+    async def _obtain(self, model: ModelRef) -> Path:
+        """A directory to load the model from; the own copy where the release root hangs."""
+        try:
+            return await self._store.run(_OBTAIN_SECONDS, self._cache.obtain, model)
+        except StoreHangs:
+            return await self._store.run(_OBTAIN_SECONDS, self._cache.obtain_copy, model)
+
     async def _describe(self, version: Version) -> None:
         try:
-            manifest = await asyncio.to_thread(self._cache.manifest, version.model)
+            manifest = await self._store.run(_MANIFEST_SECONDS, self._cache.manifest, version.model)
         except (Corrupt, StoreUnavailable) as exc:
             # The worker meets the same file and puts it on the problem board.
             _log.debug("manifest_unreadable", digest=version.model.digest, reason=str(exc))

@@ -1,4 +1,4 @@
-"""A breaker for each version: opens on what keeps failing, and tries one request now and then."""
+"""A circuit breaker per version: opens when requests keep failing, and lets single requests through to probe."""
 
 from collections import deque
 
@@ -11,7 +11,7 @@ _OPEN_SECONDS_MAX = 30.0
 
 
 class VersionBreaker:
-    """Keeps requests away from a version that fails most of them, and lets one through now and then to see.
+    """Keeps requests away from a version that fails, and lets one through now and then as a probe.
 
     It opens after `CONSECUTIVE_FAILURES_MAX` failures in a row, or when more than `ERROR_RATE_MAX` of the last
     `WINDOW_REQUESTS` failed; each time in a row for twice as long, in seconds. `now` is a monotonic time.

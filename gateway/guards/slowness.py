@@ -1,4 +1,4 @@
-"""What is slow in a trial: a multiple of what the champion took at most, fixed before anything is held against it."""
+"""What is slow in a trial: more than a multiple of the champion's p99, fixed before batches are judged."""
 
 from typing import Protocol
 
@@ -33,8 +33,8 @@ class TimedVersion(Protocol):
 class Slowness:
     """Says of each batch of a version, once, whether it was slow; None where its time is no evidence.
 
-    It is a batch that is slow, not a request: a worker that the machine stalls once would be condemned for every
-    request that rode in the batch. And a process that has just started is cold: its first batches say nothing.
+    Batches are slow, not requests: otherwise one stall of the machine would count once per request of the batch. The
+    first batches of a process are not counted, because a new process is cold.
     """
 
     def __init__(self, factor: float, seconds_min: float) -> None:

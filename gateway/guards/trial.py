@@ -1,4 +1,4 @@
-"""A challenger's trial as the gateway sees it: what each arm did, and the guard that may end it."""
+"""A challenger's trial: the counts of each arm, and the guard that may abort it."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -72,7 +72,7 @@ class ClientsSeen:
 
 @dataclass(frozen=True, slots=True)
 class ShadowedAnswer:
-    """What the client was told whose request was copied, and how many seconds it took."""
+    """The answer that the client of a copied request got, and after how many seconds."""
 
     route_key: str | None
     answer: float
@@ -117,9 +117,9 @@ class ChallengerTrial:
         arm.requests += 1
         arm.latencies.append(1000 * seconds)
         slow = self._judge_time(version, challenger, seconds, route_key)
-        told = answer if self.answered.is_new(route_key) else None
+        counted = answer if self.answered.is_new(route_key) else None
         share = self.slowness.share(self.challenger.weight) if slow else None
-        self.guard.observe(challenger, failed=False, slow=slow, answer=told, slow_share=share)
+        self.guard.observe(challenger, failed=False, slow=slow, answer=counted, slow_share=share)
 
     def observe_failure(self, *, challenger: bool, route_key: str | None) -> None:
         """Take a randomised request that the version it fell to failed, though another could answer."""
@@ -189,7 +189,7 @@ class ChallengerTrial:
 
 
 def _expected(active: TrialRelease) -> Expected:
-    """What manifests say of the answers to come; a manifest from before they did says nothing."""
+    """The answers that the manifests lead to expect; nothing where an older manifest has no deciles."""
     challenger = None if active.challenger is None else active.challenger.manifest
     return Expected(
         challenger_deciles=_deciles(challenger),
@@ -199,6 +199,6 @@ def _expected(active: TrialRelease) -> Expected:
 
 
 def _deciles(manifest: Manifest | None) -> tuple[float, ...]:
-    """Nothing where there are others than eleven in ascending order: a trial is no reason not to serve."""
+    """The deciles; nothing unless there are eleven in ascending order."""
     deciles = () if manifest is None else manifest.reference.answer_deciles
     return deciles if len(deciles) == _DECILES and list(deciles) == sorted(deciles) else ()

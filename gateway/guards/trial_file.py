@@ -1,4 +1,4 @@
-"""A trial survives its gateway: a restart goes on with the evidence, instead of giving a bad challenger a new start."""
+"""The evidence of a trial on disk, so that a restarted gateway goes on with it."""
 
 import asyncio
 from pathlib import Path
@@ -38,7 +38,7 @@ class _SavedTrial(BaseModel):
 
 
 class TrialFile:
-    """Begins trials, or takes them up again from `path`; `save` it every `SAVE_SECONDS`."""
+    """Begins trials, or resumes them from `path`; `save` it every `SAVE_SECONDS`."""
 
     def __init__(self, path: Path, slow_seconds_min: float) -> None:
         self._path = path
@@ -55,7 +55,7 @@ class TrialFile:
         return trial
 
     async def save(self) -> None:
-        """Write the trial down, if it has moved. A disk that does not take it costs evidence after a restart only."""
+        """Write the trial if it changed. Where the disk fails, only a restart loses evidence."""
         if self._trial is not None:
             await asyncio.to_thread(self._write, _snapshot(self._trial))
 

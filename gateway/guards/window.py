@@ -1,4 +1,4 @@
-"""What a version did lately: outcomes, latencies and answers in a sliding window, and whether its output is stuck."""
+"""Recent outcomes, latencies and answers of a version in a sliding window, and whether its output is stuck."""
 
 import math
 from collections import deque
@@ -69,9 +69,9 @@ def _quantile(ascending: Sequence[float], share: float) -> float | None:
 
 
 class StuckOutput:
-    """Notices a version that gives one answer to everything, though its manifest shows that its answers vary.
+    """Detects a version that gives one answer to everything, although its manifest shows that its answers vary.
 
-    From then on that answer is no answer, until the version gives another one.
+    From then on this answer counts as a failure, until the version gives another one.
     """
 
     def __init__(self, manifest: Manifest) -> None:

@@ -1,8 +1,8 @@
 """Group commit: all that is recorded in one turn of the event loop is one write, made by a thread.
 
 A write into the page cache takes microseconds, and a disk or a network mount that hangs takes for ever. So a thread
-writes. While the disk is quick, the loop waits for that thread itself for at most some milliseconds, which spares a
-lone client the way through the loop and back. From the first write that is slow the loop goes on at once, and only the
+writes. While the disk is quick, the loop waits for that thread for at most half a millisecond, which spares a lone
+client the way through the loop and back. From the first write that is slow the loop goes on at once, and only the
 answers wait for their write, for at most `_WAIT_SECONDS_MAX`. Then they leave, and count as unlogged until the disk
 takes them.
 """
@@ -21,6 +21,7 @@ from gateway.log.segments import Segments, encode_line
 
 _log = structlog.get_logger(__name__)
 _SLOW_SECONDS = 0.005
+_QUICK_SECONDS = 0.0005  # that the loop itself waits: ten times what a write and the way to the thread take
 _QUICK_WRITES = 100  # in a row, until a disk that was slow counts as quick again
 _WAIT_SECONDS_MAX = 0.5  # of an answer for its write; a client's patience is worth more than its row in the log
 _WAITING_BYTES_MAX = 32 * 2**20  # of rows that wait for a disk that hangs; more of them are not logged at all
@@ -148,7 +149,7 @@ class Appender:
         group.abandoned = not quick
         self._queue.put(group)
         if quick:
-            group.finished.wait(_SLOW_SECONDS)
+            group.finished.wait(_QUICK_SECONDS)
             with self._handover:
                 group.abandoned = not group.finished.is_set()
         if not group.abandoned:

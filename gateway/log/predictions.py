@@ -1,8 +1,8 @@
 """The prediction log: every answered request is on disk before its answer leaves; shadow scores and labels beside it.
 
 What is written survives the death of this process at any moment. A power cut may lose the last seconds: only closed
-segments are synced. A drain reads the streams by number, and says up to where the lake has them; closed segments are
-deleted then, and never before. So long as nobody drains, the log grows up to its bound, and then takes nothing more.
+segments are synced. A drain reads the streams by number and reports how far the lake has them. Closed segments are
+deleted then, and never before. Without a drain the log grows up to its bound, and then takes nothing more.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from filelock import FileLock, Timeout
 
 from gateway.log.appender import Appender
 from gateway.log.replays import Logged, Replays
-from gateway.log.segments import Segments
-from gateway.reporting.problems import ProblemBoard
+from gateway.log.segments import NotDrained, Segments
+from gateway.reporting.problems import Condition, ProblemBoard
 from healing.errors import StoreUnavailable
 from healing.incident import Cause
 
@@ -46,7 +46,7 @@ _LABEL = ("seq", "request_id", "row", "label", "at")
 
 @dataclass(frozen=True, slots=True)
 class FeedbackLabel:
-    """What came true for one row of one request."""
+    """The label of one row of one request."""
 
     request_id: str
     row: int
@@ -64,7 +64,7 @@ class LogLimits:
 
 
 class LogStream(StrEnum):
-    """What the log consists of; each is numbered and drained by itself."""
+    """The streams of the log; each has its own numbers and its own drain."""
 
     PREDICTIONS = "predictions"
     SHADOW = "shadow"
@@ -82,9 +82,9 @@ class PredictionLog:
         bounds = (limits.segment_bytes_max, limits.segment_age_seconds_max, limits.bytes_max)
         self.unlogged = 0
         self._directory = directory
-        self._problems = problems
+        problems.sources.append(self.conditions)
         self._replays = Replays()
-        self._failing: set[LogStream] = set()
+        self._failing: dict[LogStream, OSError] = {}
         self._segments = {stream: Segments(directory, stream, *bounds) for stream in LogStream}
         self._appenders = {
             stream: Appender(segments, partial(self._settled, stream), partial(self._recovered, stream))
@@ -104,7 +104,6 @@ class PredictionLog:
             for appender in self._appenders.values():
                 appender.open()
             self._remember_tail()
-            self._report_damage()
         except OSError as exc:
             raise StoreUnavailable(
                 f"the prediction log in {self._directory} cannot be opened for writing: {exc}"
@@ -121,15 +120,15 @@ class PredictionLog:
         A request id that was logged lately with the same key and features is the same request asked again. The same
         answer is not logged twice, and another one is logged as replacing the first.
         """
-        name, count, told = _name(rows[0]), len(rows), _told(rows[0])
+        name, count, answer = _name(rows[0]), len(rows), _answer_hash(rows[0])
         place = original = self._answers.last + 1
         before = self._replays.find(name, count)
         if before is not None:
-            if before.answer == told:
+            if before.answer == answer:
                 return self._answers.written(before.place)
             original = before.original
             rows = [_replacing(row, original + number) for number, row in enumerate(rows)]
-        self._replays.remember(name, count, Logged(place, original, told))
+        self._replays.remember(name, count, Logged(place, original, answer))
         return self._answers.record(rows)
 
     def record_shadow(self, rows: Sequence[ShadowRow]) -> "asyncio.Future[bool]":
@@ -175,14 +174,6 @@ class PredictionLog:
                 f"the prediction log in {self._directory} cannot be opened for writing: {exc}"
             ) from exc
 
-    def _report_damage(self) -> None:
-        for segments in self._segments.values():
-            for path in segments.damaged():
-                message = (
-                    f"lines of {path.name} are damaged, the sound ones are kept; read this file, then move it away"
-                )
-                self._problems.begin(Cause.UNKNOWN, str(path), message)
-
     def _remember_tail(self) -> None:
         """Requests that a gateway that was killed had logged, and whose clients may ask again."""
         asked: list[list[Any]] = []
@@ -197,7 +188,7 @@ class PredictionLog:
         first = entries[0]
         replaces = first[_REPLACES] if len(first) > _REPLACES else None
         original = first[0] if replaces is None else replaces
-        self._replays.remember(_name(first[1:]), len(entries), Logged(first[0], original, _told(first[1:])))
+        self._replays.remember(_name(first[1:]), len(entries), Logged(first[0], original, _answer_hash(first[1:])))
 
     def _recovered(self, stream: LogStream, rows: int) -> None:
         """Rows whose answers had left are in the log after all."""
@@ -206,18 +197,31 @@ class PredictionLog:
 
     def _settled(self, stream: LogStream, rows: int, error: OSError | None) -> None:
         """Answers leave in any case: a full disk is no reason to refuse."""
-        directory = str(self._directory)
         if error is None:
-            self._failing.discard(stream)
-            if not self._failing:
-                self._problems.end(directory, Cause.DISK_FULL, Cause.STORE_UNAVAILABLE)
+            self._failing = {
+                other: failed
+                for other, failed in self._failing.items()
+                if other is not stream and isinstance(failed, NotDrained)
+            }
             return
-        self._failing.add(stream)
+        self._failing[stream] = error
         if stream is LogStream.PREDICTIONS:
             self.unlogged += rows
             self._replays.forget()
-        code = Cause.DISK_FULL if error.errno in _NO_ROOM else Cause.STORE_UNAVAILABLE
-        self._problems.begin(code, directory, f"{stream} are not logged: {error.strerror or error}")
+
+    def conditions(self) -> Iterator[Condition]:
+        """What keeps entries out of the log now. A disk that takes one stream takes the others as well."""
+        for stream, error in self._failing.items():
+            if isinstance(error, NotDrained) and self._segments[stream].has_room_within_bound(error.size):
+                continue
+            code = Cause.DISK_FULL if error.errno in _NO_ROOM else Cause.STORE_UNAVAILABLE
+            yield code, str(self._directory), f"{stream} are not logged: {error.strerror or error}"
+        for segments in self._segments.values():
+            for path in segments.damaged:
+                message = (
+                    f"lines of {path.name} are damaged, the sound ones are kept; read this file, then move it away"
+                )
+                yield Cause.UNKNOWN, str(path), message
 
 
 def _name(first_row: Sequence[Any]) -> tuple[str, int]:
@@ -226,15 +230,15 @@ def _name(first_row: Sequence[Any]) -> tuple[str, int]:
     return request_id, hash((key, *features.values()))
 
 
-def _told(first_row: Sequence[Any]) -> int:
+def _answer_hash(first_row: Sequence[Any]) -> int:
     """A hash of who answered what, by the first row; the same within this process."""
     _, _, _, _, digest, _, _, _, _, prediction, *_ = first_row
     return hash((digest, prediction))
 
 
 def _replacing(row: LogRow, number: int) -> LogRow:
-    *told, _, failed, latency_ms = row
-    return (*told, number, failed, latency_ms)  # type: ignore[return-value]  # of a star only the length is known
+    *kept, _, failed, latency_ms = row
+    return (*kept, number, failed, latency_ms)  # type: ignore[return-value]  # of a star only the length is known
 
 
 def _as_lines(names: Sequence[str], entries: Iterator[list[Any]]) -> Iterator[bytes]:

@@ -1,8 +1,8 @@
-"""Which requests were logged lately, so that one that is asked again is not logged twice.
+"""The requests that were logged lately, so that a request that is sent again is not logged twice.
 
-A client that got no answer cannot know whether its request is in the log, and asks again under the same request id.
-Where the answer is the same, the first entry stands for both; where it is another one, the new entry says which number
-it replaces, and the lake keeps the new one only.
+A client that got no answer cannot know whether its request is in the log, and sends it again under the same request id.
+Where the answer is the same, the first entry stands for both. Where it is another one, the new entry names the number
+that it replaces, and the lake keeps only the new one.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ REQUESTS_MIN = 16_384  # remembered at least; some 10 MB with the generation bef
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """A request in the log: where its rows are, where they were the first time, and a hash of what it was told."""
+    """A request in the log: where its rows are, where they were the first time, and a hash of its answer."""
 
     place: int
     original: int

@@ -4,8 +4,8 @@
     line   = CRC-32 of the entry (8 hex digits), space, the entry as a JSON array that begins with its number, newline
 
 An append is one `write`: once it returned, the entry survives any death of this process. A kill leaves at most half a
-line at the end of the newest segment, which nobody was told of; `open` cuts it off. Other damage is the disk's: `open`
-keeps the sound lines and puts the whole file aside, as NAME.log.damaged.
+line at the end of the newest segment, of a request that was never answered; `open` cuts it off. Other damage comes from
+the disk: `open` keeps the sound lines and puts the whole file aside, as NAME.log.damaged.
 
 The newest segment is never deleted, so it carries the epoch and the count on. `close` leaves a mark of the last number.
 Without that mark entries may have been lost that a reader has seen, so the count goes on far above, and no number is
@@ -52,6 +52,14 @@ def _holds(line: bytes) -> bool:
     return b"%08x " % zlib.crc32(line[_CHECKSUM_BYTES:]) == line[:_CHECKSUM_BYTES]
 
 
+class NotDrained(OSError):
+    """So much waits for a drain that `size` more bytes are over the bound."""
+
+    def __init__(self, message: str, size: int) -> None:
+        super().__init__(errno.EDQUOT, message)
+        self.size = size
+
+
 class Segments:
     """One thread appends; others may read and delete meanwhile. A segment is closed by its size or its age."""
 
@@ -64,6 +72,7 @@ class Segments:
         bytes_max: int = BYTES_MAX,
     ) -> None:
         self.epoch = ""
+        self.damaged: list[Path] = []  # files put aside at `open`, as lines of them were not what was written
         self._directory = directory
         self._stream = stream
         self._name = re.compile(rf"{stream}-([0-9a-f]{{8}})-(\d{{16}})\.log")
@@ -94,6 +103,7 @@ class Segments:
         if not self._take_mark():
             self._last = (self._last // _JUMP + 1) * _JUMP
         self._began = time.monotonic()
+        self.damaged = sorted(self._directory.glob(f"{self._stream}-*.log.damaged*"))
         self._weigh()
         return self._last
 
@@ -101,16 +111,20 @@ class Segments:
         """Whether `size` bytes go into the present segment; to begin another one syncs a file, which takes its time."""
         return self._size + size <= self._segment_bytes_max and self._age() <= self._age_seconds_max
 
+    def has_room_within_bound(self, size: int) -> bool:
+        """Whether `size` more bytes may wait for a drain."""
+        return self._closed_bytes + self._size + size <= self._bytes_max
+
     def append(self, first: int, lines: bytes) -> None:
         """Write lines whose first entry has the number `first`: all of them, or OSError and none.
 
         OSError with EDQUOT when so much waits for a drain already; nothing that was not drained is ever deleted.
         """
-        if self._closed_bytes + self._size + len(lines) > self._bytes_max:
+        if not self.has_room_within_bound(len(lines)):
             waiting = (
                 f"{self._closed_bytes + self._size} bytes of {self._stream} wait to be drained, {self._bytes_max} may"
             )
-            raise OSError(errno.EDQUOT, waiting)
+            raise NotDrained(waiting, len(lines))
         if self._size and not self.has_room_for(len(lines)):
             self._begin(first)
         assert self._descriptor is not None, "open the log first"
@@ -171,10 +185,6 @@ class Segments:
                 os.fsync(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = None
-
-    def damaged(self) -> list[Path]:
-        """Files that were put aside because lines of them were not what was written."""
-        return sorted(self._directory.glob(f"{self._stream}-*.log.damaged*"))
 
     @property
     def _mark(self) -> Path:

@@ -1,4 +1,4 @@
-"""An OpenAPI document as a page for people: made here, once, with nothing to load from elsewhere and no script."""
+"""An OpenAPI document as an HTML page, without scripts and without files from elsewhere."""
 
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -62,12 +62,14 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
 
 
 def _content(answer: dict[str, Any]) -> str:
-    told = [
+    lines = [
         f"<code>{escape(kind)}</code> {_named(content['schema'])}"
         for kind, content in answer.get("content", {}).items()
     ]
-    told += [f"<code>{escape(name)}</code>: {_text(h['description'])}" for name, h in answer.get("headers", {}).items()]
-    return "<br>".join(told)
+    lines += [
+        f"<code>{escape(name)}</code>: {_text(h['description'])}" for name, h in answer.get("headers", {}).items()
+    ]
+    return "<br>".join(lines)
 
 
 def _named(schema: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
-"""Requests whose client has hung up are ended, so that no model computes for nobody.
+"""Ends requests whose client has hung up, so that no model computes for them.
 
-ASGI tells of it only to those who wait for it, and to wait takes a task of its own for each request. So nobody
-waits for the many requests that are answered at once; the few that are still under way after a while are watched.
+ASGI reports a hang-up only to a task that waits for it, which costs one task per request. So the many requests that
+are answered at once are not watched, only the few that are still running after a while.
 """
 
 import asyncio

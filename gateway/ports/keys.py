@@ -1,4 +1,4 @@
-"""API keys: who may predict, give labels, operate. An operate key opens everything, another key its own purpose.
+"""API keys for predicting, sending labels and operating. An operate key allows everything, others their own purpose.
 
 They are kept as SHA-256 digests. What a client sends is compared with every one of them, in constant time, so the time
 of an answer says nothing about how close a guess was. A key is never shown, in no log and no error.
@@ -59,8 +59,8 @@ class KeyRing:
             return None
         if found:
             return BadRequest(f"this key is not one to {purpose}", status=403, code="PERMISSION_DENIED")
-        told = f"a key to {purpose} is needed: send it as `authorization: Bearer <key>` or as `x-api-key: <key>`"
-        return BadRequest(told, status=401, code="UNAUTHENTICATED")
+        message = f"a key to {purpose} is needed: send it as `authorization: Bearer <key>` or as `x-api-key: <key>`"
+        return BadRequest(message, status=401, code="UNAUTHENTICATED")
 
     def _purposes(self, headers: Mapping[bytes, bytes]) -> set[Purpose]:
         """What the sent key is for; every key is compared, whichever fits."""
@@ -98,12 +98,12 @@ class ForcedVersions:
     def demand(self, headers: Mapping[bytes, bytes]) -> None:
         """Raise BadRequest where the request may not."""
         if not self._allowed:
-            told = "naming the version that answers is switched off here (--allow-forced-version)"
-            raise BadRequest(told, status=403, code="PERMISSION_DENIED")
+            message = "naming the version that answers is switched off here (--allow-forced-version)"
+            raise BadRequest(message, status=403, code="PERMISSION_DENIED")
         refusal = self._keys.refusal(headers, Purpose.OPERATE)
         if refusal is not None:
-            told = "naming the version that answers takes an operate key"
-            raise BadRequest(told, status=403, code="PERMISSION_DENIED") from refusal
+            message = "naming the version that answers takes an operate key"
+            raise BadRequest(message, status=403, code="PERMISSION_DENIED") from refusal
 
 
 def read_keys(settings: GatewaySettings) -> KeyRing:

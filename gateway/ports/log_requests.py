@@ -46,8 +46,8 @@ async def take_labels(log: PredictionLog, body: bytes) -> bytes:
     at = datetime.now(UTC).isoformat()
     labels = [FeedbackLabel(given.request_id, given.row, given.label, at) for given in document.labels]
     if not await log.record_labels(labels):
-        told = "the labels could not be written; see /release on the operate port for why, and send them again"
-        raise BadRequest(told, status=503, code="NOT_STORED")
+        message = "the labels could not be written; see /release on the operate port for why, and send them again"
+        raise BadRequest(message, status=503, code="NOT_STORED")
     return orjson.dumps({"accepted": len(labels)})
 
 

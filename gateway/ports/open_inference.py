@@ -73,14 +73,14 @@ class OpenInferencePort:
         await self._state.requests.answer(self._protocol, headers, receive, send, forced)
 
     async def _server(self, _: Scope, __: Receive, send: Send) -> None:
-        await _tell(send, {"name": NAME, "version": software_version(), "extensions": ["binary_tensor_data"]})
+        await _respond_json(send, {"name": NAME, "version": software_version(), "extensions": ["binary_tensor_data"]})
 
     async def _live(self, _: Scope, __: Receive, send: Send) -> None:
-        await _tell(send, {"live": True})
+        await _respond_json(send, {"live": True})
 
     async def _ready(self, _: Scope, __: Receive, send: Send) -> None:
         ready = self._state.active is not None
-        await _tell(send, {"ready": ready}, 200 if ready else 503)
+        await _respond_json(send, {"ready": ready}, 200 if ready else 503)
 
     async def _model_ready(self, name: str, version: str | None, _: Scope, __: Receive, send: Send) -> None:
         """The model is ready while a release is on duty, as somebody always answers; a version when its worker is."""
@@ -92,7 +92,7 @@ class OpenInferencePort:
         except BadRequest as exc:
             await self._refuse(send, exc)
         else:
-            await _tell(send, {"name": name, "ready": ready}, 200 if ready else 503)
+            await _respond_json(send, {"name": name, "ready": ready}, 200 if ready else 503)
 
     async def _metadata(self, name: str, version: str | None, _: Scope, __: Receive, send: Send) -> None:
         try:
@@ -101,7 +101,7 @@ class OpenInferencePort:
         except BadRequest as exc:
             await self._refuse(send, exc)
             return
-        await _tell(
+        await _respond_json(
             send,
             {
                 "name": name,
@@ -115,8 +115,8 @@ class OpenInferencePort:
 
     def _check_name(self, name: str) -> None:
         if name != self._model:
-            told = f"there is no model {name[:80]!r}; this gateway serves {self._model!r}"
-            raise BadRequest(told, status=404, code="NOT_FOUND")
+            message = f"there is no model {name[:80]!r}; this gateway serves {self._model!r}"
+            raise BadRequest(message, status=404, code="NOT_FOUND")
 
     def _versions(self) -> Iterator[Version]:
         """Those on duty, champion first, then others that are loaded."""
@@ -133,8 +133,8 @@ class OpenInferencePort:
             return self._state.active.champion
         loaded = {version.model.version: version for version in reversed(list(self._versions()))}
         if name not in loaded:
-            told = f"version {name[:80]!r} of {self._model!r} is not loaded; there is {', '.join(loaded) or 'none'}"
-            raise BadRequest(told, status=404, code="NOT_LOADED")
+            message = f"version {name[:80]!r} of {self._model!r} is not loaded; there is {', '.join(loaded) or 'none'}"
+            raise BadRequest(message, status=404, code="NOT_LOADED")
         return loaded[name]
 
     async def _refuse(self, send: Send, refusal: BadRequest) -> None:
@@ -150,8 +150,8 @@ def _on_duty(active: ActiveRelease) -> list[Version]:
 
 def _schema_of(version: Version) -> InputSchema:
     if version.binder is None:
-        told = f"the manifest of version {version.model.version} cannot be read"
-        raise BadRequest(told, status=503, code="NOT_READY")
+        message = f"the manifest of version {version.model.version} cannot be read"
+        raise BadRequest(message, status=503, code="NOT_READY")
     return version.binder.schema
 
 
@@ -164,6 +164,6 @@ def _tensor(column: Column) -> dict[str, Any]:
     }
 
 
-async def _tell(send: Send, document: dict[str, Any], status: int = 200) -> None:
+async def _respond_json(send: Send, document: dict[str, Any], status: int = 200) -> None:
     headers = [JSON] if status == 200 else [JSON, RETRY_AFTER]
     await respond(send, status, orjson.dumps(document), headers)

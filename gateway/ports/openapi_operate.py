@@ -36,8 +36,8 @@ _DIGEST = parameter("path", "digest", "A loaded model's digest.", STRING)
 
 def operate_document() -> Node:
     """The document of the operate port."""
-    told = "For operators and the control plane: it shows and restarts, and never decides what serves."
-    return document("Gateway: operate port", told, _paths(), _schemas())
+    message = "For operators and the control plane: it shows and restarts, and never decides what serves."
+    return document("Gateway: operate port", message, _paths(), _schemas())
 
 
 def _paths() -> Node:

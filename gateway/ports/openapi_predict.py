@@ -60,11 +60,13 @@ _INFER = {
 
 def predict_document(pipeline: str) -> Node:
     """The document of a predict port; the pipeline's name is the only model that it has."""
-    told = (
+    message = (
         "Predictions of one pipeline. Columns are those of the model's input schema, which `GET /v2/models/{name}` "
-        "tells, and its key column. JSON has no NaN: a missing value is null."
+        "lists, and its key column. JSON has no NaN: a missing value is null."
     )
-    return document("Gateway: predict port", told, {**_mlflow(), **_open_inference(pipeline), **_about()}, _schemas())
+    return document(
+        "Gateway: predict port", message, {**_mlflow(), **_open_inference(pipeline), **_about()}, _schemas()
+    )
 
 
 def _mlflow() -> Node:

@@ -49,7 +49,7 @@ def operate_app(state: GatewayState, keys: KeyRing) -> ASGIApp:
             Route("/openapi.json", desk.openapi, methods=["GET"]),
             Route("/docs", desk.docs, methods=["GET"]),
         ],
-        exception_handlers={BadRequest: _tell_refusal, HTTPException: _tell_wrong_path},
+        exception_handlers={BadRequest: _refuse_request, HTTPException: _refuse_path},
     )
     return _Locked(app, keys)
 
@@ -169,12 +169,12 @@ def _refusal(exc: BadRequest) -> Response:
     return Response(body, status_code=exc.status, headers=headers, media_type="application/json")
 
 
-async def _tell_refusal(_: Request, exc: Exception) -> Response:
+async def _refuse_request(_: Request, exc: Exception) -> Response:
     assert isinstance(exc, BadRequest)
     return _refusal(exc)
 
 
-async def _tell_wrong_path(_: Request, exc: Exception) -> Response:
+async def _refuse_path(_: Request, exc: Exception) -> Response:
     """Starlette's 404 and 405, in the shape of every other refusal."""
     assert isinstance(exc, HTTPException)
     code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(exc.status_code, "BAD_REQUEST")

@@ -1,4 +1,4 @@
-"""The predict port: which path leads where, by one look into a dictionary, and who may go there."""
+"""The predict port: finds the route of a path, and checks its key."""
 
 import orjson
 
@@ -42,8 +42,8 @@ class PredictPort:
         route = self._routes.get(path) or self._open_inference.find(path)
         if route is None:
             refuse = refuse_v2 if path.startswith("/v2/") else error_body
-            told = f"there is no {path[:200]!r}; there is {', '.join(self._routes)} and /v2/models/{{name}}"
-            await self._refuse(send, 404, refuse("NOT_FOUND", told, None))
+            message = f"there is no {path[:200]!r}; there is {', '.join(self._routes)} and /v2/models/{{name}}"
+            await self._refuse(send, 404, refuse("NOT_FOUND", message, None))
         elif not route.answers(scope["method"]):
             body = route.refuse("METHOD_NOT_ALLOWED", f"use {route.allowed}", None)
             await self._refuse(send, 405, body, (b"allow", route.allowed.encode()))

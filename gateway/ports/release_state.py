@@ -1,4 +1,4 @@
-"""What serves, what is wrong and how requests ended, as one document for people, `heal` and drills."""
+"""The document at `/release`: the active release, problems, workers, and how requests ended."""
 
 from dataclasses import asdict
 from typing import Any

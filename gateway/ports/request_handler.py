@@ -1,4 +1,4 @@
-"""How a request is answered: read, checked, asked of the ladder, logged, written; every protocol comes this way."""
+"""Answers one request of any protocol: reads, checks, asks the ladder, logs, and responds."""
 
 import asyncio
 import itertools
@@ -37,7 +37,7 @@ class RequestTotals:
 
 
 class RequestHandler:
-    """Answers requests while the rest of the gateway looks after itself."""
+    """Answers requests; everything else of the gateway runs beside it."""
 
     def __init__(self, ladder: Ladder, pool: VersionPool, log: PredictionLog, body_bytes_max: int) -> None:
         self.totals = RequestTotals()
@@ -62,15 +62,15 @@ class RequestHandler:
         """Answer one request; `forced` is the digest of the only version that may, where a client asks for one."""
         request_id = headers.get(b"x-request-id", b"") or b"%b%016x" % (self._ids, next(self._numbers))
         try:
-            status, body, told = await self._answer(protocol, headers, request_id, receive, forced)
+            status, body, headers_out = await self._answer(protocol, headers, request_id, receive, forced)
         except BadRequest as exc:
-            status, body, told = exc.status, protocol.refuse(exc.code, str(exc), exc.field), [JSON]
+            status, body, headers_out = exc.status, protocol.refuse(exc.code, str(exc), exc.field), [JSON]
             if status == 503:
-                told.append(RETRY_AFTER)
+                headers_out.append(RETRY_AFTER)
         except Overloaded as exc:
             self.totals.failed += 1
             retry_after = (b"retry-after", str(exc.retry_seconds).encode())
-            status, body, told = 503, protocol.refuse("OVERLOADED", str(exc), None), [JSON, retry_after]
+            status, body, headers_out = 503, protocol.refuse("OVERLOADED", str(exc), None), [JSON, retry_after]
         except asyncio.CancelledError:
             if self.hangups.hung_up(_this_task()):
                 return
@@ -78,8 +78,8 @@ class RequestHandler:
         if status != 200:
             self.counts.refuse(status)
             if len(request_id) <= _ID_BYTES_MAX:
-                told.append((b"x-request-id", request_id))
-        await respond(send, status, body, told)
+                headers_out.append((b"x-request-id", request_id))
+        await respond(send, status, body, headers_out)
 
     async def _answer(
         self,
@@ -134,12 +134,12 @@ class RequestHandler:
         version = self._pool.get(digest)
         if version is None:
             loaded = ", ".join(sorted(v.model.digest for v in self._pool.all()))
-            told = f"no version with digest {digest[:80]!r} is loaded; there is {loaded}"
-            raise BadRequest(told, status=404, code="NOT_LOADED")
+            message = f"no version with digest {digest[:80]!r} is loaded; there is {loaded}"
+            raise BadRequest(message, status=404, code="NOT_LOADED")
         answer = await self._ladder.answer_by(version, request)
         if answer is None:
-            told = f"version {version.model.version} does not answer now: it is {version.worker.state}"
-            raise BadRequest(told, status=503, code="NOT_READY")
+            message = f"version {version.model.version} does not answer now: it is {version.worker.state}"
+            raise BadRequest(message, status=503, code="NOT_READY")
         return answer
 
     def _count(self, answer: PredictResponse, seconds: float) -> None:
@@ -204,17 +204,17 @@ def _written(written: EncodedResponse, answer: PredictResponse, request_id: byte
     """Body and headers."""
     body, content = written
     model = None if answer.version is None else answer.version.model
-    return body, [*content, (b"x-request-id", request_id), *_told_of(answer.rung, answer.generation, model)]
+    return body, [*content, (b"x-request-id", request_id), *_headers_of(answer.rung, answer.generation, model)]
 
 
 @lru_cache(maxsize=64)
-def _told_of(rung: Rung, generation: int, model: ModelRef | None) -> tuple[Header, ...]:
+def _headers_of(rung: Rung, generation: int, model: ModelRef | None) -> tuple[Header, ...]:
     """What headers say of who answered; `x-model-digest` is left out where no model did."""
-    told = [(b"x-rung", rung.value.encode()), (b"x-release-generation", str(generation).encode())]
+    headers_out = [(b"x-rung", rung.value.encode()), (b"x-release-generation", str(generation).encode())]
     if model is None:
-        told.append((b"x-model-version", b"baseline"))
+        headers_out.append((b"x-model-version", b"baseline"))
     else:
-        told += [(b"x-model-version", model.version.encode()), (b"x-model-digest", model.digest.encode())]
+        headers_out += [(b"x-model-version", model.version.encode()), (b"x-model-digest", model.digest.encode())]
     if rung.degraded:
-        told.append((b"x-degraded", b"true"))
-    return tuple(told)
+        headers_out.append((b"x-degraded", b"true"))
+    return tuple(headers_out)

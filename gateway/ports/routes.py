@@ -1,4 +1,4 @@
-"""What a path of the predict port is: a method, who may use it, how it refuses, and what it does."""
+"""A route of the predict port: method, required key, error format and handler."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Telling Prefect: best effort, in the background, never in the way of an answer.
+"""Sends events to Prefect in the background, best effort; answers never wait for it.
 
 An event only makes a repair faster. What is lost here is found again by `heal`, which reads `/release` every
 five minutes.

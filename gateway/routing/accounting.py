@@ -11,11 +11,9 @@ from dataclasses import dataclass
 
 from gateway.batching.outcomes import Answered, Crashed, Outcome, RowRefused, Silent
 from gateway.batching.versions import Version
-from gateway.reporting.problems import ProblemBoard
 from gateway.routing.active_release import ActiveRelease
 from gateway.routing.current_trial import CurrentTrial
 from gateway.routing.request import PredictRequest
-from healing.incident import Cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +39,8 @@ class Attempt:
 class Accounting:
     """Every answered or lost request passes through `settle` exactly once."""
 
-    def __init__(self, trials: CurrentTrial, problems: ProblemBoard) -> None:
+    def __init__(self, trials: CurrentTrial) -> None:
         self._trials = trials
-        self._problems = problems
 
     def settle(
         self, active: ActiveRelease, request: PredictRequest, attempts: Sequence[Attempt], *, chosen: bool
@@ -71,7 +68,7 @@ class Accounting:
     def _count_answer(self, version: Version, request: PredictRequest, seconds: float, value: float) -> None:
         version.window.answered(seconds, value)
         version.refused_rows.answered(tuple(request.bound.rows[0]), request.route_key)
-        self._record(version, failed=False)
+        version.breaker.record(failed=False, now=time.monotonic())
 
     def _blame(self, attempt: Attempt, request: PredictRequest, *, beside: bool) -> bool:
         """Count a failure of a version; false where the row is to blame, as no other version answered it."""
@@ -81,20 +78,8 @@ class Accounting:
                 return False
             failed = version.refused_rows.refused(tuple(request.bound.rows[0]), request.route_key)
         version.window.failed()
-        self._record(version, failed=failed)
-        return True
-
-    def _record(self, version: Version, *, failed: bool) -> None:
-        was_closed = version.breaker.closed
         version.breaker.record(failed=failed, now=time.monotonic())
-        if version.breaker.closed == was_closed:
-            return
-        if was_closed:
-            note = f": {version.batcher.note}" if version.batcher.note else ""
-            message = f"version {version.model.version} fails requests that others answer{note}"
-            self._problems.begin(Cause.MODEL_FAILING, version.model.digest, message)
-        else:
-            self._problems.end(version.model.digest, Cause.MODEL_FAILING)
+        return True
 
     def _observe_first(self, active: ActiveRelease, request: PredictRequest, first: Attempt, *, chosen: bool) -> None:
         """Let the trial observe the version that the request was assigned to: its time and answer, or a wait in vain.

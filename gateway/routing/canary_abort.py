@@ -1,4 +1,4 @@
-"""Writing down that a challenger was condemned: the one release that the gateway may write itself."""
+"""Appends the abort of a trial to the release log: the only kind of release that the gateway writes."""
 
 import asyncio
 from dataclasses import asdict
@@ -19,7 +19,7 @@ AUTHOR = "gateway"
 
 
 class CanaryAbort:
-    """Traffic is gone before this begins; it keeps trying until the log agrees, however long the store is away."""
+    """The challenger has lost its traffic before; this retries until the release log has the abort."""
 
     def __init__(self, log: ReleaseLog, events: EventSender) -> None:
         self._log = log
@@ -52,7 +52,7 @@ class CanaryAbort:
             _log.info("abort_not_needed", challenger=challenger.version, digest=challenger.digest, reason=why)
         else:
             _log.warning("canary_aborted", challenger=challenger.version, digest=challenger.digest, reason=why)
-            self._tell(trial, written, why)
+            self._notify(trial, written, why)
 
     def _write(self, trial: ChallengerTrial, why: str) -> Release | None:
         """Append the abort; None when the challenger serves nobody any more, which is what an abort is for."""
@@ -76,7 +76,7 @@ class CanaryAbort:
         self._log.append(release)
         return release
 
-    def _tell(self, trial: ChallengerTrial, written: Release, why: str) -> None:
+    def _notify(self, trial: ChallengerTrial, written: Release, why: str) -> None:
         challenger, champion = trial.arms[True], trial.arms[False]
         self._events.send(
             "autopilot.canary.aborted",

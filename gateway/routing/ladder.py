@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 from gateway.batching.outcomes import Answered, Busy, Crashed, GaveUp, Outcome
 from gateway.batching.versions import Version
-from gateway.reporting.problems import ProblemBoard
 from gateway.routing.accounting import Accounting, Attempt
 from gateway.routing.active_release import ActiveRelease
 from gateway.routing.current_trial import CurrentTrial
@@ -19,11 +18,11 @@ from gateway.rows.table import Row
 class Ladder:
     """Answers requests by the active release: asks its versions in order, until one answers."""
 
-    def __init__(self, problems: ProblemBoard, request_deadline_seconds: float, trials: CurrentTrial) -> None:
+    def __init__(self, request_deadline_seconds: float, trials: CurrentTrial) -> None:
         self.active: ActiveRelease | None = None
         self.on_serve: list[Callable[[ActiveRelease], None]] = []
         self._trials = trials
-        self._accounting = Accounting(trials, problems)
+        self._accounting = Accounting(trials)
         self._deadline = request_deadline_seconds
 
     def serve(self, active: ActiveRelease) -> None:
@@ -123,8 +122,8 @@ def _baseline(active: ActiveRelease, request: PredictRequest, seconds: float, fa
 
 def _overloaded(version: Version) -> Overloaded:
     wait = version.batcher.wait_seconds
-    told = f"{version.batcher.pending_rows} rows wait, for about {wait:.1f} s; try again later"
-    return Overloaded(told, retry_seconds=max(1, math.ceil(wait)))
+    message = f"{version.batcher.pending_rows} rows wait, for about {wait:.1f} s; try again later"
+    return Overloaded(message, retry_seconds=max(1, math.ceil(wait)))
 
 
 def _names_of(version: Version) -> Sequence[str]:

@@ -1,6 +1,5 @@
-"""Looking after the published models: bytes that change after publishing are told, though what serves is a copy."""
+"""Audit of the published models: changed bytes are reported, although the gateway serves from a copy."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -8,23 +7,27 @@ import structlog
 from gateway.batching.versions import Version
 from gateway.reporting.problems import ProblemBoard
 from gateway.workers.release_cache import ReleaseCache
+from gateway.workers.store_calls import StoreCalls
 from healing.errors import ModelCorrupt, StoreUnavailable
 from healing.incident import Cause
 
 _log = structlog.get_logger(__name__)
+_AUDIT_SECONDS = 60.0
 _LOOKS_BEFORE_REREADING = 300  # a disk that flips a bit changes no time stamp
 
 
 class ModelAudit:
-    """Reads a published model again when the file system says that it was touched, and all of them now and then."""
+    """Reads a published model again when its file times change, and all models now and then."""
 
     def __init__(
         self,
         cache: ReleaseCache,
+        store: StoreCalls,
         versions: Callable[[], Sequence[Version]],
         problems: ProblemBoard,
     ) -> None:
         self._cache = cache
+        self._store = store
         self._versions = versions
         self._problems = problems
         self._looks = 0
@@ -39,7 +42,7 @@ class ModelAudit:
         self._sound = {v.model.digest: self._sound[v.model.digest] for v in versions if v.model.digest in self._sound}
         for version in versions:
             try:
-                await asyncio.to_thread(self._check, version)
+                await self._store.run(_AUDIT_SECONDS, self._check, version)
             except ModelCorrupt as exc:
                 self._problems.begin(Cause.MODEL_CORRUPT, version.model.digest, str(exc))
             except StoreUnavailable as exc:

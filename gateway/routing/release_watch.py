@@ -1,10 +1,8 @@
-"""Following the release log: look, load beside, switch in one step; on any doubt keep serving what serves.
+"""Follows the release log: reads it, loads new models beside the active ones, and switches in one step.
 
 What serves is kept beside the prediction log, so that a gateway that starts while the release root is away begins with
 the last release that it served, and follows the log again when it is back.
 """
-
-import asyncio
 
 import structlog
 
@@ -13,6 +11,7 @@ from gateway.reporting.problems import ProblemBoard
 from gateway.routing.active_release import ActiveRelease
 from gateway.routing.ladder import Ladder
 from gateway.workers.release_cache import ReleaseCache
+from gateway.workers.store_calls import StoreCalls
 from healing.errors import LogCorrupt, StoreUnavailable
 from healing.incident import Cause
 from healing.release import Release
@@ -20,6 +19,7 @@ from releases.log import ReleaseLog
 
 _log = structlog.get_logger(__name__)
 _LOADING_POLL_SECONDS = 0.02
+_LOG_SECONDS = 5.0
 
 
 class ReleaseWatch:
@@ -29,6 +29,7 @@ class ReleaseWatch:
         self,
         log: ReleaseLog,
         cache: ReleaseCache,
+        store: StoreCalls,
         subject: str,
         pool: VersionPool,
         ladder: Ladder,
@@ -39,6 +40,7 @@ class ReleaseWatch:
         self.desired: Release | None = None
         self._log = log
         self._cache = cache
+        self._store = store
         self._kept: Release | None = None
         self._subject = subject
         self._pool = pool
@@ -59,7 +61,7 @@ class ReleaseWatch:
     async def look(self) -> None:
         """One look at the log, and a switch if what it asks for is ready."""
         try:
-            desired = await asyncio.to_thread(self._newer)
+            desired = await self._store.run(_LOG_SECONDS, self._newer)
         except (StoreUnavailable, LogCorrupt) as exc:
             await self._go_on_without_log(exc)
         else:
@@ -107,7 +109,7 @@ class ReleaseWatch:
 
     async def _go_on_without_log(self, error: StoreUnavailable | LogCorrupt) -> None:
         """Serve what is on duty, or, where nothing is yet, what was on duty last."""
-        if self.desired is None and (kept := await asyncio.to_thread(self._cache.newest)) is not None:
+        if self.desired is None and (kept := await self._store.run(_LOG_SECONDS, self._cache.newest)) is not None:
             await self._want(kept)
             self._kept = kept
         served = f"; serving release {self.desired.generation} from this gateway's copy" if self.desired else ""
@@ -120,8 +122,10 @@ class ReleaseWatch:
             return
         subject = f"copy of release {active.generation}"
         try:
-            await asyncio.to_thread(self._cache.remember, active, {v.model.digest for v in self._pool.all()})
-        except OSError as exc:
+            await self._store.run(
+                _LOG_SECONDS, self._cache.remember, active, {v.model.digest for v in self._pool.all()}
+            )
+        except (OSError, StoreUnavailable) as exc:
             self._problems.begin(Cause.STORE_UNAVAILABLE, str(self._cache.directory), f"no {subject} is kept: {exc}")
             return
         self._problems.end(str(self._cache.directory), Cause.STORE_UNAVAILABLE)

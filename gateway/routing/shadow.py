@@ -1,8 +1,8 @@
-"""Shadow: a challenger scores copies of what others answered. It never delays an answer and never changes one.
+"""A shadow: a challenger that scores copies of answered requests. It never delays an answer and never changes one.
 
-Copies are gathered patiently and scored in large batches, because nobody waits for them: 256 rows cost a model little
-more than one. Now and then one is scored alone, as a lone client would ask it: by these its time is judged. What does
-not fit in the queue is dropped and counted.
+Copies are scored in large batches, because nobody waits for them: 256 rows cost a model little more than one. Now and
+then one copy is scored alone, as for a single client; these give the shadow's latency. Copies that do not fit in the
+queue are dropped and counted.
 """
 
 import asyncio
@@ -94,7 +94,7 @@ class Shadow:
         self._limits = limits
         self._queue: deque[_Copy] = deque()
         self._waiting_rows = 0
-        self._batch_rows = 1  # that fit in the time of a batch, as far as is known; the first batch tells
+        self._batch_rows = 1  # that fit in the time of a batch, as far as is known; known after the first batch
         self._alone_at = 0.0
         self._scoring: asyncio.Task[None] | None = None
 

@@ -1,4 +1,4 @@
-"""Why a request is not answered, in words that name the part of it that is wrong."""
+"""Errors of a request; each names the part of the request that is wrong."""
 
 import orjson
 

@@ -1,4 +1,4 @@
-"""Request rows against a model's input schema, column by column, by hand: this is on the path of every request."""
+"""Checks request rows against a model's input schema. Written by hand because every request passes through it."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What every protocol's body becomes: rows, and the names of their columns."""
+"""The table that every protocol parses its body into: rows, and the names of their columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

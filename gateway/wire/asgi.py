@@ -1,4 +1,4 @@
-"""The few words of ASGI that the predict port speaks, without a framework: it is on the path of every request."""
+"""The part of ASGI that the predict port needs, without a framework because every request passes through it."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any

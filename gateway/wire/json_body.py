@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 has it, without NaN and Infinity; a body that is not JSON for their sake alone is told where."""
+"""JSON as in RFC 8259, without NaN and Infinity; an error names the place of a number that is not finite."""
 
 import json
 import math

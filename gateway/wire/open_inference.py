@@ -1,8 +1,8 @@
 """The Open Inference Protocol v2 (KServe, Triton, MLServer): one input tensor a column, one output tensor `predict`.
 
 With `Inference-Header-Content-Length: N` the first N bytes of a body are the JSON, and behind it stand the tensors that
-say `binary_data_size`, in the order of the JSON. The answer is binary where a request asks for it, as Triton's clients
-do unless told otherwise.
+have `binary_data_size`, in the order of the JSON. The answer is binary where a request asks for it, as Triton's
+clients do by default.
 """
 
 import sys
@@ -58,8 +58,8 @@ def _check_media_type(headers: Mapping[bytes, bytes]) -> None:
         raise BadRequest("send the body as it is, without content-encoding", field="content-encoding", status=415)
     media_type = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
     if media_type not in _MEDIA_TYPES:
-        told = f"content types are application/json and application/octet-stream, found {media_type!r:.80}"
-        raise BadRequest(told, status=415)
+        message = f"content types are application/json and application/octet-stream, found {media_type!r:.80}"
+        raise BadRequest(message, status=415)
 
 
 def _split(headers: Mapping[bytes, bytes], body: bytes) -> tuple[bytes, bytes]:
@@ -69,8 +69,8 @@ def _split(headers: Mapping[bytes, bytes], body: bytes) -> tuple[bytes, bytes]:
         return body, b""
     length = int(stated) if stated.isdigit() and len(stated) < 12 else -1
     if not 0 <= length <= len(body):
-        told = f"Inference-Header-Content-Length is at most the body's {len(body)} bytes, found {stated!r:.40}"
-        raise BadRequest(told, field="inference-header-content-length")
+        message = f"Inference-Header-Content-Length is at most the body's {len(body)} bytes, found {stated!r:.40}"
+        raise BadRequest(message, field="inference-header-content-length")
     return body[:length], body[length:]
 
 
@@ -90,8 +90,8 @@ def _heads(document: dict[str, Any]) -> list[Tensor]:
     rows = tensors[0].rows
     for tensor in tensors:
         if tensor.rows != rows:
-            told = f"tensor {tensor.name!r:.80} has {tensor.rows} rows, the first one {rows}: tensors are columns"
-            raise BadRequest(told, field=tensor.name)
+            message = f"tensor {tensor.name!r:.80} has {tensor.rows} rows, the first one {rows}: tensors are columns"
+            raise BadRequest(message, field=tensor.name)
     return tensors
 
 
@@ -104,8 +104,8 @@ def _columns(tensors: Sequence[Tensor], tail: bytes) -> list[Sequence[Any]]:
             columns.append(values_in_binary(tensor, tail[at : at + tensor.binary_size]))
             at += tensor.binary_size
     if at != len(tail):
-        told = f"the tensors name {at} bytes of binary data, found {len(tail)} behind the JSON"
-        raise BadRequest(told, field="inputs")
+        message = f"the tensors name {at} bytes of binary data, found {len(tail)} behind the JSON"
+        raise BadRequest(message, field="inputs")
     return columns
 
 
@@ -123,8 +123,8 @@ def _wants_binary(document: dict[str, Any]) -> bool:
             raise BadRequest(f"the one output is {OUTPUT!r}, found {name!r:.80}", field="outputs")
         parameters = _parameters(output, f"output {OUTPUT!r}")
         if "shared_memory_region" in parameters:
-            told = f"output {OUTPUT!r} is answered in the body: this server writes no shared memory"
-            raise BadRequest(told, field="outputs")
+            message = f"output {OUTPUT!r} is answered in the body: this server writes no shared memory"
+            raise BadRequest(message, field="outputs")
         wanted = parameters.get("binary_data", wanted)
     return wanted is True
 

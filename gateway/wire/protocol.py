@@ -1,4 +1,4 @@
-"""What a protocol is to the gateway: it reads a body as a table, writes an answer, and refuses in its own shape."""
+"""A wire protocol: parses a body into a table, encodes an answer, and encodes an error."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -4,11 +4,15 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from collections.abc import Sequence
 from typing import Any, cast
 
 from gateway.workers.frames import Decoder, FrameKind, WorkerFrame, decode_answer, encode
 from healing.errors import ModelCorrupt, Transient
+
+_REAP_SECONDS_MAX = 10.0
+_REAP_PAUSE_SECONDS, _REAP_PAUSE_SECONDS_MAX = 0.001, 0.05
 
 
 class WorkerGone(Transient):
@@ -54,10 +58,22 @@ class Channel(asyncio.Protocol):
             self._transport.abort()
 
     async def reap(self) -> str:
-        """How the process ended, in words, e.g. `was killed by SIGSEGV`. Call it once, after `kill` or `gone`."""
+        """How the process ended, in words, e.g. `was killed by SIGSEGV`. Call it once, after `kill` or `gone`.
+
+        A process that waits for a disk that hangs does not end; it is left alone after a while.
+        """
         if self.pid is None:
             return "never started"
-        _, status = await asyncio.to_thread(os.waitpid, self.pid, 0)
+        deadline = time.monotonic() + _REAP_SECONDS_MAX
+        pause = _REAP_PAUSE_SECONDS
+        while True:
+            found, status = os.waitpid(self.pid, os.WNOHANG)  # noqa: ASYNC222  returns at once
+            if found:
+                break
+            if time.monotonic() > deadline:
+                return f"has not ended {_REAP_SECONDS_MAX:.0f} s after it was killed"
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _REAP_PAUSE_SECONDS_MAX)
         exit_code = os.waitstatus_to_exitcode(status)
         return f"was killed by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"exited with {exit_code}"
 

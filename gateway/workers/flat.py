@@ -1,4 +1,4 @@
-"""The same pipeline by a shorter way: much of what a one-row answer costs is scikit-learn handing frames around.
+"""A shorter path through a pipeline: most of the cost of a one-row answer is scikit-learn passing frames around.
 
 A fitted Pipeline whose first step is a ColumnTransformer chooses columns of a frame, runs its transformers by way of a
 job queue, and stacks what they give. Here the columns come as lists, each transformer gets its own, and the rest of the

@@ -24,6 +24,7 @@ from gateway.workers.order import LoadOrder
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _REQUEST_BYTES_MAX = 65_536
+WARM = b"warm"  # what the fork server sends once it has imported everything, and forks within milliseconds
 PRELOADED = (
     "pandas",
     "skops.io",
@@ -66,6 +67,7 @@ def run(control: socket.socket) -> None:
     for module in PRELOADED:
         importlib.import_module(module)
     gc.enable()
+    control.send(WARM)
     gc.freeze()  # the collector would otherwise write to pages that all workers share
     while True:
         request, descriptors, _, _ = socket.recv_fds(control, _REQUEST_BYTES_MAX, 1)

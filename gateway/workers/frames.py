@@ -1,4 +1,4 @@
-"""What a router and a worker say to each other over their socket: length-prefixed frames.
+"""The frames that a router and a worker exchange over their socket, each with its length in front.
 
     frame    = header payload
     header   = payload bytes (u32), kind (u8), batch number (u64), network byte order

@@ -39,10 +39,8 @@ def resident_bytes(pid: int) -> int:
 
 
 def collect_rarely() -> None:
-    """Call once a process has what it keeps. A full collection would walk it all, and nobody is
-    answered meanwhile.
-
-    What requests leave behind dies by its reference counts; cycles are rare, and still found.
+    """Call once a process has what it keeps. A full collection would visit all of it while no request is
+    answered. Objects of requests are freed by their reference counts; cycles are rare, and still collected.
     """
     gc.collect()
     gc.freeze()

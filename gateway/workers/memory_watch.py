@@ -1,4 +1,4 @@
-"""A worker that grows is replaced before the machine suffers: it is killed, the next rung answers, one starts."""
+"""Replaces a worker that grows beyond its memory limit: it is killed, the next rung answers, another one starts."""
 
 from collections.abc import Callable, Sequence
 
@@ -30,11 +30,11 @@ class MemoryWatch:
     def _judge(self, worker: Worker, pid: int, grown: int) -> None:
         digest = worker.model.digest
         if grown > self._bytes_max:
-            told = (
+            message = (
                 f"a worker of version {worker.model.version} grew by {grown} bytes, {self._bytes_max} may be; replaced"
             )
             _log.warning("worker_grew", version=worker.model.version, digest=digest, pid=pid, grown=grown)
-            self._problems.begin(Cause.RESOURCE_PRESSURE, digest, told)
+            self._problems.begin(Cause.RESOURCE_PRESSURE, digest, message)
             worker.end_process()
         elif self._problems.has(Cause.RESOURCE_PRESSURE, digest):
             self._problems.end(digest, Cause.RESOURCE_PRESSURE)

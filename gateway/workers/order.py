@@ -1,4 +1,4 @@
-"""How a worker is to load its model: what the router tells the fork server, beside which model it is."""
+"""How a worker loads its model: the settings that the router sends to the fork server."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path

@@ -1,7 +1,7 @@
 """The gateway's own copy of what it serves: the newest releases and their models, so that it starts without the root.
 
-Under the state directory, in the layout of a release root. A model is named by a digest that fixes all its bytes, so a
-copy whose digests hold is as good as the original; only the original can say that what was published has changed.
+Under the state directory, in the layout of a release root. A model's name is a digest of all its bytes, so a copy
+with the right digests equals the original. Only the original shows whether the published bytes have changed.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ class ReleaseCache:
         whatever the copy says. StoreUnavailable when the root is away and no copy was kept.
         """
         if not self._originals.path(model.digest).is_dir():
-            return self._copy_alone(model)
+            return self.obtain_copy(model)
         self._originals.verify_digests(model.digest)
         try:
             return self._copy_of(model)
@@ -108,7 +108,8 @@ class ReleaseCache:
             self._copies.verify_digests(model.digest)
             return copy
 
-    def _copy_alone(self, model: ModelRef) -> Path:
+    def obtain_copy(self, model: ModelRef) -> Path:
+        """The own copy, without a look at the original where there is one."""
         if self._copies.exists(model.digest):
             self._copies.verify_digests(model.digest)
             return self._copies.path(model.digest)

@@ -1,6 +1,7 @@
-"""The router's hold on the warm fork server: ask it for workers, and replace it when it is gone."""
+"""The router's side of the warm fork server: requests workers, and replaces the server when it ends or hangs."""
 
 import asyncio
+import contextlib
 import os
 import socket
 import subprocess
@@ -9,12 +10,13 @@ from pathlib import Path
 
 import structlog
 
-from gateway.workers.forkserver import become_subreaper
+from gateway.workers.forkserver import WARM, become_subreaper
 from gateway.workers.order import LoadOrder
 from healing.errors import Transient
 
 _log = structlog.get_logger(__name__)
 _STOP_SECONDS = 5.0
+_REAP_PAUSE_SECONDS = 0.05
 # One thread a worker: more of them fight for the cores (one-row predictions took 15-185 ms instead of 3.4).
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 
@@ -29,6 +31,16 @@ class WarmForks:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._warm = False
+        self._reaping: set[asyncio.Task[None]] = set()
+
+    @property
+    def warm(self) -> bool:
+        """Whether the fork server has imported everything, so that it forks within milliseconds."""
+        if not self._warm and self._control is not None:
+            with contextlib.suppress(BlockingIOError):
+                self._warm = self._control.recv(len(WARM)) == WARM
+        return self._warm
 
     @property
     def pid(self) -> int | None:
@@ -45,7 +57,8 @@ class WarmForks:
                 stdin=subprocess.DEVNULL,
                 env=os.environ | _ONE_THREAD,
             )
-        self._control = ours
+        ours.setblocking(False)  # a fork server that is stopped reads nothing, and may not block this process
+        self._control, self._warm = ours, False
         _log.info("forkserver_started", pid=self._process.pid)
 
     def fork(self, model_dir: Path, order: LoadOrder) -> socket.socket:
@@ -67,8 +80,20 @@ class WarmForks:
                 raise ForkFailed(f"the fork server does not take requests: {exc}; it is replaced") from exc
         return ours
 
+    def replace(self, why: str) -> None:
+        """End a fork server that does not fork, stopped ones too; the next start of a worker begins a new one."""
+        if self._process is not None:
+            _log.warning("forkserver_replaced", pid=self._process.pid, reason=why)
+            self._process.kill()
+            reaping = asyncio.create_task(_reap(self._process))
+            self._reaping.add(reaping)
+            reaping.add_done_callback(self._reaping.discard)
+        self._discard()
+
     async def stop(self) -> None:
         """Hang up and wait until the fork server has ended."""
+        for reaping in self._reaping:
+            reaping.cancel()
         process = self._process
         self._discard()
         if process is None:
@@ -83,3 +108,10 @@ class WarmForks:
         if self._control is not None:
             self._control.close()
         self._control = self._process = None
+        self._warm = False
+
+
+async def _reap(process: "subprocess.Popen[bytes]") -> None:
+    """Wait for the end of a killed process, without a thread that could wait for ever."""
+    while process.poll() is None:  # noqa: ASYNC110  a killed process sets no event
+        await asyncio.sleep(_REAP_PAUSE_SECONDS)

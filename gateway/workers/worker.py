@@ -1,9 +1,9 @@
-"""One model version's worker, kept alive: started, watched, restarted with back-off, set aside when it keeps dying."""
+"""The worker process of one model version: started, watched, restarted with back-off, set aside when it keeps dying."""
 
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from healing.release import ModelRef
 
 _log = structlog.get_logger(__name__)
 _DEATHS_WINDOW_SECONDS = 60.0
+_FORK_SECONDS = 10.0  # for a fork that takes milliseconds, on a machine that is overloaded
 _WARM_BATCHES = 10  # a fresh process answers its first ones from cold caches and unmapped pages
 
 
@@ -56,7 +57,7 @@ class Worker:
     def __init__(
         self,
         model: ModelRef,
-        obtain: Callable[[ModelRef], Path],
+        obtain: Callable[[ModelRef], Awaitable[Path]],
         order: LoadOrder,
         forks: WarmForks,
         problems: ProblemBoard,
@@ -66,6 +67,7 @@ class Worker:
         self.state = WorkerPhase.STARTING
         self.restarts = 0
         self.resident_bytes_when_ready = 0
+        self.set_aside_because = ""
         self.settled = asyncio.Event()
         self._obtain = obtain
         self._order = order
@@ -158,7 +160,7 @@ class Worker:
             self._wanted.clear()
             self.state = WorkerPhase.STARTING
             try:
-                message = await self._live_once(await asyncio.to_thread(self._obtain, self.model))
+                message = await self._live_once(await self._obtain(self.model))
             except (ForkFailed, OSError) as exc:
                 message = f"no worker could be started: {exc}"
             except ModelCorrupt as exc:
@@ -191,6 +193,7 @@ class Worker:
         """Wait until the model is verified and warm; returns why it is not, or nothing."""
         digest, version = self.model.digest, self.model.version
         try:
+            await self._wait_for_fork(channel)
             async with asyncio.timeout(self._timing.load_deadline):
                 await channel.ready
         except ModelCorrupt as exc:
@@ -209,6 +212,17 @@ class Worker:
         self.settled.set()
         return ""
 
+    async def _wait_for_fork(self, channel: Channel) -> None:
+        """Wait for the process to begin. A fork server that forks nothing is replaced: it may be stopped, or hang."""
+        seconds = _FORK_SECONDS if self._forks.warm else self._timing.load_deadline
+        try:
+            async with asyncio.timeout(seconds):
+                await asyncio.shield(channel.started)
+        except TimeoutError:
+            why = f"the fork server started no worker within {seconds:.0f} s"
+            self._forks.replace(why)
+            raise WorkerGone(f"{why}; it is replaced") from None
+
     def _count_death(self, message: str) -> None:
         now = asyncio.get_running_loop().time()
         steady = not self._deaths or now - self._deaths[-1] > _DEATHS_WINDOW_SECONDS
@@ -219,8 +233,9 @@ class Worker:
         elsewhere = (Cause.MODEL_CORRUPT, Cause.STORE_UNAVAILABLE)  # what ends by itself is tried again and again
         if often and not any(self._problems.has(cause, self.model.digest) for cause in elsewhere):
             self.state = WorkerPhase.SET_ASIDE
-            told = f"{self._timing.deaths_max} deaths within {_DEATHS_WINDOW_SECONDS:.0f} s, the last: {message}"
-            self._problems.begin(Cause.MODEL_FAILING, self.model.digest, told)
+            self.set_aside_because = (
+                f"{self._timing.deaths_max} deaths within {_DEATHS_WINDOW_SECONDS:.0f} s, the last: {message}"
+            )
 
     async def _pause(self) -> None:
         """Wait before the next start: longer each time, and until asked when set aside."""
@@ -233,4 +248,3 @@ class Worker:
                 await self._wanted.wait()
         except TimeoutError:
             return
-        self._problems.end(self.model.digest, Cause.MODEL_FAILING)

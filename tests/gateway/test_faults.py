@@ -202,6 +202,36 @@ def test_a_corrupt_champion_whose_bytes_return_serves_again_by_itself(stage):
     assert gateway.problems() == set()
 
 
+def test_a_restart_ends_no_problem_whose_breaker_is_still_open(stage):
+    gateway = stage.gateway
+    champion, _ = stage.install(nan_estimator())
+    odd = [[carrier, 0, hour] for carrier in CARRIERS for hour in range(24)]
+    problem = ("model_failing", champion.digest)
+    with keep_asking(gateway, rows=odd):
+        wait_until(lambda: problem in gateway.problems(), "the champion is named")
+        before = gateway.worker(champion.digest)["pid"]
+        assert gateway.operate.post(f"/workers/{champion.digest}/restart").status_code == 202
+        wait_until(lambda: gateway.worker(champion.digest)["pid"] not in (None, before), "another worker starts")
+        gateway.wait_for_worker(champion.digest)
+        assert gateway.worker(champion.digest)["breaker"] == "open"
+        assert problem in gateway.problems()
+    gateway.ask([["AA", 1.0, 3]])
+    wait_until(lambda: gateway.ask([["AA", 1.0, 3]]).headers["x-rung"] == "champion", "a probe closes the breaker")
+    assert problem not in gateway.problems()
+
+
+def test_a_challenger_that_is_corrupt_when_the_gateway_starts_is_aborted(root, keys, state_dir):
+    bootstrap(root, publish_tiny_model(root, keys))
+    challenger = publish_tiny_model(root, keys, version="0.2.0", seed=1)
+    trial = start_canary(root, challenger, 0.2)
+    corrupt(root, challenger)
+    with run_gateway(root, keys, state_dir) as gateway:
+        gateway.wait_for_generation(trial.generation + 1)
+    aborted = ReleaseLog(root).current()
+    assert aborted is not None
+    assert (aborted.reason, aborted.author, aborted.challenger) == (Reason.ABORT, "gateway", None)
+
+
 def test_a_version_that_keeps_dying_is_set_aside_until_an_operator_asks(stage):
     gateway = stage.gateway
     champion, _ = stage.install()
@@ -215,6 +245,20 @@ def test_a_version_that_keeps_dying_is_set_aside_until_an_operator_asks(stage):
     gateway.wait_for_worker(champion.digest)
     assert gateway.problems() == set()
     assert gateway.operate.post(f"/workers/{'0' * 64}/restart").status_code == 404
+
+
+def test_a_stopped_fork_server_is_replaced_and_workers_start_again(stage):
+    gateway = stage.gateway
+    champion, _ = stage.install()
+    before = gateway.wait_for_worker(champion.digest)
+    stopped = _forkserver(gateway)
+    os.kill(stopped, signal.SIGSTOP)
+    os.kill(before["pid"], signal.SIGKILL)
+    wait_until(lambda: _forkserver(gateway) != stopped, "the fork server is replaced", seconds=40)
+    wait_until(lambda: gateway.worker(champion.digest)["pid"] not in (None, before["pid"]), "another worker starts")
+    gateway.wait_for_worker(champion.digest)
+    assert gateway.ask().headers["x-rung"] == "champion"
+    wait_until(lambda: not alive(stopped), "the stopped one has ended")
 
 
 def test_a_challenger_without_numbers_loses_its_traffic_and_the_abort_is_written(stage):

@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import json
 import resource
 import threading
@@ -166,6 +167,22 @@ async def test_a_log_that_is_wiped_under_the_gateway_begins_another_epoch(tmp_pa
         assert await log.record([answered("r2")])
         assert log.epoch(LogStream.PREDICTIONS) != before
         assert [entry["request_id"] for entry in entries(log)] == ["r2"]
+
+
+async def test_a_stream_that_failed_once_is_no_problem_once_the_disk_takes_another_one(tmp_path, monkeypatch):
+    problems = ProblemBoard()
+    async with opened(tmp_path, problems) as log:
+        shadow = log._segments[LogStream.SHADOW]
+
+        def fail(first, lines):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(shadow, "append", fail)
+            assert not await log.record_shadow([("r1", 0, "2013-03-01T12:00:00+00:00", 3, "d", "0.2.0", 0.75, "")])
+        assert problems.has(Cause.DISK_FULL, str(tmp_path))
+        assert await log.record([answered("r1")])
+        assert problems.current() == []
 
 
 async def test_closing_commits_what_is_left(tmp_path):

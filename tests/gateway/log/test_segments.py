@@ -52,7 +52,7 @@ def test_a_crash_at_any_byte_loses_the_line_that_was_not_whole_and_no_other(tmp_
     before = 20 - content.count(b"\n")
     log, last = opened(tmp_path, segment_bytes_max=300)
     assert last >= before + whole
-    assert log.damaged() == []  # a kill is no damage
+    assert log.damaged == []  # a kill is no damage
     write(log, last + 1, last + 2)
     assert numbers(log) == [*range(1, before + whole + 1), last + 1, last + 2]
 
@@ -65,7 +65,7 @@ def test_garbage_that_a_power_cut_left_at_the_end_is_cut_off(tmp_path):
     log, last = opened(tmp_path)
     assert last >= 5
     assert numbers(log) == [1, 2, 3, 4, 5]
-    (kept,) = log.damaged()
+    (kept,) = log.damaged
     assert kept.read_bytes().endswith(b"\0" * 512 + b"\n")
 
 
@@ -89,7 +89,7 @@ def test_a_flipped_byte_costs_its_own_line_and_no_other_and_the_file_is_kept_as_
     log, last = opened(tmp_path)
     assert numbers(log) == [1, 3, 4, 5, 6, 7, 8]
     assert last >= 8
-    (kept,) = log.damaged()
+    (kept,) = log.damaged
     assert kept.read_bytes() == damaged
     write(log, last + 1, last + 1)
     assert numbers(log)[-1] == last + 1

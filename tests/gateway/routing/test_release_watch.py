@@ -140,3 +140,18 @@ def test_a_stray_file_in_its_own_copy_of_the_log_does_not_keep_it_from_following
         loops = gateway.operate.get("/health").json()["loops"]
         assert loops["release-watch"]["runs"] > 0
         assert loops["release-watch"]["seconds_since_run"] < 30
+
+
+def test_a_release_root_that_hangs_is_reported_and_followed_again_when_it_answers(root, keys, state_dir, two_models):
+    _, fallback = two_models
+    with run_gateway(root, keys, state_dir) as gateway:
+        wait_until_warm(gateway, two_models)
+        hanging = root / "log" / "00000002.json"
+        os.mkfifo(hanging)  # opening it for reading blocks until somebody writes, as a mount that hangs does
+        wait_until(lambda: away(gateway, root), "it is reported", seconds=40)
+        assert gateway.ask().headers["x-rung"] == "champion"
+        hanging.unlink()
+        release = end_trial(root, reason=Reason.ROLLBACK, champion=fallback)
+        gateway.wait_for_generation(release.generation)
+        wait_until(lambda: not away(gateway, root), "the problem ends")
+        assert gateway.stop() == 0

@@ -1,5 +1,3 @@
-import time
-
 import pytest
 
 from gateway.rows.refusals import BadRequest
@@ -146,14 +144,6 @@ def test_columns_of_another_version_on_duty_are_let_through():
     ids=["rows", "empty lines", "empty lines below a header", "columns"],
 )
 def test_a_csv_body_beyond_the_limits_is_refused_before_all_of_it_is_parsed(body):
-    started = time.process_time()
     with pytest.raises(BadRequest) as refusal:
-        read_request({b"content-type": b"text/csv"}, body)
-    seconds = time.process_time() - started
-    started = time.process_time()
-    sound = read_request({b"content-type": b"text/csv"}, b"a\n" * 10_001)
-    assert len(sound.table.rows) == 10_000
+        read_request({b"content-type": b"text/csv"}, body + b"\xff")  # the end is not UTF-8, and is never read
     assert refusal.value.status == 413
-    assert (
-        seconds < 10 * (time.process_time() - started) + 0.05
-    )  # as long as a body within the limits, and not 50 times
