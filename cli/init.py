@@ -32,7 +32,7 @@ def init(
     ] = None,
     directory: Annotated[
         Path | None,
-        typer.Option("--dir", help="Directory of the pipelines.  [default: ./pipelines]", show_default=False),
+        typer.Option("--dir", help="Directory of the pipelines; without it ./pipelines.", show_default=False),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -13,13 +13,11 @@ if TYPE_CHECKING:
 
 HomeOption = Annotated[
     Path | None,
-    typer.Option("--home", help="State directory.  [env: AUTOPILOT_HOME; default: ./var]", show_default=False),
+    typer.Option("--home", help="State directory; without it AUTOPILOT_HOME, else ./var.", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 DayOption = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], show_default=False)]
-PipelineArgument = Annotated[
-    str, typer.Argument(metavar="[PIPELINE]", help="Name of the pipeline; may be left out where there is one.")
-]
+PipelineArgument = Annotated[str, typer.Argument(help="Name of the pipeline; may be left out where there is one.")]
 PipelineOption = Annotated[
     str | None, typer.Option(help="Name of the pipeline; may be left out where there is one.", show_default=False)
 ]
@@ -39,6 +37,18 @@ class PipelineCommand(TyperCommand):
                 raise
         # An argument is missing: the last one if others were given. Options that were given are in the context.
         return super().parse_args(ctx, [default_pipeline(settings_of(ctx.params.get("home"))), *args])
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The help shows the pipeline as optional, though the parser requires a value."""
+        pipeline = next((parameter for parameter in self.params if parameter.name == "pipeline"), None)
+        if pipeline is None:
+            super().format_help(ctx, formatter)
+            return
+        required, pipeline.required = pipeline.required, False
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            pipeline.required = required
 
 
 def settings_of(home: Path | None) -> "Settings":

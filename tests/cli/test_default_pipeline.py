@@ -45,6 +45,13 @@ def test_the_only_pipeline_is_the_default(pipelines, words):
     assert shown.output == run(*words, "flights").output
 
 
+def test_help_shows_the_pipeline_as_optional(pipelines):
+    shown = run("status", "--help").output
+    assert "[pipeline]" in shown
+    assert "required" not in shown
+    assert run("status").exit_code == 0  # the help changed nothing
+
+
 @pytest.mark.parametrize(
     "words", [("status",), ("history",), ("ingest",), ("example",), ("drill", "run", "noop"), ("up",)]
 )
