@@ -25,3 +25,18 @@ def test_every_event_of_ingestion_is_documented():
     page = text("ingestion.md")
     events = [name.value for name in EventName if name.value.startswith(("autopilot.batch.", "autopilot.source."))]
     assert [name for name in events if f"`{name}`" not in page] == []
+
+
+def test_every_file_and_folder_that_the_architecture_names_exists():
+    page = text("architecture.md")
+    named = re.findall(
+        r"`((?:benchmarks|chaos|cli|docs|flows|gateway|healer|healing|pipelines|releases|tasks)/[\w./]*)`", page
+    )
+    assert len(named) > 30
+    assert [path for path in named if not (PROJECT / path).exists()] == []
+
+
+def test_the_architecture_lists_every_package_of_tasks():
+    listed = re.findall(r"^  (\w+)/ ", text("architecture.md"), flags=re.MULTILINE)
+    packages = {path.parent.name for path in (PROJECT / "tasks").glob("*/__init__.py")}
+    assert set(listed) == packages
