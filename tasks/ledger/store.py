@@ -4,10 +4,10 @@ Every change also writes a journal entry in the same transaction, so the timelin
 on one database are serialised. A write that lost a race raises Conflict, an unreachable database StoreUnavailable.
 """
 
+from tasks.ledger.attempts import AttemptStore
 from tasks.ledger.batches import BatchStore
 from tasks.ledger.checks import CheckStore
-from tasks.ledger.incidents import IncidentStore
 
 
-class Ledger(IncidentStore, BatchStore, CheckStore):
+class Ledger(AttemptStore, BatchStore, CheckStore):
     """The whole ledger at a SQLAlchemy URL."""
