@@ -11,6 +11,7 @@ from healing.errors import ConfigError, Conflict, ContractBroken, IllegalTransit
 from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Cause, Remedy, Status
 from healing.verdict import Outcome, Verdict
+from tasks.ledger.leases import Leases, healer_lease
 from tasks.ledger.records import BatchRecord, BatchStatus, CheckRecord, FeatureRecord
 from tasks.ledger.store import Ledger
 
@@ -161,9 +162,44 @@ def test_a_forbidden_status_change_is_refused(ledger, change):
         with pytest.raises(IllegalTransition, match="finish it first"):
             ledger.set_status(incident_id, Status.ESCALATED)
         return
-    ledger.set_status(incident_id, Status.ESCALATED)
+    ledger.set_status(incident_id, Status.DISMISSED)
     with pytest.raises(IllegalTransition, match="it has ended"):
         ledger.set_status(incident_id, Status.HEALING)
+
+
+def test_an_escalated_incident_takes_further_evidence_until_it_is_over(ledger):
+    incident = ledger.record_evidence(CORRUPT)
+    ledger.escalate(incident.id, "no remedy is left")
+    later = replace(CORRUPT, observed_at=T0 + timedelta(days=3650))
+    joined = ledger.record_evidence(later)
+    assert (joined.id, joined.status, len(joined.evidence)) == (incident.id, Status.ESCALATED, 2)
+    assert [each.id for each in ledger.observed_incidents("flights")] == [incident.id]
+    assert ledger.unfinished_incidents("flights") == []
+    ledger.set_status(incident.id, Status.RECOVERED, "a person healed it")
+    assert ledger.observed_incidents("flights") == []
+    again = ledger.record_evidence(replace(CORRUPT, observed_at=T0 + timedelta(days=7300)))
+    assert again.id != incident.id
+
+
+def test_an_attempt_of_a_replaced_healer_is_refused(ledger, url):
+    incident = ledger.record_evidence(CORRUPT, status=Status.DIAGNOSED)
+    leases = Leases(url)
+    old = leases.acquire(healer_lease("flights"), "old")
+    leases.release(old)
+    new = leases.acquire(healer_lease("flights"), "new")
+    leases.close()
+    with pytest.raises(Conflict, match=f"replaced by one with token {new.token}"):
+        ledger.start_attempt(incident.id, Remedy.ROLLBACK, lease_token=old.token)
+    assert ledger.start_attempt(incident.id, Remedy.ROLLBACK, lease_token=new.token).lease_token == new.token
+
+
+def test_success_and_the_end_of_the_incident_are_one_transaction(ledger):
+    incident_id, number = healing(ledger)
+    ended = ledger.finish_and_close(incident_id, number, Status.RECOVERED, "the champion serves")
+    assert (ended.status, ended.attempts[0].outcome) == (Status.RECOVERED, AttemptOutcome.SUCCEEDED)
+    assert ended.mitigated_at == ended.ended_at
+    with pytest.raises(Conflict):
+        ledger.finish_and_close(incident_id, number, Status.RECOVERED)
 
 
 def batch(**changes):
