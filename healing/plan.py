@@ -52,6 +52,7 @@ class View:
     present_seconds: float = 0.0
     earlier: Sequence[Attempt] = ()
     attempts_today: int = 0  # of the cause, all subjects
+    odds: Mapping[Remedy, float] = field(default_factory=dict)  # that each remedy comes first, if the order is learned
     recoveries: Sequence[Moment] = ()  # ends of earlier incidents of the same key that recovered
     carrier: Carrier = Carrier.UNKNOWN
     verification: Verdict | None = None  # the latest observation after the remedy was applied

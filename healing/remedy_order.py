@@ -17,7 +17,7 @@ _PRIOR_SECONDS = 10.0  # one imagined recovery of this length keeps the first dr
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class RemedyRecord:
     """What a remedy achieved for one cause: counts of ended attempts, and the seconds of all of them together."""
 
     succeeded: int = 0
@@ -33,7 +33,7 @@ class LearnedOrder:
     odds: Mapping[Remedy, float]
 
 
-def learned_order(allowed: Sequence[Remedy], records: Mapping[Remedy, Record], random: Random) -> LearnedOrder:
+def learned_order(allowed: Sequence[Remedy], records: Mapping[Remedy, RemedyRecord], random: Random) -> LearnedOrder:
     """The allowed remedies, reordered by one draw each. ESCALATE stays last; nothing is added or left out.
 
     >>> learned_order([Remedy.WAIT], {}, Random(7)).order
@@ -48,12 +48,12 @@ def learned_order(allowed: Sequence[Remedy], records: Mapping[Remedy, Record], r
     return LearnedOrder(order, {remedy: count / _ODDS_DRAWS for remedy, count in wins.items()})
 
 
-def _ranked(remedies: Sequence[Remedy], records: Mapping[Remedy, Record], random: Random) -> list[Remedy]:
-    drawn = {remedy: _draw(records.get(remedy, Record()), random) for remedy in remedies}
+def _ranked(remedies: Sequence[Remedy], records: Mapping[Remedy, RemedyRecord], random: Random) -> list[Remedy]:
+    drawn = {remedy: _draw(records.get(remedy, RemedyRecord()), random) for remedy in remedies}
     return sorted(remedies, key=lambda remedy: drawn[remedy], reverse=True)
 
 
-def _draw(record: Record, random: Random) -> float:
+def _draw(record: RemedyRecord, random: Random) -> float:
     """Recoveries per second of trying, drawn from the posterior."""
     success = random.betavariate(1 + record.succeeded, 1 + record.failed)
     tries = record.succeeded + record.failed

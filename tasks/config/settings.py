@@ -79,6 +79,10 @@ class Settings(BaseSettings):
         le=600,
         description="Seconds for which a remedy must be seen to work, without a break, before its incident closes.",
     )
+    heal_learning: bool = Field(
+        default=False,
+        description="Order the remedies that policy allows by their earlier outcomes; off: as policy lists them.",
+    )
     alert_urls: tuple[SecretStr, ...] = Field(
         default=(),
         description="JSON list of Apprise URLs for escalations, besides the log and `alerts.jsonl` in the home.",

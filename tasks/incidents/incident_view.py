@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from random import Random
 
 from healing.common_cause import common_cause
 from healing.detectors import FOUND_BY_INGESTION
 from healing.diagnosis import Presence, Signals, confirm
 from healing.errors import OrchestratorUnavailable
-from healing.incident import Attempt, Incident, Remedy, Status
+from healing.incident import Attempt, AttemptOutcome, Incident, Remedy, Status
 from healing.moment import Moment, elapsed_seconds
 from healing.plan import Carrier, View
 from healing.policy import Policy
+from healing.remedy_order import LearnedOrder, RemedyRecord, learned_order
 from healing.verdict import Outcome, Verdict
 from tasks.config.settings import Settings
 from tasks.incidents.remedy_registry import find_remedy, registered_remedies
@@ -72,9 +74,12 @@ def view_of(
     others = [each for each in ledger.incidents(incident.pipeline) if each.id != incident.id]
     earlier = [each for each in others if (each.cause, each.subject) == (incident.cause, incident.subject)]
     passing = memory.passing.get(incident.id)
+    allowed = policy.remedies.get(incident.cause, ())
+    learned = _learned_order(incident, others, allowed) if settings.heal_learning else LearnedOrder(allowed, {})
     return View(
         confirmation=confirmation,
-        order=policy.remedies.get(incident.cause, ()),
+        order=learned.order,
+        odds=learned.odds,
         present_seconds=memory.presence_seconds(incident, confirmation.presence, now),
         earlier=[attempt for each in earlier for attempt in each.attempts],
         attempts_today=_attempts_today([incident, *others], incident, now),
@@ -87,6 +92,24 @@ def view_of(
         blocked_by=_blocked_by(incident, others, policy, now),
         reminded=Moment(incident.ended_at) if incident.ended_at else None,
     )
+
+
+def _learned_order(incident: Incident, others: Sequence[Incident], allowed: Sequence[Remedy]) -> LearnedOrder:
+    """The allowed remedies in an order drawn from the outcomes for this cause.
+
+    The seed is the incident and its number of attempts, so that the order stays the same until the next attempt.
+    """
+    ended = [a for each in others if each.cause is incident.cause for a in each.attempts if a.ended_at is not None]
+    records = {remedy: _record_of([attempt for attempt in ended if attempt.remedy is remedy]) for remedy in allowed}
+    seeded = Random(f"{incident.id}/{len(incident.attempts)}")  # noqa: S311 - an order of remedies is no secret
+    return learned_order(allowed, records, seeded)
+
+
+def _record_of(attempts: Sequence[Attempt]) -> RemedyRecord:
+    succeeded = sum(attempt.outcome is AttemptOutcome.SUCCEEDED for attempt in attempts)
+    ends = [(attempt.started_at, attempt.ended_at) for attempt in attempts if attempt.ended_at is not None]
+    seconds = sum(max(0.0, (end - start).total_seconds()) for start, end in ends)
+    return RemedyRecord(succeeded, len(attempts) - succeeded, seconds)
 
 
 def _attempts_today(incidents: Sequence[Incident], incident: Incident, now: Moment) -> int:

@@ -97,6 +97,11 @@ class RepairLoop:
             token=executor.token,
         )
         step = plan(incident, view, _limits_of(incident, policy.limits), now)
+        if isinstance(step, Start) and view.odds:
+            odds = {str(remedy): share for remedy, share in view.odds.items()}
+            executor.ledger.record_entry(
+                self.pipeline, "remedy.chosen", incident.id, {"remedy": str(step.remedy), "odds": odds}
+            )
         executor.execute(incident, step, now)
         return step
 

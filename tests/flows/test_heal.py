@@ -309,3 +309,18 @@ def test_a_lost_attempt_fails_even_if_its_remedy_cannot_treat_the_cause(bench):
         after = ledger.incident(incident.id)
     assert (result.status, result.remedies) == (Status.ESCALATED, (Remedy.ESCALATE,))
     assert after.attempts[0].outcome is AttemptOutcome.FAILED
+
+
+def test_a_learned_order_is_recorded_with_its_odds(bench):
+    bench.monkeypatch.setenv("AUTOPILOT_HEAL_LEARNING", "true")
+    settings = load_settings()
+    champion = bench.publish(1)
+    bootstrap(bench.root, champion)
+    signals = Signals(problems=(ProblemSignal(Cause.MODEL_CORRUPT, champion.digest),), history=(bench.current,))
+    with bench.ledger() as ledger:
+        incident = ledger.record_evidence(evidence(Cause.MODEL_CORRUPT, champion.digest))
+        executor = StepExecutor(settings, ledger, InlineRunner({}), Memory(), token=1)
+        policy = policy_of(load_pipeline(PIPELINE, settings.pipelines_dir), settings)
+        RepairLoop(PIPELINE, executor, lambda: policy, lambda: signals).settle(60)
+        [chosen] = ledger.entries(PIPELINE, "remedy.chosen")
+    assert (chosen.subject, chosen.detail) == (incident.id, {"remedy": "rollback", "odds": {"rollback": 1.0}})

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from healing.incident import Remedy
-from healing.remedy_order import Record, learned_order
+from healing.remedy_order import RemedyRecord, learned_order
 
 ALLOWED = (Remedy.WAIT, Remedy.RESTART_WORKER, Remedy.ROLLBACK, Remedy.ESCALATE)
 
@@ -18,8 +18,8 @@ def learned_after(incidents, success, seconds, random):
             if remedy is Remedy.ESCALATE:
                 break
             worked = random.random() < success[remedy]
-            known = records.get(remedy, Record())
-            records[remedy] = Record(
+            known = records.get(remedy, RemedyRecord())
+            records[remedy] = RemedyRecord(
                 known.succeeded + worked, known.failed + (not worked), known.seconds + seconds[remedy]
             )
             if worked:
@@ -40,7 +40,7 @@ def test_finds_the_better_order_within_thirty_incidents():
 
 
 def test_time_counts_beside_success():
-    records = {Remedy.WAIT: Record(30, 0, 30 * 60.0), Remedy.ROLLBACK: Record(27, 3, 30 * 3.0)}
+    records = {Remedy.WAIT: RemedyRecord(30, 0, 30 * 60.0), Remedy.ROLLBACK: RemedyRecord(27, 3, 30 * 3.0)}
     odds = learned_order((Remedy.WAIT, Remedy.ROLLBACK), records, Random(1)).odds
     assert odds[Remedy.ROLLBACK] > 0.95
 
@@ -48,7 +48,9 @@ def test_time_counts_beside_success():
 @pytest.mark.parametrize("seed", range(20))
 def test_never_leaves_policy(seed):
     random = Random(seed)
-    records = {remedy: Record(random.randint(0, 9), random.randint(0, 9), random.uniform(0, 99)) for remedy in Remedy}
+    records = {
+        remedy: RemedyRecord(random.randint(0, 9), random.randint(0, 9), random.uniform(0, 99)) for remedy in Remedy
+    }
     allowed = tuple(random.sample([each for each in Remedy if each is not Remedy.ESCALATE], 3))
     order = learned_order((*allowed, Remedy.ESCALATE), records, random).order
     assert order[-1] is Remedy.ESCALATE
@@ -56,7 +58,7 @@ def test_never_leaves_policy(seed):
 
 
 def test_the_same_seed_gives_the_same_order_and_odds():
-    records = {Remedy.WAIT: Record(3, 4, 70.0)}
+    records = {Remedy.WAIT: RemedyRecord(3, 4, 70.0)}
     assert learned_order(ALLOWED, records, Random(5)) == learned_order(ALLOWED, records, Random(5))
 
 
