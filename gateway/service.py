@@ -167,7 +167,7 @@ class Gateway:
             self.trials.abort(f"{TrialCheck.ERRORS.value}: {problem.message}")
 
     def _change_shadow(self, active: ActiveRelease) -> None:
-        """Begin the shadow of the release that is on duty now; what the one before still had waiting is dropped."""
+        """Start the shadow of the active release; the waiting copies of the shadow before are dropped."""
         before, trial = self.requests.shadow, self.trials.trial
         self.requests.shadow = None
         if trial is not None and trial.challenger.mode is Mode.SHADOW:

@@ -36,43 +36,44 @@ class GatewaySettings(BaseSettings):
     )
     predict_keys: Keys = Field(
         default=(),
-        description="API keys for predictions, by commas; other users see a command line, so use the environment.",
+        description="API keys for predictions, separated by commas; command lines are visible, so use the environment.",
     )
     feedback_keys: Keys = Field(default=(), description="API keys for labels; as above.")
     operate_keys: Keys = Field(default=(), description="API keys for everything; as above.")
     allow_forced_version: bool = Field(
-        default=True, description="Whether a request may name the version that answers; with keys, an operate key may."
+        default=True,
+        description="Whether a request may choose the version that answers; with keys it needs an operate key.",
     )
     events_url: str | None = Field(default=None, description="Prefect's `<api>/events`; no events are sent when unset.")
     release_poll_seconds: float = Field(
-        default=0.2, ge=0.01, le=60, description="Time between two looks at the release log."
+        default=0.2, ge=0.01, le=60, description="Time between two reads of the release log."
     )
     log_segment_bytes_max: int = Field(
         default=32 * 2**20, ge=4096, description="Size at which a segment of the prediction log is closed, in bytes."
     )
     log_segment_age_seconds_max: float = Field(
-        default=3600.0, gt=0, description="Age at which the next answer begins another segment."
+        default=3600.0, gt=0, description="Age at which a segment is closed by the next answer."
     )
     log_bytes_max: int = Field(
         default=4 * 2**30,
         ge=8192,
-        description="Bytes of each stream of the log that may wait for a drain; beyond it answers leave unlogged.",
+        description="Bytes of each stream of the log that may wait for a drain; above it answers are not logged.",
     )
     model_audit_seconds: float = Field(
-        default=2.0, ge=0.1, le=3600, description="Time between two looks at the published models that are loaded."
+        default=2.0, ge=0.1, le=3600, description="Time between two checks of the published models that are loaded."
     )
     batch_rows_max: int = Field(default=256, ge=1, le=10_000, description="Rows in one micro-batch.")
     batch_wait_seconds_max: float = Field(
         default=0.005,
         ge=0,
         le=1,
-        description="Longest wait for company on an idle version; a lone client waits for none.",
+        description="Longest wait of an idle version for further requests; a single client does not wait.",
     )
     pending_rows_max: int = Field(
-        default=8192, ge=1, description="Rows that may wait for one version; beyond it requests get 503."
+        default=8192, ge=1, description="Rows that may wait for one version; above it requests get 503."
     )
     queue_seconds_max: float = Field(
-        default=0.5, gt=0, le=60, description="Longest wait for a version that is foreseen; beyond it requests get 503."
+        default=0.5, gt=0, le=60, description="Longest expected wait for a version; above it requests get 503."
     )
     shadow_rows_max: int = Field(
         default=4096, ge=1, description="Copied rows that may wait for the shadow; the rest are dropped and counted."
@@ -100,7 +101,7 @@ class GatewaySettings(BaseSettings):
     worker_memory_bytes_max: int = Field(
         default=2 * 2**30,
         ge=2**20,
-        description="Bytes a worker may grow by after its model is loaded; beyond it is replaced.",
+        description="Bytes a worker may grow by after its model is loaded; above it the worker is replaced.",
     )
     trusted_types: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_separated)] = Field(
         default=(),
@@ -114,13 +115,13 @@ class GatewaySettings(BaseSettings):
         "first ones took.",
     )
     model_slow_seconds_min: float = Field(
-        default=0.1, gt=0, le=60, description="And longer than this; a restart or rollback may follow."
+        default=0.1, gt=0, le=60, description="And if they take longer than this; a restart or rollback may follow."
     )
     trial_slow_seconds_min: float = Field(
         default=0.01,
         ge=0,
         le=60,
-        description="In a trial no answer within this time is slow, however quick the champion.",
+        description="In a trial, no answer within this time is slow, however fast the champion is.",
     )
     drain_seconds: float = Field(default=10.0, gt=0, le=300, description="Time running requests have after SIGTERM.")
 

@@ -1,4 +1,4 @@
-"""The model versions on duty: each with its worker, its batcher and its breaker."""
+"""The active model versions: each with its worker, its batcher and its breaker."""
 
 import asyncio
 import contextlib
@@ -71,7 +71,7 @@ def models_of(release: Release) -> list[ModelRef]:
 
 
 class VersionPool:
-    """Starts the versions that a release names, and stops those that none on duty names any more."""
+    """Starts the versions of a release, and stops those that no active release names."""
 
     def __init__(
         self,

@@ -106,8 +106,8 @@ class ChallengerTrial:
     @property
     def abort_reason(self) -> str | None:
         """The check that failed and aborts the trial, with its numbers; None while none did."""
-        alarm = self.guard.aborted_by
-        return None if alarm is None else f"{alarm.check.value}: {alarm.reason}"
+        failed = self.guard.aborted_by
+        return None if failed is None else f"{failed.check.value}: {failed.reason}"
 
     def observe_answer(
         self, version: TimedVersion, *, challenger: bool, seconds: float, answer: float, route_key: str | None

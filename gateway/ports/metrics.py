@@ -17,16 +17,16 @@ class Metrics:
         self.registry.register(requests)
         self.unlogged = self._gauge("gateway_unlogged_rows", "Rows answered without being logged, since the start.")
         self.generation_desired = self._gauge("gateway_release_generation_desired", "Newest release of the log.")
-        self.generation_active = self._gauge("gateway_release_generation_active", "Release on duty.")
+        self.generation_active = self._gauge("gateway_release_generation_active", "Active release.")
         self.problems = self._gauge("gateway_problems", "Problems now, by cause.", "cause")
         self.workers_ready = self._gauge("gateway_workers_ready", "Workers that may get traffic.")
-        self.worker_restarts = self._gauge("gateway_worker_restarts", "Restarts of the workers on duty.")
+        self.worker_restarts = self._gauge("gateway_worker_restarts", "Restarts of the active workers.")
         self.error_share = self._gauge(
             "gateway_version_error_share", "Share of errors in a version's last 512 requests, by role.", "role"
         )
         self.latency_p99_seconds = self._gauge(
             "gateway_version_latency_p99_seconds",
-            "What 99 % of a version's last 512 answers took at most, by role.",
+            "99 % quantile of the duration of a version's last 512 answers, by role.",
             "role",
         )
         self.confidence = self._gauge(
@@ -36,7 +36,7 @@ class Metrics:
             "gateway_trial_log_e", "Natural log of the e-value of each check of a trial; 0 without one.", "check"
         )
         self.events_dropped = self._gauge(
-            "gateway_events_dropped", "Events that never reached Prefect, since the start."
+            "gateway_events_dropped", "Events that did not reach Prefect, since the start."
         )
 
     def refresh(self, state: GatewayState) -> None:

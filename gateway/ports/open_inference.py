@@ -83,7 +83,7 @@ class OpenInferencePort:
         await _respond_json(send, {"ready": ready}, 200 if ready else 503)
 
     async def _model_ready(self, name: str, version: str | None, _: Scope, __: Receive, send: Send) -> None:
-        """The model is ready while a release is on duty, as somebody always answers; a version when its worker is."""
+        """The model is ready while a release is active, because a rung always answers; a version when its worker is."""
         try:
             self._check_name(name)
             ready = self._state.active is not None
@@ -119,7 +119,7 @@ class OpenInferencePort:
             raise BadRequest(message, status=404, code="NOT_FOUND")
 
     def _versions(self) -> Iterator[Version]:
-        """Those on duty, champion first, then others that are loaded."""
+        """The active versions, champion first, then others that are loaded."""
         active = self._state.active
         on_duty = _on_duty(active) if active is not None else []
         yield from on_duty

@@ -71,7 +71,7 @@ def predict_document(pipeline: str) -> Node:
 
 def _mlflow() -> Node:
     ready = operation(
-        "ping", "Whether a release is on duty", None, {200: answer("It is; an empty line.", {})}, refusals=(503,)
+        "ping", "Whether a release is active", None, {200: answer("It is; an empty line.", {})}, refusals=(503,)
     )
     return {
         "/invocations": {
@@ -121,7 +121,7 @@ def _open_inference(pipeline: str) -> Node:
         "/v2/health/ready": {
             "get": v2(
                 "ready",
-                "Whether a release is on duty",
+                "Whether a release is active",
                 None,
                 {status: _json("As it says.", record({"ready": BOOLEAN})) for status in (200, 503)},
             )

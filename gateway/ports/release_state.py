@@ -35,7 +35,7 @@ def release_state(state: GatewayState) -> dict[str, Any]:
 
 def _trial(trial: ChallengerTrial, *, aborted: bool) -> dict[str, Any]:
     """Counts since the stage began, evidence of the whole trial; in shadow the arms count scored copies."""
-    alarm = trial.guard.aborted_by
+    failed = trial.guard.aborted_by
     return {
         "digest": trial.challenger.model.digest,
         "version": trial.challenger.model.version,
@@ -46,7 +46,7 @@ def _trial(trial: ChallengerTrial, *, aborted: bool) -> dict[str, Any]:
         "champion": _arm(trial.arms[False]),
         "slow_seconds": trial.slowness.limit,
         "verdict": (Outcome.FAIL if aborted else Outcome.INCONCLUSIVE).value,
-        "reason": alarm and alarm.check.value,
+        "reason": failed and failed.check.value,
         "checks": [asdict(state) for state in trial.guard.states()],
     }
 
@@ -56,7 +56,7 @@ def _arm(arm: Arm) -> dict[str, Any]:
 
 
 def _shadow(shadow: Shadow) -> dict[str, Any]:
-    """Rows, since the release on duty began; `distance_mean` is the mean |shadow's answer - answer given|."""
+    """Rows since the active release began; `distance_mean` is the mean |shadow's answer - answer given|."""
     counts = shadow.counts
     return {
         "digest": shadow.version.model.digest,

@@ -59,7 +59,7 @@ class RequestCounts(Collector):
         )
         yield _by_label(
             "gateway_shadow_rows",
-            "Rows copied to a shadow, by what became of them.",
+            "Rows copied to a shadow, by outcome.",
             "outcome",
             {outcome: self.shadow_rows[outcome] for outcome in ("scored", "failed", "dropped")},
         )

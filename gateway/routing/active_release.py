@@ -12,7 +12,7 @@ from healing.release import WEIGHT_STEPS, Challenger, Release
 
 @dataclass(frozen=True, slots=True)
 class ActiveRelease:
-    """One release on duty. Replaced as a whole, so that a request sees one release from start to end."""
+    """The active release. It is replaced as a whole, so that a request sees one release from start to end."""
 
     release: Release
     champion: Version

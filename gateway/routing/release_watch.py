@@ -23,7 +23,7 @@ _LOG_SECONDS = 5.0
 
 
 class ReleaseWatch:
-    """`desired` is the newest release of the log, `active` the one on duty; they differ while models load."""
+    """`desired` is the newest release of the log, `active` the one that serves; they differ while models load."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class ReleaseWatch:
         )
 
     async def _go_on_without_log(self, error: StoreUnavailable | LogCorrupt) -> None:
-        """Serve what is on duty, or, where nothing is yet, what was on duty last."""
+        """Serve the active release, or the last active one if none is active yet."""
         if self.desired is None and (kept := await self._store.run(_LOG_SECONDS, self._cache.newest)) is not None:
             await self._want(kept)
             self._kept = kept
@@ -116,7 +116,7 @@ class ReleaseWatch:
         self._problems.begin(Cause.STORE_UNAVAILABLE, self._subject, f"{error}{served}")
 
     async def _keep(self) -> None:
-        """Have a copy of the release on duty, and of no models but those that are loaded."""
+        """Keep a copy of the active release, and of no models but those that are loaded."""
         active = self.active
         if active is None or active == self._kept:
             return
@@ -132,7 +132,7 @@ class ReleaseWatch:
         self._kept = active
 
     def _switchable(self, desired: Release) -> bool:
-        """A release on duty gives way only to one whose models answer; the first one is taken as it is."""
+        """The active release is replaced only by one whose models answer; the first one is taken as it is."""
         active = self.active
         trial = None if desired.challenger is None else desired.challenger.model
         needed = [desired.champion] if trial is None else [desired.champion, trial]

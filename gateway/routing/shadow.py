@@ -72,7 +72,7 @@ class _Copy:
 
 
 class Shadow:
-    """The shadow of one release on duty; `stop` it when the release gives way. `judge` is called when it was seen."""
+    """The shadow of the active release; `stop` it at its end. `judge` is called after each scored copy."""
 
     def __init__(
         self,

@@ -89,7 +89,7 @@ class Binder:
     def bind(self, table: RequestTable, also_known: frozenset[str] = frozenset()) -> BoundRows:
         """The table in this schema's order; BadRequest names the row and column that do not fit.
 
-        `also_known` are columns of other versions on duty, which a client may send to all of them.
+        `also_known` are columns of other active versions, which a client may send to all of them.
         """
         plan = self._plan(table, also_known)
         rows: Sequence[Sequence[Any]] = table.rows
