@@ -1,5 +1,6 @@
 """The services of a stack: how each is started, and when it is healthy."""
 
+import atexit
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -266,7 +267,9 @@ def _answer(url: str, criteria: Mapping[str, Any]) -> list[dict[str, Any]]:
 @cache
 def _client() -> httpx.Client:
     """One client for all checks: making one costs more processor time than a hundred checks."""
-    return httpx.Client(timeout=CHECK_TIMEOUT, trust_env=False)
+    client = httpx.Client(timeout=CHECK_TIMEOUT, trust_env=False)
+    atexit.register(client.close)
+    return client
 
 
 def _never() -> bool:

@@ -1,5 +1,6 @@
 """Client of a gateway: its state, its problems, its trial, and probes of the models that it serves."""
 
+import atexit
 import math
 import time
 import uuid
@@ -232,7 +233,9 @@ def probe_model(predict_url: str, digest: str, manifest: Manifest) -> Verdict:
 @cache
 def _client() -> httpx.Client:
     """One client per process: making one costs more processor time than a hundred requests."""
-    return httpx.Client(timeout=TIMEOUT, trust_env=False)
+    client = httpx.Client(timeout=TIMEOUT, trust_env=False)
+    atexit.register(client.close)
+    return client
 
 
 def _request(method: str, url: str) -> httpx.Response:
