@@ -22,7 +22,7 @@ def champion_answers(configuration: Mapping[str, Any]) -> bool:
 
 
 def answered_in_full(lab: Lab, request: Request) -> bool:
-    """Whether `request` gets a 200 from a model that is not a fallback; the record keeps another result."""
+    """Whether `request` gets a 200 from a model that is not a fallback. Any other result is recorded."""
     problem = _ask(lab, request)
     return sample(lab.directory, ANSWERED_IN_FULL, holds=not problem, value=problem)
 

@@ -10,7 +10,7 @@ PERIOD_SECONDS = 1.0
 
 
 class SlowModelWatch:
-    """Tells of the champion's slowness; a challenger's is its trial's matter, and nobody waits for a fallback."""
+    """Reports a slow champion. A slow challenger is found by its trial, and a fallback is not watched."""
 
     def __init__(
         self, champion: Callable[[], Version | None], problems: ProblemBoard, multiple: float, seconds_min: float

@@ -39,7 +39,7 @@ class BackgroundLoops:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, name: str, step: Step, period_seconds: float | Callable[[], float], lost: str) -> None:
-        """Run `step` every `period_seconds`; `lost` says in words what is missing while it fails."""
+        """Run `step` every `period_seconds`; `lost` describes what is missing while it fails."""
         state = LoopState(name, finished_at=time.monotonic())
         self.states.append(state)
         self._tasks.append(asyncio.create_task(self._run(state, step, period_seconds, lost), name=name))

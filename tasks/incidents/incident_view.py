@@ -16,13 +16,13 @@ from healing.remedy_order import LearnedOrder, RemedyRecord, learned_order
 from healing.verdict import Outcome, Verdict
 from tasks.config.settings import Settings
 from tasks.incidents.remedy_registry import find_remedy, registered_remedies
+from tasks.lake.write_locks import WriteLock
 from tasks.ledger.store import Ledger
 from tasks.runtime.file_locks import is_held
 from tasks.runtime.flow_runs import RunState, run_state
 
 DAY_SECONDS = 86_400.0
 INGEST_SECONDS = 60.0  # ingestion treats its own incidents; healing starts it after this time without an attempt
-INGEST_LOCK = "ingest.lock"  # below the lake's root; ingestion holds it while it runs
 
 
 @dataclass(slots=True)
@@ -131,7 +131,7 @@ def _carrier(incident: Incident, settings: Settings, token: int | None) -> Carri
         except OrchestratorUnavailable:
             return Carrier.UNKNOWN
     if attempt.lease_token is None and incident.cause in FOUND_BY_INGESTION:
-        ingesting = is_held(settings.lake_root(incident.pipeline) / INGEST_LOCK)
+        ingesting = is_held(settings.lake_root(incident.pipeline) / WriteLock.INGEST)
         return Carrier.ALIVE if ingesting else Carrier.LOST
     # Short remedies run inside this process, one after the other: one that is on record and not running was cut off.
     newer = token is not None and attempt.lease_token is not None and attempt.lease_token > token

@@ -1,6 +1,7 @@
 """Flow runs as local processes, for the time in which Prefect does not answer.
 
-The record of a run is written before its process starts, under its idempotency key, so the same key finds the same run.
+The process of a run records itself under the idempotency key before it calls the flow, and ends if the key is taken.
+So the same key gives one run, whoever is killed in between.
 """
 
 import contextlib
@@ -9,21 +10,37 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
 
-from releases.files import write_atomically
 from tasks.config.settings import Settings
 
 PREFIX = "local:"
 _START_TOLERANCE_SECONDS = 0.01
 
+_RECORD_SECONDS_MAX = 60.0  # for a new process to record itself, on a busy machine
+
+# Runs outlive a call on purpose; ended ones are reaped at the next start or cancellation.
+_started: list[subprocess.Popen[bytes]] = []
+
 _RUN = """
-import importlib, json, sys
-module, _, name = sys.argv[1].partition(":")
-getattr(importlib.import_module(module), name)(**json.loads(sys.argv[2]))
+import importlib, json, os, sys
+import psutil
+record, function, parameters = sys.argv[1:]
+beside = f"{record}.{os.getpid()}"
+with open(beside, "w") as file:
+    json.dump({"pid": os.getpid(), "started_at": psutil.Process().create_time()}, file)
+try:
+    os.link(beside, record)  # fails if the key has a run
+except FileExistsError:
+    sys.exit(0)
+finally:
+    os.unlink(beside)
+module, _, name = function.partition(":")
+getattr(importlib.import_module(module), name)(**json.loads(parameters))
 """
 
 
@@ -38,15 +55,18 @@ def start_local_run(settings: Settings, function: str, parameters: Mapping[str, 
     environment |= {"PREFECT_HOME": str(settings.home / "healer" / "prefect"), "AUTOPILOT_DISPATCH": "inline"}
     with record.with_suffix(".log").open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-c", _RUN, function, json.dumps(dict(parameters))],
+            [sys.executable, "-c", _RUN, str(record), function, json.dumps(dict(parameters))],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
-    started_at = psutil.Process(process.pid).create_time()
-    write_atomically(record, json.dumps({"pid": process.pid, "started_at": started_at}).encode())
+    _reap()
+    _started.append(process)
+    deadline = time.monotonic() + _RECORD_SECONDS_MAX
+    while not record.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
     return f"{PREFIX}{record}"
 
 
@@ -63,6 +83,12 @@ def cancel_local_run(run_id: str) -> None:
     for each in (*process.children(recursive=True), process):
         with contextlib.suppress(psutil.NoSuchProcess):
             each.kill()
+    _reap()
+
+
+def _reap() -> None:
+    """Forget the processes that have ended."""
+    _started[:] = [process for process in _started if process.poll() is None]
 
 
 def _process(run_id: str) -> psutil.Process | None:

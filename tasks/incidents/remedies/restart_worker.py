@@ -9,8 +9,6 @@ from tasks.incidents.remedy_result import RemedyResult
 from tasks.incidents.service_observation import observe_champion, observe_release
 from tasks.serving.gateway_client import read_gateway_once, restart_worker
 
-READY_SECONDS_MAX = 15.0  # a worker starts from a warm process, loads the model, and answers its golden rows
-
 
 class RestartRemedy(RemedyAction):
     """Restarts the worker. It worked if the model answers live requests again, not if its error counters are empty."""

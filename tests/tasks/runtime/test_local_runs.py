@@ -1,0 +1,38 @@
+"""Local runs: one process per idempotency key, seen as active while it lives."""
+
+import time
+
+from tasks.config.settings import Settings
+from tasks.runtime.flow_runs import RunState, cancel_run, run_state
+from tasks.runtime.local_runs import start_local_run
+
+
+def await_state(run, expected):
+    deadline = time.monotonic() + 60
+    while run_state(run) is not expected:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def await_text(path, expected):
+    deadline = time.monotonic() + 60
+    while not path.exists() or path.read_text() != expected:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_the_same_key_gives_one_run_which_can_be_cancelled(tmp_path):
+    settings, marks = Settings(home=tmp_path / "home"), tmp_path / "marks"
+    command = {"args": ["sh", "-c", f"echo started >> {marks}; sleep 300"]}
+    first = start_local_run(settings, "subprocess:run", command, "incident/1")
+    try:
+        assert start_local_run(settings, "subprocess:run", command, "incident/1") == first
+        assert run_state(first) is RunState.ACTIVE
+        await_text(marks, "started\n")
+        other = start_local_run(settings, "subprocess:run", {"args": ["true"]}, "incident/2")
+        await_state(other, RunState.COMPLETED)
+    finally:
+        cancel_run(first)
+    await_state(first, RunState.COMPLETED)
+    cancel_run(first)  # nothing happens to a run that has ended
+    assert marks.read_text() == "started\n"
