@@ -10,7 +10,22 @@ from enum import StrEnum
 
 from healing.diagnosis import Confirmation, Presence
 from healing.incident import Attempt, AttemptOutcome, Cause, Incident, Remedy, Status
+from healing.limits import Limits
 from healing.moment import Moment, elapsed_seconds
+from healing.steps import (
+    Cancel,
+    Confirm,
+    Dismiss,
+    Escalate,
+    Finish,
+    Recover,
+    Remind,
+    Resume,
+    Start,
+    Step,
+    Verify,
+    Wait,
+)
 from healing.verdict import Outcome, Verdict
 
 _SHORT_SECONDS = 10.0
@@ -22,21 +37,6 @@ class Carrier(StrEnum):
     ALIVE = "alive"
     LOST = "lost"  # it ended, or its lease was taken over, without recording an end
     UNKNOWN = "unknown"  # it cannot be asked now, for example while Prefect is down
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How often and how long healing tries one cause, before a person is notified. All times in seconds."""
-
-    attempts_max: int = 3  # per (pipeline, cause, subject) within window_seconds, over all incidents
-    window_seconds: float = 3_600.0
-    cooldown_seconds: float = 30.0  # between two starts of the same remedy, doubled with each attempt
-    attempts_daily_max: int = 24  # per cause: a remedy that is needed every hour does not heal
-    recoveries_max: int = 3  # within window_seconds; one more is flapping
-    hold_seconds: float = 5.0  # how long verification must pass without a break
-    verify_seconds_max: float = 60.0  # how long verification may take; an inconclusive one then counts as failed
-    calm_seconds: float = 300.0  # how long the problem must be gone before an escalated incident closes
-    remind_seconds: float | None = None  # how often an escalated incident is reported again; None: once only
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,90 +63,6 @@ class View:
         None  # why no remedy may start now: a maintenance window, a paused pipeline, another attempt
     )
     reminded: Moment | None = None  # when people were last notified of an escalated incident
-
-
-@dataclass(frozen=True, slots=True)
-class Confirm:
-    """Record that the problem is confirmed."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Dismiss:
-    """Close the incident: the problem was never there, or is a symptom of another cause."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Recover:
-    """Close the incident: the problem is gone and stayed gone."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Do nothing now. `is_short` says that a few seconds are enough to decide more."""
-
-    reason: str
-    is_short: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Record an attempt of this remedy, then apply the remedy."""
-
-    remedy: Remedy
-
-
-@dataclass(frozen=True, slots=True)
-class Resume:
-    """Go on with an attempt whose carrier is lost: read what it did, and finish or repeat it."""
-
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    """Stop the run that carries an attempt, because it takes too long; the attempt then has a lost carrier."""
-
-    number: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verify:
-    """Observe the service once more."""
-
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """Record the end of an attempt."""
-
-    number: int
-    outcome: AttemptOutcome
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Escalate:
-    """Notify a person: no allowed remedy is left, or policy asks for a person."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Remind:
-    """Notify a person again of an escalated incident that is still there."""
-
-    reason: str
-
-
-Step = Confirm | Dismiss | Recover | Wait | Start | Resume | Cancel | Verify | Finish | Escalate | Remind
 
 
 def plan(incident: Incident, view: View, limits: Limits, now: Moment) -> Step:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from healing.detectors import FOUND_BY_INGESTION
 from healing.incident import Cause, Remedy
-from healing.plan import Limits
+from healing.limits import Limits
 
 _BATCH_CAUSES = frozenset(
     {

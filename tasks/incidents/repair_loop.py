@@ -10,9 +10,11 @@ from pydantic import BaseModel, ConfigDict
 from healing.diagnosis import Signals
 from healing.errors import Conflict, IllegalTransition, Transient
 from healing.incident import Cause, Incident, Remedy, Status
+from healing.limits import Limits
 from healing.moment import Moment
-from healing.plan import Cancel, Confirm, Finish, Limits, Resume, Start, Step, Verify, Wait, plan
+from healing.plan import plan
 from healing.policy import Policy
+from healing.steps import Cancel, Confirm, Finish, Resume, Start, Step, Verify, Wait
 from tasks.incidents.incident_view import view_of
 from tasks.incidents.remedy_registry import find_remedy
 from tasks.incidents.step_executor import StepExecutor

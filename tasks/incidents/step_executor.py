@@ -9,7 +9,7 @@ from healing.diagnosis import CONFIRMED_BY_GATEWAY
 from healing.errors import AutopilotError
 from healing.incident import Attempt, AttemptOutcome, Incident, Remedy, Status
 from healing.moment import Moment
-from healing.plan import Cancel, Confirm, Dismiss, Escalate, Finish, Recover, Remind, Resume, Start, Step, Verify, Wait
+from healing.steps import Cancel, Confirm, Dismiss, Escalate, Finish, Recover, Remind, Resume, Start, Step, Verify, Wait
 from healing.verdict import Outcome, Verdict
 from tasks.config.settings import Settings
 from tasks.incidents.flow_runner import FlowRunner

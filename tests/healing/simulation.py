@@ -6,18 +6,8 @@ from datetime import UTC, datetime, timedelta
 from healing.diagnosis import Confirmation, Presence
 from healing.incident import Attempt, Cause, Incident, Remedy, Status, check_status_change
 from healing.moment import Moment
-from healing.plan import (
-    Carrier,
-    Confirm,
-    Dismiss,
-    Escalate,
-    Finish,
-    Recover,
-    Resume,
-    Start,
-    View,
-    plan,
-)
+from healing.plan import Carrier, View, plan
+from healing.steps import Confirm, Dismiss, Escalate, Finish, Recover, Resume, Start
 from healing.verdict import Outcome, Verdict
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

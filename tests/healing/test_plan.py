@@ -9,24 +9,10 @@ import pytest
 
 from healing.diagnosis import Confirmation, Presence
 from healing.incident import Attempt, AttemptOutcome, Cause, Incident, Remedy, Status
+from healing.limits import Limits
 from healing.moment import Moment
-from healing.plan import (
-    Cancel,
-    Carrier,
-    Confirm,
-    Dismiss,
-    Escalate,
-    Finish,
-    Limits,
-    Recover,
-    Remind,
-    Resume,
-    Start,
-    Verify,
-    View,
-    Wait,
-    plan,
-)
+from healing.plan import Carrier, View, plan
+from healing.steps import Cancel, Confirm, Dismiss, Escalate, Finish, Recover, Remind, Resume, Start, Verify, Wait
 from healing.verdict import Outcome, Verdict
 from tests.healing.simulation import START, World, at, simulate
 
