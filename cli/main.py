@@ -10,6 +10,7 @@ from cli.demo.command import demo
 from cli.example import example
 from cli.heal import heal
 from cli.history import history
+from cli.incident import group as incident
 from cli.ingest import ingest
 from cli.init import init
 from cli.maintain import maintain
@@ -39,6 +40,7 @@ _SHOW = (status, history, retrospect, example)
 for command in (*_SET_UP, *_RUN, *_SHOW):
     app.command(cls=PipelineCommand)(command)
 app.add_typer(release.app, name="release")
+app.add_typer(incident.app, name="incident")
 app.add_typer(drill.app, name="drill")
 app.add_typer(quarantine.app, name="quarantine")
 

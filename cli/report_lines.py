@@ -81,7 +81,7 @@ def releases_of(settings: Settings, pipeline: str) -> list[ReleaseLine]:
 
 def incidents_of(settings: Settings, pipeline: str, limit: int) -> list[IncidentLine]:
     """The latest incidents, newest first. Creates nothing in a new home."""
-    if settings.ledger_url is None and not (settings.home / "ledger.db").exists():
+    if not settings.has_ledger:
         return []
     with Ledger(settings.ledger_dsn) as ledger:
         return [incident_line(incident) for incident in ledger.incidents(pipeline, limit)]

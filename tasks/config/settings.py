@@ -102,6 +102,11 @@ class Settings(BaseSettings):
         return f"sqlite:///{self.home / 'ledger.db'}"
 
     @property
+    def has_ledger(self) -> bool:
+        """Whether there is a ledger to read; opening it would create one."""
+        return self.ledger_url is not None or (self.home / "ledger.db").exists()
+
+    @property
     def tracking_uri(self) -> str:
         """MLflow tracking address: the setting, else that of the running stack, else SQLite in `home`."""
         return self.addresses().mlflow_tracking_uri or f"sqlite:///{self.mlflow_dir / 'mlflow.db'}"

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 
 from healing.detectors import OBSERVED_CONTINUOUSLY
-from healing.errors import IllegalTransition
+from healing.errors import IllegalTransition, UsageError
 from healing.evidence import Evidence
 from healing.incident import ENDED, Incident, Status, check_status_change
 from tasks.ledger import schema
 from tasks.ledger.database import snapshot, transaction
 from tasks.ledger.incident_rows import find_incident, has_evidence, load_incident
 from tasks.ledger.journal import Journal
+
+_IDS_SHOWN = 5  # in the message about an id that fits several incidents
 
 
 class IncidentStore(Journal):
@@ -49,6 +51,25 @@ class IncidentStore(Journal):
         """The incident with this id; UsageError if there is none."""
         with snapshot(self._engine) as connection:
             return load_incident(connection, incident_id)
+
+    def incident_with_prefix(self, pipeline: str, prefix: str) -> Incident:
+        """The incident of the pipeline whose id begins with `prefix`; UsageError if there is none, or several."""
+        table = schema.incidents
+        query = sa.select(table.c.id).where(
+            table.c.pipeline == pipeline, table.c.id.startswith(prefix, autoescape=True)
+        )
+        with snapshot(self._engine) as connection:
+            found = connection.scalars(query.order_by(table.c.id).limit(_IDS_SHOWN)).all()
+            if len(found) == 1:
+                return load_incident(connection, found[0])
+        if not found:
+            raise UsageError(
+                f"expected the id of an incident of pipeline {pipeline!r}, found {prefix!r}; "
+                "`autopilot incident list` shows them"
+            )
+        raise UsageError(
+            f"expected the beginning of one id, found {prefix!r}, which fits {', '.join(found)}; give more"
+        )
 
     def unfinished_incidents(self, pipeline: str) -> list[Incident]:
         """Incidents that have not ended, oldest first."""

@@ -22,6 +22,8 @@ def commands(home: Path) -> list[list[str]]:
     return [
         ["history"],
         ["status"],
+        ["incident", "list"],
+        ["incident", "show", "0"],
         ["example"],
         ["quarantine", "list"],
         ["quarantine", "show", "flights/2013-01-02"],

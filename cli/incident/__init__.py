@@ -1,0 +1,1 @@
+"""`autopilot incident`: list incidents, show one, and explain what the system decided."""
