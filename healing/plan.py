@@ -154,8 +154,7 @@ def _end_absent(incident: Incident, view: View, limits: Limits) -> Step:
 
 def _treat(incident: Incident, view: View, limits: Limits, now: Moment) -> Step:
     """Choose the remedy, within the budgets."""
-    tried = [*_recent(view.earlier, limits, now), *incident.attempts]
-    tried = [attempt for attempt in tried if attempt.remedy is not Remedy.ESCALATE]
+    tried = tried_attempts(incident, view, limits, now)
     exceeded = _exceeded(incident, view, limits, tried, now)
     if exceeded is not None:
         return Escalate(exceeded)
@@ -165,9 +164,9 @@ def _treat(incident: Incident, view: View, limits: Limits, now: Moment) -> Step:
         return Escalate(f"policy {why} {incident.cause}")
     if view.blocked_by is not None:
         return Wait(view.blocked_by)
-    rest_seconds = _rest_seconds([attempt for attempt in tried if attempt.remedy is remedy], limits, now)
-    if rest_seconds > 0:
-        return Wait(f"{remedy} starts again in {rest_seconds:.0f} s, after its cool-down")
+    rest = rest_seconds([attempt for attempt in tried if attempt.remedy is remedy], limits, now)
+    if rest > 0:
+        return Wait(f"{remedy} starts again in {rest:.0f} s, after its cool-down")
     return Start(remedy)
 
 
@@ -194,11 +193,13 @@ def _next_remedy(incident: Incident, view: View, tried: Sequence[Attempt]) -> Re
     return min(left, key=lambda remedy: sum(attempt.remedy is remedy for attempt in tried), default=None)
 
 
-def _recent(earlier: Sequence[Attempt], limits: Limits, now: Moment) -> list[Attempt]:
-    return [attempt for attempt in earlier if elapsed_seconds(attempt.started, now) < limits.window_seconds]
+def tried_attempts(incident: Incident, view: View, limits: Limits, now: Moment) -> list[Attempt]:
+    """The attempts that count against the budget: those of this incident, and of earlier ones within the window."""
+    recent = [each for each in view.earlier if elapsed_seconds(each.started, now) < limits.window_seconds]
+    return [attempt for attempt in (*recent, *incident.attempts) if attempt.remedy is not Remedy.ESCALATE]
 
 
-def _rest_seconds(tried: Sequence[Attempt], limits: Limits, now: Moment) -> float:
+def rest_seconds(tried: Sequence[Attempt], limits: Limits, now: Moment) -> float:
     """Seconds until a remedy with these attempts may start again; 0 before its first attempt."""
     if not tried:
         return 0.0
