@@ -7,6 +7,7 @@ from enum import StrEnum
 from healing.incident import Cause, Incident, Status
 from healing.release import Release
 from healing.remedy import Role, role_of
+from healing.slo import AnswerCounts
 from healing.verdict import Outcome, Verdict
 
 CONFIRMED_BY_GATEWAY = frozenset(
@@ -44,6 +45,7 @@ class Signals:
     serving: tuple[str, ...] = ()
     checks: Mapping[Cause, tuple[Verdict, ...]] = field(default_factory=dict)
     history: tuple[Release, ...] = ()
+    served: AnswerCounts | None = None  # by the gateway, since its start
 
 
 class Presence(StrEnum):

@@ -73,10 +73,11 @@ DEFAULT_REMEDIES: Mapping[Cause, tuple[Remedy, ...]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The remedies allowed for each cause, in order, and the limits."""
+    """The remedies allowed for each cause, in order, and the limits. `disabled` are those that a drill took out."""
 
     remedies: Mapping[Cause, tuple[Remedy, ...]] = field(default_factory=lambda: DEFAULT_REMEDIES)
     limits: Limits = field(default_factory=Limits)
+    disabled: Mapping[Cause, tuple[Remedy, ...]] = field(default_factory=dict)
 
     def overridden(self, remedies: Mapping[Cause, tuple[Remedy, ...]]) -> "Policy":
         """This policy with a pipeline's own remedies for some causes. A cause without remedies is escalated at once."""

@@ -44,6 +44,7 @@ def read_signals(
         serving=() if state is None else tuple(worker.digest for worker in state.workers),
         checks=checks,
         history=tuple(ReleaseLog(settings.release_root(pipeline)).history()),
+        served=None if state is None else state.served.counts(),
     )
 
 

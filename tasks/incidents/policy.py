@@ -17,7 +17,8 @@ def policy_of(config: Pipeline, settings: Settings) -> Policy:
     disabled = disabled_remedies(settings.home)
     if disabled:
         allowed = {c: tuple(r for r in order if r not in disabled) for c, order in policy.remedies.items()}
-        policy = replace(policy, remedies=allowed)
+        taken = {c: tuple(r for r in order if r in disabled) for c, order in policy.remedies.items()}
+        policy = replace(policy, remedies=allowed, disabled=taken)
     return replace(policy, limits=replace(policy.limits, hold_seconds=settings.heal_hold_seconds))
 
 

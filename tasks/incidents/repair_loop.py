@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 from pydantic import BaseModel, ConfigDict
 
+from healing.common_cause import consider_common_causes
+from healing.decision import decision_of
 from healing.diagnosis import Signals
 from healing.errors import Conflict, IllegalTransition, Transient
 from healing.incident import Cause, Incident, Remedy, Status
@@ -15,6 +17,7 @@ from healing.moment import Moment
 from healing.plan import plan
 from healing.policy import Policy
 from healing.steps import Cancel, Confirm, Finish, Resume, Start, Step, Verify, Wait
+from tasks.incidents.decision_log import DecisionLog
 from tasks.incidents.incident_view import view_of
 from tasks.incidents.remedy_registry import find_remedy
 from tasks.incidents.step_executor import StepExecutor
@@ -49,6 +52,10 @@ class RepairLoop:
     read_policy: Callable[[], Policy]
     read_signals: Callable[[], Signals]
     clock: Callable[[], Moment] = current_moment
+    _decisions: DecisionLog = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._decisions = DecisionLog(self.executor.ledger)
 
     def settle(self, seconds_max: float) -> tuple[HandledIncident, ...]:
         """Make passes until nothing more can change soon, or `seconds_max` is over; returns the incidents it met."""
@@ -87,10 +94,10 @@ class RepairLoop:
     def _step(self, incident_id: str) -> Step:
         """Plan and execute one step of the incident, as the ledger has it now."""
         executor, policy, now = self.executor, self.read_policy(), self.clock()
-        incident = executor.ledger.incident(incident_id)
+        incident, signals = executor.ledger.incident(incident_id), self.read_signals()
         view = view_of(
             incident,
-            self.read_signals(),
+            signals,
             policy,
             executor.memory,
             now,
@@ -98,7 +105,19 @@ class RepairLoop:
             ledger=executor.ledger,
             token=executor.token,
         )
-        step = plan(incident, view, _limits_of(incident, policy.limits), now)
+        limits = _limits_of(incident, policy.limits)
+        step = plan(incident, view, limits, now)
+        decision = decision_of(
+            incident,
+            view,
+            limits,
+            step,
+            now,
+            common_causes=consider_common_causes(incident.cause, signals.serving, signals.problems or ()),
+            disabled=policy.disabled.get(incident.cause, ()),
+            served=signals.served,
+        )
+        self._decisions.record(incident, decision, now.wall)
         if isinstance(step, Start) and view.odds:
             odds = {str(remedy): share for remedy, share in view.odds.items()}
             executor.ledger.record_entry(

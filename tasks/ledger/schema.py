@@ -86,6 +86,15 @@ sa.Index(
     postgresql_where=attempts.c.outcome == "running",
 )
 
+decisions = sa.Table(  # a row only when the decision about an incident changes
+    "decisions",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("incident_id", sa.ForeignKey("incidents.id"), nullable=False, index=True),
+    sa.Column("at_utc", UtcDateTime, nullable=False),
+    sa.Column("decision", sa.JSON, nullable=False),
+)
+
 leases = sa.Table(
     "leases",
     metadata,

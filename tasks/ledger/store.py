@@ -7,7 +7,8 @@ on one database are serialised. A write that lost a race raises Conflict, an unr
 from tasks.ledger.attempts import AttemptStore
 from tasks.ledger.batches import BatchStore
 from tasks.ledger.checks import CheckStore
+from tasks.ledger.decisions import DecisionStore
 
 
-class Ledger(AttemptStore, BatchStore, CheckStore):
+class Ledger(AttemptStore, BatchStore, CheckStore, DecisionStore):
     """The whole ledger at a SQLAlchemy URL."""
