@@ -9,11 +9,14 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.config.pipeline import Pipeline, load_pipeline
 from tasks.config.settings import Settings, load_settings
+from tasks.incidents.detection import record_new
 from tasks.incidents.evidence import read_signals, record_evidence
 from tasks.incidents.flow_runner import DeploymentRunner, FlowRunner, InlineRunner
 from tasks.incidents.incident_view import Memory
 from tasks.incidents.leadership import Leadership
 from tasks.incidents.policy import policy_of
+from tasks.incidents.probe import ProbeContext
+from tasks.incidents.probing import Probing
 from tasks.incidents.repair_loop import HandledIncident, RepairLoop
 from tasks.incidents.step_executor import StepExecutor
 from tasks.incidents.stranded_trial import resume_stranded_trial
@@ -66,11 +69,14 @@ def repair(settings: Settings, config: Pipeline, runner: FlowRunner) -> HealRepo
         resume_stranded_trial(settings, config, runner)
         with Ledger(settings.ledger_dsn) as ledger:
             executor = StepExecutor(settings, ledger, runner, Memory(), token=leadership.token)
+            probing = Probing(ProbeContext(settings, config, ledger))
+            probing.look_once()
+            record_new(ledger, probing.evidence())
             loop = RepairLoop(
                 config.name,
                 executor,
                 lambda: policy_of(config, settings),
-                lambda: read_signals(settings, config.name, ledger),
+                lambda: read_signals(settings, config.name, ledger, probing.look_again()),
             )
             return HealReport(pipeline=config.name, incidents=loop.settle(SETTLE_SECONDS_MAX))
 

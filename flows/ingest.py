@@ -26,6 +26,7 @@ from tasks.ingestion.freshness import check_freshness
 from tasks.ingestion.ingest_days import days_to_ingest, missing_days
 from tasks.ingestion.ingest_table import ingest_table
 from tasks.ingestion.repair_ledger import repair_ledger
+from tasks.ingestion.run_record import record_end, record_start
 from tasks.ingestion.source_failover import report_return
 from tasks.ingestion.sources import Lookup, open_sources
 from tasks.ingestion.stores import open_stores
@@ -90,6 +91,7 @@ def ingest(
         open_stores(config, settings) as stores,
         ExitStack() as remedies,
     ):
+        record_start(stores.ledger, pipeline, stores.run_id)
         days = days_to_ingest(stores, chain, since, until, remedies)
         records = repair_ledger(stores)
         feature_rows = 0
@@ -101,6 +103,7 @@ def ingest(
         settle_incidents(stores, chain)
         check_freshness(stores, datetime.now(UTC))
         report_return(stores, chain)
+        record_end(stores.ledger, pipeline, stores.run_id, len(records))
     report = _report(pipeline, days, records, feature_rows, time.monotonic() - started)
     page = write_page(settings.reports_dir / pipeline / "ingest", pipeline, stores.summaries)
     log.info("ingest_finished", **report.model_dump(mode="json"))

@@ -19,6 +19,8 @@ from tasks.incidents.evidence import read_signals
 from tasks.incidents.incident_view import Memory
 from tasks.incidents.leadership import Leadership
 from tasks.incidents.policy import policy_of
+from tasks.incidents.probe import ProbeContext
+from tasks.incidents.probing import Probing
 from tasks.incidents.repair_loop import RepairLoop
 from tasks.incidents.step_executor import StepExecutor
 from tasks.incidents.stranded_trial import resume_stranded_trial
@@ -66,12 +68,13 @@ class Watchdog:
             log.info("healer_leads", pipeline=pipeline, token=leadership.token)
             ledger = opened.enter_context(Ledger(settings.ledger_dsn))
             executor = StepExecutor(settings, ledger, self._runner, Memory(), token=leadership.token)
-            detection = Detection(settings, pipeline)
+            probing = Probing(ProbeContext(settings, self._config, ledger))
+            detection = Detection(settings, pipeline, probing)
             loop = RepairLoop(
                 pipeline,
                 executor,
                 lambda: policy_of(self._config, settings),
-                lambda: read_signals(settings, pipeline, ledger, detection.read_gateway),
+                lambda: read_signals(settings, pipeline, ledger, probing.confirmations(), detection.read_gateway),
             )
             slow_due = 0.0
             while leadership.holds() and not stop.is_set():

@@ -14,7 +14,7 @@ class Detector(StrEnum):
     MONITOR = "monitor"  # tasks/monitoring, on windows of answered rows
     ROLLOUT = "rollout"  # tasks/rollout, while a challenger is on trial
     GATEWAY = "gateway"  # a problem on its operate port, or an event
-    HEALER = "healer"  # tasks/incidents, when it probes the gateway
+    HEALER = "healer"  # tasks/incidents, when it probes the gateway and what else the pipeline needs
 
 
 DETECTORS: Mapping[Cause, frozenset[Detector]] = MappingProxyType(
@@ -24,7 +24,7 @@ DETECTORS: Mapping[Cause, frozenset[Detector]] = MappingProxyType(
         Cause.NULL_SPIKE: frozenset({Detector.INGESTION}),
         Cause.BAD_ROWS: frozenset({Detector.INGESTION}),
         Cause.VOLUME_ANOMALY: frozenset({Detector.INGESTION}),
-        Cause.STALE_DATA: frozenset({Detector.INGESTION}),
+        Cause.STALE_DATA: frozenset({Detector.INGESTION, Detector.HEALER}),
         Cause.DUPLICATE_DATA: frozenset({Detector.INGESTION}),
         Cause.DATA_DRIFT: frozenset({Detector.MONITOR}),
         Cause.QUALITY_DROP: frozenset({Detector.MONITOR}),
@@ -58,4 +58,4 @@ OBSERVED_CONTINUOUSLY = frozenset(
     }
 )
 
-FOUND_BY_INGESTION = frozenset(cause for cause, by in DETECTORS.items() if by == {Detector.INGESTION})
+FOUND_BY_INGESTION = frozenset(cause for cause, by in DETECTORS.items() if Detector.INGESTION in by)

@@ -22,6 +22,8 @@ CONFIRMED_BY_GATEWAY = frozenset(
 )
 CONFIRMED_BY_MONITOR = frozenset({Cause.DATA_DRIFT, Cause.QUALITY_DROP})
 
+ProblemKey = tuple[Cause, str]  # cause and subject
+
 
 @dataclass(frozen=True, slots=True)
 class ProblemSignal:
@@ -36,6 +38,8 @@ class ProblemSignal:
 class Signals:
     """The state that incidents are confirmed against.
 
+    `probed` has what the healer's probes found about each problem that they watch; they decide about these problems.
+
     `problems` is None if the gateway does not answer: that neither confirms nor refutes a problem. `serving` are the
     digests of the models that it has a worker for. `checks` holds the
     monitor's latest verdicts by the cause that a FAIL is evidence of. `history` is the release log, oldest first.
@@ -46,6 +50,7 @@ class Signals:
     checks: Mapping[Cause, tuple[Verdict, ...]] = field(default_factory=dict)
     history: tuple[Release, ...] = ()
     served: AnswerCounts | None = None  # by the gateway, since its start
+    probed: Mapping[ProblemKey, "Confirmation"] = field(default_factory=dict)
 
 
 class Presence(StrEnum):
@@ -66,6 +71,12 @@ class Confirmation:
 
 def confirm(incident: Incident, signals: Signals) -> Confirmation:
     """Confirm the incident with the observer of its cause. Without an observer, it is confirmed as reported."""
+    probed = signals.probed.get((incident.cause, incident.subject))
+    return probed if probed is not None else _confirm_by_cause(incident, signals)
+
+
+def _confirm_by_cause(incident: Incident, signals: Signals) -> Confirmation:
+    """Confirm an incident that no probe watches."""
     cause = incident.cause
     if cause in CONFIRMED_BY_GATEWAY:
         return _confirm_with_gateway(incident, signals)

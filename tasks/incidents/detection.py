@@ -1,4 +1,4 @@
-"""Detection by looking: what the gateway reports, and its silence, become evidence in the ledger."""
+"""Detection: what the gateway reports, its silence, and what probes find become evidence in the ledger."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,28 +10,34 @@ from healing.errors import GatewayUnavailable
 from healing.evidence import Evidence
 from healing.incident import Cause
 from tasks.config.settings import Settings
+from tasks.incidents.probing import OBSERVER, Probing
 from tasks.ledger.store import Ledger
 from tasks.runtime.events import EventName, emit, payload_of
 from tasks.serving.gateway_client import GatewayReport, read_gateway_once
 
 log = structlog.get_logger(__name__)
 
-OBSERVER = "heal"
 SILENT_LOOKS_MIN = 3  # in a row; a gateway that restarts under its supervisor is silent for one or two
 
 
 @dataclass(slots=True)
 class Detection:
-    """Looks at the gateway of one pipeline. `_silent` counts the looks in a row that had no answer."""
+    """Observes the gateway of one pipeline, and collects what its probes find.
+
+    `_silent` counts the looks at the gateway in a row that had no answer.
+    """
 
     settings: Settings
     pipeline: str
+    probing: Probing
     _silent: int = 0
 
     def record(self, ledger: Ledger) -> None:
         """Look once, and record what is not on record yet, announcing the incidents that this opens."""
         known = {(each.cause, each.subject) for each in ledger.observed_incidents(self.pipeline)}
-        record_new(ledger, [each for each in self._look() if (each.cause, each.subject) not in known])
+        self.probing.advance()
+        observed = [*self._look(), *self.probing.evidence()]
+        record_new(ledger, [each for each in observed if (each.cause, each.subject) not in known])
 
     def read_gateway(self) -> GatewayReport | None:
         """The gateway's state; None if it does not answer, or has not been silent for long enough to say so."""

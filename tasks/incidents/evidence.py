@@ -1,18 +1,19 @@
 """Evidence that an event or the gateway brings, and the signals that incidents are confirmed against."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import structlog
 
-from healing.diagnosis import Signals
+from healing.diagnosis import Confirmation, ProblemKey, Signals
 from healing.errors import GatewayUnavailable
 from healing.evidence import Evidence
 from healing.incident import Cause
 from healing.verdict import Verdict
 from releases.log import ReleaseLog
 from tasks.config.settings import Settings
-from tasks.incidents.detection import OBSERVER, record_new
+from tasks.incidents.detection import record_new
+from tasks.incidents.probing import OBSERVER
 from tasks.ledger.store import Ledger
 from tasks.runtime.events import EventEvidence
 from tasks.serving.gateway_client import GatewayReport, read_gateway
@@ -29,9 +30,13 @@ def record_evidence(settings: Settings, pipeline: str, event: EventEvidence | No
 
 
 def read_signals(
-    settings: Settings, pipeline: str, ledger: Ledger, read_gateway: Callable[[], GatewayReport | None] | None = None
+    settings: Settings,
+    pipeline: str,
+    ledger: Ledger,
+    probed: Mapping[ProblemKey, Confirmation],
+    read_gateway: Callable[[], GatewayReport | None] | None = None,
 ) -> Signals:
-    """The gateway's problems, the monitor's latest checks and the release log, read now.
+    """The gateway's problems, the monitor's latest checks and the release log, read now, with what probes found.
 
     Without `read_gateway`, a silent gateway is asked three times within five seconds.
     """
@@ -45,6 +50,7 @@ def read_signals(
         checks=checks,
         history=tuple(ReleaseLog(settings.release_root(pipeline)).history()),
         served=None if state is None else state.served.counts(),
+        probed=probed,
     )
 
 

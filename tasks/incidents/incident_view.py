@@ -16,6 +16,7 @@ from healing.remedy_order import LearnedOrder, RemedyRecord, learned_order
 from healing.verdict import Outcome, Verdict
 from tasks.config.settings import Settings
 from tasks.incidents.remedy_registry import find_remedy, registered_remedies
+from tasks.ingestion.run_record import SCHEDULE
 from tasks.lake.write_locks import WriteLock
 from tasks.ledger.store import Ledger
 from tasks.runtime.file_locks import is_held
@@ -140,7 +141,8 @@ def _carrier(incident: Incident, settings: Settings, token: int | None) -> Carri
 
 def _blocked_by(incident: Incident, others: Sequence[Incident], policy: Policy, now: Moment) -> str | None:
     """Why no remedy may start now."""
-    if incident.cause in FOUND_BY_INGESTION and not _ingestion_is_silent(incident, now):
+    is_ingesting = incident.cause in FOUND_BY_INGESTION and incident.subject != SCHEDULE
+    if is_ingesting and not _ingestion_is_silent(incident, now):
         return "ingestion is treating it"
     for remedy in policy.remedies.get(incident.cause, ()):
         action = find_remedy(remedy, incident.cause)

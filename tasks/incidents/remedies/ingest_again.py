@@ -3,12 +3,16 @@
 from healing.detectors import FOUND_BY_INGESTION
 from healing.incident import AttemptOutcome, Cause, Remedy
 from healing.verdict import Outcome, Verdict
-from tasks.incidents.remedy_action import RemedyAction, RemedyContext
+from tasks.incidents.remedy_action import AttemptRun, RemedyAction, RemedyContext
 from tasks.incidents.remedy_result import RemedyResult
+from tasks.ingestion.run_record import SCHEDULE, finished_since
 
 
 class IngestRemedy(RemedyAction):
-    """Runs the flow `ingest`, which treats the incident: it records its own attempt and closes the incident."""
+    """Runs the flow `ingest`, which treats the incident: it records its own attempt and closes the incident.
+
+    An ingest that nobody started is treated as soon as this run has come to its end.
+    """
 
     verify_seconds_max = 5.0  # ingestion closes the incident before it ends
 
@@ -19,14 +23,31 @@ class IngestRemedy(RemedyAction):
         return super().applies_to(cause) and cause in FOUND_BY_INGESTION
 
     def apply(self, context: RemedyContext) -> RemedyResult:
+        if context.incident.subject == SCHEDULE and self.remedy is Remedy.WAIT:
+            return RemedyResult(AttemptOutcome.FUTILE, "nobody starts the ingest, so waiting for it cannot help")
         parameters = {"pipeline": context.incident.pipeline}
         run = context.runner.run("ingest/ingest", parameters, context.idempotency_key)
         if run is None:
             return RemedyResult(AttemptOutcome.SUCCEEDED, "ingested")
         return RemedyResult(AttemptOutcome.RUNNING, "run of ingest/ingest", flow_run_id=run)
 
-    def observe(self, context: RemedyContext) -> Verdict:  # noqa: ARG002
-        return Verdict("ingest", Outcome.INCONCLUSIVE, "ingestion has run and left the incident open", 0)
+    def observe(self, context: RemedyContext) -> Verdict:
+        if context.incident.subject != SCHEDULE:
+            return Verdict("ingest", Outcome.INCONCLUSIVE, "ingestion has run and left the incident open", 0)
+        if _has_ended(context):
+            return Verdict("ingest", Outcome.PASS, "an ingest has run to its end", 1)
+        return Verdict("ingest", Outcome.INCONCLUSIVE, "no ingest has come to its end since", 0)
+
+    def resume(self, context: RemedyContext, run: AttemptRun) -> RemedyResult | None:
+        """A run that came to its end is what the incident about the schedule needs."""
+        if context.incident.subject == SCHEDULE and _has_ended(context):
+            return RemedyResult(AttemptOutcome.SUCCEEDED, "the ingest has run to its end")
+        return super().resume(context, run)
+
+
+def _has_ended(context: RemedyContext) -> bool:
+    """Whether an ingest has come to its end since the attempt started."""
+    return finished_since(context.ledger, context.incident.pipeline, context.attempt.started_at)
 
 
 REMEDIES = tuple(

@@ -1,13 +1,22 @@
-"""Contexts for remedies that are tested without `heal`."""
+"""Contexts for remedies and probes that are tested without `heal`."""
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
 
 from healing.incident import Attempt, Incident, Remedy
+from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import Settings
+from tasks.incidents.probe import ProbeContext
 from tasks.incidents.remedy_action import RemedyContext
 from tasks.ledger.store import Ledger
+from tests.flows.release_bench import make_bench
+from tests.published import PIPELINE
 
 
 @dataclass
@@ -31,3 +40,11 @@ def context(settings: Settings, ledger: Ledger, incident: Incident, remedy: Reme
     """The context of an attempt that starts now."""
     attempt = Attempt(number, remedy, datetime.now(UTC))
     return RemedyContext(settings, ledger, RecordingRunner(), incident, attempt, f"{incident.cause}: a test")
+
+
+@contextmanager
+def probe_context(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProbeContext]:
+    """What a probe looks with: the home of a pipeline without releases, and an empty ledger."""
+    bench = make_bench(folder, monkeypatch)
+    with bench.ledger() as ledger:
+        yield ProbeContext(bench.settings, load_pipeline(PIPELINE, bench.settings.pipelines_dir), ledger)
