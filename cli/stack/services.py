@@ -133,7 +133,16 @@ class Stack:
         }
 
     def _prefect_server(self) -> Service:
-        server = ("-m", "prefect", "server", "start", "--host", LOOPBACK, "--port", str(self.ports["prefect"]))
+        server = (
+            "-m",
+            "cli.stack.prefect_server",
+            "server",
+            "start",
+            "--host",
+            LOOPBACK,
+            "--port",
+            str(self.ports["prefect"]),
+        )
         environment = {**self.environment(), **SHORT_HORIZON, "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"}
         return Service(
             name="prefect",

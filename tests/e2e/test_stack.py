@@ -156,7 +156,7 @@ def test_drift_event_by_hand_starts_heal_which_dismisses_it(stack, bootstrapped)
         "payload": {},
     }
     url = f"{stack.addresses['prefect']}/events"
-    httpx.post(url, json=[event], trust_env=False).raise_for_status()
+    httpx.post(url, json=[event], timeout=30, trust_env=False).raise_for_status()
     with Ledger(f"sqlite:///{stack.home / 'ledger.db'}") as ledger:
 
         def dismissed():
@@ -185,6 +185,11 @@ def test_an_hour_of_runs_can_be_planned_by_a_schedule_of_the_users_own(stack):
     post(stack, f"/deployments/{heal}/schedules", every_minute)
     post(stack, f"/deployments/{heal}/schedule", {"min_runs": RUNS_AFTER_AN_HOUR, "max_runs": RUNS_AFTER_AN_HOUR})
     assert len(planned_runs(stack)) >= RUNS_AFTER_AN_HOUR
+
+
+def test_no_service_hung_under_the_load_of_these_tests(stack):
+    """The feed was killed by a test."""
+    assert {service.name: service.restarts for service in stack.recorded().services if service.restarts} == {"feed": 1}
 
 
 def test_ctrl_c_leaves_no_process_and_exits_0(stack):
