@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from healing.incident import Remedy
+from healing.incident import Attempt, AttemptOutcome, Remedy
 
 _ODDS_DRAWS = 100
 _PRIOR_SECONDS = 10.0  # one imagined recovery of this length keeps the first draws finite
@@ -23,6 +23,14 @@ class RemedyRecord:
     succeeded: int = 0
     failed: int = 0
     seconds: float = 0.0
+
+
+def record_of(attempts: Sequence[Attempt]) -> RemedyRecord:
+    """The record of ended attempts of one remedy."""
+    succeeded = sum(attempt.outcome is AttemptOutcome.SUCCEEDED for attempt in attempts)
+    ends = [(attempt.started_at, attempt.ended_at) for attempt in attempts if attempt.ended_at is not None]
+    seconds = sum(max(0.0, (end - start).total_seconds()) for start, end in ends)
+    return RemedyRecord(succeeded, len(attempts) - succeeded, seconds)
 
 
 @dataclass(frozen=True, slots=True)

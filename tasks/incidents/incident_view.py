@@ -8,11 +8,11 @@ from healing.common_cause import common_cause
 from healing.detectors import FOUND_BY_INGESTION
 from healing.diagnosis import Presence, Signals, confirm
 from healing.errors import OrchestratorUnavailable
-from healing.incident import Attempt, AttemptOutcome, Incident, Remedy, Status
+from healing.incident import Attempt, Incident, Remedy, Status
 from healing.moment import Moment, elapsed_seconds
 from healing.plan import Carrier, View
 from healing.policy import Policy
-from healing.remedy_order import LearnedOrder, RemedyRecord, learned_order
+from healing.remedy_order import LearnedOrder, learned_order, record_of
 from healing.verdict import Outcome, Verdict
 from tasks.config.settings import Settings
 from tasks.incidents.remedy_registry import find_remedy, registered_remedies
@@ -101,16 +101,9 @@ def _learned_order(incident: Incident, others: Sequence[Incident], allowed: Sequ
     The seed is the incident and its number of attempts, so that the order stays the same until the next attempt.
     """
     ended = [a for each in others if each.cause is incident.cause for a in each.attempts if a.ended_at is not None]
-    records = {remedy: _record_of([attempt for attempt in ended if attempt.remedy is remedy]) for remedy in allowed}
+    records = {remedy: record_of([attempt for attempt in ended if attempt.remedy is remedy]) for remedy in allowed}
     seeded = Random(f"{incident.id}/{len(incident.attempts)}")  # noqa: S311 - an order of remedies is no secret
     return learned_order(allowed, records, seeded)
-
-
-def _record_of(attempts: Sequence[Attempt]) -> RemedyRecord:
-    succeeded = sum(attempt.outcome is AttemptOutcome.SUCCEEDED for attempt in attempts)
-    ends = [(attempt.started_at, attempt.ended_at) for attempt in attempts if attempt.ended_at is not None]
-    seconds = sum(max(0.0, (end - start).total_seconds()) for start, end in ends)
-    return RemedyRecord(succeeded, len(attempts) - succeeded, seconds)
 
 
 def _attempts_today(incidents: Sequence[Incident], incident: Incident, now: Moment) -> int:

@@ -13,6 +13,7 @@ from healing.incident import AttemptOutcome, Cause, Remedy, Status
 from tasks.config.settings import Settings
 from tasks.ledger.store import Ledger
 from tests.flows.durability.world import World
+from tests.tasks.incidents.stories import Story
 
 PIPELINE = "small"
 
@@ -79,7 +80,25 @@ def test_shows_one_incident_by_the_beginning_of_its_id(ledger):
     assert document["status"] == "escalated"
 
 
-@pytest.mark.parametrize("command", ["show"])
+def test_explains_the_choices_of_an_incident_that_the_healer_handled(ledger):
+    found = Story(Settings(), ledger, PIPELINE)
+    incident_id = found.play(found.open(), Status.ESCALATED).id
+    text = said("explain", PIPELINE, incident_id[:8])
+    for expected in (
+        "gateway: its worker died",
+        "considered resource_pressure, disk_full: none explains it",
+        "restart_worker, rollback (as policy lists them); not in the policy: wait, abort_canary, retrain",
+        "start: the first in order of those with no attempt yet; the order is restart_worker, rollback",
+        "rollback: futile, aaaaaaaaaaaa is out of service already: nothing to roll back",
+        "restart_worker: cooling_down, may start again in",
+        "escalate: 3 attempts within 1 h, the budget is 3",
+    ):
+        assert expected in text
+    document = json.loads(said("explain", PIPELINE, incident_id, "--json"))
+    assert document["decisions"][-1]["decision"]["step"] == "escalate"
+
+
+@pytest.mark.parametrize("command", ["show", "explain"])
 def test_an_unknown_id_is_refused_with_the_way_to_find_one(ledger, command):
     incident(ledger)
     with pytest.raises(UsageError, match=r"found 'zzz'; `autopilot incident list` shows them"):

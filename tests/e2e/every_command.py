@@ -24,6 +24,7 @@ def commands(home: Path) -> list[list[str]]:
         ["status"],
         ["incident", "list"],
         ["incident", "show", "0"],
+        ["incident", "explain", "0"],
         ["example"],
         ["quarantine", "list"],
         ["quarantine", "show", "flights/2013-01-02"],

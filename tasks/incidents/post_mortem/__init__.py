@@ -1,0 +1,1 @@
+"""The account of an incident, and the page that is written when it ends."""

@@ -1,0 +1,108 @@
+"""The account of an incident that the repair loop handled: everything from records, nothing invented."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from healing.decision import Fate
+from healing.diagnosis import ProblemSignal
+from healing.evidence import Evidence
+from healing.incident import Cause, Remedy, Status
+from tasks.config.settings import Settings
+from tasks.incidents.post_mortem import explanation
+from tasks.incidents.post_mortem.account import account_of
+from tasks.ledger.immediate_remedy import immediate_remedy
+from tasks.ledger.store import Ledger
+from tests.tasks.incidents.stories import OTHER, Story
+
+PIPELINE = "flights"
+
+
+@pytest.fixture
+def story(tmp_path):
+    settings = Settings(home=tmp_path)
+    with Ledger(settings.ledger_dsn) as ledger:
+        yield Story(settings, ledger, PIPELINE)
+
+
+@pytest.fixture
+def escalated(story):
+    return story.play(story.open(), Status.ESCALATED)
+
+
+def test_the_account_of_an_escalated_incident_names_every_choice_and_why_not(story, escalated):
+    account = account_of(story.ledger, escalated)
+    choices = [(each.step, {c.remedy: c.fate for c in each.considered}) for each in explanation.choices_of(account)]
+    restart, rollback = Remedy.RESTART_WORKER, Remedy.ROLLBACK
+    assert choices[0] == ("start", {restart: Fate.CHOSEN, rollback: Fate.LATER})
+    assert ("start", {restart: Fate.COOLING_DOWN, rollback: Fate.CHOSEN}) in choices
+    assert ("wait", {restart: Fate.COOLING_DOWN, rollback: Fate.FUTILE}) in choices
+    assert choices[-1] == ("escalate", {restart: Fate.OVER_BUDGET, rollback: Fate.FUTILE})
+    assert account.ended_because.startswith("3 attempts within 1 h, the budget is 3")
+    assert len(account.decisions) < 20
+
+
+def test_the_timeline_follows_detection_confirmation_attempts_and_escalation(story, escalated):
+    timeline = account_of(story.ledger, escalated).timeline
+    happened = [event.what for event in timeline if not event.is_decision]
+    assert happened[:3] == ["problem began", "detected", "confirmed"]
+    assert happened[3:5] == ["attempt 1, restart_worker: start", "attempt 1, restart_worker: failed"]
+    assert happened[-1] == "escalated"
+    assert [event.at for event in timeline] == sorted(event.at for event in timeline)
+
+
+def test_times_count_from_the_beginning_that_the_observer_reported(story, escalated):
+    times = account_of(story.ledger, escalated).times
+    assert times.to_detect >= 2
+    assert times.to_detect <= times.to_confirm <= times.to_first_remedy <= times.to_escalate
+    assert (times.to_mitigate, times.to_recover) == (None, None)
+
+
+def test_requests_are_those_between_the_first_and_the_last_reading(story, escalated):
+    counts = account_of(story.ledger, escalated).requests.counts
+    assert counts.good == 0
+    assert counts.degraded == 5 * counts.failed > 0
+
+
+def test_an_escalated_incident_that_is_over_has_its_end_in_the_account(story, escalated):
+    story.is_failing = False
+    account = account_of(story.ledger, story.play(escalated, Status.RECOVERED))
+    assert [event.what for event in account.timeline if not event.is_decision][-2:] == ["escalated", "over"]
+    assert account.ended_because.startswith("over after its escalation")
+    assert account.times.to_escalate <= account.times.to_recover
+    assert account.requests.counts.good > 0
+
+
+def test_outcomes_change_the_odds_of_the_remedies_that_were_tried(story, escalated):
+    learned = {each.remedy: each for each in account_of(story.ledger, escalated).learned}
+    restart = learned[Remedy.RESTART_WORKER]
+    assert (restart.before.failed, restart.after.failed) == (0, 2)
+    assert sum(each.odds_after for each in learned.values()) == pytest.approx(1.0)
+    assert restart.odds_before != restart.odds_after
+
+
+def test_what_ingestion_treated_by_itself_has_no_decision_and_says_so(story):
+    evidence = Evidence(PIPELINE, Cause.NULL_SPIKE, "rows/2013-03-01", "ingest", datetime.now(UTC), "holes")
+    with immediate_remedy(story.ledger, evidence, Remedy.QUARANTINE_BATCH) as incident:
+        pass
+    account = account_of(story.ledger, story.ledger.incident(incident.id))
+    assert account.was_confirmed
+    assert (account.decisions, account.requests) == ((), None)
+    assert explanation.allowed_of(account) == "its detector chose the remedy; the healer decided nothing"
+    assert explanation.requests_in_words(account.requests).startswith("not known")
+    assert explanation.common_causes_of(account) == "not known"
+
+
+def test_a_common_cause_that_explains_the_incident_is_named(story):
+    story.shared = (ProblemSignal(Cause.RESOURCE_PRESSURE, OTHER),)
+    account = account_of(story.ledger, story.play(story.open(), Status.DISMISSED))
+    considered = "considered resource_pressure, disk_full: "
+    affected = "1 of 2 serving models had the problem"
+    assert explanation.common_causes_of(account) == f"{considered}resource_pressure explains it; {affected}"
+    assert account.ended_because == "a symptom of resource_pressure"
+    assert not account.was_confirmed
+
+
+def test_common_causes_that_explain_nothing_are_named_too(story, escalated):
+    said = explanation.common_causes_of(account_of(story.ledger, escalated))
+    assert said == "considered resource_pressure, disk_full: none explains it; 1 of 2 serving models had the problem"
