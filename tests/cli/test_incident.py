@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from prefect.settings import temporary_settings
 from typer.testing import CliRunner
 
 from cli.incident.group import app
@@ -13,7 +14,7 @@ from healing.incident import AttemptOutcome, Cause, Remedy, Status
 from tasks.config.settings import Settings
 from tasks.ledger.store import Ledger
 from tests.flows.durability.world import World
-from tests.tasks.incidents.stories import Story
+from tests.tasks.incidents.stories import NO_PREFECT, Story
 
 PIPELINE = "small"
 
@@ -27,7 +28,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def ledger(home):
-    with Ledger(Settings().ledger_dsn) as opened:
+    with Ledger(Settings().ledger_dsn) as opened, temporary_settings(NO_PREFECT):
         yield opened
 
 

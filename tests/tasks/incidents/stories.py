@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from prefect.settings import PREFECT_API_URL
+
 from healing.diagnosis import ProblemSignal, Signals
 from healing.evidence import Evidence
 from healing.incident import Cause, Incident, Status
@@ -16,6 +18,7 @@ from tasks.incidents.step_executor import StepExecutor
 from tasks.ledger.store import Ledger
 from tests.tasks.incidents.contexts import RecordingRunner
 
+NO_PREFECT = {PREFECT_API_URL: "http://127.0.0.1:9/api"}  # else an event starts a server in the process of the test
 CHAMPION, OTHER = "a" * 64, "b" * 64
 STEP_SECONDS = 10.0
 PASSES_MAX = 200

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from prefect.settings import temporary_settings
 
 from healing.decision import Fate
 from healing.diagnosis import ProblemSignal
@@ -13,7 +14,7 @@ from tasks.incidents.post_mortem import explanation
 from tasks.incidents.post_mortem.account import account_of
 from tasks.ledger.immediate_remedy import immediate_remedy
 from tasks.ledger.store import Ledger
-from tests.tasks.incidents.stories import OTHER, Story
+from tests.tasks.incidents.stories import NO_PREFECT, OTHER, Story
 
 PIPELINE = "flights"
 
@@ -21,7 +22,7 @@ PIPELINE = "flights"
 @pytest.fixture
 def story(tmp_path):
     settings = Settings(home=tmp_path)
-    with Ledger(settings.ledger_dsn) as ledger:
+    with Ledger(settings.ledger_dsn) as ledger, temporary_settings(NO_PREFECT):
         yield Story(settings, ledger, PIPELINE)
 
 
