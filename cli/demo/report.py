@@ -18,6 +18,7 @@ from cli.stack.services import PROJECT_DIR
 from healing.incident import Cause, Incident, Remedy, Status
 from healing.release import Reason, Release
 from tasks.ledger.records import BatchRecord, CheckRecord
+from tasks.runtime.pages import render_page
 
 if TYPE_CHECKING:
     from cli.demo.demo_stack import ExpectedIncident
@@ -163,15 +164,10 @@ class Material:
 
 def render(report: Report, material: Material) -> str:
     """The page; every value is escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
     plots = {
         "requests": plot_requests(material.answers, material.classes),
         "latency": plot_latency(material.answers),
         "batches": plot_batches(material.batches),
         "checks": [plot_check(records, title) for title, records in material.checks.items()],
     }
-    return environment.get_template(TEMPLATE).render(report=report, plots=plots)
+    return render_page(Path(__file__).parent, TEMPLATE, report=report, plots=plots)

@@ -10,6 +10,7 @@ from pathlib import Path
 from tasks.ingestion.validation.findings import CheckResult
 from tasks.ingestion.validation.validated_batch import ValidatedBatch
 from tasks.ledger.records import BatchStatus
+from tasks.runtime.pages import markdown_cell, render_page
 
 TEMPLATE = "data_docs.html.jinja"
 
@@ -110,17 +111,11 @@ def write_page(folder: Path, pipeline: str, batches: Sequence[BatchSummary]) -> 
 
 def render(pipeline: str, batches: Sequence[BatchSummary]) -> str:
     """The page as HTML; every text that a source sent is escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
     tables: dict[str, list[BatchSummary]] = {}
     for batch in batches:
         tables.setdefault(batch.table, []).append(batch)
-    return environment.get_template(TEMPLATE).render(
-        pipeline=pipeline, tables=tables, totals={name: totals(each) for name, each in tables.items()}
-    )
+    counted = {name: totals(each) for name, each in tables.items()}
+    return render_page(Path(__file__).parent, TEMPLATE, pipeline=pipeline, tables=tables, totals=counted)
 
 
 def as_markdown(batches: Sequence[BatchSummary], page: Path | None, rows_max: int = 50) -> list[str]:
@@ -131,7 +126,7 @@ def as_markdown(batches: Sequence[BatchSummary], page: Path | None, rows_max: in
         lines += ["| batch | status | rows | quarantined | findings |", "|---|---|---:|---:|---|"]
     for batch in shown[:rows_max]:
         checks = [f"{check.name} ({check.failed})" for check in batch.failed if check.failed]
-        found = "; ".join([*batch.findings, *batch.silent_repairs, *checks]).replace("|", "/")
+        found = markdown_cell("; ".join([*batch.findings, *batch.silent_repairs, *checks]))
         lines.append(f"| {batch.batch_id} | {batch.status} | {batch.received} | {batch.quarantined} | {found} |")
     if len(shown) > rows_max:
         lines += ["", f"… and {len(shown) - rows_max} more, on the page."]

@@ -12,6 +12,7 @@ from healing.verdict import Outcome
 from tasks.monitoring.diagnosis import Conclusion, Diagnosis
 from tasks.monitoring.monitored_model import MonitoredModel, WindowVerdict
 from tasks.monitoring.run_checks import CheckResults
+from tasks.runtime.pages import markdown_cell
 
 log = structlog.get_logger(__name__)
 
@@ -118,7 +119,8 @@ def markdown(report: MonitorReport) -> str:
     """The report as a page: the diagnosis, its ground, and every verdict with its numbers."""
     rows = [
         f"| {each.check} | {each.window_from} to {each.window_until} | **{each.outcome}** "
-        f"| {_number(each.statistic)} | {_number(each.threshold)} | {each.observations} | {_cell(each.reason)} |"
+        f"| {_number(each.statistic)} | {_number(each.threshold)} | {each.observations} "
+        f"| {markdown_cell(each.reason)} |"
         for each in report.checks
     ]
     labels = "no labels yet"
@@ -143,7 +145,3 @@ def markdown(report: MonitorReport) -> str:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
