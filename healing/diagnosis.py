@@ -21,6 +21,7 @@ CONFIRMED_BY_GATEWAY = frozenset(
     }
 )
 CONFIRMED_BY_MONITOR = frozenset({Cause.DATA_DRIFT, Cause.QUALITY_DROP})
+CONFIRMED_BY_PROBE = frozenset({Cause.REGISTRY_UNAVAILABLE, Cause.ORCHESTRATOR_UNAVAILABLE})
 
 ProblemKey = tuple[Cause, str]  # cause and subject
 
@@ -52,6 +53,16 @@ class Signals:
     served: AnswerCounts | None = None  # by the gateway, since its start
     probed: Mapping[ProblemKey, "Confirmation"] = field(default_factory=dict)
 
+    @property
+    def shared_problems(self) -> tuple[ProblemSignal, ...]:
+        """What may explain the problems of a model: what the gateway reports, and a machine without resources."""
+        pressed = (
+            ProblemSignal(cause, subject, found.reason)
+            for (cause, subject), found in self.probed.items()
+            if cause is Cause.RESOURCE_PRESSURE and found.presence is Presence.CONFIRMED
+        )
+        return (*(self.problems or ()), *pressed)
+
 
 class Presence(StrEnum):
     """Whether the problem of an incident is present now."""
@@ -72,7 +83,11 @@ class Confirmation:
 def confirm(incident: Incident, signals: Signals) -> Confirmation:
     """Confirm the incident with the observer of its cause. Without an observer, it is confirmed as reported."""
     probed = signals.probed.get((incident.cause, incident.subject))
-    return probed if probed is not None else _confirm_by_cause(incident, signals)
+    if probed is not None:
+        return probed
+    if incident.cause in CONFIRMED_BY_PROBE:
+        return Confirmation(Presence.INCONCLUSIVE, "its probe does not watch it now")
+    return _confirm_by_cause(incident, signals)
 
 
 def _confirm_by_cause(incident: Incident, signals: Signals) -> Confirmation:

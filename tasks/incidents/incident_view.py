@@ -89,7 +89,7 @@ def view_of(
         verification=memory.verdicts.get(incident.id),
         verified_seconds=0.0 if passing is None else elapsed_seconds(passing, now),
         run_seconds_max={action.remedy: action.seconds_max for action in registered_remedies()},
-        explained_by=common_cause(incident.cause, signals.serving, signals.problems or ()),
+        explained_by=common_cause(incident.cause, signals.serving, signals.shared_problems),
         blocked_by=_blocked_by(incident, others, policy, now),
         reminded=Moment(incident.ended_at) if incident.ended_at else None,
     )

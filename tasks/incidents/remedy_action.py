@@ -1,8 +1,10 @@
 """What every remedy implements: where it applies, how to apply, resume and observe it, and how long it may take."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from healing.diagnosis import Confirmation, ProblemKey
 from healing.incident import Attempt, AttemptOutcome, Cause, Incident, Remedy
 from healing.policy import TREATABLE_CAUSES
 from healing.verdict import Verdict
@@ -26,6 +28,7 @@ class RemedyContext:
     incident: Incident
     attempt: Attempt
     reason: str  # for people: why the remedy is applied
+    probed: Mapping[ProblemKey, Confirmation] = field(default_factory=dict)  # what probes found last
 
     @property
     def idempotency_key(self) -> str:

@@ -113,7 +113,7 @@ class RepairLoop:
             limits,
             step,
             now,
-            common_causes=consider_common_causes(incident.cause, signals.serving, signals.problems or ()),
+            common_causes=consider_common_causes(incident.cause, signals.serving, signals.shared_problems),
             disabled=policy.disabled.get(incident.cause, ()),
             served=signals.served,
         )
@@ -123,6 +123,7 @@ class RepairLoop:
             executor.ledger.record_entry(
                 self.pipeline, "remedy.chosen", incident.id, {"remedy": str(step.remedy), "odds": odds}
             )
+        executor.probed = signals.probed
         executor.execute(incident, step, now)
         return step
 

@@ -2,6 +2,7 @@
 
 import time
 
+from healing.diagnosis import Presence
 from healing.errors import GatewayUnavailable
 from healing.incident import Cause
 from healing.slo import Objective, judge_served
@@ -63,8 +64,12 @@ def observe_answers(operate_url: str, before: GatewayReport, objective: Objectiv
 
 
 def observe_problem_gone(context: RemedyContext) -> Verdict:
-    """Whether the gateway no longer reports the incident's problem, which it derives from its state at each look."""
+    """Whether a probe, or else the gateway, no longer finds the incident's problem; both derive it from the state."""
     incident, operate = context.incident, context.settings.addresses().operate
+    probed = context.probed.get((incident.cause, incident.subject))
+    if probed is not None:
+        is_gone = probed.presence is Presence.ABSENT
+        return Verdict("problem", Outcome.PASS if is_gone else Outcome.INCONCLUSIVE, probed.reason, 1)
     if operate is None:
         return Verdict("problem", Outcome.INCONCLUSIVE, "no gateway is running that could recover", 0)
     try:

@@ -1,11 +1,12 @@
 """Carries out one step of an incident's plan. Every change is in the ledger before and after the side effect."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import structlog
 
-from healing.diagnosis import CONFIRMED_BY_GATEWAY
+from healing.diagnosis import CONFIRMED_BY_GATEWAY, Confirmation, ProblemKey
 from healing.errors import AutopilotError
 from healing.incident import Attempt, AttemptOutcome, Incident, Remedy, Status
 from healing.moment import Moment
@@ -46,6 +47,7 @@ class StepExecutor:
     token: int | None = None
     started: dict[str, list[Remedy]] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
+    probed: Mapping[ProblemKey, Confirmation] = field(default_factory=dict)  # what the signals of this step say
 
     def execute(self, incident: Incident, step: Step, now: Moment) -> None:  # noqa: C901 - one case per step
         """Carry the step out. Conflict if another process changed the incident first, Transient if it cannot be now."""
@@ -186,6 +188,7 @@ class StepExecutor:
             runner=self.runner,
             incident=incident,
             attempt=attempt,
+            probed=self.probed,
             reason=reason or f"{incident.cause}: {incident.summary}",
         )
 

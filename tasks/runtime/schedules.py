@@ -1,14 +1,13 @@
 """The schedule of a Prefect deployment: whether it is active, when its runs are due, and which of them were started."""
 
-import atexit
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 import httpx
 
 from healing.errors import OrchestratorUnavailable
+from tasks.runtime.http_checks import http_client
 
 _RUNS_MAX = 10  # of those that were due, and of those ahead
 _WAITS_ITS_TURN = frozenset({"AwaitingConcurrencySlot", "AwaitingRetry"})  # a worker has taken these up
@@ -37,7 +36,7 @@ def read_schedule(prefect_api: str, deployment: str, pipeline: str, timeout_seco
     OrchestratorUnavailable if Prefect does not answer each of three requests in time.
     """
     try:
-        response = _client().get(f"{prefect_api}/deployments/name/{deployment}", timeout=timeout_seconds)
+        response = http_client().get(f"{prefect_api}/deployments/name/{deployment}", timeout=timeout_seconds)
         if response.status_code == httpx.codes.NOT_FOUND:
             return DeploymentSchedule(active=False)
         found = response.raise_for_status().json()
@@ -53,20 +52,12 @@ def read_schedule(prefect_api: str, deployment: str, pipeline: str, timeout_seco
 
 def _runs(prefect_api: str, deployment_id: str, due: dict[str, str], sort: str, timeout_seconds: float) -> list[DueRun]:
     wanted = {"deployments": {"id": {"any_": [deployment_id]}}, "flow_runs": {"expected_start_time": due}}
-    answer = _client().post(
+    answer = http_client().post(
         f"{prefect_api}/flow_runs/filter",
         json={**wanted, "sort": sort, "limit": _RUNS_MAX},
         timeout=timeout_seconds,
     )
     return [_due_run(run) for run in answer.raise_for_status().json()]
-
-
-@cache
-def _client() -> httpx.Client:
-    """One client for all requests: making one costs more processor time than a hundred requests."""
-    client = httpx.Client(trust_env=False)
-    atexit.register(client.close)
-    return client
 
 
 def _is_active(deployment: dict[str, Any], pipeline: str) -> bool:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from healing.diagnosis import Presence, ProblemSignal, Signals, confirm
+from healing.diagnosis import Confirmation, Presence, ProblemSignal, Signals, confirm
 from healing.fence import Fence
 from healing.incident import Cause, Incident, Status
 from healing.release import Challenger, Mode, ModelRef, Reason, Release
@@ -64,6 +64,23 @@ BAD, SOUND = ({Cause.BAD_CANDIDATE: (Verdict("since promotion", o, "n", 9),)} fo
 )
 def test_the_observer_of_the_cause_confirms_or_refutes_the_incident(found, signals, presence):
     assert confirm(found, signals).presence is presence
+
+
+GONE, THERE = Confirmation(Presence.ABSENT, "answers"), Confirmation(Presence.CONFIRMED, "2 MiB available")
+
+
+def test_a_probe_decides_about_what_it_watches_and_the_gateway_about_the_rest():
+    signals = Signals(problems=(ProblemSignal(Cause.DISK_FULL, "log"),), probed={(Cause.DISK_FULL, "home"): GONE})
+    assert confirm(incident(Cause.DISK_FULL, "home"), signals).presence is Presence.ABSENT
+    assert confirm(incident(Cause.DISK_FULL, "log"), signals).presence is Presence.CONFIRMED
+    unwatched = confirm(incident(Cause.ORCHESTRATOR_UNAVAILABLE, "prefect"), signals)
+    assert unwatched.presence is Presence.INCONCLUSIVE
+
+
+def test_a_machine_without_memory_is_a_common_cause_and_a_disk_that_is_nearly_full_is_none():
+    signals = Signals(probed={(Cause.RESOURCE_PRESSURE, "memory"): THERE, (Cause.DISK_FULL, "home"): THERE})
+    assert [problem.cause for problem in signals.shared_problems] == [Cause.RESOURCE_PRESSURE]
+    assert Signals(probed={(Cause.RESOURCE_PRESSURE, "memory"): GONE}).shared_problems == ()
 
 
 def test_an_absent_problem_names_the_checks_that_refute_it():

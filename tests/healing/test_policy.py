@@ -18,6 +18,21 @@ def test_every_cause_has_default_remedies_that_can_treat_it():
         assert set(remedies) <= set(remedies_for(cause)), cause
 
 
+INFRASTRUCTURE = {
+    Cause.REGISTRY_UNAVAILABLE,
+    Cause.STORE_UNAVAILABLE,
+    Cause.ORCHESTRATOR_UNAVAILABLE,
+    Cause.GATEWAY_DOWN,
+    Cause.DISK_FULL,
+    Cause.RESOURCE_PRESSURE,
+}
+
+
+def test_infrastructure_never_replaces_rolls_back_or_fences_a_model():
+    for remedy in (Remedy.ABORT_CANARY, Remedy.ROLLBACK, Remedy.RETRAIN):
+        assert not TREATABLE_CAUSES[remedy] & INFRASTRUCTURE
+
+
 def test_every_remedy_can_treat_a_cause():
     assert set(TREATABLE_CAUSES) == set(Remedy)
     assert all(TREATABLE_CAUSES.values())
