@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import orjson
 import structlog
@@ -91,8 +92,7 @@ class _Waiting:
         return len(self.rows) - self.sent
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """The part of a request that travels in one batch; most requests are one piece."""
 
     waiting: _Waiting
@@ -122,6 +122,8 @@ class Batcher:
         self._enough = asyncio.Event()
         self._enough_requests = 1
         self._rows_after_silence = limits.rows_max
+        self._rows_in_time = limits.rows_max  # that the version answers in the time of a batch, as far as is known
+        self._rows_fitting = limits.rows_max  # in the next batch at most
         self._answers = True  # whether the version answered the latest batch
         # Of the recent batches: how long one took, how many rows it had, and how many requests took part.
         self._seconds = 0.0
@@ -166,18 +168,12 @@ class Batcher:
             self._enough.set()
         return waiting.outcome
 
-    @property
-    def _rows_fitting(self) -> int:
-        """Rows of the next batch at most."""
-        return max(1, min(self._rows_in_time, self._rows_after_silence))
-
-    @property
-    def _rows_in_time(self) -> int:
-        """Rows that the version answers in the time that a batch may take, as far as is known."""
-        if self._seconds <= 0:
-            return self._limits.rows_max
-        fitting = int(self._limits.batch_seconds * self._rows / self._seconds)
-        return max(1, min(fitting, self._limits.rows_max))
+    def _size_batches(self) -> None:
+        """Fix how many rows the next batch may have, whenever something new is known of the version."""
+        if self._seconds > 0:
+            fitting = int(self._limits.batch_seconds * self._rows / self._seconds)
+            self._rows_in_time = max(1, min(fitting, self._limits.rows_max))
+        self._rows_fitting = max(1, min(self._rows_in_time, self._rows_after_silence))
 
     async def _send_all(self) -> None:
         try:
@@ -272,6 +268,7 @@ class Batcher:
             return
         except WorkerSilent as exc:
             self._rows_after_silence = max(1, len(rows) // _PIECE_PARTS)  # it may have had too many rows
+            self._size_batches()
             self._end(batch, [Silent(str(exc), first=number == 0) for number in range(len(batch))])
             return
         except WorkerDied as exc:
@@ -315,6 +312,7 @@ class Batcher:
         self._requests += recent * (requests + len(self._queue) - self._requests)
         self._router.note(requests)
         self.batches += 1
+        self._size_batches()
 
     def _end(self, batch: list[_Piece], outcomes: Sequence[Outcome]) -> None:
         self._answers = False

@@ -1,10 +1,11 @@
 """Group commit: all that is recorded in one turn of the event loop is one write, made by a thread.
 
 A write into the page cache takes microseconds, and a disk or a network mount that hangs takes for ever. So a thread
-writes. While the disk is quick, the loop waits for that thread for at most half a millisecond, which spares a lone
-client the way through the loop and back. From the first write that is slow the loop goes on at once, and only the
-answers wait for their write, for at most `_WAIT_SECONDS_MAX`. Then they leave, and count as unlogged until the disk
-takes them.
+writes, the loop goes on with other requests, and only the answers of this turn wait for their write, for at most
+`_WAIT_SECONDS_MAX`. Then they leave, and count as unlogged until the disk takes them.
+
+Where one request is all that there is to write, its client is probably alone. While the disk is quick, the loop then
+waits for the thread for at most half a millisecond, which spares this client the way through the loop and back.
 """
 
 import asyncio
@@ -43,18 +44,19 @@ class _Shared(asyncio.Future[bool]):
 class _Group:
     """What will be one write. `late` rows were answered before they were written."""
 
-    __slots__ = ("abandoned", "done", "error", "finished", "first", "late", "lines", "seconds", "size")
+    __slots__ = ("awaited", "done", "error", "finished", "first", "late", "lines", "requests", "seconds", "size")
 
     def __init__(self, first: int, loop: asyncio.AbstractEventLoop) -> None:
         self.first = first
         self.lines: list[bytes] = []
+        self.requests = 0
         self.size = 0
         self.late = 0
         self.done = _Shared(loop=loop)
         self.error: OSError | None = None
         self.seconds = 0.0
-        self.finished = threading.Event()
-        self.abandoned = False  # the loop does not wait for the thread, which has to call it
+        self.finished: threading.Lock | None = None  # released by the thread where the loop waits for it
+        self.awaited = False  # by the loop; else the thread has to call the loop
 
 
 class Appender:
@@ -77,6 +79,7 @@ class Appender:
         self._queue: queue.SimpleQueue[_Group | None] = queue.SimpleQueue()
         self._handover = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._patience: asyncio.TimerHandle | None = None  # runs out where the present write stalls
         self._thread = threading.Thread(target=self._write_all, name="appender", daemon=True)
 
     @property
@@ -114,6 +117,7 @@ class Appender:
             group = self._group = _Group(self._last + 1, self._loop)
             if self._writing is None:
                 self._loop.call_soon(self._hand_over)
+        group.requests += 1
         for entry in entries:
             self._last += 1
             line = encode_line((self._last, *entry))
@@ -139,23 +143,31 @@ class Appender:
         return done
 
     def _hand_over(self) -> None:
-        """Give the group to the thread, and wait for it for a moment where the disk is known to be quick."""
+        """Give the group to the thread; with one request in it, wait for the thread for a moment."""
         group, self._group = self._group, None
         if group is None:
             return
         self._writing = group
         assert self._loop is not None
-        quick = self._quick_writes >= _QUICK_WRITES and self._segments.has_room_for(group.size)
-        group.abandoned = not quick
-        self._queue.put(group)
-        if quick:
-            group.finished.wait(_QUICK_SECONDS)
-            with self._handover:
-                group.abandoned = not group.finished.is_set()
-        if not group.abandoned:
-            self._settle(group)
-        elif not self._stalls:
-            self._loop.call_later(_WAIT_SECONDS_MAX, self._let_go, group)
+        quick = self._quick_writes >= _QUICK_WRITES
+        if quick and group.requests == 1 and self._segments.has_room_for(group.size):
+            group.awaited, group.finished = True, threading.Lock()
+            group.finished.acquire()
+            self._queue.put(group)
+            group.finished.acquire(timeout=_QUICK_SECONDS)
+            if self._is_written(group):
+                self._settle(group)
+                return
+        else:
+            self._queue.put(group)
+        if not self._stalls:
+            self._patience = self._loop.call_later(_WAIT_SECONDS_MAX, self._let_go, group)
+
+    def _is_written(self, group: _Group) -> bool:
+        """Whether the thread has written a group that the loop waited for; if not, the thread calls the loop later."""
+        with self._handover:
+            written, group.awaited = not group.awaited, False
+        return written
 
     def _let_go(self, group: _Group) -> None:
         """Let answers leave whose rows the disk has not taken yet, and all later ones until it takes these."""
@@ -174,6 +186,9 @@ class Appender:
     def _settle(self, group: _Group) -> None:
         self._writing = None
         self._stalls = False
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         self._quick_writes = self._quick_writes + 1 if group.seconds < _SLOW_SECONDS else 0
         self.writes += group.error is None
         in_time = len(group.lines) - group.late
@@ -200,9 +215,11 @@ class Appender:
         assert self._loop is not None
         while (group := self._queue.get()) is not None:
             self._append(group)
-            with self._handover:
-                group.finished.set()
-                abandoned = group.abandoned
-            if abandoned:
-                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                    self._loop.call_soon_threadsafe(self._settle, group)
+            if group.finished is not None:
+                with self._handover:
+                    awaited, group.awaited = group.awaited, False
+                if awaited:
+                    group.finished.release()
+                    continue
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(self._settle, group)

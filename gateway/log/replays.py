@@ -5,14 +5,13 @@ Where the answer is the same, the first entry stands for both. Where it is anoth
 that it replaces, and the lake keeps only the new one.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 RequestName = tuple[str, int]  # the request id, and a hash of what was asked
 REQUESTS_MIN = 16_384  # remembered at least; some 10 MB with the generation before them
 
 
-@dataclass(frozen=True, slots=True)
-class Logged:
+class Logged(NamedTuple):
     """A request in the log: where its rows are, where they were the first time, and a hash of its answer."""
 
     place: int

@@ -190,11 +190,12 @@ def _log_rows(request: PredictRequest, answer: PredictResponse) -> list[LogRow]:
     at = datetime.now(UTC).isoformat()
     model = answer.version.model if answer.version is not None else _BASELINE
     request_id, generation, rung = request.request_id, answer.generation, answer.rung.value
+    digest, version, names = model.digest, model.version, answer.names
     failed, latency_ms = answer.failed, round(1000 * answer.seconds, 3)
     return [
         (
-            *(request_id, number, at, generation, model.digest, model.version, rung, key),
-            *(dict(zip(answer.names, row, strict=True)), value, None, failed, latency_ms),
+            *(request_id, number, at, generation, digest, version, rung, key),
+            *(dict(zip(names, row, strict=True)), value, None, failed, latency_ms),
         )
         for number, (row, key, value) in enumerate(zip(answer.rows, request.bound.keys, answer.values, strict=True))
     ]

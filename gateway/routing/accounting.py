@@ -7,7 +7,7 @@ blamed for a row.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.batching.outcomes import Answered, Crashed, Outcome, RowRefused, Silent
 from gateway.batching.versions import Version
@@ -16,8 +16,7 @@ from gateway.routing.current_trial import CurrentTrial
 from gateway.routing.request import PredictRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One version that a request was sent to, and its outcome after `seconds`."""
 
     version: Version
@@ -53,8 +52,10 @@ class Accounting:
         answered = isinstance(last.outcome, Answered)
         if isinstance(last.outcome, Answered):
             self._count_answer(last.version, request, last.seconds, last.outcome.values[0])
-        failures = [attempt for attempt in attempts if attempt.failed]
         self._observe_first(active, request, first, chosen=chosen)
+        if answered and first is last:
+            return ""
+        failures = [attempt for attempt in attempts if attempt.failed]
         if not failures or not (answered or len(failures) == 1):
             return ""
         blamed = [attempt for attempt in failures if self._blame(attempt, request, beside=answered)]

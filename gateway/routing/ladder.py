@@ -116,7 +116,7 @@ async def _in_time(outcome: "asyncio.Future[Outcome]", until: float | None) -> O
 
 def _baseline(active: ActiveRelease, request: PredictRequest, seconds: float, failed: str) -> PredictResponse:
     values = [active.release.baseline] * len(request.bound.rows)
-    names, rows = active.binder.schema.names, request.bound.rows
+    names, rows = active.binder.names, request.bound.rows
     return PredictResponse(values, Rung.BASELINE, None, active.release.generation, names, rows, seconds, failed)
 
 
@@ -128,7 +128,7 @@ def _overloaded(version: Version) -> Overloaded:
 
 def _names_of(version: Version) -> Sequence[str]:
     assert version.binder is not None, "it has read rows"
-    return version.binder.schema.names
+    return version.binder.names
 
 
 def _rows_for(version: Version, active: ActiveRelease, request: PredictRequest) -> Sequence[Row] | Busy:

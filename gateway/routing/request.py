@@ -1,8 +1,11 @@
-"""A checked request, and the response that a version gives to it."""
+"""A checked request, and the response that a version gives to it.
+
+Every request makes one of each, and a named tuple costs a third of what a frozen dataclass costs.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from gateway.batching.versions import Version
 from gateway.rows.schema import BoundRows
@@ -20,7 +23,7 @@ class Rung(StrEnum):
 
     @property
     def degraded(self) -> bool:
-        return self in (Rung.FALLBACK, Rung.BASELINE)
+        return self is Rung.FALLBACK or self is Rung.BASELINE
 
 
 class Overloaded(Transient):
@@ -31,8 +34,7 @@ class Overloaded(Transient):
         self.retry_seconds = retry_seconds
 
 
-@dataclass(frozen=True, slots=True)
-class PredictRequest:
+class PredictRequest(NamedTuple):
     """A valid request: its rows as sent (`table`) and in the champion's order (`bound`).
 
     `until` (monotonic seconds) is when its client gives up; None where it did not say.
@@ -45,8 +47,7 @@ class PredictRequest:
     until: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PredictResponse:
+class PredictResponse(NamedTuple):
     """One value a row, and who gave it; `version` is None for the baseline. `rows` are what it read, under `names`.
 
     `failed` is the digest of the version that was asked first and is to blame for not answering, else nothing;

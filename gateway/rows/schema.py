@@ -2,22 +2,24 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from math import hypot
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from gateway.rows.refusals import BadRequest
 from gateway.rows.table import RequestTable
 from releases.manifest import Column, InputSchema
 
 _LONG_MIN, _LONG_MAX = -(2**63), 2**63 - 1
+_NUMBER_SAFE = 2.0**62  # below it a number is finite and fits a long, whatever the rounding of its row's norm
 _PLANS_MAX = 64  # column orders remembered for one schema; clients have few
+_KINDS_MAX = 256  # types of rows remembered for one schema: one column with gaps doubles them
 _TRUE, _FALSE = frozenset({"true", "1"}), frozenset({"false", "0"})
 _KEY_CHARACTERS_MAX = 256
 
 
-@dataclass(frozen=True, slots=True)
-class BoundRows:
+class BoundRows(NamedTuple):
     """Rows in the schema's order and types, and each row's key (None where the request has none)."""
 
     rows: Sequence[Sequence[Any]]
@@ -69,13 +71,15 @@ def _read_text(column: Column, text: str) -> Any:
         return text
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
+class _Plan(NamedTuple):
     """Where each schema column stands in a request's row, and where its key does."""
 
-    order: tuple[int, ...]
+    order: Callable[[Sequence[Any]], Sequence[Any]] | None  # None where a row is in order as it is
     key: int | None
-    as_is: bool
+
+
+_Kinds = tuple[type, ...]  # the types of the values of a row
+_Numbers = Callable[[Sequence[Any]], Sequence[float]]  # the numbers of a row whose values have known types
 
 
 class Binder:
@@ -83,8 +87,10 @@ class Binder:
 
     def __init__(self, schema: InputSchema) -> None:
         self.schema = schema
+        self.names = schema.names
         self._checks = [(i, _CHECKS[c.type], c) for i, c in enumerate(schema.columns)]
         self._plans: dict[tuple[tuple[str, ...], frozenset[str]], _Plan] = {}
+        self._sound: dict[_Kinds, _Numbers] = {}
 
     def bind(self, table: RequestTable, also_known: frozenset[str] = frozenset()) -> BoundRows:
         """The table in this schema's order; BadRequest names the row and column that do not fit.
@@ -93,20 +99,33 @@ class Binder:
         """
         plan = self._plan(table, also_known)
         rows: Sequence[Sequence[Any]] = table.rows
-        if not plan.as_is:
-            rows = [[row[i] for i in plan.order] for row in table.rows]
+        if plan.order is not None:
+            rows = [plan.order(row) for row in rows]
         if table.textual:
             rows = [[_read_text(c, text) for c, text in zip(self.schema.columns, row, strict=True)] for row in rows]
         for number, row in enumerate(rows):
-            for index, fits, column in self._checks:
-                value = row[index]
-                if not (fits(value) or (value is None and column.nullable)):
-                    raise _misfit(number, column, value)
+            kinds = tuple(map(type, row))
+            numbers = self._sound.get(kinds)
+            if numbers is None or not hypot(*numbers(row)) < _NUMBER_SAFE:
+                self._check(number, row, kinds)
         keys = [None] * len(rows) if plan.key is None else [self._key(row[plan.key]) for row in table.rows]
         return BoundRows(rows, keys)
 
+    def _check(self, number: int, row: Sequence[Any], kinds: _Kinds) -> None:
+        """Check value by value, and remember the types of a row that is right: nearly all rows have the same ones.
+
+        Of a row with known types only the size of its numbers is left to check. Their Euclidean norm does that for all
+        of them at once: it is at least as large as each, and not finite where one of them is not.
+        """
+        for index, fits, column in self._checks:
+            value = row[index]
+            if not (fits(value) or (value is None and column.nullable)):
+                raise _misfit(number, column, value)
+        if kinds not in self._sound and len(self._sound) < _KINDS_MAX:
+            self._sound[kinds] = _several(tuple(i for i, kind in enumerate(kinds) if kind in (int, float)))
+
     def _plan(self, table: RequestTable, also_known: frozenset[str]) -> _Plan:
-        columns = self.schema.names if table.columns is None else table.columns
+        columns = self.names if table.columns is None else table.columns
         plan = self._plans.get((columns, also_known))
         if plan is None:
             plan = self._make_plan(columns, also_known)
@@ -118,7 +137,7 @@ class Binder:
 
     def _make_plan(self, columns: tuple[str, ...], also_known: frozenset[str]) -> _Plan:
         places = {name: i for i, name in enumerate(columns)}
-        names = self.schema.names
+        names = self.names
         if len(places) != len(columns):
             twice = next(name for name in columns if columns.count(name) > 1)
             raise BadRequest(f"column {twice!r} is there twice", field=twice)
@@ -130,7 +149,7 @@ class Binder:
                 raise BadRequest(f"column {name!r} is unknown; the model reads {', '.join(names)}", field=name)
         order = tuple(places[name] for name in names)
         key = None if self.schema.key is None else places.get(self.schema.key)
-        return _Plan(order, key, as_is=order == tuple(range(len(columns))))
+        return _Plan(None if order == tuple(range(len(columns))) else _several(order), key)
 
     def _key(self, value: Any) -> str | None:
         if value is None or (type(value) is str and 0 < len(value) <= _KEY_CHARACTERS_MAX):
@@ -139,6 +158,13 @@ class Binder:
             return str(value)
         name = self.schema.key
         raise BadRequest(f"key {name!r} is a string of 1 to {_KEY_CHARACTERS_MAX} characters or a number", field=name)
+
+
+def _several(places: tuple[int, ...]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """Gives the values at some places of a row, as a sequence also where there are fewer than two."""
+    if len(places) < 2:
+        return lambda row: [row[place] for place in places]
+    return itemgetter(*places)
 
 
 @lru_cache(maxsize=32)

@@ -1,8 +1,7 @@
 """The table that every protocol parses its body into: rows, and the names of their columns."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.rows.refusals import BadRequest
 
@@ -10,8 +9,7 @@ ROWS_MAX = 10_000
 Row = Sequence[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class RequestTable:
+class RequestTable(NamedTuple):
     """Rows as the client sent them. `columns` is None where the rows follow the model's own order; `textual` rows hold
     strings that still have to become numbers."""
 

@@ -25,6 +25,7 @@ _CSV_FIELDS_MAX = 10_000  # in the header line
 CSV_TYPES = frozenset({"text/csv", "application/csv"})
 JSON_FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _SPLIT_FIELDS = frozenset({"columns", "data", "index"})
+_NAME_TYPES = frozenset({str})
 _CONTENT: tuple[Header, ...] = (JSON,)
 _CONTENT_PARAMS_IGNORED: tuple[Header, ...] = (JSON, (b"x-ignored", b"params"))
 
@@ -101,7 +102,7 @@ def _from_split(content: Any) -> RequestTable:
         raise BadRequest(f"dataframe_split.index names {len(rows)} rows", field="dataframe_split.index")
     if columns is None:
         return _without_names(rows, "dataframe_split.data")
-    if type(columns) is not list or not all(isinstance(name, str) for name in columns):
+    if type(columns) is not list or not _NAME_TYPES.issuperset(map(type, columns)):
         raise BadRequest("dataframe_split.columns is a list of names", field="dataframe_split.columns")
     check_rectangular(rows, len(columns), "dataframe_split.data")
     return RequestTable(tuple(columns), rows)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.routing.request import PredictResponse
 from gateway.rows.table import RequestTable
@@ -10,8 +11,7 @@ from gateway.wire.asgi import Header
 EncodedResponse = tuple[bytes, tuple[Header, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedRequest:
+class ParsedRequest(NamedTuple):
     """A request body, read. `write` gives the answer's body and the headers that describe it; `request_id` is the name
     that the body gives to the request, where its protocol has one."""
 
