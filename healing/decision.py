@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from healing.approval import refused_remedies
 from healing.common_cause import CommonCauses
 from healing.diagnosis import Presence
 from healing.incident import Attempt, AttemptOutcome, Incident, Remedy, Status
@@ -12,7 +13,7 @@ from healing.limits import Limits
 from healing.moment import Moment, elapsed_seconds
 from healing.plan import View, rest_seconds, tried_attempts
 from healing.slo import AnswerCounts
-from healing.steps import Escalate, Start, Step
+from healing.steps import AskApproval, Escalate, Start, Step
 from healing.verdict import Outcome
 
 
@@ -187,17 +188,36 @@ def _fate(
     """What the step did with the remedy, and why; in the order in which the plan excludes remedies."""
     if _begins(step, remedy):
         return Fate.CHOSEN, getattr(step, "reason", f"the first in order of those with {_attempts(len(own))}")
-    futile = next((a for a in incident.attempts if (a.remedy, a.outcome) == (remedy, AttemptOutcome.FUTILE)), None)
+    futile = _futility(remedy, incident, view)
     if futile is not None:
-        return Fate.FUTILE, futile.note
+        return Fate.FUTILE, futile
     if budget.is_used_up and not isinstance(step, Start):
         return Fate.OVER_BUDGET, str(getattr(step, "reason", "the budget is used up"))
-    if view.blocked_by is not None:
-        return Fate.BLOCKED, view.blocked_by
+    hindrance = _hindrance(remedy, view, step)
+    if hindrance is not None:
+        return Fate.BLOCKED, hindrance
     rest = rest_seconds(own, limits, now)
     if rest > 0:
         return Fate.COOLING_DOWN, f"may start again in {rest:.0f} s"
     return Fate.LATER, f"{_attempts(len(own))}; another remedy comes first"
+
+
+def _futility(remedy: Remedy, incident: Incident, view: View) -> str | None:
+    """Why the remedy cannot help this incident; None if it can."""
+    if remedy in refused_remedies(view.approvals):
+        return "a person refused it for this incident"
+    pair = (remedy, AttemptOutcome.FUTILE)
+    return next((each.note for each in incident.attempts if (each.remedy, each.outcome) == pair), None)
+
+
+def _hindrance(remedy: Remedy, view: View, step: Step) -> str | None:
+    """Why the remedy may not start now; None if it may."""
+    if view.blocked_by is not None or remedy in view.held_back:
+        return view.blocked_by or view.held_back[remedy]
+    is_asked_for = isinstance(step, AskApproval) and step.remedy is remedy
+    if is_asked_for or any(each.remedy is remedy and each.outcome is None for each in view.approvals):
+        return "it needs the approval of a person"
+    return None
 
 
 def _begins(step: Step, remedy: Remedy) -> bool:

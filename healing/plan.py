@@ -4,10 +4,11 @@
 from the record at any point.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from healing.approval import Approval, approval_step, refused_remedies
 from healing.diagnosis import Confirmation, Presence
 from healing.incident import Attempt, AttemptOutcome, Cause, Incident, Remedy, Status
 from healing.limits import Limits
@@ -59,9 +60,10 @@ class View:
     verified_seconds: float = 0.0  # for how long it has passed without a break
     run_seconds_max: Mapping[Remedy, float] = field(default_factory=dict)  # a run that takes longer is cancelled
     explained_by: Cause | None = None  # a common cause, for which this incident is only a symptom
-    blocked_by: str | None = (
-        None  # why no remedy may start now: a maintenance window, a paused pipeline, another attempt
-    )
+    blocked_by: str | None = None  # why no remedy may start now: a paused pipeline, another attempt
+    held_back: Mapping[Remedy, str] = field(default_factory=dict)  # remedies in a maintenance window, and why
+    approval_needed: Collection[Remedy] = ()  # remedies that a person has to approve before they start
+    approvals: Sequence[Approval] = ()  # of this incident
     reminded: Moment | None = None  # when people were last notified of an escalated incident
 
 
@@ -158,16 +160,31 @@ def _treat(incident: Incident, view: View, limits: Limits, now: Moment) -> Step:
     exceeded = _exceeded(incident, view, limits, tried, now)
     if exceeded is not None:
         return Escalate(exceeded)
-    remedy = _next_remedy(incident, view, tried)
+    left = _remedies_left(incident, view)
+    remedy = _next_remedy([each for each in left if each not in view.held_back], tried)
     if remedy is None or remedy is Remedy.ESCALATE:
+        held = [view.held_back[each] for each in left if each in view.held_back]
+        if held:
+            return Wait(held[0])
         why = "has no further remedy for" if remedy is None else "escalates"
         return Escalate(f"policy {why} {incident.cause}")
+    return _wait_before(remedy, incident, view, limits, tried, now) or Start(remedy)
+
+
+def _wait_before(
+    remedy: Remedy, incident: Incident, view: View, limits: Limits, tried: Sequence[Attempt], now: Moment
+) -> Step | None:
+    """The step as long as the chosen remedy may not start yet; None when it may."""
     if view.blocked_by is not None:
         return Wait(view.blocked_by)
+    if remedy in view.approval_needed:
+        step = approval_step(len(incident.attempts) + 1, remedy, view.approvals, limits, now)
+        if step is not None:
+            return step
     rest = rest_seconds([attempt for attempt in tried if attempt.remedy is remedy], limits, now)
     if rest > 0:
         return Wait(f"{remedy} starts again in {rest:.0f} s, after its cool-down")
-    return Start(remedy)
+    return None
 
 
 def _exceeded(incident: Incident, view: View, limits: Limits, tried: Sequence[Attempt], now: Moment) -> str | None:
@@ -183,14 +200,19 @@ def _exceeded(incident: Incident, view: View, limits: Limits, tried: Sequence[At
     return None
 
 
-def _next_remedy(incident: Incident, view: View, tried: Sequence[Attempt]) -> Remedy | None:
+def _remedies_left(incident: Incident, view: View) -> list[Remedy]:
+    """The allowed remedies, without those that were futile for this incident or that a person refused."""
+    futile = {attempt.remedy for attempt in incident.attempts if attempt.outcome is AttemptOutcome.FUTILE}
+    futile |= refused_remedies(view.approvals)
+    return [remedy for remedy in view.order if remedy not in futile]
+
+
+def _next_remedy(allowed: Sequence[Remedy], tried: Sequence[Attempt]) -> Remedy | None:
     """The allowed remedy with the fewest attempts, the first in order among equals.
 
-    A remedy that succeeded before and did not last counts as tried. One that was futile for this incident is left out.
+    A remedy that succeeded before and did not last counts as tried.
     """
-    futile = {attempt.remedy for attempt in incident.attempts if attempt.outcome is AttemptOutcome.FUTILE}
-    left = [remedy for remedy in view.order if remedy not in futile]
-    return min(left, key=lambda remedy: sum(attempt.remedy is remedy for attempt in tried), default=None)
+    return min(allowed, key=lambda remedy: sum(attempt.remedy is remedy for attempt in tried), default=None)
 
 
 def tried_attempts(incident: Incident, view: View, limits: Limits, now: Moment) -> list[Attempt]:

@@ -1,12 +1,13 @@
 """Policy: which remedies treat which cause, in which order, and within which limits. `healing.plan` applies it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from healing.detectors import FOUND_BY_INGESTION
 from healing.incident import Cause, Remedy
 from healing.limits import Limits
+from healing.maintenance import MaintenanceWindow
 
 _BATCH_CAUSES = frozenset(
     {
@@ -77,15 +78,34 @@ DEFAULT_REMEDIES: Mapping[Cause, tuple[Remedy, ...]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The remedies allowed for each cause, in order, and the limits. `disabled` are those that a drill took out."""
+    """The remedies allowed for each cause, in order, and what they have to keep to.
+
+    A cause without remedies is escalated at once. `cause_limits` replaces `limits` for some causes. A person approves
+    each attempt of a remedy in `approvals`. `windows` hold remedies back for a time, `disabled`
+    are those that a drill took out.
+    """
 
     remedies: Mapping[Cause, tuple[Remedy, ...]] = field(default_factory=lambda: DEFAULT_REMEDIES)
     limits: Limits = field(default_factory=Limits)
+    cause_limits: Mapping[Cause, Limits] = field(default_factory=dict)
+    approvals: Mapping[Cause, frozenset[Remedy]] = field(default_factory=dict)
+    windows: tuple[MaintenanceWindow, ...] = ()
     disabled: Mapping[Cause, tuple[Remedy, ...]] = field(default_factory=dict)
 
-    def overridden(self, remedies: Mapping[Cause, tuple[Remedy, ...]]) -> "Policy":
-        """This policy with a pipeline's own remedies for some causes. A cause without remedies is escalated at once."""
-        return Policy(remedies=MappingProxyType({**self.remedies, **remedies}), limits=self.limits)
+    def limits_for(self, cause: Cause) -> Limits:
+        """The limits of this cause."""
+        return self.cause_limits.get(cause, self.limits)
+
+    def without(self, disabled: Collection[Remedy]) -> "Policy":
+        """This policy without some remedies."""
+        kept = {cause: tuple(r for r in order if r not in disabled) for cause, order in self.remedies.items()}
+        taken = {cause: tuple(r for r in order if r in disabled) for cause, order in self.remedies.items()}
+        return replace(self, remedies=kept, disabled=taken) if disabled else self
+
+    def holding_for(self, seconds: float) -> "Policy":
+        """This policy with one hold time for every cause."""
+        limits = {cause: replace(each, hold_seconds=seconds) for cause, each in self.cause_limits.items()}
+        return replace(self, limits=replace(self.limits, hold_seconds=seconds), cause_limits=limits)
 
 
 def remedies_for(cause: Cause) -> tuple[Remedy, ...]:

@@ -35,6 +35,14 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class AskApproval:
+    """Ask a person whether attempt `number` may apply this remedy, once. The incident waits for the answer."""
+
+    number: int
+    remedy: Remedy
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
     """Record an attempt of this remedy, then apply the remedy."""
 
@@ -86,4 +94,4 @@ class Remind:
     reason: str
 
 
-Step = Confirm | Dismiss | Recover | Wait | Start | Resume | Cancel | Verify | Finish | Escalate | Remind
+Step = Confirm | Dismiss | Recover | Wait | AskApproval | Start | Resume | Cancel | Verify | Finish | Escalate | Remind

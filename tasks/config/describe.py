@@ -1,4 +1,4 @@
-"""The keys of the settings and of pipeline.yaml, with defaults and descriptions, as Markdown tables.
+"""The keys of the settings, of pipeline.yaml and of policy.yaml, with defaults and descriptions, as Markdown tables.
 
     python -m tasks.config.describe
 
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from tasks.config.pipeline import Pipeline
+from tasks.config.policy_section import PolicyFile
 from tasks.config.settings import Settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -55,6 +56,7 @@ def generated() -> str:
     parts.append(_table("key", [_row(key) for key in keys if not _section(key)]))
     for section in dict.fromkeys(_section(key) for key in keys if _section(key)):
         parts += [f"## {section}", _table("key", [_row(key) for key in keys if _section(key) == section])]
+    parts += ["## policy.yaml", _table("key", [_row(key) for key in keys_of(PolicyFile) if not _is_repeated(key)])]
     return "\n\n".join(parts)
 
 
@@ -108,6 +110,11 @@ def _plain(value: Any) -> str:
 def _section(key: Key) -> str:
     top, _, rest = key.path.partition(".")
     return top.removesuffix("[]") if rest else ""
+
+
+def _is_repeated(key: Key) -> bool:
+    """Whether the key of a cause is described where it holds for every cause."""
+    return key.path.startswith(("causes.NAME.limits.", "causes.NAME.alerts."))
 
 
 def _row(key: Key) -> tuple[str, str, str]:

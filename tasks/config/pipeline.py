@@ -7,7 +7,7 @@ file names are looked up when the pipeline is loaded, so that a flow never finds
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
@@ -17,9 +17,13 @@ import yaml
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from healing.errors import ConfigError, UsageError
+from healing.incident import Cause
+from healing.policy import Policy
+from tasks.config.alert_routing import AlertRouting
 from tasks.config.contract_section import Contract
 from tasks.config.monitor_section import Monitor
-from tasks.config.policy_section import RemedyOrder
+from tasks.config.policy_file import POLICY_FILE, LoadedPolicy, read_policy
+from tasks.config.policy_section import CauseSection
 from tasks.config.release_section import ReleaseRules
 from tasks.config.retrain_section import Retrain
 from tasks.config.section import Section
@@ -95,12 +99,15 @@ class Pipeline(Section):
     release: ReleaseRules = Field(
         default=ReleaseRules(), description="Stages, tolerances and approval of a rollout (releasing.md)."
     )
-    policy: RemedyOrder = Field(
+    own_policy: dict[Cause, CauseSection] = Field(
         default_factory=dict,
-        description="Remedies by cause, mildest first, where the default order does not fit (runbook.md).",
+        alias="policy",
+        description="Policy by cause, where that of policy.yaml does not fit: a section, or a list of remedies "
+        "(runbook.md).",
     )
 
     _folder: Path = PrivateAttr()
+    _policy: LoadedPolicy = PrivateAttr(default_factory=LoadedPolicy)
 
     @field_validator("timezone")
     @classmethod
@@ -139,6 +146,16 @@ class Pipeline(Section):
     @property
     def folder(self) -> Path:
         return self._folder
+
+    @property
+    def policy(self) -> Policy:
+        """What healing may do: policy.yaml, and this pipeline's own section."""
+        return self._policy.policy
+
+    @property
+    def alert_routing(self) -> AlertRouting:
+        """Where messages to people are sent."""
+        return self._policy.routing
 
     @property
     def zone(self) -> ZoneInfo:
@@ -235,7 +252,7 @@ def load_pipeline(name: str, pipelines_dir: Path, *, reference_needed: bool = Tr
     if name not in known:
         listed = ", ".join(known) or f"none (no {PIPELINE_FILE} in a folder of {pipelines_dir})"
         raise UsageError(f"unknown pipeline {name!r}; known: {listed}")
-    pipeline = _parse(path)
+    pipeline = _parse(path, known)
     if pipeline.name != name:
         raise ConfigError(f"{path}: expected name: {name}, as the folder is called, found {pipeline.name!r}")
     pipeline._folder = folder
@@ -251,14 +268,27 @@ def load_pipeline(name: str, pipelines_dir: Path, *, reference_needed: bool = Tr
     return pipeline
 
 
-def _parse(path: Path) -> Pipeline:
+def _parse(path: Path, pipelines: Sequence[str]) -> Pipeline:
+    """The pipeline and its policy; ConfigError has every fault of both."""
     try:
-        return Pipeline.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as exc:
         raise ConfigError(f"{path}: expected YAML, found {exc}") from exc
+    shared = path.parents[1]
+    reading = read_policy(shared, raw.get("policy") if isinstance(raw, dict) else None, pipelines)
+    problems = [f"{shared / POLICY_FILE}: {fault}" for fault in reading.file_faults]
+    problems += [f"{path}: {fault}" for fault in reading.own_faults]
+    pipeline = None
+    try:
+        pipeline = Pipeline.model_validate(raw)
     except ValidationError as exc:
-        problems = "; ".join(
-            f"{'.'.join(map(str, error['loc'])) or 'top level'}: {error['msg'].removeprefix('Value error, ')}"
-            for error in exc.errors()
-        )
-        raise ConfigError(f"{path}: {problems}") from exc
+        found = [error for error in exc.errors() if error["loc"][:1] != ("policy",) or not reading.own_faults]
+        problems += [f"{path}: {_place(error['loc'])}: {error['msg'].removeprefix('Value error, ')}" for error in found]
+    if pipeline is None or problems:
+        raise ConfigError("\n".join(problems))
+    pipeline._policy = reading.loaded
+    return pipeline
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, loc)) or "top level"

@@ -73,11 +73,11 @@ class Settings(BaseSettings):
         default="inline",
         description="inline: long remedies run inside `heal`; deployment: as runs of their own deployment.",
     )
-    heal_hold_seconds: float = Field(
-        default=5.0,
+    heal_hold_seconds: float | None = Field(
+        default=None,
         ge=0,
         le=600,
-        description="Seconds for which a remedy must be seen to work, without a break, before its incident closes.",
+        description="Replaces the `hold_seconds` of policy.yaml for every cause.",
     )
     heal_learning: bool = Field(
         default=False,
@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     )
     alert_urls: tuple[SecretStr, ...] = Field(
         default=(),
-        description="JSON list of Apprise URLs for escalations, besides the log and `alerts.jsonl` in the home.",
+        description="JSON list of Apprise URLs: the route `default` of policy.yaml.",
     )
 
     @field_validator("home", "pipelines_dir")

@@ -9,6 +9,7 @@ from healing.detectors import FOUND_BY_INGESTION
 from healing.diagnosis import Presence, Signals, confirm
 from healing.errors import OrchestratorUnavailable
 from healing.incident import Attempt, Incident, Remedy, Status
+from healing.maintenance import held_back
 from healing.moment import Moment, elapsed_seconds
 from healing.plan import Carrier, View
 from healing.policy import Policy
@@ -91,6 +92,7 @@ def view_of(
         run_seconds_max={action.remedy: action.seconds_max for action in registered_remedies()},
         explained_by=common_cause(incident.cause, signals.serving, signals.shared_problems),
         blocked_by=_blocked_by(incident, others, policy, now),
+        held_back=held_back(policy.windows, incident.pipeline, incident.cause, now.wall),
         reminded=Moment(incident.ended_at) if incident.ended_at else None,
     )
 

@@ -2,7 +2,6 @@
 
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from healing.incident import Remedy
@@ -12,14 +11,9 @@ from tasks.config.settings import Settings
 
 
 def policy_of(config: Pipeline, settings: Settings) -> Policy:
-    """The default policy with the pipeline's own remedies, and the hold time of the settings."""
-    policy = Policy().overridden(config.policy)
-    disabled = disabled_remedies(settings.home)
-    if disabled:
-        allowed = {c: tuple(r for r in order if r not in disabled) for c, order in policy.remedies.items()}
-        taken = {c: tuple(r for r in order if r in disabled) for c, order in policy.remedies.items()}
-        policy = replace(policy, remedies=allowed, disabled=taken)
-    return replace(policy, limits=replace(policy.limits, hold_seconds=settings.heal_hold_seconds))
+    """The pipeline's policy, with the hold time of the settings if they have one."""
+    policy = config.policy.without(disabled_remedies(settings.home))
+    return policy if settings.heal_hold_seconds is None else policy.holding_for(settings.heal_hold_seconds)
 
 
 def disabled_remedies(home: Path) -> frozenset[Remedy]:

@@ -105,7 +105,7 @@ class RepairLoop:
             ledger=executor.ledger,
             token=executor.token,
         )
-        limits = _limits_of(incident, policy.limits)
+        limits = _limits_of(incident, policy.limits_for(incident.cause))
         step = plan(incident, view, limits, now)
         decision = decision_of(
             incident,

@@ -10,7 +10,6 @@ from prefect.runtime import flow_run
 
 from healing.evidence import Evidence
 from healing.incident import Cause, Incident, Remedy
-from healing.policy import DEFAULT_REMEDIES
 from tasks.config.pipeline import Pipeline
 from tasks.config.settings import Settings
 from tasks.ingestion.data_docs import BatchSummary
@@ -56,7 +55,7 @@ class Stores:
 
     def remedies(self, cause: Cause) -> tuple[Remedy, ...]:
         """What the pipeline's policy allows for `cause`."""
-        return self.pipeline.policy.get(cause, DEFAULT_REMEDIES.get(cause, ()))
+        return self.pipeline.policy.remedies.get(cause, ())
 
     def lake(self, table: str) -> LakeTable:
         """One of the pipeline's tables, or its features. It stays open, so that later reads cover new commits only."""

@@ -1,13 +1,18 @@
-"""Incidents on a simulated clock: a world that breaks and heals by chance, and an executor that follows the plan."""
+"""Incidents on a simulated clock: a world that breaks and heals by chance, and an executor that follows the plan.
+
+People who approve, refuse or do not answer, and maintenance windows, are part of the world.
+"""
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from healing.approval import Approval, ApprovalOutcome
 from healing.diagnosis import Confirmation, Presence
 from healing.incident import Attempt, Cause, Incident, Remedy, Status, check_status_change
+from healing.limits import Limits
 from healing.moment import Moment
 from healing.plan import Carrier, View, plan
-from healing.steps import Confirm, Dismiss, Escalate, Finish, Recover, Resume, Start
+from healing.steps import AskApproval, Confirm, Dismiss, Escalate, Finish, Recover, Resume, Start, Wait
 from healing.verdict import Outcome, Verdict
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,7 +36,14 @@ class World:
     seconds: float = 0.0
     broken: bool = True
     breaks_again_at: float | None = None
-    working: dict = field(default_factory=dict)
+    approval_needed: frozenset = frozenset()
+    answer: ApprovalOutcome | None = None  # of the person who is asked; None: nobody answers
+    answer_seconds: float = 0.0
+    window_every_seconds: float | None = None  # a maintenance window of a third of this time begins that often
+    window_remedies: frozenset = frozenset()
+    asked: dict = field(default_factory=dict)  # approvals by incident id
+    starts: list = field(default_factory=list)
+    waited_for_window: int = 0
 
     @classmethod
     def drawn(cls, random):
@@ -42,6 +54,11 @@ class World:
             real=random.random() < 0.9,
             blind_share=random.choice([0.0, 0.1, 0.5]),
             lost_share=random.choice([0.0, 0.2]),
+            approval_needed=frozenset(remedy for remedy in LADDER if random.random() < 0.2),
+            answer=random.choice([ApprovalOutcome.APPROVED, ApprovalOutcome.APPROVED, ApprovalOutcome.REFUSED, None]),
+            answer_seconds=random.choice([1.0, 60.0, 600.0]),
+            window_every_seconds=random.choice([None, None, 120.0, 600.0]),
+            window_remedies=random.choice([frozenset(LADDER), frozenset(LADDER[:2])]),
         )
 
     def pass_time(self, seconds):
@@ -54,6 +71,20 @@ class World:
             self.broken = False
             self.breaks_again_at = self.seconds + self.lasts_seconds if self.lasts_seconds < 1e9 else None
 
+    def is_held_back(self, remedy, seconds):
+        """Whether a maintenance window holds the remedy back at this time."""
+        every = self.window_every_seconds
+        return every is not None and seconds % every < every / 3 and remedy in self.window_remedies
+
+    def approvals(self, incident_id):
+        """The approvals of the incident, answered after their time."""
+        asked = self.asked.setdefault(incident_id, [])
+        for index, each in enumerate(asked):
+            is_due = self.seconds - each.asked.boot_seconds >= self.answer_seconds
+            if each.outcome is None and self.answer is not None and is_due:
+                asked[index] = replace(each, outcome=self.answer, decided_by="ann")
+        return tuple(asked)
+
     def observe(self, random):
         if random.random() < self.blind_share:
             return Confirmation(Presence.INCONCLUSIVE, "nobody answers")
@@ -62,7 +93,20 @@ class World:
         return Confirmation(Presence.ABSENT, "sound")
 
 
-def simulate(world, limits, random, incidents_max=8):
+def drawn_limits(random):
+    """Limits of a cause by chance."""
+    return Limits(
+        attempts_max=random.choice([1, 3, 3, 5]),
+        cooldown_seconds=random.choice([0.0, 30.0, 60.0]),
+        window_seconds=random.choice([1_800.0, 3_600.0]),
+        attempts_daily_max=random.choice([6, 24]),
+        recoveries_max=random.choice([1, 3]),
+        hold_seconds=random.choice([0.0, 5.0]),
+        approval_seconds_max=200.0,
+    )
+
+
+def simulate(world, limits, random, incidents_max=40):
     """The incidents of one subject, each followed until it is closed or escalated, the last one included."""
     history = []
     for number in range(incidents_max):
@@ -79,8 +123,10 @@ def _follow(incident, history, world, limits, random):
     since, presence = world.seconds, None
     passing_since = None
     ends = [at_end for at_end in (_end_of(each) for each in history) if at_end is not None]
+    step = None
     while not incident.ended:
-        world.pass_time(1.0)
+        # Long waits (for a cool-down, an approval, the end of a window) are crossed in larger steps.
+        world.pass_time(15.0 if isinstance(step, Wait) and incident.status is not Status.OPEN else 1.0)
         now = at(world.seconds)
         confirmation = world.observe(random)
         if confirmation.presence is not presence:
@@ -97,13 +143,19 @@ def _follow(incident, history, world, limits, random):
             (*LADDER, Remedy.ESCALATE),
             present_seconds=world.seconds - since,
             earlier=[attempt for each in history for attempt in each.attempts],
+            attempts_today=sum(len(each.attempts) for each in (*history, incident)),
             recoveries=ends,
             carrier=Carrier.LOST if lost else Carrier.UNKNOWN,
             verification=verification if running is not None else None,
+            held_back={remedy: "maintenance" for remedy in LADDER if world.is_held_back(remedy, world.seconds)},
+            approval_needed=world.approval_needed,
+            approvals=world.approvals(incident.id),
             verified_seconds=0.0 if passing_since is None else world.seconds - passing_since,
         )
         before = incident.status
-        incident, passing_since = _execute(plan(incident, view, limits, now), incident, world, random, passing_since)
+        step = plan(incident, view, limits, now)
+        world.waited_for_window += step == Wait("maintenance")
+        incident, passing_since = _execute(step, incident, world, random, passing_since)
         if incident.status is not before:
             check_status_change(before, incident.status)
     return replace(incident, ended_at=at(world.seconds).wall)
@@ -127,8 +179,12 @@ def _execute(step, incident, world, random, passing_since):
     if type(step) in _STATUS:
         return replace(incident, status=_STATUS[type(step)]), passing_since
     match step:
+        case AskApproval(number, remedy):
+            world.asked[incident.id].append(Approval(number, remedy, at(world.seconds)))
+            return incident, passing_since
         case Start(remedy):
             moment = at(world.seconds)
+            world.starts.append((remedy, world.seconds))
             attempt = Attempt(len(incident.attempts) + 1, remedy, moment.wall, started_on=moment)
             incident = replace(incident, status=Status.HEALING, attempts=(*incident.attempts, attempt))
             is_lost = random.random() < world.lost_share  # killed between the record and the remedy

@@ -7,14 +7,28 @@ from random import Random
 
 import pytest
 
+from healing.approval import Approval, ApprovalOutcome
 from healing.diagnosis import Confirmation, Presence
 from healing.incident import Attempt, AttemptOutcome, Cause, Incident, Remedy, Status
 from healing.limits import Limits
 from healing.moment import Moment
 from healing.plan import Carrier, View, plan
-from healing.steps import Cancel, Confirm, Dismiss, Escalate, Finish, Recover, Remind, Resume, Start, Verify, Wait
+from healing.steps import (
+    AskApproval,
+    Cancel,
+    Confirm,
+    Dismiss,
+    Escalate,
+    Finish,
+    Recover,
+    Remind,
+    Resume,
+    Start,
+    Verify,
+    Wait,
+)
 from healing.verdict import Outcome, Verdict
-from tests.healing.simulation import START, World, at, simulate
+from tests.healing.simulation import START, World, at, drawn_limits, simulate
 
 LIMITS = Limits()
 THERE = Confirmation(Presence.CONFIRMED, "seen")
@@ -171,6 +185,67 @@ def test_nothing_starts_in_a_maintenance_window_and_escalation_still_happens():
     assert isinstance(plan(incident(), nothing, LIMITS, at(0)), Escalate)
 
 
+def test_remedies_that_a_window_does_not_hold_back_still_start():
+    held = View(THERE, LADDER, held_back={Remedy.RESTART_WORKER: "maintenance until 06:00"})
+    assert plan(incident(), held, LIMITS, at(0)) == Start(Remedy.ROLLBACK)
+
+
+def test_nobody_is_notified_while_a_remedy_that_is_left_is_only_held_back():
+    futile = attempt(1, Remedy.ROLLBACK, AttemptOutcome.FUTILE)
+    held = View(THERE, (*LADDER, Remedy.ESCALATE), held_back={Remedy.RESTART_WORKER: "maintenance until 06:00"})
+    assert plan(incident(Status.HEALING, futile), held, LIMITS, at(1e3)) == Wait("maintenance until 06:00")
+
+
+def approval(outcome=None, number=1, remedy=Remedy.RESTART_WORKER):
+    return Approval(number, remedy, at(0), outcome, "ann" if outcome else "")
+
+
+def test_a_remedy_that_needs_approval_is_asked_for_once_and_starts_when_a_person_approves():
+    asking = View(THERE, LADDER, approval_needed={Remedy.RESTART_WORKER})
+    assert plan(incident(), asking, LIMITS, at(0)) == AskApproval(1, Remedy.RESTART_WORKER)
+    asked = replace(asking, approvals=(approval(),))
+    assert plan(incident(), asked, LIMITS, at(5)) == Wait("restart_worker waits for its approval")
+    approved = replace(asking, approvals=(approval(ApprovalOutcome.APPROVED),))
+    assert plan(incident(), approved, LIMITS, at(1e6)) == Start(Remedy.RESTART_WORKER)
+
+
+def test_a_remedy_without_approval_does_not_wait_for_that_of_another():
+    assert plan(incident(), View(THERE, LADDER, approval_needed={Remedy.ROLLBACK}), LIMITS, at(0)) == Start(
+        Remedy.RESTART_WORKER
+    )
+
+
+def test_a_refused_remedy_is_futile_for_the_incident():
+    refused = View(
+        THERE, LADDER, approval_needed={Remedy.RESTART_WORKER}, approvals=(approval(ApprovalOutcome.REFUSED),)
+    )
+    assert plan(incident(), refused, LIMITS, at(0)) == Start(Remedy.ROLLBACK)
+    assert isinstance(plan(incident(), replace(refused, order=LADDER[:1]), LIMITS, at(0)), Escalate)
+
+
+def test_an_approval_holds_for_one_attempt():
+    tried = attempt(1, Remedy.RESTART_WORKER, AttemptOutcome.FAILED)
+    view = View(THERE, LADDER[:1], approval_needed=LADDER, approvals=(approval(ApprovalOutcome.APPROVED),))
+    assert plan(incident(Status.HEALING, tried), view, LIMITS, at(1e3)) == AskApproval(2, Remedy.RESTART_WORKER)
+
+
+def test_an_approval_that_does_not_arrive_in_time_escalates():
+    asked = View(THERE, LADDER, approval_needed=LADDER, approvals=(approval(),))
+    limit = LIMITS.approval_seconds_max
+    assert isinstance(plan(incident(), asked, LIMITS, at(limit)), Wait)
+    assert isinstance(plan(incident(), asked, LIMITS, at(limit + 1)), Escalate)
+
+
+def test_no_approval_is_asked_for_while_nothing_may_start():
+    blocked = View(THERE, LADDER, approval_needed=LADDER, blocked_by="the pipeline is paused")
+    assert plan(incident(), blocked, LIMITS, at(0)) == Wait("the pipeline is paused")
+
+
+def test_an_incident_that_is_over_does_not_wait_for_its_approval():
+    over = View(GONE, LADDER, LIMITS.hold_seconds, approval_needed=LADDER, approvals=(approval(),))
+    assert isinstance(plan(incident(), over, LIMITS, at(10)), Recover)
+
+
 def test_an_escalated_incident_is_reported_once_and_closes_when_it_is_over():
     escalated = incident(Status.ESCALATED)
     view = View(THERE, LADDER, reminded=at(0))
@@ -192,22 +267,32 @@ def test_the_boot_clock_of_another_boot_is_not_compared():
 
 @pytest.mark.parametrize("seed", range(10))
 def test_no_budget_breaks_and_nothing_stays_open_in_a_thousand_incidents(seed):
-    """Ten seeds of 1,000 incidents: outages of observers, lost carriers, remedies that work, fail, or do not last."""
+    """Ten seeds of 1,000 incidents, each with limits, approvals and maintenance windows of its own.
+
+    Observers fail, carriers are lost, remedies work, fail or do not last, people approve, refuse or do not answer.
+    """
     random = Random(seed)
-    ends = Counter()
+    ends, answers, held = Counter(), Counter(), 0
     for _ in range(1_000):
+        limits = drawn_limits(random)
         world = World.drawn(random)
-        history = simulate(world, LIMITS, random)
+        history = simulate(world, limits, random)
         last = history[-1]
         assert last.status in (Status.RECOVERED, Status.DISMISSED, Status.ESCALATED)
         assert world.seconds < 86_400, "an incident that takes a day is stuck"
-        _check_budgets(history)
+        _check_budgets(history, limits)
+        _check_approvals(history, world)
+        assert all(not world.is_held_back(remedy, seconds) for remedy, seconds in world.starts)
         ends[last.status] += 1
+        answers.update(each.outcome for asked in world.asked.values() for each in asked)
+        held += world.waited_for_window
     assert min(ends[Status.RECOVERED], ends[Status.DISMISSED], ends[Status.ESCALATED]) > 20, ends
+    assert min(answers[ApprovalOutcome.APPROVED], answers[ApprovalOutcome.REFUSED], answers[None]) > 20, answers
+    assert held > 20
 
 
-def _check_budgets(history):
-    """No window of an hour has more attempts than allowed; the same remedy rests; one attempt runs at a time."""
+def _check_budgets(history, limits):
+    """No window has more attempts than allowed; the same remedy rests; one attempt runs at a time."""
     attempts = sorted(
         (attempt for each in history for attempt in each.attempts), key=lambda attempt: attempt.started.boot_seconds
     )
@@ -215,11 +300,22 @@ def _check_budgets(history):
         within = [
             each
             for each in attempts[: index + 1]
-            if later.started.boot_seconds - each.started.boot_seconds < LIMITS.window_seconds
+            if later.started.boot_seconds - each.started.boot_seconds < limits.window_seconds
         ]
-        assert len(within) <= LIMITS.attempts_max
+        assert len(within) <= limits.attempts_max
         same = [each for each in within[:-1] if each.remedy is later.remedy]
         if same:
             rest = later.started.boot_seconds - same[-1].started.boot_seconds
-            assert rest >= LIMITS.cooldown_seconds * 2 ** (len(same) - 1)
+            assert rest >= limits.cooldown_seconds * 2 ** (len(same) - 1)
+    assert len(attempts) <= limits.attempts_daily_max  # a history takes less than a day
     assert all(attempt.outcome is not AttemptOutcome.RUNNING for attempt in attempts)
+
+
+def _check_approvals(history, world):
+    """Each attempt that needs one has its approval; nobody is asked twice; a refused remedy never starts."""
+    for each in history:
+        asked = world.asked.get(each.id, [])
+        assert len({(one.number, one.remedy) for one in asked}) == len(asked)
+        approved = {(one.number, one.remedy) for one in asked if one.outcome is ApprovalOutcome.APPROVED}
+        needed = {(one.number, one.remedy) for one in each.attempts if one.remedy in world.approval_needed}
+        assert needed <= approved

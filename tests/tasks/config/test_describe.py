@@ -4,6 +4,7 @@ from pydantic import BaseModel, Field
 
 from tasks.config.describe import PAGE, generated, keys_of, page_with
 from tasks.config.pipeline import Pipeline
+from tasks.config.policy_section import PolicyFile
 from tasks.config.settings import Settings
 
 
@@ -27,9 +28,10 @@ def test_the_walk_reaches_models_in_lists_maps_and_unions():
 
 
 def test_every_setting_is_described():
-    keys = [*keys_of(Settings), *keys_of(Pipeline)]
+    keys = [*keys_of(Settings), *keys_of(Pipeline), *keys_of(PolicyFile)]
     paths = {key.path for key in keys}
     assert {"label.table", "release.stages[].weight", "sources[].paging.by", "retrain.search.parameters"} <= paths
+    assert {"causes.NAME.limits.attempts_max", "alerts.routes.NAME.env", "maintenance[].except"} <= paths
     assert len(paths) > 120
     assert [key.path for key in keys if len(key.description) < 10] == []
 

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from healing.errors import ConfigError, UsageError
+from healing.policy import Policy
 from tasks.config.pipeline import known_pipelines, load_pipeline
 
 PIPELINES = Path("pipelines")
@@ -70,10 +71,13 @@ def test_an_unknown_key_at_the_top_is_refused(folder):
         (lambda d: d["label"].update(table="labels"), "label.table 'labels'"),
         (lambda d: d["label"].update(column="delayed"), "label needs column 'delayed'"),
         (lambda d: d["sources"][1].update(name="primary"), "distinct names"),
-        (lambda d: d["policy"].update(schema_brake=["retry"]), "policy: expected a cause, .* found 'schema_brake'"),
         (
-            lambda d: d["policy"].update(quality_drop=["republish"]),
-            r"\(retrain, escalate\), found 'republish', which does",
+            lambda d: d["policy"].update(schema_brake=["retry"]),
+            "policy.schema_brake: expected a cause, .* mean 'schema_break'",
+        ),
+        (
+            lambda d: d["policy"].update(quality_drop=["retrane"]),
+            r"policy.quality_drop\[0\]: expected a remedy, .* found 'retrane'; did you mean 'retrain'",
         ),
         (lambda d: d["policy"].update(quality_drop=["rollback"]), "treat quality_drop .* 'rollback', which cannot"),
         (lambda d: d["policy"].update(quality_drop="retrain"), "policy.quality_drop: "),
@@ -86,6 +90,25 @@ def test_inconsistent_settings_are_refused(folder, change, message):
     rewrite(folder, change)
     with pytest.raises(ConfigError, match=message):
         load_pipeline("flights", folder.parent)
+
+
+def test_faults_of_the_policy_and_of_the_rest_are_reported_at_once(folder):
+    rewrite(folder, lambda d: (d["policy"].update(quality_drop=["rollback"]), d.pop("label")))
+    (folder.parent / "policy.yaml").write_text("limits: {attempts_max: 0}")
+    with pytest.raises(ConfigError) as caught:
+        load_pipeline("flights", folder.parent)
+    places = [line.split(": expected")[0].split(": Field")[0] for line in str(caught.value).splitlines()]
+    own = folder / "pipeline.yaml"
+    assert places == [
+        f"{folder.parent / 'policy.yaml'}: limits.attempts_max",
+        f"{own}: policy.quality_drop",
+        f"{own}: label",
+    ]
+
+
+def test_a_pipeline_without_a_policy_file_has_the_built_in_policy(folder):
+    rewrite(folder, lambda document: document.pop("policy"))
+    assert load_pipeline("flights", folder.parent).policy == Policy()
 
 
 def test_text_that_is_not_yaml_is_refused(folder):
