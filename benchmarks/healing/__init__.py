@@ -1,0 +1,1 @@
+"""Parts of the healer's benchmark: a stack of one revision, its trials, and an hour of sound load."""
