@@ -118,10 +118,10 @@ def test_a_worker_has_some_seconds_to_take_up_a_run(probe, context, prefect):
 
 
 def test_a_run_that_is_due_and_that_nobody_planned_is_found_while_prefect_answers(probe, context, prefect):
-    prefect.runs = planned(-3_720, -120, state="COMPLETED", name="Completed")
-    prefect.runs += planned(3_480)
+    prefect.runs = planned(-4_200, -600, state="COMPLETED", name="Completed")
+    prefect.runs += planned(3_000)
     assert found(probe, context) == []
-    probe._dues = (*probe._dues[:-1], NOW - timedelta(seconds=60))  # the time passes
+    probe._dues = (*probe._dues[:-1], datetime.now(UTC) - timedelta(seconds=60))  # the time passes
     prefect.runs = prefect.runs[:2]
     assert found(probe, context) == STALE
 
