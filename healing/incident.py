@@ -50,6 +50,7 @@ class Remedy(StrEnum):
     QUARANTINE_BATCH = "quarantine_batch"
     RESTORE_SNAPSHOT = "restore_snapshot"
     RESTART_WORKER = "restart_worker"
+    RESTART_SERVICE = "restart_service"
     ABORT_CANARY = "abort_canary"
     ROLLBACK = "rollback"
     RETRAIN = "retrain"

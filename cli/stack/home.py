@@ -13,8 +13,9 @@ from cli.stack.orphans import kill_marked
 from healing.errors import ConfigError, Conflict, StoreUnavailable
 from releases.files import write_atomically
 from tasks.runtime.file_locks import exclusive, is_held
+from tasks.runtime.restart_requests import SUPERVISOR_LOCK
 
-LOCK_FILE = "up.lock"
+LOCK_FILE = SUPERVISOR_LOCK
 PROCESSES_FILE = "processes.json"
 ADDRESSES_FILE = "addresses.json"
 LOCK_WAIT_SECONDS = 1.0  # a command that checks whether the stack is up holds the lock for microseconds

@@ -80,7 +80,8 @@ def _run_locked(stack: Stack, tree: ProcessTree, ready_file: Path | None, stoppi
             record(services)
             progress.show(name, state)
 
-        supervisor = Supervisor(tree, stack.services(keys.public, tree.mark), logs, stopping, on_change=on_change)
+        services = stack.services(keys.public, tree.mark)
+        supervisor = Supervisor(tree, services, logs, stopping, on_change=on_change, home=stack.home)
         try:
             supervisor.start()
             write_atomically(addresses_file, json.dumps(stack.addresses(), indent=2).encode())

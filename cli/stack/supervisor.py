@@ -7,13 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
+
 from cli.stack.home import RunningService
 from cli.stack.process_tree import POLL_SECONDS, ProcessTree, tail
 from cli.stack.services import START_SECONDS_MAX, Service
 from cli.stack.watched_service import ServiceState, WatchedService
 from healing.errors import Transient
+from tasks.runtime.restart_requests import forget_requests, take_request
 
 WATCH_SECONDS = 0.5  # how late the end of a process may be noticed
+
+log = structlog.get_logger(__name__)
 
 
 class Stopped(Exception):
@@ -26,7 +31,7 @@ class ServiceFailed(Transient):
 
 @dataclass(slots=True)
 class Supervisor:
-    """Runs `services` inside `tree` until `stopping` is set.
+    """Runs `services` inside `tree` until `stopping` is set, and restarts those that a request in `home` names.
 
     `on_change` is called at every change of a service's state, with all services that run.
     """
@@ -36,6 +41,7 @@ class Supervisor:
     logs: Path
     stopping: threading.Event
     on_change: Callable[[str, ServiceState, tuple[RunningService, ...]], None]
+    home: Path | None = None
     _watched: dict[str, WatchedService] = field(init=False)
     _executor: ThreadPoolExecutor = field(init=False)
 
@@ -60,9 +66,12 @@ class Supervisor:
                 raise Stopped
 
     def watch(self) -> None:
-        """Restart services that die or hang, until asked to stop."""
+        """Restart services that die or hang, or that somebody asks to restart, until asked to stop."""
+        if self.home is not None:
+            forget_requests(self.home)
         while not self.stopping.wait(WATCH_SECONDS):
             self._advance()
+            self._honour_requests()
 
     def end(self) -> None:
         """End all services, those that others need last: the worker ends before Prefect's server."""
@@ -85,6 +94,17 @@ class Supervisor:
         for watched in self._watched.values():
             needs = (self._watched[name].state for name in watched.service.after)
             watched.advance(may_launch=all(state is ServiceState.HEALTHY for state in needs))
+
+    def _honour_requests(self) -> None:
+        """Restart each service for which there is a request. A full disk must not end the supervision."""
+        for name, watched in self._watched.items():
+            try:
+                request = None if self.home is None else take_request(self.home, name)
+            except OSError as exc:
+                log.warning("restart_request_postponed", service=name, reason=str(exc))
+                continue
+            if request is not None:
+                watched.restart(f"{request.by} asked: {request.reason}")
 
     def _report(self, name: str) -> None:
         running = (watched.running for watched in self._watched.values())

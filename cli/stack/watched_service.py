@@ -86,6 +86,15 @@ class WatchedService:
         elif self.state is not ServiceState.DONE and may_launch and time.monotonic() >= self._due:
             self._launch()
 
+    def restart(self, reason: str) -> None:
+        """Kill its processes and launch it at the next step, whatever its backoff; a registration is left alone."""
+        if self.service.registration or self.process is None:
+            return
+        log.warning("service_restart_requested", service=self.service.name, reason=reason)
+        self.tree.kill(self.process)
+        self.problem, self._due = reason, time.monotonic()
+        self._enter(ServiceState.RESTARTING)
+
     def _launch(self) -> None:
         """Start its process, or postpone that while what `prepare` needs does not answer."""
         again = self.process is not None

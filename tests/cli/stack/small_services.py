@@ -63,6 +63,7 @@ def supervise(tree, services, tmp_path, changes=None, stopping=None):
         tmp_path,
         stopping or threading.Event(),
         on_change=lambda name, state, running: recorded.append((name, state, running)),
+        home=tmp_path,
     )
 
 

@@ -13,6 +13,7 @@ from cli.stack.services import Service
 from cli.stack.supervisor import ServiceFailed, Stopped
 from cli.stack.watched_service import ServiceState
 from healing.errors import ConfigError, OrchestratorUnavailable
+from tasks.runtime.restart_requests import RestartRequest, request_restart, was_honoured
 from tests.cli.stack.small_services import ending, hasten, pausing, supervise, until, watching
 
 
@@ -149,3 +150,26 @@ def test_service_that_needs_another_waits_for_it_also_when_both_died(tree, tmp_p
         until(lambda: changes[-1][:2] == ("worker", ServiceState.HEALTHY) and len(changes) > started)
     order = [(name, state) for name, state, _ in changes[started:]]
     assert order.index(("server", ServiceState.HEALTHY)) < order.index(("worker", ServiceState.STARTING))
+
+
+def test_a_service_is_restarted_once_per_request_and_only_it(tree, tmp_path, monkeypatch):
+    hasten(monkeypatch)
+    request_restart(tmp_path, asked("before the start"))  # a supervisor that starts has nothing to restart
+    supervisor = supervise(tree, [pausing("server", tmp_path), pausing("other", tmp_path)], tmp_path)
+    supervisor.start()
+    server, other = (supervisor._watched[name] for name in ("server", "other"))
+    with watching(supervisor):
+        until(lambda: not list((tmp_path / "requests").glob("restart-*")))
+        assert (server.restarts, was_honoured(tmp_path, "server", "before the start")) == (0, False)
+        pid = server.process.pid
+        assert request_restart(tmp_path, asked("1"))
+        until(lambda: server.restarts == 1 and server.state is ServiceState.HEALTHY)
+        assert server.process.pid != pid
+        assert not request_restart(tmp_path, asked("1"))  # a healer that was killed asks again
+        assert request_restart(tmp_path, asked("2"))
+        until(lambda: server.restarts == 2 and server.state is ServiceState.HEALTHY)
+    assert other.restarts == 0
+
+
+def asked(request_id):
+    return RestartRequest(id=request_id, service="server", by="test", reason="a test")
