@@ -85,9 +85,11 @@ async def _serve(
 
 
 def _server(app: Any, settings: GatewaySettings) -> _Server:
+    from gateway.wire.http import WholeResponses
+
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=WholeResponses,
         ws="none",
         lifespan="off",
         access_log=False,
