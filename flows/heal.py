@@ -15,6 +15,7 @@ from tasks.incidents.flow_runner import DeploymentRunner, FlowRunner, InlineRunn
 from tasks.incidents.incident_view import Memory
 from tasks.incidents.leadership import Leadership
 from tasks.incidents.policy import policy_of
+from tasks.incidents.post_mortem.publishing import write_post_mortems
 from tasks.incidents.probe import ProbeContext
 from tasks.incidents.probing import Probing
 from tasks.incidents.repair_loop import HandledIncident, RepairLoop
@@ -53,6 +54,7 @@ def heal(pipeline: str, event: EventEvidence | None = None) -> HealReport:
     report = repair(settings, config, flow_runner(settings))
     republish_events(settings, pipeline)
     resend_kept(settings)
+    write_post_mortems(settings, pipeline)
     return report
 
 

@@ -19,6 +19,7 @@ from tasks.incidents.evidence import read_signals
 from tasks.incidents.incident_view import Memory
 from tasks.incidents.leadership import Leadership
 from tasks.incidents.policy import policy_of
+from tasks.incidents.post_mortem.publishing import write_post_mortems
 from tasks.incidents.probe import ProbeContext
 from tasks.incidents.probing import Probing
 from tasks.incidents.repair_loop import RepairLoop
@@ -88,12 +89,13 @@ class Watchdog:
                 stop.wait(max(0.0, TICK_SECONDS - (time.monotonic() - started)))
 
     def _do_less_urgent(self) -> None:
-        """Finish what others left: stranded trials, events that were not sent, alerts that no route accepted."""
+        """Finish what others left: stranded trials, events and alerts that were not sent, pages of ended incidents."""
         settings = self._settings
         for name, work in (
             ("stranded_trial", lambda: resume_stranded_trial(settings, self._config, self._runner)),
             ("events", lambda: republish_events(settings, self._config.name)),
             ("alerts", lambda: resend_kept(settings)),
+            ("post_mortems", lambda: write_post_mortems(settings, self._config.name)),
         ):
             _attempt(name, work)
 

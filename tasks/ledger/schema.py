@@ -95,6 +95,15 @@ decisions = sa.Table(  # a row only when the decision about an incident changes
     sa.Column("decision", sa.JSON, nullable=False),
 )
 
+post_mortems = sa.Table(  # which page exists of which state of an incident
+    "post_mortems",
+    metadata,
+    sa.Column("incident_id", sa.ForeignKey("incidents.id"), primary_key=True),
+    sa.Column("status", sa.String, nullable=False),  # of the incident when its page was written
+    sa.Column("page", sa.String, nullable=False),  # its file; empty for an incident that needs no page
+    sa.Column("published", sa.Boolean, nullable=False),  # whether Prefect has the page as it is
+)
+
 leases = sa.Table(
     "leases",
     metadata,

@@ -8,7 +8,8 @@ from tasks.ledger.attempts import AttemptStore
 from tasks.ledger.batches import BatchStore
 from tasks.ledger.checks import CheckStore
 from tasks.ledger.decisions import DecisionStore
+from tasks.ledger.post_mortems import PostMortemStore
 
 
-class Ledger(AttemptStore, BatchStore, CheckStore, DecisionStore):
+class Ledger(AttemptStore, BatchStore, CheckStore, DecisionStore, PostMortemStore):
     """The whole ledger at a SQLAlchemy URL."""

@@ -51,13 +51,18 @@ def allowed_of(account: Account) -> str:
         if account.incident.attempts and not account.decisions:
             return "its detector chose the remedy; the healer decided nothing"
         return "no remedy was considered"
-    learned = any(each.odds is not None for each in account.allowed)
+    learned = order_was_learned(account)
     listed = ", ".join(_with_odds(each) for each in account.allowed)
     order = "learned from outcomes, with the odds that each comes first" if learned else "as policy lists them"
     named = {each.remedy for each in account.allowed} | {Remedy.ESCALATE}
     left_out = [remedy for remedy in remedies_for(account.incident.cause) if remedy not in named]
     outside = f"; not in the policy: {', '.join(left_out)}" if left_out else ""
     return f"{listed} ({order}){outside}"
+
+
+def order_was_learned(account: Account) -> bool:
+    """Whether the remedies were tried in an order that was learned from outcomes."""
+    return any(each.odds is not None for each in account.allowed)
 
 
 def choices_of(account: Account) -> tuple[ExplainedChoice, ...]:
