@@ -49,10 +49,12 @@ class Remedy(StrEnum):
     REPAIR_BATCH = "repair_batch"
     QUARANTINE_BATCH = "quarantine_batch"
     RESTORE_SNAPSHOT = "restore_snapshot"
+    FREE_DISK = "free_disk"
     RESTART_WORKER = "restart_worker"
     RESTART_SERVICE = "restart_service"
     ABORT_CANARY = "abort_canary"
     ROLLBACK = "rollback"
+    REPUBLISH = "republish"
     RETRAIN = "retrain"
     ESCALATE = "escalate"
 

@@ -42,6 +42,8 @@ TREATABLE_CAUSES: Mapping[Remedy, frozenset[Cause]] = MappingProxyType(
         Remedy.RESTORE_SNAPSHOT: _BATCH_CAUSES,
         # A restarted worker loads a corrupt model's bytes again.
         Remedy.RESTART_WORKER: frozenset({Cause.MODEL_FAILING, Cause.MODEL_SLOW, Cause.RESOURCE_PRESSURE}),
+        Remedy.FREE_DISK: frozenset({Cause.DISK_FULL}),
+        Remedy.REPUBLISH: frozenset({Cause.STORE_UNAVAILABLE, Cause.MODEL_CORRUPT}),
         Remedy.RESTART_SERVICE: frozenset({Cause.ORCHESTRATOR_UNAVAILABLE, Cause.GATEWAY_DOWN}),
         Remedy.ABORT_CANARY: _MODEL_CAUSES,
         Remedy.ROLLBACK: _MODEL_CAUSES,
@@ -67,10 +69,10 @@ DEFAULT_REMEDIES: Mapping[Cause, tuple[Remedy, ...]] = MappingProxyType(
         Cause.MODEL_FAILING: (Remedy.RESTART_WORKER, Remedy.ROLLBACK),
         Cause.MODEL_SLOW: (Remedy.RESTART_WORKER, Remedy.ROLLBACK),
         Cause.REGISTRY_UNAVAILABLE: (Remedy.WAIT,),
-        Cause.STORE_UNAVAILABLE: (Remedy.WAIT,),
+        Cause.STORE_UNAVAILABLE: (Remedy.WAIT, Remedy.REPUBLISH),
         Cause.ORCHESTRATOR_UNAVAILABLE: (Remedy.WAIT, Remedy.RESTART_SERVICE),
         Cause.GATEWAY_DOWN: (Remedy.WAIT, Remedy.RESTART_SERVICE),
-        Cause.DISK_FULL: (Remedy.WAIT,),
+        Cause.DISK_FULL: (Remedy.WAIT, Remedy.FREE_DISK),
         Cause.RESOURCE_PRESSURE: (Remedy.WAIT,),
         Cause.UNKNOWN: (Remedy.ESCALATE,),
     }
