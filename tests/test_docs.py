@@ -3,6 +3,7 @@ import re
 from benchmarks.result import PROJECT
 from healing.incident import Cause
 from healing.policy import DEFAULT_REMEDIES
+from tasks.config.alert_routing import AlertKind
 from tasks.runtime.events import EventName
 
 
@@ -10,15 +11,35 @@ def text(name: str) -> str:
     return (PROJECT / "docs" / name).read_text()
 
 
-def test_the_runbook_has_a_section_on_every_cause_and_no_other():
-    sections = [line.removeprefix("## ") for line in text("runbook.md").splitlines() if line.startswith("## ")]
-    assert sections == [cause.value for cause in Cause]
+PARTS = ("Meaning", "Impact", "Diagnosis", "Mitigation")
+
+
+def sections(heading: str, page: str) -> dict[str, str]:
+    """The text below each heading of one level, by title, in the order of the page."""
+    return dict(re.findall(rf"^{heading} (.+?)\n(.*?)(?=^{heading} |\Z)", page, flags=re.MULTILINE | re.DOTALL))
+
+
+def test_the_runbook_has_a_section_on_every_cause_and_one_on_alerts():
+    assert list(sections("##", text("runbook.md"))) == [*(cause.value for cause in Cause), "Alerts"]
+
+
+def test_each_section_of_the_runbook_has_its_four_parts_in_order():
+    page = sections("##", text("runbook.md"))
+    page |= sections("###", page.pop("Alerts"))
+    parts = {name: tuple(re.findall(r"^\*\*(\w+)\.\*\* \S", body, re.MULTILINE)) for name, body in page.items()}
+    assert parts == dict.fromkeys(page, PARTS)
 
 
 def test_the_runbook_names_the_default_remedies_of_every_cause():
-    sections = re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", text("runbook.md"), flags=re.MULTILINE | re.DOTALL)
-    named = {cause: tuple(re.findall(r"`(\w+)`", body.split("does** (")[1].split(")")[0])) for cause, body in sections}
-    assert named == {cause.value: tuple(remedies) for cause, remedies in DEFAULT_REMEDIES.items()}
+    page = sections("##", text("runbook.md"))
+    lists = {cause: page[cause].split("**Mitigation.** The system (")[1].split(")")[0] for cause in Cause}
+    named = {cause: tuple(re.findall(r"`(\w+)`", listed)) for cause, listed in lists.items()}
+    assert named == {cause: tuple(remedies) for cause, remedies in DEFAULT_REMEDIES.items()}
+
+
+def test_the_runbook_has_a_section_on_every_kind_of_alert():
+    alerts = sections("##", text("runbook.md"))["Alerts"]
+    assert list(sections("###", alerts)) == [kind.value for kind in AlertKind]
 
 
 def test_every_event_of_ingestion_is_documented():
