@@ -1,7 +1,9 @@
 """One gateway, composed of its parts; the order in which they start and stop."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -24,7 +26,7 @@ from gateway.routing.current_trial import CurrentTrial
 from gateway.routing.ladder import Ladder
 from gateway.routing.model_audit import ModelAudit
 from gateway.routing.release_watch import ReleaseWatch
-from gateway.routing.shadow import Shadow, ShadowLimits
+from gateway.routing.shadow import GATHER_SECONDS, Shadow, ShadowLimits
 from gateway.settings import GatewaySettings
 from gateway.workers import memory_watch
 from gateway.workers.memory_watch import MemoryWatch
@@ -32,6 +34,7 @@ from gateway.workers.release_cache import ReleaseCache
 from gateway.workers.store_calls import StoreCalls
 from gateway.workers.warm import WarmForks
 from gateway.workers.worker import WorkerPhase
+from healing.errors import StoreUnavailable
 from healing.incident import Cause
 from healing.release import Mode, Release
 from healing.trial_rules import TrialCheck
@@ -39,6 +42,7 @@ from releases.log import ReleaseLog
 
 _log = structlog.get_logger(__name__)
 _PROBLEMS_SECONDS = 0.2
+_SAVE_SECONDS_MAX = 5.0  # of a trial's evidence, on a disk that may hang
 
 
 class Gateway:
@@ -50,7 +54,8 @@ class Gateway:
         self.events = EventSender(settings.pipeline, settings.events_url)
         limits = LogLimits(settings.log_segment_bytes_max, settings.log_segment_age_seconds_max, settings.log_bytes_max)
         self.log = PredictionLog(settings.state_dir, self.board, limits)
-        self._trial_file = TrialFile(settings.state_dir / "trial.json", settings.trial_slow_seconds_min)
+        save = partial(StoreCalls(calls_max=1).run, _SAVE_SECONDS_MAX)
+        self._trial_file = TrialFile(settings.state_dir / "trial.json", settings.trial_slow_seconds_min, save)
         self.trials = CurrentTrial(self._trial_file.begin)
         self.ladder = Ladder(settings.request_deadline_seconds, self.trials)
         self._forks = forks
@@ -84,7 +89,6 @@ class Gateway:
 
     async def __aenter__(self) -> Self:
         self.log.open()
-        self.events.start()
         self._start_loops()
         return self
 
@@ -92,12 +96,12 @@ class Gateway:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.loops.stop()
-        await self._trial_file.save()
-        await self._abort.stop()
+        with contextlib.suppress(StoreUnavailable):  # it was reported while the gateway ran
+            await self._trial_file.save()
         await self.pool.stop()
         await self._forks.stop()
         await self.log.close()
-        await self.events.stop()
+        await self.events.close()
 
     @property
     def active(self) -> ActiveRelease | None:
@@ -152,7 +156,15 @@ class Gateway:
         start("trial-file", self._trial_file.save, SAVE_SECONDS, "a restart of the gateway loses the trial's evidence")
         start("memory-watch", self._memory.look, memory_watch.PERIOD_SECONDS, "workers may grow without limit")
         start("slow-model", self._slow.look, slow_model.PERIOD_SECONDS, "a slow champion is not noticed")
+        start("abort-writer", self._abort.write, 0.0, "an aborted challenger stays in the release log")
+        start("shadow", self._score_shadow, GATHER_SECONDS, "a shadow scores nothing")
+        if settings.events_url is not None:
+            start("events", self.events.send_next, 0.0, "Prefect gets no events, and repairs begin later")
         start("model-audit", self._audit.look, settings.model_audit_seconds, "published models are not checked")
+
+    async def _score_shadow(self) -> None:
+        if self.shadow is not None:
+            await self.shadow.score_waiting()
 
     def _champion(self) -> Version | None:
         return None if self.active is None else self.active.champion

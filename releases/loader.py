@@ -38,17 +38,34 @@ class LoadedModel:
     estimator: Any  # scikit-learn ships no types
 
     def predict(self, frame: "pd.DataFrame") -> "NDArray[np.float64]":
-        """Probability of the positive class (or the regression value) for each row of `frame`, shape (rows,).
+        """One number per row of `frame` (see `answers_of`), shape (rows,).
 
         `frame` holds the manifest's input columns; others are ignored.
         """
-        import numpy as np
-
         names = list(self.manifest.input_schema.names)
         rows = frame if frame.columns.tolist() == names else frame[names]  # selecting all columns would copy them
-        if hasattr(self.estimator, "predict_proba"):
-            return np.asarray(self.estimator.predict_proba(rows)[:, 1], dtype=np.float64)
-        return np.asarray(self.estimator.predict(rows), dtype=np.float64)
+        return answers_of(self.estimator, rows)
+
+
+def answers_of(estimator: Any, rows: Any) -> "NDArray[np.float64]":
+    """One number per row: the probability of the second of two classes, the label of one of several, or a value.
+
+    ModelCorrupt where the labels of several classes are not numbers: a prediction is a number.
+    """
+    import numpy as np
+
+    if not hasattr(estimator, "predict_proba"):
+        return np.asarray(estimator.predict(rows), dtype=np.float64)
+    classes = getattr(estimator, "classes_", None)
+    if classes is None or len(classes) == 2:
+        return np.asarray(estimator.predict_proba(rows)[:, 1], dtype=np.float64)
+    labels = np.asarray(estimator.predict(rows))
+    if labels.dtype.kind not in "biuf":
+        raise ModelCorrupt(
+            f"a model of {len(classes)} classes needs numbers as labels, found {str(classes[0])!r}; number the "
+            "classes, train the model again and publish it"
+        )
+    return labels.astype(np.float64)
 
 
 def read_estimator(content: bytes, origin: str, also_trusted: frozenset[str] = frozenset()) -> Any:

@@ -1,7 +1,9 @@
 """The evidence of a trial on disk, so that a restarted gateway goes on with it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -13,6 +15,7 @@ from releases.files import write_atomically
 
 _log = structlog.get_logger(__name__)
 SAVE_SECONDS = 1.0
+RunBlocking = Callable[[Callable[[Any], None], Any], Awaitable[None]]
 
 
 class _SavedArm(BaseModel):
@@ -38,9 +41,10 @@ class _SavedTrial(BaseModel):
 
 
 class TrialFile:
-    """Begins trials, or resumes them from `path`; `save` it every `SAVE_SECONDS`."""
+    """Begins trials, or resumes them from `path`; `save` it every `SAVE_SECONDS`. `run` runs what may block."""
 
-    def __init__(self, path: Path, slow_seconds_min: float) -> None:
+    def __init__(self, path: Path, slow_seconds_min: float, run: RunBlocking = asyncio.to_thread) -> None:
+        self._run = run
         self._path = path
         self._slow_seconds_min = slow_seconds_min
         self._trial: ChallengerTrial | None = None
@@ -57,7 +61,7 @@ class TrialFile:
     async def save(self) -> None:
         """Write the trial if it changed. Where the disk fails, only a restart loses evidence."""
         if self._trial is not None:
-            await asyncio.to_thread(self._write, _snapshot(self._trial))
+            await self._run(self._write, _snapshot(self._trial))
 
     def _write(self, saved: _SavedTrial) -> None:
         content = saved.model_dump_json().encode()

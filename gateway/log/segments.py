@@ -15,10 +15,12 @@ ever used twice. A log that was wiped goes on under another epoch, from which a 
 import contextlib
 import errno
 import itertools
+import math
 import os
 import re
 import time
 import zlib
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ AGE_SECONDS_MAX = 3600.0
 BYTES_MAX = 4 * 2**30
 _CHECKSUM_BYTES = 9  # with the space behind it
 _READ_BYTES = 1 << 20
+_PLACE_LINES = 500  # between two places that a reader remembers, so that the next page does not begin at the top
 _JUMP = 10**9  # far more entries than a machine can lose when it stops
 
 
@@ -80,6 +83,7 @@ class Segments:
         self._age_seconds_max = segment_age_seconds_max
         self._bytes_max = bytes_max
         self._closed_bytes = 0
+        self._places: dict[Path, list[tuple[int, int]]] = {}  # numbers of entries, and where the next one begins
         self._descriptor: int | None = None
         self._path = directory
         self._size = 0
@@ -156,6 +160,7 @@ class Segments:
         whole = [path for path, following in itertools.pairwise(paths) if self.first_of(following) <= until + 1]
         for path in whole:
             path.unlink()
+            self._places.pop(path, None)
         self._weigh()
         return len(whole)
 
@@ -216,27 +221,37 @@ class Segments:
         for path, following in zip(paths, [*paths[1:], None], strict=True):
             if following is not None and self.first_of(following) <= after + 1:
                 continue
-            for entry in self._entries(path, newest=following is None):
+            for entry in self._entries(path, after, newest=following is None):
                 if entry[0] > after:
                     if limit <= 0:
                         return
                     limit -= 1
                     yield entry
 
-    def _entries(self, path: Path, *, newest: bool) -> Iterator[list[Any]]:
+    def _entries(self, path: Path, after: int, *, newest: bool) -> Iterator[list[Any]]:
+        """The entries of a segment, from the last remembered place that is not behind the number `after`."""
+        places = self._places.setdefault(path, [(0, 0)])
+        _, offset = places[bisect_right(places, (after, math.inf)) - 1]
         try:
             stream = path.open("rb", buffering=_READ_BYTES)
         except FileNotFoundError:
             return  # drained and deleted since it was listed
         with stream:
+            stream.seek(offset)
             for number, line in enumerate(stream, start=1):
                 entry = decode_line(line[:-1]) if line.endswith(b"\n") else None
+                offset += len(line)
                 if entry is not None:
+                    if number % _PLACE_LINES == 0 and entry[0] > places[-1][0]:
+                        places.append((entry[0], offset))
                     yield entry
                 elif newest and not line.endswith(b"\n"):
                     return  # is being written
                 else:
-                    raise LogCorrupt(f"{path.name}: the checksum of line {number} does not hold; move the file away")
+                    raise LogCorrupt(
+                        f"{path.name}: the checksum of the line that ends at byte {offset} does not hold; move the "
+                        "file away"
+                    )
 
     def _begin(self, first: int) -> None:
         """Close the segment that is open, and begin the next."""

@@ -5,7 +5,6 @@ five minutes.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -32,17 +31,11 @@ class EventSender:
         self._pipeline = pipeline
         self._url = url
         self._waiting: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_WAITING_MAX)
-        self._task: asyncio.Task[None] | None = None
+        self._client: httpx.AsyncClient | None = None
 
-    def start(self) -> None:
-        if self._url is not None:
-            self._task = asyncio.create_task(self._send_all(self._url), name="events")
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
 
     def send_problem(self, problem: GatewayProblem) -> None:
         self.send("autopilot.gateway.problem", cause=problem.code, subject=problem.subject, summary=problem.message)
@@ -75,12 +68,20 @@ class EventSender:
             "payload": {"cause": cause.value, "subject": subject, "summary": summary, "facts": dict(facts)},
         }
 
-    async def _send_all(self, url: str) -> None:
-        async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
-            while True:
-                await self._send(client, url, await self._waiting.get())
+    async def send_next(self) -> None:
+        """Wait for an event and send it. An event that cannot be sent is dropped and counted, whatever the reason."""
+        event = await self._waiting.get()
+        assert self._url is not None, "events wait only where there is an address"
+        if self._client is None:
+            self._client = httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False)
+        try:
+            sent = await self._send(self._client, self._url, event)
+        except Exception:
+            self.dropped += 1
+            raise
+        self.dropped += not sent
 
-    async def _send(self, client: httpx.AsyncClient, url: str, event: dict[str, Any]) -> None:
+    async def _send(self, client: httpx.AsyncClient, url: str, event: dict[str, Any]) -> bool:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 response = await client.post(url, json=[event])
@@ -89,5 +90,5 @@ class EventSender:
                 _log.warning("event_not_sent", name=event["event"], attempt=attempt, reason=str(exc) or repr(exc))
                 await asyncio.sleep(_RETRY_SECONDS * 2 ** (attempt - 1))
             else:
-                return
-        self.dropped += 1
+                return True
+        return False

@@ -1,6 +1,7 @@
 """Appends the abort of a trial to the release log: the only kind of release that the gateway writes."""
 
 import asyncio
+from collections import deque
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -8,46 +9,57 @@ import structlog
 
 from gateway.guards.trial import ChallengerTrial
 from gateway.reporting.events import EventSender
-from healing.errors import Conflict, Corrupt, IllegalTransition, StoreUnavailable
+from gateway.workers.store_calls import StoreCalls
+from healing.errors import Conflict
 from healing.incident import Cause
 from healing.release import Release
 from releases.log import ReleaseLog, abort_of, rollback_of
 
 _log = structlog.get_logger(__name__)
-_RETRY_SECONDS = 0.5
+_WRITE_SECONDS = 5.0
+_CALLS_MAX = 2  # writes that hang at once; each tries the same
 AUTHOR = "gateway"
 
 
 class CanaryAbort:
-    """The challenger has lost its traffic before; this retries until the release log has the abort."""
+    """The challenger has lost its traffic before; `write` runs again and again until the release log has the abort.
+
+    A release root that hangs holds up nothing but these writes, which have threads of their own.
+    """
 
     def __init__(self, log: ReleaseLog, events: EventSender) -> None:
         self._log = log
         self._events = events
-        self._writing: set[asyncio.Task[None]] = set()
+        self._calls = StoreCalls(calls_max=_CALLS_MAX)
+        self._waiting: deque[tuple[ChallengerTrial, str]] = deque()
+        self._wanted = asyncio.Event()
+
+    @property
+    def waiting(self) -> int:
+        """How many aborts are not in the release log yet."""
+        return len(self._waiting)
 
     def begin(self, trial: ChallengerTrial, why: str) -> None:
-        task = asyncio.create_task(self._write_until_written(trial, why))
-        self._writing.add(task)
-        task.add_done_callback(self._writing.discard)
+        self._waiting.append((trial, why))
+        self._wanted.set()
 
-    async def stop(self) -> None:
-        for task in self._writing:
-            task.cancel()
-        await asyncio.gather(*self._writing, return_exceptions=True)
+    async def write(self) -> None:
+        """Wait for an abort and write it; raises AutopilotError where that has to be tried again."""
+        await self._wanted.wait()
+        trial, why = self._waiting[0]
+        await self._write_until_decided(trial, why)
+        self._waiting.popleft()
+        if not self._waiting:
+            self._wanted.clear()
 
-    async def _write_until_written(self, trial: ChallengerTrial, why: str) -> None:
+    async def _write_until_decided(self, trial: ChallengerTrial, why: str) -> None:
         challenger = trial.challenger.model
-        written: Release | None = None
         while True:
             try:
-                written = await asyncio.to_thread(self._write, trial, why)
+                written = await self._calls.run(_WRITE_SECONDS, self._write, trial, why)
                 break
             except Conflict:
                 continue  # somebody wrote meanwhile; what they wrote decides whether there is still a trial to abort
-            except (StoreUnavailable, Corrupt, IllegalTransition) as exc:
-                _log.warning("abort_not_written", challenger=challenger.version, reason=str(exc))
-                await asyncio.sleep(_RETRY_SECONDS)
         if written is None:
             _log.info("abort_not_needed", challenger=challenger.version, digest=challenger.digest, reason=why)
         else:
@@ -60,6 +72,8 @@ class CanaryAbort:
         current = self._log.current()
         if current is None:
             return None
+        if current.author == AUTHOR and why in current.note and current.fence_of(challenger.digest) is not None:
+            return current  # written by an earlier call that took too long
         if current.champion.digest == challenger.digest:
             return self._roll_back(current, trial, why)
         if current.challenger is None or current.challenger.model.digest != challenger.digest:

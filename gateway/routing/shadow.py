@@ -25,7 +25,7 @@ from gateway.rows.table import Row
 from gateway.settings import GatewaySettings
 from gateway.workers.worker import BatchLost, WorkerAbsent
 
-_GATHER_SECONDS = 0.05
+GATHER_SECONDS = 0.05
 _ALONE_SECONDS = 0.1  # between two copies that are scored alone: a model of 4 ms a call spends 4 % of a core on them
 _PAUSE_SECONDS = 0.5  # before the next batch after one that failed: a dead shadow is not in a hurry
 
@@ -96,7 +96,7 @@ class Shadow:
         self._waiting_rows = 0
         self._batch_rows = 1  # that fit in the time of a batch, as far as is known; known after the first batch
         self._alone_at = 0.0
-        self._scoring: asyncio.Task[None] | None = None
+        self._stopped = False
 
     def copy(self, request: PredictRequest, answer: PredictResponse) -> None:
         """Take a copy of an answered request, if it falls to the shadow's share and there is room."""
@@ -120,27 +120,23 @@ class Shadow:
         given = ShadowedAnswer(request.route_key, answer.values[0], answer.seconds)
         self._queue.append(_Copy(request.request_id, rows, answer.values, given, answer.rung is Rung.CHAMPION))
         self._waiting_rows += len(rows)
-        if self._scoring is None:
-            self._scoring = asyncio.create_task(self._score_all())
 
     def stop(self) -> None:
         """Drop what waits; nobody waits for it."""
-        if self._scoring is not None:
-            self._scoring.cancel()
+        self._stopped = True
+        self._queue.clear()
         self.counts.dropped += self._waiting_rows
 
-    async def _score_all(self) -> None:
-        try:
-            while self._queue:
-                if self._waiting_rows < self._batch_rows:
-                    await asyncio.sleep(_GATHER_SECONDS)
-                if time.monotonic() >= self._alone_at:
-                    await self._score(self._take(rows_max=1))
-                    self._alone_at = time.monotonic() + _ALONE_SECONDS
-                else:
-                    await self._score(self._take(self._batch_rows))
-        finally:
-            self._scoring = None
+    async def score_waiting(self) -> None:
+        """Score the copies that wait, and those that come meanwhile."""
+        while self._queue:
+            if time.monotonic() >= self._alone_at:
+                await self._score(self._take(rows_max=1))
+                self._alone_at = time.monotonic() + _ALONE_SECONDS
+            else:
+                await self._score(self._take(self._batch_rows))
+            if self._waiting_rows < self._batch_rows:
+                return  # and gather more, for `GATHER_SECONDS`
 
     def _take(self, rows_max: int) -> list[_Copy]:
         """The next copies that fit in so many rows; one that is larger goes alone."""
@@ -160,6 +156,8 @@ class Shadow:
         try:
             scores, error = await self.version.worker.predict(orjson.dumps(list(zip(*rows, strict=True))))
             seconds = time.monotonic() - started
+            if self._stopped:
+                return
             values = [score if math.isfinite(score) else None for score in scores]
             self._observe(batch, values, seconds)
             self._learn(len(rows), seconds)
@@ -169,6 +167,8 @@ class Shadow:
                 self._observe_failure(batch[0])
             self._batch_rows = 1
             await asyncio.sleep(_PAUSE_SECONDS)
+        if self._stopped:
+            return
         self._count(batch, values, seconds)
         self._log.record_shadow(self._log_rows(batch, values, error))
         self._judge()

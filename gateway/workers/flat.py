@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from releases.loader import LoadedModel, frame_of
+from releases.loader import LoadedModel, answers_of, frame_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,9 +45,7 @@ def shorten(model: LoadedModel) -> PredictColumns | None:
         features = np.hstack([_output(part, columns) for part in parts])
         for step in between:
             features = step.transform(features)
-        if hasattr(last, "predict_proba"):
-            return np.asarray(last.predict_proba(features)[:, 1], dtype=np.float64)
-        return np.asarray(last.predict(features), dtype=np.float64)
+        return answers_of(last, features)
 
     return answer if _agrees(model, answer) else None
 

@@ -39,12 +39,10 @@ def as_inputs(rows: "pd.DataFrame", schema: InputSchema) -> "pd.DataFrame":
 
 
 def predict(estimator: Any, inputs: "pd.DataFrame") -> "NDArray[np.float64]":
-    """Probability of the positive class, or the value of an estimator without classes; shape (rows,)."""
-    import numpy as np
+    """What the gateway would answer: see `releases.loader.answers_of`; shape (rows,)."""
+    from releases.loader import answers_of
 
-    if not hasattr(estimator, "predict_proba"):
-        return np.asarray(estimator.predict(inputs), dtype=np.float64)
-    return np.asarray(estimator.predict_proba(inputs)[:, 1], dtype=np.float64)
+    return answers_of(estimator, inputs)
 
 
 def predict_or_nan(estimator: Any, inputs: "pd.DataFrame") -> "NDArray[np.float64]":

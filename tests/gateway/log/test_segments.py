@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from gateway.log.segments import Segments, encode_line
+from gateway.log.segments import Segments, decode_line, encode_line
 from healing.errors import LogCorrupt
 
 
@@ -28,6 +28,22 @@ def test_it_reads_what_was_written_from_any_place(tmp_path):
     assert numbers(log) == list(range(1, 101))
     for after in (0, 1, 37, 99, 100, 500):
         assert numbers(log, after, limit=20) == list(range(after + 1, min(after + 20, 100) + 1))
+
+
+def test_a_page_begins_near_the_end_of_the_page_before(tmp_path, monkeypatch):
+    log, _ = opened(tmp_path, segment_bytes_max=10**6)
+    log.append(1, b"".join(encode_line((number, "r")) for number in range(1, 5001)))
+    decoded = []
+
+    def counting(line):
+        decoded.append(line)
+        return decode_line(line)
+
+    monkeypatch.setattr("gateway.log.segments.decode_line", counting)
+    for after in range(0, 5000, 100):
+        assert numbers(log, after, limit=100) == list(range(after + 1, after + 101))
+    assert len(decoded) < 5 * 5000  # 125,000 without places
+    assert numbers(log, 42, limit=3) == [43, 44, 45]
 
 
 def test_it_goes_on_counting_after_it_was_closed(tmp_path):
