@@ -53,7 +53,7 @@ def heal(pipeline: str, event: EventEvidence | None = None) -> HealReport:
     add_evidence(settings, pipeline, event)
     report = repair(settings, config, flow_runner(settings))
     republish_events(settings, pipeline)
-    resend_kept(settings)
+    resend_kept(settings, config.alert_routing)
     write_post_mortems(settings, pipeline)
     return report
 
@@ -70,7 +70,7 @@ def repair(settings: Settings, config: Pipeline, runner: FlowRunner) -> HealRepo
             return HealReport(pipeline=config.name, led_by="the resident healer, or another run")
         resume_stranded_trial(settings, config, runner)
         with Ledger(settings.ledger_dsn) as ledger:
-            executor = StepExecutor(settings, ledger, runner, Memory(), token=leadership.token)
+            executor = StepExecutor(settings, ledger, runner, Memory(), leadership.token, config.alert_routing)
             probing = Probing(ProbeContext(settings, config, ledger))
             probing.look_once()
             record_new(ledger, probing.evidence())

@@ -68,7 +68,9 @@ class Watchdog:
                 return
             log.info("healer_leads", pipeline=pipeline, token=leadership.token)
             ledger = opened.enter_context(Ledger(settings.ledger_dsn))
-            executor = StepExecutor(settings, ledger, self._runner, Memory(), token=leadership.token)
+            executor = StepExecutor(
+                settings, ledger, self._runner, Memory(), leadership.token, self._config.alert_routing
+            )
             probing = Probing(ProbeContext(settings, self._config, ledger))
             detection = Detection(settings, pipeline, probing)
             loop = RepairLoop(
@@ -94,7 +96,7 @@ class Watchdog:
         for name, work in (
             ("stranded_trial", lambda: resume_stranded_trial(settings, self._config, self._runner)),
             ("events", lambda: republish_events(settings, self._config.name)),
-            ("alerts", lambda: resend_kept(settings)),
+            ("alerts", lambda: resend_kept(settings, self._config.alert_routing)),
             ("post_mortems", lambda: write_post_mortems(settings, self._config.name)),
         ):
             _attempt(name, work)

@@ -92,6 +92,8 @@ def view_of(
         run_seconds_max={action.remedy: action.seconds_max for action in registered_remedies()},
         explained_by=common_cause(incident.cause, signals.serving, signals.shared_problems),
         blocked_by=_blocked_by(incident, others, policy, now),
+        approval_needed=policy.approvals.get(incident.cause, frozenset()),
+        approvals=ledger.approvals(incident.id) if incident.cause in policy.approvals else (),
         held_back=held_back(policy.windows, incident.pipeline, incident.cause, now.wall),
         reminded=Moment(incident.ended_at) if incident.ended_at else None,
     )

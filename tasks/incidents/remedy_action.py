@@ -8,6 +8,7 @@ from healing.diagnosis import Confirmation, ProblemKey
 from healing.incident import Attempt, AttemptOutcome, Cause, Incident, Remedy
 from healing.policy import TREATABLE_CAUSES
 from healing.verdict import Verdict
+from tasks.config.alert_routing import AlertRouting
 from tasks.config.settings import Settings
 from tasks.incidents.flow_runner import FlowRunner
 from tasks.incidents.remedy_result import RemedyResult
@@ -28,6 +29,7 @@ class RemedyContext:
     incident: Incident
     attempt: Attempt
     reason: str  # for people: why the remedy is applied
+    routing: AlertRouting = field(default_factory=AlertRouting)  # of messages to people
     probed: Mapping[ProblemKey, Confirmation] = field(default_factory=dict)  # what probes found last
 
     @property

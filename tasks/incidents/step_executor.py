@@ -10,8 +10,23 @@ from healing.diagnosis import CONFIRMED_BY_GATEWAY, Confirmation, ProblemKey
 from healing.errors import AutopilotError
 from healing.incident import Attempt, AttemptOutcome, Incident, Remedy, Status
 from healing.moment import Moment
-from healing.steps import Cancel, Confirm, Dismiss, Escalate, Finish, Recover, Remind, Resume, Start, Step, Verify, Wait
+from healing.steps import (
+    AskApproval,
+    Cancel,
+    Confirm,
+    Dismiss,
+    Escalate,
+    Finish,
+    Recover,
+    Remind,
+    Resume,
+    Start,
+    Step,
+    Verify,
+    Wait,
+)
 from healing.verdict import Outcome, Verdict
+from tasks.config.alert_routing import AlertRouting
 from tasks.config.settings import Settings
 from tasks.incidents.flow_runner import FlowRunner
 from tasks.incidents.incident_view import Memory
@@ -20,7 +35,7 @@ from tasks.incidents.remedy_registry import find_remedy, implementation_of
 from tasks.incidents.remedy_result import RemedyResult
 from tasks.ledger.store import Ledger
 from tasks.runtime import crash_points
-from tasks.runtime.alerts import notify_over
+from tasks.runtime.alerts import notify_over, request_approval
 from tasks.runtime.events import EventName, emit
 from tasks.runtime.flow_runs import cancel_run
 from tasks.serving.gateway_client import judge_service
@@ -45,6 +60,7 @@ class StepExecutor:
     runner: FlowRunner
     memory: Memory
     token: int | None = None
+    routing: AlertRouting = field(default_factory=AlertRouting)
     started: dict[str, list[Remedy]] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
     probed: Mapping[ProblemKey, Confirmation] = field(default_factory=dict)  # what the signals of this step say
@@ -61,6 +77,8 @@ class StepExecutor:
                 self._close(incident, Status.DISMISSED, reason)
             case Recover(reason):
                 self._recover(incident, reason)
+            case AskApproval(number, remedy):
+                self._ask_approval(incident, number, remedy, now)
             case Start(remedy):
                 self._start(incident, remedy, now)
             case Resume(number):
@@ -157,11 +175,18 @@ class StepExecutor:
         self.ledger.escalate(incident.id, result.note, started_on=now, lease_token=self.token)
         self._announce(incident, Status.ESCALATED, reason)
 
+    def _ask_approval(self, incident: Incident, number: int, remedy: Remedy, now: Moment) -> None:
+        """Ask before it is recorded; the outbox sends a question once per route, also after a kill in between."""
+        report = request_approval(self.settings, incident, number, remedy, now.wall, self.routing)
+        crash_points.reached("heal.approval_asked", remedy=remedy)
+        self.ledger.ask_approval(incident.id, number, remedy, now)
+        self._note(incident, f"{remedy} needs the approval of a person: {report}")
+
     def _recover(self, incident: Incident, reason: str) -> None:
         was_escalated = incident.status is Status.ESCALATED
         self._close(incident, Status.RECOVERED, reason)
         if was_escalated:
-            notify_over(self.settings, incident, reason, datetime.now(UTC))
+            notify_over(self.settings, incident, reason, datetime.now(UTC), self.routing)
 
     def _close(self, incident: Incident, status: Status, reason: str) -> None:
         self.ledger.set_status(incident.id, status, reason)
@@ -190,6 +215,7 @@ class StepExecutor:
             attempt=attempt,
             probed=self.probed,
             reason=reason or f"{incident.cause}: {incident.summary}",
+            routing=self.routing,
         )
 
     def _note(self, incident: Incident, note: str) -> None:

@@ -10,6 +10,7 @@ from prefect.runtime import flow_run
 
 from healing.evidence import Evidence
 from healing.incident import Cause, Incident, Remedy
+from tasks.config.alert_routing import AlertRouting
 from tasks.config.pipeline import Pipeline
 from tasks.config.settings import Settings
 from tasks.ingestion.data_docs import BatchSummary
@@ -83,10 +84,10 @@ def open_stores(pipeline: Pipeline, settings: Settings) -> Iterator[Stores]:
             settings.quarantine_root(pipeline.name),
             ledger,
             emit,
-            partial(_notify_people, settings),
+            partial(_notify_people, settings, pipeline.alert_routing),
             flow_run.id,
         )
 
 
-def _notify_people(settings: Settings, incident: Incident, reason: str) -> None:
-    alert(settings, incident, reason, datetime.now(UTC))
+def _notify_people(settings: Settings, routing: AlertRouting, incident: Incident, reason: str) -> None:
+    alert(settings, incident, reason, datetime.now(UTC), routing)

@@ -104,6 +104,21 @@ post_mortems = sa.Table(  # which page exists of which state of an incident
     sa.Column("published", sa.Boolean, nullable=False),  # whether Prefect has the page as it is
 )
 
+approvals = sa.Table(
+    "approvals",
+    metadata,
+    sa.Column("incident_id", sa.ForeignKey("incidents.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),  # of the attempt that waits for it
+    sa.Column("remedy", sa.String, primary_key=True),
+    sa.Column("asked_at", UtcDateTime, nullable=False),
+    sa.Column("boot_id", sa.String, nullable=False, server_default=""),
+    sa.Column("asked_boot_seconds", sa.Float),
+    sa.Column("outcome", sa.String),  # NULL until a person answers
+    sa.Column("decided_by", sa.String, nullable=False, server_default=""),
+    sa.Column("decided_at", UtcDateTime),
+    sa.Column("reason", sa.String, nullable=False, server_default=""),
+)
+
 leases = sa.Table(
     "leases",
     metadata,

@@ -4,6 +4,7 @@ Every change also writes a journal entry in the same transaction, so the timelin
 on one database are serialised. A write that lost a race raises Conflict, an unreachable database StoreUnavailable.
 """
 
+from tasks.ledger.approvals import ApprovalStore
 from tasks.ledger.attempts import AttemptStore
 from tasks.ledger.batches import BatchStore
 from tasks.ledger.checks import CheckStore
@@ -11,5 +12,5 @@ from tasks.ledger.decisions import DecisionStore
 from tasks.ledger.post_mortems import PostMortemStore
 
 
-class Ledger(AttemptStore, BatchStore, CheckStore, DecisionStore, PostMortemStore):
+class Ledger(AttemptStore, ApprovalStore, BatchStore, CheckStore, DecisionStore, PostMortemStore):
     """The whole ledger at a SQLAlchemy URL."""

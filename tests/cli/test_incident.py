@@ -11,6 +11,7 @@ from cli.incident.group import app
 from healing.errors import UsageError
 from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Cause, Remedy, Status
+from healing.moment import Moment
 from tasks.config.settings import Settings
 from tasks.ledger.store import Ledger
 from tests.flows.durability.world import World
@@ -117,3 +118,30 @@ def test_a_wildcard_is_no_beginning_of_an_id(ledger):
     incident(ledger)
     with pytest.raises(UsageError, match="found '%'"):
         CliRunner().invoke(app, ["show", PIPELINE, "%"], catch_exceptions=False)
+
+
+def waiting(ledger):
+    found = incident(ledger)
+    ledger.set_status(found.id, Status.DIAGNOSED)
+    ledger.ask_approval(found.id, 1, Remedy.ROLLBACK, Moment(datetime.now(UTC)))
+    return found
+
+
+def test_a_person_approves_or_refuses_a_remedy_by_name(ledger):
+    first = waiting(ledger)
+    assert "rollback approved as attempt 1" in said("approve", PIPELINE, first.id[:8], "--by", "ann")
+    assert ledger.approvals(first.id)[0].decided_by == "ann"
+    with pytest.raises(UsageError, match="waits for an approval"):
+        said("approve", PIPELINE, first.id[:8], "--by", "bob", "--refuse")
+
+
+def test_a_refusal_has_its_reason_for_programs_too(ledger):
+    first = waiting(ledger)
+    words = ("--by", "ann", "--refuse", "--reason", "we deploy", "--remedy", "rollback", "--json")
+    answer = json.loads(said("approve", PIPELINE, first.id, *words))
+    assert (answer["outcome"], answer["reason"]) == ("refused", "we deploy")
+
+
+def test_a_remedy_that_does_not_exist_cannot_be_approved(ledger):
+    with pytest.raises(UsageError, match="found 'reboot'"):
+        said("approve", PIPELINE, waiting(ledger).id, "--by", "ann", "--remedy", "reboot")

@@ -25,6 +25,7 @@ def commands(home: Path) -> list[list[str]]:
         ["incident", "list"],
         ["incident", "show", "0"],
         ["incident", "explain", "0"],
+        ["incident", "approve", "0", "--by", "a test"],
         ["example"],
         ["quarantine", "list"],
         ["quarantine", "show", "flights/2013-01-02"],

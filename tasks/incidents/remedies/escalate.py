@@ -10,12 +10,12 @@ from tasks.runtime.alerts import alert
 
 
 class EscalateRemedy(RemedyAction):
-    """Sends an alert to every configured address and to the alert file."""
+    """Sends an alert by the routes that policy names for the cause, and to the alert file."""
 
     remedy = Remedy.ESCALATE
 
     def apply(self, context: RemedyContext) -> RemedyResult:
-        report = alert(context.settings, context.incident, context.reason, datetime.now(UTC))
+        report = alert(context.settings, context.incident, context.reason, datetime.now(UTC), context.routing)
         return RemedyResult(AttemptOutcome.SUCCEEDED, f"{context.reason}; {report}")
 
     def observe(self, context: RemedyContext) -> Verdict:  # noqa: ARG002

@@ -52,11 +52,15 @@ class Story:
     def play(self, incident: Incident, until: Status) -> Incident:
         """Make passes until the incident has the status."""
         for _ in range(PASSES_MAX):
-            self._loop.advance(self.ledger.observed_incidents(self.pipeline))
+            self.advance()
             found = self.ledger.incident(incident.id)
             if found.status is until:
                 return found
         raise AssertionError(f"expected {until}, found {found}")
+
+    def advance(self) -> None:
+        """Make one pass."""
+        self._loop.advance(self.ledger.observed_incidents(self.pipeline))
 
     def _clock(self) -> Moment:
         self._seconds += STEP_SECONDS

@@ -3,14 +3,16 @@
 import http.server
 import json
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from pydantic import SecretStr
 
-from healing.incident import Cause, Incident, Status
+from healing.incident import Cause, Incident, Remedy, Status
+from tasks.config.alert_routing import AlertKind, AlertRouting, RouteAddress
 from tasks.config.settings import Settings
-from tasks.runtime.alerts import AlertReport, alert, notify_over, resend_kept
+from tasks.runtime.alerts import AlertReport, alert, notify_over, request_approval, resend_kept
 
 NOW = datetime(2013, 6, 1, tzinfo=UTC)
 INCIDENT = Incident("i-1", "flights", Cause.MODEL_CORRUPT, "abc", Status.HEALING, NOW)
@@ -117,3 +119,73 @@ def test_without_any_place_on_disk_the_message_waits_in_memory(tmp_path, home):
         receiver.accepting = True
         resend_kept(found)
         assert len(receiver.received) == 1
+
+
+def routed(*names, **addresses):
+    return AlertRouting(
+        {
+            name: RouteAddress(url=SecretStr(url)) if url else RouteAddress(env="NO_SUCH_URL")
+            for name, url in addresses.items()
+        },
+        dict.fromkeys(AlertKind, tuple(names)),
+    )
+
+
+def test_a_message_goes_by_the_routes_of_its_kind_and_cause(tmp_path):
+    with Receiver() as pager, Receiver() as mail, Receiver() as default:
+        routing = AlertRouting(
+            {"pager": RouteAddress(url=SecretStr(pager.url)), "mail": RouteAddress(url=SecretStr(mail.url))},
+            {**AlertRouting().by_kind, AlertKind.OVER: ("mail",)},
+            {Cause.MODEL_CORRUPT: {AlertKind.ESCALATION: ("pager", "default")}},
+        )
+        found = settings(tmp_path, default.url)
+        assert alert(found, INCIDENT, "why", NOW, routing) == AlertReport(3, 0)
+        assert notify_over(found, INCIDENT, "it is over", NOW, routing) == AlertReport(2, 0)
+        assert request_approval(found, INCIDENT, 2, Remedy.ROLLBACK, NOW, routing) == AlertReport(2, 0)
+    assert [each["title"] for each in pager.received] == ["flights: model_corrupt needs a person"]
+    assert [each["title"] for each in mail.received] == ["flights: model_corrupt is over"]
+    assert ["needs a person" in each["title"] for each in default.received] == [True, False]
+    assert "autopilot incident approve flights i-1 --remedy rollback --by NAME" in default.received[1]["message"]
+
+
+def test_an_address_with_two_names_gets_a_message_once(tmp_path):
+    with Receiver() as receiver:
+        routing = routed("first", "default", "second", first=receiver.url, second=receiver.url)
+        assert alert(settings(tmp_path, receiver.url), INCIDENT, "why", NOW, routing) == AlertReport(2, 0)
+        assert len(receiver.received) == 1
+
+
+def test_the_same_question_after_a_crash_is_sent_once(tmp_path):
+    found = settings(tmp_path)
+    for _ in range(2):
+        request_approval(found, INCIDENT, 1, Remedy.ROLLBACK, NOW)
+    request_approval(found, INCIDENT, 2, Remedy.ROLLBACK, NOW)
+    assert [entry["attempt"] for entry in entries(found)] == [1, 2]
+
+
+def test_a_route_gets_its_message_once_its_address_is_known(tmp_path, monkeypatch):
+    with Receiver() as receiver:
+        found, routing = settings(tmp_path), routed("pager", pager=None)
+        assert alert(found, INCIDENT, "why", NOW, routing) == AlertReport(1, 1)
+        assert resend_kept(found, routing) == 1
+        monkeypatch.setenv("NO_SUCH_URL", receiver.url)
+        assert resend_kept(found, routing) == 0
+        assert resend_kept(found, routing) == 0
+        assert len(receiver.received) == 1
+
+
+def test_each_route_is_retried_by_itself(tmp_path):
+    with Receiver() as pager, Receiver() as mail:
+        found, routing = settings(tmp_path), routed("pager", "mail", pager=pager.url, mail=mail.url)
+        pager.accepting = False
+        assert alert(found, INCIDENT, "why", NOW, routing) == AlertReport(2, 1)
+        pager.accepting, mail.accepting = True, False
+        assert resend_kept(found, routing) == 0
+        assert (len(pager.received), len(mail.received)) == (1, 1)
+
+
+def test_a_reminder_is_a_message_of_its_own(tmp_path):
+    found = settings(tmp_path)
+    alert(found, INCIDENT, "why", NOW)
+    alert(found, replace(INCIDENT, status=Status.ESCALATED), "why", NOW)
+    assert len(entries(found)) == 2
