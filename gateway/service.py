@@ -74,7 +74,7 @@ class Gateway:
             settings.release_poll_seconds,
             settings.pipeline,
         )
-        self.requests = RequestHandler(self.ladder, self.pool, self.log, settings.body_bytes_max)
+        self.requests = RequestHandler(self.ladder, self.pool, self.log, settings)
         self._audit = ModelAudit(cache, store, self.pool.all, self.board)
         self._memory = MemoryWatch(self.pool.workers, self.board, settings.worker_memory_bytes_max)
         self._slow = SlowModelWatch(

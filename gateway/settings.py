@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -79,6 +79,14 @@ class GatewaySettings(BaseSettings):
         default=4096, ge=1, description="Copied rows that may wait for the shadow; the rest are dropped and counted."
     )
     body_bytes_max: int = Field(default=8 * 2**20, ge=1024, description="Longest request body, in bytes; else 413.")
+    bodies_bytes_max: int = Field(
+        default=64 * 2**20, ge=1024, description="Bytes of all request bodies held at once; above it requests get 503."
+    )
+    outside_training: Literal["name", "refuse", "ignore"] = Field(
+        default="name",
+        description="A number beyond all that the champion was trained on: `name` its column in `x-outside-training`, "
+        "`refuse` the request with 400, or `ignore` it.",
+    )
     batch_deadline_seconds: float = Field(
         default=1.0, gt=0, le=60, description="Time a version has for one batch before the next rung answers."
     )

@@ -12,6 +12,7 @@ from gateway.guards.breaker import VersionBreaker
 from gateway.guards.refused_rows import RefusedRows
 from gateway.guards.window import StuckOutput, VersionWindow
 from gateway.reporting.problems import Condition, ProblemBoard
+from gateway.rows.ranges import TrainingRanges
 from gateway.rows.schema import Binder, binder_of
 from gateway.rows.table import Row
 from gateway.settings import GatewaySettings
@@ -43,11 +44,13 @@ class Version:
         self.refused_rows = RefusedRows()
         self.manifest: Manifest | None = None
         self.binder: Binder | None = None
+        self.ranges: TrainingRanges | None = None
         self._stuck: StuckOutput | None = None
 
     def describe(self, manifest: Manifest) -> None:
         self.manifest = manifest
         self.binder = binder_of(manifest.input_schema)
+        self.ranges = TrainingRanges(manifest)
         self._stuck = StuckOutput(manifest)
 
     def conditions(self) -> Iterator[Condition]:

@@ -22,6 +22,7 @@ _WHY = {
     401: "A key is needed; `www-authenticate` says how to send it.",
     403: "The key is for something else, or this is switched off.",
     404: "There is no such thing here.",
+    408: "The body took too long to arrive.",
     413: "The body is too long, or has too many rows.",
     415: "The content type is none that this endpoint reads.",
     503: "Not now; `retry-after` says when to ask again.",

@@ -34,6 +34,7 @@ _ANSWERED_BY = {
     "x-rung": "Who answered: challenger, champion, fallback or baseline.",
     "x-model-version": "Version of the model, or `baseline`.",
     "x-release-generation": "Release that the request was answered under.",
+    "x-outside-training": "Columns with numbers beyond all that the champion was trained on; else absent.",
     "x-degraded": "`true` where a rung below the champion answered; else absent.",
 }
 _ASKING = [
@@ -80,7 +81,7 @@ def _mlflow() -> Node:
                 "Predict, as MLflow's scoring server does",
                 Purpose.PREDICT,
                 {200: answer("One prediction a row.", {JSON_TYPE: ref("Predictions")}, _ANSWERED_BY)},
-                refusals=(400, 404, 413, 415, 503),
+                refusals=(400, 404, 408, 413, 415, 503),
                 body=_LEARN,
                 parameters=_ASKING,
             )
@@ -103,7 +104,7 @@ def feedback_operation() -> Node:
         "Give labels to answered requests",
         Purpose.FEEDBACK,
         {200: answer("They are stored.", {JSON_TYPE: record({"accepted": INTEGER})})},
-        refusals=(400, 413, 503),
+        refusals=(400, 408, 413, 503),
         body={JSON_TYPE: {"schema": ref("FeedbackBody")}},
     )
 
@@ -158,7 +159,7 @@ def _open_inference(pipeline: str) -> Node:
                 "Predict, as the Open Inference Protocol has it",
                 Purpose.PREDICT,
                 {200: _inferred()},
-                refusals=(400, 404, 413, 415, 503),
+                refusals=(400, 404, 408, 413, 415, 503),
                 body=_INFER,
                 parameters=[*parameters, *_ASKING],
             )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from urllib.parse import quote
 
 from gateway.batching.versions import VersionPool
 from gateway.log.predictions import LogRow, PredictionLog
@@ -18,11 +19,13 @@ from gateway.routing.request import Overloaded, PredictRequest, PredictResponse,
 from gateway.routing.shadow import Shadow
 from gateway.rows.refusals import NO_RELEASE, BadRequest
 from gateway.rows.table import RequestTable
-from gateway.wire.asgi import JSON, RETRY_AFTER, Header, Receive, Send, read_body, respond
-from gateway.wire.protocol import EncodedResponse, WireProtocol
+from gateway.settings import GatewaySettings
+from gateway.wire.asgi import JSON, RETRY_AFTER, BodyBudget, Header, Receive, Send, read_body, respond
+from gateway.wire.protocol import EncodedResponse, ParsedRequest, WireProtocol
 from healing.release import ModelRef
 
 _ID_BYTES_MAX = 256
+_LARGE_BYTES = 256 * 1024  # of a body that takes a thread milliseconds to read and check, while others are answered
 _TIMEOUT_MS_MAX = 120_000
 _BASELINE = ModelRef(digest="", version="baseline")  # how the log names an answer that no model gave
 
@@ -39,13 +42,15 @@ class RequestTotals:
 class RequestHandler:
     """Answers requests; everything else of the gateway runs beside it."""
 
-    def __init__(self, ladder: Ladder, pool: VersionPool, log: PredictionLog, body_bytes_max: int) -> None:
+    def __init__(self, ladder: Ladder, pool: VersionPool, log: PredictionLog, settings: GatewaySettings) -> None:
         self.totals = RequestTotals()
         self.counts = RequestCounts()
         self._ladder = ladder
         self._pool = pool
         self._log = log
-        self._body_bytes_max = body_bytes_max
+        self._body_bytes_max = settings.body_bytes_max
+        self._outside_training = settings.outside_training
+        self.bodies = BodyBudget(max(settings.bodies_bytes_max, settings.body_bytes_max))
         self.shadow: Shadow | None = None
         self.hangups = HangUps()
         self._ids = os.urandom(8).hex().encode()  # requests without a name of their own are numbered within this life
@@ -93,17 +98,20 @@ class RequestHandler:
         active = self._ladder.active
         if active is not None and forced is None:
             self._ladder.admit(active)
-        content = await read_body(receive, self._body_bytes_max, headers.get(b"content-length"))
-        active = self._ladder.active  # a slow upload is answered by the release that is active at its end
-        if active is None:
-            self.totals.failed += 1
-            return 503, protocol.refuse("NO_RELEASE", NO_RELEASE, None), [JSON, RETRY_AFTER]
-        task = _this_task()
-        self.hangups.begin(task, receive)
+        content = await read_body(receive, self._body_bytes_max, headers.get(b"content-length"), self.bodies)
         try:
-            return await self._answer_body(protocol, headers, request_id, content, active, forced)
+            active = self._ladder.active  # a slow upload is answered by the release that is active at its end
+            if active is None:
+                self.totals.failed += 1
+                return 503, protocol.refuse("NO_RELEASE", NO_RELEASE, None), [JSON, RETRY_AFTER]
+            task = _this_task()
+            self.hangups.begin(task, receive)
+            try:
+                return await self._answer_body(protocol, headers, request_id, content, active, forced)
+            finally:
+                self.hangups.end(task)
         finally:
-            self.hangups.end(task)
+            self.bodies.give_back(len(content))
 
     async def _answer_body(
         self,
@@ -115,10 +123,12 @@ class RequestHandler:
         forced: str | None,
     ) -> tuple[int, bytes, list[Header]]:
         started = time.perf_counter()
-        asked = protocol.read(headers, content)
-        if asked.request_id is not None and b"x-request-id" not in headers:
-            request_id = asked.request_id.encode()
-        request = _predict_request(headers, request_id, asked.table, active)
+        if len(content) > _LARGE_BYTES:
+            parsed = await asyncio.to_thread(_parse, protocol, headers, request_id, content, active)
+        else:
+            parsed = _parse(protocol, headers, request_id, content, active)
+        asked, request = parsed
+        outside = self._columns_outside(active, request)
         if forced is not None:
             answer = await self._answer_forced(forced, request)
         else:
@@ -127,7 +137,21 @@ class RequestHandler:
             self._count(answer, time.perf_counter() - started)
             if self.shadow is not None and self.shadow.generation == answer.generation:
                 self.shadow.copy(request, answer)
-        return 200, *_written(asked.write(answer), answer, request_id)
+        body, headers_out = _written(asked.write(answer), answer, request.request_id.encode())
+        if outside:
+            headers_out.append((b"x-outside-training", ",".join(map(quote, outside)).encode()))
+        return 200, body, headers_out
+
+    def _columns_outside(self, active: ActiveRelease, request: PredictRequest) -> tuple[str, ...]:
+        """Columns with values beyond the champion's training data; BadRequest where the settings refuse them."""
+        champion = active.champion
+        if self._outside_training == "ignore" or champion.ranges is None or champion.binder is not active.binder:
+            return ()
+        outside = champion.ranges.outside(request.bound.rows)
+        if outside and self._outside_training == "refuse":
+            message = f"values of {', '.join(outside)} are beyond all that the model was trained on"
+            raise BadRequest(message[:1000], field=outside[0], code="OUTSIDE_TRAINING")
+        return outside
 
     async def _answer_forced(self, digest: str, request: PredictRequest) -> PredictResponse:
         """By this version and no other. A probe, not traffic: neither logged nor counted."""
@@ -155,6 +179,16 @@ def _this_task() -> "asyncio.Task[None]":
     task = asyncio.current_task()
     assert task is not None
     return task
+
+
+def _parse(
+    protocol: WireProtocol, headers: Mapping[bytes, bytes], request_id: bytes, content: bytes, active: ActiveRelease
+) -> tuple[ParsedRequest, PredictRequest]:
+    """The body as its protocol reads it, and the checked request."""
+    asked = protocol.read(headers, content)
+    if asked.request_id is not None and b"x-request-id" not in headers:
+        request_id = asked.request_id.encode()
+    return asked, _predict_request(headers, request_id, asked.table, active)
 
 
 def _predict_request(
