@@ -8,6 +8,8 @@ from healing.errors import GatewayUnavailable
 from healing.incident import ENDED
 from releases.log import ReleaseLog
 from tasks.config.settings import Settings
+from tasks.ledger.pauses import current_pause
+from tasks.ledger.store import Ledger
 from tasks.serving.gateway_client import GatewayReport, read_gateway
 
 INCIDENTS_MAX = 200
@@ -30,7 +32,10 @@ class ServiceLine:
 
 @dataclass(frozen=True, slots=True)
 class StackStatus:
-    """`up`: a supervisor holds the home. `serving`: the generation that the gateway answers with."""
+    """`up`: a supervisor holds the home. `serving`: the generation that the gateway answers with.
+
+    `paused`: who paused the pipeline and why, None while it is not paused.
+    """
 
     up: bool
     addresses: dict[str, str]
@@ -39,6 +44,7 @@ class StackStatus:
     serving: int | None
     problems: tuple[str, ...]
     incidents: tuple[IncidentLine, ...]
+    paused: str | None = None
 
     @property
     def healthy(self) -> bool:
@@ -63,7 +69,17 @@ def read_status(settings: Settings, pipeline: str) -> StackStatus:
         serving=None if gateway is None else gateway.active_generation,
         problems=() if gateway is None else tuple(f"{each.code}: {each.message}" for each in gateway.problems),
         incidents=tuple(open_incidents),
+        paused=_pause(settings, pipeline),
     )
+
+
+def _pause(settings: Settings, pipeline: str) -> str | None:
+    """The pause that lasts, in words. Creates nothing in a new home."""
+    if not settings.has_ledger:
+        return None
+    with Ledger(settings.ledger_dsn) as ledger:
+        pause = current_pause(ledger, pipeline)
+    return None if pause is None else str(pause)
 
 
 def _gateway(settings: Settings) -> GatewayReport | None:

@@ -30,6 +30,7 @@ from tasks.ingestion.run_record import record_end, record_start
 from tasks.ingestion.source_failover import report_return
 from tasks.ingestion.sources import Lookup, open_sources
 from tasks.ingestion.stores import open_stores
+from tasks.ledger.pauses import refuse_while_paused
 from tasks.ledger.records import BatchRecord, BatchStatus
 
 log = structlog.get_logger(__name__)
@@ -77,11 +78,12 @@ def ingest(
     Features are computed again where a batch that they depend on came late or was corrected. `chunk_days` limits how
     many days are held in memory.
 
-    SourceUnavailable when no source answers, UsageError or ConfigError when the pipeline or a parameter is wrong;
-    everything that was committed before stays.
+    PipelinePaused while the pipeline is paused, SourceUnavailable when no source answers, UsageError or ConfigError
+    when the pipeline or a parameter is wrong; everything that was committed before stays.
     """
     settings = load_settings()
     config = load_pipeline(pipeline, settings.pipelines_dir)
+    refuse_while_paused(settings.ledger_dsn, pipeline)
     if chunk_days < 1 or (since and until and since > until):
         raise UsageError(f"expected since <= until and chunk_days >= 1, found {since}, {until} and {chunk_days}")
     lookup = Lookup(settings.addresses().model_dump(), os.environ)

@@ -4,10 +4,13 @@ import structlog
 from prefect import flow
 
 from healing.release import ModelRef
+from healing.remedy import Role, role_of
+from releases.log import ReleaseLog
 from releases.signing import ensure_keys
 from releases.store import ModelStore
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import load_settings
+from tasks.ledger.pauses import refuse_while_paused
 from tasks.rollout.controller import roll_out
 from tasks.rollout.release_changes import rollout_lock
 from tasks.rollout.release_events import republish_events
@@ -30,11 +33,14 @@ def release(
 
     `approved_by` is the person who approves in advance, `unfence_by` the person who lifts the model's fence.
     ModelCorrupt when its bytes do not verify, Conflict while another rollout of the pipeline is running,
-    IllegalTransition for a fenced model. A run after a killed one resumes the trial in the log.
+    IllegalTransition for a fenced model, PipelinePaused while the pipeline is paused. A run after a killed one resumes
+    the trial in the log.
     """
     settings = load_settings()
     config = load_pipeline(pipeline, settings.pipelines_dir)
     root, keys = settings.release_root(pipeline), ensure_keys(settings.keys_dir)
+    if role_of(ReleaseLog(root).current(), digest) is not Role.CHALLENGER:  # a trial that runs is brought to its end
+        refuse_while_paused(settings.ledger_dsn, pipeline)
     manifest = ModelStore(root).verify(digest, keys.public)
     rollout = Rollout(
         pipeline=pipeline,

@@ -21,6 +21,7 @@ from healing.release import ModelRef
 from healing.verdict import Outcome
 from releases.loader import LoadedModel
 from tasks.config.settings import Settings, load_settings
+from tasks.ledger.pauses import refuse_while_paused
 from tasks.ledger.store import Ledger
 from tasks.rollout.champion import open_champion
 from tasks.rollout.rollout import ReleaseOutcome, RolloutResult
@@ -143,10 +144,13 @@ def retrain(
     `estimator` (module:function) replaces the pipeline's own. `skip_comparison` releases the candidate whatever the
     comparison shows, which the outcome records. `dry_run` stops after the comparison. `again` trains an earlier plan a
     second time and reports whether the same model results; UsageError when the plan was never trained. TrainingRefused
-    while the data are doubtful or too few. Without a champion the candidate only has to beat the base rate.
+    while the data are doubtful or too few, PipelinePaused while the pipeline is paused. Without a champion the
+    candidate only has to beat the base rate.
     """
     settings = load_settings()
     request = RetrainRequest(pipeline, until, incident_id, estimator, skip_comparison, dry_run, again)
+    if not (dry_run or again):
+        refuse_while_paused(settings.ledger_dsn, pipeline)
     with exclusive(settings.release_root(pipeline) / "retrain.lock"):
         try:
             outcome = _train_again(settings, request) if again else _train_and_release(settings, request)

@@ -19,6 +19,7 @@ AutopilotError
 │   ├── ContractBroken        a batch breaks its contract beyond what policy repairs
 │   ├── IllegalTransition     a release or an incident may not change in this way
 │   ├── TrainingRefused       training on this data would be wrong
+│   ├── PipelinePaused        the pipeline is paused: nothing is ingested, trained or released
 │   └── Conflict              another writer was first; read again, then decide again
 └── Corrupt               stored bytes are not what was written
     ├── ModelCorrupt          signature, digest or golden output of a model does not match
@@ -115,6 +116,10 @@ class IllegalTransition(Refused):
 
 class TrainingRefused(Refused):
     """Training on this data would be wrong: there is too little of it, or an incident about it is open."""
+
+
+class PipelinePaused(Refused):
+    """The pipeline is paused: nothing is ingested, trained or released until somebody resumes it."""
 
 
 class Conflict(Refused):

@@ -56,6 +56,7 @@ class Remedy(StrEnum):
     ROLLBACK = "rollback"
     REPUBLISH = "republish"
     RETRAIN = "retrain"
+    PAUSE_PIPELINE = "pause_pipeline"
     ESCALATE = "escalate"
 
 

@@ -48,6 +48,7 @@ TREATABLE_CAUSES: Mapping[Remedy, frozenset[Cause]] = MappingProxyType(
         Remedy.ABORT_CANARY: _MODEL_CAUSES,
         Remedy.ROLLBACK: _MODEL_CAUSES,
         Remedy.RETRAIN: _MODEL_CAUSES | {Cause.DATA_DRIFT, Cause.QUALITY_DROP},
+        Remedy.PAUSE_PIPELINE: FOUND_BY_INGESTION | {Cause.DATA_DRIFT, Cause.QUALITY_DROP, Cause.BAD_CANDIDATE},
         Remedy.ESCALATE: frozenset(Cause),
     }
 )

@@ -50,6 +50,27 @@ def read_schedule(prefect_api: str, deployment: str, pipeline: str, timeout_seco
         raise OrchestratorUnavailable(f"expected Prefect to describe {deployment}, found {exc!r}") from exc
 
 
+def set_paused(prefect_api: str, deployment: str, pipeline: str, *, paused: bool, timeout_seconds: float) -> bool:
+    """Pause or continue the schedule of `flow/deployment`; whether that changed anything.
+
+    OrchestratorUnavailable if Prefect does not answer each of two requests in time.
+    """
+    try:
+        response = http_client().get(f"{prefect_api}/deployments/name/{deployment}", timeout=timeout_seconds)
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return False
+        found = response.raise_for_status().json()
+        if found.get("paused") == paused or found.get("parameters", {}).get("pipeline") != pipeline:
+            return False
+        changed = http_client().patch(
+            f"{prefect_api}/deployments/{found['id']}", json={"paused": paused}, timeout=timeout_seconds
+        )
+        changed.raise_for_status()
+    except (httpx.HTTPError, ValueError, KeyError) as exc:
+        raise OrchestratorUnavailable(f"expected Prefect to change {deployment}, found {exc!r}") from exc
+    return True
+
+
 def _runs(prefect_api: str, deployment_id: str, due: dict[str, str], sort: str, timeout_seconds: float) -> list[DueRun]:
     wanted = {"deployments": {"id": {"any_": [deployment_id]}}, "flow_runs": {"expected_start_time": due}}
     answer = http_client().post(

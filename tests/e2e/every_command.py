@@ -41,6 +41,8 @@ def commands(home: Path) -> list[list[str]]:
         ["release", "abort", "--by", "a test", "--reason", "a test"],
         ["retrospect"],
         ["rollback"],
+        ["pause", "--reason", "a test"],
+        ["resume"],
         ["ingest", *day],
         ["heal"],
         ["maintain"],

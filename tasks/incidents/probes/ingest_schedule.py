@@ -14,6 +14,7 @@ from releases.files import write_atomically
 from tasks.incidents.probe import Probe, ProbeContext, Sighting
 from tasks.ingestion.run_record import SCHEDULE, started_since
 from tasks.lake.write_locks import WriteLock
+from tasks.ledger.pauses import current_pause
 from tasks.runtime.file_locks import is_held
 from tasks.runtime.schedules import DeploymentSchedule, read_schedule
 
@@ -50,6 +51,8 @@ class IngestSchedule(Probe):
         return frozenset({_SUBJECT})
 
     def observe(self, context: ProbeContext) -> Sighting:
+        if current_pause(context.ledger, context.pipeline.name) is not None:
+            return Sighting(reason="the pipeline is paused")
         now = datetime.now(UTC)
         file = context.settings.home / "healer" / f"{context.pipeline.name}.ingest_due.json"
         if self._dues is None:

@@ -85,8 +85,9 @@ def removables(settings: Settings, pipeline: str, ledger: Ledger) -> Iterator[Re
         *(settings.gateway_dir(pipeline) / "cache" / "models").glob(".copying-*"),
     ]
     yield from _older(leftovers, now - LEFTOVER_SECONDS)
-    reports = (file for file in settings.reports_dir.rglob("*") if file.is_file())
-    yield from _older(reports, now - REPORT_SECONDS)
+    reports = [file for file in settings.reports_dir.rglob("*") if file.is_file()]
+    post_mortems = settings.reports_dir / pipeline / "incidents"  # small, and what people learn from
+    yield from _older((f for f in reports if not f.is_relative_to(post_mortems)), now - REPORT_SECONDS)
     if not any(is_held(root / lock) for lock in _CONTROLLER_LOCKS):
         yield from _older(_unnamed_models(root, pipeline, ledger), now - MODEL_SECONDS)
 

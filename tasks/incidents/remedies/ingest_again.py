@@ -6,6 +6,7 @@ from healing.verdict import Outcome, Verdict
 from tasks.incidents.remedy_action import AttemptRun, RemedyAction, RemedyContext
 from tasks.incidents.remedy_result import RemedyResult
 from tasks.ingestion.run_record import SCHEDULE, finished_since
+from tasks.ledger.pauses import current_pause
 
 
 class IngestRemedy(RemedyAction):
@@ -25,6 +26,9 @@ class IngestRemedy(RemedyAction):
     def apply(self, context: RemedyContext) -> RemedyResult:
         if context.incident.subject == SCHEDULE and self.remedy is Remedy.WAIT:
             return RemedyResult(AttemptOutcome.FUTILE, "nobody starts the ingest, so waiting for it cannot help")
+        pause = current_pause(context.ledger, context.incident.pipeline)
+        if pause is not None:
+            return RemedyResult(AttemptOutcome.FUTILE, f"the pipeline is {pause}")
         parameters = {"pipeline": context.incident.pipeline}
         run = context.runner.run("ingest/ingest", parameters, context.idempotency_key)
         if run is None:

@@ -11,6 +11,7 @@ from releases.log import ReleaseLog
 from tasks.incidents.remedy_action import AttemptRun, RemedyAction, RemedyContext
 from tasks.incidents.remedy_result import RemedyResult
 from tasks.incidents.service_observation import observe_champion
+from tasks.ledger.pauses import current_pause
 from tasks.ledger.records import JournalEntry
 from tasks.ledger.store import Ledger
 from tasks.runtime.flow_runs import RunState
@@ -27,6 +28,9 @@ class RetrainRemedy(RemedyAction):
     one_per_pipeline = True  # drift and loss of quality occur together, and one retrain treats both
 
     def apply(self, context: RemedyContext) -> RemedyResult:
+        pause = current_pause(context.ledger, context.incident.pipeline)
+        if pause is not None:
+            return RemedyResult(AttemptOutcome.FUTILE, f"the pipeline is {pause}")
         day = last_day_without_gain(context.ledger, _history(context), context.incident.pipeline)
         if day is not None:
             reason = f"a retrain on the days until {day} had no gain, and the lake has no later day"

@@ -21,6 +21,7 @@ from tests.tasks.incidents.contexts import context
 
 ACTION = implementation_of(Remedy.FREE_DISK)
 KEPT = ("lake/tiny/rows/part.parquet", "quarantine/tiny/rows/x.csv", "gateway/tiny/stream-1.jsonl", "mlflow/mlflow.db")
+KEPT += ("reports/tiny/incidents/1.html",)
 
 
 class Killed(Exception):
