@@ -60,8 +60,13 @@ format: $(VENV)/.dev ## format, and fix what ruff can fix
 	$(BIN)/ruff format --quiet
 	$(BIN)/ruff check --fix --quiet
 
-drills: $(VENV)/.dev ## run the recovery drills against a stack of their own
-	$(BIN)/pytest -m drill --timeout 900
+# SUITE=smoke: every drill that needs a gateway and a healer, three times, and each without its remedy. SUITE=full: all
+# others, too, against whole stacks.
+SUITE ?= smoke
+DRILLS_smoke = tests/recovery/test_serving_drills.py
+DRILLS_full  = tests
+drills: $(VENV)/.dev ## run the recovery drills (SUITE=smoke or full); writes var/drills.xml
+	$(BIN)/pytest -m drill --timeout 900 --junitxml var/drills.xml $(DRILLS_$(SUITE))
 
 bench: $(VENV)/.dev ## run every benchmark, or one: make bench NAME=gateway
 	@set -e; for script in $(if $(NAME),$(NAME),$(BENCHMARKS)); do \

@@ -29,7 +29,7 @@ class Lab:
     home: Path
     pipeline: str
     directory: Path
-    prefect: str
+    prefect: str  # empty for a lab without Prefect, which drills of the tier `serving` do not need
     gateway: str
     operate: str
     feeds: Mapping[str, str]  # the bundled sources `feed` and `mirror`; empty for a pipeline with other sources
@@ -49,7 +49,7 @@ class Lab:
                 home=home,
                 pipeline=pipeline,
                 directory=directory,
-                prefect=addresses["prefect"].rstrip("/"),
+                prefect=addresses.get("prefect", "").rstrip("/"),
                 gateway=addresses["gateway"].rstrip("/"),
                 operate=addresses["operate"].rstrip("/"),
                 feeds={name: addresses[name].rstrip("/") for name in FEEDS if name in addresses},
@@ -106,6 +106,13 @@ class Lab:
         if release is None:
             raise LookupError(f"expected a release of {self.pipeline} to break, found none; run `autopilot bootstrap`")
         return str(release["champion"]["digest"])
+
+    def worker(self, digest: str) -> int:
+        """The pid of the worker that serves a model; LookupError when there is none."""
+        pids = [each["pid"] for each in self.release_state()["workers"] if each["digest"] == digest and each["pid"]]
+        if not pids:
+            raise LookupError(f"expected a worker for model {digest[:12]}, found none; is the gateway warm?")
+        return int(pids[0])
 
     def answers(self, url: str) -> bool:
         """Whether `url` answers with a 2xx within TIMEOUT_SECONDS."""

@@ -14,14 +14,14 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chaos.faults.corrupted_file import CorruptedFile
+from chaos.faults.changed_file import ChangedFile
 from chaos.faults.disabled_remedy import DisabledRemedy
-from chaos.faults.stopped_process import StoppedProcess
+from chaos.faults.signalled_process import SignalledProcess
 from chaos.processes import ProcessName
 
 __all__ = ["Fault", "Lease", "give_back", "give_back_all", "read_all", "take"]
 
-Fault = Annotated[StoppedProcess | CorruptedFile | DisabledRemedy, Field(discriminator="kind")]
+Fault = Annotated[SignalledProcess | ChangedFile | DisabledRemedy, Field(discriminator="kind")]
 
 _PACKAGE_PARENT = Path(__file__).resolve().parent.parent
 _reapers: dict[Path, ProcessName] = {}  # one per lease directory; each ends after the holder's leases and the holder

@@ -93,10 +93,18 @@ def find(name: str) -> Experiment:
     return _read(path)
 
 
-def run_drill(name: str, home: Path, *, pipeline: str, ablate: str | None = None) -> DrillOutcome:
+def run_drill(
+    name: str,
+    home: Path,
+    *,
+    pipeline: str,
+    ablate: str | None = None,
+    variables: Mapping[str, float] | None = None,
+) -> DrillOutcome:
     """Break the stack on `home` as drill `name` describes, wait for recovery, judge it, and store the outcome.
 
-    `ablate` switches a remedy off during the drill. WrongUsage for an unknown drill or remedy, for a stack that the
+    `ablate` switches a remedy off during the drill. `variables` replace durations and rates of the experiment's
+    configuration. WrongUsage for an unknown drill or remedy, for a stack that the
     drill cannot break, and while another drill runs; StackDown when no stack is up.
     """
     experiment = find(name)
@@ -107,7 +115,7 @@ def run_drill(name: str, home: Path, *, pipeline: str, ablate: str | None = None
         lab = Lab.open(home, pipeline, directory)
         started_at = datetime.now(UTC)
         try:
-            judgement = _run_ablated(experiment, lab, ablate)
+            judgement = _run_ablated(experiment, lab, ablate, variables or {})
         except httpx.HTTPError as exc:
             judgement = Judgement(Exit.HARNESS_FAILED, f"remedy {ablate} could not be switched off and on: {exc!r}")
     outcome = _outcome(experiment, pipeline, started_at, ablate, judgement, directory)
@@ -115,12 +123,16 @@ def run_drill(name: str, home: Path, *, pipeline: str, ablate: str | None = None
     return outcome
 
 
-def _run_ablated(experiment: Experiment, lab: Lab, ablate: str | None) -> Judgement:
+def _run_ablated(experiment: Experiment, lab: Lab, ablate: str | None, variables: Mapping[str, float]) -> Judgement:
     """Run and judge the experiment with a remedy switched off; httpx.HTTPError when the switch fails."""
     off = nullcontext() if ablate is None else _ablated(lab, experiment.spec, ablate)
     with off:
-        stopped, left = _run_experiment(experiment, lab), _undo(lab)
-    return stopped or left or judge(_journal(lab.directory))
+        stopped, left = _run_experiment(experiment, lab, variables), _undo(lab)
+    judgement = stopped or left or judge(_journal(lab.directory))
+    findings = judgement.findings
+    if ablate is not None and findings is not None and ablate in findings.remedies:
+        return Judgement(Exit.HARNESS_FAILED, f"remedy {ablate} was switched off and was used all the same", findings)
+    return judgement
 
 
 def _check(experiment: Experiment, home: Path, pipeline: str, ablate: str | None) -> None:
@@ -176,7 +188,7 @@ def _ablated(lab: Lab, spec: DrillSpec, remedy: str) -> Iterator[None]:
         leases.give_back(lab.directory / "ablation", lease)
 
 
-def _run_experiment(experiment: Experiment, lab: Lab) -> Judgement | None:
+def _run_experiment(experiment: Experiment, lab: Lab, variables: Mapping[str, float]) -> Judgement | None:
     """Run the experiment to its end; a judgement when it had to be stopped.
 
     It has a session of its own: Ctrl-C reaches only this process, which then asks the experiment to undo its faults.
@@ -187,6 +199,7 @@ def _run_experiment(experiment: Experiment, lab: Lab) -> Judgement | None:
         *("--log-file", str(lab.directory / "chaos.log")),
         *("run", "--journal-path", str(lab.directory / JOURNAL_FILE)),
         *("--var", f"home={lab.home}", "--var", f"pipeline={lab.pipeline}", "--var", f"drill_dir={lab.directory}"),
+        *(word for name, value in variables.items() for word in ("--var", f"{name}:float={value}")),
         str(experiment.path),
     ]
     path = os.pathsep.join([str(_PACKAGE_PARENT), *filter(None, [os.environ.get("PYTHONPATH")])])

@@ -46,10 +46,13 @@ class DrillSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
+    tier: str = Field(default="stack", description="What the drill needs to run: serving or stack.")
     indicator: Indicator
     fault: bool = Field(default=True, description="False for a drill that breaks nothing; it must open no incident.")
     deadline_seconds: float = Field(gt=0, description="The whole drill takes no longer, or it is stopped.")
     causes: tuple[str, ...] = Field(default=(), description="Incident causes that count as detection; any when empty.")
+    remedies: tuple[str, ...] = Field(default=(), description="One of these must have been used; any when empty.")
+    reflex: bool = Field(default=False, description="The gateway heals this by itself; no incident is needed.")
     needs: tuple[str, ...] = Field(
         default=(), description="Services that the drill needs besides gateway and Prefect: feed, mirror."
     )

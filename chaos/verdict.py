@@ -74,6 +74,7 @@ class DrillFindings(BaseModel):
     requests: Counts
     latency_seconds: Mapping[str, float]
     incidents: tuple[OpenedIncident, ...]
+    remedies: tuple[str, ...] = ()  # that were started during the drill, in order
     unproven: tuple[str, ...]
     outstanding_leases: int
 
@@ -169,9 +170,14 @@ def _judge_recovery(findings: DrillFindings) -> Unmet | None:
         return Exit.NOT_RECOVERED, "service was not restored while the drill watched"
     if recover[1] > allowed:
         return Exit.NOT_RECOVERED, f"recovered in {recover[1]:.1f} s, at most {allowed:.1f} s are allowed"
-    missing = [name for name in ("t2", "t3", "t4") if findings.timings.get(name) is None]
+    needed = ("t4",) if findings.spec.reflex else ("t2", "t3", "t4")
+    missing = [name for name in needed if findings.timings.get(name) is None]
     if missing:
         return Exit.HARNESS_FAILED, f"service is restored, but the record has no {', '.join(missing)}"
+    expected = findings.spec.remedies
+    if expected and not set(expected) & set(findings.remedies):
+        used = ", ".join(findings.remedies) or "none"
+        return Exit.NOT_RECOVERED, f"recovered without one of its remedies {', '.join(expected)}; used: {used}"
     return None
 
 

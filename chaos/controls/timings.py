@@ -81,6 +81,7 @@ def conclude(spec: DrillSpec, directory: Path) -> DrillFindings:
             for entry in entries
             if entry.kind == "incident.opened"
         ),
+        remedies=tuple(str(e.detail.get("remedy", "")) for e in entries if e.kind == "attempt.started"),
         unproven=tuple(unproven_faults(samples)),
         outstanding_leases=sum(lease.outstanding for lease in leases.read_all(directory / "leases")),
     )

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from chaos.faults.corrupted_file import CorruptedFile
-from chaos.faults.stopped_process import StoppedProcess
+from chaos.faults.changed_file import ChangedFile
+from chaos.faults.signalled_process import SignalledProcess
 from chaos.processes import ProcessName
 from cli.demo.demo_stack import DemoStack
 from healing.incident import Cause
@@ -66,7 +66,7 @@ def spring(stack: DemoStack) -> None:
 def feed_down(stack: DemoStack) -> None:
     """The primary source hangs; the mirror delivers the week."""
     recorded = stack.lab.process("feed")
-    fault = StoppedProcess(process=ProcessName(pid=recorded.pid, started_at=recorded.started_at))
+    fault = SignalledProcess(process=ProcessName(pid=recorded.pid, started_at=recorded.started_at))
     stack.expect_incident(Cause.SOURCE_UNAVAILABLE)
     fault.inject()
     try:
@@ -104,7 +104,7 @@ def corrupted_champion(stack: DemoStack) -> None:
     state = stack.lab.release_state()
     champion = state["release"]["champion"]["digest"]
     [worker] = [ProcessName.of(each["pid"]) for each in state["workers"] if each["digest"] == champion and each["pid"]]
-    fault = CorruptedFile.prepare(stack.lab.models / champion / "model.skops", stack.directory / "original.skops")
+    fault = ChangedFile.prepare(stack.lab.models / champion / "model.skops", stack.directory / "original.skops")
     before = stack.log.latest_generation()
     stack.expect_incident(Cause.MODEL_CORRUPT, Cause.MODEL_FAILING)
     fault.inject()

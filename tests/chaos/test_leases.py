@@ -9,8 +9,8 @@ import psutil
 import pytest
 
 from chaos import leases
-from chaos.faults.corrupted_file import CorruptedFile, sha256
-from chaos.faults.stopped_process import StoppedProcess
+from chaos.faults.changed_file import ChangedFile, sha256
+from chaos.faults.signalled_process import SignalledProcess
 from chaos.processes import ProcessName
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +52,7 @@ def directory(tmp_path):
 
 
 def test_a_corrupted_file_keeps_its_size_and_mode_and_is_restored_exactly(model, tmp_path):
-    fault = CorruptedFile.prepare(model, tmp_path / "original")
+    fault = ChangedFile.prepare(model, tmp_path / "original")
     assert not fault.active()
     fault.inject()
     assert fault.active()
@@ -65,7 +65,7 @@ def test_a_corrupted_file_keeps_its_size_and_mode_and_is_restored_exactly(model,
 
 
 def test_undo_does_not_recreate_a_directory_that_was_removed(model, tmp_path):
-    fault = CorruptedFile.prepare(model, tmp_path / "original")
+    fault = ChangedFile.prepare(model, tmp_path / "original")
     fault.inject()
     model.unlink()
     model.parent.rmdir()
@@ -75,12 +75,12 @@ def test_undo_does_not_recreate_a_directory_that_was_removed(model, tmp_path):
 
 def test_a_hard_link_elsewhere_keeps_its_bytes(model, tmp_path):
     os.link(model, tmp_path / "kept")
-    CorruptedFile.prepare(model, tmp_path / "original").inject()
+    ChangedFile.prepare(model, tmp_path / "original").inject()
     assert (tmp_path / "kept").read_bytes() == ORIGINAL
 
 
 def test_a_stopped_process_is_stopped_until_the_undo(sleeper):
-    fault = StoppedProcess(process=ProcessName.of(sleeper.pid))
+    fault = SignalledProcess(process=ProcessName.of(sleeper.pid))
     fault.inject()
     eventually(fault.active)
     fault.undo()
@@ -90,7 +90,7 @@ def test_a_stopped_process_is_stopped_until_the_undo(sleeper):
 
 def test_a_recycled_process_number_is_never_signalled(sleeper):
     stranger = ProcessName(pid=sleeper.pid, started_at=ProcessName.of(sleeper.pid).started_at - 100)
-    fault = StoppedProcess(process=stranger)
+    fault = SignalledProcess(process=stranger)
     with pytest.raises(ProcessLookupError, match="has ended"):
         fault.inject()
     fault.undo()
@@ -99,20 +99,20 @@ def test_a_recycled_process_number_is_never_signalled(sleeper):
 
 def test_a_lease_is_on_disk_before_the_fault_is_injected(directory, model, monkeypatch):
     seen = []
-    monkeypatch.setattr(CorruptedFile, "inject", lambda fault: seen.extend(leases.read_all(directory)))
-    lease = leases.take(directory, CorruptedFile.prepare(model, directory / "original"), ttl_seconds=60)
+    monkeypatch.setattr(ChangedFile, "inject", lambda fault: seen.extend(leases.read_all(directory)))
+    lease = leases.take(directory, ChangedFile.prepare(model, directory / "original"), ttl_seconds=60)
     assert [each.id for each in seen] == [lease.id]
 
 
 def test_a_fault_that_cannot_be_injected_leaves_no_outstanding_lease(directory):
-    gone = StoppedProcess(process=ProcessName(pid=2**22 - 1, started_at=0.0))
+    gone = SignalledProcess(process=ProcessName(pid=2**22 - 1, started_at=0.0))
     with pytest.raises(ProcessLookupError):
         leases.take(directory, gone, ttl_seconds=60)
     assert [lease.outstanding for lease in leases.read_all(directory)] == [False]
 
 
 def test_giving_back_twice_is_safe(directory, model):
-    lease = leases.take(directory, CorruptedFile.prepare(model, directory / "original"), ttl_seconds=60)
+    lease = leases.take(directory, ChangedFile.prepare(model, directory / "original"), ttl_seconds=60)
     assert leases.give_back_all(directory) == 1
     assert leases.give_back_all(directory) == 0
     leases.give_back(directory, lease)
@@ -120,7 +120,7 @@ def test_giving_back_twice_is_safe(directory, model):
 
 
 def test_the_reaper_undoes_a_lease_that_has_expired(directory, model):
-    leases.take(directory, CorruptedFile.prepare(model, directory / "original"), ttl_seconds=0.2)
+    leases.take(directory, ChangedFile.prepare(model, directory / "original"), ttl_seconds=0.2)
     assert sha256(model) != sha256(directory / "original")
     eventually(lambda: model.read_bytes() == ORIGINAL)
     eventually(lambda: not leases.read_all(directory)[0].outstanding)
@@ -130,13 +130,13 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from chaos import leases
-from chaos.faults.corrupted_file import CorruptedFile
-from chaos.faults.stopped_process import StoppedProcess
+from chaos.faults.changed_file import ChangedFile
+from chaos.faults.signalled_process import SignalledProcess
 from chaos.processes import ProcessName
 
 directory, model, pid = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-leases.take(directory, CorruptedFile.prepare(model, directory / "original"), ttl_seconds=600)
-leases.take(directory, StoppedProcess(process=ProcessName.of(pid)), ttl_seconds=600)
+leases.take(directory, ChangedFile.prepare(model, directory / "original"), ttl_seconds=600)
+leases.take(directory, SignalledProcess(process=ProcessName.of(pid)), ttl_seconds=600)
 print(leases._reapers[directory].pid, flush=True)
 time.sleep(600)
 """
@@ -164,10 +164,10 @@ BRIEF_HOLDER = """
 import sys
 from pathlib import Path
 from chaos import leases
-from chaos.faults.corrupted_file import CorruptedFile
+from chaos.faults.changed_file import ChangedFile
 
 directory, model = Path(sys.argv[1]), Path(sys.argv[2])
-lease = leases.take(directory, CorruptedFile.prepare(model, directory / "original"), ttl_seconds=600)
+lease = leases.take(directory, ChangedFile.prepare(model, directory / "original"), ttl_seconds=600)
 leases.give_back(directory, lease)
 """
 

@@ -1,0 +1,103 @@
+"""One entry of the catalogue: what a drill breaks, under which load, and what the system promises."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from chaos.faults.kinds import known_kinds
+from chaos.spec import Indicator, Limits
+
+__all__ = ["CATALOGUE", "CatalogueDrill", "FaultEntry", "Tier", "WrongEntry", "read_catalogue", "read_drill"]
+
+CATALOGUE = Path(__file__).parents[1] / "catalogue"
+
+
+class WrongEntry(ValueError):
+    """A catalogue entry cannot be a drill. The message names the file and every fault in it."""
+
+
+class Tier(StrEnum):
+    """What a drill needs to run."""
+
+    SERVING = "serving"  # a gateway, a healer and two models: seconds per trial
+    STACK = "stack"  # the whole of `autopilot up`
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FaultEntry(_Part):
+    """One fault: a kind of `chaos/faults/` and its arguments."""
+
+    kind: str
+    arguments: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _is_known(self) -> Self:
+        if self.kind not in known_kinds():
+            raise ValueError(f"expected a kind among {', '.join(sorted(known_kinds()))}, found {self.kind!r}")
+        return self
+
+
+class Load(_Part):
+    """Requests in an open loop."""
+
+    rate_per_second: float = Field(gt=0)
+    requests_max: int = Field(gt=0)
+    seconds_max: float = Field(gt=0)
+
+
+class CatalogueDrill(_Part):
+    """A drill. Its name is that of its file."""
+
+    name: str
+    title: str
+    description: str
+    tier: Tier
+    tags: tuple[str, ...]
+    indicator: Indicator
+    faults: tuple[FaultEntry, ...] = ()
+    fault_seconds_max: float = Field(default=240.0, gt=0, description="Time to live of each fault.")
+    due_day: Literal["before the faults", "after the faults"] | None = Field(
+        default=None, description="When the source's next day becomes due, for a drill of a batch."
+    )
+    load: Load | None = None
+    needs: tuple[str, ...] = ()
+    needs_fallback: bool = False
+    causes: tuple[str, ...] = ()
+    remedies: tuple[str, ...] = Field(default=(), description="Remedies of which one must have been used.")
+    reflex: bool = Field(default=False, description="The gateway heals this by itself; no incident is needed.")
+    ablations: tuple[str, ...] = ()
+    deadline_seconds: float = Field(gt=0)
+    restored_seconds_max: float = Field(default=150.0, gt=0, description="How long the method waits for recovery.")
+    restored_hold_seconds: float = Field(default=7.0, gt=0)
+    limits: Limits
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        if self.indicator is Indicator.REQUESTS and self.load is None:
+            raise ValueError("expected `load` in a drill whose indicator is requests, found none")
+        if self.indicator is Indicator.BATCH and self.due_day is None:
+            raise ValueError("expected `due_day` in a drill whose indicator is batch, found none")
+        if not set(self.ablations) <= set(self.remedies):
+            raise ValueError(f"expected ablations among the remedies {self.remedies}, found {self.ablations}")
+        if self.reflex and self.remedies:
+            raise ValueError("expected no `remedies` in a drill that a reflex heals")
+        return self
+
+
+def read_drill(path: Path) -> CatalogueDrill:
+    """The entry in `path`; WrongEntry if it is not one."""
+    try:
+        return CatalogueDrill.model_validate({"name": path.stem, **yaml.safe_load(path.read_bytes())})
+    except (yaml.YAMLError, ValidationError, TypeError) as exc:
+        raise WrongEntry(f"{path.name}: {exc}; see docs/drills.md for the form of an entry") from exc
+
+
+def read_catalogue(directory: Path = CATALOGUE) -> list[CatalogueDrill]:
+    """All entries, by name."""
+    return [read_drill(path) for path in sorted(directory.glob("*.yaml"))]

@@ -1,0 +1,151 @@
+"""A catalogue entry as a Chaos Toolkit experiment."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from chaos.compose.drill import CatalogueDrill
+from chaos.spec import EXTENSION, Indicator
+
+__all__ = ["experiment_of", "to_yaml"]
+
+Document = dict[str, Any]
+HEADING = "# Rendered from chaos/catalogue/{name}.yaml by `python -m chaos.compose`. Change that file.\n"
+PROOF_SECONDS_MAX = 5.0
+
+
+def experiment_of(drill: CatalogueDrill) -> Document:
+    """The experiment; its extension `autopilot` is the drill's promise."""
+    return {
+        "version": "1.0.0",
+        "title": drill.title,
+        "description": drill.description,
+        "tags": list(drill.tags),
+        "extensions": [{"name": EXTENSION, "drill": _promise(drill)}],
+        "configuration": {
+            "home": {"type": "env", "key": "AUTOPILOT_HOME", "default": "./var"},
+            "pipeline": {"type": "env", "key": "AUTOPILOT_PIPELINE", "default": "flights"},
+            "drill_dir": "",
+            **_variables(drill),
+        },
+        "controls": [{"name": "timings", "provider": {"type": "python", "module": "chaos.controls.timings"}}],
+        "runtime": {"rollbacks": {"strategy": "always"}},
+        "steady-state-hypothesis": _hypothesis(drill),
+        "method": _method(drill),
+        "rollbacks": [_action("undo_faults")],
+    }
+
+
+def to_yaml(drill: CatalogueDrill) -> str:
+    """The experiment's file."""
+    body: str = yaml.safe_dump(experiment_of(drill), sort_keys=False, width=120, allow_unicode=True)
+    return HEADING.format(name=drill.name) + body
+
+
+def _variables(drill: CatalogueDrill) -> Document:
+    """Durations and rates that a run may change with `--var NAME:float=VALUE`."""
+    variables: Document = {}
+    if drill.faults:
+        variables |= {
+            "fault_seconds_max": drill.fault_seconds_max,
+            "restored_seconds_max": drill.restored_seconds_max,
+        }
+    if drill.load is not None:
+        variables["rate_per_second"] = drill.load.rate_per_second
+    return variables
+
+
+def _promise(drill: CatalogueDrill) -> Document:
+    return {
+        "name": drill.name,
+        "tier": drill.tier.value,
+        "indicator": drill.indicator.value,
+        "fault": bool(drill.faults),
+        "deadline_seconds": drill.deadline_seconds,
+        "causes": list(drill.causes),
+        "remedies": list(drill.remedies),
+        "reflex": drill.reflex,
+        "needs": list(drill.needs),
+        "ablations": list(drill.ablations),
+        "limits": drill.limits.model_dump(exclude_defaults=True),
+    }
+
+
+def _hypothesis(drill: CatalogueDrill) -> Document:
+    if drill.indicator is Indicator.BATCH:
+        title, names = "Both sources answer, and no incident is open", ["sources_answer", "no_incident_is_open"]
+    else:
+        title = "The champion answers predictions, and no incident is open"
+        names = ["release_is_settled", "champion_answers", "no_incident_is_open"]
+    names += ["fallback_is_warm"] if drill.needs_fallback else []
+    return {"title": title, "probes": [_probe(name) for name in names]}
+
+
+def _method(drill: CatalogueDrill) -> list[Document]:
+    return _batch_method(drill) if drill.indicator is Indicator.BATCH else _requests_method(drill)
+
+
+def _requests_method(drill: CatalogueDrill) -> list[Document]:
+    assert drill.load is not None
+    load = {**drill.load.model_dump(), "rate_per_second": "${rate_per_second}"}
+    if not drill.faults:
+        return [_action("collect_reference_answers"), _action("send_load", **load)]
+    return [
+        _action("collect_reference_answers"),
+        {**_action("send_load", **load), "background": True},
+        _probe("load_is_answered", requests=80, deadline_seconds=20),
+        *_faults(drill),
+        _probe(
+            "service_is_restored",
+            hold_seconds=drill.restored_hold_seconds,
+            deadline_seconds="${restored_seconds_max}",
+        ),
+        _action("stop_load"),
+    ]
+
+
+def _batch_method(drill: CatalogueDrill) -> list[Document]:
+    due = [_action("advance_clock")]
+    faults = _faults(drill)
+    return [
+        *(due + faults if drill.due_day == "before the faults" else faults + due),
+        _action("request_ingest", deployment="ingest/ingest"),
+        _probe("due_batch_is_in", deadline_seconds="${restored_seconds_max}"),
+        {**_action("undo_faults"), "name": "end-the-faults"},
+    ]
+
+
+def _faults(drill: CatalogueDrill) -> list[Document]:
+    injected = [
+        {
+            **_action(
+                "inject_fault", kind=each.kind, arguments=dict(each.arguments), ttl_seconds="${fault_seconds_max}"
+            ),
+            "name": f"inject-fault-{number}",
+        }
+        for number, each in enumerate(drill.faults, start=1)
+    ]
+    return [*injected, _probe("faults_are_active", deadline_seconds=PROOF_SECONDS_MAX)]
+
+
+def _action(function: str, **arguments: Any) -> Document:
+    return {
+        "name": function.replace("_", "-"),
+        "type": "action",
+        "provider": _provider("actions", function, arguments),
+    }
+
+
+def _probe(function: str, **arguments: Any) -> Document:
+    return {
+        "name": function.replace("_", "-"),
+        "type": "probe",
+        "tolerance": True,
+        "provider": _provider("probes", function, arguments),
+    }
+
+
+def _provider(area: str, function: str, arguments: Mapping[str, Any]) -> Document:
+    provider = {"type": "python", "module": f"chaos.{area}.{function}", "func": function}
+    return {**provider, "arguments": dict(arguments)} if arguments else provider

@@ -1,0 +1,111 @@
+"""A file that is damaged on disk: bytes flipped, cut off, or the whole file removed."""
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from chaos.lab import Lab
+
+__all__ = ["KIND", "ChangedFile", "prepare", "sha256"]
+
+KIND = "file"
+SIGNATURE_FILE = "model.sig"  # of OpenSSF model-signing, in the directory of each model
+FLIPPED_BYTES = 64  # enough that no format survives it, few enough that size and most content stay
+_DONE = {"flip": "corrupted", "truncate": "cut off", "remove": "removed"}
+
+
+class ChangedFile(BaseModel):
+    """Flips bytes in the middle of `path`, cuts off its second half, or removes it; `original` keeps it until the undo.
+
+    Inject and undo replace the file in one step: a reader sees either all old bytes or all new ones, and a hard link
+    elsewhere keeps its bytes.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["changed_file"] = "changed_file"
+    path: Path
+    original: Path
+    original_sha256: str
+    change: Literal["flip", "truncate", "remove"] = "flip"
+
+    @classmethod
+    def prepare(
+        cls, path: Path, original: Path, change: Literal["flip", "truncate", "remove"] = "flip"
+    ) -> "ChangedFile":
+        """Copy `path` to `original`, flushed to disk before the fault."""
+        original.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, original)
+        with original.open("rb") as kept:
+            os.fsync(kept.fileno())
+        return cls(path=path, original=original, original_sha256=sha256(original), change=change)
+
+    @property
+    def title(self) -> str:
+        return f"{self.path.parent.name[:12]}/{self.path.name} {_DONE[self.change]}"
+
+    def inject(self) -> None:
+        """Replace the file by a damaged one, or remove it."""
+        if self.change == "remove":
+            self.path.unlink()
+            return
+        content = bytearray(self.original.read_bytes())
+        if not content:
+            raise ValueError(f"expected a file with content to damage, found {self.path} empty")
+        self._replace(bytes(content[: len(content) // 2]) if self.change == "truncate" else _flipped(content))
+
+    def undo(self) -> None:
+        """Restore the original bytes, unless they are there or the directory was removed in the meantime."""
+        if not self.path.parent.is_dir() or not self.original.exists():
+            return
+        if not self.path.exists() or sha256(self.path) != self.original_sha256:
+            self._replace(self.original.read_bytes())
+
+    def active(self) -> bool:
+        """Whether the file on disk is gone or has another digest than the original."""
+        if self.change == "remove":
+            return not self.path.exists()
+        return self.path.exists() and sha256(self.path) != self.original_sha256
+
+    def _replace(self, content: bytes) -> None:
+        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        try:
+            with beside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            shutil.copystat(self.original, beside)
+            beside.replace(self.path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def prepare(lab: Lab, file: str, change: Literal["flip", "truncate", "remove"]) -> ChangedFile:
+    """`file` is champion_model or champion_signature. LookupError for another name or when there is no release."""
+    directory = lab.models / lab.champion()
+    match file:
+        case "champion_model":
+            path = directory / json.loads((directory / "manifest.json").read_bytes())["model_file"]
+        case "champion_signature":
+            path = directory / SIGNATURE_FILE
+        case _:
+            raise LookupError(f"expected champion_model or champion_signature, found {file!r}")
+    return ChangedFile.prepare(path, lab.leases / f"{directory.name[:12]}.{path.name}.original", change)
+
+
+def _flipped(content: bytearray) -> bytes:
+    start = max(0, len(content) // 2 - FLIPPED_BYTES // 2)
+    for position in range(start, min(start + FLIPPED_BYTES, len(content))):
+        content[position] ^= 0xFF
+    return bytes(content)
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,51 @@
+import pytest
+import yaml
+
+from chaos.compose.drill import CATALOGUE, WrongEntry, read_catalogue, read_drill
+from chaos.compose.experiment import experiment_of, to_yaml
+from chaos.runner import EXPERIMENTS
+from chaos.spec import spec_of
+
+ENTRY = yaml.safe_load((CATALOGUE / "model-corruption.yaml").read_bytes())
+
+
+def entry(folder, **changes):
+    path = folder / "one.yaml"
+    path.write_text(yaml.safe_dump({key: value for key, value in {**ENTRY, **changes}.items() if value is not None}))
+    return path
+
+
+def test_the_committed_experiments_are_the_rendered_ones():
+    rendered = {f"{drill.name}.yaml": to_yaml(drill) for drill in read_catalogue()}
+    assert {path.name: path.read_text() for path in EXPERIMENTS.glob("*.yaml")} == rendered
+
+
+@pytest.mark.parametrize("drill", read_catalogue(), ids=lambda drill: drill.name)
+def test_an_experiment_is_valid_for_chaos_toolkit(drill):
+    from chaoslib.experiment import ensure_experiment_is_valid
+
+    ensure_experiment_is_valid(experiment_of(drill))
+    assert spec_of(experiment_of(drill)).limits == drill.limits
+
+
+@pytest.mark.parametrize("drill", read_catalogue(), ids=lambda drill: drill.name)
+def test_the_deadline_of_a_drill_is_longer_than_its_wait_for_recovery(drill):
+    assert drill.deadline_seconds > drill.restored_seconds_max or not drill.faults
+    assert drill.fault_seconds_max >= drill.restored_seconds_max or not drill.faults
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"faults": [{"kind": "meteor"}]}, "expected a kind among file, signal, found 'meteor'"),
+        ({"load": None}, "expected `load`"),
+        ({"indicator": "batch"}, "expected `due_day`"),
+        ({"ablations": ["retrain"]}, "expected ablations among the remedies"),
+        ({"reflex": True}, "expected no `remedies`"),
+        ({"speed": 3}, "speed"),
+    ],
+)
+def test_a_wrong_entry_is_refused_with_its_file_and_its_fault(tmp_path, changes, message):
+    with pytest.raises(WrongEntry, match=message) as error:
+        read_drill(entry(tmp_path, **changes))
+    assert "one.yaml" in str(error.value)

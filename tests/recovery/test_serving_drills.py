@@ -1,0 +1,40 @@
+"""Every drill of the tier `serving`, against a real gateway, real models and a real healer: seconds, not minutes."""
+
+import os
+
+import pytest
+
+from chaos.compose.drill import Tier, read_catalogue
+from chaos.runner import run_drill
+from chaos.verdict import Exit
+from tests.published import PIPELINE
+from tests.recovery.serving_lab import serving_lab
+
+pytestmark = [pytest.mark.drill, pytest.mark.timeout(400)]
+TRIALS = int(os.environ.get("DRILL_TRIALS", "3"))
+SERVING = [drill for drill in read_catalogue() if drill.tier is Tier.SERVING]
+ABLATIONS = [(drill.name, remedy) for drill in SERVING for remedy in drill.ablations]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    with serving_lab(tmp_path_factory.mktemp("serving")) as running:
+        yield running
+
+
+@pytest.mark.parametrize("trial", range(TRIALS))
+@pytest.mark.parametrize("name", [drill.name for drill in SERVING])
+def test_the_drill_recovers_and_loses_nothing(lab, name, trial):
+    lab.renew()
+    outcome = run_drill(name, lab.home, pipeline=PIPELINE)
+    assert outcome.exit is Exit.RECOVERED, outcome.reason
+    assert outcome.requests.failed == outcome.requests.wrong == 0
+
+
+@pytest.mark.parametrize(("name", "remedy"), ABLATIONS)
+def test_with_its_remedy_switched_off_the_drill_is_red_and_no_request_fails(lab, name, remedy):
+    lab.renew()
+    outcome = run_drill(name, lab.home, pipeline=PIPELINE, ablate=remedy, variables={"restored_seconds_max": 15.0})
+    assert outcome.exit is Exit.NOT_RECOVERED, outcome.reason
+    assert outcome.durations.recover is None
+    assert outcome.requests.failed == outcome.requests.wrong == 0
