@@ -87,8 +87,12 @@ class WatchedService:
             self._launch()
 
     def restart(self, reason: str) -> None:
-        """Kill its processes and launch it at the next step, whatever its backoff; a registration is left alone."""
-        if self.service.registration or self.process is None:
+        """Kill its processes and launch it at the next step, whatever its backoff.
+
+        A registration is left alone, and so is a service that starts at the moment: on a busy machine its start takes
+        longer than it takes others to find it silent and ask.
+        """
+        if self.service.registration or self.process is None or self.state is ServiceState.STARTING:
             return
         log.warning("service_restart_requested", service=self.service.name, reason=reason)
         self.tree.kill(self.process)

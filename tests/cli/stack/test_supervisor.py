@@ -173,3 +173,20 @@ def test_a_service_is_restarted_once_per_request_and_only_it(tree, tmp_path, mon
 
 def asked(request_id):
     return RestartRequest(id=request_id, service="server", by="test", reason="a test")
+
+
+def test_a_service_that_is_starting_is_not_restarted_on_request(tree, tmp_path, monkeypatch):
+    """It would never be healthy if those who find it silent asked more often than it starts."""
+    hasten(monkeypatch)
+    ready = tmp_path / "ready"
+    command = ("sh", "-c", "sleep 600")
+    supervisor = supervise(tree, [Service("server", command, os.environ, healthy=ready.exists)], tmp_path, [])
+    starting = threading.Thread(target=supervisor.start)
+    starting.start()
+    server = supervisor._watched["server"]
+    until(lambda: server.state is ServiceState.STARTING)
+    first = server.process.pid
+    server.restart("somebody finds it silent")
+    ready.touch()
+    starting.join(30)
+    assert (server.state, server.process.pid, server.restarts) == (ServiceState.HEALTHY, first, 0)
