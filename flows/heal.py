@@ -1,8 +1,5 @@
 """The repair loop as a flow: by hand, by event, and every few minutes as a safety net beside the resident healer."""
 
-import os
-import socket
-
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
@@ -13,7 +10,6 @@ from tasks.incidents.detection import record_new
 from tasks.incidents.evidence import read_signals, record_evidence
 from tasks.incidents.flow_runner import DeploymentRunner, FlowRunner, InlineRunner
 from tasks.incidents.incident_view import Memory
-from tasks.incidents.leadership import Leadership
 from tasks.incidents.policy import policy_of
 from tasks.incidents.post_mortem.publishing import write_post_mortems
 from tasks.incidents.probe import ProbeContext
@@ -21,6 +17,8 @@ from tasks.incidents.probing import Probing
 from tasks.incidents.repair_loop import HandledIncident, RepairLoop
 from tasks.incidents.step_executor import StepExecutor
 from tasks.incidents.stranded_trial import resume_stranded_trial
+from tasks.ledger.held_lease import HeldLease
+from tasks.ledger.leases import healer_lease
 from tasks.ledger.store import Ledger
 from tasks.rollout.release_events import republish_events
 from tasks.runtime.alerts import resend_kept
@@ -64,8 +62,7 @@ add_evidence = _task(record_evidence)
 @_task
 def repair(settings: Settings, config: Pipeline, runner: FlowRunner) -> HealReport:
     """Lead the pipeline's healing until its incidents are settled, or leave it to whoever leads."""
-    holder = f"{socket.gethostname()}/{os.getpid()}/heal"
-    with Leadership(settings.ledger_dsn, config.name, holder) as leadership:
+    with HeldLease(settings.ledger_dsn, healer_lease(config.name)) as leadership:
         if not leadership.acquire():
             return HealReport(pipeline=config.name, led_by="the resident healer, or another run")
         resume_stranded_trial(settings, config, runner)

@@ -37,6 +37,7 @@ class Probe(ABC):
 
     name: str
     every_seconds: float = 10.0
+    needs_ledger: bool = False  # such a probe rests during an outage of the ledger
     looks_min: int = 1  # looks in a row that must show a problem before it counts
 
     @abstractmethod

@@ -56,6 +56,7 @@ class RemedyAction(ABC):
     remedy: Remedy
     seconds_max: float = RUN_SECONDS_MAX  # of a flow run
     verify_seconds_max: float | None = None  # None: as policy says
+    works_offline: bool = False  # needs only the gateway and the release log, so an outage of the ledger is no obstacle
     one_per_pipeline: bool = False  # one attempt serves every incident, so a second incident waits for it
 
     def applies_to(self, cause: Cause) -> bool:

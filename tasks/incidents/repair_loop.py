@@ -21,6 +21,7 @@ from tasks.incidents.decision_log import DecisionLog
 from tasks.incidents.incident_view import view_of
 from tasks.incidents.remedy_registry import find_remedy
 from tasks.incidents.step_executor import StepExecutor
+from tasks.ledger.database import LedgerUnavailable
 from tasks.runtime.clock import current_moment
 
 log = structlog.get_logger(__name__)
@@ -69,7 +70,10 @@ class RepairLoop:
             time.sleep(PASS_SECONDS)
 
     def advance(self, incidents: Sequence[Incident]) -> bool:
-        """One pass. Returns whether a further pass may change something soon."""
+        """One pass. Returns whether a further pass may change something soon.
+
+        LedgerUnavailable ends the pass; any other outage only makes its incident wait.
+        """
         advanced = [self._advance(incident) for incident in incidents]  # every one of them
         return any(advanced)
 
@@ -82,6 +86,8 @@ class RepairLoop:
                     return isinstance(step, Verify | Cancel) or (isinstance(step, Wait) and step.is_short)
         except (Conflict, IllegalTransition) as exc:
             log.info("incident_changed_elsewhere", incident=incident.id, cause=str(exc))
+        except LedgerUnavailable:  # the other incidents cannot be advanced either
+            raise
         except Transient as exc:
             log.warning("incident_waits", incident=incident.id, cause=str(exc))
             self.executor.notes.setdefault(incident.id, []).append(f"waits: {exc}")

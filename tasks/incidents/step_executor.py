@@ -33,6 +33,7 @@ from tasks.incidents.incident_view import Memory
 from tasks.incidents.remedy_action import AttemptRun, RemedyAction, RemedyContext
 from tasks.incidents.remedy_registry import find_remedy, implementation_of
 from tasks.incidents.remedy_result import RemedyResult
+from tasks.ledger.database import LedgerUnavailable
 from tasks.ledger.store import Ledger
 from tasks.runtime import crash_points
 from tasks.runtime.alerts import notify_over, request_approval
@@ -110,6 +111,8 @@ class StepExecutor:
         """Apply the remedy, for the first time or again, and record that verification begins, or its result."""
         try:
             result = action.apply(self._context(incident, attempt))
+        except LedgerUnavailable:  # nothing can be recorded, so the attempt stays as it is and is resumed
+            raise
         except AutopilotError as exc:
             result = RemedyResult(AttemptOutcome.FAILED, f"{type(exc).__name__}: {exc}")
         crash_points.reached("heal.remedy_applied", remedy=attempt.remedy)

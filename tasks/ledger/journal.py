@@ -47,7 +47,7 @@ class Journal:
         query = table.select().where(table.c.pipeline == pipeline, table.c.kind == kind)
         with snapshot(self._engine) as connection:
             rows = connection.execute(query.order_by(table.c.id.desc()).limit(limit))
-            return [_journal_entry(row) for row in rows.mappings()]
+            return [journal_entry(row) for row in rows.mappings()]
 
     def entries_about(self, pipeline: str, subject: str) -> list[JournalEntry]:
         """The entries about an incident or one of its attempts, oldest first."""
@@ -64,7 +64,7 @@ class Journal:
         if pipeline is not None:
             query = query.where(table.c.pipeline == pipeline)
         with snapshot(self._engine) as connection:
-            return [_journal_entry(row) for row in connection.execute(query).mappings()]
+            return [journal_entry(row) for row in connection.execute(query).mappings()]
 
     def _write_entry(
         self, connection: sa.Connection, pipeline: str, kind: str, subject: str, detail: Mapping[str, object]
@@ -89,7 +89,8 @@ class Journal:
         connection.execute(schema.journal.insert(), rows)
 
 
-def _journal_entry(row: sa.RowMapping) -> JournalEntry:
+def journal_entry(row: sa.RowMapping) -> JournalEntry:
+    """The entry in a row of the journal's table."""
     return JournalEntry(
         id=row["id"],
         at=row["at_utc"],

@@ -9,8 +9,9 @@ from tasks.ledger.attempts import AttemptStore
 from tasks.ledger.batches import BatchStore
 from tasks.ledger.checks import CheckStore
 from tasks.ledger.decisions import DecisionStore
+from tasks.ledger.outage import OutageStore
 from tasks.ledger.post_mortems import PostMortemStore
 
 
-class Ledger(AttemptStore, ApprovalStore, BatchStore, CheckStore, DecisionStore, PostMortemStore):
+class Ledger(AttemptStore, ApprovalStore, BatchStore, CheckStore, DecisionStore, OutageStore, PostMortemStore):
     """The whole ledger at a SQLAlchemy URL."""

@@ -2,19 +2,16 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
-from contextlib import contextmanager
 
 import pytest
 
 from healer.heartbeat import heartbeat_file, is_alive
 from healing.incident import Cause, Remedy, Status
 from healing.release import Reason
-from tasks.ledger.leases import Leases, healer_lease
 from tests.flows.release_bench import Bench, make_bench, traffic
 from tests.gateway.running import wait_until
+from tests.healer.resident import healer, leader
 from tests.published import PIPELINE, bootstrap, corrupt
 
 pytestmark = pytest.mark.timeout(240)
@@ -25,28 +22,6 @@ def bench(tmp_path, monkeypatch) -> Bench:
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")  # nobody answers there
     monkeypatch.setenv("AUTOPILOT_DISPATCH", "deployment")
     return make_bench(tmp_path, monkeypatch)
-
-
-@contextmanager
-def healer(log):
-    """A healer process with the environment of the test."""
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "healer", "--pipeline", PIPELINE], stdout=output, stderr=output, env=dict(os.environ)
-        )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def leader(bench):
-    leases = Leases(bench.settings.ledger_dsn)
-    try:
-        return leases.current(healer_lease(PIPELINE))
-    finally:
-        leases.close()
 
 
 def incidents(bench, status):
@@ -60,7 +35,7 @@ def test_a_corrupt_champion_is_rolled_back_with_prefect_and_mlflow_away(bench, t
     with bench.serve() as gateway, healer(tmp_path / "healer.log"):
         gateway.wait_for_generation(1)
         gateway.wait_for_worker(older.digest)
-        wait_until(lambda: leader(bench) is not None, "a healer leads", 60)
+        wait_until(lambda: leader(bench.settings.ledger_dsn) is not None, "a healer leads", 60)
         with traffic(gateway, every_seconds=0.02) as codes:
             corrupt(bench.root, champion)
             os.kill(gateway.worker(champion.digest)["pid"], signal.SIGKILL)
@@ -75,25 +50,32 @@ def test_a_corrupt_champion_is_rolled_back_with_prefect_and_mlflow_away(bench, t
 def test_of_two_healers_one_leads_and_the_other_takes_over_when_it_is_killed(bench, tmp_path):
     bootstrap(bench.root, bench.publish(1))
     with healer(tmp_path / "one.log") as one:
-        wait_until(lambda: leader(bench) is not None, "a healer leads", 60)
-        first = leader(bench)
+        wait_until(lambda: leader(bench.settings.ledger_dsn) is not None, "a healer leads", 60)
+        first = leader(bench.settings.ledger_dsn)
         with healer(tmp_path / "two.log") as two:
             beat = heartbeat_file(bench.settings.home, PIPELINE)
             wait_until(lambda: is_alive(beat), "both run", 60)
             time_of_death = time.monotonic()
             one.kill()
-            wait_until(lambda: leader(bench) is not None and leader(bench).token > first.token, "a new leader", 60)
-            assert leader(bench).holder.endswith(str(two.pid))
+            wait_until(
+                lambda: (
+                    leader(bench.settings.ledger_dsn) is not None
+                    and leader(bench.settings.ledger_dsn).token > first.token
+                ),
+                "a new leader",
+                60,
+            )
+            assert leader(bench.settings.ledger_dsn).holder.endswith(str(two.pid))
             assert time.monotonic() - time_of_death < 60
 
 
 def test_a_healer_that_is_told_to_stop_gives_the_lease_back(bench, tmp_path):
     bootstrap(bench.root, bench.publish(1))
     with healer(tmp_path / "healer.log") as process:
-        wait_until(lambda: leader(bench) is not None, "a healer leads", 60)
+        wait_until(lambda: leader(bench.settings.ledger_dsn) is not None, "a healer leads", 60)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
-    assert leader(bench) is None
+    assert leader(bench.settings.ledger_dsn) is None
 
 
 def test_a_stopped_healer_has_an_old_heartbeat(bench, tmp_path):

@@ -41,6 +41,7 @@ class IngestSchedule(Probe):
 
     name = "ingest_schedule"
     every_seconds = 3.0
+    needs_ledger = True
     looks_min = 2  # a run may be between two records for a moment
     _dues: tuple[datetime, ...] | None = None
     _covered: datetime | None = None  # the latest due time for which a run is known to have started

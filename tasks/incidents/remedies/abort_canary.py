@@ -14,6 +14,7 @@ class AbortRemedy(RemedyAction):
     """Aborts the trial of the incident's model. Futile once the model is champion."""
 
     remedy = Remedy.ABORT_CANARY
+    works_offline = True
 
     def apply(self, context: RemedyContext) -> RemedyResult:
         digest = context.incident.subject

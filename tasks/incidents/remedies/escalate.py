@@ -13,6 +13,7 @@ class EscalateRemedy(RemedyAction):
     """Sends an alert by the routes that policy names for the cause, and to the alert file."""
 
     remedy = Remedy.ESCALATE
+    works_offline = True
 
     def apply(self, context: RemedyContext) -> RemedyResult:
         report = alert(context.settings, context.incident, context.reason, datetime.now(UTC), context.routing)

@@ -14,6 +14,7 @@ class RestartRemedy(RemedyAction):
     """Restarts the worker. It worked if the model answers live requests again, not if its error counters are empty."""
 
     remedy = Remedy.RESTART_WORKER
+    works_offline = True
     verify_seconds_max = 30.0
 
     def apply(self, context: RemedyContext) -> RemedyResult:

@@ -18,6 +18,7 @@ class RollbackRemedy(RemedyAction):
     """Rolls a champion back, aborts the trial of a challenger, removes a fallback."""
 
     remedy = Remedy.ROLLBACK
+    works_offline = True
 
     def apply(self, context: RemedyContext) -> RemedyResult:
         incident = context.incident

@@ -14,6 +14,7 @@ class WaitRemedy(RemedyAction):
     """Waits until the gateway, or a probe, no longer finds the problem."""
 
     remedy = Remedy.WAIT
+    works_offline = True
     verify_seconds_max = WAIT_SECONDS_MAX
 
     def applies_to(self, cause: Cause) -> bool:

@@ -1,0 +1,47 @@
+"""A ledger that is locked, refuses connections or never answers is unavailable after a bounded time."""
+
+import gc
+import socket
+import sqlite3
+import time
+
+import pytest
+
+from tasks.ledger.database import LedgerUnavailable, bounded
+from tasks.ledger.store import Ledger
+
+BOUND_SECONDS = 0.2
+SLACK_SECONDS = 20.0  # of a busy machine; without the bound, a ledger waits for half a minute or for ever
+
+
+def seconds_until_unavailable(url):
+    began = time.monotonic()
+    with pytest.raises(LedgerUnavailable), Ledger(bounded(url, BOUND_SECONDS)):
+        pass
+    return time.monotonic() - began
+
+
+def test_a_locked_file(tmp_path):
+    file = tmp_path / "ledger.db"
+    Ledger(f"sqlite:///{file}").close()
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    assert seconds_until_unavailable(f"sqlite:///{file}") < SLACK_SECONDS
+    other.close()
+
+
+def test_a_server_that_refuses():
+    assert seconds_until_unavailable("postgresql+pg8000://me:secret@127.0.0.1:9/ledger") < SLACK_SECONDS
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pg8000 drops its socket unclosed
+def test_a_server_that_accepts_and_never_answers():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert seconds_until_unavailable(f"postgresql+pg8000://me:secret@127.0.0.1:{port}/ledger") < SLACK_SECONDS
+    gc.collect()  # while the warning is ignored
+
+
+def test_the_bound_changes_nothing_else_of_the_url():
+    url = "postgresql+pg8000://me:secret@db.example.org:5433/ledger?application_name=healer"
+    assert bounded(url, 2) == f"{url}&wait_seconds=2"
