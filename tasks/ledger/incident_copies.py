@@ -1,4 +1,4 @@
-"""Copies of incidents with their evidence, decisions and attempts, row by row, and how a copy joins the incident of a ledger."""
+"""Copies of incidents with all that belongs to them, and how a copy joins the incident of a ledger."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass

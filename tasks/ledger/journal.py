@@ -55,7 +55,7 @@ class Journal:
         about = sa.or_(table.c.kind.startswith("incident."), table.c.kind.startswith("attempt."))
         query = table.select().where(table.c.pipeline == pipeline, about, table.c.subject == subject)
         with snapshot(self._engine) as connection:
-            return [_journal_entry(row) for row in connection.execute(query.order_by(table.c.id)).mappings()]
+            return [journal_entry(row) for row in connection.execute(query.order_by(table.c.id)).mappings()]
 
     def timeline(self, pipeline: str | None = None, after_id: int = 0, limit: int = 1000) -> list[JournalEntry]:
         """Entries after entry `after_id`, oldest first; those of every pipeline if `pipeline` is None."""
