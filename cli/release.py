@@ -69,7 +69,7 @@ def status(pipeline: PipelineArgument, home: HomeOption = None, as_json: JsonOpt
 
     settings = settings_of(home)
     load_pipeline(pipeline, settings.pipelines_dir)
-    state = read_rollout_status(settings.release_root(pipeline), pipeline)
+    state = read_rollout_status(settings.release_root(pipeline), settings.ledger_dsn, pipeline)
     if as_json:
         print_result(state, as_json=True)
         return

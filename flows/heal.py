@@ -18,12 +18,13 @@ from tasks.incidents.repair_loop import HandledIncident, RepairLoop
 from tasks.incidents.step_executor import StepExecutor
 from tasks.incidents.stranded_trial import resume_stranded_trial
 from tasks.ledger.held_lease import HeldLease
-from tasks.ledger.leases import healer_lease
+from tasks.ledger.leases import TTL_SECONDS, healer_lease
 from tasks.ledger.store import Ledger
 from tasks.rollout.release_events import republish_events
 from tasks.runtime.alerts import resend_kept
 from tasks.runtime.events import EventEvidence
 
+STRANDED_SECONDS = TTL_SECONDS + 1.0  # to see that the lease of a trial's controller does not move
 SETTLE_SECONDS_MAX = 120.0  # then the next run, or the resident healer, goes on
 
 _task = task(cache_policy=NO_CACHE, persist_result=False)
@@ -65,7 +66,7 @@ def repair(settings: Settings, config: Pipeline, runner: FlowRunner) -> HealRepo
     with HeldLease(settings.ledger_dsn, healer_lease(config.name)) as leadership:
         if not leadership.acquire():
             return HealReport(pipeline=config.name, led_by="the resident healer, or another run")
-        resume_stranded_trial(settings, config, runner)
+        resume_stranded_trial(settings, config, runner, seconds_max=STRANDED_SECONDS)
         with Ledger(settings.ledger_dsn) as ledger:
             executor = StepExecutor(settings, ledger, runner, Memory(), leadership.token, config.alert_routing)
             probing = Probing(ProbeContext(settings, config, ledger))

@@ -1,5 +1,7 @@
 """The `release` flow: a published model goes through the pipeline's stages and becomes champion, or its trial ends."""
 
+from dataclasses import replace
+
 import structlog
 from prefect import flow
 
@@ -12,9 +14,9 @@ from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import load_settings
 from tasks.ledger.pauses import refuse_while_paused
 from tasks.rollout.controller import roll_out
-from tasks.rollout.release_changes import rollout_lock
 from tasks.rollout.release_events import republish_events
 from tasks.rollout.rollout import ReleaseOutcome, Rollout
+from tasks.rollout.trial_controller_lease import controlling
 from tasks.rollout.trial_observer import LabelEvidence, LabelMeasure
 
 log = structlog.get_logger(__name__)
@@ -55,8 +57,8 @@ def release(
         unfence_by=unfence_by,
     )
     labels = LabelMeasure(config, settings.lake_root(pipeline), root, keys.public, rollout.operate_url)
-    with rollout_lock(root):
-        outcome = roll_out(rollout, config.release, LabelEvidence(labels))
+    with controlling(settings.ledger_dsn, pipeline) as lease:
+        outcome = roll_out(replace(rollout, lease=lease), config.release, LabelEvidence(labels))
     log.info("rollout_ended", pipeline=pipeline, result=outcome.result, version=outcome.version, reason=outcome.reason)
     republish_events(settings, pipeline)
     return outcome

@@ -38,6 +38,8 @@ from tasks.training.reproducibility import Repetition, require_registered, train
 
 log = structlog.get_logger(__name__)
 
+LOCK_SECONDS_MAX = 60.0  # a training takes minutes, and a run that waits for one holds a slot
+
 _task = task(cache_policy=NO_CACHE, persist_result=False)
 check = _task(check_preconditions)
 register = _task(register_candidate)
@@ -151,7 +153,9 @@ def retrain(
     request = RetrainRequest(pipeline, until, incident_id, estimator, skip_comparison, dry_run, again)
     if not (dry_run or again):
         refuse_while_paused(settings.ledger_dsn, pipeline)
-    with exclusive(settings.release_root(pipeline) / "retrain.lock"):
+    running = f"another retrain of {pipeline} is running; wait until it ends, or cancel it"
+    lock = settings.release_root(pipeline) / "retrain.lock"
+    with exclusive(lock, seconds_max=LOCK_SECONDS_MAX, when_held=running):
         try:
             outcome = _train_again(settings, request) if again else _train_and_release(settings, request)
         except AutopilotError as exc:

@@ -1,7 +1,7 @@
-"""Detection: what the gateway reports, its silence, and what probes find become evidence in the ledger."""
+"""Detection: what the gateway reports, its silence, fences, and what probes find become evidence in the ledger."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import structlog
@@ -10,6 +10,7 @@ from healing.errors import GatewayUnavailable
 from healing.evidence import Evidence
 from healing.incident import Cause
 from tasks.config.settings import Settings
+from tasks.incidents.fence_evidence import FenceEvidence
 from tasks.incidents.probing import OBSERVER, Probing
 from tasks.ledger.store import Ledger
 from tasks.runtime.events import EventName, emit, payload_of
@@ -31,12 +32,16 @@ class Detection:
     pipeline: str
     probing: Probing
     _silent: int = 0
+    _fences: FenceEvidence = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._fences = FenceEvidence(self.settings, self.pipeline)
 
     def record(self, ledger: Ledger) -> None:
         """Look once, and record what is not on record yet, announcing the incidents that this opens."""
         known = {(each.cause, each.subject) for each in ledger.observed_incidents(self.pipeline)}
         self.probing.advance()
-        observed = [*self._look(), *self.probing.evidence()]
+        observed = [*self._look(), *self.probing.evidence(), *self._fences.evidence()]
         record_new(ledger, [each for each in observed if (each.cause, each.subject) not in known])
 
     def read_gateway(self) -> GatewayReport | None:

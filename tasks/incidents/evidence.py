@@ -13,6 +13,7 @@ from healing.verdict import Verdict
 from releases.log import ReleaseLog
 from tasks.config.settings import Settings
 from tasks.incidents.detection import record_new
+from tasks.incidents.fence_evidence import FenceEvidence
 from tasks.incidents.probing import OBSERVER
 from tasks.ledger.store import Ledger
 from tasks.runtime.events import EventEvidence
@@ -22,9 +23,10 @@ log = structlog.get_logger(__name__)
 
 
 def record_evidence(settings: Settings, pipeline: str, event: EventEvidence | None) -> None:
-    """Record what the event claims and what the gateway reports now, and announce the incidents that this opens."""
+    """Record what event, gateway and release log say now, and announce the incidents that this opens."""
     claimed = None if event is None else event.evidence(pipeline)
-    observed = [*([] if claimed is None else [claimed]), *_gateway_evidence(settings, pipeline)]
+    fences = FenceEvidence(settings, pipeline).evidence()
+    observed = [*([] if claimed is None else [claimed]), *_gateway_evidence(settings, pipeline), *fences]
     with Ledger(settings.ledger_dsn) as ledger:
         record_new(ledger, observed)
 

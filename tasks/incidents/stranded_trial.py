@@ -9,21 +9,25 @@ from tasks.config.pipeline import Pipeline
 from tasks.config.settings import Settings
 from tasks.incidents.flow_runner import FlowRunner
 from tasks.incidents.remedy_action import AUTHOR
-from tasks.rollout.release_changes import abort_trial, stranded_trial
+from tasks.rollout.release_changes import abort_trial
 from tasks.rollout.release_events import announce_release
+from tasks.rollout.trial_controller_lease import stranded_trial
 from tasks.rollout.trial_history import Resumption, resumable
 from tasks.runtime import crash_points
 
 log = structlog.get_logger(__name__)
 
 
-def resume_stranded_trial(settings: Settings, config: Pipeline, runner: FlowRunner) -> None:
+def resume_stranded_trial(
+    settings: Settings, config: Pipeline, runner: FlowRunner, *, seconds_max: float = 0.0
+) -> None:
     """Start a controller for a trial that has none, or abort the trial, because nothing observes its challenger.
 
-    If Prefect does not answer, the trial waits for the next `heal`.
+    If Prefect does not answer, the trial waits for the next `heal`. `seconds_max` is how long to observe the lease of a
+    controller of another host; a process that calls this again and again needs no such time.
     """
     root = settings.release_root(config.name)
-    stranded = stranded_trial(root)
+    stranded = stranded_trial(root, settings.ledger_dsn, config.name, seconds_max)
     if stranded is None or stranded.challenger is None:
         return
     resumption = resumable(root, settings.ledger_dsn, config.release, datetime.now(UTC))

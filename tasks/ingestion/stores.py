@@ -16,7 +16,7 @@ from tasks.config.settings import Settings
 from tasks.ingestion.data_docs import BatchSummary
 from tasks.ingestion.validation.findings import BatchFinding
 from tasks.lake.lake_table import LakeTable
-from tasks.lake.write_locks import WriteLock, write_lock
+from tasks.lake.write_locks import LOCK_SECONDS_MAX, WriteLock, write_lock
 from tasks.ledger.store import Ledger
 from tasks.runtime.alerts import alert
 from tasks.runtime.events import EventName, emit
@@ -74,10 +74,13 @@ class Stores:
 
 
 @contextmanager
-def open_stores(pipeline: Pipeline, settings: Settings) -> Iterator[Stores]:
-    """The stores of the pipeline, for one writer; waits while another process of this machine has them open."""
+def open_stores(pipeline: Pipeline, settings: Settings, *, seconds_max: float = LOCK_SECONDS_MAX) -> Iterator[Stores]:
+    """The stores of the pipeline, for one writer; waits while another process of this machine has them open.
+
+    Conflict after `seconds_max`.
+    """
     lake_root = settings.lake_root(pipeline.name)
-    with write_lock(lake_root, WriteLock.INGEST), Ledger(settings.ledger_dsn) as ledger:
+    with write_lock(lake_root, WriteLock.INGEST, seconds_max), Ledger(settings.ledger_dsn) as ledger:
         yield Stores(
             pipeline,
             lake_root,

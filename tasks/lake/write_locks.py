@@ -16,9 +16,16 @@ class WriteLock(StrEnum):
     CHECKS = "checks.lock"  # the verdicts of the monitor
 
 
-def write_lock(lake_root: Path, lock: WriteLock) -> AbstractContextManager[None]:
-    """Hold one lock; waits while another process of this machine has it."""
-    return exclusive(lake_root / lock)
+LOCK_SECONDS_MAX = 600.0  # a batch takes seconds; a run that waits longer has met a backfill, or a run that hangs
+
+
+def write_lock(lake_root: Path, lock: WriteLock, seconds_max: float = LOCK_SECONDS_MAX) -> AbstractContextManager[None]:
+    """Hold one lock; waits while another process of this machine has it. Conflict after `seconds_max`."""
+    held = (
+        f"expected to write to {lake_root} within {seconds_max:g} s, found {lock} held by another run; "
+        "wait until it ends, or cancel it"
+    )
+    return exclusive(lake_root / lock, seconds_max=seconds_max, when_held=held)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from healing.errors import ConfigError, Conflict, StoreUnavailable
 from tasks.ledger.schema import metadata
 
 LOCK_SECONDS_MAX = 30.0  # longer than any write here; a writer that waits longer has met a stuck one
-_ANSWER_EXTRA_SECONDS = 1.0  # a server reports a lock that it did not get before the client gives the server up
+_ANSWER_EXTRA_SECONDS = 0.5  # a server reports a lock that it did not get before the client gives the server up
 _WAIT = "wait_seconds"  # in the query of a ledger's URL, see `bounded`
 _WRITERS_LOCK = 7_240_117  # key of PostgreSQL's advisory lock for writers; any constant works
 

@@ -61,11 +61,11 @@ class HeldLease:
                 raise
 
     def check_renewed(self) -> None:
-        """LedgerUnavailable if the last renewal failed, LeaseLost if another holder has the lease."""
-        if self._failure:
-            raise LedgerUnavailable(self._failure)
+        """LeaseLost if another holder has the lease, LedgerUnavailable if the last renewal failed."""
         if self._lease is None:
             raise LeaseLost(f"expected to hold lease {self._name!r}, found that another process has taken it over")
+        if self._failure:
+            raise LedgerUnavailable(self._failure)
 
     @property
     def token(self) -> int:

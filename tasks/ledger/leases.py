@@ -72,7 +72,7 @@ class Leases:
 
     def renew(self, lease: Lease) -> Lease:
         """The lease with the next counter; LeaseLost if another holder has it, LedgerUnavailable without the ledger."""
-        with transaction(self._opened()) as connection:
+        with self._answering() as connection:
             row = connection.execute(_row_of(lease.name)).mappings().first()
             if row is None or row["token"] != lease.token or row["holder"] != lease.holder:
                 found = "nobody" if row is None else f"{row['holder'] or 'nobody'} with token {row['token']}"

@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 def roll_out(rollout: Rollout, rules: ReleaseRules, labels: LabelEvidence) -> ReleaseOutcome:
-    """Roll one model out; the caller holds the pipeline's rollout lock."""
+    """Roll one model out; the caller holds the pipeline's rollout lease."""
     current = ReleaseLog(rollout.release_root).current()
     if current is None:
         return ReleaseOutcome.of(rollout, bootstrap_release(rollout), RolloutResult.BOOTSTRAPPED)
@@ -86,7 +86,7 @@ def _with_logged_note(rollout: Rollout) -> Rollout:
 
 
 def _abort_stranded(rollout: Rollout, current: Release) -> None:
-    """Abort the trial of another model. It has no controller: this one holds the lock."""
+    """Abort the trial of another model. It has no controller: this one holds the lease."""
     trial = current.challenger
     if trial is None or trial.model.digest == rollout.model.digest:
         return

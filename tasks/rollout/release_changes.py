@@ -1,7 +1,6 @@
 """Changes of what serves: each one is decided on the current release and committed to the release log."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,11 +12,9 @@ from healing.fence import PROGRAMS
 from healing.release import Release
 from healing.remedy import Role, role_of, without_model
 from releases.log import ReleaseLog, abort_of
-from tasks.runtime.file_locks import exclusive
 
 log = structlog.get_logger(__name__)
 
-LOCK_SECONDS_MAX = 0.2  # a controller holds the lock for its whole rollout; `heal` and `release status` only test it
 COMMITS_TRIED_MAX = 5  # lost races in a row; there are few writers and each commits within milliseconds
 COMMIT_SECONDS_MAX = 60.0  # a rollback loads its candidates again in every attempt
 
@@ -52,27 +49,6 @@ def commit_next(release_root: Path, decide: Callable[[Release | None], Release |
             author=following.author,
         )
     return following
-
-
-def rollout_lock(release_root: Path) -> AbstractContextManager[None]:
-    """Lock that the one controller of a trial on this host holds; its process's end frees it. Conflict when it is held.
-
-    A challenger in the log while nobody holds the lock has lost its controller.
-    """
-    held = f"another rollout is running in {release_root}; wait until it ends"
-    return exclusive(release_root / "rollout.lock", seconds_max=LOCK_SECONDS_MAX, when_held=held)
-
-
-def stranded_trial(release_root: Path) -> Release | None:
-    """The current release if it has a challenger and no controller on this host."""
-    current = ReleaseLog(release_root).current()
-    if current is None or current.challenger is None:
-        return None
-    try:
-        with rollout_lock(release_root):
-            return current
-    except Conflict:
-        return None
 
 
 def abort_trial(

@@ -11,6 +11,7 @@ from healing.promotion import Decision, Exposure
 from healing.release import Mode, ModelRef, Release
 from healing.trial_rules import TrialCheck
 from tasks.config.release_section import Stage
+from tasks.ledger.held_lease import HeldLease
 from tasks.ledger.records import JournalEntry
 from tasks.ledger.store import Ledger
 
@@ -81,6 +82,12 @@ class Rollout:
     note: str = ""
     approved_by: str | None = None
     unfence_by: str | None = None
+    lease: HeldLease | None = field(default=None, repr=False, compare=False)  # of the controller, for this rollout
+
+    def check_controlled(self) -> None:
+        """LeaseLost if another controller has taken over, as after a long pause of this process."""
+        if self.lease is not None and not self.lease.holds():
+            self.lease.check_renewed()
 
     @property
     def journal(self) -> RolloutJournal:

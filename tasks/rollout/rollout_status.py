@@ -18,7 +18,7 @@ from healing.errors import UsageError
 from releases.files import write_atomically
 from releases.log import ReleaseLog
 from tasks.rollout.progress import Phase, RolloutProgress, progress_page
-from tasks.rollout.release_changes import stranded_trial
+from tasks.rollout.trial_controller_lease import stranded_trial
 
 log = structlog.get_logger(__name__)
 
@@ -119,7 +119,7 @@ class RolloutStatus:
         return trial if self.controlled else f"{trial} without a controller: heal resumes or aborts it"
 
 
-def read_rollout_status(release_root: Path, pipeline: str) -> RolloutStatus:
+def read_rollout_status(release_root: Path, ledger_dsn: str, pipeline: str) -> RolloutStatus:
     """The status of the pipeline's rollout; UsageError before the first release."""
     current = ReleaseLog(release_root).current()
     if current is None:
@@ -135,6 +135,6 @@ def read_rollout_status(release_root: Path, pipeline: str) -> RolloutStatus:
         challenger=None if trial is None else trial.model.version,
         mode=None if trial is None else trial.mode.value,
         weight=None if trial is None else trial.weight,
-        controlled=trial is not None and stranded_trial(release_root) is None,
+        controlled=trial is not None and stranded_trial(release_root, ledger_dsn, pipeline) is None,
         progress=progress,
     )

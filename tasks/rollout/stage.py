@@ -114,6 +114,7 @@ class _Watch:
         """Observe until the stage passes, a check fails, another writer ends the trial, or deadline and hold pass."""
         began = ReleaseLog(self.rollout.release_root).read(self.generation)
         while True:
+            self.rollout.check_controlled()
             exposure = watchers.observer.observe(self.generation, self._elapsed_seconds())
             ended_by = end_of_trial(self.rollout.release_root, began, self.rollout.model)
             if ended_by is not None:

@@ -141,6 +141,9 @@ def promote(rollout: Rollout, passed: StageEnd) -> Release | StageEnd:
         return replace(promoted, baseline=rollout.baseline)
 
     points.reached("release.promoting", digest=rollout.model.digest)
+    if rollout.lease is not None:
+        rollout.lease.renew()  # a controller that was paused for long may not know yet that another one took over
+    rollout.check_controlled()
     promoted = commit_next(rollout.release_root, decide)
     if promoted is None:
         trial = last_trial(rollout.release_root, rollout.model)

@@ -9,21 +9,22 @@ from filelock import FileLock, Timeout
 from healing.errors import Conflict, StoreUnavailable
 
 _POLL_SECONDS = 0.01
-_NO_LIMIT = -1.0  # as filelock has it
 
 
 @contextmanager
-def exclusive(path: Path, *, seconds_max: float = _NO_LIMIT, when_held: str | None = None) -> Iterator[None]:
-    """Hold the lock file at `path`; waits for another holder, without limit unless `seconds_max` is given.
+def exclusive(path: Path, *, seconds_max: float, when_held: str | None = None) -> Iterator[None]:
+    """Hold the lock file at `path`; waits for another holder for `seconds_max`.
 
-    Conflict, with the message `when_held`, when it is still held after `seconds_max`. StoreUnavailable when the lock
-    file cannot be created.
+    Conflict, with the message `when_held`, when it is still held after that. StoreUnavailable when the lock file cannot
+    be created.
     """
     lock = FileLock(path, poll_interval=_POLL_SECONDS)
     try:
         lock.acquire(timeout=seconds_max)
     except Timeout as exc:
-        raise Conflict(when_held or f"expected to lock {path} within {seconds_max:g} s, found it held") from exc
+        raise Conflict(
+            when_held or f"expected to lock {path} within {seconds_max:g} s, found it held; end what holds it"
+        ) from exc
     except OSError as exc:
         raise StoreUnavailable(f"cannot write {path}: {exc}; free space or fix access") from exc
     try:

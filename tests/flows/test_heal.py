@@ -25,8 +25,8 @@ from tasks.incidents.repair_loop import RepairLoop
 from tasks.incidents.step_executor import StepExecutor
 from tasks.ledger.records import CheckRecord
 from tasks.ledger.store import Ledger
-from tasks.rollout.release_changes import rollout_lock
 from tasks.rollout.rollback import RollbackOrder, roll_back
+from tasks.rollout.trial_controller_lease import controlling
 from tasks.runtime.events import EventEvidence
 from tasks.runtime.flow_runs import RunState
 from tests.flows.durability.world import World
@@ -153,7 +153,7 @@ def test_a_challenger_that_only_an_event_reports_stays_on_trial(bench):
     champion, candidate = bench.publish(1), bench.publish(2)
     bootstrap(bench.root, champion)
     start_canary(bench.root, candidate, 0.5)
-    with rollout_lock(bench.root):
+    with controlling(bench.settings.ledger_dsn, PIPELINE):
         (treated,) = heal(PIPELINE, event("autopilot.canary.aborted", subject=candidate.digest)).incidents
     assert (treated.status, treated.remedies) == (Status.DISMISSED, ())
     assert (bench.current.challenger.model, bench.current.fenced) == (candidate, ())

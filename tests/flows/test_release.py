@@ -9,9 +9,9 @@ from healing.errors import Conflict, ModelCorrupt
 from healing.incident import Cause, Remedy, Status
 from healing.promotion import Decision
 from healing.release import Reason
-from tasks.rollout.release_changes import rollout_lock
 from tasks.rollout.rollback import RollbackOrder, roll_back
 from tasks.rollout.rollout import RolloutResult
+from tasks.rollout.trial_controller_lease import controlling
 from tests.flows.release_bench import Bench, make_bench, traffic
 from tests.gateway.running import wait_until
 from tests.published import BASELINE, PIPELINE, bootstrap, corrupt, raising_estimator, start_canary
@@ -51,7 +51,7 @@ def test_without_a_gateway_nothing_is_promoted(bench):
 
 def test_one_rollout_at_a_time(bench):
     model = bench.publish(1)
-    with rollout_lock(bench.root), pytest.raises(Conflict, match="another rollout"):
+    with controlling(bench.settings.ledger_dsn, PIPELINE), pytest.raises(Conflict, match="another rollout"):
         release(PIPELINE, model.digest)
 
 

@@ -44,7 +44,7 @@ class Waiting:
 
     def until_asked(self) -> None:
         def asking() -> bool:
-            progress = read_rollout_status(self.bench.root, PIPELINE).progress
+            progress = read_rollout_status(self.bench.root, self.bench.settings.ledger_dsn, PIPELINE).progress
             return progress is not None and progress.phase is Phase.ASKING
 
         wait_until(asking, "the rollout asks a person")

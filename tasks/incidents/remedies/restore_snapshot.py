@@ -7,6 +7,8 @@ from tasks.config.pipeline import load_pipeline
 from tasks.incidents.remedy_action import AUTHOR, RemedyAction, RemedyContext
 from tasks.incidents.remedy_result import RemedyResult
 
+LOCK_SECONDS_MAX = 2.0  # an ingest that holds the lake may last; healing does not wait for it
+
 
 class SnapshotRemedy(RemedyAction):
     """Restores the features that were computed from the incident's batch, in one commit."""
@@ -20,7 +22,7 @@ class SnapshotRemedy(RemedyAction):
         settings, batch = context.settings, context.incident.subject
         config = load_pipeline(context.incident.pipeline, settings.pipelines_dir)
         try:
-            with open_stores(config, settings) as stores:
+            with open_stores(config, settings, seconds_max=LOCK_SECONDS_MAX) as stores:
                 restored = restore_features(stores, batch, by=AUTHOR, why=context.reason)
         except UsageError as exc:  # the subject is no batch on record
             return RemedyResult(AttemptOutcome.FUTILE, str(exc))
@@ -35,7 +37,7 @@ class SnapshotRemedy(RemedyAction):
         from tasks.ingestion.stores import open_stores
 
         config = load_pipeline(context.incident.pipeline, context.settings.pipelines_dir)
-        with open_stores(config, context.settings) as stores:
+        with open_stores(config, context.settings, seconds_max=LOCK_SECONDS_MAX) as stores:
             restored = is_restored(stores, context.incident.subject)
         reason = "the features in the lake are those from before the batch"
         return Verdict("snapshot", Outcome.PASS if restored else Outcome.FAIL, reason, 1)

@@ -18,6 +18,8 @@ from tasks.runtime.file_locks import exclusive
 
 log = structlog.get_logger(__name__)
 
+LOCK_SECONDS_MAX = 10.0  # a holder reads and writes one small file
+
 
 class _CircuitFile(BaseModel):
     endpoint: str
@@ -40,7 +42,7 @@ class StoredCircuit:
         """Return if a request may be made, else CircuitOpen. An open circuit admits one probe per waiting time."""
         if self._read() == Circuit():  # the usual case takes no lock
             return
-        with exclusive(self._lock):
+        with exclusive(self._lock, seconds_max=LOCK_SECONDS_MAX):
             circuit, now = self._read(), self._now()
             wait = circuit.waits(now)
             if wait:
@@ -52,7 +54,7 @@ class StoredCircuit:
 
     def failed(self) -> None:
         """Count a failure; the last of too many in a row opens the circuit."""
-        with exclusive(self._lock):
+        with exclusive(self._lock, seconds_max=LOCK_SECONDS_MAX):
             before = self._read()
             after = before.failed(self._now())
             self._write(after)
@@ -63,7 +65,7 @@ class StoredCircuit:
         """Reset the failures."""
         if self._read() == Circuit():
             return
-        with exclusive(self._lock):
+        with exclusive(self._lock, seconds_max=LOCK_SECONDS_MAX):
             before = self._read()
             self._write(before.succeeded())
         if not before.closed:

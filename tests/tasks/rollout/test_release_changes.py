@@ -4,10 +4,9 @@ import threading
 
 import pytest
 
-from healing.errors import Conflict
 from releases.log import ReleaseLog, abort_of
 from releases.signing import ensure_keys
-from tasks.rollout.release_changes import abort_trial, commit_next, drop_fallback, rollout_lock, stranded_trial
+from tasks.rollout.release_changes import abort_trial, commit_next, drop_fallback
 from tests.published import NOW, bootstrap, publish_tiny_model, start_canary
 
 
@@ -58,17 +57,6 @@ def test_concurrent_aborts_write_one_release(root, models):
         thread.join()
     assert sum(release is not None for release in written) == 1
     assert ReleaseLog(root).latest_generation() == 3
-
-
-def test_a_trial_is_stranded_only_while_nobody_holds_the_lock(root, models):
-    bootstrap(root, models[0])
-    assert stranded_trial(root) is None
-    start_canary(root, models[1], 0.5)
-    with rollout_lock(root):
-        assert stranded_trial(root) is None
-        with pytest.raises(Conflict), rollout_lock(root):
-            pass
-    assert stranded_trial(root).challenger.model == models[1]
 
 
 def test_an_abort_fences_the_challenger_only_with_fence(root, models):

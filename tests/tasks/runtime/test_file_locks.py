@@ -13,7 +13,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from tasks.runtime.file_locks import exclusive
-with exclusive(Path(sys.argv[1])):
+with exclusive(Path(sys.argv[1]), seconds_max=60):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -46,14 +46,14 @@ def test_a_killed_holder_releases_the_lock(tmp_path, holder):
         assert is_held(tmp_path / "a.lock")
 
 
-def test_without_a_limit_the_next_one_waits(tmp_path):
+def test_within_its_bound_the_next_one_waits(tmp_path):
     order = []
 
     def wait() -> None:
-        with exclusive(tmp_path / "a.lock"):
+        with exclusive(tmp_path / "a.lock", seconds_max=60):
             order.append("second")
 
-    with exclusive(tmp_path / "a.lock"):
+    with exclusive(tmp_path / "a.lock", seconds_max=60):
         waiting = threading.Thread(target=wait)
         waiting.start()
         waiting.join(0.2)
@@ -69,5 +69,5 @@ def test_testing_a_lock_creates_nothing(tmp_path):
 
 def test_a_lock_file_that_cannot_be_created_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreUnavailable, match=r"a\.lock"), exclusive(tmp_path / "file/a.lock"):
+    with pytest.raises(StoreUnavailable, match=r"a\.lock"), exclusive(tmp_path / "file/a.lock", seconds_max=0):
         pytest.fail("no lock")
