@@ -109,10 +109,11 @@ class OutageHealer:
             raise
         except Exception:  # notes that cannot be merged are kept, and must not stop the healing
             log.exception("outage_not_merged", pipeline=name)
+        over_because = "the ledger answers again"
         for incident in ledger.observed_incidents(name):
             if (incident.cause, incident.subject) == (Cause.STORE_UNAVAILABLE, LEDGER_SUBJECT):
-                over = ledger.set_status(incident.id, Status.RECOVERED, "the ledger answers again")
-                notify_over(self._local, over, "the ledger answers again", datetime.now(UTC))
+                over = ledger.set_status(incident.id, Status.RECOVERED, over_because)
+                notify_over(self._local, over, over_because, datetime.now(UTC), self._config.alert_routing)
 
     def _merge_notes(self, ledger: Ledger) -> None:
         name = self._config.name
@@ -153,7 +154,7 @@ class OutageHealer:
             usable = [probe for probe in registered_probes() if not probe.needs_ledger]
             probing = Probing(ProbeContext(self._local, self._config, local), usable)
             detection = Detection(self._local, name, probing)
-            executor = StepExecutor(self._local, local, self._runner, self._memory, token=token)
+            executor = StepExecutor(self._local, local, self._runner, self._memory, token, self._config.alert_routing)
             loop = RepairLoop(
                 name,
                 executor,
@@ -192,7 +193,7 @@ class OutageHealer:
         if (evidence.cause, evidence.subject) in known:
             return
         incident = local.record_evidence(evidence, status=Status.DIAGNOSED)
-        report = alert(self._local, incident, evidence.summary, datetime.now(UTC))
+        report = alert(self._local, incident, evidence.summary, datetime.now(UTC), self._config.alert_routing)
         local.escalate(incident.id, f"{evidence.summary}; {report}")
 
 
