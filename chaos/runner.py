@@ -7,7 +7,6 @@ home/drills/<name>/<utc>/
     samples.jsonl, answers.jsonl, ledger.jsonl, reference.json, leases/, chaos.log
 """
 
-import fcntl
 import json
 import os
 import signal
@@ -22,6 +21,7 @@ from typing import Any
 
 import httpx
 import yaml
+from filelock import FileLock, Timeout
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from chaos import leases
@@ -161,18 +161,10 @@ def _check(experiment: Experiment, home: Path, pipeline: str, ablate: str | None
 def _only_drill(home: Path) -> Iterator[None]:
     """Hold the lock of drills: two at once would observe each other's faults."""
     (home / "drills").mkdir(exist_ok=True)
-    descriptor = os.open(home / "drills" / "lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        _lock(descriptor, home)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, home: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as exc:
+        with FileLock(home / "drills" / "lock", timeout=0):
+            yield
+    except Timeout as exc:
         raise WrongUsage(f"another drill runs on {home}; wait until it has ended") from exc
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+from filelock import FileLock
 
 from chaos import runner
 from chaos.lab import StackDown
@@ -185,6 +186,14 @@ def _kill_experiment_mid_fault(home):
                 os.kill(lease.holder.pid, signal.SIGKILL)
                 return
         time.sleep(0.02)
+
+
+def test_a_second_drill_on_the_same_stack_is_refused_and_breaks_nothing(tmp_path):
+    with standin(tmp_path / "home") as home:
+        (home / "drills").mkdir()
+        with FileLock(home / "drills" / "lock"), pytest.raises(WrongUsage, match="another drill runs"):
+            drill("noop", home)
+        assert [each.name for each in (home / "drills").iterdir()] == ["lock"]
 
 
 def test_an_unknown_drill_lists_the_known_ones(tmp_path):
