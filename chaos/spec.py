@@ -53,6 +53,9 @@ class DrillSpec(BaseModel):
     causes: tuple[str, ...] = Field(default=(), description="Incident causes that count as detection; any when empty.")
     remedies: tuple[str, ...] = Field(default=(), description="One of these must have been used; any when empty.")
     reflex: bool = Field(default=False, description="The gateway heals this by itself; no incident is needed.")
+    unaffected: bool = Field(
+        default=False, description="Clients must not notice the fault: no answer is degraded, failed or wrong."
+    )
     needs: tuple[str, ...] = Field(
         default=(), description="Services that the drill needs besides gateway and Prefect: feed, mirror."
     )

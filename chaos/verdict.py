@@ -101,6 +101,8 @@ def judge(journal: Mapping[str, Any] | None) -> Judgement:
     if unmet is not None:
         return Judgement(*unmet, findings)
     recover = findings.durations.recover
+    if findings.spec.fault and findings.spec.unaffected:
+        return Judgement(Exit.RECOVERED, "no client noticed the fault", findings)
     took = "nothing broke and nothing was reported" if recover is None else f"recovered in {recover[1]:.1f} s at most"
     return Judgement(Exit.RECOVERED, took, findings)
 
@@ -157,8 +159,18 @@ def _judge_service(journal: Mapping[str, Any], findings: DrillFindings) -> Unmet
         return Exit.NOT_RECOVERED, f"{requests.wrong} answers were wrong, at most {limits.wrong_max} may be"
     if requests.failed > limits.failed_max:
         return Exit.NOT_RECOVERED, f"{requests.failed} requests failed, at most {limits.failed_max} may"
-    unmet = _judge_recovery(findings) if findings.spec.fault else _judge_quiet(findings)
-    return unmet or _judge_after(journal)
+    return _judge_promise(findings) or _judge_after(journal)
+
+
+def _judge_promise(findings: DrillFindings) -> Unmet | None:
+    if not findings.spec.fault:
+        return _judge_quiet(findings)
+    if findings.spec.unaffected:
+        degraded = findings.requests.degraded
+        return (
+            (Exit.NOT_RECOVERED, f"clients noticed the fault: {degraded} answers were degraded") if degraded else None
+        )
+    return _judge_recovery(findings)
 
 
 def _judge_recovery(findings: DrillFindings) -> Unmet | None:

@@ -10,8 +10,9 @@ from chaos.lab import Lab
 __all__ = ["undo_faults"]
 
 
-def undo_faults(configuration: Mapping[str, Any]) -> int:
-    """Undo every outstanding lease, the latest first; return how many there were."""
+def undo_faults(configuration: Mapping[str, Any], keep_load: bool = False) -> int:
+    """Undo every outstanding lease, the latest first; return how many there were. The load ends, or goes on."""
     lab = Lab.of(configuration)
-    (lab.directory / STOP_FILE).touch()
+    if not keep_load:
+        (lab.directory / STOP_FILE).touch()
     return leases.give_back_all(lab.leases)

@@ -71,6 +71,9 @@ class CatalogueDrill(_Part):
     causes: tuple[str, ...] = ()
     remedies: tuple[str, ...] = Field(default=(), description="Remedies of which one must have been used.")
     reflex: bool = Field(default=False, description="The gateway heals this by itself; no incident is needed.")
+    unaffected_requests: int = Field(
+        default=0, ge=0, description="So many more requests are answered while the fault lasts, and no client notices."
+    )
     ablations: tuple[str, ...] = ()
     deadline_seconds: float = Field(gt=0)
     restored_seconds_max: float = Field(default=150.0, gt=0, description="How long the method waits for recovery.")
@@ -85,6 +88,8 @@ class CatalogueDrill(_Part):
             raise ValueError("expected `due_day` in a drill whose indicator is batch, found none")
         if not set(self.ablations) <= set(self.remedies):
             raise ValueError(f"expected ablations among the remedies {self.remedies}, found {self.ablations}")
+        if self.unaffected_requests and (self.indicator is not Indicator.REQUESTS or not self.faults):
+            raise ValueError("expected faults and the indicator requests beside `unaffected_requests`")
         if self.reflex and self.remedies:
             raise ValueError("expected no `remedies` in a drill that a reflex heals")
         return self

@@ -13,6 +13,8 @@ __all__ = ["experiment_of", "to_yaml"]
 Document = dict[str, Any]
 HEADING = "# Rendered from chaos/catalogue/{name}.yaml by `python -m chaos.compose`. Change that file.\n"
 PROOF_SECONDS_MAX = 5.0
+REQUESTS_BEFORE = 80  # answered before a fault
+LATE_FACTOR = 3.0  # a load may take so much longer than its rate says
 
 
 def experiment_of(drill: CatalogueDrill) -> Document:
@@ -66,6 +68,7 @@ def _promise(drill: CatalogueDrill) -> Document:
         "causes": list(drill.causes),
         "remedies": list(drill.remedies),
         "reflex": drill.reflex,
+        "unaffected": drill.unaffected_requests > 0,
         "needs": list(drill.needs),
         "ablations": list(drill.ablations),
         "limits": drill.limits.model_dump(exclude_defaults=True),
@@ -94,14 +97,29 @@ def _requests_method(drill: CatalogueDrill) -> list[Document]:
     return [
         _action("collect_reference_answers"),
         {**_action("send_load", **load), "background": True},
-        _probe("load_is_answered", requests=80, deadline_seconds=20),
+        _probe("load_is_answered", requests=REQUESTS_BEFORE, deadline_seconds=20),
         *_faults(drill),
+        *_while_it_lasts(drill),
         _probe(
             "service_is_restored",
             hold_seconds=drill.restored_hold_seconds,
             deadline_seconds="${restored_seconds_max}",
         ),
         _action("stop_load"),
+    ]
+
+
+def _while_it_lasts(drill: CatalogueDrill) -> list[Document]:
+    """For a fault that no client may notice: requests while it is active, and its end."""
+    if not drill.unaffected_requests:
+        return []
+    assert drill.load is not None
+    requests = REQUESTS_BEFORE + drill.unaffected_requests
+    seconds = LATE_FACTOR * drill.unaffected_requests / drill.load.rate_per_second
+    return [
+        {**_probe("load_is_answered", requests=requests, deadline_seconds=seconds), "name": "load-goes-on"},
+        {**_probe("faults_are_active", deadline_seconds=PROOF_SECONDS_MAX), "name": "faults-are-still-active"},
+        {**_action("undo_faults", keep_load=True), "name": "end-the-faults"},
     ]
 
 

@@ -42,6 +42,7 @@ def test_the_deadline_of_a_drill_is_longer_than_its_wait_for_recovery(drill):
         ({"indicator": "batch"}, "expected `due_day`"),
         ({"ablations": ["retrain"]}, "expected ablations among the remedies"),
         ({"reflex": True}, "expected no `remedies`"),
+        ({"unaffected_requests": 100, "faults": []}, "expected faults and the indicator requests"),
         ({"speed": 3}, "speed"),
     ],
 )

@@ -54,6 +54,13 @@ def quiet(**changes):
     return findings(spec={**SPEC, "name": "noop", "fault": False}, **{**nothing, **changes})
 
 
+def promising(used=(), missing=(), good=400, **promise):
+    """A drill with more in its promise; `used` are the remedies that were started."""
+    requests = {"total": 500, "good": good, "degraded": 500 - good}
+    timings = {**TIMES, **dict.fromkeys(missing)}
+    return findings(spec={**SPEC, **promise}, remedies=list(used), timings=timings, requests=requests)
+
+
 @pytest.mark.parametrize(
     ("recorded", "code", "why"),
     [
@@ -67,6 +74,15 @@ def quiet(**changes):
         (journal(steady_states={"before": STEADY, "after": NOT_STEADY}), Exit.NOT_RECOVERED, "champion-answers"),
         (quiet(incidents=FINDINGS["incidents"]), Exit.NOT_RECOVERED, "incidents were reported: model_corrupt"),
         (quiet(requests={"total": 500, "degraded": 2}), Exit.NOT_RECOVERED, "2 answers were degraded"),
+        # what the drill promises about remedies and clients
+        (promising(remedies=["rollback"]), Exit.NOT_RECOVERED, "without one of its remedies rollback; used: none"),
+        (promising(["wait"], remedies=["rollback"]), Exit.NOT_RECOVERED, "used: wait"),
+        (promising(["wait", "rollback"], remedies=["rollback"]), Exit.RECOVERED, "recovered in 5.5 s"),
+        (promising(reflex=True, missing=["t2", "t3"]), Exit.RECOVERED, "recovered in 5.5 s"),
+        (promising(missing=["t2", "t3"]), Exit.HARNESS_FAILED, "no t2, t3"),
+        (promising(unaffected=True), Exit.NOT_RECOVERED, "clients noticed the fault: 100 answers were degraded"),
+        (promising(unaffected=True, good=500, missing=["t1", "t4", "t5"]), Exit.RECOVERED, "no client noticed"),
+        (promising(unaffected=True, good=500, missing=["t0"]), Exit.FAULT_NOT_PROVEN, "no proof"),
         # steady state
         (journal(steady_states={"before": NOT_STEADY, "after": None}), Exit.NOT_STEADY, "champion-answers"),
         # a vacuous pass
