@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 from pydantic import SecretStr
@@ -50,6 +51,7 @@ class Watchdog:
         self._runner = RunnerWithFallback(settings)
         self._memory = Memory()
         self._outages = OutageHealer(self._settings, config, self._runner, self._memory)
+        self._pages: threading.Thread | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Heal until `stop` is set. An outage of ledger, gateway or Prefect is no reason to end."""
@@ -123,9 +125,17 @@ class Watchdog:
             ("stranded_trial", lambda: resume_stranded_trial(settings, self._config, self._runner)),
             ("events", lambda: republish_events(settings, self._config.name)),
             ("alerts", lambda: resend_kept(settings, self._config.alert_routing)),
-            ("post_mortems", lambda: write_post_mortems(settings, self._config.name)),
         ):
             _attempt(name, work)
+        self._write_pages()
+
+    def _write_pages(self) -> None:
+        """Write pages in a thread of its own, one at a time: rendering takes a second, and Prefect may hang."""
+        if self._pages is not None and self._pages.is_alive():
+            return
+        work = partial(write_post_mortems, self._settings, self._config.name)
+        self._pages = threading.Thread(target=_attempt, args=("post_mortems", work), daemon=True)
+        self._pages.start()
 
 
 def _attempt(name: str, work: Callable[[], object]) -> None:

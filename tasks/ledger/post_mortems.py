@@ -64,6 +64,16 @@ class PostMortemStore(Journal):
             rows = connection.execute(query).all()
         return [PostMortem(row.incident_id, Status(row.status), row.page) for row in rows]
 
+    def post_mortem(self, incident_id: str) -> PostMortem | None:
+        """The page of the incident; None if there is none."""
+        table = schema.post_mortems
+        query = sa.select(table.c.incident_id, table.c.status, table.c.page).where(
+            table.c.incident_id == incident_id, table.c.page != ""
+        )
+        with snapshot(self._engine) as connection:
+            row = connection.execute(query).first()
+        return None if row is None else PostMortem(row.incident_id, Status(row.status), row.page)
+
     def mark_published(self, published: PostMortem) -> None:
         """Record that Prefect has the page, unless it was replaced meanwhile."""
         table = schema.post_mortems

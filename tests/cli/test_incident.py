@@ -13,6 +13,7 @@ from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Cause, Remedy, Status
 from healing.moment import Moment
 from tasks.config.settings import Settings
+from tasks.incidents.post_mortem.publishing import page_file, write_post_mortems
 from tasks.ledger.store import Ledger
 from tests.flows.durability.world import World
 from tests.tasks.incidents.stories import NO_PREFECT, Story
@@ -77,9 +78,19 @@ def test_shows_one_incident_by_the_beginning_of_its_id(ledger):
     text = said("show", PIPELINE, found.id[:6])
     for expected in (found.id, "model_failing", "gateway: its worker died", "errors: 3", "1. restart_worker failed"):
         assert expected in text
+    assert "page       none yet" in text
     document = json.loads(said("show", PIPELINE, found.id, "--json"))
     assert document["attempts"][0]["note"] == "it died again"
     assert document["status"] == "escalated"
+
+
+def test_shows_where_the_page_of_an_ended_incident_is(ledger):
+    found = escalated(ledger)
+    write_post_mortems(Settings(), PIPELINE)
+    page = page_file(Settings(), found)
+    assert page.is_file()
+    assert f"page       {page}" in said("show", PIPELINE, found.id)
+    assert json.loads(said("show", PIPELINE, found.id, "--json"))["page"] == str(page)
 
 
 def test_explains_the_choices_of_an_incident_that_the_healer_handled(ledger):

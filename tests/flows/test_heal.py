@@ -21,6 +21,8 @@ from tasks.config.settings import load_settings
 from tasks.incidents.flow_runner import InlineRunner
 from tasks.incidents.incident_view import Memory
 from tasks.incidents.policy import policy_of
+from tasks.incidents.post_mortem.account import account_of
+from tasks.incidents.post_mortem.publishing import page_file
 from tasks.incidents.repair_loop import RepairLoop
 from tasks.incidents.step_executor import StepExecutor
 from tasks.ledger.records import CheckRecord
@@ -101,7 +103,11 @@ def test_a_corrupted_champion_is_rolled_back_while_traffic_goes_on(bench):
     assert bench.current.incident_id == treated.id
     with bench.ledger() as ledger:
         incident = ledger.incident(treated.id)
+        account = account_of(ledger, incident)
     assert incident.detected_at <= incident.mitigated_at <= incident.ended_at
+    assert account.requests.counts.total > 0
+    assert account.requests.counts.failed == 0
+    assert "attempt 1, rollback: succeeded" in page_file(bench.settings, incident).read_text()
 
 
 def test_a_corrupt_fallback_is_removed_and_the_champion_stays(bench):

@@ -3,16 +3,23 @@
 import os
 import signal
 import time
+from datetime import UTC, datetime
 
 import pytest
+from prefect.settings import temporary_settings
 
 from healer.heartbeat import heartbeat_file, is_alive
+from healer.watchdog import Watchdog
+from healing.evidence import Evidence
 from healing.incident import Cause, Remedy, Status
 from healing.release import Reason
+from tasks.config.pipeline import load_pipeline
+from tasks.incidents.post_mortem.publishing import page_file
 from tests.flows.release_bench import Bench, make_bench, traffic
 from tests.gateway.running import wait_until
 from tests.healer.resident import healer, leader
 from tests.published import PIPELINE, bootstrap, corrupt
+from tests.tasks.incidents.stories import NO_PREFECT
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -88,3 +95,16 @@ def test_a_stopped_healer_has_an_old_heartbeat(bench, tmp_path):
         wait_until(lambda: not is_alive(beat, 2.0), "the heartbeat ages", 30)
         process.send_signal(signal.SIGCONT)
         wait_until(lambda: is_alive(beat, 2.0), "it beats again", 30)
+
+
+def test_a_healer_writes_the_page_that_a_killed_one_left(bench):
+    bootstrap(bench.root, bench.publish(1))
+    evidence = Evidence(PIPELINE, Cause.UNKNOWN, "rows", "monitor", datetime.now(UTC), "bad rows")
+    with bench.ledger() as ledger:
+        ended = ledger.escalate(ledger.record_evidence(evidence).id, "policy escalates unknown")
+    watchdog = Watchdog(bench.settings, load_pipeline(PIPELINE, bench.settings.pipelines_dir))
+    page = page_file(bench.settings, ended)
+    with temporary_settings(NO_PREFECT):  # else an event starts a server in this process
+        watchdog._do_less_urgent()  # every ten seconds otherwise
+        wait_until(page.exists, "the page is written", 120)
+    assert "policy escalates unknown" in page.read_text()

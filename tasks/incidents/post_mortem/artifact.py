@@ -3,8 +3,10 @@
 Prefect's client repeats a request for longer than the healer can wait, so the requests are made here.
 """
 
+import atexit
 import base64
 from collections.abc import Mapping
+from functools import cache
 
 import httpx
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_API_URL
@@ -21,16 +23,28 @@ def publish_artifact(key: str, markdown: str, description: str) -> None:
         raise OrchestratorUnavailable("expected the address of Prefect's API in PREFECT_API_URL, found none")
     document = {"data": markdown, "description": description}
     try:
-        with httpx.Client(base_url=url, headers=_authorization(), timeout=TIMEOUT, trust_env=False) as client:
-            found = client.post("/artifacts/latest/filter", json={"artifacts": {"key": {"any_": [key]}}, "limit": 1})
-            latest = found.raise_for_status().json()
-            if latest:
-                response = client.patch(f"/artifacts/{latest[0]['latest_id']}", json=document)
-            else:
-                response = client.post("/artifacts/", json={"key": key, "type": "markdown", **document})
-            response.raise_for_status()
+        client = _client()
+        found = client.post(
+            f"{url}/artifacts/latest/filter",
+            json={"artifacts": {"key": {"any_": [key]}}, "limit": 1},
+            headers=_authorization(),
+        )
+        latest = found.raise_for_status().json()
+        if latest:
+            path, method, body = f"/artifacts/{latest[0]['latest_id']}", "PATCH", document
+        else:
+            path, method, body = "/artifacts/", "POST", {"key": key, "type": "markdown", **document}
+        client.request(method, f"{url}{path}", json=body, headers=_authorization()).raise_for_status()
     except (httpx.HTTPError, ValueError, KeyError) as exc:
         raise OrchestratorUnavailable(f"expected Prefect to store artifact {key}, found {exc!r}") from exc
+
+
+@cache
+def _client() -> httpx.Client:
+    """One client per process: making one costs more processor time than a page."""
+    client = httpx.Client(timeout=TIMEOUT, trust_env=False)
+    atexit.register(client.close)
+    return client
 
 
 def _authorization() -> Mapping[str, str]:
