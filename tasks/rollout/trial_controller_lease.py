@@ -9,6 +9,7 @@ from healing.errors import Conflict
 from healing.release import Release
 from releases.log import ReleaseLog
 from tasks.ledger.held_lease import HeldLease, leases_of
+from tasks.ledger.lease_holder import has_ended
 from tasks.ledger.leases import TTL_SECONDS, Lease, rollout_lease
 
 _LOOK_SECONDS = 0.5
@@ -54,6 +55,12 @@ def stranded_trial(release_root: Path, ledger_dsn: str, pipeline: str, seconds_m
         time.sleep(_LOOK_SECONDS)
         if _has_moved(before, leases_of(ledger_dsn).current(rollout_lease(pipeline))):
             return None
+
+
+def may_be_controlled(ledger_dsn: str, pipeline: str) -> bool:
+    """Whether a controller may be alive, by one look that writes nothing."""
+    held = leases_of(ledger_dsn).current(rollout_lease(pipeline))
+    return held is not None and not has_ended(held.holder)
 
 
 def _has_moved(before: Lease | None, after: Lease | None) -> bool:

@@ -24,6 +24,7 @@ from tasks.incidents.remedy_action import AttemptRun, RemedyAction, RemedyContex
 from tasks.incidents.remedy_result import RemedyResult
 from tasks.incidents.service_observation import observe_problem_gone
 from tasks.ledger.store import Ledger
+from tasks.rollout.trial_controller_lease import may_be_controlled
 from tasks.runtime import crash_points
 from tasks.runtime.file_locks import is_held
 
@@ -36,7 +37,7 @@ MODEL_SECONDS = 24 * HOUR_SECONDS  # a model that was published and not released
 REMOVE_SECONDS_MAX = 20.0  # then the next attempt goes on
 NAMED_MAX = 20  # in the note of the attempt
 
-_CONTROLLER_LOCKS = ("retrain.lock", "rollout.lock")  # their holders may be about to release a model
+_RETRAIN_LOCK = "retrain.lock"  # its holder may be about to release a model, like the controller of a trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def removables(settings: Settings, pipeline: str, ledger: Ledger) -> Iterator[Re
     reports = [file for file in settings.reports_dir.rglob("*") if file.is_file()]
     post_mortems = settings.reports_dir / pipeline / "incidents"  # small, and what people learn from
     yield from _older((f for f in reports if not f.is_relative_to(post_mortems)), now - REPORT_SECONDS)
-    if not any(is_held(root / lock) for lock in _CONTROLLER_LOCKS):
+    if not (is_held(root / _RETRAIN_LOCK) or may_be_controlled(settings.ledger_dsn, pipeline)):
         yield from _older(_unnamed_models(root, pipeline, ledger), now - MODEL_SECONDS)
 
 

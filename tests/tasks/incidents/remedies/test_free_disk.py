@@ -14,7 +14,7 @@ from tasks.incidents.remedies import free_disk
 from tasks.incidents.remedies.free_disk import removables
 from tasks.incidents.remedy_action import AttemptRun
 from tasks.incidents.remedy_registry import implementation_of
-from tasks.rollout.release_changes import rollout_lock
+from tasks.rollout.trial_controller_lease import controlling
 from tests.flows.release_bench import make_bench
 from tests.published import PIPELINE, bootstrap, start_canary
 from tests.tasks.incidents.contexts import context
@@ -89,7 +89,7 @@ def test_what_is_new_is_kept(bench, given):
 
 def test_no_model_is_deleted_while_a_controller_may_release_one(bench, given):
     age(bench)
-    with rollout_lock(bench.root):
+    with controlling(bench.settings.ledger_dsn, PIPELINE):
         found = [each.path for each in removables(bench.settings, PIPELINE, given.ledger)]
     assert [path for path in found if path.name == bench.models[3].digest] == []
 

@@ -36,7 +36,7 @@ def test_without_a_supervisor_nothing_can_be_restarted(given, tmp_path):
 def test_an_attempt_that_is_repeated_asks_once_and_succeeds_when_the_service_answers(given, tmp_path):
     action = implementation_of(Remedy.RESTART_SERVICE)
     answers = {PREFECT: Confirmation(Presence.ABSENT, "Prefect answers")}
-    with exclusive(tmp_path / SUPERVISOR_LOCK):
+    with exclusive(tmp_path / SUPERVISOR_LOCK, seconds_max=60):
         assert action.apply(given).outcome is AttemptOutcome.SUCCEEDED
         assert (
             action.observe(replace(given, probed=answers)).outcome is Outcome.INCONCLUSIVE
