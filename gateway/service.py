@@ -30,10 +30,10 @@ from gateway.routing.shadow import GATHER_SECONDS, Shadow, ShadowLimits
 from gateway.settings import GatewaySettings
 from gateway.workers import memory_watch
 from gateway.workers.memory_watch import MemoryWatch
+from gateway.workers.phase import WorkerPhase
 from gateway.workers.release_cache import ReleaseCache
 from gateway.workers.store_calls import StoreCalls
 from gateway.workers.warm import WarmForks
-from gateway.workers.worker import WorkerPhase
 from healing.errors import StoreUnavailable
 from healing.incident import Cause
 from healing.release import Mode, Release

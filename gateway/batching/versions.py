@@ -17,11 +17,12 @@ from gateway.rows.schema import Binder, binder_of
 from gateway.rows.table import Row
 from gateway.settings import GatewaySettings
 from gateway.workers.order import LoadOrder
+from gateway.workers.phase import WorkerPhase
 from gateway.workers.release_cache import ReleaseCache
 from gateway.workers.store_calls import StoreCalls, StoreHangs
 from gateway.workers.timing import WorkerTiming
 from gateway.workers.warm import WarmForks
-from gateway.workers.worker import Worker, WorkerPhase
+from gateway.workers.worker import Worker
 from healing.errors import Corrupt, StoreUnavailable
 from healing.incident import Cause
 from healing.release import ModelRef, Release
@@ -30,6 +31,7 @@ from releases.manifest import Manifest
 _log = structlog.get_logger(__name__)
 _OBTAIN_SECONDS = 60.0  # a model of some hundred megabytes is read twice and copied once
 _MANIFEST_SECONDS = 5.0
+_RESTARTED = (WorkerPhase.SILENT, WorkerPhase.FAILED, WorkerPhase.SET_ASIDE)  # by a release that names their model
 
 
 class Version:
@@ -122,7 +124,7 @@ class VersionPool:
             version = self._versions.get(model.digest)
             if version is None:
                 version = self._versions[model.digest] = self._begin(model)
-            elif version.worker.state in (WorkerPhase.FAILED, WorkerPhase.SET_ASIDE):
+            elif version.worker.state in _RESTARTED:
                 version.worker.restart()
         await self.describe()
 

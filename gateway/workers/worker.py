@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from enum import StrEnum
 from pathlib import Path
 
 import structlog
@@ -13,6 +11,8 @@ from gateway.reporting.problems import ProblemBoard
 from gateway.workers.channel import Channel, WorkerGone
 from gateway.workers.memory import resident_bytes
 from gateway.workers.order import LoadOrder
+from gateway.workers.phase import WorkerEvent, WorkerPhase, after
+from gateway.workers.restarts import DEATHS_WINDOW_SECONDS, RestartRecord
 from gateway.workers.timing import WorkerTiming
 from gateway.workers.warm import ForkFailed, WarmForks
 from healing.errors import ModelCorrupt, StoreUnavailable, Transient
@@ -20,16 +20,8 @@ from healing.incident import Cause
 from healing.release import ModelRef
 
 _log = structlog.get_logger(__name__)
-_DEATHS_WINDOW_SECONDS = 60.0
 _FORK_SECONDS = 10.0  # for a fork that takes milliseconds, on a machine that is overloaded
 _WARM_BATCHES = 10  # a fresh process answers its first ones from cold caches and unmapped pages
-
-
-class WorkerPhase(StrEnum):
-    STARTING = "starting"
-    READY = "ready"
-    FAILED = "failed"  # silent past its deadline, or dead and waiting for its restart
-    SET_ASIDE = "set_aside"  # died too often; waits for a new release or an operator
 
 
 class BatchLost(Transient):
@@ -75,8 +67,7 @@ class Worker:
         self._problems = problems
         self._timing = timing
         self._channel: Channel | None = None
-        self._deaths: deque[float] = deque(maxlen=timing.deaths_max)
-        self._deaths_in_a_row = 0
+        self._record = RestartRecord(timing)
         self.batches = 0  # that were answered, over all its processes
         self._batches_when_ready = 0
         self._wanted = asyncio.Event()
@@ -95,6 +86,9 @@ class Worker:
         """Whether this process has answered enough for its times to say something."""
         return self.batches - self._batches_when_ready >= _WARM_BATCHES
 
+    def _happens(self, event: WorkerEvent) -> None:
+        self.state = after(self.state, event)
+
     def start(self) -> None:
         self._life = asyncio.create_task(self._live(), name=f"worker-{self.model.version}")
 
@@ -104,13 +98,12 @@ class Worker:
             self._life.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._life
-        self.state = WorkerPhase.FAILED
+        self._happens(WorkerEvent.STOP)
         self._problems.end(self.model.digest)
 
     def restart(self) -> None:
         """Start over now, with a clean record: an operator or a new release asks for it."""
-        self._deaths.clear()
-        self._deaths_in_a_row = 0
+        self._record.clear()
         if self._channel is not None:
             self._channel.kill()
         self._wanted.set()
@@ -122,7 +115,7 @@ class Worker:
 
     async def predict(self, columns: bytes) -> tuple[Sequence[float], str]:
         """A value for each row of the batch, and a note on rows that are NaN; raises BatchLost."""
-        if self.state is not WorkerPhase.READY or self._channel is None:
+        if not self.ready or self._channel is None:
             raise WorkerAbsent(f"version {self.model.version} is {self.state}")
         channel = self._channel
         answer = channel.ask(columns)
@@ -139,7 +132,7 @@ class Worker:
 
     def _wait_out(self, channel: Channel, answer: "asyncio.Future[tuple[Sequence[float], str]]") -> None:
         """Send a silent worker nothing more; it may still come back by itself, and is killed if it does not."""
-        self.state = WorkerPhase.FAILED
+        self._happens(WorkerEvent.DEADLINE)
 
         def end() -> None:
             _log.warning("worker_hangs", version=self.model.version, digest=self.model.digest, pid=channel.pid)
@@ -150,7 +143,7 @@ class Worker:
         def came_back(future: "asyncio.Future[tuple[Sequence[float], str]]") -> None:
             timer.cancel()
             if not future.cancelled() and future.exception() is None and self._channel is channel:
-                self.state = WorkerPhase.READY
+                self._happens(WorkerEvent.ANSWERED)
 
         answer.add_done_callback(came_back)
 
@@ -158,7 +151,7 @@ class Worker:
         """Start a process, wait for its end, and again."""
         while True:
             self._wanted.clear()
-            self.state = WorkerPhase.STARTING
+            self._happens(WorkerEvent.START)
             try:
                 message = await self._live_once(await self._obtain(self.model))
             except (ForkFailed, OSError) as exc:
@@ -169,7 +162,7 @@ class Worker:
             except StoreUnavailable as exc:
                 message = str(exc)
                 self._problems.begin(Cause.STORE_UNAVAILABLE, self.model.digest, message)
-            self.state = WorkerPhase.FAILED
+            self._happens(WorkerEvent.ENDED)
             self._count_death(message)
             self.settled.set()
             await self._pause()
@@ -180,9 +173,9 @@ class Worker:
         message = ""
         try:
             message = await self._load(channel)
-            if self.state is WorkerPhase.READY:
+            if self.ready:
                 await channel.gone
-                self.state = WorkerPhase.FAILED
+                self._happens(WorkerEvent.ENDED)
         finally:
             channel.kill()
             ending = await channel.reap()
@@ -206,7 +199,7 @@ class Worker:
         assert channel.pid is not None
         self.resident_bytes_when_ready = resident_bytes(channel.pid)
         self._batches_when_ready = self.batches
-        self.state = WorkerPhase.READY
+        self._happens(WorkerEvent.LOADED)
         self._problems.end(digest, Cause.MODEL_CORRUPT, Cause.STORE_UNAVAILABLE)
         _log.info("worker_ready", version=version, digest=digest, pid=channel.pid)
         self.settled.set()
@@ -224,25 +217,18 @@ class Worker:
             raise WorkerGone(f"{why}; it is replaced") from None
 
     def _count_death(self, message: str) -> None:
-        now = asyncio.get_running_loop().time()
-        steady = not self._deaths or now - self._deaths[-1] > _DEATHS_WINDOW_SECONDS
-        self._deaths_in_a_row = 1 if steady else self._deaths_in_a_row + 1
-        self._deaths.append(now)
+        often = self._record.died(asyncio.get_running_loop().time())
         self.restarts += 1
-        often = len(self._deaths) == self._timing.deaths_max and now - self._deaths[0] <= _DEATHS_WINDOW_SECONDS
         elsewhere = (Cause.MODEL_CORRUPT, Cause.STORE_UNAVAILABLE)  # what ends by itself is tried again and again
         if often and not any(self._problems.has(cause, self.model.digest) for cause in elsewhere):
-            self.state = WorkerPhase.SET_ASIDE
+            self._happens(WorkerEvent.GAVE_UP)
             self.set_aside_because = (
-                f"{self._timing.deaths_max} deaths within {_DEATHS_WINDOW_SECONDS:.0f} s, the last: {message}"
+                f"{self._timing.deaths_max} deaths within {DEATHS_WINDOW_SECONDS:.0f} s, the last: {message}"
             )
 
     async def _pause(self) -> None:
         """Wait before the next start: longer each time, and until asked when set aside."""
-        wait: float | None = None
-        if self.state is not WorkerPhase.SET_ASIDE:
-            doublings = min(self._deaths_in_a_row - 1, 30) if self._deaths_in_a_row else 0
-            wait = min(self._timing.backoff * 2**doublings, self._timing.backoff_max)
+        wait = None if self.state is WorkerPhase.SET_ASIDE else self._record.pause_seconds
         try:
             async with asyncio.timeout(wait):
                 await self._wanted.wait()

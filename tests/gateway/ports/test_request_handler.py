@@ -20,7 +20,7 @@ from gateway.routing.ladder import Ladder
 from gateway.settings import GatewaySettings
 from gateway.wire.mlflow import MLFLOW
 from gateway.wire.protocol import WireProtocol
-from gateway.workers.worker import WorkerPhase
+from gateway.workers.phase import WorkerPhase
 from healing.release import ModelRef, Reason, Release
 from tests.gateway.rows.test_ranges import MANIFEST
 
