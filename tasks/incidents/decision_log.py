@@ -8,6 +8,7 @@ import structlog
 from healing.decision import Decision
 from healing.errors import Transient
 from healing.incident import Incident
+from tasks.ledger.database import LedgerUnavailable
 from tasks.ledger.store import Ledger
 
 log = structlog.get_logger(__name__)
@@ -23,7 +24,10 @@ class DecisionLog:
     _last: dict[str, tuple[int, Decision | None]] = field(default_factory=dict)
 
     def record(self, incident: Incident, decision: Decision, at: datetime) -> None:
-        """Record the decision if it differs from the last one. While the ledger is down, healing goes on without it."""
+        """Record the decision if it differs from the last one. One that the ledger refuses does not stop the healing.
+
+        LedgerUnavailable if the ledger does not answer.
+        """
         try:
             count, last = self._last.get(incident.id) or self._read(incident)
             if (last is not None and decision.repeats(last)) or (count >= DECISIONS_MAX and decision.waits):
@@ -31,6 +35,8 @@ class DecisionLog:
                 return
             self.ledger.record_decision(incident.id, decision, at)
             self._last[incident.id] = (count + 1, decision)
+        except LedgerUnavailable:  # the healer goes on with its local ledger
+            raise
         except Transient as exc:
             log.warning("decision_not_recorded", incident=incident.id, step=decision.step, cause=str(exc))
 

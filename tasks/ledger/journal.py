@@ -50,9 +50,9 @@ class Journal:
             return [journal_entry(row) for row in rows.mappings()]
 
     def entries_about(self, pipeline: str, subject: str) -> list[JournalEntry]:
-        """The entries about an incident or one of its attempts, oldest first."""
+        """The entries about an incident, its attempts and their approvals, oldest first."""
         table = schema.journal
-        about = sa.or_(table.c.kind.startswith("incident."), table.c.kind.startswith("attempt."))
+        about = sa.or_(*(table.c.kind.startswith(f"{noun}.") for noun in ("incident", "attempt", "approval")))
         query = table.select().where(table.c.pipeline == pipeline, about, table.c.subject == subject)
         with snapshot(self._engine) as connection:
             return [journal_entry(row) for row in connection.execute(query.order_by(table.c.id)).mappings()]

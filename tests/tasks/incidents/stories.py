@@ -62,6 +62,10 @@ class Story:
         """Make one pass."""
         self._loop.advance(self.ledger.observed_incidents(self.pipeline))
 
+    def step(self) -> None:
+        """Make one pass."""
+        self._loop.advance(self.ledger.observed_incidents(self.pipeline))
+
     def _clock(self) -> Moment:
         self._seconds += STEP_SECONDS
         return Moment(datetime.now(UTC), "boot", self._seconds)

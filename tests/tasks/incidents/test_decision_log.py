@@ -1,4 +1,4 @@
-"""A decision is recorded when it changes, not once per look, and no ledger is no reason to stop healing."""
+"""A decision is recorded when it changes, not once per look."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from healing.common_cause import CommonCauses
 from healing.decision import Budget, ConsideredRemedy, Decision, Fate
 from healing.diagnosis import Presence
-from healing.errors import StoreUnavailable
 from healing.evidence import Evidence
 from healing.incident import Cause, Remedy
 from healing.slo import AnswerCounts
@@ -17,6 +16,7 @@ from healing.verdict import Outcome
 from tasks.incidents import decision_log
 from tasks.incidents.decision_log import DecisionLog
 from tasks.ledger import schema
+from tasks.ledger.database import LedgerUnavailable
 from tasks.ledger.store import Ledger
 
 NOW = datetime(2013, 3, 1, tzinfo=UTC)
@@ -81,8 +81,7 @@ def test_a_decision_of_another_version_is_left_out(ledger, incident, tmp_path):
     assert recorded(ledger, incident) == [START]
 
 
-def test_a_ledger_that_takes_no_decision_stops_no_healing(ledger, incident, tmp_path):
+def test_a_ledger_that_does_not_answer_is_reported_to_the_healer(ledger, incident, tmp_path):
     schema.decisions.drop(sa.create_engine(f"sqlite:///{tmp_path / 'ledger.db'}"))
-    DecisionLog(ledger).record(incident, START, NOW)
-    with pytest.raises(StoreUnavailable):
-        ledger.decisions(incident.id)
+    with pytest.raises(LedgerUnavailable):
+        DecisionLog(ledger).record(incident, START, NOW)

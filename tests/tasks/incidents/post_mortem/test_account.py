@@ -1,10 +1,12 @@
 """The account of an incident that the repair loop handled: everything from records, nothing invented."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from prefect.settings import temporary_settings
 
+from healing.approval import ApprovalOutcome
 from healing.decision import Fate
 from healing.diagnosis import ProblemSignal
 from healing.evidence import Evidence
@@ -107,3 +109,18 @@ def test_a_common_cause_that_explains_the_incident_is_named(story):
 def test_common_causes_that_explain_nothing_are_named_too(story, escalated):
     said = explanation.common_causes_of(account_of(story.ledger, escalated))
     assert said == "considered resource_pressure, disk_full: none explains it; 1 of 2 serving models had the problem"
+
+
+def test_an_approval_and_its_answer_are_part_of_the_account(story):
+    restart = Remedy.RESTART_WORKER
+    story.policy = replace(story.policy, approvals={Cause.MODEL_FAILING: frozenset({restart})})
+    incident = story.open()
+    story.step()
+    story.ledger.answer_approval(incident.id, ApprovalOutcome.REFUSED, by="ann", reason="it holds a lock")
+    account = account_of(story.ledger, story.play(incident, Status.ESCALATED))
+    happened = [(event.what, event.detail) for event in account.timeline]
+    assert ("attempt 1, restart_worker: a person is asked", "") in happened
+    assert ("attempt 1, restart_worker: refused by ann", "it holds a lock") in happened
+    reasons = [c.reason for each in explanation.choices_of(account) for c in each.considered if c.remedy is restart]
+    assert reasons[0] == "it needs the approval of a person"
+    assert reasons[-1] == "a person refused it for this incident"
