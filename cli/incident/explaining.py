@@ -41,16 +41,16 @@ def print_account(account: "Account") -> None:
     )
     times = explanation.times_in_words(account.times)
     _print_section("times since the problem began", [f"{name:<14} {said}" for name, said in times.items()])
-    _print_section("requests", [explanation.requests_in_words(account.requests)])
+    _print_section("requests", [explanation.requests_in_words(account)])
     _print_section("why it ended", [account.ended_because or "it has not ended"])
 
 
 def _choices(account: "Account") -> list[str]:
-    from tasks.incidents.post_mortem.explanation import choices_of
+    from tasks.incidents.post_mortem.explanation import choices_of, clock_of
 
-    lines = []
+    clock, lines = clock_of(account), []
     for choice in choices_of(account):
-        lines.append(f"{choice.at:%H:%M:%S}Z  {choice.step}: {choice.reason}")
+        lines.append(f"{choice.at:{clock}}Z  {choice.step}: {choice.reason}")
         lines += [f"           {each.remedy}: {each.fate}, {each.reason}" for each in choice.considered]
     return lines or ["none: no remedy was considered by the healer"]
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from healing.decision import ConsideredRemedy
 from healing.incident import Remedy
 from healing.policy import remedies_for
-from tasks.incidents.post_mortem.account import Account, IncidentTimes, ServedRequests
+from tasks.incidents.post_mortem.account import Account, IncidentTimes
 
 NOT_KNOWN = "not known"
 
@@ -21,11 +21,17 @@ class ExplainedChoice:
     considered: tuple[ConsideredRemedy, ...]
 
 
+def clock_of(account: Account) -> str:
+    """The format of the account's times: with the date if it spans more than one day."""
+    days = {event.at.date() for event in account.timeline}
+    return "%H:%M:%S" if len(days) == 1 else "%Y-%m-%d %H:%M:%S"
+
+
 def confirmation_of(account: Account) -> str:
     """How the problem was confirmed, or why it was not."""
     confirmed = next((each for each in account.timeline if each.what == "confirmed"), None)
     if confirmed is not None:
-        return f"confirmed at {confirmed.at:%H:%M:%S}Z: {confirmed.detail or 'by its detector'}"
+        return f"confirmed at {confirmed.at:{clock_of(account)}}Z: {confirmed.detail or 'by its detector'}"
     if account.incident.attempts:
         return "its detector was certain, and treated it at once"
     last = account.decisions[-1].decision if account.decisions else None
@@ -98,13 +104,15 @@ def times_in_words(times: IncidentTimes) -> dict[str, str]:
     return {name: "not recorded" if seconds is None else f"{seconds:,.1f} s" for name, seconds in named.items()}
 
 
-def requests_in_words(requests: ServedRequests | None) -> str:
+def requests_in_words(account: Account) -> str:
     """How the gateway answered during the incident."""
+    requests = account.requests
     if requests is None:
         return f"{NOT_KNOWN}: the gateway was not read twice during the incident"
     counts = requests.counts
     said = f"{counts.good:,} good, {counts.degraded:,} degraded (a fallback answered), {counts.failed:,} failed"
-    between = f"between {requests.since:%H:%M:%S}Z and {requests.until:%H:%M:%S}Z"
+    clock = clock_of(account)
+    between = f"between {requests.since:{clock}}Z and {requests.until:{clock}}Z"
     missing = "; the gateway restarted, and some requests before it are missing" if requests.restarted else ""
     return f"{said}, {between}{missing}"
 

@@ -33,6 +33,7 @@ def as_html(account: Account) -> str:
         incident=account.incident,
         explained=explanation,
         marks=_MARKS,
+        clock=explanation.clock_of(account),
         attempts=[(attempt, _seconds(attempt)) for attempt in account.incident.attempts],
         worth=_shares(account),
     )
@@ -40,7 +41,7 @@ def as_html(account: Account) -> str:
 
 def as_markdown(account: Account, page: Path) -> str:
     """A summary with times, attempts and the timeline; `page` is the HTML file."""
-    incident, cell = account.incident, markdown_cell
+    incident, cell, clock = account.incident, markdown_cell, explanation.clock_of(account)
     times = explanation.times_in_words(account.times)
     attempts = [
         f"| {each.number} | {each.remedy} | {each.outcome} | {_seconds(each)} | {cell(each.note)} |"
@@ -59,7 +60,7 @@ def as_markdown(account: Account, page: Path) -> str:
         "",
         f"* Common causes: {cell(explanation.common_causes_of(account))}",
         f"* Remedies: {cell(explanation.allowed_of(account))}",
-        f"* Requests: {cell(explanation.requests_in_words(account.requests))}",
+        f"* Requests: {cell(explanation.requests_in_words(account))}",
         "",
         *(
             ["| attempt | remedy | outcome | took | note |", "|---:|---|---|---:|---|", *attempts, ""]
@@ -68,7 +69,7 @@ def as_markdown(account: Account, page: Path) -> str:
         ),
         "| time (UTC) | what | detail |",
         "|---|---|---|",
-        *(f"| {e.at:%H:%M:%S} | {cell(e.what)} | {cell(e.detail)} |" for e in account.timeline if not e.is_decision),
+        *(f"| {e.at:{clock}} | {cell(e.what)} | {cell(e.detail)} |" for e in account.timeline if not e.is_decision),
     ]
     return "\n".join(lines)
 

@@ -1,7 +1,7 @@
 """The account of an incident that the repair loop handled: everything from records, nothing invented."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from prefect.settings import temporary_settings
@@ -14,6 +14,7 @@ from healing.incident import Cause, Remedy, Status
 from tasks.config.settings import Settings
 from tasks.incidents.post_mortem import explanation
 from tasks.incidents.post_mortem.account import account_of
+from tasks.incidents.post_mortem.page import as_html
 from tasks.ledger.immediate_remedy import immediate_remedy
 from tasks.ledger.store import Ledger
 from tests.tasks.incidents.stories import NO_PREFECT, OTHER, Story
@@ -92,7 +93,7 @@ def test_what_ingestion_treated_by_itself_has_no_decision_and_says_so(story):
     assert account.was_confirmed
     assert (account.decisions, account.requests) == ((), None)
     assert explanation.allowed_of(account) == "its detector chose the remedy; the healer decided nothing"
-    assert explanation.requests_in_words(account.requests).startswith("not known")
+    assert explanation.requests_in_words(account).startswith("not known")
     assert explanation.common_causes_of(account) == "not known"
 
 
@@ -124,3 +125,12 @@ def test_an_approval_and_its_answer_are_part_of_the_account(story):
     reasons = [c.reason for each in explanation.choices_of(account) for c in each.considered if c.remedy is restart]
     assert reasons[0] == "it needs the approval of a person"
     assert reasons[-1] == "a person refused it for this incident"
+
+
+def test_times_have_their_date_where_an_incident_spans_several_days(story, escalated):
+    account = account_of(story.ledger, escalated)
+    yesterday = replace(account.timeline[0], at=account.timeline[0].at - timedelta(days=1))
+    longer = replace(account, timeline=(yesterday, *account.timeline[1:]))
+    today = f"{account.timeline[-1].at:%Y-%m-%d}"
+    assert f"confirmed at {today}" in explanation.confirmation_of(longer)
+    assert today in as_html(longer).split("<h2>Timeline</h2>")[1]
