@@ -103,7 +103,7 @@ class Pipeline(Section):
         default_factory=dict,
         alias="policy",
         description="Policy by cause, where that of policy.yaml does not fit: a section, or a list of remedies "
-        "(runbook.md).",
+        "(policy.md).",
     )
 
     _folder: Path = PrivateAttr()

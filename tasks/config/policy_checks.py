@@ -26,8 +26,8 @@ def check_cause(
         yield from _check_order(path, cause, section.remedies)
     for remedy in section.approval or ():
         at = (*path, "approval")
-        if remedy is Remedy.ESCALATE:
-            yield Fault(at, "remedies that act", "'escalate'", "remove it: to notify a person needs no approval")
+        if remedy in (Remedy.ESCALATE, Remedy.WAIT):
+            yield Fault(at, "remedies that act", f"'{remedy}'", "remove it: it changes nothing and needs no approval")
         elif remedy in APPLIED_BY_INGESTION:
             hint = "remove it; to forbid the remedy, remove it from the remedies of the cause"
             yield Fault(at, "remedies that can wait for a person", f"'{remedy}', which ingestion applies at once", hint)

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from pydantic import Field, SecretStr
 
+from healing.errors import ConfigError
 from healing.incident import Cause, Remedy
 from healing.limits import Limits
 from healing.maintenance import MaintenanceWindow
@@ -60,6 +61,13 @@ def read_policy(pipelines_dir: Path, own: object, pipelines: Sequence[str]) -> P
     own_faults += _check_own(file, causes)
     policy = _policy(file, causes, tuple(window for _, window in windows if window is not None))
     return PolicyReading(LoadedPolicy(policy, _routing(file, causes, pipelines_dir)), faults, own_faults)
+
+
+def refuse_faulty_policy(pipelines_dir: Path, pipelines: Sequence[str]) -> None:
+    """ConfigError with every fault of policy.yaml, for a command that has no pipeline yet."""
+    faults = read_policy(pipelines_dir, None, pipelines).file_faults
+    if faults:
+        raise ConfigError("\n".join(f"{pipelines_dir / POLICY_FILE}: {fault}" for fault in faults))
 
 
 def _read(path: Path) -> tuple[Mapping[str, Any], list[Fault]]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from healing.errors import UsageError
-from tasks.config.pipeline import PIPELINE_FILE
+from tasks.config.pipeline import PIPELINE_FILE, known_pipelines
+from tasks.config.policy_file import refuse_faulty_policy
 from tasks.onboarding.columns import ColumnGuess
 from tasks.onboarding.configuration import OUTCOMES_SUITE, ROWS_SUITE, configuration
 from tasks.onboarding.draft import OnboardingRequest, PipelineDraft, draft_pipeline
@@ -39,10 +40,14 @@ class OnboardingResult:
 
 
 def onboard(request: OnboardingRequest, pipelines_dir: Path) -> OnboardingResult:
-    """Write the pipeline's folder. UsageError with one line if the file does not allow it; then nothing is written."""
+    """Write the pipeline's folder. Nothing is written if it is refused.
+
+    UsageError with one line if the file does not allow it, ConfigError if policy.yaml has a fault.
+    """
     if re.fullmatch(r"[a-z][a-z0-9_-]*", request.name) is None:
         raise UsageError(f"expected a name of lower-case letters, digits, _ and -, found {request.name!r}")
     check_free(request.name, pipelines_dir)
+    refuse_faulty_policy(pipelines_dir, [*known_pipelines(pipelines_dir), request.name])
     draft = draft_pipeline(request, read_rows(request.data))
     results: list[TableDryRun] = []
     folder = write_folder(

@@ -1,5 +1,6 @@
 """The command starts without heavy imports, refuses in one clear line, and then writes nothing to disk."""
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -62,6 +63,29 @@ def test_unknown_pipeline_is_refused_with_those_there_are(tmp_path, words):
     line = refused(*words, "--home", str(tmp_path / "home"), code=2)
     assert line == "autopilot: unknown pipeline 'nope'; known: flights"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("up",),
+        ("heal",),
+        ("init", "new", "--data", "rows.csv", "--label", "y", "--time", "at", "--key", "id"),
+    ],
+)
+def test_a_faulty_policy_is_refused_with_all_its_faults_before_anything_is_written(tmp_path, monkeypatch, words):
+    pipelines = tmp_path / "pipelines"
+    shutil.copytree(ROOT / "pipelines/flights", pipelines / "flights", ignore=shutil.ignore_patterns("__pycache__"))
+    (pipelines / "policy.yaml").write_text("limits: {attempts_max: 0}\ncauses: {model_slow: [retry]}\n")
+    monkeypatch.setenv("AUTOPILOT_PIPELINES_DIR", str(pipelines))
+    monkeypatch.setenv("AUTOPILOT_HOME", str(tmp_path / "home"))
+    before = sorted(tmp_path.rglob("*"))
+    done = autopilot(*words)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    first, second = done.stderr.splitlines()
+    assert first.startswith(f"autopilot: {pipelines / 'policy.yaml'}: limits.attempts_max: expected")
+    assert second.startswith(f"{pipelines / 'policy.yaml'}: causes.model_slow: expected")
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_taken_port_is_refused_before_anything_is_written(tmp_path):

@@ -139,6 +139,7 @@ ONCE = "start: 2026-03-01T22:00, end: 2026-03-02T02:00, timezone: Europe/Berlin"
         ("causes: {model_slow: rollback}", "causes.model_slow: expected a list of remedies, or a section"),
         ("causes: {model_slow: {approval: [retrain]}}", "causes.model_slow.approval: .* 'retrain', which is not one"),
         ("causes: {unknown: {approval: [escalate]}}", "causes.unknown.approval: .* needs no approval"),
+        ("causes: {gateway_down: {approval: [wait]}}", "causes.gateway_down.approval: .* found 'wait'"),
         ("causes: {schema_break: {approval: [repair_batch]}}", "schema_break.approval: .* ingestion applies at once"),
         ("causes: {model_slow: {alerts: [pager]}}", "causes.model_slow.alerts: .* 'pager', which is not defined"),
         ("causes: {model_slow: {limits: {attempts_max: 25}}}", "causes.model_slow.limits.attempts_max: "),
