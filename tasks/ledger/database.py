@@ -15,6 +15,7 @@ from tasks.ledger.schema import metadata
 
 LOCK_SECONDS_MAX = 30.0  # longer than any write here; a writer that waits longer has met a stuck one
 _ANSWER_EXTRA_SECONDS = 0.5  # a server reports a lock that it did not get before the client gives the server up
+_OUTAGE_CLASSES = ("08", "53", "55", "57", "58")  # of SQLSTATE: connection, resources, locks, shutdown, system
 _WAIT = "wait_seconds"  # in the query of a ledger's URL, see `bounded`
 _WRITERS_LOCK = 7_240_117  # key of PostgreSQL's advisory lock for writers; any constant works
 
@@ -100,11 +101,19 @@ def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
         ) from exc
     except (DBAPIError, OSError) as exc:
         found = exc.orig if isinstance(exc, DBAPIError) else exc
-        error = StoreUnavailable if isinstance(exc, (DataError, ProgrammingError)) else LedgerUnavailable
+        error = LedgerUnavailable if _is_outage(exc) else StoreUnavailable
         raise error(
             f"expected the ledger at {engine.url.render_as_string(hide_password=True)} to answer, found: "
             f"{found!r}; start the database, free space or repair it"
         ) from exc
+
+
+def _is_outage(exc: DBAPIError | OSError) -> bool:
+    """Whether the database is away or locked, and not the statement wrong. pg8000 has one class for both."""
+    if not isinstance(exc, (DataError, ProgrammingError)):
+        return True
+    details = exc.orig.args[0] if exc.orig is not None and exc.orig.args else None
+    return isinstance(details, dict) and str(details.get("C", ""))[:2] in _OUTAGE_CLASSES
 
 
 @contextmanager

@@ -50,8 +50,10 @@ class Gate:
                         threading.Thread(target=self._forward, args=ends, daemon=True).start()
 
     def _forward(self, source: socket.socket, sink: socket.socket) -> None:
+        """Forward until either end closes or resets; the other end learns it."""
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 self._passing.wait()
                 sink.sendall(data)
+        with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_RDWR)

@@ -9,13 +9,17 @@ from tasks.incidents.remedy_result import RemedyResult
 from tasks.incidents.service_observation import observe_champion, observe_release
 from tasks.serving.gateway_client import read_gateway_once, restart_worker
 
+# A worker that is still starting says nothing about its model, and a busy machine takes long to start one. Giving up
+# too early would let the next remedy roll back, and fence, a sound model. Meanwhile the fallbacks answer.
+VERIFY_SECONDS_MAX = 120.0
+
 
 class RestartRemedy(RemedyAction):
     """Restarts the worker. It worked if the model answers live requests again, not if its error counters are empty."""
 
     remedy = Remedy.RESTART_WORKER
     works_offline = True
-    verify_seconds_max = 30.0
+    verify_seconds_max = VERIFY_SECONDS_MAX
 
     def apply(self, context: RemedyContext) -> RemedyResult:
         restart_worker(context.settings.addresses().require("operate"), context.incident.subject)
@@ -24,7 +28,10 @@ class RestartRemedy(RemedyAction):
     def observe(self, context: RemedyContext) -> Verdict:
         digest = context.incident.subject
         state = read_gateway_once(context.settings.addresses().require("operate"))
-        if not any(worker.digest == digest and worker.state == "ready" for worker in state.workers):
+        phases = {worker.state for worker in state.workers if worker.digest == digest}
+        if "set_aside" in phases:
+            return Verdict("service", Outcome.FAIL, f"the worker of {digest[:12]} died again and was set aside", 1)
+        if "ready" not in phases:
             return Verdict("service", Outcome.INCONCLUSIVE, f"no ready worker of {digest[:12]} yet", 0)
         current = ReleaseLog(context.settings.release_root(context.incident.pipeline)).current()
         if role_of(current, digest) is Role.CHAMPION:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tasks.ledger.database import LedgerUnavailable, bounded
+from tasks.ledger.database import LedgerUnavailable, bounded, transaction
 from tasks.ledger.store import Ledger
 
 BOUND_SECONDS = 0.2
@@ -28,6 +28,11 @@ def test_a_locked_file(tmp_path):
     other.execute("BEGIN EXCLUSIVE")
     assert seconds_until_unavailable(f"sqlite:///{file}") < SLACK_SECONDS
     other.close()
+
+
+def test_a_locked_server(postgres_database):
+    with Ledger(postgres_database) as holder, transaction(holder._engine):
+        assert seconds_until_unavailable(postgres_database) < SLACK_SECONDS
 
 
 def test_a_server_that_refuses():
