@@ -171,7 +171,7 @@ class OutageHealer:
                 loop.advance([each for each in incidents if self._can_be_observed(each, probed)])
                 if started >= notify_at:
                     self._notify(local, reason, began)
-                    resend_kept(self._local)
+                    resend_kept(self._local, self._config.alert_routing)
                     notify_at = started + NOTIFY_SECONDS
                 probe.answers.wait(max(0.0, PASS_SECONDS - (time.monotonic() - started)))
 

@@ -82,9 +82,12 @@ def notify_over(
     return report
 
 
-def resend_kept(settings: Settings, routing: AlertRouting | None = None) -> int:
-    """Send again what routes did not accept before; returns how many messages are still kept."""
-    return _outbox(settings).resend(_deliverer(settings, routing or AlertRouting()))
+def resend_kept(settings: Settings, routing: AlertRouting) -> int:
+    """Send again what routes did not accept before; returns how many messages are still kept.
+
+    A message for a route that `routing` does not have is given up.
+    """
+    return _outbox(settings).resend(_deliverer(settings, routing))
 
 
 def _entry(incident: Incident, at: datetime) -> dict[str, Any]:

@@ -92,11 +92,11 @@ def test_what_a_route_did_not_accept_is_sent_once_it_works(tmp_path):
         found = settings(tmp_path, receiver.url)
         receiver.accepting = False
         assert alert(found, INCIDENT, "why", NOW) == AlertReport(delivered=1, undelivered=1)
-        assert resend_kept(found) == 1
+        assert resend_kept(found, AlertRouting()) == 1
         receiver.accepting = True
-        assert resend_kept(found) == 0
+        assert resend_kept(found, AlertRouting()) == 0
         assert len(receiver.received) == 1
-        assert resend_kept(found) == 0
+        assert resend_kept(found, AlertRouting()) == 0
         assert len(receiver.received) == 1
     assert len(entries(found)) == 1, "the file had accepted it the first time"
 
@@ -117,7 +117,7 @@ def test_without_any_place_on_disk_the_message_waits_in_memory(tmp_path, home):
         found = Settings(home=tmp_path / home, alert_urls=(SecretStr(receiver.url),))
         assert alert(found, INCIDENT, "why", NOW) == AlertReport(0, 2)
         receiver.accepting = True
-        resend_kept(found)
+        resend_kept(found, AlertRouting())
         assert len(receiver.received) == 1
 
 
