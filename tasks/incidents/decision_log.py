@@ -7,7 +7,7 @@ import structlog
 
 from healing.decision import Decision
 from healing.errors import Transient
-from healing.incident import Incident
+from healing.incident import Incident, Status
 from tasks.ledger.database import LedgerUnavailable
 from tasks.ledger.store import Ledger
 
@@ -26,8 +26,11 @@ class DecisionLog:
     def record(self, incident: Incident, decision: Decision, at: datetime) -> None:
         """Record the decision if it differs from the last one. One that the ledger refuses does not stop the healing.
 
-        LedgerUnavailable if the ledger does not answer.
+        Nothing is decided about an incident that is closed. LedgerUnavailable if the ledger does not answer.
         """
+        if incident.status in (Status.RECOVERED, Status.DISMISSED):
+            self._last.pop(incident.id, None)
+            return
         try:
             count, last = self._last.get(incident.id) or self._read(incident)
             if (last is not None and decision.repeats(last)) or (count >= DECISIONS_MAX and decision.waits):

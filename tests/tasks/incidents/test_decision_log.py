@@ -10,7 +10,7 @@ from healing.common_cause import CommonCauses
 from healing.decision import Budget, ConsideredRemedy, Decision, Fate
 from healing.diagnosis import Presence
 from healing.evidence import Evidence
-from healing.incident import Cause, Remedy
+from healing.incident import Cause, Remedy, Status
 from healing.slo import AnswerCounts
 from healing.verdict import Outcome
 from tasks.incidents import decision_log
@@ -85,3 +85,9 @@ def test_a_ledger_that_does_not_answer_is_reported_to_the_healer(ledger, inciden
     schema.decisions.drop(sa.create_engine(f"sqlite:///{tmp_path / 'ledger.db'}"))
     with pytest.raises(LedgerUnavailable):
         DecisionLog(ledger).record(incident, START, NOW)
+
+
+def test_nothing_is_recorded_about_a_closed_incident(ledger, incident):
+    closed = ledger.set_status(incident.id, Status.DISMISSED)
+    DecisionLog(ledger).record(closed, replace(START, step="wait"), NOW)
+    assert recorded(ledger, incident) == []
