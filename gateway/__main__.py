@@ -22,6 +22,8 @@ _log = structlog.get_logger("gateway")
 _BACKLOG = 2048
 # Longer than any client keeps an idle connection: a server that closes first meets requests that are on their way.
 _KEEP_ALIVE_SECONDS = 120
+# Of Python's lock: a busy event loop keeps it this long from the thread that writes the log, several times per write.
+_SWITCH_SECONDS = 0.0005
 
 
 class _Server(uvicorn.Server):
@@ -79,6 +81,7 @@ async def _serve(
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _drain, servers, number)
         collect_rarely()
+        sys.setswitchinterval(_SWITCH_SECONDS)
         _log.info("gateway_listening", predict=predict.getsockname(), operate=operate.getsockname())
         await asyncio.gather(*(s.serve([way]) for s, way in zip(servers, (predict, operate), strict=True)))
     _log.info("gateway_drained")
