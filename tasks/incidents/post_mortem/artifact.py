@@ -16,6 +16,11 @@ from healing.errors import OrchestratorUnavailable
 TIMEOUT = httpx.Timeout(2.0, connect=1.0)  # seconds; the healer does nothing else meanwhile
 
 
+def has_prefect() -> bool:
+    """Whether this process knows the address of a Prefect API."""
+    return bool(PREFECT_API_URL.value())
+
+
 def publish_artifact(key: str, markdown: str, description: str) -> None:
     """Create the artifact, or update the one with this key. OrchestratorUnavailable if Prefect does not answer."""
     url = PREFECT_API_URL.value()

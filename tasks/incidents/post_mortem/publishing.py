@@ -13,7 +13,7 @@ from healing.incident import Incident, Status
 from releases.files import write_atomically
 from tasks.config.settings import Settings
 from tasks.incidents.post_mortem.account import Account, account_of
-from tasks.incidents.post_mortem.artifact import publish_artifact
+from tasks.incidents.post_mortem.artifact import has_prefect, publish_artifact
 from tasks.incidents.post_mortem.page import as_html, as_markdown
 from tasks.ledger.post_mortems import PostMortem
 from tasks.ledger.store import Ledger
@@ -67,6 +67,8 @@ def _write(settings: Settings, account: Account) -> str:
 
 def _publish(ledger: Ledger, pipeline: str) -> None:
     """Publish the pages that Prefect lacks; those that it does not take now are kept."""
+    if not has_prefect():
+        return
     for post_mortem in ledger.unpublished_post_mortems(pipeline, PAGES_MAX):
         account = account_of(ledger, ledger.incident(post_mortem.incident_id))
         incident = account.incident
