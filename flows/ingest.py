@@ -83,9 +83,9 @@ def ingest(
     """
     settings = load_settings()
     config = load_pipeline(pipeline, settings.pipelines_dir)
-    refuse_while_paused(settings.ledger_dsn, pipeline)
     if chunk_days < 1 or (since and until and since > until):
         raise UsageError(f"expected since <= until and chunk_days >= 1, found {since}, {until} and {chunk_days}")
+    refuse_while_paused(settings.ledger_dsn, pipeline)
     lookup = Lookup(settings.addresses().model_dump(), os.environ)
     started = time.monotonic()
     with (
@@ -105,7 +105,7 @@ def ingest(
         settle_incidents(stores, chain)
         check_freshness(stores, datetime.now(UTC))
         report_return(stores, chain)
-        record_end(stores.ledger, pipeline, stores.run_id, len(records))
+        record_end(stores.ledger, pipeline, stores.run_id, len(records), chain.seconds_per_batch())
     report = _report(pipeline, days, records, feature_rows, time.monotonic() - started)
     page = write_page(settings.reports_dir / pipeline / "ingest", pipeline, stores.summaries)
     log.info("ingest_finished", **report.model_dump(mode="json"))

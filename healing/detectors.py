@@ -20,6 +20,7 @@ class Detector(StrEnum):
 DETECTORS: Mapping[Cause, frozenset[Detector]] = MappingProxyType(
     {
         Cause.SOURCE_UNAVAILABLE: frozenset({Detector.INGESTION}),
+        Cause.SOURCE_SLOW: frozenset({Detector.HEALER}),
         Cause.SCHEMA_BREAK: frozenset({Detector.INGESTION}),
         Cause.NULL_SPIKE: frozenset({Detector.INGESTION}),
         Cause.BAD_ROWS: frozenset({Detector.INGESTION}),
@@ -46,6 +47,7 @@ DETECTORS: Mapping[Cause, frozenset[Detector]] = MappingProxyType(
 OBSERVED_CONTINUOUSLY = frozenset(
     {
         Cause.SOURCE_UNAVAILABLE,
+        Cause.SOURCE_SLOW,
         Cause.STALE_DATA,
         Cause.DATA_DRIFT,
         Cause.QUALITY_DROP,

@@ -21,7 +21,7 @@ CONFIRMED_BY_GATEWAY = frozenset(
     }
 )
 CONFIRMED_BY_MONITOR = frozenset({Cause.DATA_DRIFT, Cause.QUALITY_DROP})
-CONFIRMED_BY_PROBE = frozenset({Cause.REGISTRY_UNAVAILABLE, Cause.ORCHESTRATOR_UNAVAILABLE})
+CONFIRMED_BY_PROBE = frozenset({Cause.SOURCE_SLOW, Cause.REGISTRY_UNAVAILABLE, Cause.ORCHESTRATOR_UNAVAILABLE})
 
 ProblemKey = tuple[Cause, str]  # cause and subject
 

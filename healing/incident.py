@@ -14,6 +14,7 @@ class Cause(StrEnum):
     """What went wrong. `docs/runbook.md` has a section per cause, `healing/detectors.py` says who detects it."""
 
     SOURCE_UNAVAILABLE = "source_unavailable"
+    SOURCE_SLOW = "source_slow"
     SCHEMA_BREAK = "schema_break"
     NULL_SPIKE = "null_spike"
     BAD_ROWS = "bad_rows"

@@ -36,7 +36,7 @@ TREATABLE_CAUSES: Mapping[Remedy, frozenset[Cause]] = MappingProxyType(
             Cause.RESOURCE_PRESSURE,
         },
         Remedy.RETRY: FOUND_BY_INGESTION,
-        Remedy.SWITCH_SOURCE: FOUND_BY_INGESTION,
+        Remedy.SWITCH_SOURCE: FOUND_BY_INGESTION | {Cause.SOURCE_SLOW},
         Remedy.REPAIR_BATCH: _BATCH_CAUSES - {Cause.VOLUME_ANOMALY, Cause.STALE_DATA},
         Remedy.QUARANTINE_BATCH: _BATCH_CAUSES,
         Remedy.RESTORE_SNAPSHOT: _BATCH_CAUSES,
@@ -57,6 +57,7 @@ TREATABLE_CAUSES: Mapping[Remedy, frozenset[Cause]] = MappingProxyType(
 DEFAULT_REMEDIES: Mapping[Cause, tuple[Remedy, ...]] = MappingProxyType(
     {
         Cause.SOURCE_UNAVAILABLE: (Remedy.RETRY, Remedy.SWITCH_SOURCE),
+        Cause.SOURCE_SLOW: (Remedy.SWITCH_SOURCE,),
         Cause.SCHEMA_BREAK: (Remedy.REPAIR_BATCH, Remedy.QUARANTINE_BATCH),
         Cause.NULL_SPIKE: (Remedy.QUARANTINE_BATCH, Remedy.RESTORE_SNAPSHOT),
         Cause.BAD_ROWS: (Remedy.QUARANTINE_BATCH, Remedy.RESTORE_SNAPSHOT),

@@ -1,5 +1,6 @@
 """When runs of `ingest` started and ended, as the journal has it: whether ingestion happens at all."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from tasks.ledger.store import Ledger
@@ -14,9 +15,22 @@ def record_start(ledger: Ledger, pipeline: str, run_id: str | None) -> None:
     ledger.record_entry(pipeline, STARTED, run_id or "")
 
 
-def record_end(ledger: Ledger, pipeline: str, run_id: str | None, batches: int) -> None:
-    """Record that a run has come to its end, with the number of batches that it recorded."""
-    ledger.record_entry(pipeline, FINISHED, run_id or "", {"batches": batches})
+def record_end(
+    ledger: Ledger,
+    pipeline: str,
+    run_id: str | None,
+    batches: int,
+    seconds_per_batch: Mapping[str, float] | None = None,
+) -> None:
+    """Record that a run has come to its end: batches that it recorded, and the median fetch time of each source."""
+    detail = {"batches": batches, "seconds_per_batch": dict(seconds_per_batch or {})}
+    ledger.record_entry(pipeline, FINISHED, run_id or "", detail)
+
+
+def fetch_seconds(ledger: Ledger, pipeline: str, runs_max: int) -> list[dict[str, float]]:
+    """The median fetch time per batch of each source, one entry per run, the latest first."""
+    found = [entry.detail.get("seconds_per_batch") for entry in ledger.entries(pipeline, FINISHED, limit=runs_max)]
+    return [{str(name): float(seconds) for name, seconds in each.items()} for each in found if isinstance(each, dict)]
 
 
 def started_since(ledger: Ledger, pipeline: str, since: datetime) -> bool:

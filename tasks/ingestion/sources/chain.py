@@ -1,5 +1,7 @@
 """The pipeline's sources in their order, each behind its circuit."""
 
+import statistics
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -11,6 +13,7 @@ from healing.errors import SourceUnavailable
 from tasks.config.pipeline import Pipeline
 from tasks.config.sources_section import FilesEndpoint, HttpEndpoint, Source, SqlEndpoint
 from tasks.config.table import Table
+from tasks.ingestion.source_avoidance import avoided_seconds
 from tasks.ingestion.sources.address import Lookup, without_secrets
 from tasks.ingestion.sources.batch import Batch, Reader, ServedDays
 from tasks.ingestion.sources.circuit import StoredCircuit
@@ -25,11 +28,17 @@ class OpenSource:
         self.name = name
         self._reader = reader
         self._retrier = retrier
+        self._seconds: list[float] = []
 
     @property
     def answered(self) -> bool:
         """Whether it answered a request since it was opened."""
         return self._retrier.answered
+
+    @property
+    def seconds_per_batch(self) -> float | None:
+        """The median time of the batches that it gave since it was opened; None if it gave none."""
+        return statistics.median(self._seconds) if self._seconds else None
 
     def close(self) -> None:
         self._reader.close()
@@ -53,7 +62,10 @@ class OpenSource:
             pool.shutdown(cancel_futures=True)
 
     def _batch(self, name: str, table: Table, day: date) -> Batch:
-        return self._reader.read(name, table, day, self._retrier.deadline())
+        started = time.monotonic()
+        batch = self._reader.read(name, table, day, self._retrier.deadline())
+        self._seconds.append(time.monotonic() - started)
+        return batch
 
 
 class SourceChain:
@@ -76,6 +88,11 @@ class SourceChain:
     def names(self) -> list[str]:
         """Every source's name, best first."""
         return [source.name for source in self._sources]
+
+    def seconds_per_batch(self) -> dict[str, float]:
+        """The median time per batch of each source that gave one."""
+        times = {source.name: source.seconds_per_batch for source in self._sources}
+        return {name: round(seconds, 3) for name, seconds in times.items() if seconds is not None}
 
     def available(self) -> list[OpenSource]:
         """Sources that may still be used in this run, best first."""
@@ -103,11 +120,12 @@ class SourceChain:
 
 
 def open_sources(pipeline: Pipeline, lookup: Lookup, state_dir: Path) -> SourceChain:
-    """The pipeline's sources; ConfigError names an address or a secret without a value.
+    """The pipeline's sources, avoided ones last; ConfigError names an address or a secret without a value.
 
-    `state_dir` stores their circuits between runs.
+    `state_dir` stores their circuits, and which are avoided, between runs.
     """
-    return SourceChain([open_source(pipeline, source, lookup, state_dir) for source in pipeline.sources])
+    order = sorted(pipeline.sources, key=lambda source: avoided_seconds(state_dir, source.name) > 0)
+    return SourceChain([open_source(pipeline, source, lookup, state_dir) for source in order])
 
 
 def open_source(pipeline: Pipeline, source: Source, lookup: Lookup, state_dir: Path) -> OpenSource:
