@@ -7,6 +7,9 @@ from threading import Thread
 
 import pytest
 
+from flows.ingest import ingest
+from flows.release import release
+from flows.retrain import retrain
 from healing.errors import PipelinePaused
 from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Cause, Remedy
@@ -86,6 +89,14 @@ def test_a_paused_pipeline_starts_no_flow_until_it_is_resumed(bench):
         assert resume_pipeline(bench.settings, ledger, PIPELINE, by="Bob") is None
         refuse_while_paused(bench.settings.ledger_dsn, PIPELINE)
         assert paused(ledger, by="Bob").by == "Bob"
+
+
+def test_every_flow_that_a_pause_stops_reads_it_at_its_start(bench):
+    with bench.ledger() as ledger:
+        paused(ledger)
+    for flow, more in ((ingest, ()), (retrain, ()), (release, ("0" * 64,))):
+        with pytest.raises(PipelinePaused):
+            flow.fn(PIPELINE, *more)
 
 
 def test_a_ledger_that_is_away_pauses_nothing(tmp_path):
