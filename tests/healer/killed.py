@@ -29,9 +29,13 @@ def _heal(pipeline, is_done) -> None:
     def watch() -> None:
         deadline = time.monotonic() + SECONDS_MAX
         with Ledger(settings.ledger_dsn) as ledger:
-            while not all(map(is_done, ledger.incidents(pipeline))) and time.monotonic() < deadline:
+            while not _are(is_done, ledger.incidents(pipeline)) and time.monotonic() < deadline:
                 time.sleep(0.1)
         stop.set()
 
     threading.Thread(target=watch, daemon=True).start()
     Watchdog(settings, config).run(stop)
+
+
+def _are(is_done, incidents) -> bool:
+    return bool(incidents) and all(map(is_done, incidents))

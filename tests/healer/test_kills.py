@@ -14,24 +14,22 @@ from tasks.incidents.remedy_registry import registered_remedies
 from tasks.ledger.records import CheckRecord
 from tasks.runtime.local_runs import PREFIX, cancel_local_run, local_run_is_active
 from tests.flows.killable import Ended, Killable, Order
-from tests.flows.release_bench import Bench, make_bench
+from tests.flows.release_bench import ONE_STAGE, Bench, make_bench
 from tests.published import PIPELINE, bootstrap, start_canary
+from tests.tasks.incidents.operate_port import OperatePort, operate_port
 
 pytestmark = pytest.mark.timeout(600)
 
-# What a kill means for these is tested beside each of them: they act on flow runs, the gateway, the lake or the disk.
+# What a kill means for these is tested beside each of them: they act on flow runs, the lake, the disk or services.
 TESTED_ELSEWHERE = {
-    Remedy.WAIT,
     Remedy.RETRY,
     Remedy.SWITCH_SOURCE,
     Remedy.REPAIR_BATCH,
     Remedy.QUARANTINE_BATCH,
     Remedy.RESTORE_SNAPSHOT,
     Remedy.FREE_DISK,
-    Remedy.RESTART_WORKER,
     Remedy.RESTART_SERVICE,
     Remedy.REPUBLISH,
-    Remedy.PAUSE_PIPELINE,
 }
 
 
@@ -44,20 +42,39 @@ def bad_candidate(bench: Bench, digest: str) -> None:
         ledger.record_evidence(Evidence(PIPELINE, Cause.BAD_CANDIDATE, digest, "monitor", now))
 
 
-def bad_challenger(bench: Bench) -> None:
+def bad_challenger(bench: Bench, _: OperatePort) -> None:
     champion, challenger = bench.publish(1), bench.publish(2)
     bootstrap(bench.root, champion)
     start_canary(bench.root, challenger, 0.5)
     bad_candidate(bench, challenger.digest)
 
 
-def bad_champion(bench: Bench) -> None:
+def bad_champion(bench: Bench, _: OperatePort) -> None:
     older, champion = bench.publish(1), bench.publish(2)
     bootstrap(bench.root, champion, fallbacks=(older,))
     bad_candidate(bench, champion.digest)
 
 
-def nobody_can_treat(bench: Bench) -> None:
+def failing_until_restarted(bench: Bench, port: OperatePort) -> None:
+    champion = bench.publish(1)
+    bootstrap(bench.root, champion)
+    port.workers[champion.digest] = "ready"
+    port.problems = lambda: [] if port.restarts else [("model_failing", champion.digest)]
+
+
+def away_until_waited_for(bench: Bench, port: OperatePort) -> None:
+    """The problem ends once the healer has begun to wait, however long that takes."""
+    bootstrap(bench.root, bench.publish(1))
+
+    def problems() -> list[tuple[str, str]]:
+        with bench.ledger() as ledger:
+            waited_for = any(incident.attempts for incident in ledger.incidents(PIPELINE))
+        return [] if waited_for else [("store_unavailable", "log")]
+
+    port.problems = problems
+
+
+def nobody_can_treat(bench: Bench, _: OperatePort) -> None:
     bootstrap(bench.root, bench.publish(1))
     with bench.ledger() as ledger:
         ledger.record_evidence(Evidence(PIPELINE, Cause.UNKNOWN, "primary", "test", datetime.now(UTC)))
@@ -65,16 +82,29 @@ def nobody_can_treat(bench: Bench) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """What is broken, and the crash points that the fast tests kill at; the drill kills at all of them."""
+    """What is broken, and the crash points that the fast tests kill at; the drill kills at all of them.
 
-    prepare: Callable[[Bench], None]
+    `policy` is that of the pipeline. The healer observes a gateway if it `needs_gateway`.
+    """
+
+    prepare: Callable[[Bench, OperatePort], None]
     points: tuple[str, ...]
+    status: Status = Status.RECOVERED
+    policy: str = "{}"
+    needs_gateway: bool = False
 
 
 CASES = {
     Remedy.ABORT_CANARY: Case(bad_challenger, ("heal.remedy_applied",)),
     Remedy.ROLLBACK: Case(bad_champion, ("rollback.committed", "heal.attempt_finished")),
-    Remedy.ESCALATE: Case(nobody_can_treat, ("heal.escalated",)),
+    Remedy.ESCALATE: Case(nobody_can_treat, ("heal.escalated",), Status.ESCALATED),
+    Remedy.RESTART_WORKER: Case(
+        failing_until_restarted, ("heal.attempt_started", "heal.applied_recorded"), needs_gateway=True
+    ),
+    Remedy.WAIT: Case(away_until_waited_for, ("heal.applied_recorded",), needs_gateway=True),
+    Remedy.PAUSE_PIPELINE: Case(
+        bad_champion, ("heal.remedy_applied",), Status.ESCALATED, "{bad_candidate: [pause_pipeline]}"
+    ),
 }
 
 
@@ -108,13 +138,16 @@ def end_of(bench: Bench) -> dict[str, object]:
 
 def killed_and_finished(case: Case, killable: Killable, folder, monkeypatch, point: str | None) -> tuple[Bench, Ended]:
     """A new bench after a healer that was killed at `point` and the next one, or after one undisturbed healer."""
-    bench = make_bench(folder, monkeypatch)
-    case.prepare(bench)
-    if point is not None:
-        first = heal(killable, "heal_until_ended", point)
-        assert first.killed, f"{point} was not reached: {first}"
-    last = heal(killable, "heal_until_ended")
-    assert (last.killed, last.error) == (False, ""), f"after {point}: {last}"
+    bench = make_bench(folder, monkeypatch, f"{ONE_STAGE}\npolicy: {case.policy}")
+    with operate_port() as port, monkeypatch.context() as patched:
+        case.prepare(bench, port)
+        if case.needs_gateway:
+            patched.setenv("AUTOPILOT_OPERATE_URL", port.url)
+        if point is not None:
+            first = heal(killable, "heal_until_ended", point)
+            assert first.killed, f"{point} was not reached: {first}"
+        last = heal(killable, "heal_until_ended")
+        assert (last.killed, last.error) == (False, ""), f"after {point}: {last}"
     return bench, last
 
 
@@ -132,8 +165,8 @@ def test_the_end_is_the_same_as_undisturbed(killable, tmp_path, monkeypatch, rem
     undisturbed, run = killed_and_finished(case, killable, tmp_path / "undisturbed", monkeypatch, None)
     expected = end_of(undisturbed)
     [(_, status, attempts)] = expected["incidents"]
-    assert status is (Status.ESCALATED if remedy is Remedy.ESCALATE else Status.RECOVERED)
-    assert attempts[-1][0] is remedy
+    assert status is case.status
+    assert remedy in [attempted for attempted, _ in attempts]
     for point in dict.fromkeys(run.points) if is_drill else case.points:
         bench, _ = killed_and_finished(case, killable, tmp_path / point, monkeypatch, point)
         assert end_of(bench) == expected, f"after a kill at {point}"

@@ -1,0 +1,62 @@
+"""An operate port that reports the workers and problems that a test gives, and counts restarts."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class OperatePort:
+    """Workers by digest with their state, and problems as (cause, subject), read at every request."""
+
+    def __init__(self) -> None:
+        self.workers: dict[str, str] = {}
+        self.problems: Callable[[], list[tuple[str, str]]] = list
+        self.restarts: list[str] = []
+        self.url = ""
+
+    def document(self) -> dict[str, object]:
+        since = "2013-03-01T00:00:00Z"
+        return {
+            "pipeline": "tiny",
+            "desired_generation": 1,
+            "active_generation": 1,
+            "workers": [{"digest": key, "role": "champion", "state": state} for key, state in self.workers.items()],
+            "problems": [{"code": code, "subject": subject, "since": since} for code, subject in self.problems()],
+        }
+
+
+@contextmanager
+def operate_port() -> Iterator[OperatePort]:
+    """The port while the block runs."""
+    port = OperatePort()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self._answer(port.document())
+
+        def do_POST(self):
+            port.restarts.append(self.path)
+            self._answer({})
+
+        def _answer(self, document):
+            body = json.dumps(document).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    port.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
