@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -109,14 +109,28 @@ def _shown(found: object, path: Path) -> str:
 
 
 def _known_keys(model: type[BaseModel], path: Path) -> Sequence[str]:
-    """The keys that the section at `path` may have."""
+    """The keys that the section at `path` may have; none if the models have no section there."""
     place: Any = model
     for part in path:
-        if isinstance(place, type) and issubclass(place, BaseModel):
-            fields = {field.alias or name: field for name, field in place.model_fields.items()}
-            place = fields[str(part)].annotation
-        place = _section_in(place)
-    return [field.alias or name for name, field in place.model_fields.items()]
+        place = _below(place, part)
+    section = _section_in(place)
+    return [] if section is None else list(_fields(section))
+
+
+def _below(annotation: Any, part: str | int) -> Any:
+    """The type of the value at `part` in a value of this type: in a section, the values of a map, or a list."""
+    section = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    if section is not None:
+        return _fields(section).get(str(part))
+    arguments = get_args(annotation)
+    if get_origin(annotation) in (dict, tuple, list):
+        return arguments[1] if get_origin(annotation) is dict else arguments[0]
+    return next((found for each in arguments if (found := _below(each, part)) is not None), None)
+
+
+def _fields(section: type[BaseModel]) -> Mapping[str, Any]:
+    """The types of a section's keys."""
+    return {field.alias or name: field.annotation for name, field in section.model_fields.items()}
 
 
 def _section_in(annotation: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from random import Random
 
 import pytest
 import yaml
@@ -123,6 +124,9 @@ ONCE = "start: 2026-03-01T22:00, end: 2026-03-02T02:00, timezone: Europe/Berlin"
     [
         ("limit: {}", "limit: expected one of the keys limits, .* found 'limit'; did you mean 'limits'"),
         ("limits: {attempt_max: 1}", "limits.attempt_max: .* did you mean 'attempts_max'"),
+        ("causes: {model_slow: {limit: {}}}", "causes.model_slow.limit: .* remedies, limits, .* mean 'limits'"),
+        ("causes: {model_slow: {limits: {attempt_max: 1}}}", "model_slow.limits.attempt_max: .* mean 'attempts_max'"),
+        ("alerts: {routes: {a: {evn: X, env: X}}}", "alerts.routes.a.evn: expected one of the keys env, file, url"),
         ("limits: {attempts_max: 0}", "limits.attempts_max: expected greater than or equal to 1, found 0"),
         ("limits: {cooldown_seconds: -1}", "limits.cooldown_seconds: .* found -1"),
         ("limits: {window_seconds: .nan}", "limits.window_seconds: expected a finite number, found nan"),
@@ -198,3 +202,26 @@ def test_no_message_shows_the_secret_of_a_route(tmp_path, route):
     found = faults(tmp_path, f"alerts: {{routes: {{a: {route}}}}}")
     assert found
     assert all(each.startswith("alerts.routes.a") and "s3cret" not in each for each in found)
+
+
+_KEYS = ("limits", "alerts", "maintenance", "causes", "routes", "send", "model_slow", "remedies", "approval", "env")
+_KEYS += ("attempts_max", "name", "start", "end", "days", "timezone", "escalation", "except", "pipelines", 1, None)
+_VALUES = (None, True, 0, -1, 1e9, float("nan"), "", "rollback", "escalate", "22:00", "2026-01-01", "a://b@c", "\x00")
+_VALUES += (["rollback"], ["wait", "wait"], [], {}, [[]], [{}])
+
+
+def drawn(random, depth=0):
+    """A document by chance, of known and unknown keys."""
+    if depth > 4 or random.random() < 0.35:
+        return random.choice(_VALUES)
+    if random.random() < 0.25:
+        return [drawn(random, depth + 1) for _ in range(random.randrange(3))]
+    return {random.choice(_KEYS): drawn(random, depth + 1) for _ in range(random.randrange(5))}
+
+
+def test_whatever_the_file_contains_is_refused_with_faults_and_not_with_a_crash(tmp_path):
+    random, refused = Random(7), 0
+    for _ in range(200):
+        document = {key: drawn(random, 1) for key in random.sample(_KEYS[:4], 2)}
+        refused += bool(faults(tmp_path, yaml.safe_dump(document), drawn(random, 2)))
+    assert refused > 100
