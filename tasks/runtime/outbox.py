@@ -23,7 +23,7 @@ from tasks.runtime.file_locks import exclusive
 log = structlog.get_logger(__name__)
 
 KEPT_SECONDS = 86_400.0  # how long a message is remembered that every route has accepted
-_SENDING_SECONDS_MAX = 30.0  # how long to wait for another process that sends the same message
+_SENDING_SECONDS_MAX = 5.0  # to wait for another process that sends the same message; healing must not stand still
 
 _unwritten: dict[Path, "Message"] = {}  # by the file that the disk did not take
 
