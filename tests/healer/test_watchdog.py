@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from datetime import UTC, datetime
 
 import pytest
@@ -42,7 +41,7 @@ def test_a_corrupt_champion_is_rolled_back_with_prefect_and_mlflow_away(bench, t
     with bench.serve() as gateway, healer(tmp_path / "healer.log"):
         gateway.wait_for_generation(1)
         gateway.wait_for_worker(older.digest)
-        wait_until(lambda: leader(bench.settings.ledger_dsn) is not None, "a healer leads", 60)
+        wait_until(lambda: leader(bench.settings.ledger_dsn) is not None, "a healer leads", 120)
         with traffic(gateway, every_seconds=0.02) as codes:
             corrupt(bench.root, champion)
             os.kill(gateway.worker(champion.digest)["pid"], signal.SIGKILL)
@@ -57,12 +56,10 @@ def test_a_corrupt_champion_is_rolled_back_with_prefect_and_mlflow_away(bench, t
 def test_of_two_healers_one_leads_and_the_other_takes_over_when_it_is_killed(bench, tmp_path):
     bootstrap(bench.root, bench.publish(1))
     with healer(tmp_path / "one.log") as one:
-        wait_until(lambda: leader(bench.settings.ledger_dsn) is not None, "a healer leads", 60)
+        wait_until(lambda: leader(bench.settings.ledger_dsn) is not None, "a healer leads", 120)
         first = leader(bench.settings.ledger_dsn)
         with healer(tmp_path / "two.log") as two:
-            beat = heartbeat_file(bench.settings.home, PIPELINE)
-            wait_until(lambda: is_alive(beat), "both run", 60)
-            time_of_death = time.monotonic()
+            wait_until(lambda: "healer_started" in (tmp_path / "two.log").read_text(), "both run", 120)
             one.kill()
             wait_until(
                 lambda: (
@@ -73,13 +70,12 @@ def test_of_two_healers_one_leads_and_the_other_takes_over_when_it_is_killed(ben
                 60,
             )
             assert leader(bench.settings.ledger_dsn).holder.endswith(str(two.pid))
-            assert time.monotonic() - time_of_death < 60
 
 
 def test_a_healer_that_is_told_to_stop_gives_the_lease_back(bench, tmp_path):
     bootstrap(bench.root, bench.publish(1))
     with healer(tmp_path / "healer.log") as process:
-        wait_until(lambda: leader(bench.settings.ledger_dsn) is not None, "a healer leads", 60)
+        wait_until(lambda: leader(bench.settings.ledger_dsn) is not None, "a healer leads", 120)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
     assert leader(bench.settings.ledger_dsn) is None
