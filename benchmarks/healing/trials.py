@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.healing.stack import PIPELINE, StackUnderTest, TooLate, stopped, until
+from benchmarks.healing.stack import PIPELINE, POLL_SECONDS, StackUnderTest, TooLate, stopped, until
 from chaos.load.answer import read_answers
 from chaos.load.request import Request, write_requests
 
@@ -89,8 +89,11 @@ def start_flow(stack: StackUnderTest, deployment: str) -> str:
     with httpx.Client(base_url=stack.addresses["prefect"], timeout=30.0, trust_env=False) as prefect:
         found = prefect.get(f"/deployments/name/{deployment}").raise_for_status().json()["id"]
         body = {"parameters": {"pipeline": PIPELINE}}
-        run = prefect.post(f"/deployments/{found}/create_flow_run", json=body).raise_for_status().json()
-    return str(run["id"])
+        answer = prefect.post(f"/deployments/{found}/create_flow_run", json=body)
+        while answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:  # on SQLite it asks its clients to ask again
+            time.sleep(POLL_SECONDS)
+            answer = prefect.post(f"/deployments/{found}/create_flow_run", json=body)
+    return str(answer.raise_for_status().json()["id"])
 
 
 @contextmanager
