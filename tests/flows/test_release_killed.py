@@ -108,6 +108,6 @@ def test_of_two_controllers_at_once_one_continues_and_the_other_raises_conflict(
         second = roll_out(killables[1], other)
         with traffic(gateway):
             first.join(120)
-    assert second.error.startswith("Conflict: another rollout is running"), second
+    assert second.error.startswith("Conflict: another rollout of tiny is running"), second
     assert [(run.killed, run.error) for run in ended] == [(False, "")]
     assert bench.current.champion == candidate

@@ -1,17 +1,16 @@
 """Environment, databases and health checks of the services."""
 
 import dataclasses
-import re
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from chaos.compose.drill import read_catalogue
 from cli.stack.ports import LOOPBACK, choose_ports
 from cli.stack.services import (
     DATABASE_VARIABLES,
     PORTS,
-    PROJECT_DIR,
     SHORT_HORIZON,
     Stack,
     answers,
@@ -83,10 +82,13 @@ def test_a_prefect_that_does_not_answer_gives_no_verdict_on_the_worker(stack):
         create_work_pool(stack.prefect_api)
 
 
+def _stops_a_feed(drill):
+    return any(fault.arguments.get("process") in ("feed", "mirror") for fault in drill.faults)
+
+
 def test_a_feed_that_a_drill_stops_is_not_restarted_during_the_drill(stack):
     stack = dataclasses.replace(stack, feed_module="pipelines.flights.feed")
     bounds = {each.name: each.silent_seconds_max for each in stack.services(Path("key.pub"), "mark")}
-    experiments = "".join(path.read_text() for path in (PROJECT_DIR / "chaos" / "experiments").glob("*.yaml"))
-    stopped = [float(seconds) for seconds in re.findall(r"service: \w+, ttl_seconds: (\d+)", experiments)]
+    stopped = [drill.fault_seconds_max for drill in read_catalogue() if _stops_a_feed(drill)]
     assert bounds["feed"] == bounds["mirror"] > max(stopped)
     assert bounds["gateway"] < bounds["prefect"] < min(stopped)
