@@ -88,6 +88,21 @@ def fault_figures(result: Mapping[str, Any]) -> str:
     return "\n".join(rows) + "\n"
 
 
+def healer_figures(result: Mapping[str, Any]) -> str:
+    """Every time and count of the healer's benchmark, beside the version before."""
+    now, before = result["figures"], result["peers"]["before"]
+    rows = ["| figure | before | now |", "|---|---:|---:|"]
+    rows += [f"| `{name}` | {_shown(before, name)} | {_shown(now, name)} |" for name in now]
+    return "\n".join(rows) + "\n"
+
+
+def _shown(figures: Mapping[str, Figure], name: str) -> str:
+    """A figure; "never" for a time that no trial reached, "-" for one that was not measured."""
+    if name not in figures:
+        return "-"
+    return "never" if figures[name] is None else str(figures[name])
+
+
 def alarm_figures(result: Mapping[str, Any]) -> str:
     """False alarms per month by kind of week, of our verdict and of Evidently's two verdicts."""
     figures = result["figures"]
@@ -170,6 +185,8 @@ _BLOCKS: dict[str, Callable[[], str]] = {
     "canary-delays": lambda: delays_table(read("canary")),
     "canary-goals": lambda: goal_figures(read("canary")),
     "drift-speed-goals": lambda: goal_figures(read("drift_speed")),
+    "healer": lambda: healer_figures(read("healer")),
+    "healer-goals": lambda: goal_figures(read("healer")),
     "drift-alarms": lambda: alarm_figures(read("drift")),
     "drift-power": lambda: power_figures(read("drift")),
     "drift-quality": lambda: quality_figures(read("drift")),
