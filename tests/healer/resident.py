@@ -10,11 +10,14 @@ from tests.published import PIPELINE
 
 
 @contextmanager
-def healer(log):
-    """A healer process; `log` is its output."""
+def healer(log, environment=None):
+    """A healer process; `log` is its output. `environment` is added to that of the test."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "healer", "--pipeline", PIPELINE], stdout=output, stderr=output, env=dict(os.environ)
+            [sys.executable, "-m", "healer", "--pipeline", PIPELINE],
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **(environment or {})},
         )
     try:
         yield process

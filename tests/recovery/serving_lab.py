@@ -1,42 +1,21 @@
 """A gateway with two models, and a real healer beside it: what drills of the tier `serving` need. No Prefect."""
 
 import json
-import os
-import subprocess
-import sys
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import psutil
 
+from releases.log import ReleaseLog, promotion_of
 from releases.signing import ensure_keys
-from tasks.ledger.leases import Leases, healer_lease
 from tasks.ledger.store import Ledger
+from tests.flows.release_bench import PIPELINE_YAML
 from tests.gateway.running import run_gateway, wait_until
+from tests.healer.resident import healer, leader
 from tests.published import PIPELINE, bootstrap, publish_tiny_model, start_canary
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing here asks Prefect or a source
 READY_SECONDS = 120.0
-_PIPELINE_YAML = f"""
-name: {PIPELINE}
-sources: [{{name: only, kind: http, url: "{NOWHERE}"}}]
-tables:
-  rows:
-    role: batch
-    path: /rows/{{day}}.csv
-    key: [id]
-    event_time: at
-    columns: {{id: string, at: timestamp, carrier: string, distance: double, hour: long}}
-  outcomes:
-    role: labels
-    path: /outcomes/{{day}}.csv
-    key: [id]
-    event_time: at
-    columns: {{id: string, at: timestamp, late: long}}
-key: id
-features: json:loads
-estimator: json:loads
-label: {{table: outcomes, column: late, known_at: at}}
-"""
 
 
 class ServingLab:
@@ -56,10 +35,6 @@ class ServingLab:
 
     def renew(self):
         """Make a model champion that no drill has fenced, with a fallback that is ready; its digest."""
-        from datetime import UTC, datetime
-
-        from releases.log import ReleaseLog, promotion_of
-
         log = ReleaseLog(self.root)
         champion = self.publish()
         start_canary(self.root, champion, 0.5)
@@ -80,7 +55,7 @@ def serving_lab(folder):
     """A home with a champion, a fallback, a gateway that serves both, and a healer that leads."""
     home, pipelines = folder / "home", folder / "pipelines"
     (pipelines / PIPELINE).mkdir(parents=True)
-    (pipelines / PIPELINE / "pipeline.yaml").write_text(_PIPELINE_YAML)
+    (pipelines / PIPELINE / "pipeline.yaml").write_text(PIPELINE_YAML)
     (home / "gateway").mkdir(parents=True)
     keys = ensure_keys(home / "keys")
     Ledger(f"sqlite:///{home / 'ledger.db'}").close()
@@ -89,42 +64,21 @@ def serving_lab(folder):
         bootstrap(lab.root, lab.publish())
         addresses = {"gateway": str(gateway.predict.base_url), "operate": str(gateway.operate.base_url)}
         _write(home / "addresses.json", addresses)
-        with _healer(home, pipelines, folder / "healer.log") as healer:
-            services = {"gateway": gateway.process.pid, "healer": healer.pid}
+        environment = {
+            "AUTOPILOT_HOME": str(home),
+            "AUTOPILOT_PIPELINES_DIR": str(pipelines),
+            "AUTOPILOT_DISPATCH": "inline",
+            "PREFECT_API_URL": f"{NOWHERE}/api",
+        }
+        with healer(folder / "healer.log", environment) as process:
+            wait_until(lambda: leader(f"sqlite:///{home / 'ledger.db'}"), "the healer leads", READY_SECONDS)
+            services = {"gateway": gateway.process.pid, "healer": process.pid}
             recorded = [
                 {"name": name, "pid": pid, "started_at": psutil.Process(pid).create_time()}
                 for name, pid in services.items()
             ]
             _write(home / "processes.json", {"pipeline": PIPELINE, "services": recorded})
             yield lab
-
-
-@contextmanager
-def _healer(home, pipelines, log):
-    environment = {
-        **os.environ,
-        "AUTOPILOT_HOME": str(home),
-        "AUTOPILOT_PIPELINES_DIR": str(pipelines),
-        "AUTOPILOT_DISPATCH": "inline",
-        "PREFECT_API_URL": f"{NOWHERE}/api",
-    }
-    command = [sys.executable, "-m", "healer", "--pipeline", PIPELINE]
-    with log.open("ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
-    try:
-        wait_until(lambda: _leader(home), "the healer leads", READY_SECONDS)
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _leader(home):
-    leases = Leases(f"sqlite:///{home / 'ledger.db'}")
-    try:
-        return leases.current(healer_lease(PIPELINE))
-    finally:
-        leases.close()
 
 
 def _write(path, document):
