@@ -13,9 +13,10 @@ import threading
 import weakref
 from pathlib import Path
 
-from cli.stack.prefect_server import collect_in_a_thread
+from cli.stack import prefect_server
 
-BUSY_SECONDS = 5.0  # many times what collecting takes on a busy machine
+BUSY_SECONDS = 10.0  # many times what collecting takes on a busy machine
+OLDER_SECONDS = 0.5  # objects that were alive at a collection are looked at again after this time, not after 30 s
 WAITS_MIN = 6  # the busy handler sleeps 1, 2, 5, 10, 15 and 20 ms at first
 
 
@@ -36,7 +37,8 @@ def sleeps(thread):
 def main(database, collecting):
     gc.collect()
     if collecting == "thread":
-        collect_in_a_thread()
+        prefect_server.MIDDLE_SECONDS = prefect_server.FULL_SECONDS = OLDER_SECONDS
+        prefect_server.collect_in_a_thread()
     holder = sqlite3.connect(database, isolation_level=None)
     holder.execute("PRAGMA journal_mode = WAL")
     waiter = sqlite3.connect(database, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
