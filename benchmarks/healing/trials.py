@@ -1,12 +1,13 @@
 """One trial of each fault: break it, and measure until the system has healed it. Times are seconds."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -35,7 +36,10 @@ class Healed:
 
 def corrupt_model(stack: StackUnderTest, scratch: Path, seconds_max: float = HEALED_SECONDS_MAX) -> Healed:
     """The champion's file is corrupted and its worker is killed under load."""
-    digest = stack.next_model()
+    return _corrupted(stack, scratch, stack.next_model(), seconds_max)
+
+
+def _corrupted(stack: StackUnderTest, scratch: Path, digest: str, seconds_max: float) -> Healed:
     since = _incidents(stack)
     with _load(stack, scratch) as answers:
         _corrupt(stack, digest)
@@ -50,12 +54,21 @@ def corrupt_model(stack: StackUnderTest, scratch: Path, seconds_max: float = HEA
 
 def corrupt_model_without_control_plane(stack: StackUnderTest, scratch: Path, seconds_max: float) -> Healed:
     """The same while Prefect's server and worker are stopped, and MLflow's files are away."""
-    mlflow, away = stack.home / "mlflow", stack.home / "mlflow.away"
-    with ExitStack() as undo:
-        undo.enter_context(stopped([stack.service("worker"), stack.service("prefect")]))
-        mlflow.rename(away)
-        undo.callback(away.rename, mlflow)
-        return corrupt_model(stack, scratch, seconds_max)
+    digest = stack.next_model()
+    with stopped([stack.service("worker"), stack.service("prefect")]), _away(stack.home / "mlflow"):
+        return _corrupted(stack, scratch, digest, seconds_max)
+
+
+@contextmanager
+def _away(folder: Path) -> Iterator[None]:
+    """The folder is away while the block runs. Whatever took its place is removed."""
+    aside = folder.with_name(f"{folder.name}.away")
+    folder.rename(aside)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        aside.rename(folder)
 
 
 def source_dead(stack: StackUnderTest) -> float | None:
