@@ -49,10 +49,12 @@ def list_drills(as_json: JsonOption = False) -> None:
 
     drills = experiments()
     if as_json:
-        print(json.dumps([{"name": each.name, "title": each.title} for each in drills], indent=2))
+        print(
+            json.dumps([{"name": each.name, "tier": each.spec.tier, "title": each.title} for each in drills], indent=2)
+        )
         return
     for each in drills:
-        print(f"{each.name:<20} {each.title}")
+        print(f"{each.name:<18} {each.spec.tier:<8} {each.title}")
 
 
 @app.command()

@@ -74,7 +74,7 @@ def read_status(settings: Settings, pipeline: str) -> StackStatus:
 
 
 def _pause(settings: Settings, pipeline: str) -> str | None:
-    """The pause that lasts, in words. Creates nothing in a new home."""
+    """The current pause as a sentence; None without one. It creates no file in a new home."""
     if not settings.has_ledger:
         return None
     with Ledger(settings.ledger_dsn) as ledger:

@@ -1,16 +1,13 @@
 """A stretch of sound load: ingest and monitor run again and again, requests are sent, and nothing is broken."""
 
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import httpx
 
 from benchmarks.healing.stack import PIPELINE, StackUnderTest, until
-from benchmarks.healing.trials import advance_clock, example, start_flow
+from benchmarks.healing.trials import advance_clock, load, start_flow
 from chaos.load.answer import read_answers
-from chaos.load.request import Request, write_requests
 
 RATE_PER_SECOND = 10.0
 DAY_SECONDS = 180.0  # a day of data becomes due, is ingested and monitored
@@ -20,31 +17,16 @@ _ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 def sound_load(stack: StackUnderTest, scratch: Path, minutes: float) -> dict[str, int]:
     """Counts after `minutes`: requests sent and not answered with 200, days, incidents by how they ended."""
-    requests, answers = scratch / "sound", scratch / "sound.ndjson"
-    write_requests(requests / "0.ndjson", [Request("example", example(stack))])
-    words = [
-        "--url",
-        f"{stack.addresses['gateway']}/invocations",
-        "--requests",
-        str(requests),
-        "--answers",
-        str(answers),
-    ]
-    words += ["--rate", str(RATE_PER_SECOND), "--seconds-max", str(minutes * 60 + 600)]
     end = time.monotonic() + minutes * 60
     days = flows_failed = 0
-    with subprocess.Popen([sys.executable, "-m", "chaos.load", *words]) as load:
-        try:
-            while time.monotonic() < end:
-                due = time.monotonic() + DAY_SECONDS
-                advance_clock(stack)
-                flows_failed += _run(stack, "ingest/ingest") != "COMPLETED"
-                flows_failed += _run(stack, "monitor/monitor") != "COMPLETED"
-                days += 1
-                time.sleep(max(0.0, min(due, end) - time.monotonic()))
-        finally:
-            load.terminate()
-            load.wait(30)
+    with load(stack, scratch, RATE_PER_SECOND, minutes * 60 + FLOW_SECONDS_MAX * 2) as answers:
+        while time.monotonic() < end:
+            due = time.monotonic() + DAY_SECONDS
+            advance_clock(stack)
+            flows_failed += _run(stack, "ingest/ingest") != "COMPLETED"
+            flows_failed += _run(stack, "monitor/monitor") != "COMPLETED"
+            days += 1
+            time.sleep(max(0.0, min(due, end) - time.monotonic()))
     sent = list(read_answers(answers))
     opened = dict(stack.rows("SELECT status, count(*) FROM incidents GROUP BY status"))
     return {

@@ -1,12 +1,13 @@
 """One trial of each fault: break it, and measure until the system has healed it. Times are seconds."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -15,13 +16,13 @@ from pathlib import Path
 import httpx
 
 from benchmarks.healing.stack import PIPELINE, POLL_SECONDS, StackUnderTest, TooLate, stopped, until
+from chaos.faults.changed_file import ChangedFile
 from chaos.load.answer import read_answers
 from chaos.load.request import Request, write_requests
 
 RATE_PER_SECOND = 20.0
 HEALED_SECONDS_MAX = 120.0
 NEVER_SECONDS = 30.0  # after which a trial counts as not healed, where the version before never heals
-FLIPPED = 64  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +41,14 @@ def corrupt_model(stack: StackUnderTest, scratch: Path, seconds_max: float = HEA
 
 
 def _corrupted(stack: StackUnderTest, scratch: Path, digest: str, seconds_max: float) -> Healed:
-    since = _incidents(stack)
-    with _load(stack, scratch) as answers:
-        _corrupt(stack, digest)
+    with load(stack, scratch, RATE_PER_SECOND, HEALED_SECONDS_MAX * 2) as answers:
+        _corrupt(stack, digest, scratch)
         _kill_worker(stack, digest)
         began = time.monotonic()
         released = _seconds(lambda: stack.champion() not in ("", digest), seconds_max, began)
         recovered = _seconds(lambda: _ended(stack, "model_corrupt", digest, "recovered"), seconds_max, began)
     failed = sum(answer.status != httpx.codes.OK for answer in read_answers(answers))
-    after = _release_after_evidence(stack, digest, since)
+    after = _release_after_evidence(stack, digest)
     return Healed(released, recovered, after, failed)
 
 
@@ -110,13 +110,13 @@ def start_flow(stack: StackUnderTest, deployment: str) -> str:
 
 
 @contextmanager
-def _load(stack: StackUnderTest, scratch: Path) -> Iterator[Path]:
+def load(stack: StackUnderTest, scratch: Path, rate_per_second: float, seconds_max: float) -> Iterator[Path]:
     """Requests at a constant rate while the block runs; yields the file of their answers."""
     requests, answers = scratch / "requests", scratch / "answers.ndjson"
     if not requests.exists():
-        write_requests(requests / "0.ndjson", [Request("example", example(stack))])
+        write_requests(requests / "0.ndjson", [Request("example", _example(stack))])
     command = ["-m", "chaos.load", "--url", f"{stack.addresses['gateway']}/invocations", "--requests", str(requests)]
-    command += ["--answers", str(answers), "--rate", str(RATE_PER_SECOND), "--seconds-max", str(HEALED_SECONDS_MAX * 2)]
+    command += ["--answers", str(answers), "--rate", str(rate_per_second), "--seconds-max", str(seconds_max)]
     with subprocess.Popen([sys.executable, *command]) as process:
         until(lambda: answers.exists() and answers.stat().st_size > 0, 30, "the load runs")
         try:
@@ -126,39 +126,32 @@ def _load(stack: StackUnderTest, scratch: Path) -> Iterator[Path]:
             process.wait(30)
 
 
-def example(stack: StackUnderTest) -> bytes:
+def _example(stack: StackUnderTest) -> bytes:
     """The body of a request that the champion answers."""
     command = [sys.executable, "-m", "cli", "example", PIPELINE, "--home", str(stack.home)]
     return subprocess.run(command, cwd=stack.tree, capture_output=True, check=True, timeout=120).stdout
 
 
-def _corrupt(stack: StackUnderTest, digest: str) -> None:
+def _corrupt(stack: StackUnderTest, digest: str, scratch: Path) -> None:
     folder = stack.home / "releases" / PIPELINE / "models" / digest
     path = folder / json.loads((folder / "manifest.json").read_bytes())["model_file"]
-    content = bytearray(path.read_bytes())
-    for place in range(len(content) // 2, len(content) // 2 + FLIPPED):
-        content[place] ^= 0xFF
-    path.chmod(0o644)
-    path.write_bytes(content)
+    ChangedFile.prepare(path, scratch / "originals" / digest, "flip").inject()
 
 
 def _kill_worker(stack: StackUnderTest, digest: str) -> None:
     state = stack.release_state()
     assert state is not None
     [pid] = [worker["pid"] for worker in state["workers"] if worker["digest"] == digest]
-    subprocess.run(["kill", f"-{signal.SIGKILL:d}", str(pid)], check=True)
+    os.kill(pid, signal.SIGKILL)
 
 
-def _seconds(condition: object, seconds_max: float, began: float) -> float | None:
+def _seconds(condition: Callable[[], object], seconds_max: float, began: float) -> float | None:
+    """Seconds since `began` until the condition came true; None if that took longer than `seconds_max`."""
     try:
-        until(condition, max(0.1, seconds_max - (time.monotonic() - began)), "healed")  # type: ignore[arg-type]
+        until(condition, max(0.1, seconds_max - (time.monotonic() - began)), "healed")
     except TooLate:
         return None
     return time.monotonic() - began
-
-
-def _incidents(stack: StackUnderTest) -> int:
-    return len(stack.rows("SELECT id FROM incidents"))
 
 
 def _ended(stack: StackUnderTest, cause: str, subject: str, status: str) -> bool:
@@ -171,12 +164,12 @@ def _accepted(stack: StackUnderTest, day: date) -> bool:
     return bool(stack.rows(query, day.isoformat()))
 
 
-def _release_after_evidence(stack: StackUnderTest, digest: str, since: int) -> float | None:
+def _release_after_evidence(stack: StackUnderTest, digest: str) -> float | None:
     """Seconds from the first evidence to the release that replaced the model, by the wall clock of one machine."""
     found = stack.rows("SELECT detected_at FROM incidents WHERE subject = ? ORDER BY detected_at", digest)
     releases = sorted((stack.home / "releases" / PIPELINE / "log").glob("*.json"))
     newest = json.loads(releases[-1].read_bytes())
-    if not found or _incidents(stack) == since or newest["reason"] != "rollback":
+    if not found or newest["reason"] != "rollback":
         return None
     detected = datetime.fromisoformat(f"{found[0][0]}+00:00")
     return (datetime.fromisoformat(newest["created_at"]) - detected).total_seconds()

@@ -58,7 +58,7 @@ class Channel(asyncio.Protocol):
             self._transport.abort()
 
     async def reap(self) -> str:
-        """How the process ended, in words, e.g. `was killed by SIGSEGV`. Call it once, after `kill` or `gone`.
+        """How the process ended, such as `was killed by SIGSEGV`. Call it once, after `kill` or `gone`.
 
         A process that waits for a disk that hangs does not end; it is left alone after a while.
         """

@@ -22,7 +22,7 @@ def record_end(
     batches: int,
     seconds_per_batch: Mapping[str, float] | None = None,
 ) -> None:
-    """Record that a run has come to its end: batches that it recorded, and the median fetch time of each source."""
+    """Record that a run ended without an error, its number of batches, and the median fetch time of each source."""
     detail = {"batches": batches, "seconds_per_batch": dict(seconds_per_batch or {})}
     ledger.record_entry(pipeline, FINISHED, run_id or "", detail)
 
@@ -39,7 +39,7 @@ def started_since(ledger: Ledger, pipeline: str, since: datetime) -> bool:
 
 
 def finished_since(ledger: Ledger, pipeline: str, since: datetime) -> bool:
-    """Whether a run came to its end at `since` or later."""
+    """Whether a run ended without an error at `since` or later."""
     return _recorded_since(ledger, pipeline, FINISHED, since)
 
 

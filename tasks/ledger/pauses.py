@@ -33,7 +33,7 @@ class Pause:
 
 
 def current_pause(journal: Journal, pipeline: str) -> Pause | None:
-    """The pause that lasts; None if the pipeline is not paused."""
+    """The current pause; None if the pipeline is not paused."""
     paused, resumed = (_latest(journal, pipeline, kind) for kind in (_PAUSED, _RESUMED))
     if paused is None or (resumed is not None and resumed.id > paused.id):
         return None

@@ -12,7 +12,7 @@ from tasks.ledger.pauses import current_pause
 class IngestRemedy(RemedyAction):
     """Runs the flow `ingest`, which treats the incident: it records its own attempt and closes the incident.
 
-    An ingest that nobody started is treated as soon as this run has come to its end.
+    An ingest that nobody started is treated as soon as this run has ended without an error.
     """
 
     verify_seconds_max = 5.0  # ingestion closes the incident before it ends
@@ -39,18 +39,18 @@ class IngestRemedy(RemedyAction):
         if context.incident.subject != SCHEDULE:
             return Verdict("ingest", Outcome.INCONCLUSIVE, "ingestion has run and left the incident open", 0)
         if _has_ended(context):
-            return Verdict("ingest", Outcome.PASS, "an ingest has run to its end", 1)
-        return Verdict("ingest", Outcome.INCONCLUSIVE, "no ingest has come to its end since", 0)
+            return Verdict("ingest", Outcome.PASS, "an ingest has ended without an error", 1)
+        return Verdict("ingest", Outcome.INCONCLUSIVE, "no ingest has ended without an error since then", 0)
 
     def resume(self, context: RemedyContext, run: AttemptRun) -> RemedyResult | None:
-        """A run that came to its end is what the incident about the schedule needs."""
+        """For an ingest that nobody started, a run that ended without an error is a success, whoever started it."""
         if context.incident.subject == SCHEDULE and _has_ended(context):
-            return RemedyResult(AttemptOutcome.SUCCEEDED, "the ingest has run to its end")
+            return RemedyResult(AttemptOutcome.SUCCEEDED, "the ingest has ended without an error")
         return super().resume(context, run)
 
 
 def _has_ended(context: RemedyContext) -> bool:
-    """Whether an ingest has come to its end since the attempt started."""
+    """Whether an ingest has ended without an error since the attempt started."""
     return finished_since(context.ledger, context.incident.pipeline, context.attempt.started_at)
 
 

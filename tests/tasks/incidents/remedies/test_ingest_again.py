@@ -1,4 +1,4 @@
-"""An ingest that nobody started is started, and the attempt succeeds only when a run has come to its end."""
+"""An ingest that nobody started is started, and the attempt succeeds only when a run has ended without an error."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
