@@ -88,10 +88,10 @@ def fault_figures(result: Mapping[str, Any]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def healer_figures(result: Mapping[str, Any]) -> str:
-    """Every time and count of the healer's benchmark, beside the version before."""
-    now, before = result["figures"], result["peers"]["before"]
-    rows = ["| figure | before | now |", "|---|---:|---:|"]
+def beside_figures(result: Mapping[str, Any], peer: str) -> str:
+    """Every figure of a benchmark, beside that of one peer."""
+    now, before = result["figures"], result["peers"][peer]
+    rows = [f"| figure | {peer} | now |", "|---|---:|---:|"]
     rows += [f"| `{name}` | {_shown(before, name)} | {_shown(now, name)} |" for name in now]
     return "\n".join(rows) + "\n"
 
@@ -185,8 +185,10 @@ _BLOCKS: dict[str, Callable[[], str]] = {
     "canary-delays": lambda: delays_table(read("canary")),
     "canary-goals": lambda: goal_figures(read("canary")),
     "drift-speed-goals": lambda: goal_figures(read("drift_speed")),
-    "healer": lambda: healer_figures(read("healer")),
+    "healer": lambda: beside_figures(read("healer"), "before"),
     "healer-goals": lambda: goal_figures(read("healer")),
+    "prefect-server": lambda: beside_figures(read("prefect_server"), "stock"),
+    "prefect-server-goals": lambda: goal_figures(read("prefect_server")),
     "drift-alarms": lambda: alarm_figures(read("drift")),
     "drift-power": lambda: power_figures(read("drift")),
     "drift-quality": lambda: quality_figures(read("drift")),
