@@ -12,6 +12,7 @@ import structlog
 from pydantic import SecretStr
 
 from healer.heartbeat import beat, heartbeat_file
+from healer.pace import TICK_SECONDS, pause
 from healing.diagnosis import CONFIRMED_BY_GATEWAY, ProblemKey
 from healing.errors import AutopilotError, StoreUnavailable
 from healing.evidence import Evidence
@@ -38,7 +39,7 @@ from tasks.runtime.alerts import alert, notify_over, resend_kept
 
 log = structlog.get_logger(__name__)
 
-PASS_SECONDS = 1.0
+
 PROBE_SECONDS = 1.0
 NOTIFY_SECONDS = 10.0  # a backup or a restart of the database takes less
 LEDGER_SUBJECT = "ledger"  # of the incident `store_unavailable` that an outage is
@@ -144,10 +145,10 @@ class OutageHealer:
                         log.warning("offline_pass_failed", cause=str(exc))
                     except Exception:  # a watchdog outlives its own defects
                         log.exception("offline_pass_failed")
-                stop.wait(PASS_SECONDS)
+                stop.wait(TICK_SECONDS)
 
     def _heal_offline(self, stop: threading.Event, probe: LedgerProbe, reason: str, token: int | None) -> None:
-        """One pass per second on the local ledger."""
+        """Passes on the local ledger, at the usual pace."""
         name, began = self._config.name, datetime.now(UTC)
         with Ledger(self._local.ledger_dsn) as local:
             local.begin_outage(name, reason)
@@ -168,12 +169,12 @@ class OutageHealer:
                 detection.record(local)
                 probed = probing.confirmations()
                 incidents = local.observed_incidents(name)
-                loop.advance([each for each in incidents if self._can_be_observed(each, probed)])
+                is_soon = loop.advance([each for each in incidents if self._can_be_observed(each, probed)])
                 if started >= notify_at:
                     self._notify(local, reason, began)
                     resend_kept(self._local, self._config.alert_routing)
                     notify_at = started + NOTIFY_SECONDS
-                probe.answers.wait(max(0.0, PASS_SECONDS - (time.monotonic() - started)))
+                pause(probe.answers, detection, started, is_soon)
 
     def _can_be_observed(self, incident: Incident, probed: Collection[ProblemKey]) -> bool:
         """Whether gateway, release log and probes say if the problem is there. The others wait for the ledger."""

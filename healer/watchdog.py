@@ -1,4 +1,7 @@
-"""The watchdog: once per second it detects, plans and executes; every ten seconds it does what is less urgent."""
+"""The watchdog: it detects, plans and executes once per second, and at once when the gateway reports another problem.
+
+Every ten seconds it does what is less urgent.
+"""
 
 import threading
 import time
@@ -10,6 +13,7 @@ from pydantic import SecretStr
 
 from healer.heartbeat import beat, heartbeat_file
 from healer.outage import OutageHealer
+from healer.pace import TICK_SECONDS, pause
 from healer.runner import RunnerWithFallback
 from healing.errors import AutopilotError
 from tasks.config.pipeline import Pipeline
@@ -35,7 +39,6 @@ from tasks.runtime.alerts import resend_kept
 
 log = structlog.get_logger(__name__)
 
-TICK_SECONDS = 1.0
 SLOW_TICK_SECONDS = 10.0
 LEDGER_SECONDS_MAX = 2.0  # a healer that waits longer for the ledger goes on without it
 
@@ -111,12 +114,12 @@ class Watchdog:
                 beat(self._heartbeat)
                 lease.check_renewed()
                 detection.record(ledger)
-                loop.advance(ledger.observed_incidents(pipeline))
+                is_soon = loop.advance(ledger.observed_incidents(pipeline))
                 if started >= slow_due:
                     slow_due = started + SLOW_TICK_SECONDS
                     self._outages.copy_incidents(ledger)
                     self._do_less_urgent()
-                stop.wait(max(0.0, TICK_SECONDS - (time.monotonic() - started)))
+                pause(stop, detection, started, is_soon)
 
     def _do_less_urgent(self) -> None:
         """Finish what others left: stranded trials, events and alerts that were not sent, pages of ended incidents."""

@@ -16,6 +16,7 @@ from healing.policy import Policy
 from healing.remedy_order import LearnedOrder, learned_order, record_of
 from healing.verdict import Outcome, Verdict
 from tasks.config.settings import Settings
+from tasks.incidents.mitigation import MitigationWatch
 from tasks.incidents.remedy_registry import find_remedy, registered_remedies
 from tasks.ingestion.run_record import SCHEDULE
 from tasks.lake.write_locks import WriteLock
@@ -37,6 +38,7 @@ class Memory:
     presence: dict[str, tuple[Presence, Moment]] = field(default_factory=dict)
     passing: dict[str, Moment] = field(default_factory=dict)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
+    mitigation: MitigationWatch = field(default_factory=MitigationWatch)
 
     def presence_seconds(self, incident: Incident, presence: Presence, now: Moment) -> float:
         """For how long the incident has had this presence."""

@@ -129,7 +129,7 @@ class RepairLoop:
             executor.ledger.record_entry(
                 self.pipeline, "remedy.chosen", incident.id, {"remedy": str(step.remedy), "odds": odds}
             )
-        executor.probed = signals.probed
+        executor.probed, executor.served = signals.probed, signals.served
         executor.execute(incident, step, now)
         return step
 

@@ -10,6 +10,7 @@ from healing.diagnosis import CONFIRMED_BY_GATEWAY, Confirmation, ProblemKey
 from healing.errors import AutopilotError
 from healing.incident import Attempt, AttemptOutcome, Incident, Remedy, Status
 from healing.moment import Moment
+from healing.slo import AnswerCounts
 from healing.steps import (
     AskApproval,
     Cancel,
@@ -39,11 +40,8 @@ from tasks.runtime import crash_points
 from tasks.runtime.alerts import notify_over, request_approval
 from tasks.runtime.events import EventName, emit
 from tasks.runtime.flow_runs import cancel_run
-from tasks.serving.gateway_client import judge_service
 
 log = structlog.get_logger(__name__)
-
-SERVICE_SECONDS_MAX = 1.0  # to observe a few requests; without clients there are none, and the remedy must not wait
 
 _EVENTS = {
     Status.DISMISSED: EventName.INCIDENT_DISMISSED,
@@ -65,15 +63,18 @@ class StepExecutor:
     started: dict[str, list[Remedy]] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
     probed: Mapping[ProblemKey, Confirmation] = field(default_factory=dict)  # what the signals of this step say
+    served: AnswerCounts | None = None  # by the gateway, as the signals of this step say
 
     def execute(self, incident: Incident, step: Step, now: Moment) -> None:  # noqa: C901 - one case per step
         """Carry the step out. Conflict if another process changed the incident first, Transient if it cannot be now."""
+        self._record_mitigation(incident)
         match step:
             case Wait(reason):
                 self._note(incident, reason)
             case Confirm(reason):
                 self.ledger.set_status(incident.id, Status.DIAGNOSED, reason)
-                self._record_mitigation(incident)
+                if incident.cause in CONFIRMED_BY_GATEWAY:
+                    self.memory.mitigation.begin(incident.id, self.served)
             case Dismiss(reason):
                 self._close(incident, Status.DISMISSED, reason)
             case Recover(reason):
@@ -152,6 +153,7 @@ class StepExecutor:
         self.memory.record_verdict(incident, verdict, now)
         if verdict.outcome is Outcome.PASS:
             self.ledger.mark_mitigated(incident.id, verdict.reason)
+            self.memory.mitigation.end(incident.id)
 
     def _finish(self, incident: Incident, attempt: Attempt, result: RemedyResult) -> None:
         """Record the end of the attempt; with success, the incident recovers in the same transaction."""
@@ -196,18 +198,19 @@ class StepExecutor:
         self._announce(incident, status, reason)
 
     def _announce(self, incident: Incident, status: Status, reason: str) -> None:
+        """Send the event of an incident that has ended, or whose remedies have."""
+        if status is not Status.ESCALATED:
+            self.memory.mitigation.end(incident.id)
         self._note(incident, f"{status}: {reason}")
         facts = {"cause": incident.cause.value, "subject": incident.subject, "summary": reason}
         emit(_EVENTS[status], incident.pipeline, {**facts, "incident_id": incident.id})
 
     def _record_mitigation(self, incident: Incident) -> None:
         """Record that the gateway answers its clients meanwhile, if a fallback does."""
-        operate = self.settings.addresses().operate
-        if incident.cause not in CONFIRMED_BY_GATEWAY or operate is None:
-            return
-        service = judge_service(operate, SERVICE_SECONDS_MAX)
-        if service.passed:
+        service = self.memory.mitigation.judge(incident.id, self.served)
+        if service is not None and service.passed:
             self.ledger.mark_mitigated(incident.id, f"clients are answered meanwhile: {service.reason}")
+            self.memory.mitigation.end(incident.id)
 
     def _context(self, incident: Incident, attempt: Attempt, reason: str | None = None) -> RemedyContext:
         return RemedyContext(

@@ -16,14 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from healing.diagnosis import ProblemSignal
 from healing.errors import GatewayUnavailable
 from healing.incident import Cause
-from healing.slo import MITIGATED, AnswerCounts, judge_served
+from healing.slo import AnswerCounts
 from healing.trial_rules import CheckState, TrialCheck
 from healing.verdict import Outcome, Verdict
 from releases.manifest import Manifest
 
 TIMEOUT = httpx.Timeout(3.0, connect=1.0)  # seconds; on loopback a healthy router answers within milliseconds
 POLL_SECONDS = 0.2  # the gateway polls the release log at the same interval
-SERVICE_REQUESTS = 10  # enough to notice an outage, which fails all of them; not enough to measure a rate
 PROBE_PREFIX = "probe-"  # of the request ids of probes, so that monitoring can leave them out
 
 
@@ -181,22 +180,6 @@ def await_generation(operate_url: str, generation: int, seconds_max: float) -> G
         f"generation {generation} to serve",
         seconds_max,
     )
-
-
-def judge_service(operate_url: str, seconds_max: float) -> Verdict:
-    """Whether clients get answers now, from any rung; INCONCLUSIVE when there are too few requests."""
-    before = read_gateway(operate_url).served.counts()
-
-    def served(state: GatewayReport) -> AnswerCounts:
-        return state.served.counts().since(before)
-
-    try:
-        state = await_gateway(
-            operate_url, lambda state: served(state).total >= SERVICE_REQUESTS, "new requests", seconds_max
-        )
-    except GatewayUnavailable as exc:
-        return Verdict("slo", Outcome.INCONCLUSIVE, str(exc), 0)
-    return judge_served(served(state), MITIGATED)
 
 
 def probe_model(predict_url: str, digest: str, manifest: Manifest) -> Verdict:
