@@ -25,7 +25,9 @@ class Endpoint(Section):
     timeout_seconds: float = Field(default=2.0, gt=0, description="Limit for each wait for bytes or a query's answer.")
     attempts: int = Field(default=3, ge=1, le=10, description="Attempts of one request before the next source is used.")
     patience_seconds: float = Field(
-        default=6.0, gt=0, description="Limit for all attempts of one request, with the waits between them."
+        default=4.0,
+        gt=0,
+        description="No further attempt of a request begins after this time; two that get no answer use it up.",
     )
     batch_seconds: float = Field(
         default=60.0, gt=0, description="Limit for one whole batch: all its pages, attempts and waits."

@@ -5,12 +5,12 @@ count) cannot report rows, and is refused when the suite is read.
 """
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from healing.errors import ConfigError
+from tasks.ingestion.validation.preload import load_library
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,7 @@ def evaluate_suite(suite_file: Path, rows: "pd.DataFrame") -> list[ExpectationRe
 
 def _as_batch(rows: "pd.DataFrame") -> Any:
     """The rows as a batch of Great Expectations, in a context that exists only in memory."""
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read when the library is imported
+    load_library()
     from great_expectations.data_context import EphemeralDataContext, project_manager
     from great_expectations.data_context.types.base import (
         DataContextConfig,

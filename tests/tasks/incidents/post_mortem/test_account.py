@@ -71,7 +71,11 @@ def test_requests_are_those_between_the_first_and_the_last_reading(story, escala
 def test_an_escalated_incident_that_is_over_has_its_end_in_the_account(story, escalated):
     story.is_failing = False
     account = account_of(story.ledger, story.play(escalated, Status.RECOVERED))
-    assert [event.what for event in account.timeline if not event.is_decision][-3:] == ["escalated", "mitigated", "over"]
+    assert [event.what for event in account.timeline if not event.is_decision][-3:] == [
+        "escalated",
+        "mitigated",
+        "over",
+    ]
     assert account.ended_because.startswith("over after its escalation")
     assert account.times.to_escalate <= account.times.to_recover
     assert account.requests.counts.good > 0
