@@ -87,6 +87,16 @@ class GatewaySettings(BaseSettings):
         description="A number beyond all that the champion was trained on: `name` its column in `x-outside-training`, "
         "`refuse` the request with 400, or `ignore` it.",
     )
+    extra_columns: Literal["name", "refuse", "ignore"] = Field(
+        default="name",
+        description="Columns of a request that no active version reads: `name` them in `x-ignored-columns`, `refuse` "
+        "the request with 400, or `ignore` them.",
+    )
+    absent_columns: Literal["name", "refuse"] = Field(
+        default="name",
+        description="Nullable columns that a request does not have count as missing: `name` them in "
+        "`x-absent-columns`, or `refuse` the request with 400.",
+    )
     batch_deadline_seconds: float = Field(
         default=1.0, gt=0, le=60, description="Time a version has for one batch before the next rung answers."
     )

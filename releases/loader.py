@@ -1,13 +1,13 @@
 """Loads a model: checks signature, digests, the allow-list of types and the golden outputs before it may serve."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from healing.errors import ModelCorrupt
 from releases.manifest import Manifest
+from releases.model_inputs import frame_of
 from releases.store import ModelStore
 
 if TYPE_CHECKING:
@@ -89,15 +89,6 @@ def read_estimator(content: bytes, origin: str, also_trusted: frozenset[str] = f
     return estimator
 
 
-def frame_of(manifest: Manifest, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> "pd.DataFrame":
-    """Rows of JSON values as the frame that the model expects: missing strings are None, missing numbers NaN."""
-    import pandas as pd
-
-    frame = pd.DataFrame(rows, columns=list(columns))
-    dtypes = {"string": "object", "double": "float64", "long": "float64", "boolean": "float64"}
-    return frame.astype({c.name: dtypes[c.type] for c in manifest.input_schema.columns if c.name in frame.columns})
-
-
 def load(model_dir: Path, public_key: Path, also_trusted: frozenset[str] = frozenset()) -> LoadedModel:
     """Load `models/<digest>`; ModelCorrupt names the first check that fails."""
     digest = model_dir.name
@@ -118,7 +109,7 @@ def check_golden(model: LoadedModel) -> None:
     import numpy as np
 
     golden = model.manifest.golden
-    outputs = model.predict(frame_of(model.manifest, golden.columns, golden.rows))
+    outputs = model.predict(frame_of(model.manifest.input_schema, golden.columns, golden.rows))
     expected = np.asarray(golden.outputs)
     if outputs.shape != expected.shape or not np.allclose(outputs, expected, rtol=0, atol=golden.tolerance):
         raise ModelCorrupt(

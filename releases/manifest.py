@@ -11,7 +11,7 @@ MANIFEST_FILE = "manifest.json"
 SIGNATURE_FILE = "model.sig"
 
 Scalar = str | bool | int | float | None  # int too: 12 read back as 12.0 is no whole number to the gateway
-ColumnType = Literal["string", "double", "long", "boolean"]
+ColumnType = Literal["string", "double", "float", "long", "integer", "boolean", "datetime"]
 
 
 class _Frozen(BaseModel):
@@ -29,11 +29,13 @@ class Column(_Frozen):
 class InputSchema(_Frozen):
     """The model's input columns, in order, and the key that a request may contain.
 
-    The key is logged with the prediction, to join a label later; the model does not get it.
+    The key is logged with the prediction, to join a label later; the model does not get it. `numbers` says which dtypes
+    the model gets: float64 for each number, as our own training uses, or the dtypes of the declared column types.
     """
 
     key: str | None = None
     columns: tuple[Column, ...] = Field(min_length=1)
+    numbers: Literal["float64", "declared"] = "float64"
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ import orjson
 
 from chaos.load import Answer, read_requests
 from healing.release import Release
-from releases.loader import frame_of, load
+from releases.loader import load
+from releases.model_inputs import frame_of
 from releases.store import ModelStore
 
 TOLERANCE = 1e-9
@@ -58,7 +59,7 @@ class ModelCopies:
     def score(self, digest: str, columns: tuple[str, ...], rows: list[list[object]]) -> list[float]:
         """The model's predictions for `rows`; ModelCorrupt when the copy itself is damaged."""
         model = load(self.path(digest), self.public_key)
-        frame = frame_of(model.manifest, columns, rows)
+        frame = frame_of(model.manifest.input_schema, columns, rows)
         return [float(value) for value in model.predict(frame)]
 
 

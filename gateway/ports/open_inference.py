@@ -21,7 +21,15 @@ from gateway.wire.asgi import JSON, RETRY_AFTER, Receive, Scope, Send, respond
 from gateway.wire.open_inference import OUTPUT, open_inference, refuse
 from releases.manifest import Column, InputSchema
 
-_DATATYPES = {"string": "BYTES", "double": "FP64", "long": "INT64", "boolean": "BOOL"}
+_DATATYPES = {
+    "string": "BYTES",
+    "double": "FP64",
+    "float": "FP32",
+    "long": "INT64",
+    "integer": "INT32",
+    "boolean": "BOOL",
+    "datetime": "BYTES",  # in ISO 8601
+}
 _PLATFORM = "sklearn_skops"
 
 

@@ -34,6 +34,8 @@ _ANSWERED_BY = {
     "x-rung": "Who answered: challenger, champion, fallback or baseline.",
     "x-model-version": "Version of the model, or `baseline`.",
     "x-release-generation": "Release that the request was answered under.",
+    "x-ignored-columns": "Columns of the request that no active version reads; else absent.",
+    "x-absent-columns": "Nullable columns of the model that the request does not have; else absent.",
     "x-outside-training": "Columns with numbers beyond all that the champion was trained on; else absent.",
     "x-degraded": "`true` where a rung below the champion answered; else absent.",
 }

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from gateway.batching.versions import VersionPool
 from gateway.log.predictions import LogRow, PredictionLog
+from gateway.ports.columns_policy import ColumnsPolicy
 from gateway.ports.hangups import HangUps
 from gateway.ports.request_counts import RequestCounts
 from gateway.routing.active_release import ActiveRelease
@@ -50,6 +51,7 @@ class RequestHandler:
         self._log = log
         self._body_bytes_max = settings.body_bytes_max
         self._outside_training = settings.outside_training
+        self._columns_policy = ColumnsPolicy(settings.extra_columns, settings.absent_columns)
         self.bodies = BodyBudget(max(settings.bodies_bytes_max, settings.body_bytes_max))
         self.shadow: Shadow | None = None
         self.hangups = HangUps()
@@ -128,6 +130,8 @@ class RequestHandler:
         else:
             parsed = _parse(protocol, headers, request_id, content, active)
         asked, request = parsed
+        bound = request.bound
+        beside = self._columns_policy.headers(bound) if bound.ignored or bound.absent else ()
         outside = self._columns_outside(active, request)
         if forced is not None:
             answer = await self._answer_forced(forced, request)
@@ -138,6 +142,7 @@ class RequestHandler:
             if self.shadow is not None and self.shadow.generation == answer.generation:
                 self.shadow.copy(request, answer)
         body, headers_out = _written(asked.write(answer), answer, request.request_id.encode())
+        headers_out += beside
         if outside:
             headers_out.append((b"x-outside-training", ",".join(map(quote, outside)).encode()))
         return 200, body, headers_out
@@ -203,7 +208,7 @@ def _predict_request(
         request_id=request_id.decode(),
         route_key=route_key.decode() if route_key else None,
         table=table,
-        bound=active.binder.bind(table, active.also_known),
+        bound=active.binder.bind(table, active.also_known, fill_absent=True),
         until=_until(headers.get(b"x-request-timeout-ms")),
     )
 

@@ -21,6 +21,7 @@ from gateway.wire.asgi import JSON, Header
 from gateway.wire.json_body import parse_object
 from gateway.wire.protocol import EncodedResponse, ParsedRequest, WireProtocol
 
+_RAGGED_FACTOR, _RAGGED_FIELDS = 32, 4096  # bound the table that ragged records become by what a client sent
 _CSV_FIELDS_MAX = 10_000  # in the header line
 CSV_TYPES = frozenset({"text/csv", "application/csv"})
 JSON_FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -118,15 +119,31 @@ def _from_rows(content: Any, name: str) -> RequestTable:
     rows = []
     for index, record in enumerate(content):
         if not isinstance(record, dict):
-            where = f"{name}[{index}]"
-            raise BadRequest(f"{where} is an object of columns and values, found another type", field=where)
+            raise _no_record(name, index)
         if record.keys() != keys:
-            odd = min(record.keys() ^ keys)
-            raise BadRequest(
-                f"{name}[{index}] has other fields than {name}[0]: {odd!r}", field=f"{name}[{index}].{odd}"
-            )
+            return _from_ragged_rows(content, name)
         rows.append([record[column] for column in columns])
     return RequestTable(columns, rows)
+
+
+def _from_ragged_rows(records: list[Any], name: str) -> RequestTable:
+    """Records with different fields, as pandas reads them: the columns are all fields, and an absent one is missing."""
+    columns: dict[str, None] = {}
+    fields = 0
+    for index, record in enumerate(records):
+        if not isinstance(record, dict):
+            raise _no_record(name, index)
+        columns |= dict.fromkeys(record)
+        fields += len(record)
+        if len(columns) * index > _RAGGED_FACTOR * (fields + index + _RAGGED_FIELDS):
+            message = f"{name}[{index}] has fields that few other records have: send records with the same fields"
+            raise BadRequest(message, field=f"{name}[{index}]")
+    return RequestTable(tuple(columns), [[record.get(column) for column in columns] for record in records])
+
+
+def _no_record(name: str, index: int) -> BadRequest:
+    where = f"{name}[{index}]"
+    return BadRequest(f"{where} is an object of columns and values, found another type", field=where)
 
 
 def _without_names(rows: list[Any], name: str) -> RequestTable:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from releases.loader import LoadedModel, answers_of, frame_of
+from releases.loader import LoadedModel, answers_of
+from releases.model_inputs import dtype_of, frame_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +58,8 @@ def _parts(model: LoadedModel) -> list[_Part] | None:
     from sklearn.pipeline import Pipeline
 
     pipeline, schema = model.estimator, model.manifest.input_schema
-    if type(pipeline) is not Pipeline or len(pipeline.steps) < 2:
+    usual = {dtype_of(column, schema) for column in schema.columns} <= {"object", "float64"}
+    if not usual or type(pipeline) is not Pipeline or len(pipeline.steps) < 2:
         return None
     first = pipeline.steps[0][1]
     if type(first) is not ColumnTransformer or first.sparse_output_ or first.transformer_weights:
@@ -122,7 +124,9 @@ def _agrees(model: LoadedModel, answer: PredictColumns) -> bool:
 def _same(model: LoadedModel, answer: PredictColumns, rows: Sequence[Sequence[Any]]) -> bool:
     import numpy as np
 
-    own = _outcome(lambda: model.predict(frame_of(model.manifest, model.manifest.input_schema.names, rows)))
+    own = _outcome(
+        lambda: model.predict(frame_of(model.manifest.input_schema, model.manifest.input_schema.names, rows))
+    )
     short = _outcome(lambda: answer(list(zip(*rows, strict=True))))
     if own is None or short is None:
         return own is short  # what one refuses the other refuses too

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from releases.loader import LoadedModel, frame_of
+from releases.loader import LoadedModel
+from releases.model_inputs import frame_of
 from tasks.config.pipeline import Pipeline
 from tasks.evaluation.labels import LabelSource, join_labels, label_source
 from tasks.lake.columns import BATCH_DAY, FEATURES, LABEL
@@ -106,12 +107,13 @@ def _predictions_of(model: LoadedModel, features: "pd.Series[str]") -> "NDArray[
     """The model's predictions from logged features; NaN for rows on which it fails or that lack one of its columns."""
     import numpy as np
 
-    names = model.manifest.input_schema.names
+    schema = model.manifest.input_schema
+    names = schema.names
     requests = [json.loads(text) for text in features]
     complete = [place for place, row in enumerate(requests) if all(name in row for name in names)]
     predictions = np.full(len(requests), np.nan)
     if complete:
-        rows = frame_of(model.manifest, names, [[requests[place][name] for name in names] for place in complete])
+        rows = frame_of(schema, names, [[requests[place][name] for name in names] for place in complete])
         predictions[complete] = _predict_in_parts(model, rows)
     return np.where(np.isfinite(predictions), predictions, np.nan)
 

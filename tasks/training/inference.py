@@ -6,6 +6,7 @@ import structlog
 
 from healing.errors import ConfigError
 from releases.manifest import Column, InputSchema
+from releases.model_inputs import dtype_of
 from tasks.lake.columns import ASKED_AT, BATCH_DAY, KNOWN_AT, LABEL
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 SINGLE_ROWS_MAX = 500  # enough for a reference profile and for golden rows
-_DTYPES = {"string": "object", "double": "float64", "long": "float64", "boolean": "float64"}
 _COLUMN_TYPES = {"f": "double", "i": "long", "u": "long", "b": "boolean", "O": "string", "T": "string", "U": "string"}
 
 
@@ -32,7 +32,7 @@ def input_schema(rows: "pd.DataFrame", key: str) -> InputSchema:
 
 def as_inputs(rows: "pd.DataFrame", schema: InputSchema) -> "pd.DataFrame":
     """`rows` as the gateway passes them to a model: numbers as float64, strings as objects, missing as NaN or None."""
-    inputs = rows[list(schema.names)].astype({column.name: _DTYPES[column.type] for column in schema.columns})
+    inputs = rows[list(schema.names)].astype({column.name: dtype_of(column, schema) for column in schema.columns})
     strings = [column.name for column in schema.columns if column.type == "string"]
     missing: Any = None  # pandas accepts None, its stubs do not
     return inputs.assign(**{name: inputs[name].where(inputs[name].notna(), missing) for name in strings})

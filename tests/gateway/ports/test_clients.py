@@ -78,8 +78,22 @@ def test_mlflows_params_are_ignored_and_that_is_said(served, mlflow_client, expe
 def test_mlflows_client_is_told_what_is_wrong_with_a_frame(mlflow_client):
     with pytest.raises(Exception, match=r"error code 400.*'hour' is missing"):
         mlflow_client.invoke(FRAME.drop(columns="hour"))
-    with pytest.raises(Exception, match=r"dataframe_split.data\[0\]\[1\] is NaN"):
-        mlflow_client.invoke(FRAME.assign(distance=np.nan))
+    with pytest.raises(Exception, match=r"dataframe_split.data\[0\]\[1\] is infinite"):
+        mlflow_client.invoke(FRAME.assign(distance=np.inf))
+
+
+def test_a_frame_with_gaps_that_mlflows_client_sends_is_answered(served, mlflow_client):
+    with_null = served.ask([[carrier, None, hour] for carrier, _, hour in ROWS]).json()["predictions"]
+    assert mlflow_client.invoke(FRAME.assign(distance=np.nan))["predictions"] == pytest.approx(with_null)
+
+
+def test_extra_and_absent_columns_are_named(served, expected):
+    reply = served.predict.post(
+        "/invocations", json={"dataframe_records": [{"carrier": "AA", "hour": 7, "farbe,é": 1}]}
+    )
+    assert reply.status_code == 200
+    assert reply.headers["x-ignored-columns"] == "farbe%2C%C3%A9"
+    assert reply.headers["x-absent-columns"] == "distance"
 
 
 def test_csv_that_pandas_wrote_gets_the_same_predictions(served, expected):
@@ -146,9 +160,8 @@ def test_tritons_client_gets_the_same_predictions_in_every_form(triton, expected
 @pytest.mark.parametrize("binary", [True, False])
 @pytest.mark.parametrize("datatype", ["INT8", "UINT8", "INT16", "INT32", "UINT64", "FP32", "FP64"])
 def test_narrower_numbers_give_the_same_predictions(triton, expected, binary, datatype):
-    hour = datatype if not datatype.startswith("FP") else "INT64"
     distance = datatype if datatype.startswith("FP") else "FP64"
-    result = triton.infer("tiny", tensors(binary=binary, hour=hour, distance=distance))
+    result = triton.infer("tiny", tensors(binary=binary, hour=datatype, distance=distance))
     assert result.as_numpy("predict") == pytest.approx(expected, abs=1e-6)
 
 
@@ -167,8 +180,8 @@ def test_an_answer_is_logged_by_the_requests_id(triton, served):
 def test_tritons_client_is_told_which_tensor_is_wrong(triton):
     from tritonclient.utils import InferenceServerException
 
-    with pytest.raises(InferenceServerException, match=r"column 'hour'.*expected long, found float"):
-        triton.infer("tiny", tensors(hour="FP64"))
+    with pytest.raises(InferenceServerException, match=r"column 'hour'.*expected long, found bool"):
+        triton.infer("tiny", tensors(hour="BOOL"))
     with pytest.raises(InferenceServerException, match="there is no model 'other'"):
         triton.infer("other", tensors())
     with pytest.raises(InferenceServerException, match=r"'9\.9\.9' of 'tiny' is not loaded"):

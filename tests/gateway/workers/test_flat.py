@@ -14,9 +14,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from gateway.workers.flat import shorten
-from gateway.workers.model import frame_of_columns
 from releases.loader import LoadedModel
 from releases.manifest import Column, Golden, InputSchema, Manifest, ReferenceProfile
+from releases.model_inputs import frame_of_columns
 
 SCHEMA = InputSchema(
     columns=(
@@ -124,7 +124,7 @@ def test_the_short_way_gives_the_models_own_answers_to_the_last_bit(build):
     for seed in range(30):
         for count in (1, 2, 50):
             asked = columns(rows(count, seed, odd=True))
-            own = model.predict(frame_of_columns(model, asked))
+            own = model.predict(frame_of_columns(model.manifest.input_schema, asked))
             np.testing.assert_array_equal(own, answer(asked), strict=True)
 
 
