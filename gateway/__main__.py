@@ -1,4 +1,4 @@
-"""`python -m gateway`: bind both ports, serve until SIGTERM, drain, exit 0."""
+"""`python -m gateway`: listen on both ports, serve until SIGTERM, drain, exit 0."""
 
 import asyncio
 import contextlib
@@ -7,27 +7,39 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvicorn
 
 from gateway.ports.keys import KeyRing, read_keys
+from gateway.ports.listeners import listen, with_real_host
 from gateway.settings import GatewaySettings, parse_settings
 from gateway.workers.memory import collect_rarely
 from gateway.workers.warm import WarmForks
-from healing.errors import AutopilotError, ConfigError, StoreUnavailable
+from healing.errors import AutopilotError, ConfigError
+
+if TYPE_CHECKING:
+    from gateway.service import Gateway
 
 _log = structlog.get_logger("gateway")
-_BACKLOG = 2048
 # Longer than any client keeps an idle connection: a server that closes first meets requests that are on their way.
 _KEEP_ALIVE_SECONDS = 120
 # Of Python's lock: a busy event loop keeps it this long from the thread that writes the log, several times per write.
 _SWITCH_SECONDS = 0.0005
+_ACCEPTED_SECONDS = 0.005  # until the loop has begun to serve a connection that it has accepted
+_FIRST_RELEASE_SECONDS_MAX = 10.0  # that clients wait for a release that is being loaded, before they get 503
 
 
 class _Server(uvicorn.Server):
     """Two servers share one process, so neither takes the signals for itself."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nothing more, then end; a connection that was just accepted is among those that are closed."""
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(_ACCEPTED_SECONDS)
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -43,7 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = parse_settings(sys.argv[1:] if arguments is None else arguments)
         keys = read_keys(settings)
-        with _listen(settings.host, settings.port) as predict, _listen(settings.host, settings.operate_port) as operate:
+        with (
+            listen(settings.host, settings.port, settings.predict_fd, "--predict-fd") as predict,
+            listen(settings.host, settings.operate_port, settings.operate_fd, "--operate-fd") as operate,
+        ):
+            keys = read_keys(with_real_host(settings, predict, operate))
             forks = WarmForks()
             forks.start()  # before anything else: it imports for seconds, and this process for another one beside it
             uvicorn_loop = uvicorn.Config(app="", loop="auto").get_loop_factory()
@@ -55,36 +71,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(_BACKLOG)
-    except OSError as exc:
-        listener.close()
-        raise StoreUnavailable(f"cannot listen on {host} port {port}: {exc.strerror}; choose another port") from exc
-    return listener
-
-
 async def _serve(
     settings: GatewaySettings, keys: KeyRing, forks: WarmForks, predict: socket.socket, operate: socket.socket
 ) -> None:
-    from gateway.ports.operate import operate_app
-    from gateway.ports.predict import PredictPort
     from gateway.service import Gateway
 
-    async with Gateway(settings, forks) as gateway:
-        servers = [_server(PredictPort(gateway, keys), settings), _server(operate_app(gateway, keys), settings)]
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, _drain, servers, number)
-        collect_rarely()
-        sys.setswitchinterval(_SWITCH_SECONDS)
-        _log.info("gateway_listening", predict=predict.getsockname(), operate=operate.getsockname())
-        await asyncio.gather(*(s.serve([way]) for s, way in zip(servers, (predict, operate), strict=True)))
+    gateway, ending = Gateway(settings, forks), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _end, ending, number)
+    if settings.standby and not await gateway.stand_by(ending):
+        _log.info("gateway_standby_ended")
+        return
+    async with gateway:
+        await _serve_ports(gateway, keys, predict, operate, ending)
     _log.info("gateway_drained")
+
+
+async def _serve_ports(
+    gateway: "Gateway", keys: KeyRing, predict: socket.socket, operate: socket.socket, ending: asyncio.Event
+) -> None:
+    """Serve both ports until `ending` is set, and drain them."""
+    from gateway.ports.drain import drain
+    from gateway.ports.operate import operate_app
+    from gateway.ports.predict import PredictPort
+
+    settings = gateway.settings
+    servers = [_server(PredictPort(gateway, keys), settings), _server(operate_app(gateway, keys), settings)]
+    collect_rarely()
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    _log.info("gateway_listening", predict=predict.getsockname(), operate=operate.getsockname())
+
+    async def serve_predictions() -> None:
+        if settings.standby or settings.predict_fd is not None:  # clients wait in the backlog, and need no 503
+            await gateway.wait_for_release(_FIRST_RELEASE_SECONDS_MAX)
+        await servers[0].serve([predict])
+
+    async def wait_for_end() -> None:
+        await ending.wait()
+        await drain(servers, handing_over=gateway.log.lock.awaited)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(serve_predictions())
+        tasks.create_task(servers[1].serve([operate]))
+        tasks.create_task(wait_for_end())
 
 
 def _server(app: Any, settings: GatewaySettings) -> _Server:
@@ -107,10 +137,9 @@ def _server(app: Any, settings: GatewaySettings) -> _Server:
     return _Server(config)
 
 
-def _drain(servers: Sequence[uvicorn.Server], number: int) -> None:
+def _end(ending: asyncio.Event, number: int) -> None:
     _log.info("gateway_draining", signal=signal.Signals(number).name)
-    for server in servers:
-        server.should_exit = True
+    ending.set()
 
 
 if __name__ == "__main__":

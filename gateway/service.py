@@ -1,5 +1,6 @@
 """One gateway, composed of its parts; the order in which they start and stop."""
 
+import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from gateway.routing.ladder import Ladder
 from gateway.routing.model_audit import ModelAudit
 from gateway.routing.release_watch import ReleaseWatch
 from gateway.routing.shadow import GATHER_SECONDS, Shadow, ShadowLimits
+from gateway.routing.standby import Standby
 from gateway.settings import GatewaySettings
 from gateway.workers import memory_watch
 from gateway.workers.memory_watch import MemoryWatch
@@ -87,6 +89,20 @@ class Gateway:
         self.trials.on_abort.append(self._abort_canary)
         self.ladder.on_serve.append(self._change_shadow)
 
+    async def stand_by(self, ending: asyncio.Event) -> bool:
+        """Load models until no other gateway holds the state directory; false where `ending` was set before."""
+        if await Standby(self.log.lock, self.watch).wait(ending):
+            return True
+        await self.pool.stop()
+        await self._forks.stop()
+        return False
+
+    async def wait_for_release(self, seconds_max: float) -> None:
+        """Return when a release is active or there is none to wait for, at the latest after `seconds_max`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds_max):
+                await self.watch.settled.wait()
+
     async def __aenter__(self) -> Self:
         self.log.open()
         self._start_loops()
@@ -98,9 +114,9 @@ class Gateway:
         await self.loops.stop()
         with contextlib.suppress(StoreUnavailable):  # it was reported while the gateway ran
             await self._trial_file.save()
+        await self.log.close()  # a standby takes over from here on
         await self.pool.stop()
         await self._forks.stop()
-        await self.log.close()
         await self.events.close()
 
     @property

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, CliImplicitFlag, NoDecode, SettingsConfigDict
 
 from healing.errors import ConfigError
 
@@ -31,6 +31,16 @@ class GatewaySettings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="IP address to listen on; any but loopback needs keys.")
     port: int = Field(default=8080, ge=0, le=65535, description="Predict port; 0 takes a free one.")
     operate_port: int = Field(default=8081, ge=0, le=65535, description="Operate port; 0 takes a free one.")
+    predict_fd: int | None = Field(
+        default=None,
+        ge=3,
+        description="Descriptor of a listening socket that a supervisor holds open, instead of `--host` and `--port`.",
+    )
+    operate_fd: int | None = Field(default=None, ge=3, description="The same for the operate port.")
+    standby: CliImplicitFlag[bool] = Field(
+        default=False,
+        description="While another gateway holds the state directory, load its models, and take over when it ends.",
+    )
     keys_file: Path | None = Field(
         default=None, description='JSON file with API keys: `{"predict": […], "feedback": […], "operate": […]}`.'
     )

@@ -16,16 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from filelock import FileLock, Timeout
 
 from gateway.log.appender import Appender
+from gateway.log.directory_lock import DirectoryLock
 from gateway.log.replays import Logged, Replays
 from gateway.log.segments import NotDrained, Segments
 from gateway.reporting.problems import Condition, ProblemBoard
 from healing.errors import StoreUnavailable
 from healing.incident import Cause
 
-LOCK_FILE = "gateway.lock"
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _TAIL_BYTES = 4 * 2**20  # of the log, in which a start looks for requests that may be asked again; read in 0.05 s
 
@@ -90,7 +89,7 @@ class PredictionLog:
             stream: Appender(segments, partial(self._settled, stream), partial(self._recovered, stream))
             for stream, segments in self._segments.items()
         }
-        self._lock = FileLock(directory / LOCK_FILE)
+        self.lock = DirectoryLock(directory)
         self._answers = self._appenders[LogStream.PREDICTIONS]
 
     @property
@@ -99,7 +98,7 @@ class PredictionLog:
 
     def open(self) -> None:
         """Open or begin the files; StoreUnavailable says why it cannot be done."""
-        self._hold_directory()
+        self.lock.take()
         try:
             for appender in self._appenders.values():
                 appender.open()
@@ -112,7 +111,7 @@ class PredictionLog:
     async def close(self) -> None:
         for appender in self._appenders.values():
             await appender.close()
-        self._lock.release()
+        self.lock.release()
 
     def record(self, rows: Sequence[LogRow]) -> "asyncio.Future[bool]":
         """Log one request's answer; done when it is committed (true) or could not be (false), and then in `unlogged`.
@@ -158,21 +157,6 @@ class PredictionLog:
     def drained(self, stream: LogStream, epoch: str, until: int) -> int:
         """Delete the closed segments up to the number `until`, which the lake has; returns how many. Blocking."""
         return self._segments[stream].drained(epoch, until)
-
-    def _hold_directory(self) -> None:
-        """Take the lock of the state directory; the kernel lets it go however this process ends."""
-        try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
-        except Timeout as exc:
-            raise StoreUnavailable(
-                f"the state directory {self._directory} is in use by another gateway; give each one a --state-dir of "
-                "its own"
-            ) from exc
-        except OSError as exc:
-            raise StoreUnavailable(
-                f"the prediction log in {self._directory} cannot be opened for writing: {exc}"
-            ) from exc
 
     def _remember_tail(self) -> None:
         """Requests that a gateway that was killed had logged, and whose clients may ask again."""

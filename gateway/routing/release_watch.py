@@ -4,6 +4,8 @@ What serves is kept beside the prediction log, so that a gateway that starts whi
 the last release that it served, and follows the log again when it is back.
 """
 
+import asyncio
+
 import structlog
 
 from gateway.batching.versions import Version, VersionPool, models_of
@@ -38,6 +40,8 @@ class ReleaseWatch:
         pipeline: str,
     ) -> None:
         self.desired: Release | None = None
+        self.settled = asyncio.Event()  # set once a release is active, or there is none to wait for
+        self._prepared: Release | None = None
         self._log = log
         self._cache = cache
         self._store = store
@@ -60,6 +64,30 @@ class ReleaseWatch:
 
     async def look(self) -> None:
         """One look at the log, and a switch if what it asks for is ready."""
+        try:
+            await self._follow()
+        finally:
+            if self.active is not None or self.desired is None:
+                self.settled.set()
+
+    async def prepare(self) -> bool:
+        """Have workers for the models of the newest release and no others; whether all have loaded.
+
+        For a gateway that does not serve yet: nothing becomes active, and no problem is reported.
+        """
+        try:
+            newest = await self._store.run(_LOG_SECONDS, self._newer)
+        except (StoreUnavailable, LogCorrupt):
+            newest = await self._store.run(_LOG_SECONDS, self._cache.newest)
+        if newest is None:
+            return True
+        if newest != self._prepared:
+            await self._pool.ensure(newest)
+            self._pool.retire_all_but(model.digest for model in models_of(newest))
+            self._prepared = newest
+        return all(version.worker.settled.is_set() for version in self._pool.all())
+
+    async def _follow(self) -> None:
         try:
             desired = await self._store.run(_LOG_SECONDS, self._newer)
         except (StoreUnavailable, LogCorrupt) as exc:

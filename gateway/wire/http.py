@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.wire.asgi import AsgiApp, Header, Message, Receive, Scope
 
+_LAST_REQUEST_SECONDS = 0.05
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # that no header value may contain
 
 
@@ -47,7 +48,22 @@ class SendAtOnce:
 class WholeResponses(HttpToolsProtocol):
     """What the servers of the gateway speak."""
 
+    _closes_after_answer = False
+
+    def close_after_answer(self) -> None:
+        """Close the connection with its next answer, which says so."""
+        self._closes_after_answer = True
+        if self.cycle is not None and not self.cycle.response_started:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """Called when the server ends: a connection without a request has a moment left for one that is on its way."""
+        self.close_after_answer()
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(_LAST_REQUEST_SECONDS, super().shutdown)
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: AsgiApp) -> None:  # type: ignore[override]
+        cycle.keep_alive = cycle.keep_alive and not self._closes_after_answer
         super()._start_asgi_task(cycle, partial(_answer, app, SendAtOnce(cycle)))
 
 
