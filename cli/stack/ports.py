@@ -1,11 +1,13 @@
 """Free loopback ports, the same as last time where possible."""
 
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from healing.errors import ConfigError
 
 LOOPBACK = "127.0.0.1"
+_BACKLOG = 2048
 
 
 def is_free(port: int) -> bool:
@@ -17,6 +19,22 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+@contextmanager
+def held(port: int) -> Iterator[int]:
+    """The descriptor of a socket that listens on `port` of the loopback for as long as the block lasts.
+
+    Processes that inherit it accept its connections. While none of them does, new connections wait and are not refused.
+    """
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((LOOPBACK, port))
+        except OSError as exc:
+            raise ConfigError(f"port {port} is taken; stop what listens there or choose another") from exc
+        listener.listen(_BACKLOG)
+        yield listener.fileno()
 
 
 def choose_ports(names: Iterable[str], wanted: Mapping[str, int], remembered: Mapping[str, int]) -> dict[str, int]:

@@ -50,9 +50,14 @@ class ProcessTree:
             self._orphan_killer.communicate(CLEAN_EXIT)
 
     def start(
-        self, command: Sequence[str], environment: Mapping[str, str], log: Path, directory: Path
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        directory: Path,
+        descriptors: Sequence[int] = (),
     ) -> subprocess.Popen[bytes]:
-        """Start `command` in a session of its own, its output appended to `log`."""
+        """Start `command` in a session of its own, its output appended to `log`; it inherits the `descriptors`."""
         with log.open("ab") as output:
             process = subprocess.Popen(
                 command,
@@ -61,6 +66,7 @@ class ProcessTree:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                pass_fds=descriptors,
                 start_new_session=True,  # a Ctrl-C in the terminal reaches the supervisor alone
             )
         self._running.append(process)

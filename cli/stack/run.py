@@ -16,7 +16,7 @@ from cli.stack.home import (
     refuse_second,
     write_processes,
 )
-from cli.stack.ports import choose_ports
+from cli.stack.ports import choose_ports, held
 from cli.stack.process_tree import ProcessTree
 from cli.stack.progress import StackProgress
 from cli.stack.services import PORTS, Stack
@@ -74,13 +74,17 @@ def _run_locked(stack: Stack, tree: ProcessTree, ready_file: Path | None, stoppi
         )
 
     record()  # before the first process: orphans are found by their mark
-    with StackProgress(stack) as progress:
+    with (
+        held(stack.ports["gateway"]) as predict,
+        held(stack.ports["operate"]) as operate,
+        StackProgress(stack) as progress,
+    ):
 
         def on_change(name: str, state: ServiceState, services: tuple[RunningService, ...]) -> None:
             record(services)
             progress.show(name, state)
 
-        services = stack.services(keys.public, tree.mark)
+        services = stack.services(keys.public, tree.mark, {"gateway": predict, "operate": operate})
         supervisor = Supervisor(tree, services, logs, stopping, on_change=on_change, home=stack.home)
         try:
             supervisor.start()

@@ -52,7 +52,8 @@ class Service:
     """One process of the stack.
 
     It starts when all of `after` are healthy; `prepare` runs just before each start. A `registration` is done when its
-    process has ended with 0, and is not started again.
+    process has ended with 0, and is not started again. A second process of a service with `standby` waits to take over
+    when the first one ends; both inherit the `descriptors`.
     """
 
     name: str
@@ -63,6 +64,8 @@ class Service:
     prepare: Callable[[], None] = field(default=_nothing)
     registration: bool = False
     silent_seconds_max: float = SILENT_SECONDS_MAX
+    standby: bool = False
+    descriptors: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +106,14 @@ class Stack:
             "mlflow_tracking_uri": self.tracking_uri,
         }
 
-    def services(self, public_key: Path, mark: str) -> tuple[Service, ...]:
-        """Every service in the order of starting. `mark` names this run's worker, apart from those of earlier runs."""
+    def services(self, public_key: Path, mark: str, sockets: Mapping[str, int]) -> tuple[Service, ...]:
+        """Every service in the order of starting. `mark` names this run's worker, apart from those of earlier runs.
+
+        `sockets` are the descriptors of the gateway's listening sockets, by the names of its ports.
+        """
         feeds = (self._feed("mirror"), self._feed("feed", "--faulty")) if self.feed_module else ()
         worker = self._worker(f"{WORK_POOL}-{mark[:8]}")
-        gateway = self._gateway(public_key)
+        gateway = self._gateway(public_key, sockets)
         return (self._prefect_server(), *feeds, gateway, self._healer(), worker, self._deployments())
 
     def environment(self) -> dict[str, str]:
@@ -170,23 +176,25 @@ class Stack:
             silent_seconds_max=FEED_SILENT_SECONDS_MAX,
         )
 
-    def _gateway(self, public_key: Path) -> Service:
+    def _gateway(self, public_key: Path, sockets: Mapping[str, int]) -> Service:
         options = {
             "pipeline": self.pipeline,
             "release-root": self.release_root,
             "public-key": public_key,
             "state-dir": self.gateway_dir,
-            "port": self.ports["gateway"],
-            "operate-port": self.ports["operate"],
+            "predict-fd": sockets["gateway"],
+            "operate-fd": sockets["operate"],
             "events-url": f"{self.prefect_api}/events",
         }
         arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         return Service(
             name="gateway",
-            command=(sys.executable, "-m", "gateway", *arguments),
+            command=(sys.executable, "-m", "gateway", *arguments, "--standby"),
             environment=self.environment(),
             healthy=lambda: answers(f"{self.url('operate')}/health"),
             silent_seconds_max=GATEWAY_SILENT_SECONDS_MAX,
+            standby=True,
+            descriptors=(sockets["gateway"], sockets["operate"]),
         )
 
     def _healer(self) -> Service:

@@ -72,10 +72,14 @@ class Supervisor:
         while not self.stopping.wait(WATCH_SECONDS):
             self._advance()
             self._honour_requests()
+            for watched in self._watched.values():
+                watched.keep_standby()
 
     def end(self) -> None:
         """End all services, those that others need last: the worker ends before Prefect's server."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+        for watched in self._watched.values():
+            watched.end_standby()
         needed = {name for service in self.services if not service.registration for name in service.after}
         for names in (self._watched.keys() - needed, needed):
             running = [self._watched[name].process for name in names]

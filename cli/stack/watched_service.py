@@ -56,6 +56,9 @@ class WatchedService:
     _healthy_since: float | None = None
     _losses: int = 0
     _due: float = 0.0
+    _start_seconds_max: float = START_SECONDS_MAX
+    _standby: subprocess.Popen[bytes] | None = None
+    _standby_due: float = 0.0
 
     @property
     def ready(self) -> bool:
@@ -86,6 +89,28 @@ class WatchedService:
         elif self.state is not ServiceState.DONE and may_launch and time.monotonic() >= self._due:
             self._launch()
 
+    def keep_standby(self) -> None:
+        """Have a second process that waits, for a service that has one; it starts while the service is healthy."""
+        if not self.service.standby or self.state is not ServiceState.HEALTHY or time.monotonic() < self._standby_due:
+            return
+        if not self._standby_lives():
+            self._standby = self._start_process()
+            self._standby_due = time.monotonic() + BACKOFF_SECONDS_MAX
+
+    def end_standby(self) -> None:
+        """End the second process; its service ends next."""
+        if self._standby is not None:
+            self.tree.end([self._standby])
+
+    def _standby_lives(self) -> bool:
+        return self._standby is not None and self._standby.poll() is None
+
+    def _start_process(self) -> subprocess.Popen[bytes]:
+        service = self.service
+        return self.tree.start(
+            service.command, service.environment, self.log_file, PROJECT_DIR, descriptors=service.descriptors
+        )
+
     def restart(self, reason: str) -> None:
         """Kill its processes and launch it at the next step, whatever its backoff.
 
@@ -102,6 +127,10 @@ class WatchedService:
     def _launch(self) -> None:
         """Start its process, or postpone that while what `prepare` needs does not answer."""
         again = self.process is not None
+        if self._standby is not None and self._standby_lives():
+            self._follow(self._standby, seconds_max=self.service.silent_seconds_max, again=again)  # it has taken over
+            self._standby = None
+            return
         postponing = AutopilotError if again else Transient  # once the stack runs, one service does not end the others
         try:
             self.service.prepare()
@@ -111,7 +140,11 @@ class WatchedService:
                 self.problem = str(error)
                 log.warning("launch_postponed", service=self.service.name, reason=self.problem)
             return
-        self.process = self.tree.start(self.service.command, self.service.environment, self.log_file, PROJECT_DIR)
+        self._follow(self._start_process(), seconds_max=START_SECONDS_MAX, again=again)
+
+    def _follow(self, process: subprocess.Popen[bytes], *, seconds_max: float, again: bool) -> None:
+        """Wait for at most `seconds_max` until this process is healthy."""
+        self.process, self._start_seconds_max = process, seconds_max
         self._started_at = started_at(self.process.pid)
         self._launched = time.monotonic()
         self._checks = HealthChecks(self.service.healthy, self.executor)  # an answer to an old check is of no interest
@@ -137,8 +170,8 @@ class WatchedService:
                 self._healthy_since = time.monotonic()
                 self.problem = ""
                 self._enter(ServiceState.HEALTHY)
-            elif time.monotonic() - self._launched > START_SECONDS_MAX:
-                self._restart_later("service_hung", f"was not healthy within {START_SECONDS_MAX:.0f} s")
+            elif time.monotonic() - self._launched > self._start_seconds_max:
+                self._restart_later("service_hung", f"was not healthy within {self._start_seconds_max:.0f} s")
             return
         self._checks.advance(CHECK_SECONDS)
         silent_seconds = self._checks.silent_seconds()
@@ -156,6 +189,8 @@ class WatchedService:
         backoff = (
             FAILED_SECONDS if failed else min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_FIRST * 2 ** (self._losses - 1))
         )
+        if self._standby_lives():
+            backoff = 0.0
         self._due = now + backoff
         self.problem = f"{reason} while starting" if self.state is ServiceState.STARTING else reason
         log.warning(event, service=self.service.name, reason=self.problem, restart_in_seconds=backoff)

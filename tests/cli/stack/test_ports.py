@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from cli.stack.ports import LOOPBACK, choose_ports, is_free
+from cli.stack.ports import LOOPBACK, choose_ports, held, is_free
 from healing.errors import ConfigError
 
 
@@ -32,3 +32,14 @@ def test_no_port_is_given_twice(taken_port):
     ports = choose_ports(names, {}, {"service-3": 0})
     assert len(set(ports.values())) == len(names)
     assert all(is_free(port) for port in ports.values())
+
+
+def test_a_held_port_refuses_no_connection_while_no_process_accepts():
+    port = choose_ports(["gateway"], wanted={}, remembered={})["gateway"]
+    with held(port) as descriptor:
+        assert descriptor > 2
+        with socket.create_connection((LOOPBACK, port), timeout=10):
+            assert not is_free(port)
+        with pytest.raises(ConfigError, match="is taken"), held(port):
+            pass
+    assert is_free(port)

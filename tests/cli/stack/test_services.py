@@ -38,7 +38,9 @@ def stack(tmp_path):
 
 
 def service(stack, name):
-    [found] = [each for each in stack.services(Path("key.pub"), "mark") if each.name == name]
+    [found] = [
+        each for each in stack.services(Path("key.pub"), "mark", {"gateway": 3, "operate": 4}) if each.name == name
+    ]
     return found
 
 
@@ -88,7 +90,10 @@ def _stops_a_feed(drill):
 
 def test_a_feed_that_a_drill_stops_is_not_restarted_during_the_drill(stack):
     stack = dataclasses.replace(stack, feed_module="pipelines.flights.feed")
-    bounds = {each.name: each.silent_seconds_max for each in stack.services(Path("key.pub"), "mark")}
+    bounds = {
+        each.name: each.silent_seconds_max
+        for each in stack.services(Path("key.pub"), "mark", {"gateway": 3, "operate": 4})
+    }
     stopped = [drill.fault_seconds_max for drill in read_catalogue() if _stops_a_feed(drill)]
     assert bounds["feed"] == bounds["mirror"] > max(stopped)
     assert bounds["gateway"] < bounds["prefect"] < min(stopped)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 import psutil
 import pytest
@@ -137,3 +138,49 @@ def test_error_while_it_prepares_a_restart_does_not_end_the_others(tree, tmp_pat
         assert latest(changes, "other") == other
     postponed = [each for each in logs if each["event"] == "launch_postponed"]
     assert [each["reason"] for each in postponed] == ["expected a database, found something else"]
+
+
+# Serves while it holds the lock of its file, as a gateway holds its state directory; a second one waits for the lock.
+IN_LINE = """
+import fcntl, os, pathlib, signal, sys
+file = pathlib.Path(sys.argv[1])
+with file.with_suffix(".waiting").open("a") as waiting, file.with_suffix(".lock").open("w") as lock:
+    print(os.getpid(), file=waiting, flush=True)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    file.write_text(str(os.getpid()))
+    signal.pause()
+"""
+
+
+def started(tmp_path):
+    """The processes that the service has started so far, in order."""
+    file = tmp_path / "server.waiting"
+    return [int(pid) for pid in file.read_text().split()] if file.exists() else []
+
+
+def test_a_standby_takes_over_at_once_and_another_one_starts(tree, tmp_path, monkeypatch, changes):
+    hasten(monkeypatch)
+    monkeypatch.setattr(watched_service, "BACKOFF_SECONDS_FIRST", 600.0)  # nobody waits for it
+    serving = tmp_path / "server"
+
+    def healthy():
+        return serving.exists() and not gone(int(serving.read_text() or 0))
+
+    command = (sys.executable, "-c", IN_LINE, str(serving))
+    service = Service("server", command, os.environ, healthy=healthy, standby=True)
+    supervisor = supervise(tree, [service], tmp_path, changes)
+    supervisor.start()
+    assert started(tmp_path) == [latest(changes, "server").pid]
+    with watching(supervisor):
+        until(lambda: len(started(tmp_path)) == 2)
+        first, second = started(tmp_path)
+        os.kill(first, signal.SIGKILL)
+        until(lambda: serving.read_text() == str(second))
+        until(lambda: latest(changes, "server").pid == second)
+        until(lambda: latest(changes, "server").state == ServiceState.HEALTHY)
+        until(lambda: len(started(tmp_path)) == 3)
+        assert latest(changes, "server").restarts == 1
+        os.kill(started(tmp_path)[2], signal.SIGKILL)  # a standby that ends is replaced, and nothing else happens
+        until(lambda: len(started(tmp_path)) == 4)
+        assert latest(changes, "server").pid == second
+    assert all(gone(pid) for pid in started(tmp_path))
