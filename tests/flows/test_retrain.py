@@ -1,10 +1,12 @@
 """Retraining on a real lake, MLflow and release root; the canary itself is tested with the release flow."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +25,11 @@ from tests.published import NOW
 from tests.toy import PIPELINE, PIPELINES_DIR, day_of, reversed_law, write_days
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint:UserWarning")  # MLflow about its own types, on import
+
+SOURCES = [Path("flows/retrain.py"), *Path("tasks/training").glob("*.py"), *Path("releases").glob("*.py")]
+NAMED = r'reached\("((?:retrain|publish)\.\w+)"'
+POINTS = sorted({name for path in SOURCES for name in re.findall(NAMED, path.read_text())})
+OFTEN = {"retrain.registered", "publish.signed"}
 
 
 @pytest.fixture(scope="module")
@@ -149,19 +156,7 @@ def test_a_run_whose_incident_has_ended_is_refused(settings):
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    "point",
-    [
-        pytest.param("retrain.planned", marks=pytest.mark.drill),
-        pytest.param("retrain.searched", marks=pytest.mark.drill),
-        "retrain.registered",
-        pytest.param("retrain.compared", marks=pytest.mark.drill),
-        pytest.param("publish.stored", marks=pytest.mark.drill),
-        "publish.signed",
-        pytest.param("retrain.published", marks=pytest.mark.drill),
-        pytest.param("retrain.released", marks=pytest.mark.drill),
-    ],
-)
+@pytest.mark.parametrize("point", [pytest.param(p, marks=() if p in OFTEN else pytest.mark.drill) for p in POINTS])
 def test_a_retrain_killed_anywhere_is_completed_by_the_next(settings, tmp_path, point):
     command = [sys.executable, "-m", "tests.flows.toy_in_a_process", point, day_of(39).isoformat()]
     with (tmp_path / "output.txt").open("w") as output:

@@ -1,4 +1,4 @@
-"""An operate port that reports the workers and problems that a test gives, and counts restarts."""
+"""An operate port that reports the workers and problems of a test, counts restarts, and can be silent."""
 
 import json
 import threading
@@ -14,6 +14,7 @@ class OperatePort:
         self.workers: dict[str, str] = {}
         self.problems: Callable[[], list[tuple[str, str]]] = list
         self.restarts: list[str] = []
+        self.is_silent = False
         self.url = ""
 
     def document(self) -> dict[str, object]:
@@ -34,7 +35,10 @@ def operate_port() -> Iterator[OperatePort]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            self._answer(port.document())
+            if port.is_silent:
+                self.send_error(503)
+            else:
+                self._answer(port.document())
 
         def do_POST(self):
             port.restarts.append(self.path)
@@ -51,7 +55,7 @@ def operate_port() -> Iterator[OperatePort]:
             return
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     port.url = f"http://127.0.0.1:{server.server_port}"
     try:
