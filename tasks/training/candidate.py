@@ -19,7 +19,7 @@ from tasks.training.candidate_comparison import ComparisonResult, compare_with_b
 from tasks.training.dataset import TrainingDataset, read_dataset
 from tasks.training.fit import TrainedModel, fit_model, limit_threads
 from tasks.training.leakage import refuse_logged_predictions
-from tasks.training.mlflow_registry import RegisteredModel, Registry, find_registered, model_bytes
+from tasks.training.mlflow_registry import RegisteredModel, Registry, find_registered, model_bytes, require_store
 from tasks.training.mlflow_tracking import log_and_register, log_comparisons
 from tasks.training.plan import TrainingPlan
 from tasks.training.publish import PublishRequest, publish
@@ -60,7 +60,12 @@ class TrainingContext:
 
 
 def register_candidate(context: TrainingContext, plan: TrainingPlan, champion: LoadedModel | None) -> RegisteredModel:
-    """Train, log and register the plan's model, unless an earlier run of the same plan registered it."""
+    """Train, log and register the plan's model, unless an earlier run of the same plan registered it.
+
+    RegistryUnavailable if MLflow's files are away. They are made before the first training only.
+    """
+    if champion is not None and champion.manifest.mlflow_model_version is not None:
+        require_store(context.registry.tracking_uri)
     known = find_registered(context.registry, plan.key)
     if known is not None:
         log.info("candidate_found", version=known.version, mlflow_version=known.model_version, plan=plan.key[:12])

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from healing.release import Release
 from releases.store import ModelStore
-from tasks.training.mlflow_registry import registered_name, registry_client
+from tasks.training.mlflow_registry import registered_name, registry_client, require_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -19,7 +19,10 @@ def mirror_aliases(tracking_uri: str, pipeline: str, release: Release, release_r
     A version is in production, canary or shadow by its part in the release, and retired once it has none. A version
     that was never released has no environment. A model that MLflow does not know (published by other means) has neither
     an alias nor a tag.
+
+    RegistryUnavailable if MLflow does not answer, or its files are away; nothing is made in their place.
     """
+    require_store(tracking_uri)
     name = registered_name(pipeline)
     with registry_client(tracking_uri) as client:
         known = {str(version.version): version for version in client.search_model_versions(f"name = '{name}'")}

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import structlog
 
@@ -125,6 +126,17 @@ def model_bytes(registry: Registry, model: RegisteredModel) -> bytes:
             f"{model.model_sha256}, found {found}: its artifact was changed; retrain with another plan"
         )
     return content
+
+
+def require_store(tracking_uri: str) -> None:
+    """RegistryUnavailable if the store is a file or a directory that is not there.
+
+    For callers that know that it was there: MLflow would make an empty one beside the real one.
+    """
+    parts = urlsplit(tracking_uri)
+    path = Path(unquote(parts.path.removeprefix("/") if parts.scheme == "sqlite" else parts.path))
+    if parts.scheme in ("sqlite", "", "file") and not path.exists():
+        raise RegistryUnavailable(f"expected MLflow's store at {tracking_uri}, found none; bring it back")
 
 
 @contextmanager

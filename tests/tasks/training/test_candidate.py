@@ -1,15 +1,17 @@
 """The steps of a candidate with a real MLflow and a real release root."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from healing.errors import ModelCorrupt, UsageError
+from healing.errors import ModelCorrupt, RegistryUnavailable, UsageError
 from healing.release import Challenger, Mode, Reason, Release
 from releases.loader import load
 from releases.log import trial_of
 from releases.signing import ensure_keys
 from releases.store import ModelStore
+from tasks.rollout.release_events import mirror_release
 from tasks.training.candidate import TrainingContext, compare_candidate, publish_candidate, register_candidate
 from tasks.training.comparison import ComparisonOutcome
 from tasks.training.mlflow_aliases import mirror_aliases
@@ -232,6 +234,25 @@ def test_a_champion_that_mlflow_does_not_know_has_no_alias(context, home, keys, 
     mirror_aliases(context.registry.tracking_uri, PIPELINE, unknown, home / "releases")
     assert client.get_registered_model(registered_name(PIPELINE)).aliases == {}
     assert "production" not in environments(client).values()
+
+
+def test_a_store_that_is_away_is_never_made_anew_and_is_mirrored_to_when_it_is_back(context, home, published, champion):
+    import mlflow
+
+    uri = context.registry.tracking_uri
+    store, away = Path(uri.removeprefix("sqlite:///")).parent, home / "away"
+    release = Release(1, NOW, PIPELINE, "test", Reason.BOOTSTRAP, champion=published, baseline=0.5)
+    store.rename(away)
+    try:
+        assert not mirror_release(uri, release, context.release_root)
+        with pytest.raises(RegistryUnavailable, match="found none; bring it back"):
+            register_candidate(context, plan_training(context.pipeline, context.labels, day_of(55)), champion)
+        assert not store.exists()
+    finally:
+        away.rename(store)
+    assert mirror_release(uri, release, context.release_root)
+    aliases = mlflow.MlflowClient(uri).get_registered_model(registered_name(PIPELINE)).aliases
+    assert [str(version) for version in aliases.values()] == [champion.manifest.mlflow_model_version]
 
 
 def test_mirroring_a_pipeline_without_a_registered_model_registers_nothing(context, home, published):
