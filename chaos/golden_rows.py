@@ -4,7 +4,7 @@ The champion's answers are checked against the outputs in its signed manifest be
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import httpx
@@ -14,14 +14,29 @@ from chaos.lab import TIMEOUT_SECONDS, Lab
 from chaos.load import Request
 from chaos.reference_answers import TOLERANCE, ReferenceAnswers
 
-__all__ = ["check_golden", "collect_answers", "golden_requests"]
+__all__ = ["check_golden", "collect_answers", "golden_requests", "keep_requests", "kept_requests"]
 
 ROWS_MAX = 32
+KEPT_MANIFEST = "champion.manifest.json"
+
+
+def keep_requests(lab: Lab, digest: str) -> None:
+    """Copy the model's manifest into the record: the release root may be out of reach later in the drill."""
+    (lab.directory / KEPT_MANIFEST).write_bytes((lab.models / digest / "manifest.json").read_bytes())
+
+
+def kept_requests(lab: Lab) -> list[Request]:
+    """One request per golden row of the model whose manifest is in the record."""
+    return _requests(json.loads((lab.directory / KEPT_MANIFEST).read_bytes()))
 
 
 def golden_requests(lab: Lab, digest: str) -> list[Request]:
     """One request per golden row of the model; FileNotFoundError when its manifest is not in the release root."""
-    golden = _manifest(lab, digest)["golden"]
+    return _requests(_manifest(lab, digest))
+
+
+def _requests(manifest: Mapping[str, Any]) -> list[Request]:
+    golden = manifest["golden"]
     return [
         Request(
             row=str(index),

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from chaos import ledger
 from chaos.processes import ProcessName
 
 __all__ = ["TIMEOUT_SECONDS", "Lab", "StackDown", "new_directory"]
@@ -32,6 +33,7 @@ class Lab:
     prefect: str  # empty for a lab without Prefect, which drills of the tier `serving` do not need
     gateway: str
     operate: str
+    proxy: str  # API of the fault proxy; empty for a stack without one
     feeds: Mapping[str, str]  # the bundled sources `feed` and `mirror`; empty for a pipeline with other sources
 
     @classmethod
@@ -52,6 +54,7 @@ class Lab:
                 prefect=addresses.get("prefect", "").rstrip("/"),
                 gateway=addresses["gateway"].rstrip("/"),
                 operate=addresses["operate"].rstrip("/"),
+                proxy=addresses.get("proxy", "").rstrip("/"),
                 feeds={name: addresses[name].rstrip("/") for name in FEEDS if name in addresses},
             )
         except FileNotFoundError as exc:
@@ -90,6 +93,13 @@ class Lab:
         known = ", ".join(each["name"] for each in recorded)
         raise LookupError(f"expected a service named {service!r}, found {known}")
 
+    def leader(self) -> ProcessName:
+        """The process of the healer that leads; LookupError when none does."""
+        pid = ledger.leader_pid(self.ledger, self.pipeline)
+        if pid is None:
+            raise LookupError(f"expected a healer that leads {self.pipeline}, found none; is the stack up?")
+        return ProcessName.of(pid)
+
     def served_pipeline(self) -> str:
         """The pipeline that `autopilot up` recorded; empty where it recorded none."""
         recorded = self.home / "processes.json"
@@ -106,6 +116,13 @@ class Lab:
         if release is None:
             raise LookupError(f"expected a release of {self.pipeline} to break, found none; run `autopilot bootstrap`")
         return str(release["champion"]["digest"])
+
+    def fallback(self) -> str:
+        """Digest of the first fallback; LookupError when there is none."""
+        release = self.release_state()["release"]
+        if release is None or not release["fallbacks"]:
+            raise LookupError(f"expected a fallback of {self.pipeline} to break, found none; promote a second model")
+        return str(release["fallbacks"][0]["digest"])
 
     def worker(self, digest: str) -> int:
         """The pid of the worker that serves a model; LookupError when there is none."""

@@ -14,14 +14,34 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from chaos.faults.candidate import Candidate
 from chaos.faults.changed_file import ChangedFile
+from chaos.faults.crash_loop import CrashLoop
 from chaos.faults.disabled_remedy import DisabledRemedy
+from chaos.faults.hidden_directory import HiddenDirectory
+from chaos.faults.locked_database import LockedDatabase
+from chaos.faults.resource import BusyProcessor, FullDisk
 from chaos.faults.signalled_process import SignalledProcess
+from chaos.faults.slow_model import SlowModel
+from chaos.faults.toxic import Toxic
 from chaos.processes import ProcessName
 
 __all__ = ["Fault", "Lease", "give_back", "give_back_all", "read_all", "take"]
 
-Fault = Annotated[SignalledProcess | ChangedFile | DisabledRemedy, Field(discriminator="kind")]
+Fault = Annotated[
+    SignalledProcess
+    | ChangedFile
+    | HiddenDirectory
+    | DisabledRemedy
+    | CrashLoop
+    | SlowModel
+    | LockedDatabase
+    | FullDisk
+    | BusyProcessor
+    | Toxic
+    | Candidate,
+    Field(discriminator="kind"),
+]
 
 _PACKAGE_PARENT = Path(__file__).resolve().parent.parent
 _reapers: dict[Path, ProcessName] = {}  # one per lease directory; each ends after the holder's leases and the holder

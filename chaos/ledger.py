@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chaos.record import LedgerEntry
 
-__all__ = ["last_id", "read_after", "unfinished"]
+__all__ = ["last_id", "leader_pid", "read_after", "unfinished"]
 
 BUSY_SECONDS = 10.0
 _NS = 1e9
@@ -37,6 +37,14 @@ def unfinished(path: Path, pipeline: str) -> list[str]:
             "SELECT cause FROM incidents WHERE pipeline = ? AND ended_at IS NULL ORDER BY detected_at", (pipeline,)
         ).fetchall()
     return [cause for (cause,) in rows]
+
+
+def leader_pid(path: Path, pipeline: str) -> int | None:
+    """The process id of the healer that leads, which ends the name of the lease's holder; None when none leads."""
+    with closing(_open(path)) as connection:
+        row = connection.execute("SELECT holder FROM leases WHERE name = ?", (f"healer/{pipeline}",)).fetchone()
+    pid = "" if row is None else row[0].rpartition("/")[2]
+    return int(pid) if pid.isdigit() else None
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -15,12 +15,14 @@ __all__ = [
     "FAULT_ACTIVE",
     "INDICATOR_BREACHED",
     "INDICATOR_MET",
+    "LATER_FAULT_ACTIVE",
     "SERVICE_RESTORED",
     "ClassifiedAnswer",
     "Interval",
     "Timings",
     "detection",
     "fault_onset",
+    "in_time",
     "onset",
     "timings_of_batch",
     "timings_of_requests",
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 FAULT_ACTIVE = "fault_active"
+LATER_FAULT_ACTIVE = "later_fault_active"
 SERVICE_RESTORED = "service_restored"
 INDICATOR_BREACHED = "indicator_breached"
 INDICATOR_MET = "indicator_met"
@@ -93,7 +96,10 @@ def onset(samples: Sequence[Sample], fact: str) -> Interval | None:
 
 
 def fault_onset(samples: Sequence[Sample]) -> Interval | None:
-    """When all parts of the fault were proven active. None while one of them is not."""
+    """When all parts of the fault were proven active. None while one of them is not.
+
+    A later part, such as a kill while a remedy runs, does not move t0.
+    """
     parts = {sample.value for sample in samples if sample.fact == FAULT_ACTIVE}
     onsets = [onset([each for each in samples if each.value == part], FAULT_ACTIVE) for part in parts]
     proven = [each for each in onsets if each is not None]
@@ -101,9 +107,9 @@ def fault_onset(samples: Sequence[Sample]) -> Interval | None:
 
 
 def unproven_faults(samples: Sequence[Sample]) -> list[str]:
-    """The parts of the fault that no independent probe observed as active."""
-    parts = {sample.value for sample in samples if sample.fact == FAULT_ACTIVE}
-    return sorted(parts - {sample.value for sample in samples if sample.fact == FAULT_ACTIVE and sample.holds})
+    """The parts of the fault, later ones included, that no independent probe observed as active."""
+    ours = [sample for sample in samples if sample.fact in (FAULT_ACTIVE, LATER_FAULT_ACTIVE)]
+    return sorted({sample.value for sample in ours} - {sample.value for sample in ours if sample.holds})
 
 
 def detection(
@@ -131,6 +137,12 @@ def detection(
         None,
     )
     return _point(opened.at), None if started is None else _point(started.at)
+
+
+def in_time(answer: Answer, kind: AnswerClass, seconds_max: float) -> ClassifiedAnswer:
+    """The answer with its class; a good one that took longer than `seconds_max` is degraded."""
+    late = kind is AnswerClass.GOOD and answer.latency_seconds > seconds_max
+    return answer, AnswerClass.DEGRADED if late else kind
 
 
 def timings_of_requests(

@@ -144,7 +144,13 @@ def _check(experiment: Experiment, home: Path, pipeline: str, ablate: str | None
     served = lab.served_pipeline()
     if served and served != pipeline:
         raise WrongUsage(f"the stack on {home} serves pipeline {served!r}, found --pipeline {pipeline!r}")
-    missing = [service for service in experiment.spec.needs if service not in lab.feeds]
+    needs = experiment.spec.needs
+    if "proxy" in needs and not lab.proxy:
+        raise WrongUsage(
+            f"drill {experiment.name} needs a fault proxy between the services, found no `proxy` in "
+            f"{home / 'addresses.json'}"
+        )
+    missing = [service for service in needs if service != "proxy" and service not in lab.feeds]
     if missing:
         raise WrongUsage(
             f"drill {experiment.name} breaks the bundled source of a pipeline with `feed:` in its pipeline.yaml; "

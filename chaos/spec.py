@@ -28,6 +28,15 @@ class Limits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     recovery_seconds: float = Field(gt=0, description="Time to recover, at most.")
+    detection_seconds: float | None = Field(
+        default=None, gt=0, description="Time to detect, at most; not limited when absent."
+    )
+    mitigation_seconds: float | None = Field(
+        default=None, gt=0, description="Time to mitigate, at most; not limited when absent."
+    )
+    answer_seconds: float | None = Field(
+        default=None, gt=0, description="A correct answer that takes longer counts as degraded."
+    )
     hold_seconds: float = Field(
         default=0, ge=0, description="How long service has to hold before it counts as recovered."
     )
@@ -52,12 +61,18 @@ class DrillSpec(BaseModel):
     deadline_seconds: float = Field(gt=0, description="The whole drill takes no longer, or it is stopped.")
     causes: tuple[str, ...] = Field(default=(), description="Incident causes that count as detection; any when empty.")
     remedies: tuple[str, ...] = Field(default=(), description="One of these must have been used; any when empty.")
+    forbidden_remedies: tuple[str, ...] = Field(
+        default=(), description="Remedies that would be wrong, such as a rollback when the network is at fault."
+    )
     reflex: bool = Field(default=False, description="The gateway heals this by itself; no incident is needed.")
     unaffected: bool = Field(
-        default=False, description="Clients must not notice the fault: no answer is degraded, failed or wrong."
+        default=False,
+        description="Clients must not notice the fault: no answer is degraded, failed or wrong. With `causes`, an "
+        "incident of one of them is needed all the same.",
     )
+    quiet: bool = Field(default=False, description="What is done is harmless; it must open no incident.")
     needs: tuple[str, ...] = Field(
-        default=(), description="Services that the drill needs besides gateway and Prefect: feed, mirror."
+        default=(), description="What the drill needs besides gateway and Prefect: feed, mirror, proxy."
     )
     ablations: tuple[str, ...] = Field(default=(), description="Remedies that can be switched off for the drill.")
     limits: Limits

@@ -163,14 +163,38 @@ def _judge_service(journal: Mapping[str, Any], findings: DrillFindings) -> Unmet
 
 
 def _judge_promise(findings: DrillFindings) -> Unmet | None:
-    if not findings.spec.fault:
+    if not findings.spec.fault or findings.spec.quiet:
         return _judge_quiet(findings)
+    forbidden = sorted(set(findings.spec.forbidden_remedies) & set(findings.remedies))
+    if forbidden:
+        return Exit.NOT_RECOVERED, f"a remedy was used that cannot help against this fault: {', '.join(forbidden)}"
     if findings.spec.unaffected:
-        degraded = findings.requests.degraded
-        return (
-            (Exit.NOT_RECOVERED, f"clients noticed the fault: {degraded} answers were degraded") if degraded else None
-        )
-    return _judge_recovery(findings)
+        return _judge_unaffected(findings)
+    return _judge_recovery(findings) or _judge_limits(findings) or _judge_remedies(findings)
+
+
+def _judge_unaffected(findings: DrillFindings) -> Unmet | None:
+    """Whether no client noticed the fault, and the expected incident was opened and treated."""
+    spec, degraded = findings.spec, findings.requests.degraded
+    if degraded:
+        return Exit.NOT_RECOVERED, f"clients noticed the fault: {degraded} answers were degraded"
+    if spec.causes and findings.timings.get("t2") is None:
+        found = ", ".join(sorted({incident.cause for incident in findings.incidents})) or "none"
+        return Exit.NOT_RECOVERED, f"expected an incident of {', '.join(spec.causes)}, found {found}"
+    return _judge_limits(findings) or _judge_remedies(findings)
+
+
+def _judge_limits(findings: DrillFindings) -> Unmet | None:
+    """Whether detection and mitigation were in time, where the drill limits them."""
+    limits, durations = findings.spec.limits, findings.durations
+    for done, took, allowed in (
+        ("detected", durations.detect, limits.detection_seconds),
+        ("mitigated", durations.mitigate, limits.mitigation_seconds),
+    ):
+        if allowed is not None and (took is None or took[1] > allowed):
+            found = "never" if took is None else f"in {took[1]:.1f} s"
+            return Exit.NOT_RECOVERED, f"{done} {found}, at most {allowed:.1f} s are allowed"
+    return None
 
 
 def _judge_recovery(findings: DrillFindings) -> Unmet | None:
@@ -186,6 +210,11 @@ def _judge_recovery(findings: DrillFindings) -> Unmet | None:
     missing = [name for name in needed if findings.timings.get(name) is None]
     if missing:
         return Exit.HARNESS_FAILED, f"service is restored, but the record has no {', '.join(missing)}"
+    return None
+
+
+def _judge_remedies(findings: DrillFindings) -> Unmet | None:
+    """Whether one of the expected remedies was used."""
     expected = findings.spec.remedies
     if expected and not set(expected) & set(findings.remedies):
         used = ", ".join(findings.remedies) or "none"
@@ -197,9 +226,9 @@ def _judge_quiet(findings: DrillFindings) -> Unmet | None:
     """Whether a drill without a fault found no incident and no degraded answer."""
     if findings.incidents:
         causes = ", ".join(sorted({incident.cause for incident in findings.incidents}))
-        return Exit.NOT_RECOVERED, f"nothing was broken, but incidents were reported: {causes}"
+        return Exit.NOT_RECOVERED, f"nothing harmful was done, but incidents were reported: {causes}"
     if findings.requests.degraded:
-        return Exit.NOT_RECOVERED, f"nothing was broken, but {findings.requests.degraded} answers were degraded"
+        return Exit.NOT_RECOVERED, f"nothing harmful was done, but {findings.requests.degraded} answers were degraded"
     return None
 
 

@@ -1,5 +1,6 @@
 """Real models, small enough to train in a test: published, signed and released the way that the system does it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,6 +84,7 @@ def publish_tiny_model(
     estimator: Any = None,
     reference: ReferenceProfile | None = None,
     mlflow_model_version: str | None = None,
+    golden_rows: Sequence[Sequence[Any]] = GOLDEN_ROWS,
 ) -> ModelRef:
     """Train a tiny model (or take `estimator`), publish it under `root`, and return its reference."""
     from skops import io
@@ -101,8 +103,8 @@ def publish_tiny_model(
         reference=reference or ReferenceProfile(rows=200),
         golden=Golden(
             columns=SCHEMA.names,
-            rows=GOLDEN_ROWS,
-            outputs=tuple(float(p) for p in model.predict_proba(frame(GOLDEN_ROWS))[:, 1]),
+            rows=tuple(tuple(row) for row in golden_rows),
+            outputs=tuple(float(p) for p in model.predict_proba(frame(golden_rows))[:, 1]),
         ),
         baseline=BASELINE,
         training_seconds=0.1,

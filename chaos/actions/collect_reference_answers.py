@@ -18,6 +18,7 @@ def collect_reference_answers(configuration: Mapping[str, Any]) -> int:
     lab = Lab.of(configuration)
     champion = lab.champion()
     remember(lab.directory, CHAMPION, champion)
+    golden_rows.keep_requests(lab, champion)
     reference = golden_rows.collect_answers(
         lab, golden_rows.golden_requests(lab, champion), ReferenceAnswers(answers={})
     )

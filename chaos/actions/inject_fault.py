@@ -7,17 +7,25 @@ from chaos import leases
 from chaos.faults import kinds
 from chaos.lab import Lab
 from chaos.record import sample
-from chaos.recovery import FAULT_ACTIVE
+from chaos.recovery import FAULT_ACTIVE, LATER_FAULT_ACTIVE
 
 __all__ = ["inject_fault"]
 
 
-def inject_fault(kind: str, arguments: Mapping[str, Any], ttl_seconds: float, configuration: Mapping[str, Any]) -> str:
+def inject_fault(
+    kind: str,
+    arguments: Mapping[str, Any],
+    ttl_seconds: float,
+    configuration: Mapping[str, Any],
+    later: bool = False,
+) -> str:
     """Take a lease on the fault and inject it; return the lease's id. LookupError when the stack has no such target.
 
     It is sampled just before. That it is active afterwards is for a probe to prove, not for the action that claims it.
+    `later` is for a part that is injected while the system recovers from the others.
     """
     lab = Lab.of(configuration)
     fault = kinds.prepare(kind, lab, arguments)
-    sample(lab.directory, FAULT_ACTIVE, holds=fault.active(), value=fault.title)
+    fact = LATER_FAULT_ACTIVE if later else FAULT_ACTIVE
+    sample(lab.directory, fact, holds=fault.active(), value=fault.title)
     return leases.take(lab.leases, fault, ttl_seconds=ttl_seconds).id

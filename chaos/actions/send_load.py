@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from chaos import golden_rows
-from chaos.actions.collect_reference_answers import CHAMPION
 from chaos.lab import Lab
 from chaos.load import OpenLoop
-from chaos.record import AnswerLog, recall
+from chaos.record import AnswerLog
 
 __all__ = ["STOP_FILE", "send_load"]
 
@@ -18,7 +17,7 @@ STOP_FILE = "load.stop"
 def send_load(rate_per_second: float, requests_max: int, seconds_max: float, configuration: Mapping[str, Any]) -> int:
     """Send the reference rows in turn until a bound is met or `stop_load` ran; return how many were sent."""
     lab = Lab.of(configuration)
-    requests = golden_rows.golden_requests(lab, recall(lab.directory, CHAMPION))
+    requests = golden_rows.kept_requests(lab)
     stop = lab.directory / STOP_FILE
     log = AnswerLog(lab.directory)
     try:

@@ -35,6 +35,9 @@ class FaultEntry(_Part):
 
     kind: str
     arguments: dict[str, Any] = {}
+    when: Literal["attempt_started"] | None = Field(
+        default=None, description="Injected once the ledger says that a remedy has started; else at once."
+    )
 
     @model_validator(mode="after")
     def _is_known(self) -> Self:
@@ -59,21 +62,26 @@ class CatalogueDrill(_Part):
     description: str
     tier: Tier
     tags: tuple[str, ...]
+    suite: Literal["smoke", "full"] = Field(default="full", description="`make drills` runs smoke, by default.")
     indicator: Indicator
     faults: tuple[FaultEntry, ...] = ()
     fault_seconds_max: float = Field(default=240.0, gt=0, description="Time to live of each fault.")
+    proof_seconds_max: float = Field(default=5.0, gt=0, description="Time in which the faults are proven active.")
     due_day: Literal["before the faults", "after the faults"] | None = Field(
         default=None, description="When the source's next day becomes due, for a drill of a batch."
     )
     load: Load | None = None
     needs: tuple[str, ...] = ()
-    needs_fallback: bool = False
+    warm_fallbacks: int = Field(default=0, ge=0, description="So many fallbacks must be ready before the drill.")
     causes: tuple[str, ...] = ()
     remedies: tuple[str, ...] = Field(default=(), description="Remedies of which one must have been used.")
+    forbidden_remedies: tuple[str, ...] = Field(default=(), description="Remedies that would be wrong.")
     reflex: bool = Field(default=False, description="The gateway heals this by itself; no incident is needed.")
-    unaffected_requests: int = Field(
-        default=0, ge=0, description="So many more requests are answered while the fault lasts, and no client notices."
+    requests_during_fault: int = Field(
+        default=0, ge=0, description="So many more requests are answered before the drill itself ends the faults."
     )
+    unaffected: bool = Field(default=False, description="No client notices the faults while they last.")
+    quiet: bool = Field(default=False, description="The change is harmless: no incident may be opened.")
     ablations: tuple[str, ...] = ()
     deadline_seconds: float = Field(gt=0)
     restored_seconds_max: float = Field(default=150.0, gt=0, description="How long the method waits for recovery.")
@@ -88,10 +96,19 @@ class CatalogueDrill(_Part):
             raise ValueError("expected `due_day` in a drill whose indicator is batch, found none")
         if not set(self.ablations) <= set(self.remedies):
             raise ValueError(f"expected ablations among the remedies {self.remedies}, found {self.ablations}")
-        if self.unaffected_requests and (self.indicator is not Indicator.REQUESTS or not self.faults):
-            raise ValueError("expected faults and the indicator requests beside `unaffected_requests`")
+        if self.requests_during_fault and (self.indicator is not Indicator.REQUESTS or not self.faults):
+            raise ValueError("expected faults and the indicator requests beside `requests_during_fault`")
+        if self.unaffected and not self.requests_during_fault:
+            raise ValueError("expected `requests_during_fault` in a drill that must leave clients unaffected")
         if self.reflex and self.remedies:
             raise ValueError("expected no `remedies` in a drill that a reflex heals")
+        if self.quiet and (self.causes or self.remedies or not self.unaffected):
+            raise ValueError("expected `unaffected`, no `causes` and no `remedies` in a quiet drill")
+        if set(self.forbidden_remedies) & set(self.remedies):
+            raise ValueError(f"expected no remedy to be both expected and forbidden, found {self.forbidden_remedies}")
+        later = [each.when is not None for each in self.faults]
+        if later != sorted(later) or (later and all(later)):
+            raise ValueError("expected the faults without `when` first, and at least one of them")
         return self
 
 

@@ -12,7 +12,6 @@ __all__ = ["experiment_of", "to_yaml"]
 
 Document = dict[str, Any]
 HEADING = "# Rendered from chaos/catalogue/{name}.yaml by `python -m chaos.compose`. Change that file.\n"
-PROOF_SECONDS_MAX = 5.0
 REQUESTS_BEFORE = 80  # answered before a fault
 LATE_FACTOR = 3.0  # a load may take so much longer than its rate says
 
@@ -67,8 +66,10 @@ def _promise(drill: CatalogueDrill) -> Document:
         "deadline_seconds": drill.deadline_seconds,
         "causes": list(drill.causes),
         "remedies": list(drill.remedies),
+        **({"forbidden_remedies": list(drill.forbidden_remedies)} if drill.forbidden_remedies else {}),
+        **({"quiet": True} if drill.quiet else {}),
         "reflex": drill.reflex,
-        "unaffected": drill.unaffected_requests > 0,
+        "unaffected": drill.unaffected,
         "needs": list(drill.needs),
         "ablations": list(drill.ablations),
         "limits": drill.limits.model_dump(exclude_defaults=True),
@@ -81,8 +82,10 @@ def _hypothesis(drill: CatalogueDrill) -> Document:
     else:
         title = "The champion answers predictions, and no incident is open"
         names = ["release_is_settled", "champion_answers", "no_incident_is_open"]
-    names += ["fallback_is_warm"] if drill.needs_fallback else []
-    return {"title": title, "probes": [_probe(name) for name in names]}
+    probes = [_probe(name) for name in names]
+    if drill.warm_fallbacks:
+        probes.append(_probe("fallbacks_are_warm", fallbacks=drill.warm_fallbacks))
+    return {"title": title, "probes": probes}
 
 
 def _method(drill: CatalogueDrill) -> list[Document]:
@@ -104,21 +107,25 @@ def _requests_method(drill: CatalogueDrill) -> list[Document]:
             "service_is_restored",
             hold_seconds=drill.restored_hold_seconds,
             deadline_seconds="${restored_seconds_max}",
+            **({"after_incident": True} if drill.remedies else {}),
         ),
         _action("stop_load"),
     ]
 
 
 def _while_it_lasts(drill: CatalogueDrill) -> list[Document]:
-    """For a fault that no client may notice: requests while it is active, and its end."""
-    if not drill.unaffected_requests:
+    """For faults that the drill itself ends: requests while they are active, and their end."""
+    if not drill.requests_during_fault:
         return []
     assert drill.load is not None
-    requests = REQUESTS_BEFORE + drill.unaffected_requests
-    seconds = LATE_FACTOR * drill.unaffected_requests / drill.load.rate_per_second
+    requests = drill.requests_during_fault
+    seconds = LATE_FACTOR * drill.requests_during_fault / drill.load.rate_per_second
     return [
-        {**_probe("load_is_answered", requests=requests, deadline_seconds=seconds), "name": "load-goes-on"},
-        {**_probe("faults_are_active", deadline_seconds=PROOF_SECONDS_MAX), "name": "faults-are-still-active"},
+        {
+            **_probe("load_is_answered", requests=requests, deadline_seconds=seconds, further=True),
+            "name": "load-goes-on",
+        },
+        {**_probe("faults_are_active", deadline_seconds=drill.proof_seconds_max), "name": "faults-are-still-active"},
         {**_action("undo_faults", keep_load=True), "name": "end-the-faults"},
     ]
 
@@ -135,16 +142,24 @@ def _batch_method(drill: CatalogueDrill) -> list[Document]:
 
 
 def _faults(drill: CatalogueDrill) -> list[Document]:
-    injected = [
-        {
-            **_action(
-                "inject_fault", kind=each.kind, arguments=dict(each.arguments), ttl_seconds="${fault_seconds_max}"
-            ),
-            "name": f"inject-fault-{number}",
-        }
-        for number, each in enumerate(drill.faults, start=1)
-    ]
-    return [*injected, _probe("faults_are_active", deadline_seconds=PROOF_SECONDS_MAX)]
+    """Faults and the proof that they are active; a fault with `when` after a wait, and with a proof of its own."""
+    steps: list[Document] = []
+    proof = _probe("faults_are_active", deadline_seconds=drill.proof_seconds_max)
+    for number, each in enumerate(drill.faults, start=1):
+        if each.when is not None:
+            proofs = "faults-are-active" in {step["name"] for step in steps}
+            steps += [] if proofs else [proof]
+            steps.append(_probe("attempt_has_started", deadline_seconds=drill.restored_seconds_max / 2))
+        inject = _action(
+            "inject_fault",
+            kind=each.kind,
+            arguments=dict(each.arguments),
+            ttl_seconds="${fault_seconds_max}",
+            **({"later": True} if each.when else {}),
+        )
+        steps.append({**inject, "name": f"inject-fault-{number}"})
+    later = any(each.when is not None for each in drill.faults)
+    return [*steps, {**proof, "name": "later-faults-are-active"} if later else proof]
 
 
 def _action(function: str, **arguments: Any) -> Document:

@@ -13,7 +13,15 @@ from typing import Any
 
 from chaos import golden_rows, leases, ledger, record
 from chaos.lab import Lab, new_directory
-from chaos.recovery import ClassifiedAnswer, Interval, Timings, timings_of_batch, timings_of_requests, unproven_faults
+from chaos.recovery import (
+    ClassifiedAnswer,
+    Interval,
+    Timings,
+    in_time,
+    timings_of_batch,
+    timings_of_requests,
+    unproven_faults,
+)
 from chaos.reference_answers import AnswerClass, ReferenceAnswers
 from chaos.spec import DrillSpec, Indicator, spec_of
 from chaos.verdict import SECTION, Counts, DrillFindings, Durations, OpenedIncident
@@ -57,6 +65,8 @@ def conclude(spec: DrillSpec, directory: Path) -> DrillFindings:
     samples, entries, answers = record.samples(directory), record.entries(directory), record.answers(directory)
     reference = ReferenceAnswers.read(directory)
     classified = [(answer, reference.classify(answer)) for answer in answers]
+    if spec.limits.answer_seconds is not None:
+        classified = [in_time(answer, kind, spec.limits.answer_seconds) for answer, kind in classified]
     if spec.indicator is Indicator.REQUESTS:
         limits = spec.limits
         timings = timings_of_requests(
@@ -92,7 +102,7 @@ def _complete_reference(lab: Lab) -> None:
     known = ReferenceAnswers.read(lab.directory)
     unknown = {answer.digest for answer in record.answers(lab.directory)} - set(known.answers)
     if unknown:
-        requests = golden_rows.golden_requests(lab, record.recall(lab.directory, "champion"))
+        requests = golden_rows.kept_requests(lab)
         golden_rows.collect_answers(lab, requests, known).write(lab.directory)
 
 

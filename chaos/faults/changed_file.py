@@ -14,6 +14,7 @@ from chaos.lab import Lab
 __all__ = ["KIND", "ChangedFile", "prepare", "sha256"]
 
 KIND = "file"
+MANIFEST_FILE = "manifest.json"
 SIGNATURE_FILE = "model.sig"  # of OpenSSF model-signing, in the directory of each model
 FLIPPED_BYTES = 64  # enough that no format survives it, few enough that size and most content stay
 _DONE = {"flip": "corrupted", "truncate": "cut off", "remove": "removed"}
@@ -86,15 +87,22 @@ class ChangedFile(BaseModel):
 
 
 def prepare(lab: Lab, file: str, change: Literal["flip", "truncate", "remove"]) -> ChangedFile:
-    """`file` is champion_model or champion_signature. LookupError for another name or when there is no release."""
-    directory = lab.models / lab.champion()
-    match file:
-        case "champion_model":
-            path = directory / json.loads((directory / "manifest.json").read_bytes())["model_file"]
-        case "champion_signature":
-            path = directory / SIGNATURE_FILE
+    """`file` is the model, manifest or signature of the champion or of its first fallback, such as champion_model.
+
+    LookupError for another name or when there is no such model.
+    """
+    role, _, part = file.partition("_")
+    if role not in ("champion", "fallback") or part not in ("model", "manifest", "signature"):
+        raise LookupError(f"expected (champion|fallback)_(model|manifest|signature), found {file!r}")
+    directory = lab.models / (lab.champion() if role == "champion" else lab.fallback())
+    manifest = directory / MANIFEST_FILE
+    match part:
+        case "model":
+            path = directory / json.loads(manifest.read_bytes())["model_file"]
+        case "manifest":
+            path = manifest
         case _:
-            raise LookupError(f"expected champion_model or champion_signature, found {file!r}")
+            path = directory / SIGNATURE_FILE
     return ChangedFile.prepare(path, lab.leases / f"{directory.name[:12]}.{path.name}.original", change)
 
 

@@ -56,7 +56,10 @@ class SignalledProcess(BaseModel):
 
 
 def prepare(lab: Lab, process: str, signal: Literal["STOP", "KILL"]) -> SignalledProcess:
-    """`process` is champion_worker, fork_server, or a service of `autopilot up`. LookupError when there is none."""
+    """`process` is champion_worker, fallback_worker, fork_server, leader (the healer that leads) or a service.
+
+    LookupError when there is none.
+    """
     return SignalledProcess(process=_process(lab, process), signal=signal, name=process)
 
 
@@ -64,6 +67,10 @@ def _process(lab: Lab, name: str) -> ProcessName:
     match name:
         case "champion_worker":
             return ProcessName.of(lab.worker(lab.champion()))
+        case "fallback_worker":
+            return ProcessName.of(lab.worker(lab.fallback()))
+        case "leader":
+            return lab.leader()
         case "fork_server":
             return _fork_server(lab)
         case _:

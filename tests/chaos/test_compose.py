@@ -3,9 +3,11 @@ import yaml
 
 from chaos.compose.drill import CATALOGUE, WrongEntry, read_catalogue, read_drill
 from chaos.compose.experiment import experiment_of, to_yaml
+from chaos.faults.kinds import known_kinds
 from chaos.runner import EXPERIMENTS
 from chaos.spec import spec_of
 
+FAULT = {"kind": "signal", "arguments": {"process": "leader", "signal": "KILL"}}
 ENTRY = yaml.safe_load((CATALOGUE / "model-corruption.yaml").read_bytes())
 
 
@@ -37,12 +39,19 @@ def test_the_deadline_of_a_drill_is_longer_than_its_wait_for_recovery(drill):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"faults": [{"kind": "meteor"}]}, "expected a kind among file, signal, found 'meteor'"),
+        (
+            {"faults": [{"kind": "meteor"}]},
+            r"expected a kind among candidate, .*, signal, slow_model, toxic, found 'meteor'",
+        ),
         ({"load": None}, "expected `load`"),
         ({"indicator": "batch"}, "expected `due_day`"),
         ({"ablations": ["retrain"]}, "expected ablations among the remedies"),
         ({"reflex": True}, "expected no `remedies`"),
-        ({"unaffected_requests": 100, "faults": []}, "expected faults and the indicator requests"),
+        ({"requests_during_fault": 100, "faults": []}, "expected faults and the indicator requests"),
+        ({"unaffected": True}, "expected `requests_during_fault`"),
+        ({"quiet": True}, "expected `unaffected`, no `causes` and no `remedies`"),
+        ({"forbidden_remedies": ["rollback"]}, "both expected and forbidden"),
+        ({"faults": [{**FAULT, "when": "attempt_started"}, FAULT]}, "faults without `when` first"),
         ({"speed": 3}, "speed"),
     ],
 )
@@ -50,3 +59,9 @@ def test_a_wrong_entry_is_refused_with_its_file_and_its_fault(tmp_path, changes,
     with pytest.raises(WrongEntry, match=message) as error:
         read_drill(entry(tmp_path, **changes))
     assert "one.yaml" in str(error.value)
+
+
+def test_every_drill_and_every_kind_of_fault_is_documented():
+    page = (CATALOGUE.parents[1] / "docs" / "drills.md").read_text()
+    assert [drill.name for drill in read_catalogue() if f"| `{drill.name}` |" not in page] == []
+    assert [kind for kind in known_kinds() if f"| `{kind}` |" not in page] == []

@@ -1,7 +1,18 @@
 import pytest
 
+from chaos.load import Answer
 from chaos.record import Sample
-from chaos.recovery import Interval, Timings, fault_onset, onset, timings_of_batch, timings_of_requests, unproven_faults
+from chaos.recovery import (
+    Interval,
+    Timings,
+    fault_onset,
+    in_time,
+    onset,
+    timings_of_batch,
+    timings_of_requests,
+    unproven_faults,
+)
+from chaos.reference_answers import AnswerClass
 from tests.chaos.records import classified, fault, opened, started, steady
 
 
@@ -46,6 +57,23 @@ def test_a_fact_that_never_held_has_no_onset():
 def test_a_fault_of_two_parts_is_active_when_the_last_of_them_is():
     samples = fault((1.0, False), (2.0, True), part="file") + fault((3.0, False), (4.0, True), part="worker")
     assert fault_onset(samples) == Interval(3.0, 4.0)
+
+
+def test_a_part_that_is_injected_later_does_not_move_the_onset_and_has_to_be_proven():
+    later = [Sample("later_fault_active", at, holds, "leader killed") for at, holds in ((7.0, False), (8.0, True))]
+    samples = fault((1.0, False), (2.0, True), part="file") + later
+    assert fault_onset(samples) == Interval(1.0, 2.0)
+    assert unproven_faults(samples) == []
+    assert unproven_faults(samples[:-1]) == ["leader killed"]
+
+
+def test_a_correct_answer_that_comes_late_is_degraded_and_a_failed_one_stays_failed():
+    quick, late, failed = (
+        Answer(i, "0", at, at, at + took, 200) for i, at, took in ((0, 1, 0.1), (1, 2, 0.9), (2, 3, 9))
+    )
+    assert in_time(quick, AnswerClass.GOOD, 0.5) == (quick, AnswerClass.GOOD)
+    assert in_time(late, AnswerClass.GOOD, 0.5) == (late, AnswerClass.DEGRADED)
+    assert in_time(failed, AnswerClass.FAILED, 0.5) == (failed, AnswerClass.FAILED)
 
 
 def test_a_fault_with_an_unproven_part_is_not_active():

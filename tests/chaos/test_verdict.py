@@ -61,6 +61,11 @@ def promising(used=(), missing=(), good=400, **promise):
     return findings(spec={**SPEC, **promise}, remedies=list(used), timings=timings, requests=requests)
 
 
+def limited(**limits):
+    """A drill with further limits."""
+    return findings(spec={**SPEC, "limits": {**SPEC["limits"], **limits}})
+
+
 @pytest.mark.parametrize(
     ("recorded", "code", "why"),
     [
@@ -83,6 +88,18 @@ def promising(used=(), missing=(), good=400, **promise):
         (promising(unaffected=True), Exit.NOT_RECOVERED, "clients noticed the fault: 100 answers were degraded"),
         (promising(unaffected=True, good=500, missing=["t1", "t4", "t5"]), Exit.RECOVERED, "no client noticed"),
         (promising(unaffected=True, good=500, missing=["t0"]), Exit.FAULT_NOT_PROVEN, "no proof"),
+        (
+            promising(unaffected=True, good=500, causes=["x"], missing=["t2"]),
+            Exit.NOT_RECOVERED,
+            "expected an incident",
+        ),
+        (promising(unaffected=True, good=500, causes=["x"]), Exit.RECOVERED, "no client noticed"),
+        (promising(unaffected=True, good=500, remedies=["wait"]), Exit.NOT_RECOVERED, "without one of its remedies"),
+        (promising(["rollback"], forbidden_remedies=["rollback"]), Exit.NOT_RECOVERED, "cannot help against"),
+        (promising(quiet=True, unaffected=True, good=500), Exit.NOT_RECOVERED, "incidents were reported"),
+        (limited(detection_seconds=1.5), Exit.NOT_RECOVERED, "detected in 2.0 s, at most 1.5 s"),
+        (limited(mitigation_seconds=0.5), Exit.NOT_RECOVERED, "mitigated in 1.0 s, at most 0.5 s"),
+        (limited(detection_seconds=2, mitigation_seconds=1), Exit.RECOVERED, "recovered in 5.5 s"),
         # steady state
         (journal(steady_states={"before": NOT_STEADY, "after": None}), Exit.NOT_STEADY, "champion-answers"),
         # a vacuous pass

@@ -1,84 +1,152 @@
-"""A gateway with two models, and a real healer beside it: what drills of the tier `serving` need. No Prefect."""
+"""A gateway with several models, and real healers beside it: what drills of the tier `serving` need. No Prefect.
+
+The healers reach the gateway through a fault proxy, as clients reach it directly; a second healer stands by.
+"""
 
 import json
-from contextlib import contextmanager
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
+import httpx
 import psutil
 
 from releases.log import ReleaseLog, promotion_of
+from releases.manifest import ReferenceProfile
 from releases.signing import ensure_keys
 from tasks.ledger.store import Ledger
+from tasks.rollout.trial_controller_lease import controlling
 from tests.flows.release_bench import PIPELINE_YAML
 from tests.gateway.running import run_gateway, wait_until
 from tests.healer.resident import healer, leader
-from tests.published import PIPELINE, bootstrap, publish_tiny_model, start_canary
+from tests.published import PIPELINE, bootstrap, publish_tiny_model, start_canary, tiny_rows
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing here asks Prefect or a source
 READY_SECONDS = 120.0
+GOLDEN_ROWS = 32  # the load of a drill; a gateway judges a model by at least 20 different rows
+REFERENCE = ReferenceProfile(rows=200, prediction_quantiles=(0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0))  # answers vary
+HEALERS = ("healer", "standby")
 
 
 class ServingLab:
     """The lab of one home while `serving_lab` runs it."""
 
-    def __init__(self, home, gateway, keys):
+    def __init__(self, home, gateway, keys, start_healer):
         self.home = home
         self.gateway = gateway
         self.keys = keys
         self.root = home / "releases" / PIPELINE
         self.published = 0
+        self.healers = {}
+        self._start_healer = start_healer
 
     def publish(self):
         """Another model, with a version and a digest of its own."""
         self.published += 1
-        return publish_tiny_model(self.root, self.keys, version=f"0.{self.published}.0", seed=self.published)
+        return publish_tiny_model(
+            self.root,
+            self.keys,
+            version=f"0.{self.published}.0",
+            seed=self.published,
+            reference=REFERENCE,
+            golden_rows=tiny_rows(GOLDEN_ROWS, seed=self.published),
+        )
 
-    def renew(self):
-        """Make a model champion that no drill has fenced, with a fallback that is ready; its digest."""
+    def renew(self, fallbacks=1):
+        """Make a model champion that no drill has fenced, with fallbacks that are ready, and healers that run."""
+        self.start_healers()
+        self._promote_another()
+        while len(ReleaseLog(self.root).current().fallbacks) < fallbacks:
+            self._promote_another()
+        champion = ReleaseLog(self.root).current().champion.digest
+        wait_until(
+            lambda: self._is_warm(champion, fallbacks), "the new champion and fallbacks are ready", READY_SECONDS
+        )
+
+    def start_healers(self):
+        """Start the healers that do not run, and wait until one leads."""
+        for name in HEALERS:
+            if name not in self.healers or self.healers[name].poll() is not None:
+                self.healers[name] = self._start_healer(name)
+        wait_until(lambda: leader(f"sqlite:///{self.home / 'ledger.db'}"), "a healer leads", READY_SECONDS)
+        services = {"gateway": self.gateway.process.pid, **{name: each.pid for name, each in self.healers.items()}}
+        recorded = [
+            {"name": name, "pid": pid, "started_at": psutil.Process(pid).create_time()}
+            for name, pid in services.items()
+        ]
+        _write(self.home / "processes.json", {"pipeline": PIPELINE, "services": recorded})
+
+    def _promote_another(self):
         log = ReleaseLog(self.root)
-        champion = self.publish()
-        start_canary(self.root, champion, 0.5)
+        start_canary(self.root, self.publish(), 0.5)
         log.append(promotion_of(log.current(), author="test", now=datetime.now(UTC)))
-        wait_until(lambda: self._is_warm(champion.digest), "the new champion and a fallback are ready", READY_SECONDS)
-        return champion.digest
 
-    def _is_warm(self, champion):
+    def _is_warm(self, champion, fallbacks):
         state = self.gateway.release()
         ready = {worker["digest"] for worker in state["workers"] if worker["state"] == "ready"}
         serves = state["release"] and state["release"]["champion"]["digest"] == champion
         settled = state["active_generation"] == state["desired_generation"] and not state["problems"]
-        return serves and settled and champion in ready and len(ready) > 1
+        return serves and settled and champion in ready and len(ready) > fallbacks
 
 
 @contextmanager
 def serving_lab(folder):
-    """A home with a champion, a fallback, a gateway that serves both, and a healer that leads."""
+    """A home with a champion, a gateway that serves it, and healers of which one leads."""
     home, pipelines = folder / "home", folder / "pipelines"
     (pipelines / PIPELINE).mkdir(parents=True)
     (pipelines / PIPELINE / "pipeline.yaml").write_text(PIPELINE_YAML)
     (home / "gateway").mkdir(parents=True)
     keys = ensure_keys(home / "keys")
     Ledger(f"sqlite:///{home / 'ledger.db'}").close()
-    with run_gateway(home / "releases" / PIPELINE, keys, home / "gateway" / PIPELINE) as gateway:
-        lab = ServingLab(home, gateway, keys)
-        bootstrap(lab.root, lab.publish())
+    with ExitStack() as running:
+        gateway = running.enter_context(run_gateway(home / "releases" / PIPELINE, keys, home / "gateway" / PIPELINE))
         addresses = {"gateway": str(gateway.predict.base_url), "operate": str(gateway.operate.base_url)}
-        _write(home / "addresses.json", addresses)
+        proxy, links = running.enter_context(fault_proxy(addresses))
         environment = {
             "AUTOPILOT_HOME": str(home),
             "AUTOPILOT_PIPELINES_DIR": str(pipelines),
             "AUTOPILOT_DISPATCH": "inline",
+            "AUTOPILOT_GATEWAY_URL": links["gateway"],
+            "AUTOPILOT_OPERATE_URL": links["operate"],
             "PREFECT_API_URL": f"{NOWHERE}/api",
         }
-        with healer(folder / "healer.log", environment) as process:
-            wait_until(lambda: leader(f"sqlite:///{home / 'ledger.db'}"), "the healer leads", READY_SECONDS)
-            services = {"gateway": gateway.process.pid, "healer": process.pid}
-            recorded = [
-                {"name": name, "pid": pid, "started_at": psutil.Process(pid).create_time()}
-                for name, pid in services.items()
-            ]
-            _write(home / "processes.json", {"pipeline": PIPELINE, "services": recorded})
-            yield lab
+        start = lambda name: running.enter_context(healer(folder / f"{name}.log", environment))  # noqa: E731
+        lab = ServingLab(home, gateway, keys, start)
+        bootstrap(lab.root, lab.publish())
+        _write(home / "addresses.json", {**addresses, "proxy": proxy})
+        running.enter_context(controlling(f"sqlite:///{home / 'ledger.db'}", PIPELINE))  # else a trial is stranded
+        lab.start_healers()
+        yield lab
+
+
+@contextmanager
+def fault_proxy(upstreams):
+    """The address of a fault proxy's API, and the address of a link to each upstream."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen([sys.executable, "-m", "chaos.proxy", "--port", str(port)])
+    api = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: _answers(f"{api}/version"), "the fault proxy answers", READY_SECONDS)
+        documents = [
+            {"name": name, "listen": "127.0.0.1:0", "upstream": url.removeprefix("http://").rstrip("/")}
+            for name, url in upstreams.items()
+        ]
+        made = httpx.post(f"{api}/populate", json=documents, trust_env=False).raise_for_status().json()["proxies"]
+        yield api, {each["name"]: f"http://{each['listen']}" for each in made}
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(url):
+    try:
+        return httpx.get(url, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
 
 
 def _write(path, document):

@@ -1,4 +1,7 @@
-"""Every drill of the tier `serving`, against a real gateway, real models and a real healer: seconds, not minutes."""
+"""Drills of the tier `serving` against a real gateway, real models and real healers: seconds, not minutes.
+
+`DRILL_SUITE=full` runs all of them, smoke (the default) those of the smoke suite; `DRILL_TRIALS` says how often.
+"""
 
 import os
 
@@ -12,8 +15,9 @@ from tests.recovery.serving_lab import serving_lab
 
 pytestmark = [pytest.mark.drill, pytest.mark.timeout(400)]
 TRIALS = int(os.environ.get("DRILL_TRIALS", "3"))
-SERVING = [drill for drill in read_catalogue() if drill.tier is Tier.SERVING]
-ABLATIONS = [(drill.name, remedy) for drill in SERVING for remedy in drill.ablations]
+SUITES = ("smoke", "full") if os.environ.get("DRILL_SUITE") == "full" else ("smoke",)
+SERVING = {drill.name: drill for drill in read_catalogue() if drill.tier is Tier.SERVING and drill.suite in SUITES}
+ABLATIONS = [(name, remedy) for name, drill in SERVING.items() for remedy in drill.ablations]
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +27,9 @@ def lab(tmp_path_factory):
 
 
 @pytest.mark.parametrize("trial", range(TRIALS))
-@pytest.mark.parametrize("name", [drill.name for drill in SERVING])
+@pytest.mark.parametrize("name", SERVING)
 def test_the_drill_recovers_and_loses_nothing(lab, name, trial):
-    lab.renew()
+    lab.renew(SERVING[name].warm_fallbacks)
     outcome = run_drill(name, lab.home, pipeline=PIPELINE)
     assert outcome.exit is Exit.RECOVERED, outcome.reason
     assert outcome.requests.failed == outcome.requests.wrong == 0
@@ -33,7 +37,7 @@ def test_the_drill_recovers_and_loses_nothing(lab, name, trial):
 
 @pytest.mark.parametrize(("name", "remedy"), ABLATIONS)
 def test_with_its_remedy_switched_off_the_drill_is_red_and_no_request_fails(lab, name, remedy):
-    lab.renew()
+    lab.renew(SERVING[name].warm_fallbacks)
     outcome = run_drill(name, lab.home, pipeline=PIPELINE, ablate=remedy, variables={"restored_seconds_max": 15.0})
     assert outcome.exit is Exit.NOT_RECOVERED, outcome.reason
     assert outcome.durations.recover is None

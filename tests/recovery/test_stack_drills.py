@@ -119,7 +119,7 @@ def test_a_hanging_source_is_replaced_by_its_mirror(stack):
 def test_without_a_fallback_the_champion_is_not_broken(stack):
     outcome = drill("model-corruption", stack.home)
     assert outcome["exit"] == Exit.NOT_STEADY
-    assert "fallback-is-warm" in outcome["reason"]
+    assert "fallbacks-are-warm" in outcome["reason"]
 
 
 def test_with_rollback_switched_off_the_drill_of_a_corrupt_champion_fails(two_models):

@@ -1,0 +1,224 @@
+"""Variants of a published model: one correct copy, and several that are wrong in one way each.
+
+Each is made from the model's own scikit-learn estimator with classes of scikit-learn only, so that the gateway accepts
+its types, signature and golden rows. What is wrong shows on live rows alone.
+"""
+
+import hashlib
+import json
+import math
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+__all__ = ["VARIANTS", "PublishedVariant", "publish_variant"]
+
+SLOW_COPIES = 60  # of the estimator in an ensemble that answers the same
+BIAS = 0.6  # weight of the constant answer in a biased model
+NEGLIGIBLE = 1e-12  # weight of a part that only decides whether there is an answer
+SIGNATURE_FILE = "model.sig"
+PRIVATE_KEY = "release-signing.key.pem"
+
+Variant = Callable[[Any, Any, list[str]], Any]  # estimator, golden rows as a frame, string columns -> estimator
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedVariant:
+    """`answers` are the variant's own answers to the golden rows of its origin; None where it has no number."""
+
+    digest: str
+    version: str
+    answers: tuple[float | None, ...]
+
+
+def publish_variant(models: Path, digest: str, keys: Path, variant: str, version: str) -> PublishedVariant:
+    """Publish a variant of model `digest` beside it, signed with the key in `keys`.
+
+    LookupError for an unknown variant. ValueError when the model cannot be made bad in this way, such as without two
+    different golden rows.
+    """
+    if variant not in VARIANTS:
+        raise LookupError(f"expected a variant among {', '.join(VARIANTS)}, found {variant!r}")
+    source = models / digest
+    manifest = json.loads((source / "manifest.json").read_bytes())
+    estimator = _load(source / manifest["model_file"])
+    rows = _frame(manifest)
+    strings = [each["name"] for each in manifest["input_schema"]["columns"] if each["type"] == "string"]
+    changed = VARIANTS[variant](estimator, rows, strings)
+    answers = _answers(changed, rows)
+    pairs = zip(manifest["golden"]["rows"], answers, strict=True)
+    given = [(row, answer) for row, answer in pairs if answer is not None]
+    golden = {**manifest["golden"], "rows": [row for row, _ in given], "outputs": [answer for _, answer in given]}
+    published = _publish(models, keys, {**manifest, "golden": golden, "version": version}, _dump(changed))
+    return PublishedVariant(published, version, answers)
+
+
+def good(estimator: Any, rows: Any, strings: list[str]) -> Any:  # noqa: ARG001
+    """The same model."""
+    return estimator
+
+
+def constant(estimator: Any, rows: Any, strings: list[str]) -> Any:  # noqa: ARG001
+    """One answer for every row."""
+    from sklearn.dummy import DummyClassifier
+
+    return DummyClassifier(strategy="prior").fit(rows.index.to_numpy().reshape(-1, 1), _alternating(len(rows)))
+
+
+def biased(estimator: Any, rows: Any, strings: list[str]) -> Any:  # noqa: ARG001
+    """Answers that lean to one side by BIAS."""
+    from sklearn.dummy import DummyClassifier
+
+    one_sided = DummyClassifier(strategy="constant", constant=1).fit([[0], [1]], [0, 1])
+    return _ensemble([estimator, one_sided], [1 - BIAS, BIAS])
+
+
+def slow(estimator: Any, rows: Any, strings: list[str]) -> Any:  # noqa: ARG001
+    """The same answers for SLOW_COPIES times the computing time."""
+    return _ensemble([estimator] * SLOW_COPIES, [1.0] * SLOW_COPIES)
+
+
+def nan(estimator: Any, rows: Any, strings: list[str]) -> Any:
+    """No number for rows that are not like the first golden row."""
+    import numpy as np
+
+    gate = _gate(rows, strings)
+    tree = gate[-1].tree_
+    kept = gate[-1].apply(gate[0].transform(rows[:1]))[0]
+    for leaf in range(tree.node_count):
+        if leaf != kept:
+            tree.value[leaf] = np.nan
+    return _ensemble([estimator, gate], [1.0, NEGLIGIBLE])
+
+
+def raising(estimator: Any, rows: Any, strings: list[str]) -> Any:
+    """An exception for rows that are not like the first golden row."""
+    from sklearn.compose import make_column_transformer
+    from sklearn.dummy import DummyClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    column = _telling_column(rows, strings)
+    known = make_column_transformer((OneHotEncoder(handle_unknown="error"), [column]))
+    frame = rows[:1].loc[rows[:1].index.repeat(2)]
+    gate = make_pipeline(known, DummyClassifier(strategy="prior")).fit(frame, [0, 1])
+    return _ensemble([estimator, gate], [1.0, NEGLIGIBLE])
+
+
+VARIANTS: Mapping[str, Variant] = {
+    "good": good,
+    "constant": constant,
+    "biased": biased,
+    "slow": slow,
+    "nan": nan,
+    "raising": raising,
+}
+
+
+def _gate(rows: Any, strings: list[str]) -> Any:
+    """A decision tree that separates the first golden row from those that differ in one column."""
+    from sklearn.compose import make_column_transformer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OrdinalEncoder
+    from sklearn.tree import DecisionTreeClassifier
+
+    column = _telling_column(rows, strings)
+    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    like_first = (rows[column] == rows[column].iloc[0]).astype(int)
+    chosen = make_column_transformer((encoder, [column])) if column in strings else _passed(column)
+    return make_pipeline(chosen, DecisionTreeClassifier(max_depth=2)).fit(rows, like_first)
+
+
+def _passed(column: str) -> Any:
+    from sklearn.compose import make_column_transformer
+
+    return make_column_transformer(("passthrough", [column]))
+
+
+def _telling_column(rows: Any, strings: list[str]) -> str:
+    """A column without gaps in which golden rows differ; a text column where there is one."""
+    columns = [*strings, *(name for name in rows.columns if name not in strings)]
+    for column in columns:
+        if rows[column].notna().all() and rows[column].nunique() > 1:
+            return str(column)
+    raise ValueError("expected golden rows that differ in a column without gaps, found none")
+
+
+def _ensemble(estimators: list[Any], weights: list[float]) -> Any:
+    """Their weighted mean answer. The parts are fitted, so the ensemble is not fitted again."""
+    import numpy as np
+    from sklearn.ensemble import VotingClassifier
+    from sklearn.preprocessing import LabelEncoder
+
+    names = [(f"part{number}", each) for number, each in enumerate(estimators)]
+    ensemble = VotingClassifier(names, voting="soft", weights=weights)
+    ensemble.estimators_ = list(estimators)
+    ensemble.le_ = LabelEncoder().fit(estimators[0].classes_)
+    ensemble.classes_ = np.asarray(estimators[0].classes_)
+    return ensemble
+
+
+def _alternating(count: int) -> list[int]:
+    return [number % 2 for number in range(count)] if count > 1 else [0]
+
+
+def _answers(estimator: Any, rows: Any) -> tuple[float | None, ...]:
+    """The probability of the second class per row; None where the estimator raises or gives no number."""
+    try:
+        answers = [float(answer) for answer in estimator.predict_proba(rows)[:, 1]]
+    except ValueError:
+        if len(rows) == 1:
+            return (None,)
+        return tuple(_answers(estimator, rows[number : number + 1])[0] for number in range(len(rows)))
+    return tuple(answer if math.isfinite(answer) else None for answer in answers)
+
+
+def _publish(models: Path, keys: Path, manifest: Mapping[str, Any], content: bytes) -> str:
+    """Write, sign and rename in one step, as a publisher does."""
+    from model_signing import hashing, signing
+
+    document = {
+        **manifest,
+        "created_at": datetime.now(UTC).isoformat(),
+        "files": {manifest["model_file"]: hashlib.sha256(content).hexdigest()},
+    }
+    body = json.dumps(document, indent=1).encode()
+    digest = hashlib.sha256(body).hexdigest()
+    building = models / ".drill" / digest  # under its final name: the signature covers the directory's name
+    building.mkdir(parents=True, exist_ok=True)
+    (building / manifest["model_file"]).write_bytes(content)
+    (building / "manifest.json").write_bytes(body)
+    signature = building / SIGNATURE_FILE
+    ignoring = hashing.Config().set_ignored_paths(paths=[signature], ignore_git_paths=False)
+    signer = signing.Config().use_elliptic_key_signer(private_key=str(keys / PRIVATE_KEY))
+    signer.set_hashing_config(ignoring).sign(str(building), str(signature))
+    building.rename(models / digest)
+    shutil.rmtree(models / ".drill", ignore_errors=True)
+    return digest
+
+
+def _frame(manifest: Mapping[str, Any]) -> Any:
+    import pandas as pd
+
+    golden = manifest["golden"]
+    frame = pd.DataFrame(golden["rows"], columns=golden["columns"])
+    numbers = [each["name"] for each in manifest["input_schema"]["columns"] if each["type"] != "string"]
+    return frame.astype({name: "float64" for name in numbers if name in frame.columns})
+
+
+def _load(path: Path) -> Any:
+    """The estimator of a model that this installation has signed, with the types that it needs."""
+    from skops import io
+
+    content = path.read_bytes()
+    return io.loads(content, trusted=io.get_untrusted_types(data=content))
+
+
+def _dump(estimator: Any) -> bytes:
+    from skops import io
+
+    content: bytes = io.dumps(estimator)
+    return content

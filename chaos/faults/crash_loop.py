@@ -1,0 +1,71 @@
+"""A model whose worker is killed each time it becomes ready."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import httpx
+from pydantic import BaseModel, ConfigDict
+
+from chaos.agents.agent import Agent
+from chaos.lab import TIMEOUT_SECONDS, Lab
+
+__all__ = ["KIND", "CrashLoop", "prepare"]
+
+KIND = "crash_loop"
+CRASHES_MIN = 2  # one is a crash, not a loop
+
+
+class CrashLoop(BaseModel):
+    """An agent kills the workers of one model; `restarts_before` is the gateway's own count when the loop began."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["crash_loop"] = "crash_loop"
+    agent: Agent
+    operate: str
+    digest: str
+    restarts_before: int
+
+    @property
+    def title(self) -> str:
+        return f"worker of {self.digest[:12]} crashes again and again"
+
+    def inject(self) -> None:
+        """Start the agent."""
+        self.agent.start()
+
+    def undo(self) -> None:
+        """End the agent."""
+        self.agent.end()
+
+    def active(self) -> bool:
+        """Whether the gateway has counted further restarts of the model's worker, and the agent still runs."""
+        worker = _worker(self.operate, self.digest)
+        restarts = self.restarts_before if worker is None else int(worker["restarts"])
+        return self.agent.find() is not None and restarts - self.restarts_before >= CRASHES_MIN
+
+
+def prepare(lab: Lab, seconds_max: float = 240.0) -> CrashLoop:
+    """A crash loop of the champion's worker. LookupError when there is no release."""
+    digest = lab.champion()
+    worker = _worker(lab.operate, digest)
+    return CrashLoop(
+        agent=Agent(
+            module="kill_workers",
+            arguments=(lab.operate, digest),
+            keep_file=lab.leases / f"crash_loop.{digest[:12]}.keep",
+            seconds_max=seconds_max,
+        ),
+        operate=lab.operate,
+        digest=digest,
+        restarts_before=0 if worker is None else int(worker["restarts"]),
+    )
+
+
+def _worker(operate: str, digest: str) -> Mapping[str, Any] | None:
+    try:
+        state = httpx.get(f"{operate}/release", timeout=TIMEOUT_SECONDS, trust_env=False).raise_for_status().json()
+    except (httpx.HTTPError, ValueError):
+        return None
+    workers: list[Mapping[str, Any]] = state["workers"]
+    return next((worker for worker in workers if worker["digest"] == digest), None)

@@ -1,0 +1,35 @@
+"""A remedy has started."""
+
+import sqlite3
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from chaos import ledger
+from chaos.controls.timings import START
+from chaos.lab import Lab
+from chaos.record import recall
+
+__all__ = ["POLL_SECONDS", "attempt_has_started", "has_entry"]
+
+POLL_SECONDS = 0.05
+
+
+def attempt_has_started(deadline_seconds: float, configuration: Mapping[str, Any]) -> bool:
+    """Whether the ledger records the start of an attempt since the drill began, within `deadline_seconds`."""
+    lab = Lab.of(configuration)
+    deadline = time.monotonic() + deadline_seconds
+    while time.monotonic() < deadline:
+        if has_entry(lab, "attempt.started"):
+            return True
+        time.sleep(POLL_SECONDS)
+    return False
+
+
+def has_entry(lab: Lab, kind: str) -> bool:
+    """Whether the ledger can be read and has an entry of this kind since the drill began."""
+    try:
+        entries = ledger.read_after(lab.ledger, recall(lab.directory, START)["ledger_id"], lab.pipeline)
+    except sqlite3.OperationalError:  # the ledger is away, which may be part of the drill
+        return False
+    return any(entry.kind == kind for entry in entries)

@@ -1,0 +1,79 @@
+import math
+
+import pytest
+
+from chaos.bad_models import VARIANTS, publish_variant
+from releases.loader import check_golden, frame_of, load
+from releases.signing import ensure_keys
+from releases.store import ModelStore
+from tests.published import SCHEMA, publish_tiny_model, tiny_rows
+
+ROWS = tiny_rows(12)
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory):
+    root = tmp_path_factory.mktemp("root")
+    keys = ensure_keys(root / "keys")
+    model = publish_tiny_model(root, keys, golden_rows=ROWS)
+    return root, keys, load(ModelStore(root).path(model.digest), keys.public)
+
+
+@pytest.fixture
+def published(origin, request):
+    root, keys, _ = origin
+    variant = publish_variant(root / "models", origin[2].digest, keys.private.parent, request.param, "0.0.9")
+    return variant, load(root / "models" / variant.digest, keys.public)
+
+
+def answers(model, rows=ROWS):
+    return model.predict(frame_of(model.manifest, SCHEMA.names, rows))
+
+
+@pytest.mark.parametrize("published", list(VARIANTS), indirect=True)
+def test_every_variant_passes_the_checks_of_a_loader_and_says_what_it_answers(published):
+    variant, model = published
+    check_golden(model)
+    assert model.manifest.version == "0.0.9"
+    for row, expected in zip(ROWS, variant.answers, strict=True):
+        if expected is not None:
+            assert answers(model, [row])[0] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("published", ["good", "slow"], indirect=True)
+def test_a_good_and_a_slow_variant_answer_as_the_origin(origin, published):
+    assert answers(published[1]) == pytest.approx(answers(origin[2]), abs=1e-9)
+
+
+@pytest.mark.parametrize("published", ["constant"], indirect=True)
+def test_a_constant_variant_has_one_answer(published):
+    assert len(set(answers(published[1]))) == 1
+
+
+@pytest.mark.parametrize("published", ["biased"], indirect=True)
+def test_a_biased_variant_leans_to_one_side(origin, published):
+    assert (answers(published[1]) - answers(origin[2])).mean() > 0.1
+
+
+@pytest.mark.parametrize("published", ["nan"], indirect=True)
+def test_a_nan_variant_has_no_number_for_rows_that_are_not_golden(published):
+    variant, model = published
+    missing = [math.isnan(answer) for answer in answers(model)]
+    assert missing == [answer is None for answer in variant.answers]
+    assert 0 < sum(missing) < len(missing)
+    assert len(model.manifest.golden.rows) == len(missing) - sum(missing)
+
+
+@pytest.mark.parametrize("published", ["raising"], indirect=True)
+def test_a_raising_variant_raises_on_rows_that_are_not_golden(published):
+    variant, model = published
+    refused = [row for row, answer in zip(ROWS, variant.answers, strict=True) if answer is None]
+    assert refused
+    with pytest.raises(ValueError, match="unknown categories"):
+        answers(model, refused[:1])
+
+
+def test_an_unknown_variant_lists_the_known_ones(origin):
+    root, keys, model = origin
+    with pytest.raises(LookupError, match="good, constant, biased, slow, nan, raising, found 'evil'"):
+        publish_variant(root / "models", model.digest, keys.private.parent, "evil", "0.0.9")
