@@ -27,6 +27,7 @@ class IncidentCopy:
     evidence: tuple[Row, ...]
     decisions: tuple[Row, ...]
     attempts: tuple[Row, ...]
+    approvals: tuple[Row, ...]
 
     @property
     def id(self) -> str:
@@ -43,6 +44,7 @@ def read_copies(connection: sa.Connection, incident_ids: Collection[str]) -> tup
             evidence=_rows_of(connection, schema.evidence, row["id"], schema.evidence.c.id),
             decisions=_rows_of(connection, schema.decisions, row["id"], schema.decisions.c.id),
             attempts=_rows_of(connection, schema.attempts, row["id"], schema.attempts.c.number),
+            approvals=_rows_of(connection, schema.approvals, row["id"], schema.approvals.c.asked_at),
         )
         for row in connection.execute(query).mappings().all()
     )
@@ -55,6 +57,8 @@ def write_copies(connection: sa.Connection, copies: Iterable[IncidentCopy]) -> N
         _add_observations(connection, copy.id, copy)
         for attempt in copy.attempts:
             connection.execute(schema.attempts.insert().values(dict(attempt)))
+        for approval in copy.approvals:
+            connection.execute(schema.approvals.insert().values(dict(approval)))
 
 
 def join_copy(connection: sa.Connection, copy: IncidentCopy, incident_id: str, since: datetime) -> str:
@@ -68,7 +72,9 @@ def join_copy(connection: sa.Connection, copy: IncidentCopy, incident_id: str, s
         return copy.id
     found: str = target["id"]
     _add_observations(connection, found, copy)
-    _join_attempts(connection, found, copy.attempts, since)
+    numbers = _join_attempts(connection, found, copy.attempts, since)
+    if found == copy.id:  # else people were given the id of an incident that is gone, and are asked again
+        _join_approvals(connection, found, copy.approvals, numbers)
     _join_status(connection, target, copy.incident)
     return found
 
@@ -103,8 +109,13 @@ def _add_observations(connection: sa.Connection, incident_id: str, copy: Inciden
                 connection.execute(table.insert().values({**values, "incident_id": incident_id}))
 
 
-def _join_attempts(connection: sa.Connection, incident_id: str, rows: Sequence[Row], since: datetime) -> None:
-    """Add the attempts, with their outcomes, behind those of the incident. A remedy and its start name an attempt."""
+def _join_attempts(
+    connection: sa.Connection, incident_id: str, rows: Sequence[Row], since: datetime
+) -> Mapping[int, int]:
+    """Add the attempts, with their outcomes, behind those of the incident. A remedy and its start name an attempt.
+
+    Returns the number that each has now, and the next one would have.
+    """
     table = schema.attempts
     present = _rows_of(connection, table, incident_id, table.c.number)
     known = {(row["remedy"], row["started_at"]): row for row in present}
@@ -118,6 +129,7 @@ def _join_attempts(connection: sa.Connection, incident_id: str, rows: Sequence[R
                 ended = {"outcome": AttemptOutcome.FAILED.value, "note": _LOST, "ended_at": since}
                 _update_attempt(connection, incident_id, row["number"], ended)
     number = max((row["number"] for row in present), default=0)
+    numbers = {}
     for row in rows:
         same = known.get((row["remedy"], row["started_at"]))
         values = dict(row)
@@ -129,6 +141,25 @@ def _join_attempts(connection: sa.Connection, incident_id: str, rows: Sequence[R
         elif same["outcome"] == _RUNNING:
             changes = {name: value for name, value in values.items() if name not in ("incident_id", "number")}
             _update_attempt(connection, incident_id, same["number"], changes)
+        numbers[row["number"]] = number if same is None else same["number"]
+    return {**numbers, max(numbers, default=0) + 1: number + 1}
+
+
+def _join_approvals(
+    connection: sa.Connection, incident_id: str, rows: Sequence[Row], numbers: Mapping[int, int]
+) -> None:
+    """Add the questions that the incident does not have. One that it has keeps its answer: people answer here only.
+
+    A remedy and the time of its question name an approval.
+    """
+    table = schema.approvals
+    present = _rows_of(connection, table, incident_id, table.c.number)
+    asked = {(row["remedy"], row["asked_at"]) for row in present}
+    taken = {(row["remedy"], row["number"]) for row in present}
+    for row in rows:
+        number = numbers.get(row["number"], row["number"])
+        if (row["remedy"], row["asked_at"]) not in asked and (row["remedy"], number) not in taken:
+            connection.execute(table.insert().values({**row, "incident_id": incident_id, "number": number}))
 
 
 def _update_attempt(connection: sa.Connection, incident_id: str, number: int, changes: Row) -> None:

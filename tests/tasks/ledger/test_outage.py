@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from healing.approval import ApprovalOutcome
 from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Cause, Remedy, Status
 from tasks.ledger.outage import MERGED, UNREACHABLE
 from tasks.ledger.store import Ledger
+from tasks.runtime.clock import current_moment
 
 PIPELINE = "flights"
 
@@ -155,6 +157,48 @@ def test_people_who_were_notified_offline_are_not_notified_again(ledger, local):
     [escalated] = ledger.observed_incidents(PIPELINE)
     assert shown(escalated) == (Status.ESCALATED, [(1, Remedy.ESCALATE, AttemptOutcome.SUCCEEDED)])
     assert ledger.record_evidence(replace(evidence(), observed_at=datetime.now(UTC))).id == incident.id
+
+
+def ask(ledger, incident, number=1, remedy=Remedy.ROLLBACK):
+    ledger.ask_approval(incident.id, number, remedy, current_moment())
+
+
+def test_an_approval_that_was_asked_for_offline_can_be_answered_afterwards(database, local):
+    with Ledger(database) as ledger:
+        before = ledger.record_evidence(evidence(), status=Status.DIAGNOSED)
+        separate(ledger, local)
+        ask(local, before)
+        new = local.record_evidence(evidence("def"), status=Status.DIAGNOSED)
+        ask(local, new)
+        for _ in range(2):
+            ledger.merge(local.notes(PIPELINE))
+        for incident in (before, new):
+            assert ledger.approvals(incident.id) == local.approvals(incident.id)
+            ledger.answer_approval(incident.id, ApprovalOutcome.APPROVED, by="Ada")
+        assert kinds(ledger).count("approval.asked") == 2
+
+
+def test_an_answer_in_the_ledger_is_kept_and_a_later_question_follows_its_attempt(ledger, local):
+    before = ledger.record_evidence(evidence(), status=Status.DIAGNOSED)
+    ask(ledger, before)
+    separate(ledger, local)  # with a copy of the open question
+    answered = ledger.answer_approval(before.id, ApprovalOutcome.APPROVED, by="Ada")
+    roll_back(ledger, ledger.incident(before.id), AttemptOutcome.FAILED)
+    roll_back(local, local.incident(before.id), AttemptOutcome.FAILED)
+    ask(local, before, number=2, remedy=Remedy.RETRAIN)
+    ledger.merge(local.notes(PIPELINE))
+    assert len(ledger.incident(before.id).attempts) == 2
+    first, second = ledger.approvals(before.id)
+    assert first == answered
+    assert (second.number, second.remedy, second.outcome) == (3, Remedy.RETRAIN, None)
+
+
+def test_people_are_asked_again_where_the_incident_that_they_were_asked_about_became_another(ledger, local):
+    separate(ledger, local)
+    ours = ledger.record_evidence(evidence(), status=Status.DIAGNOSED)
+    ask(local, local.record_evidence(evidence(), status=Status.DIAGNOSED))
+    ledger.merge(local.notes(PIPELINE))
+    assert ledger.approvals(ours.id) == []
 
 
 def test_a_release_that_another_process_recorded_is_not_recorded_twice(ledger, local):
