@@ -117,6 +117,7 @@ class Watchdog:
                 is_soon = loop.advance(ledger.observed_incidents(pipeline))
                 if started >= slow_due:
                     slow_due = started + SLOW_TICK_SECONDS
+                    self._outages.finish_outage(ledger)  # another process of this host may have noted it until just now
                     self._outages.copy_incidents(ledger)
                     self._do_less_urgent()
                 pause(stop, detection, started, is_soon)

@@ -2,18 +2,24 @@
 
 import os
 import signal
+import threading
 from datetime import UTC, datetime
 
 import pytest
 from prefect.settings import temporary_settings
 
+from healer import watchdog as watchdog_module
 from healer.heartbeat import heartbeat_file, is_alive
+from healer.outage import OutageHealer
 from healer.watchdog import Watchdog
 from healing.evidence import Evidence
 from healing.incident import Cause, Remedy, Status
 from healing.release import Reason
 from tasks.config.pipeline import load_pipeline
+from tasks.incidents.offline_lead import OfflineLead
 from tasks.incidents.post_mortem.publishing import page_file
+from tasks.ledger.outage import MERGED, offline_ledger_file
+from tasks.ledger.store import Ledger
 from tests.flows.release_bench import Bench, make_bench, traffic
 from tests.gateway.running import wait_until
 from tests.healer.resident import healer, leader
@@ -104,3 +110,37 @@ def test_a_healer_writes_the_page_that_a_killed_one_left(bench):
         watchdog._do_less_urgent()  # every ten seconds otherwise
         wait_until(page.exists, "the page is written", 120)
     assert "policy escalates unknown" in page.read_text()
+
+
+def test_notes_of_an_outage_that_another_healer_of_the_host_still_writes_are_merged_later(bench, monkeypatch):
+    monkeypatch.setattr(watchdog_module, "SLOW_TICK_SECONDS", 0.1)
+    home, stop, tried = bench.settings.home, threading.Event(), threading.Event()
+    finish = OutageHealer.finish_outage
+    monkeypatch.setattr(OutageHealer, "finish_outage", lambda *given: (finish(*given), tried.set()))
+    file = offline_ledger_file(home, PIPELINE)
+    file.parent.mkdir(parents=True)
+    with Ledger(f"sqlite:///{file}") as local:
+        local.begin_outage(PIPELINE, "the ledger is locked")
+        evidence = Evidence(PIPELINE, Cause.MODEL_CORRUPT, "digest", "gateway", datetime.now(UTC), "bad bytes")
+        noted = local.record_evidence(evidence)
+        local.set_status(noted.id, Status.DISMISSED, "over")
+
+    def merged():
+        with bench.ledger() as ledger:
+            return [entry for entry in ledger.timeline(PIPELINE) if entry.kind == MERGED]
+
+    healing = threading.Thread(
+        target=Watchdog(bench.settings, load_pipeline(PIPELINE, bench.settings.pipelines_dir)).run, args=(stop,)
+    )
+    with OfflineLead(home, PIPELINE) as other:
+        assert other.lock()
+        healing.start()
+        assert tried.wait(60)
+        assert not merged()
+    try:
+        wait_until(merged, "the notes are merged", 60)
+    finally:
+        stop.set()
+        healing.join(60)
+    with bench.ledger() as ledger:
+        assert [each.id for each in ledger.incidents(PIPELINE)] == [noted.id]
