@@ -135,6 +135,11 @@ class GatewaySettings(BaseSettings):
         default=(),
         description="Importable types that a model may hold beside scikit-learn's own, by commas; their code runs.",
     )
+    allow_pyfunc: bool = Field(
+        default=False,
+        description="Whether MLflow models of any flavour load. Their files run code: this is unsafe unless you trust "
+        "everybody who can publish, and for foreign files always.",
+    )
     model_slow_multiple: float = Field(
         default=3.0,
         ge=1,

@@ -1,16 +1,18 @@
 """The manifest of a model: what a server must know about it before loading it."""
 
 import hashlib
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from healing.errors import ModelCorrupt
+from releases.output import Output
 
 MANIFEST_FILE = "manifest.json"
 SIGNATURE_FILE = "model.sig"
 
 Scalar = str | bool | int | float | None  # int too: 12 read back as 12.0 is no whole number to the gateway
+Flavor = Literal["sklearn-skops", "lightgbm", "xgboost", "catboost", "onnx", "mlflow-pyfunc"]
 ColumnType = Literal["string", "double", "float", "long", "integer", "boolean", "datetime"]
 
 
@@ -72,11 +74,15 @@ class ReferenceProfile(_Frozen):
 
 
 class Golden(_Frozen):
-    """Rows with the model's outputs at publishing; a loader must get the same outputs within `tolerance`."""
+    """Rows with the model's outputs at publishing; a loader must get the same outputs within `tolerance`.
+
+    `outputs` has the value of each row, `matrix` all numbers of each row of a model with several outputs.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Scalar, ...], ...] = Field(min_length=1)
     outputs: tuple[float, ...] = Field(min_length=1)
+    matrix: tuple[tuple[float, ...], ...] = ()
     tolerance: float = Field(default=1e-9, ge=0)
 
 
@@ -84,7 +90,8 @@ class Manifest(_Frozen):
     """The document `models/<digest>/manifest.json`; the digest in the path is the SHA-256 of the document's bytes.
 
     `files` maps each file of the model (path relative to its directory) to the SHA-256 of its bytes, so the digest of
-    the manifest fixes every byte of the model.
+    the manifest fixes every byte of the model. `output` is None in manifests of models with one number per row, whose
+    kind follows from the estimator; `baseline_outputs` are the baseline answer of a model with several outputs.
     """
 
     schema_version: Literal[1] = 1
@@ -92,7 +99,7 @@ class Manifest(_Frozen):
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
     created_at: AwareDatetime
     files: dict[str, str]
-    flavor: Literal["sklearn-skops"] = "sklearn-skops"
+    flavor: Flavor = "sklearn-skops"
     model_file: str = "model.skops"
     mlflow_run_id: str | None = None
     mlflow_model_version: str | None = None
@@ -106,7 +113,18 @@ class Manifest(_Frozen):
     reference: ReferenceProfile
     golden: Golden
     baseline: float
+    baseline_outputs: tuple[float, ...] = ()
+    output: Output | None = None
     training_seconds: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _check_output(self) -> Self:
+        width = 0 if self.output is None else self.output.width
+        if any(len(row) != width for row in (self.baseline_outputs, *self.golden.matrix)):
+            raise ValueError(f"baseline_outputs and each row of the golden matrix have {width} numbers")
+        if len(self.golden.matrix) != (len(self.golden.outputs) if width else 0):
+            raise ValueError("the golden matrix has a row for each golden output of a model with several outputs")
+        return self
 
     def to_bytes(self) -> bytes:
         """The document's canonical bytes, of which the digest is taken."""

@@ -20,7 +20,7 @@ def save(world: World, name: str, estimator: Any) -> None:
     from mlflow.models import infer_signature
     from skops import io
 
-    from releases.loader import TRUSTED_TYPES
+    from releases.flavours.sklearn_skops import TRUSTED_TYPES
 
     joblib.dump(estimator, world.joblib(name))
     few = frame_of(world, _golden_rows(world, name))

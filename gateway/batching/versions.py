@@ -27,6 +27,7 @@ from healing.errors import Corrupt, StoreUnavailable
 from healing.incident import Cause
 from healing.release import ModelRef, Release
 from releases.manifest import Manifest
+from releases.output import Output
 
 _log = structlog.get_logger(__name__)
 _OBTAIN_SECONDS = 60.0  # a model of some hundred megabytes is read twice and copied once
@@ -46,12 +47,14 @@ class Version:
         self.refused_rows = RefusedRows()
         self.manifest: Manifest | None = None
         self.binder: Binder | None = None
+        self.output: Output | None = None  # where a client gets something else than the value of a row
         self.ranges: TrainingRanges | None = None
         self._stuck: StuckOutput | None = None
 
     def describe(self, manifest: Manifest) -> None:
         self.manifest = manifest
         self.binder = binder_of(manifest.input_schema)
+        self.output = None if manifest.output is None or manifest.output.is_plain else manifest.output
         self.ranges = TrainingRanges(manifest)
         self._stuck = StuckOutput(manifest)
 
@@ -91,7 +94,10 @@ class VersionPool:
         self._settings = settings
         self._timing = WorkerTiming.of(settings)
         self._order = LoadOrder(
-            settings.public_key, frozenset(settings.trusted_types), settings.worker_memory_bytes_max
+            settings.public_key,
+            frozenset(settings.trusted_types),
+            settings.worker_memory_bytes_max,
+            settings.allow_pyfunc,
         )
         self._forks = forks
         self._problems = problems

@@ -28,13 +28,16 @@ from healing.incident import Cause
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _TAIL_BYTES = 4 * 2**20  # of the log, in which a start looks for requests that may be asked again; read in 0.05 s
 
-LogRow = tuple[str, int, str, int, str, str, str, str | None, Mapping[str, Any], float, int | None, str, float]
+LogRow = tuple[
+    str, int, str, int, str, str, str, str | None, Mapping[str, Any], float, int | None, str, float, *tuple[Any, ...]
+]
 """Request id, row, time in ISO 8601, generation, digest, version, rung, key, features by name, prediction; the number
 of the row whose place this one takes, if it takes one; the digest of the version that was asked first and failed, or
-nothing; milliseconds from the question to the answer."""
+nothing; milliseconds from the question to the answer; where a client gets something else than the prediction, that."""
 _PREDICTION = (
     *("seq", "request_id", "row", "at", "generation", "digest", "version", "rung", "key", "features", "prediction"),
     *("replaces", "failed", "latency_ms"),  # an older log has no entries with the last two, and few with the third
+    "outputs",  # in few entries
 )
 _ROW, _END = _PREDICTION.index("row"), [0, "", 0]
 _REPLACES = _PREDICTION.index("replaces")
@@ -221,8 +224,8 @@ def _answer_hash(first_row: Sequence[Any]) -> int:
 
 
 def _replacing(row: LogRow, number: int) -> LogRow:
-    *kept, _, failed, latency_ms = row
-    return (*kept, number, failed, latency_ms)  # type: ignore[return-value]  # of a star only the length is known
+    place = _REPLACES - 1  # an entry begins with its number, which a row has not yet
+    return (*row[:place], number, *row[place + 1 :])  # type: ignore[return-value]  # of a slice only the length is known
 
 
 def _as_lines(names: Sequence[str], entries: Iterator[list[Any]]) -> Iterator[bytes]:

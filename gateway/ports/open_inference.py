@@ -18,8 +18,9 @@ from gateway.ports.state import GatewayState
 from gateway.routing.active_release import ActiveRelease
 from gateway.rows.refusals import NO_RELEASE, BadRequest
 from gateway.wire.asgi import JSON, RETRY_AFTER, Receive, Scope, Send, respond
-from gateway.wire.open_inference import OUTPUT, open_inference, refuse
+from gateway.wire.open_inference import OUTPUT, datatype_of, open_inference, refuse
 from releases.manifest import Column, InputSchema
+from releases.output import Output
 
 _DATATYPES = {
     "string": "BYTES",
@@ -30,7 +31,6 @@ _DATATYPES = {
     "boolean": "BOOL",
     "datetime": "BYTES",  # in ISO 8601
 }
-_PLATFORM = "sklearn_skops"
 
 
 class OpenInferencePort:
@@ -105,7 +105,8 @@ class OpenInferencePort:
     async def _metadata(self, name: str, version: str | None, _: Scope, __: Receive, send: Send) -> None:
         try:
             self._check_name(name)
-            schema = _schema_of(self._version(version))
+            found = self._version(version)
+            schema = _schema_of(found)
         except BadRequest as exc:
             await self._refuse(send, exc)
             return
@@ -114,9 +115,9 @@ class OpenInferencePort:
             {
                 "name": name,
                 "versions": list(dict.fromkeys(v.model.version for v in self._versions())),
-                "platform": _PLATFORM,
+                "platform": _platform(found),
                 "inputs": [_tensor(column) for column in schema.columns],
-                "outputs": [{"name": OUTPUT, "datatype": "FP64", "shape": [-1]}],
+                "outputs": [_output_tensor(found.output)],
                 "parameters": {"key": schema.key} if schema.key else {},
             },
         )
@@ -170,6 +171,17 @@ def _tensor(column: Column) -> dict[str, Any]:
         "shape": [-1],
         "parameters": {"nullable": column.nullable},
     }
+
+
+def _platform(version: Version) -> str:
+    return "" if version.manifest is None else version.manifest.flavor.replace("-", "_")
+
+
+def _output_tensor(output: Output | None) -> dict[str, Any]:
+    """`names` are the classes or outputs, in the order of the second dimension, or the labels that it has."""
+    shape = [-1, output.width] if output is not None and output.width else [-1]
+    tensor: dict[str, Any] = {"name": OUTPUT, "datatype": datatype_of(output), "shape": shape}
+    return tensor if output is None else {**tensor, "parameters": {"names": list(output.names)}}
 
 
 async def _respond_json(send: Send, document: dict[str, Any], status: int = 200) -> None:

@@ -82,7 +82,13 @@ def _mlflow() -> Node:
                 "invoke",
                 "Predict, as MLflow's scoring server does",
                 Purpose.PREDICT,
-                {200: answer("One prediction a row.", {JSON_TYPE: ref("Predictions")}, _ANSWERED_BY)},
+                {
+                    200: answer(
+                        "One prediction per row: a number, a label, or the numbers of all classes or outputs.",
+                        {JSON_TYPE: ref("Predictions")},
+                        _ANSWERED_BY,
+                    )
+                },
                 refusals=(400, 404, 408, 413, 415, 503),
                 body=_LEARN,
                 parameters=_ASKING,
@@ -204,12 +210,13 @@ def _schemas() -> Node:
     tensor = {"name": STRING, "datatype": {"enum": list(DATATYPES)}, "shape": many(INTEGER, least=1)}
     asked = tensor | {"data": {"type": "array"}, "parameters": parameters}
     wanted = record({"name": {"const": "predict"}, "parameters": parameters}, optional=("parameters",))
-    given = record({**tensor, "data": many(NUMBER), "parameters": parameters}, optional=("data", "parameters"))
+    given = record({**tensor, "data": {"type": "array"}, "parameters": parameters}, optional=("data", "parameters"))
+    prediction = {"anyOf": [NUMBER, STRING, {"type": "null"}, many(NUMBER)]}
     described = record({**tensor, "parameters": parameters}, optional=("parameters",))
     return {
         "Error": record({"error_code": STRING, "message": STRING, "field": STRING}, optional=("field",)),
         "InferenceError": record({"error": STRING}),
-        "Predictions": record({"predictions": many(NUMBER, least=1)}),
+        "Predictions": record({"predictions": many(prediction, least=1)}),
         "Invocation": {
             "oneOf": [
                 record({name: formats[name], "params": {"type": "object"}}, optional=("params",))

@@ -20,7 +20,7 @@ from gateway.ports.log_requests import take_drained, take_labels
 from gateway.ports.metrics import Metrics
 from gateway.ports.openapi_operate import operate_document
 from gateway.ports.release_state import release_state
-from gateway.ports.state import GatewayState, version_of
+from gateway.ports.state import GatewayState, champion_output, version_of
 from gateway.rows.refusals import BadRequest, error_body
 from gateway.wire.asgi import read_body
 
@@ -125,7 +125,9 @@ class _Desk:
 
     async def feedback(self, request: Request) -> Response:
         body = await read_body(request.receive, self._state.settings.body_bytes_max)
-        return Response(await take_labels(self._state.log, body), media_type="application/json")
+        return Response(
+            await take_labels(self._state.log, body, champion_output(self._state)), media_type="application/json"
+        )
 
     async def restart_worker(self, request: Request) -> Response:
         digest = request.path_params["digest"]

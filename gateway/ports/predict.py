@@ -9,7 +9,7 @@ from gateway.ports.open_inference import OpenInferencePort
 from gateway.ports.openapi_predict import predict_document
 from gateway.ports.routes import Route
 from gateway.ports.software import software_version
-from gateway.ports.state import GatewayState
+from gateway.ports.state import GatewayState, champion_output
 from gateway.rows.refusals import NO_RELEASE, BadRequest, error_body
 from gateway.wire.asgi import CHALLENGE, HTML, JSON, RETRY_AFTER, TEXT, Header, Receive, Scope, Send, read_body, respond
 from gateway.wire.mlflow import MLFLOW
@@ -85,7 +85,8 @@ class PredictPort:
     async def _feedback(self, _: Scope, receive: Receive, send: Send) -> None:
         try:
             body = await read_body(receive, self._state.settings.body_bytes_max)
-            await respond(send, 200, await take_labels(self._state.log, body), [JSON])
+            stored = await take_labels(self._state.log, body, champion_output(self._state))
+            await respond(send, 200, stored, [JSON])
         except BadRequest as exc:
             retry = [RETRY_AFTER] if exc.status == 503 else []
             await self._refuse(send, exc.status, error_body(exc.code, str(exc), exc.field), *retry)

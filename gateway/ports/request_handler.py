@@ -18,6 +18,7 @@ from gateway.routing.active_release import ActiveRelease
 from gateway.routing.ladder import Ladder
 from gateway.routing.request import Overloaded, PredictRequest, PredictResponse, Rung
 from gateway.routing.shadow import Shadow
+from gateway.rows.answers import outputs_of
 from gateway.rows.refusals import NO_RELEASE, BadRequest
 from gateway.rows.table import RequestTable
 from gateway.settings import GatewaySettings
@@ -231,12 +232,30 @@ def _log_rows(request: PredictRequest, answer: PredictResponse) -> list[LogRow]:
     request_id, generation, rung = request.request_id, answer.generation, answer.rung.value
     digest, version, names = model.digest, model.version, answer.names
     failed, latency_ms = answer.failed, round(1000 * answer.seconds, 3)
+    if answer.output is not None:
+        return _log_rows_with_outputs(request, answer, at, model)
     return [
         (
             *(request_id, number, at, generation, digest, version, rung, key),
             *(dict(zip(names, row, strict=True)), value, None, failed, latency_ms),
         )
         for number, (row, key, value) in enumerate(zip(answer.rows, request.bound.keys, answer.values, strict=True))
+    ]
+
+
+def _log_rows_with_outputs(request: PredictRequest, answer: PredictResponse, at: str, model: ModelRef) -> list[LogRow]:
+    """Rows whose prediction is the value, with the outputs or the label that the client got behind all others."""
+    assert answer.output is not None
+    shown = answer.output.shown(answer.values, outputs_of(answer.values))
+    latency_ms, request_id, rung = round(1000 * answer.seconds, 3), request.request_id, answer.rung.value
+    return [
+        (
+            *(request_id, number, at, answer.generation, model.digest, model.version, rung, key),
+            *(dict(zip(answer.names, row, strict=True)), float(value), None, answer.failed, latency_ms, outputs),
+        )
+        for number, (row, key, value, outputs) in enumerate(
+            zip(answer.rows, request.bound.keys, answer.values, shown, strict=True)
+        )
     ]
 
 

@@ -14,6 +14,7 @@ from gateway.routing.active_release import ActiveRelease
 from gateway.routing.shadow import Shadow
 from gateway.settings import GatewaySettings
 from healing.release import Release
+from releases.output import Output
 
 
 class GatewayState(Protocol):
@@ -74,6 +75,11 @@ class GatewayState(Protocol):
 def version_of(state: GatewayState, digest: str) -> Version | None:
     """The version with this digest, if it has a worker."""
     return next((version for version in state.versions if version.model.digest == digest), None)
+
+
+def champion_output(state: GatewayState) -> Output | None:
+    """What clients get for a value; None where they get the value itself, and while there is no release."""
+    return None if state.active is None else state.active.output
 
 
 def role_of(version: Version, release: Release | None) -> str:

@@ -6,8 +6,10 @@ from hashlib import blake2b
 
 from gateway.batching.versions import Version
 from gateway.routing.request import Rung
+from gateway.rows.answers import RowAnswer
 from gateway.rows.schema import Binder
 from healing.release import WEIGHT_STEPS, Challenger, Release
+from releases.output import Output
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,8 @@ class ActiveRelease:
     fallbacks: tuple[Version, ...]
     binder: Binder
     also_known: frozenset[str]
+    baseline: float
+    output: Output | None
 
     @classmethod
     def of(
@@ -30,8 +34,10 @@ class ActiveRelease:
         binders = [version.binder for version in versions if version.binder is not None]
         if not binders:
             return None
+        described = next(version for version in versions if version.binder is not None)
         known = frozenset(name for binder in binders for name in (*binder.schema.names, binder.schema.key or ""))
-        return cls(release, champion, challenger, tuple(fallbacks), binders[0], known)
+        baseline, output = _baseline_answer(release, described), described.output
+        return cls(release, champion, challenger, tuple(fallbacks), binders[0], known, baseline, output)
 
     def rungs(self, *, challenger: bool) -> Iterator[tuple[Rung, Version]]:
         """Who is asked, in order."""
@@ -44,6 +50,14 @@ class ActiveRelease:
     def rung_of(self, version: Version) -> Rung:
         """Where a version stands; one that the release does not name counts as a fallback."""
         return next((rung for rung, other in self.rungs(challenger=True) if other is version), Rung.FALLBACK)
+
+
+def _baseline_answer(release: Release, version: Version) -> float:
+    """The baseline of the release, with all outputs where the version has several."""
+    manifest = version.manifest
+    if manifest is None or not manifest.baseline_outputs:
+        return release.baseline
+    return RowAnswer(release.baseline, manifest.baseline_outputs)
 
 
 def falls_to_challenger(challenger: Challenger, route_key: str) -> bool:

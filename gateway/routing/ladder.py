@@ -62,7 +62,8 @@ class Ladder:
             if isinstance(outcome, Answered):
                 failed = self._accounting.settle(active, request, attempts, chosen=chosen)
                 generation, names = active.release.generation, _names_of(version)
-                return PredictResponse(outcome.values, rung, version, generation, names, rows, now - started, failed)
+                seconds, output = now - started, version.output
+                return PredictResponse(outcome.values, rung, version, generation, names, rows, seconds, failed, output)
             if isinstance(outcome, Busy) and outcome.overloaded and rung is not Rung.CHALLENGER:
                 self._accounting.settle(active, request, attempts, chosen=chosen)
                 raise _overloaded(version)
@@ -78,7 +79,8 @@ class Ladder:
         if not isinstance(outcome, Answered):
             return None
         rung, generation, seconds = active.rung_of(version), active.release.generation, time.monotonic() - started
-        return PredictResponse(outcome.values, rung, version, generation, _names_of(version), rows, seconds)
+        names = _names_of(version)
+        return PredictResponse(outcome.values, rung, version, generation, names, rows, seconds, output=version.output)
 
     async def _ask(
         self, rung: Rung, version: Version, active: ActiveRelease, request: PredictRequest, until: float
@@ -115,9 +117,9 @@ async def _in_time(outcome: "asyncio.Future[Outcome]", until: float | None) -> O
 
 
 def _baseline(active: ActiveRelease, request: PredictRequest, seconds: float, failed: str) -> PredictResponse:
-    values = [active.release.baseline] * len(request.bound.rows)
-    names, rows = active.binder.names, request.bound.rows
-    return PredictResponse(values, Rung.BASELINE, None, active.release.generation, names, rows, seconds, failed)
+    values = [active.baseline] * len(request.bound.rows)
+    names, rows, generation = active.binder.names, request.bound.rows, active.release.generation
+    return PredictResponse(values, Rung.BASELINE, None, generation, names, rows, seconds, failed, active.output)
 
 
 def _overloaded(version: Version) -> Overloaded:

@@ -11,6 +11,7 @@ from gateway.batching.versions import Version
 from gateway.rows.schema import BoundRows
 from gateway.rows.table import RequestTable, Row
 from healing.errors import Transient
+from releases.output import Output
 
 
 class Rung(StrEnum):
@@ -48,7 +49,9 @@ class PredictRequest(NamedTuple):
 
 
 class PredictResponse(NamedTuple):
-    """One value a row, and who gave it; `version` is None for the baseline. `rows` are what it read, under `names`.
+    """One value per row, and who gave it; `version` is None for the baseline. `rows` are what it read, under `names`.
+
+    `output` says what a client gets for a value, where that is not the value itself.
 
     `failed` is the digest of the version that was asked first and is to blame for not answering, else nothing;
     `seconds` is the time from the request to this answer.
@@ -62,3 +65,4 @@ class PredictResponse(NamedTuple):
     rows: Sequence[Row]
     seconds: float
     failed: str = ""
+    output: Output | None = None

@@ -158,7 +158,7 @@ class Shadow:
             seconds = time.monotonic() - started
             if self._stopped:
                 return
-            values = [score if math.isfinite(score) else None for score in scores]
+            values = [float(score) if math.isfinite(score) else None for score in scores]
             self._observe(batch, values, seconds)
             self._learn(len(rows), seconds)
         except BatchLost as exc:

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from gateway.routing.request import PredictResponse
+from gateway.rows.answers import outputs_of
 from gateway.rows.refusals import BadRequest, error_body
 from gateway.rows.table import ROWS_MAX, RequestTable, check_rectangular, check_row_count
 from gateway.wire.asgi import JSON, Header
@@ -63,7 +64,9 @@ def _media_type(content_type: bytes) -> str:
 
 
 def _write(answer: PredictResponse) -> EncodedResponse:
-    return orjson.dumps({"predictions": list(answer.values)}), _CONTENT
+    if answer.output is None:
+        return orjson.dumps({"predictions": list(answer.values)}), _CONTENT
+    return orjson.dumps({"predictions": answer.output.shown(answer.values, outputs_of(answer.values))}), _CONTENT
 
 
 def _write_params_ignored(answer: PredictResponse) -> EncodedResponse:

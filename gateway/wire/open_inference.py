@@ -1,12 +1,10 @@
-"""The Open Inference Protocol v2 (KServe, Triton, MLServer): one input tensor a column, one output tensor `predict`.
+"""The Open Inference Protocol v2 (KServe, Triton, MLServer): an input tensor per column, an output tensor `predict`.
 
 With `Inference-Header-Content-Length: N` the first N bytes of a body are the JSON, and behind it stand the tensors that
 have `binary_data_size`, in the order of the JSON. The answer is binary where a request asks for it, as Triton's
 clients do by default.
 """
 
-import sys
-from array import array
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -14,12 +12,14 @@ from typing import Any
 import orjson
 
 from gateway.routing.request import PredictResponse
+from gateway.rows.answers import outputs_of
 from gateway.rows.refusals import BadRequest
 from gateway.rows.table import RequestTable
 from gateway.wire.asgi import JSON, Header
 from gateway.wire.json_body import parse_object
 from gateway.wire.protocol import EncodedResponse, ParsedRequest, WireProtocol
-from gateway.wire.tensors import Tensor, read_head, values_in_binary, values_in_json
+from gateway.wire.tensors import Tensor, elements_in_binary, read_head, values_in_binary, values_in_json
+from releases.output import Output
 
 OUTPUT = "predict"
 _ID_CHARACTERS_MAX = 256
@@ -140,17 +140,39 @@ def _parameters(document: dict[str, Any], whose: str) -> dict[str, Any]:
 
 def _write(model_name: str, request_id: str | None, binary: bool, answer: PredictResponse) -> EncodedResponse:
     version = "baseline" if answer.version is None else answer.version.model.version
-    output: dict[str, Any] = {"name": OUTPUT, "datatype": "FP64", "shape": [len(answer.values)]}
+    datatype, shape = datatype_of(answer.output), [len(answer.values)]
+    if answer.output is not None and answer.output.width:
+        shape.append(answer.output.width)
+    output: dict[str, Any] = {"name": OUTPUT, "datatype": datatype, "shape": shape}
     document: dict[str, Any] = {"model_name": model_name, "model_version": version, "outputs": [output]}
     if request_id is not None:
         document["id"] = request_id
+    values = _flat_values(answer)
     if not binary:
-        output["data"] = list(answer.values)
+        output["data"] = values
         return orjson.dumps(document), (JSON,)
-    values = array("d", answer.values)
-    if sys.byteorder == "big":
-        values.byteswap()
-    output["parameters"] = {"binary_data_size": values.itemsize * len(values)}
+    content = elements_in_binary(datatype, values)
+    output["parameters"] = {"binary_data_size": len(content)}
     head = orjson.dumps(document)
     length = (b"inference-header-content-length", str(len(head)).encode())
-    return head + values.tobytes(), (_BINARY, length)
+    return head + content, (_BINARY, length)
+
+
+def _flat_values(answer: PredictResponse) -> list[Any]:
+    """The elements of the output tensor, row by row. A value that stands for no label has an element all the same."""
+    output = answer.output
+    if output is None:
+        return list(answer.values)
+    if output.width:
+        return [number for row in outputs_of(answer.values) for number in row]
+    unknown: Any = 0 if output.has_numbers else ""
+    return [unknown if label is None else label for label in output.shown(answer.values, ())]
+
+
+def datatype_of(output: Output | None) -> str:
+    """The datatype of the output tensor: FP64, or that of the labels."""
+    if output is None or output.kind != "label":
+        return "FP64"
+    if not output.has_numbers:
+        return "BYTES"
+    return "INT64" if all(type(name) is int for name in output.names) else "FP64"

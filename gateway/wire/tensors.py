@@ -128,6 +128,14 @@ def values_in_binary(tensor: Tensor, content: bytes) -> Sequence[Any]:
     return values
 
 
+def elements_in_binary(datatype: str, values: Sequence[Any]) -> bytes:
+    """The bytes of an output tensor."""
+    if datatype == "BYTES":
+        encoded = [str(value).encode() for value in values]
+        return b"".join([part for element in encoded for part in (_ELEMENT_LENGTH.pack(len(element)), element)])
+    return struct.pack(f"<{len(values)}{_CODES[datatype]}", *values)
+
+
 def _strings(tensor: Tensor, content: bytes) -> list[str]:
     values: list[str] = []
     at = 0

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from releases.loader import LoadedModel, answers_of
+from releases.answers import answers_of
+from releases.loader import LoadedModel
 from releases.model_inputs import dtype_of, frame_of
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def shorten(model: LoadedModel) -> PredictColumns | None:
         return None
     (_, *steps) = (step for _, step in model.estimator.steps)
     *between, last = steps
+    output = model.manifest.output
 
     def answer(columns: Columns) -> "NDArray[np.float64]":
         import numpy as np
@@ -46,7 +48,7 @@ def shorten(model: LoadedModel) -> PredictColumns | None:
         features = np.hstack([_output(part, columns) for part in parts])
         for step in between:
             features = step.transform(features)
-        return answers_of(last, features)
+        return answers_of(last, features, output)
 
     return answer if _agrees(model, answer) else None
 
@@ -125,7 +127,7 @@ def _same(model: LoadedModel, answer: PredictColumns, rows: Sequence[Sequence[An
     import numpy as np
 
     own = _outcome(
-        lambda: model.predict(frame_of(model.manifest.input_schema, model.manifest.input_schema.names, rows))
+        lambda: model.answers(frame_of(model.manifest.input_schema, model.manifest.input_schema.names, rows))
     )
     short = _outcome(lambda: answer(list(zip(*rows, strict=True))))
     if own is None or short is None:

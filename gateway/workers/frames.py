@@ -3,12 +3,13 @@
     frame    = header payload
     header   = payload bytes (u32), kind (u8), batch number (u64), network byte order
     BATCH    = JSON array with one array of values a column, in the manifest's order   (router to worker)
-    ANSWER   = row count (u32), one float64 a row, then a note in UTF-8                 (worker to router)
+    ANSWER   = row count (u32), numbers per row (u16), the float64s, then a note in UTF-8 (worker to router)
     STARTED  = the worker's process id in decimal                                       (worker to router)
     READY    = empty: verified, warm, may get traffic                                   (worker to router)
     CORRUPT, BROKEN = why the model does not load, in UTF-8                             (worker to router)
 
-A row that the model could not answer is NaN in an ANSWER; the note says why.
+A row that the model could not answer is NaN in an ANSWER; the note says why. Where a row has several numbers, the first
+one is its value, and the others are the outputs of the model.
 """
 
 import struct
@@ -18,8 +19,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from gateway.rows.answers import RowAnswer
+
 HEADER = struct.Struct("!IBQ")
-_COUNT = struct.Struct("!I")
+_SHAPE = struct.Struct("!IH")
 FRAME_BYTES_MAX = 256 * 2**20  # far above any batch; a longer length means that the stream is out of step
 
 assert sys.byteorder == "little", "answers are read in the machine's own byte order, the same on both ends"
@@ -45,20 +48,26 @@ def encode(kind: FrameKind, number: int = 0, payload: bytes = b"") -> bytes:
     return HEADER.pack(len(payload), kind, number) + payload
 
 
-def encode_answer(number: int, values: "array[float]", note: str = "") -> bytes:
-    return encode(FrameKind.ANSWER, number, _COUNT.pack(len(values)) + values.tobytes() + note.encode())
+def encode_answer(number: int, values: "array[float]", note: str = "", width: int = 1) -> bytes:
+    """The frame of an answer; `values` has `width` numbers per row."""
+    shape = _SHAPE.pack(len(values) // width, width)
+    return encode(FrameKind.ANSWER, number, shape + values.tobytes() + note.encode())
 
 
 def decode_answer(payload: bytes) -> tuple[Sequence[float], str]:
     """The values of an ANSWER and its note; ValueError when the payload is not one."""
-    if len(payload) < _COUNT.size:
-        raise ValueError(f"an answer has at least {_COUNT.size} bytes, found {len(payload)}")
-    end = _COUNT.size + 8 * int(_COUNT.unpack_from(payload)[0])
+    if len(payload) < _SHAPE.size:
+        raise ValueError(f"an answer has at least {_SHAPE.size} bytes, found {len(payload)}")
+    rows, width = _SHAPE.unpack_from(payload)
+    end = _SHAPE.size + 8 * rows * width
     values = array("d")
-    values.frombytes(payload[_COUNT.size : end])
-    if len(payload) < end:
+    values.frombytes(payload[_SHAPE.size : end])
+    if len(payload) < end or not width:
         raise ValueError(f"an answer of {len(payload)} bytes promises {end}")
-    return values, payload[end:].decode(errors="replace")
+    note = payload[end:].decode(errors="replace")
+    if width == 1:
+        return values, note
+    return [RowAnswer(values[at], values[at + 1 : at + width]) for at in range(0, rows * width, width)], note
 
 
 class Decoder:

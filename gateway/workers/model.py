@@ -33,7 +33,7 @@ def serve(channel: socket.socket, model_dir: Path, order: LoadOrder) -> None:
     """Load the model and answer batches; returns when the model is refused or the router has hung up."""
     channel.sendall(encode(FrameKind.STARTED, payload=str(os.getpid()).encode()))
     try:
-        model = load(model_dir, order.public_key, order.trusted_types)
+        model = load(model_dir, order.public_key, order.trusted_types, allow_pyfunc=order.allow_pyfunc)
         served = ServedModel.of(model)
         _warm(served)
         limit_own_growth(order.growth_bytes_max)
@@ -58,47 +58,53 @@ class ServedModel:
     model: LoadedModel
     answer: Callable[[Columns], "NDArray[np.float64]"]
 
+    @property
+    def width(self) -> int:
+        """Numbers per row: the value, and the outputs of a model that has several."""
+        output = self.model.manifest.output
+        return 1 if output is None else 1 + output.width
+
     @classmethod
     def of(cls, model: LoadedModel) -> "ServedModel":
         return cls(model, shorten(model) or partial(_own_answer, model))
 
 
 def _own_answer(model: LoadedModel, columns: Columns) -> "NDArray[np.float64]":
-    return model.predict(frame_of_columns(model.manifest.input_schema, columns))
+    return model.answers(frame_of_columns(model.manifest.input_schema, columns))
 
 
 def _warm(served: ServedModel) -> None:
     """Answer the golden rows by the path that requests take; the first batch is slower than the rest."""
     model, golden = served.model, served.model.manifest.golden
     by_name = dict(zip(golden.columns, zip(*golden.rows, strict=True), strict=True))
-    _predict(served.answer, [list(by_name[name]) for name in model.manifest.input_schema.names])
+    _predict(served.answer, [list(by_name[name]) for name in model.manifest.input_schema.names], served.width)
 
 
 def answer_batch(served: ServedModel, batch: WorkerFrame) -> bytes:
     """The ANSWER to a BATCH. Where the model raises, each row is tried alone, so that only the guilty ones fail."""
     columns: list[list[Any]] = orjson.loads(batch.payload)
+    width = served.width
     try:
-        return encode_answer(batch.number, _predict(served.answer, columns))
+        return encode_answer(batch.number, _predict(served.answer, columns, width), width=width)
     except Exception as exc:  # noqa: BLE001  the estimator is somebody's model: what it raises is data, and is reported
         note = f"{type(exc).__name__}: {exc}"
     values = array("d")
     for row in zip(*columns, strict=True):
-        values.append(_predict_alone(served.model, row))
-    return encode_answer(batch.number, values, note)
+        values += _predict_alone(served.model, row, width)
+    return encode_answer(batch.number, values, note, width)
 
 
-def _predict_alone(model: LoadedModel, row: tuple[Any, ...]) -> float:
+def _predict_alone(model: LoadedModel, row: tuple[Any, ...], width: int) -> "array[float]":
     try:
-        values = _predict(partial(_own_answer, model), [[value] for value in row])
+        return _predict(partial(_own_answer, model), [[value] for value in row], width)
     except Exception:  # noqa: BLE001  see answer_batch; the note already carries the reason
-        return float("nan")
-    return float(values[0])
+        return array("d", [float("nan")] * width)
 
 
-def _predict(answer: Callable[[Columns], "NDArray[np.float64]"], columns: Columns) -> "array[float]":
-    """One answer a row; ValueError when the model gives another number of them."""
+def _predict(answer: Callable[[Columns], "NDArray[np.float64]"], columns: Columns, width: int) -> "array[float]":
+    """`width` numbers per row; ValueError when the model gives another number of them."""
     outputs = answer(columns)
     rows = len(columns[0])
-    if outputs.shape != (rows,):
+    if outputs.shape != ((rows,) if width == 1 else (rows, width)):
         raise ValueError(f"the model should answer {rows} rows with as many numbers, found shape {outputs.shape}")
     return array("d", outputs.tobytes())

@@ -8,11 +8,15 @@ import orjson
 
 @dataclass(frozen=True, slots=True)
 class LoadOrder:
-    """`trusted_types` may be in a model beside those on our list; `growth_bytes_max` is what a worker may grow by."""
+    """`trusted_types` may be in a model beside those on our list; `growth_bytes_max` is what a worker may grow by.
+
+    `allow_pyfunc` lets a worker open MLflow models, which run code from their files.
+    """
 
     public_key: Path
     trusted_types: frozenset[str]
     growth_bytes_max: int
+    allow_pyfunc: bool = False
 
     def to_bytes(self, model_dir: Path) -> bytes:
         order = asdict(self) | {
@@ -26,5 +30,8 @@ class LoadOrder:
         request = orjson.loads(content)
         order = request["order"]
         return Path(request["model_dir"]), cls(
-            Path(order["public_key"]), frozenset(order["trusted_types"]), order["growth_bytes_max"]
+            Path(order["public_key"]),
+            frozenset(order["trusted_types"]),
+            order["growth_bytes_max"],
+            order["allow_pyfunc"],
         )

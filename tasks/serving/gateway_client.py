@@ -207,10 +207,25 @@ def probe_model(predict_url: str, digest: str, manifest: Manifest) -> Verdict:
     answers = response.json()["predictions"]
     if response.headers.get("x-model-digest") != digest:
         return Verdict("probe", Outcome.FAIL, f"answered by {response.headers.get('x-model-digest')}", count)
-    worst = max((abs(a - b) for a, b in zip(answers, golden.outputs, strict=False)), default=math.inf)
+    worst = _worst_difference(answers, manifest)
     right = len(answers) == count and worst <= golden.tolerance
     reason = "largest difference from the golden answers"
     return Verdict("probe", Outcome.PASS if right else Outcome.FAIL, reason, count, worst, golden.tolerance)
+
+
+def _worst_difference(answers: list[Any], manifest: Manifest) -> float:
+    """The largest distance from the golden answers; infinite where a label is another one."""
+    golden, output = manifest.golden, manifest.output
+    if output is None or output.is_plain:
+        pairs = list(zip(answers, golden.outputs, strict=False))
+    elif output.width:
+        pairs = [
+            pair for row, wanted in zip(answers, golden.matrix, strict=False) for pair in zip(row, wanted, strict=True)
+        ]
+    else:
+        shown = output.shown(golden.outputs, ())
+        pairs = [(0.0 if a == b else math.inf, 0.0) for a, b in zip(answers, shown, strict=False)]
+    return max((abs(a - b) for a, b in pairs), default=math.inf)
 
 
 @cache

@@ -10,7 +10,8 @@ from typing import Any
 import structlog
 
 from healing.release import ModelRef
-from releases.loader import LoadedModel, read_estimator
+from releases.flavours.sklearn_skops import read_estimator
+from releases.loader import LoadedModel
 from releases.signing import Keys, ensure_keys
 from tasks.config.pipeline import Pipeline, load_pipeline
 from tasks.config.settings import Settings

@@ -39,8 +39,8 @@ def as_inputs(rows: "pd.DataFrame", schema: InputSchema) -> "pd.DataFrame":
 
 
 def predict(estimator: Any, inputs: "pd.DataFrame") -> "NDArray[np.float64]":
-    """What the gateway would answer: see `releases.loader.answers_of`; shape (rows,)."""
-    from releases.loader import answers_of
+    """What the gateway would answer: see `releases.answers.answers_of`; shape (rows,)."""
+    from releases.answers import answers_of
 
     return answers_of(estimator, inputs)
 

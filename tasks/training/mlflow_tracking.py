@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from healing.versioning import Lineage
-from releases.loader import TRUSTED_TYPES
+from releases.flavours.sklearn_skops import TRUSTED_TYPES
 from releases.manifest import InputSchema
 from tasks.training.comparison import Comparison
 from tasks.training.mlflow_registry import (

@@ -9,7 +9,8 @@ import structlog
 
 from healing.errors import TrainingRefused
 from healing.release import ModelRef
-from releases.loader import LoadedModel, read_estimator
+from releases.flavours.sklearn_skops import read_estimator
+from releases.loader import LoadedModel
 from releases.manifest import Golden, InputSchema, Manifest, Scalar
 from releases.signing import Keys
 from releases.store import ModelStore

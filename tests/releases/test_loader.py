@@ -3,7 +3,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from healing.errors import ModelCorrupt
-from releases.loader import answers_of, load
+from releases.answers import answers_of
+from releases.loader import load
 from releases.signing import ensure_keys
 from releases.store import ModelStore
 from tests.published import corrupt, publish_tiny_model

@@ -9,7 +9,7 @@ from pipelines.flights import drills
 from pipelines.flights.features import build_features
 from pipelines.flights.feed import year
 from pipelines.flights.model import CATEGORIES, NUMBERS, build_estimator
-from releases.loader import TRUSTED_TYPES
+from releases.flavours.sklearn_skops import TRUSTED_TYPES
 from tests.pipelines.flights.test_features import TIMES
 
 

@@ -7,7 +7,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from skops import io
 
 from healing.errors import ModelCorrupt
-from releases.loader import read_estimator
+from releases.flavours.sklearn_skops import read_estimator
 from tasks.training.mlflow_tracking import model_digest
 from tasks.training.skops_canonical import canonical_skops
 

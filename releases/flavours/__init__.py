@@ -1,0 +1,1 @@
+"""Flavours: the file formats of models, each in one file and read without running code from the file."""
