@@ -32,7 +32,8 @@ def store(home, code, seconds):
 def test_an_unknown_drill_is_a_usage_error_that_lists_the_known_ones(command, tmp_path):
     result = command.invoke(app, ["run", "nope", "--home", str(tmp_path)])
     assert result.exit_code == 2
-    assert "noop, prefect-hang, source-outage, unhealable" in result.stderr
+    assert "model-corruption, " in result.stderr
+    assert "unhealable, " in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
