@@ -26,21 +26,30 @@ class RecentRequests:
 
 
 class VersionWindow:
-    """The last few hundred requests of one version. Failures count; requests that never reached the model do not."""
+    """The last few hundred requests of one version. Failures count; requests that never reached the model do not.
+
+    `answered_total`, `failed_total` and `seconds_total` are of all requests since the version was loaded.
+    """
 
     def __init__(self) -> None:
         self._failed: deque[bool] = deque(maxlen=WINDOW_REQUESTS)
         self._seconds: deque[float] = deque(maxlen=WINDOW_REQUESTS)
         self._values: deque[float] = deque(maxlen=WINDOW_REQUESTS)
+        self.answered_total = 0
+        self.failed_total = 0
+        self.seconds_total = 0.0
 
     def answered(self, seconds: float, value: float) -> None:
         """Take an answered request: how long it took and the answer to its first row."""
         self._failed.append(False)
         self._seconds.append(seconds)
         self._values.append(value)
+        self.answered_total += 1
+        self.seconds_total += seconds
 
     def failed(self) -> None:
         self._failed.append(True)
+        self.failed_total += 1
 
     @property
     def answers(self) -> int:

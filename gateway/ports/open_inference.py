@@ -12,12 +12,14 @@ import orjson
 
 from gateway.batching.versions import Version
 from gateway.ports.keys import ForcedVersions, Purpose
+from gateway.ports.open_inference_extensions import EXTENSIONS, refuse_change, repository_index, statistics
 from gateway.ports.routes import Route
 from gateway.ports.software import NAME, software_version
 from gateway.ports.state import GatewayState
 from gateway.routing.active_release import ActiveRelease
 from gateway.rows.refusals import NO_RELEASE, BadRequest
-from gateway.wire.asgi import JSON, RETRY_AFTER, Receive, Scope, Send, respond
+from gateway.wire.asgi import JSON, RETRY_AFTER, Receive, Scope, Send, read_body, respond
+from gateway.wire.json_body import parse_object
 from gateway.wire.open_inference import OUTPUT, datatype_of, open_inference, refuse
 from releases.manifest import Column, InputSchema
 from releases.output import Output
@@ -33,6 +35,9 @@ _DATATYPES = {
 }
 
 
+_INDEX_BYTES_MAX = 64 * 1024
+
+
 class OpenInferencePort:
     """Finds the route of a path, and answers what is not inference."""
 
@@ -45,11 +50,16 @@ class OpenInferencePort:
             "/v2": Route("GET", self._server, Purpose.PREDICT, refuse),
             "/v2/health/live": Route("GET", self._live, None, refuse),
             "/v2/health/ready": Route("GET", self._ready, None, refuse),
+            "/v2/repository/index": Route("POST", self._index, Purpose.PREDICT, refuse),
         }
 
     def find(self, path: str) -> Route | None:
-        """The route of a path below `/v2/models/`: `{name}[/versions/{version}][/ready|/infer]`."""
+        """The route of a path below `/v2/`: `models/{name}[/versions/{version}][/ready|/infer|/stats]` and the like."""
         match path.split("/"):
+            case ["", "v2", "models", "stats"] if self._model != "stats":
+                return Route("GET", partial(self._statistics, self._model, None), Purpose.PREDICT, refuse)
+            case ["", "v2", "repository", "models", name, "load" | "unload" as action]:
+                return Route("POST", partial(self._refuse_change, name, action), Purpose.PREDICT, refuse)
             case ["", "v2", "models", name, "versions", version, *rest] if version:
                 return self._find(name, version, rest)
             case ["", "v2", "models", name, *rest]:
@@ -62,6 +72,8 @@ class OpenInferencePort:
                 return Route("GET", partial(self._metadata, name, version), Purpose.PREDICT, refuse)
             case ["ready"]:
                 return Route("GET", partial(self._model_ready, name, version), Purpose.PREDICT, refuse)
+            case ["stats"]:
+                return Route("GET", partial(self._statistics, name, version), Purpose.PREDICT, refuse)
             case ["infer"]:
                 return Route("POST", partial(self._infer, name, version), Purpose.PREDICT, refuse)
         return None
@@ -81,7 +93,7 @@ class OpenInferencePort:
         await self._state.requests.answer(self._protocol, headers, receive, send, forced)
 
     async def _server(self, _: Scope, __: Receive, send: Send) -> None:
-        await _respond_json(send, {"name": NAME, "version": software_version(), "extensions": ["binary_tensor_data"]})
+        await _respond_json(send, {"name": NAME, "version": software_version(), "extensions": EXTENSIONS})
 
     async def _live(self, _: Scope, __: Receive, send: Send) -> None:
         await _respond_json(send, {"live": True})
@@ -121,6 +133,32 @@ class OpenInferencePort:
                 "parameters": {"key": schema.key} if schema.key else {},
             },
         )
+
+    async def _index(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await read_body(receive, _INDEX_BYTES_MAX, dict(scope["headers"]).get(b"content-length"))
+            ready_only = bool(body.strip()) and parse_object(body, "an object with `ready`").get("ready") is True
+        except BadRequest as exc:
+            await self._refuse(send, exc)
+        else:
+            await _respond_json(send, repository_index(self._model, self._versions(), ready_only=ready_only))
+
+    async def _refuse_change(self, name: str, action: str, _: Scope, __: Receive, send: Send) -> None:
+        try:
+            self._check_name(name)
+        except BadRequest as exc:
+            await self._refuse(send, exc)
+        else:
+            await self._refuse(send, refuse_change(action))
+
+    async def _statistics(self, name: str, version: str | None, _: Scope, __: Receive, send: Send) -> None:
+        try:
+            self._check_name(name)
+            chosen = self._versions() if version is None else [self._version(version)]
+        except BadRequest as exc:
+            await self._refuse(send, exc)
+        else:
+            await _respond_json(send, statistics(name, chosen))
 
     def _check_name(self, name: str) -> None:
         if name != self._model:
@@ -184,6 +222,6 @@ def _output_tensor(output: Output | None) -> dict[str, Any]:
     return tensor if output is None else {**tensor, "parameters": {"names": list(output.names)}}
 
 
-async def _respond_json(send: Send, document: dict[str, Any], status: int = 200) -> None:
+async def _respond_json(send: Send, document: Any, status: int = 200) -> None:
     headers = [JSON] if status == 200 else [JSON, RETRY_AFTER]
     await respond(send, status, orjson.dumps(document), headers)

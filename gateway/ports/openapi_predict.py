@@ -61,6 +61,14 @@ _INFER = {
 }
 
 
+_HEALTH = (
+    "With `application/json` in `accept`: `state` (`serving`, `degraded`, `no_release`), generation, problems, and of "
+    "champion and challenger the version, when it was trained, its worker's state and its confidence. A client without "
+    "the key that predictions need gets the state only. Without that header, an empty line, as MLflow's server answers."
+)
+_STATISTICS = "Requests, failures and batches of each loaded version since it was loaded; times in nanoseconds."
+
+
 def predict_document(pipeline: str) -> Node:
     """The document of a predict port; the pipeline's name is the only model that it has."""
     message = (
@@ -95,7 +103,7 @@ def _mlflow() -> Node:
             )
         },
         "/ping": {"get": ready},
-        "/health": {"get": ready | {"operationId": "health"}},
+        "/health": {"get": ready | {"operationId": "health", "description": _HEALTH}},
         "/version": {
             "get": operation(
                 "version", "Version of this software", Purpose.PREDICT, {200: answer("It.", {TEXT_TYPE: STRING})}
@@ -161,6 +169,16 @@ def _open_inference(pipeline: str) -> Node:
                 parameters=parameters,
             )
         }
+        paths[f"{place}/stats"] = {
+            "get": v2(
+                f"statistics{suffix}",
+                _STATISTICS,
+                Purpose.PREDICT,
+                {200: _json("They.", ref("ModelStatistics"))},
+                refusals=(404, 503),
+                parameters=parameters,
+            )
+        }
         paths[f"{place}/infer"] = {
             "post": v2(
                 f"infer{suffix}",
@@ -170,6 +188,30 @@ def _open_inference(pipeline: str) -> Node:
                 refusals=(400, 404, 408, 413, 415, 503),
                 body=_INFER,
                 parameters=[*parameters, *_ASKING],
+            )
+        }
+    paths["/v2/models/stats"] = {
+        "get": v2("allStatistics", _STATISTICS, Purpose.PREDICT, {200: _json("They.", ref("ModelStatistics"))})
+    }
+    paths["/v2/repository/index"] = {
+        "post": v2(
+            "repositoryIndex",
+            "The loaded versions; with `ready`, those that answer",
+            Purpose.PREDICT,
+            {200: _json("They.", ref("RepositoryIndex"))},
+            refusals=(400, 408, 413),
+            body={JSON_TYPE: {"schema": record({"ready": BOOLEAN}, optional=("ready",))}},
+        )
+    }
+    for action in ("load", "unload"):
+        paths[f"/v2/repository/models/{{name}}/{action}"] = {
+            "post": v2(
+                f"{action}Model",
+                "Always refused: models are loaded by releases",
+                Purpose.PREDICT,
+                {},
+                refusals=(400, 404),
+                parameters=[model],
             )
         }
     return paths
@@ -182,6 +224,20 @@ def _json(description: str, schema: Node) -> Node:
 def _inferred() -> Node:
     content: dict[str, Any] = {JSON_TYPE: ref("InferenceResponse"), BINARY_TYPE: {}}
     return answer("One tensor, `predict`; binary where the request asks for it.", content, _ANSWERED_BY)
+
+
+def _statistics_schema() -> Node:
+    duration = record({"count": INTEGER, "ns": INTEGER})
+    return record(
+        {
+            "name": STRING,
+            "version": STRING,
+            "inference_count": INTEGER,
+            "execution_count": INTEGER,
+            "inference_stats": {"type": "object", "additionalProperties": duration},
+            "batch_stats": many({"type": "object"}),
+        }
+    )
 
 
 def _about() -> Node:
@@ -238,6 +294,8 @@ def _schemas() -> Node:
             {"model_name": STRING, "model_version": STRING, "id": STRING, "outputs": many(given, least=1)},
             optional=("id",),
         ),
+        "ModelStatistics": record({"model_stats": many(_statistics_schema())}),
+        "RepositoryIndex": many(record({"name": STRING, "version": STRING, "state": STRING, "reason": STRING})),
         "ModelMetadata": record(
             {
                 "name": STRING,

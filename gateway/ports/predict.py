@@ -3,6 +3,7 @@
 import orjson
 
 from gateway.ports.docs_page import render_page
+from gateway.ports.health import asks_for_json, health_document
 from gateway.ports.keys import ForcedVersions, KeyRing, Purpose
 from gateway.ports.log_requests import take_labels
 from gateway.ports.open_inference import OpenInferencePort
@@ -29,7 +30,7 @@ class PredictPort:
         self._routes = {
             "/invocations": Route("POST", self._invocations, Purpose.PREDICT),
             "/ping": Route("GET", self._ping, None),
-            "/health": Route("GET", self._ping, None),
+            "/health": Route("GET", self._health, None),
             "/version": Route("GET", self._version, Purpose.PREDICT),
             "/feedback": Route("POST", self._feedback, Purpose.FEEDBACK),
             "/openapi.json": Route("GET", self._openapi, None),
@@ -78,6 +79,18 @@ class PredictPort:
             await respond(send, 503, error_body("NO_RELEASE", NO_RELEASE), [JSON, RETRY_AFTER])
         else:
             await respond(send, 200, b"\n", [JSON])
+
+    async def _health(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sent = dict(scope["headers"])
+        if not asks_for_json(sent.get(b"accept", b"")):
+            await self._ping(scope, receive, send)
+            return
+        known = not self._keys.locked or self._keys.refusal(sent, Purpose.PREDICT) is None
+        ready = self._state.active is not None
+        headers = [JSON] if ready else [JSON, RETRY_AFTER]
+        await respond(
+            send, 200 if ready else 503, orjson.dumps(health_document(self._state, known_client=known)), headers
+        )
 
     async def _version(self, _: Scope, __: Receive, send: Send) -> None:
         await respond(send, 200, software_version().encode(), [TEXT])

@@ -1,5 +1,7 @@
 """The Open Inference Protocol v2 (KServe, Triton, MLServer): an input tensor per column, an output tensor `predict`.
 
+A single tensor may have all columns, in the order of the schema.
+
 With `Inference-Header-Content-Length: N` the first N bytes of a body are the JSON, and behind it stand the tensors that
 have `binary_data_size`, in the order of the JSON. The answer is binary where a request asks for it, as Triton's
 clients do by default.
@@ -48,9 +50,17 @@ def read_request(model_name: str, headers: Mapping[bytes, bytes], body: bytes) -
         _check_id(request_id)
     tensors = _heads(document)
     columns = _columns(tensors, tail)
-    rows: list[Sequence[Any]] = list(zip(*columns, strict=True))
     write = partial(_write, model_name, request_id, _wants_binary(document))
-    return ParsedRequest(RequestTable(tuple(tensor.name for tensor in tensors), rows), write, request_id or None)
+    return ParsedRequest(_table(tensors, columns), write, request_id or None)
+
+
+def _table(tensors: Sequence[Tensor], columns: Sequence[Sequence[Any]]) -> RequestTable:
+    """A tensor per column, by name; or one tensor with all columns, in the order of the schema."""
+    width = tensors[0].columns
+    if width == 1:
+        return RequestTable(tuple(tensor.name for tensor in tensors), list(zip(*columns, strict=True)))
+    values = columns[0]
+    return RequestTable(None, [values[at : at + width] for at in range(0, len(values), width)])
 
 
 def _check_media_type(headers: Mapping[bytes, bytes]) -> None:
@@ -89,6 +99,9 @@ def _heads(document: dict[str, Any]) -> list[Tensor]:
     tensors = [read_head(item, index) for index, item in enumerate(inputs)]
     rows = tensors[0].rows
     for tensor in tensors:
+        if tensor.columns > 1 and len(tensors) > 1:
+            message = f"tensor {tensor.name!r:.80} has {tensor.columns} columns: with several tensors each is a column"
+            raise BadRequest(message, field=tensor.name)
         if tensor.rows != rows:
             message = f"tensor {tensor.name!r:.80} has {tensor.rows} rows, the first one {rows}: tensors are columns"
             raise BadRequest(message, field=tensor.name)

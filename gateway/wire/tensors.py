@@ -1,5 +1,7 @@
 """One tensor of the Open Inference Protocol is one column of a table: shape [n] or [n, 1], in JSON or in binary.
 
+A request with a single tensor may have all columns in it: shape [n, columns], row by row.
+
 JSON values have the type of the datatype, null is a missing value, and FP values may be written without a point. Binary
 values are little-endian, one after the other; BYTES elements start with their length as a 32-bit number. Binary has no
 null: a NaN in an FP tensor stands for a missing value.
@@ -30,6 +32,7 @@ _CODES = {
 }
 _FLOATS = frozenset({"FP16", "FP32", "FP64"})
 DATATYPES = (*_CODES, "BYTES")
+_COLUMNS_MAX = 10_000
 _ELEMENT_LENGTH = struct.Struct("<I")
 _INTEGERS = {
     **{f"INT{bits}": range(-(1 << bits - 1), 1 << bits - 1) for bits in (8, 16, 32, 64)},
@@ -46,6 +49,12 @@ class Tensor:
     rows: int
     data: Any
     binary_size: int | None
+    columns: int = 1
+
+    @property
+    def size(self) -> int:
+        """Its number of elements."""
+        return self.rows * self.columns
 
 
 def read_head(document: Any, index: int) -> Tensor:
@@ -60,11 +69,12 @@ def read_head(document: Any, index: int) -> Tensor:
     if type(datatype) is not str or datatype not in DATATYPES:
         raise _refusal(name, f"has a datatype of {', '.join(DATATYPES)}")
     if type(shape) is not list or not 1 <= len(shape) <= 2 or any(type(n) is not int for n in shape):
-        raise _refusal(name, "has the shape [n] or [n, 1]: a tensor is a column")
-    if shape[1:] not in ([], [1]) or shape[0] < 0:
-        raise _refusal(name, f"has the shape [n] or [n, 1]: a tensor is a column, found {shape}"[:200])
+        raise _refusal(name, "has the shape [n] or [n, columns]")
+    columns = 1 if len(shape) == 1 else shape[1]
+    if not 1 <= columns <= _COLUMNS_MAX or shape[0] < 0:
+        raise _refusal(name, f"has the shape [n] or [n, columns] with 1 to {_COLUMNS_MAX} columns, found {shape}"[:200])
     check_row_count(shape[0])
-    return Tensor(name, datatype, shape[0], document.get("data"), _binary_size(name, document))
+    return Tensor(name, datatype, shape[0], document.get("data"), _binary_size(name, document), columns)
 
 
 def _binary_size(name: str, document: dict[str, Any]) -> int | None:
@@ -88,13 +98,13 @@ def _binary_size(name: str, document: dict[str, Any]) -> int | None:
 def values_in_json(tensor: Tensor) -> Sequence[Any]:
     """The values of `data`, flat or as a list for each row."""
     values = tensor.data
-    if type(values) is not list or len(values) != tensor.rows:
+    if type(values) is list and any(type(value) is list for value in values):
+        if any(type(row) is not list or len(row) != tensor.columns for row in values):
+            raise _refusal(tensor.name, f"has {tensor.columns} values in each row of its data")
+        values = [value for row in values for value in row]
+    if type(values) is not list or len(values) != tensor.size:
         found = len(values) if type(values) is list else type(values).__name__
-        raise _refusal(tensor.name, f"has data of {tensor.rows} values, found {found}")
-    if any(type(value) is list for value in values):
-        if any(type(value) is not list or len(value) != 1 for value in values):
-            raise _refusal(tensor.name, "has one value in each row of its data")
-        values = [row[0] for row in values]
+        raise _refusal(tensor.name, f"has data of {tensor.size} values, found {found}")
     for value in values:
         if not _fits(tensor.datatype, value):
             raise _refusal(tensor.name, f"has values of datatype {tensor.datatype}, found {value!r:.80}")
@@ -118,10 +128,10 @@ def values_in_binary(tensor: Tensor, content: bytes) -> Sequence[Any]:
     """The values of a binary tensor; `content` has the `binary_size` bytes that are its own."""
     if tensor.datatype == "BYTES":
         return _strings(tensor, content)
-    form = f"<{tensor.rows}{_CODES[tensor.datatype]}"
+    form = f"<{tensor.size}{_CODES[tensor.datatype]}"
     if len(content) != struct.calcsize(form):
         wanted = struct.calcsize(form)
-        raise _refusal(tensor.name, f"has {wanted} bytes for shape [{tensor.rows}], found {len(content)}")
+        raise _refusal(tensor.name, f"has {wanted} bytes for its {tensor.size} values, found {len(content)}")
     values = struct.unpack(form, content)
     if tensor.datatype in _FLOATS:
         return [None if math.isnan(value) else value for value in values]
@@ -139,7 +149,7 @@ def elements_in_binary(datatype: str, values: Sequence[Any]) -> bytes:
 def _strings(tensor: Tensor, content: bytes) -> list[str]:
     values: list[str] = []
     at = 0
-    while at < len(content) and len(values) < tensor.rows:
+    while at < len(content) and len(values) < tensor.size:
         if at + _ELEMENT_LENGTH.size > len(content):
             break
         (length,) = _ELEMENT_LENGTH.unpack_from(content, at)
@@ -151,8 +161,8 @@ def _strings(tensor: Tensor, content: bytes) -> list[str]:
             values.append(content[start:at].decode())
         except UnicodeDecodeError as exc:
             raise _refusal(tensor.name, f"has strings in UTF-8: {exc}"[:200]) from exc
-    if len(values) != tensor.rows or at != len(content):
-        raise _refusal(tensor.name, f"has {tensor.rows} elements of BYTES that fill its {len(content)} bytes")
+    if len(values) != tensor.size or at != len(content):
+        raise _refusal(tensor.name, f"has {tensor.size} elements of BYTES that fill its {len(content)} bytes")
     return values
 
 

@@ -22,6 +22,8 @@ def served(tmp_path_factory, keys):
     home = tmp_path_factory.mktemp("served")
     root = home / "releases"
     with run_gateway(root, keys, home / "gateway") as gateway:
+        asked = gateway.predict.get("/health", headers={"accept": "application/json"})
+        assert (asked.status_code, asked.json()) == (503, {"state": "no_release"})
         before = (gateway.predict.get("/ping"), gateway.ask(), gateway.operate.get("/health"), gateway.release())
         champion = publish_tiny_model(root, keys)
         challenger = publish_tiny_model(root, keys, version="0.2.0", seed=1)

@@ -165,6 +165,50 @@ def test_narrower_numbers_give_the_same_predictions(triton, expected, binary, da
     assert result.as_numpy("predict") == pytest.approx(expected, abs=1e-6)
 
 
+def test_tritons_client_reads_the_repository_index(triton):
+    index = triton.get_model_repository_index()
+    assert [(entry["name"], entry["version"], entry["state"]) for entry in index] == [
+        ("tiny", "0.1.0", "READY"),
+        ("tiny", "0.2.0", "READY"),
+    ]
+
+
+def test_tritons_client_is_told_that_releases_load_models(triton):
+    from tritonclient.utils import InferenceServerException
+
+    with pytest.raises(InferenceServerException, match="models are loaded by releases"):
+        triton.load_model("tiny")
+    with pytest.raises(InferenceServerException, match="does not unload them"):
+        triton.unload_model("tiny")
+
+
+def test_tritons_client_reads_statistics(triton):
+    def counted() -> dict:
+        (found,) = triton.get_inference_statistics("tiny", "0.1.0")["model_stats"]
+        return found
+
+    before = counted()
+    triton.infer("tiny", tensors())
+    after = counted()
+    assert after["inference_count"] == before["inference_count"] + 1
+    assert after["execution_count"] > before["execution_count"]
+    assert after["inference_stats"]["success"]["ns"] > before["inference_stats"]["success"]["ns"]
+    versions = [entry["version"] for entry in triton.get_inference_statistics()["model_stats"]]
+    assert versions == ["0.1.0", "0.2.0"]
+
+
+def test_health_says_more_to_clients_that_accept_json(served):
+    assert served.predict.get("/health").content == b"\n"
+    served.ask()
+    health = served.predict.get("/health", headers={"accept": "text/html, application/json;q=0.9"}).json()
+    assert (health["state"], health["generation"], health["problems"]) == ("serving", 2, [])
+    champion, challenger = health["champion"], health["challenger"]
+    assert (champion["version"], champion["role"], champion["worker"]) == ("0.1.0", "champion", "ready")
+    assert (champion["trained_at"], champion["trained_until"]) == ("2013-03-01T12:00:00+00:00", "2013-03-01")
+    assert 0 < champion["confidence"] < 1
+    assert (challenger["version"], challenger["confidence"]) == ("0.2.0", None)
+
+
 def test_a_version_in_the_path_answers_by_itself(triton, served, expected):
     result = triton.infer("tiny", tensors(), model_version="0.2.0", request_id="forced")
     assert result.get_response()["model_version"] == "0.2.0"

@@ -132,15 +132,23 @@ def locked(tmp_path_factory, keys):
 OPEN = [
     ("predict", path) for path in ("/ping", "/health", "/v2/health/live", "/v2/health/ready", "/docs", "/openapi.json")
 ]
-LOCKED = [("predict", path) for path in ("/version", "/v2", "/v2/models/tiny", "/v2/models/tiny/ready")] + [
-    ("operate", path) for path in ("/metrics", "/release", "/predictions", "/shadow", "/nowhere")
-]
+LOCKED = [
+    ("predict", path) for path in ("/version", "/v2", "/v2/models/tiny", "/v2/models/tiny/ready", "/v2/models/stats")
+] + [("operate", path) for path in ("/metrics", "/release", "/predictions", "/shadow", "/nowhere")]
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("port", "path"), [*OPEN, ("operate", "/health"), ("operate", "/docs")])
 def test_health_and_its_own_description_are_open(locked, port, path):
     assert getattr(locked[0], port).get(path).status_code == 200
+
+
+@pytest.mark.timeout(300)
+def test_health_names_the_model_only_to_a_client_with_a_key(locked):
+    client, accept = locked[0].predict, {"accept": "application/json"}
+    assert client.get("/health", headers=accept).json() == {"state": "serving"}
+    assert client.get("/health", headers={**accept, "x-api-key": FEEDBACK}).json() == {"state": "serving"}
+    assert client.get("/health", headers={**accept, "x-api-key": PREDICT}).json()["champion"]["version"] == "0.1.0"
 
 
 @pytest.mark.timeout(300)

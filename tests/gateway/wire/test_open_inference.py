@@ -9,6 +9,7 @@ import pytest
 from gateway.rows.refusals import BadRequest
 from gateway.rows.schema import Binder
 from gateway.wire.open_inference import read_request
+from releases.manifest import Column, InputSchema
 from tests.published import SCHEMA
 
 CARRIER = {"name": "carrier", "shape": [2], "datatype": "BYTES", "data": ["AA", "UA"]}
@@ -39,6 +40,49 @@ def binary(tensor, size):
 
 def test_one_tensor_is_one_column_in_any_order():
     assert rows_of(ask(HOUR, CARRIER, DISTANCE)) == ROWS
+
+
+NUMBERS = InputSchema(columns=(Column(name="miles", type="double"), Column(name="stops", type="long", nullable=False)))
+
+
+@pytest.mark.parametrize("datatype", ["FP16", "FP32", "FP64", "INT64", "UINT8"])
+@pytest.mark.parametrize("form", ["flat", "nested", "binary"])
+def test_one_tensor_may_have_all_columns(datatype, form):
+    tensor = {"name": "features", "shape": [3, 2], "datatype": datatype, "data": [1, 7, 2, 8, 3, 9]}
+    tail = b""
+    if form == "nested":
+        tensor["data"] = [[1, 7], [2, 8], [3, 9]]
+    elif form == "binary":
+        code = {"FP16": "e", "FP32": "f", "FP64": "d", "INT64": "q", "UINT8": "B"}[datatype]
+        tail = struct.pack(f"<6{code}", 1, 7, 2, 8, 3, 9)
+        tensor = binary(tensor, len(tail))
+    rows = Binder(NUMBERS).bind(ask(tensor, tail=tail).table).rows
+    assert [list(row) for row in rows] == [[1, 7], [2, 8], [3, 9]]
+    assert {type(row[1]) for row in rows} == {int}
+
+
+def test_a_nan_in_a_tensor_with_all_columns_is_missing():
+    tail = struct.pack("<4f", float("nan"), 7, 0.5, 8)
+    tensor = binary({"name": "x", "shape": [2, 2], "datatype": "FP32", "data": None}, len(tail))
+    assert [list(row) for row in Binder(NUMBERS).bind(ask(tensor, tail=tail).table).rows] == [[None, 7], [0.5, 8]]
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ([{"name": "x", "shape": [1, 3], "datatype": "FP64", "data": [1, 2, 3]}], "has 2 values, found 3"),
+        ([{"name": "x", "shape": [1, 2], "datatype": "FP64", "data": [1]}], "data of 2 values, found 1"),
+        ([{"name": "x", "shape": [1, 2], "datatype": "FP64", "data": [[1], [2]]}], "2 values in each row"),
+        ([{"name": "x", "shape": [1, 2], "datatype": "FP64", "data": [1, 2.5]}], "expected long, found float"),
+        (
+            [{"name": "x", "shape": [1, 2], "datatype": "FP64", "data": [1, 2]}] * 2,
+            "with several tensors each is a col",
+        ),
+    ],
+)
+def test_a_tensor_with_all_columns_that_does_not_fit_is_refused(tensors, message):
+    with pytest.raises(BadRequest, match=message):
+        Binder(NUMBERS).bind(ask(*tensors).table)
 
 
 def test_a_row_may_be_a_list_of_its_own():
