@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,13 +125,16 @@ def run_drill(
 
 def _run_ablated(experiment: Experiment, lab: Lab, ablate: str | None, variables: Mapping[str, float]) -> Judgement:
     """Run and judge the experiment with a remedy switched off; httpx.HTTPError when the switch fails."""
-    off = nullcontext() if ablate is None else _ablated(lab, experiment.spec, ablate)
-    with off:
+    off = () if ablate is None else (ablate, *experiment.spec.substitutes)
+    with ExitStack() as disabled:
+        for remedy in off:
+            disabled.enter_context(_ablated(lab, experiment.spec, remedy))
         stopped, left = _run_experiment(experiment, lab, variables), _undo(lab)
     judgement = stopped or left or judge(_journal(lab.directory))
     findings = judgement.findings
-    if ablate is not None and findings is not None and ablate in findings.remedies:
-        return Judgement(Exit.HARNESS_FAILED, f"remedy {ablate} was switched off and was used all the same", findings)
+    used = [] if findings is None else [remedy for remedy in off if remedy in findings.remedies]
+    if used:
+        return Judgement(Exit.HARNESS_FAILED, f"remedy {used[0]} was switched off and was used all the same", findings)
     return judgement
 
 

@@ -75,6 +75,9 @@ class DrillSpec(BaseModel):
         default=(), description="What the drill needs besides gateway and Prefect: feed, mirror, proxy."
     )
     ablations: tuple[str, ...] = Field(default=(), description="Remedies that can be switched off for the drill.")
+    substitutes: tuple[str, ...] = Field(
+        default=(), description="Remedies that would do instead, switched off together with each of `ablations`."
+    )
     limits: Limits
 
 

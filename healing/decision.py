@@ -187,11 +187,13 @@ def _fate(
 ) -> tuple[Fate, str]:
     """What the step did with the remedy, and why; in the order in which the plan excludes remedies."""
     if _begins(step, remedy):
-        return Fate.CHOSEN, getattr(step, "reason", f"the first in order of those with {_attempts(len(own))}")
+        first = f"the first in order of those with {_attempts(len(own))}"
+        contains = "the budget is used up, and a pause contains the problem"
+        return Fate.CHOSEN, getattr(step, "reason", contains if budget.is_used_up else first)
     futile = _futility(remedy, incident, view)
     if futile is not None:
         return Fate.FUTILE, futile
-    if budget.is_used_up and not isinstance(step, Start):
+    if budget.is_used_up:  # only a pause starts then
         return Fate.OVER_BUDGET, str(getattr(step, "reason", "the budget is used up"))
     hindrance = _hindrance(remedy, view, step)
     if hindrance is not None:

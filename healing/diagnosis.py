@@ -43,13 +43,14 @@ class Signals:
 
     `problems` is None if the gateway does not answer: that neither confirms nor refutes a problem. `serving` are the
     digests of the models that it has a worker for. `checks` holds the
-    monitor's latest verdicts by the cause that a FAIL is evidence of. `history` is the release log, oldest first.
+    monitor's latest verdicts by the cause that a FAIL is evidence of. `history` is the release log, oldest first; None
+    if it cannot be read.
     """
 
     problems: tuple[ProblemSignal, ...] | None = None
     serving: tuple[str, ...] = ()
     checks: Mapping[Cause, tuple[Verdict, ...]] = field(default_factory=dict)
-    history: tuple[Release, ...] = ()
+    history: tuple[Release, ...] | None = ()
     served: AnswerCounts | None = None  # by the gateway, since its start
     probed: Mapping[ProblemKey, "Confirmation"] = field(default_factory=dict)
 
@@ -132,6 +133,8 @@ def _confirm_with_checks(cause: Cause, status: Status, signals: Signals) -> Conf
 
 def _confirm_bad_candidate(incident: Incident, signals: Signals) -> Confirmation:
     """A candidate is bad if it is fenced, or if a check of it fails while it is on trial or champion."""
+    if signals.history is None:
+        return Confirmation(Presence.INCONCLUSIVE, "the release log cannot be read")
     current = signals.history[-1] if signals.history else None
     role, name = role_of(current, incident.subject), incident.subject[:12]
     fence = None if current is None else current.fence_of(incident.subject)

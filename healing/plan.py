@@ -155,13 +155,17 @@ def _end_absent(incident: Incident, view: View, limits: Limits) -> Step:
 
 
 def _treat(incident: Incident, view: View, limits: Limits, now: Moment) -> Step:
-    """Choose the remedy, within the budgets."""
+    """Choose the remedy, within the budgets. A pause needs none: it comes last, once, before people are notified."""
     tried = tried_attempts(incident, view, limits, now)
     exceeded = _exceeded(incident, view, limits, tried, now)
-    if exceeded is not None:
-        return Escalate(exceeded)
     left = _remedies_left(incident, view)
-    remedy = _next_remedy([each for each in left if each not in view.held_back], tried)
+    ready = [each for each in left if each not in view.held_back]
+    if incident.attempts and incident.attempts[-1].remedy is Remedy.PAUSE_PIPELINE:
+        reason = exceeded or f"policy has no further remedy for {incident.cause}"
+        return Escalate(f"{reason}; {incident.attempts[-1].note}")
+    if exceeded is not None and Remedy.PAUSE_PIPELINE not in ready:
+        return Escalate(exceeded)
+    remedy = _next_remedy(ready, tried) if exceeded is None else Remedy.PAUSE_PIPELINE
     if remedy is None or remedy is Remedy.ESCALATE:
         held = [view.held_back[each] for each in left if each in view.held_back]
         if held:

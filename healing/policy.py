@@ -59,15 +59,16 @@ DEFAULT_REMEDIES: Mapping[Cause, tuple[Remedy, ...]] = MappingProxyType(
         Cause.SOURCE_UNAVAILABLE: (Remedy.RETRY, Remedy.SWITCH_SOURCE),
         Cause.SOURCE_SLOW: (Remedy.SWITCH_SOURCE,),
         Cause.SCHEMA_BREAK: (Remedy.REPAIR_BATCH, Remedy.QUARANTINE_BATCH),
-        Cause.NULL_SPIKE: (Remedy.QUARANTINE_BATCH, Remedy.RESTORE_SNAPSHOT),
-        Cause.BAD_ROWS: (Remedy.QUARANTINE_BATCH, Remedy.RESTORE_SNAPSHOT),
-        Cause.VOLUME_ANOMALY: (Remedy.QUARANTINE_BATCH, Remedy.RESTORE_SNAPSHOT),
+        # Where bad rows can neither be kept out nor taken out, no model may be trained on them.
+        Cause.NULL_SPIKE: (Remedy.QUARANTINE_BATCH, Remedy.RESTORE_SNAPSHOT, Remedy.PAUSE_PIPELINE),
+        Cause.BAD_ROWS: (Remedy.QUARANTINE_BATCH, Remedy.RESTORE_SNAPSHOT, Remedy.PAUSE_PIPELINE),
+        Cause.VOLUME_ANOMALY: (Remedy.QUARANTINE_BATCH, Remedy.RESTORE_SNAPSHOT, Remedy.PAUSE_PIPELINE),
         Cause.STALE_DATA: (Remedy.WAIT, Remedy.RETRY),
         Cause.DUPLICATE_DATA: (Remedy.REPAIR_BATCH,),
         Cause.DATA_DRIFT: (Remedy.RETRAIN,),
         Cause.QUALITY_DROP: (Remedy.RETRAIN,),
         Cause.BAD_CANDIDATE: (Remedy.ABORT_CANARY, Remedy.ROLLBACK),  # labels may arrive after the promotion
-        Cause.MODEL_CORRUPT: (Remedy.ROLLBACK,),
+        Cause.MODEL_CORRUPT: (Remedy.ROLLBACK, Remedy.REPUBLISH),  # the first model has nothing to roll back to
         Cause.MODEL_FAILING: (Remedy.RESTART_WORKER, Remedy.ROLLBACK),
         Cause.MODEL_SLOW: (Remedy.RESTART_WORKER, Remedy.ROLLBACK),
         Cause.REGISTRY_UNAVAILABLE: (Remedy.WAIT,),

@@ -12,6 +12,7 @@ from random import Random
 
 from healing.incident import Attempt, AttemptOutcome, Remedy
 
+_LAST = (Remedy.PAUSE_PIPELINE, Remedy.ESCALATE)  # they end no problem, so no outcome says when they help
 _ODDS_DRAWS = 100
 _PRIOR_SECONDS = 10.0  # one imagined recovery of this length keeps the first draws finite
 
@@ -42,13 +43,13 @@ class LearnedOrder:
 
 
 def learned_order(allowed: Sequence[Remedy], records: Mapping[Remedy, RemedyRecord], random: Random) -> LearnedOrder:
-    """The allowed remedies, reordered by one draw each. ESCALATE stays last; nothing is added or left out.
+    """The allowed remedies, reordered by one draw each. A pause and ESCALATE stay last; nothing is added or left out.
 
     >>> learned_order([Remedy.WAIT], {}, Random(7)).order
     (<Remedy.WAIT: 'wait'>,)
     """
-    remedies = [remedy for remedy in allowed if remedy is not Remedy.ESCALATE]
-    last = tuple(remedy for remedy in allowed if remedy is Remedy.ESCALATE)
+    remedies = [remedy for remedy in allowed if remedy not in _LAST]
+    last = tuple(remedy for remedy in allowed if remedy in _LAST)
     wins: dict[Remedy, int] = dict.fromkeys(remedies, 0)
     for _ in range(_ODDS_DRAWS if remedies else 0):
         wins[_ranked(remedies, records, random)[0]] += 1

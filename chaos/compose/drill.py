@@ -83,6 +83,9 @@ class CatalogueDrill(_Part):
     unaffected: bool = Field(default=False, description="No client notices the faults while they last.")
     quiet: bool = Field(default=False, description="The change is harmless: no incident may be opened.")
     ablations: tuple[str, ...] = ()
+    substitutes: tuple[str, ...] = Field(
+        default=(), description="Remedies that would do instead, switched off together with each of `ablations`."
+    )
     deadline_seconds: float = Field(gt=0)
     restored_seconds_max: float = Field(default=150.0, gt=0, description="How long the method waits for recovery.")
     restored_hold_seconds: float = Field(default=7.0, gt=0)

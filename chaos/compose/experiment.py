@@ -72,6 +72,7 @@ def _promise(drill: CatalogueDrill) -> Document:
         "unaffected": drill.unaffected,
         "needs": list(drill.needs),
         "ablations": list(drill.ablations),
+        **({"substitutes": list(drill.substitutes)} if drill.substitutes else {}),
         "limits": drill.limits.model_dump(exclude_defaults=True),
     }
 

@@ -49,10 +49,10 @@ def _check_order(path: Path, cause: Cause, remedies: Sequence[Remedy]) -> Iterat
         if count > 1:
             hint = "remove the others: attempts_max says how often remedies are repeated"
             yield Fault(path, "each remedy once", f"'{remedy}' {count} times, which loops", hint)
-    if Remedy.ESCALATE in remedies[:-1]:
-        position = remedies.index(Remedy.ESCALATE)
-        after = listed(remedies[position + 1 :])
-        yield Fault(path, "'escalate' as the last remedy", f"{after} after it", "move 'escalate' to the end")
+    for last, after in ((Remedy.ESCALATE, ()), (Remedy.PAUSE_PIPELINE, (Remedy.ESCALATE,))):
+        following = remedies[remedies.index(last) + 1 :] if last in remedies else ()
+        if later := [remedy for remedy in following if remedy not in after]:
+            yield Fault(path, f"'{last}' as the last remedy", f"{listed(later)} after it", f"move '{last}' to the end")
 
 
 def check_routes(path: Path, kinds: KindRoutes, routes: Sequence[str]) -> Iterator[Fault]:

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 import structlog
 
 from healing.diagnosis import Confirmation, ProblemKey, Signals
-from healing.errors import GatewayUnavailable
+from healing.errors import Corrupt, GatewayUnavailable, StoreUnavailable
 from healing.evidence import Evidence
 from healing.incident import Cause
+from healing.release import Release
 from healing.verdict import Verdict
 from releases.log import ReleaseLog
 from tasks.config.settings import Settings
@@ -50,10 +52,19 @@ def read_signals(
         problems=None if state is None else state.as_signals(),
         serving=() if state is None else tuple(worker.digest for worker in state.workers),
         checks=checks,
-        history=tuple(ReleaseLog(settings.release_root(pipeline)).history()),
+        history=_read_history(settings.release_root(pipeline)),
         served=None if state is None else state.served.counts(),
         probed=probed,
     )
+
+
+def _read_history(release_root: Path) -> tuple[Release, ...] | None:
+    """The release log, oldest first; None if a document is damaged or cannot be read, which stops no other remedy."""
+    try:
+        return tuple(ReleaseLog(release_root).history())
+    except (Corrupt, StoreUnavailable) as exc:
+        log.warning("release_log_not_read", cause=str(exc))
+        return None
 
 
 def _gateway_evidence(settings: Settings, pipeline: str) -> list[Evidence]:

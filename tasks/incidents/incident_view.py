@@ -162,5 +162,6 @@ def _running_elsewhere(others: Sequence[Incident], remedy: Remedy) -> Incident |
 
 def _ingestion_is_silent(incident: Incident, now: Moment) -> bool:
     """Whether ingestion has made no attempt for INGEST_SECONDS."""
-    times = [Moment(incident.detected_at), *(attempt.started for attempt in incident.attempts)]
+    own = [attempt.started for attempt in incident.attempts if attempt.lease_token is None]  # the others are a healer's
+    times = [Moment(incident.detected_at), *own]
     return min(elapsed_seconds(moment, now) for moment in times) > INGEST_SECONDS

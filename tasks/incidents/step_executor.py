@@ -116,6 +116,9 @@ class StepExecutor:
             raise
         except AutopilotError as exc:
             result = RemedyResult(AttemptOutcome.FAILED, f"{type(exc).__name__}: {exc}")
+        except Exception as exc:  # a defect counts as an attempt; else it would be repeated for ever
+            log.exception("remedy_failed", incident=incident.id, remedy=attempt.remedy)
+            result = RemedyResult(AttemptOutcome.FAILED, f"{type(exc).__name__}: {exc}")
         crash_points.reached("heal.remedy_applied", remedy=attempt.remedy)
         self._record(incident, attempt, result)
 

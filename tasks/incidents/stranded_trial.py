@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from healing.errors import OrchestratorUnavailable
+from healing.errors import Corrupt, OrchestratorUnavailable, StoreUnavailable
 from tasks.config.pipeline import Pipeline
 from tasks.config.settings import Settings
 from tasks.incidents.flow_runner import FlowRunner
@@ -27,7 +27,11 @@ def resume_stranded_trial(
     controller of another host; a process that calls this again and again needs no such time.
     """
     root = settings.release_root(config.name)
-    stranded = stranded_trial(root, settings.ledger_dsn, config.name, seconds_max)
+    try:
+        stranded = stranded_trial(root, settings.ledger_dsn, config.name, seconds_max)
+    except (Corrupt, StoreUnavailable) as exc:  # the healer repairs the release log before it judges a trial
+        log.warning("trial_not_read", cause=str(exc))
+        return
     if stranded is None or stranded.challenger is None:
         return
     resumption = resumable(root, settings.ledger_dsn, config.release, datetime.now(UTC))

@@ -121,7 +121,7 @@ def test_a_corrupt_fallback_is_removed_and_the_champion_stays(bench):
     assert (bench.current.champion, bench.current.fallbacks) == (champion, ())
 
 
-def test_a_corrupt_champion_without_an_intact_predecessor_is_escalated(bench):
+def test_a_corrupt_champion_without_an_intact_predecessor_or_copy_is_escalated(bench):
     champion = bench.publish(1)
     bootstrap(bench.root, champion)
     with bench.ledger() as ledger:
@@ -130,8 +130,11 @@ def test_a_corrupt_champion_without_an_intact_predecessor_is_escalated(bench):
         handled(bench, ledger, incident, signals)
         after = ledger.incident(incident.id)
     assert after.status is Status.ESCALATED
-    assert [a.remedy for a in after.attempts] == [Remedy.ROLLBACK, Remedy.ESCALATE]
-    assert after.attempts[0].outcome is AttemptOutcome.FUTILE
+    assert [(a.remedy, a.outcome) for a in after.attempts] == [
+        (Remedy.ROLLBACK, AttemptOutcome.FUTILE),
+        (Remedy.REPUBLISH, AttemptOutcome.FUTILE),
+        (Remedy.ESCALATE, AttemptOutcome.SUCCEEDED),
+    ]
     assert after.id in bench.settings.alerts_file.read_text()
 
 
@@ -328,5 +331,8 @@ def test_a_learned_order_is_recorded_with_its_odds(bench):
         executor = StepExecutor(settings, ledger, InlineRunner({}), Memory(), token=1)
         policy = policy_of(load_pipeline(PIPELINE, settings.pipelines_dir), settings)
         RepairLoop(PIPELINE, executor, lambda: policy, lambda: signals).settle(60)
-        [chosen] = ledger.entries(PIPELINE, "remedy.chosen")
-    assert (chosen.subject, chosen.detail) == (incident.id, {"remedy": "rollback", "odds": {"rollback": 1.0}})
+        *_, chosen = ledger.entries(PIPELINE, "remedy.chosen")  # the first: one entry per attempt
+    odds = chosen.detail["odds"]
+    assert (chosen.subject, set(odds)) == (incident.id, {"rollback", "republish"})
+    assert chosen.detail["remedy"] in odds
+    assert sum(odds.values()) == pytest.approx(1)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from healing.evidence import Evidence
-from healing.incident import Cause, Remedy, Status
+from healing.incident import AttemptOutcome, Cause, Remedy, Status
+from tasks.ledger.pauses import current_pause
 from tasks.ledger.store import Ledger
 from tests.flows.durability.world import SINCE, World, remains
 from tests.flows.killable import Ended, Killable, Order
@@ -96,6 +97,36 @@ def killed_and_finished(
     last = run(killable, world, "flows.heal:heal")
     assert (last.killed, last.error) == (False, ""), f"after {point}: {last}"
     return end_of(folder / "home"), last
+
+
+def test_rows_that_can_be_neither_kept_out_nor_taken_out_pause_the_pipeline_and_call_a_person(
+    killable, ingested, tmp_path
+):
+    world = World(tmp_path / "world")
+    shutil.copytree(ingested.folder, world.folder)
+    home = world.folder / "home"
+    for log in (home / "lake" / PIPELINE).glob("*/_delta_log"):
+        for file in log.iterdir():
+            file.write_bytes(b"{")
+    dsn = f"sqlite:///{home / 'ledger.db'}"
+    with Ledger(dsn) as ledger:
+        observed_at = datetime.now(UTC) - timedelta(hours=1)
+        incident = ledger.record_evidence(Evidence(PIPELINE, Cause.BAD_ROWS, f"rows/{SINCE}", "ingest", observed_at))
+    ended = run(killable, world, "flows.heal:heal")
+    assert (ended.killed, ended.error) == (False, "")
+    with Ledger(dsn) as ledger:
+        escalated, pause = ledger.incident(incident.id), current_pause(ledger, PIPELINE)
+    assert escalated.status is Status.ESCALATED
+    assert [(each.remedy, each.outcome) for each in escalated.attempts] == [
+        (Remedy.QUARANTINE_BATCH, AttemptOutcome.FAILED),
+        (Remedy.RESTORE_SNAPSHOT, AttemptOutcome.FAILED),
+        (Remedy.PAUSE_PIPELINE, AttemptOutcome.FUTILE),
+        (Remedy.ESCALATE, AttemptOutcome.SUCCEEDED),
+    ]
+    assert pause is not None
+    assert pause.incident_id == incident.id
+    assert "autopilot resume small" in (home / "alerts.jsonl").read_text()
+    assert "PipelinePaused" in run(killable, world, "flows.ingest:ingest").error
 
 
 @pytest.mark.parametrize(

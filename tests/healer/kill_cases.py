@@ -129,6 +129,16 @@ def damaged_with_a_sound_copy(bench: Bench, port: OperatePort) -> None:
     port.problems = problems
 
 
+def damaged_log_with_a_sound_copy(bench: Bench, _: OperatePort) -> None:
+    """Two documents of the release log are damaged, and the gateway, which serves on, has a copy."""
+    first = bench.publish(1)
+    bootstrap(bench.root, first)
+    bench.promote_now(bench.publish(2))
+    shutil.copytree(bench.root, bench.settings.gateway_dir(PIPELINE) / "cache")
+    for generation in (2, 3):
+        (bench.root / "log" / f"{generation:08d}.json").write_bytes(b"{")
+
+
 def silent_until_restarted(bench: Bench, port: OperatePort) -> None:
     bootstrap(bench.root, bench.publish(1))
     port.is_silent = True
@@ -211,7 +221,6 @@ REMEDY_CASES = {
         Cause.MODEL_CORRUPT,
         damaged_with_a_sound_copy,
         ("republish.file_restored",),
-        policy="{model_corrupt: [republish]}",
         needs_gateway=True,
     ),
     Remedy.PAUSE_PIPELINE: Case(
@@ -231,6 +240,12 @@ OTHER_CASES = {
         Status.DIAGNOSED,
         "{bad_candidate: {remedies: [rollback], approval: [rollback]}}",
         until="heal_until_asked",
+    ),
+    "damaged log": Case(
+        Cause.STORE_UNAVAILABLE,
+        damaged_log_with_a_sound_copy,
+        ("republish.file_restored",),
+        until="heal_without_patience",
     ),
     "stranded trial": Case(Cause.BAD_CANDIDATE, stranded_trial, ("heal.trial_aborted",), until="heal_until_no_trial"),
 }

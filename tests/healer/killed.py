@@ -14,6 +14,7 @@ from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import load_settings
 from tasks.incidents import detection, service_observation
 from tasks.incidents.probe import Probe
+from tasks.incidents.remedies.wait import WaitRemedy
 from tasks.ledger.store import Ledger
 
 SECONDS_MAX = 120.0
@@ -22,6 +23,12 @@ SECONDS_MAX = 120.0
 def heal_until_ended(pipeline: str) -> None:
     """Run the healer until every incident has ended."""
     _heal(pipeline, _every_incident(pipeline, lambda incident, _: incident.ended))
+
+
+def heal_without_patience(pipeline: str) -> None:
+    """Run the healer until every incident has ended. Waiting for the end of a problem takes half a second at most."""
+    WaitRemedy.verify_seconds_max = 0.5
+    heal_until_ended(pipeline)
 
 
 def heal_until_carried(pipeline: str) -> None:

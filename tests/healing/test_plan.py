@@ -117,6 +117,24 @@ def test_the_daily_cap_of_the_cause_holds():
     assert isinstance(plan(incident(), View(THERE, LADDER, attempts_today=24), LIMITS, at(0)), Escalate)
 
 
+CONTAINED = (Remedy.QUARANTINE_BATCH, Remedy.RESTORE_SNAPSHOT, Remedy.PAUSE_PIPELINE)
+
+
+def test_a_used_up_budget_ends_with_the_pause_that_policy_names():
+    step = plan(incident(), View(THERE, CONTAINED, attempts_today=24), LIMITS, at(0))
+    assert step == Start(Remedy.PAUSE_PIPELINE)
+    held = View(THERE, CONTAINED, attempts_today=24, held_back={Remedy.PAUSE_PIPELINE: "maintenance until 06:00"})
+    assert isinstance(plan(incident(), held, LIMITS, at(0)), Escalate)
+
+
+def test_people_are_notified_at_once_after_a_pause_whatever_is_left():
+    quarantine = attempt(1, Remedy.QUARANTINE_BATCH, AttemptOutcome.FAILED)
+    for outcome in (AttemptOutcome.FUTILE, AttemptOutcome.FAILED):
+        pause = attempt(2, Remedy.PAUSE_PIPELINE, outcome, 1, note="flights is paused by heal")
+        step = plan(incident(Status.HEALING, quarantine, pause), View(THERE, CONTAINED), LIMITS, at(1e3))
+        assert step == Escalate("policy has no further remedy for model_failing; flights is paused by heal")
+
+
 def test_the_same_remedy_rests_longer_after_each_attempt():
     once = attempt(1, Remedy.ROLLBACK, AttemptOutcome.FAILED, 0)
     twice = attempt(2, Remedy.ROLLBACK, AttemptOutcome.FAILED, 40)

@@ -20,7 +20,7 @@ def test_a_hold_time_for_every_cause_replaces_that_of_each():
 
 def test_disabled_remedies_are_left_out_for_every_cause():
     policy = Policy().without({Remedy.ROLLBACK})
-    assert policy.remedies[Cause.MODEL_CORRUPT] == ()
+    assert policy.remedies[Cause.MODEL_CORRUPT] == (Remedy.REPUBLISH,)
     assert policy.remedies[Cause.MODEL_SLOW] == (Remedy.RESTART_WORKER,)
 
 

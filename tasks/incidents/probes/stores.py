@@ -1,10 +1,12 @@
-"""Whether the release root and the lake can be read and written."""
+"""Whether the release root and the lake can be written, and every document of the release log can be read."""
 
 import os
 from pathlib import Path
 
 from healing.diagnosis import ProblemKey, ProblemSignal
+from healing.errors import Corrupt, StoreUnavailable
 from healing.incident import Cause
+from releases.log import ReleaseLog
 from tasks.incidents.probe import LOOK_SECONDS_MAX, Probe, ProbeContext, Sighting
 
 PROBE_FILE = ".healer-probe"  # one name, so that a process that is killed leaves one file at most
@@ -23,18 +25,23 @@ class StoreWritable(Probe):
         return frozenset({self._key})
 
     def observe(self, context: ProbeContext) -> Sighting:
-        failure = _write_failure(self._folder(context))
-        return Sighting(reason=f"the {self.name} can be written to") if failure is None else self._sighting(failure)
+        folder = self._folder(context)
+        failure = _write_failure(folder)
+        if failure is not None:
+            return self._sighting(f"expected to write to the {self.name}, found {failure}")
+        damage = _log_damage(folder) if self.name == RELEASE_ROOT else None
+        return Sighting(reason=f"the {self.name} can be written to") if damage is None else self._sighting(damage)
 
     def hung(self, context: ProbeContext) -> Sighting:
-        return self._sighting(f"{self._folder(context)} does not answer within {LOOK_SECONDS_MAX:g} s")
+        folder = self._folder(context)
+        return self._sighting(f"expected {folder} to answer within {LOOK_SECONDS_MAX:g} s, found no answer")
 
     def _folder(self, context: ProbeContext) -> Path:
         settings, pipeline = context.settings, context.pipeline.name
         return settings.release_root(pipeline) if self.name == RELEASE_ROOT else settings.lake_root(pipeline)
 
-    def _sighting(self, failure: str) -> Sighting:
-        return Sighting((ProblemSignal(*self._key, f"expected to write to the {self.name}, found {failure}"),))
+    def _sighting(self, message: str) -> Sighting:
+        return Sighting((ProblemSignal(*self._key, message),))
 
 
 RELEASE_ROOT = "release root"
@@ -50,6 +57,15 @@ def _write_failure(folder: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as exc:
+        return str(exc)
+    return None
+
+
+def _log_damage(release_root: Path) -> str | None:
+    """Why the release log cannot be read; None if every document can."""
+    try:
+        ReleaseLog(release_root).history()
+    except (Corrupt, StoreUnavailable) as exc:
         return str(exc)
     return None
 

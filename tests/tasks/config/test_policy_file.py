@@ -140,6 +140,7 @@ ONCE = "start: 2026-03-01T22:00, end: 2026-03-02T02:00, timezone: Europe/Berlin"
         ("causes: {model_slow: [retry]}", "causes.model_slow: .* found 'retry', which cannot treat it; remove it"),
         ("causes: {model_slow: [rollback, wait, rollback]}", "causes.model_slow: .* 'rollback' 2 times, which loops"),
         ("causes: {model_slow: [escalate, rollback]}", "causes.model_slow: expected 'escalate' as the last remedy"),
+        ("causes: {bad_rows: [pause_pipeline, wait]}", "causes.bad_rows: expected 'pause_pipeline' as the last remedy"),
         ("causes: {model_slow: rollback}", "causes.model_slow: expected a list of remedies, or a section"),
         ("causes: {model_slow: {approval: [retrain]}}", "causes.model_slow.approval: .* 'retrain', which is not one"),
         ("causes: {unknown: {approval: [escalate]}}", "causes.unknown.approval: .* needs no approval"),
