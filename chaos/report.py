@@ -3,15 +3,16 @@
 import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from pathlib import Path
 from statistics import mean
 
 from pydantic import BaseModel, ConfigDict
 
-from chaos.runner import OUTCOME_FILE, DrillOutcome
+from chaos.diagnosis import mean_score
+from chaos.outcome import DrillOutcome
+from chaos.resampling import at_least, median_interval, nearest_rank, share_interval
 from chaos.verdict import Exit
 
-__all__ = ["DrillSummary", "Spread", "read_outcomes", "recovery_bound", "summarise"]
+__all__ = ["DrillSummary", "Spread", "Totals", "recovery_bound", "recovery_seconds", "summarise", "totals"]
 
 CONFIDENCE = 0.95
 COUNTED = frozenset({Exit.RECOVERED, Exit.NOT_RECOVERED})  # the other exits are failures of the harness
@@ -30,8 +31,9 @@ class Spread(BaseModel):
 class DrillSummary(BaseModel):
     """All trials of one drill, with or without an ablation.
 
-    `recovered_share_min` is the one-sided 95 % Clopper-Pearson bound on the chance to recover. `mean_recover_seconds`
-    is the MTTR, over recovered trials only: read it beside `recovered` and `trials`.
+    `recovered_share_min` is the one-sided 95 % Clopper-Pearson bound on the chance to recover, `recovered_share` the
+    two-sided interval. `mean_recover_seconds` is the MTTR, over recovered trials only: read it beside `recovered` and
+    `trials`. `machines` and `revisions` say what was pooled. `diagnosis` is the mean score of `chaos/diagnosis.py`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,18 +43,34 @@ class DrillSummary(BaseModel):
     trials: int
     recovered: int
     recovered_share_min: float
+    recovered_share: tuple[float, float]
     not_counted: int
     detect: Spread
     mitigate: Spread
     recover: Spread
+    recover_p50_interval: tuple[float | None, float | None] | None
     mean_recover_seconds: float | None
+    diagnosis: float | None
+    false_incidents: int
+    failed: int
+    wrong: int
+    machines: tuple[str, ...]
+    revisions: tuple[str, ...]
 
 
-def read_outcomes(home: Path) -> list[DrillOutcome]:
-    """Every stored outcome below `home`, the oldest first."""
-    files = (home / "drills").glob(f"*/*/{OUTCOME_FILE}")
-    outcomes = [DrillOutcome.model_validate_json(path.read_bytes()) for path in files]
-    return sorted(outcomes, key=lambda outcome: outcome.started_at)
+class Totals(BaseModel):
+    """All drills together, without ablations. `controls` are trials in which nothing harmful was done."""
+
+    model_config = ConfigDict(frozen=True)
+
+    trials: int
+    recovered: int
+    recovered_share: tuple[float, float]
+    diagnosis: float | None
+    controls: int
+    false_incidents: int
+    failed: int
+    wrong: int
 
 
 def summarise(outcomes: Iterable[DrillOutcome]) -> list[DrillSummary]:
@@ -63,6 +81,22 @@ def summarise(outcomes: Iterable[DrillOutcome]) -> list[DrillSummary]:
 
     ordered = sorted(outcomes, key=kind)
     return [_summarise(list(trials)) for _, trials in groupby(ordered, key=kind)]
+
+
+def totals(outcomes: Iterable[DrillOutcome]) -> Totals:
+    """Pooled counts over every counted trial without an ablation."""
+    counted = [each for each in outcomes if each.exit in COUNTED and each.ablated is None]
+    recovered = sum(each.exit is Exit.RECOVERED for each in counted)
+    return Totals(
+        trials=len(counted),
+        recovered=recovered,
+        recovered_share=share_interval(recovered, len(counted)),
+        diagnosis=mean_score(counted),
+        controls=sum(not each.fault for each in counted),
+        false_incidents=_false_incidents(counted),
+        failed=sum(each.requests.failed for each in counted),
+        wrong=sum(each.requests.wrong for each in counted),
+    )
 
 
 def recovery_bound(recovered: int, trials: int, confidence: float = CONFIDENCE) -> float:
@@ -76,11 +110,20 @@ def recovery_bound(recovered: int, trials: int, confidence: float = CONFIDENCE) 
     low, high = 0.0, 1.0
     for _ in range(60):  # halves the interval to below 1e-18
         middle = (low + high) / 2
-        if _at_least(recovered, trials, middle) < 1 - confidence:
+        if at_least(recovered, trials, middle) < 1 - confidence:
             low = middle
         else:
             high = middle
     return low
+
+
+def recovery_seconds(outcomes: Iterable[DrillOutcome]) -> list[float]:
+    """Time to recover of each counted trial; infinity for one that did not. Trials without such a time are left out."""
+    return [
+        each.durations.recover[1] if each.exit is Exit.RECOVERED and each.durations.recover else math.inf
+        for each in outcomes
+        if each.exit is Exit.NOT_RECOVERED or (each.exit is Exit.RECOVERED and each.durations.recover)
+    ]
 
 
 def _summarise(outcomes: Sequence[DrillOutcome]) -> DrillSummary:
@@ -93,27 +136,45 @@ def _summarise(outcomes: Sequence[DrillOutcome]) -> DrillSummary:
         trials=len(counted),
         recovered=len(recovered),
         recovered_share_min=recovery_bound(len(recovered), len(counted)),
+        recovered_share=share_interval(len(recovered), len(counted)),
         not_counted=len(outcomes) - len(counted),
         detect=_spread([outcome.durations.detect for outcome in counted]),
         mitigate=_spread([outcome.durations.mitigate for outcome in counted]),
         recover=_spread([outcome.durations.recover if outcome.exit is Exit.RECOVERED else None for outcome in counted]),
+        recover_p50_interval=_interval(recovery_seconds(counted)),
         mean_recover_seconds=mean(times) if times else None,
+        diagnosis=mean_score(counted),
+        false_incidents=_false_incidents(counted),
+        failed=sum(each.requests.failed for each in counted),
+        wrong=sum(each.requests.wrong for each in counted),
+        machines=tuple(sorted({outcome.machine for outcome in outcomes if outcome.machine})),
+        revisions=tuple(dict.fromkeys(outcome.revision for outcome in outcomes if outcome.revision)),
     )
+
+
+def _false_incidents(outcomes: Iterable[DrillOutcome]) -> int:
+    """Incidents that were opened although nothing harmful was done."""
+    return sum(len(each.causes) for each in outcomes if not each.fault)
+
+
+def _interval(seconds: Sequence[float]) -> tuple[float | None, float | None] | None:
+    if not seconds:
+        return None
+    low, high = median_interval(seconds)
+    return _finite(low), _finite(high)
 
 
 def _spread(durations: Sequence[tuple[float, float] | None]) -> Spread:
     """Nearest-rank quantiles of the upper ends; what never happened counts as longest."""
-    seconds = sorted(math.inf if each is None else each[1] for each in durations)
+    seconds = [math.inf if each is None else each[1] for each in durations]
+    if not seconds:
+        return Spread(p50=None, p90=None, max=None)
+    return Spread(
+        p50=_finite(nearest_rank(seconds, 0.5)),
+        p90=_finite(nearest_rank(seconds, 0.9)),
+        max=_finite(nearest_rank(seconds, 1.0)),
+    )
 
-    def at(share: float) -> float | None:
-        if not seconds:
-            return None
-        found = seconds[math.ceil(share * len(seconds)) - 1]
-        return None if math.isinf(found) else found
 
-    return Spread(p50=at(0.5), p90=at(0.9), max=at(1.0))
-
-
-def _at_least(successes: int, trials: int, chance: float) -> float:
-    """Probability of at least `successes` in `trials`."""
-    return sum(math.comb(trials, k) * chance**k * (1 - chance) ** (trials - k) for k in range(successes, trials + 1))
+def _finite(seconds: float) -> float | None:
+    return None if math.isinf(seconds) else seconds

@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,28 +23,30 @@ from typing import Any
 import httpx
 import yaml
 from filelock import FileLock, Timeout
-from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from chaos import leases
+from chaos import leases, leftovers
 from chaos.faults.disabled_remedy import DisabledRemedy
 from chaos.lab import Lab, new_directory
+from chaos.outcome import DrillOutcome, outcome_of, store
 from chaos.spec import DrillSpec, spec_of
-from chaos.verdict import Counts, Durations, Exit, Judgement, judge
+from chaos.verdict import Exit, Judgement, judge
 
 __all__ = [
     "EXPERIMENTS",
-    "OUTCOME_FILE",
     "PATIENCE_SECONDS",
-    "DrillOutcome",
     "WrongUsage",
+    "clear_leftovers",
     "experiments",
     "find",
+    "planned_faults",
+    "request_stop",
     "run_drill",
 ]
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
 JOURNAL_FILE = "journal.json"
-OUTCOME_FILE = "outcome.json"
+STOP_FILE = "stop"
+STOP_POLL_SECONDS = 0.2
 PATIENCE_SECONDS = 45.0  # for rollbacks, after a drill was asked to stop
 ABLATION_SECONDS_MORE = 120.0  # how much longer than its drill an ablation may last before the reaper ends it
 _PACKAGE_PARENT = Path(__file__).resolve().parent.parent
@@ -51,22 +54,6 @@ _PACKAGE_PARENT = Path(__file__).resolve().parent.parent
 
 class WrongUsage(ValueError):
     """The drill cannot run with these arguments on this stack; nothing was changed."""
-
-
-class DrillOutcome(BaseModel):
-    """How one trial of a drill ended, as kept in `outcome.json`. Durations are seconds, [at least, at most]."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    pipeline: str
-    started_at: AwareDatetime
-    exit: Exit
-    reason: str
-    ablated: str | None = None
-    durations: Durations = Durations()
-    requests: Counts = Counts()
-    directory: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +98,17 @@ def run_drill(
     home = home.absolute()
     _check(experiment, home, pipeline, ablate)
     with _only_drill(home):
+        _check_leftovers(home)
         directory = new_directory(home, name)
         lab = Lab.open(home, pipeline, directory)
         started_at = datetime.now(UTC)
+        store(outcome_of(experiment.spec, pipeline, started_at, ablate, None, directory))  # so that a kill is on record
         try:
             judgement = _run_ablated(experiment, lab, ablate, variables or {})
         except httpx.HTTPError as exc:
             judgement = Judgement(Exit.HARNESS_FAILED, f"remedy {ablate} could not be switched off and on: {exc!r}")
-    outcome = _outcome(experiment, pipeline, started_at, ablate, judgement, directory)
-    (directory / OUTCOME_FILE).write_text(outcome.model_dump_json(indent=2), encoding="utf-8")
+    outcome = outcome_of(experiment.spec, pipeline, started_at, ablate, judgement, directory)
+    store(outcome)
     return outcome
 
 
@@ -166,13 +155,57 @@ def _check(experiment: Experiment, home: Path, pipeline: str, ablate: str | None
         )
 
 
+def _check_leftovers(home: Path) -> None:
+    """Refuse to measure a stack that an earlier drill has left broken. The lock of drills is held."""
+    left = leftovers.find(home)
+    if left:
+        raise WrongUsage(
+            f"faults of earlier drills are still active: {', '.join(each.title for each in left)}; undo them with "
+            f"`autopilot drill clear`"
+        )
+
+
+def planned_faults(name: str) -> list[str]:
+    """What drill `name` would take leases on, one line per fault; WrongUsage for an unknown drill."""
+    content = yaml.safe_load(find(name).path.read_bytes())
+    seconds = content["configuration"].get("fault_seconds_max")
+    steps = [step["provider"] for step in content["method"] if step["provider"]["func"] == "inject_fault"]
+    return [
+        f"{each['arguments']['kind']} "
+        + " ".join(f"{key}={value}" for key, value in sorted(each["arguments"]["arguments"].items()))
+        + (" once a remedy has started" if each["arguments"].get("later") else "")
+        + f", undone after {seconds:.0f} s at most"
+        for each in steps
+    ]
+
+
+def request_stop(home: Path) -> None:
+    """Ask the drill that runs on `home` to undo its faults and end; WrongUsage when none runs."""
+    try:
+        with FileLock(home / "drills" / "lock", timeout=0):
+            raise WrongUsage(f"no drill runs on {home}")
+    except Timeout:
+        (home / "drills" / STOP_FILE).touch()
+
+
+def clear_leftovers(home: Path) -> list[str]:
+    """Undo the faults that earlier drills left; return their titles. WrongUsage while a drill runs."""
+    with _only_drill(home.absolute()):
+        return [each.title for each in leftovers.clear(home.absolute())]
+
+
 @contextmanager
 def _only_drill(home: Path) -> Iterator[None]:
     """Hold the lock of drills: two at once would observe each other's faults."""
     (home / "drills").mkdir(exist_ok=True)
+    stop = home / "drills" / STOP_FILE
     try:
         with FileLock(home / "drills" / "lock", timeout=0):
-            yield
+            stop.unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                stop.unlink(missing_ok=True)
     except Timeout as exc:
         raise WrongUsage(f"another drill runs on {home}; wait until it has ended") from exc
 
@@ -215,7 +248,9 @@ def _run_experiment(experiment: Experiment, lab: Lab, variables: Mapping[str, fl
             start_new_session=True,
         )
     try:
-        process.wait(timeout=experiment.spec.deadline_seconds)
+        if not _wait(process, experiment.spec.deadline_seconds, lab.home / "drills" / STOP_FILE):
+            _stop(process)
+            return Judgement(Exit.ABORTED, "stopped by `autopilot drill stop`; the faults were undone")
     except subprocess.TimeoutExpired:
         _stop(process)
         seconds = experiment.spec.deadline_seconds
@@ -226,6 +261,20 @@ def _run_experiment(experiment: Experiment, lab: Lab, variables: Mapping[str, fl
     if process.returncode < 0:
         return Judgement(Exit.ABORTED, f"the experiment was killed by {signal.Signals(-process.returncode).name}")
     return None
+
+
+def _wait(process: subprocess.Popen[bytes], seconds_max: float, stop: Path) -> bool:
+    """Whether the process ended by itself; False as soon as `stop` exists. TimeoutExpired after `seconds_max`."""
+    deadline = time.monotonic() + seconds_max
+    while not stop.exists():
+        try:
+            process.wait(timeout=STOP_POLL_SECONDS)
+        except subprocess.TimeoutExpired:
+            if time.monotonic() >= deadline:
+                raise
+        else:
+            return True
+    return False
 
 
 def _undo(lab: Lab) -> Judgement | None:
@@ -253,28 +302,6 @@ def _journal(directory: Path) -> Mapping[str, Any] | None:
     except (FileNotFoundError, json.JSONDecodeError):
         return None
     return journal
-
-
-def _outcome(
-    experiment: Experiment,
-    pipeline: str,
-    started_at: datetime,
-    ablate: str | None,
-    judgement: Judgement,
-    directory: Path,
-) -> DrillOutcome:
-    findings = judgement.findings
-    return DrillOutcome(
-        name=experiment.name,
-        pipeline=pipeline,
-        started_at=started_at,
-        exit=judgement.exit,
-        reason=judgement.reason,
-        ablated=ablate,
-        durations=findings.durations if findings else Durations(),
-        requests=findings.requests if findings else Counts(),
-        directory=directory,
-    )
 
 
 def _read(path: Path) -> Experiment:

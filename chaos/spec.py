@@ -60,6 +60,9 @@ class DrillSpec(BaseModel):
     fault: bool = Field(default=True, description="False for a drill that breaks nothing; it must open no incident.")
     deadline_seconds: float = Field(gt=0, description="The whole drill takes no longer, or it is stopped.")
     causes: tuple[str, ...] = Field(default=(), description="Incident causes that count as detection; any when empty.")
+    further_causes: tuple[str, ...] = Field(
+        default=(), description="Causes that are also true; an incident of them is no wrong diagnosis."
+    )
     remedies: tuple[str, ...] = Field(default=(), description="One of these must have been used; any when empty.")
     forbidden_remedies: tuple[str, ...] = Field(
         default=(), description="Remedies that would be wrong, such as a rollback when the network is at fault."

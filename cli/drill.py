@@ -1,6 +1,9 @@
 """`autopilot drill`: break the running stack on purpose, and measure how it recovers."""
 
+import json
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,8 +11,8 @@ import typer
 from cli.options import HomeOption, JsonOption, PipelineOption, default_pipeline, settings_of
 
 if TYPE_CHECKING:
-    from chaos.report import DrillSummary, Spread
-    from chaos.runner import DrillOutcome
+    from chaos.outcome import DrillOutcome
+    from chaos.report import DrillSummary, Spread, Totals
 
 app = typer.Typer(no_args_is_help=True, help="Break the running stack on purpose, and measure how it recovers.")
 
@@ -20,6 +23,7 @@ def run(
     home: HomeOption = None,
     pipeline: PipelineOption = None,
     ablate: Annotated[str | None, typer.Option(help="Switch this remedy off; the drill should then fail.")] = None,
+    dry: Annotated[bool, typer.Option("--dry", help="Print the faults and their leases, and break nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run a drill against `autopilot up`.
@@ -28,10 +32,13 @@ def run(
     6 aborted.
     """
     from chaos.lab import StackDown
-    from chaos.runner import WrongUsage, run_drill
+    from chaos.runner import WrongUsage, planned_faults, run_drill
 
     settings = settings_of(home)
     try:
+        if dry:
+            print("\n".join(planned_faults(name)) or "no fault")
+            return
         outcome = run_drill(name, settings.home, pipeline=pipeline or default_pipeline(settings), ablate=ablate)
     except (WrongUsage, StackDown) as error:
         print(f"autopilot drill: {error}", file=sys.stderr)
@@ -43,8 +50,6 @@ def run(
 @app.command("list")
 def list_drills(as_json: JsonOption = False) -> None:
     """List the drills."""
-    import json
-
     from chaos.runner import experiments
 
     drills = experiments()
@@ -58,20 +63,80 @@ def list_drills(as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def report(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Summarise every stored trial: how many recovered, and how fast."""
-    import json
+def stop(home: HomeOption = None) -> None:
+    """Stop the drill that runs: its faults are undone, and it ends with exit code 6."""
+    from chaos.runner import WrongUsage, request_stop
 
-    from chaos.report import read_outcomes, summarise
+    try:
+        request_stop(settings_of(home).home)
+    except WrongUsage as error:
+        print(f"autopilot drill: {error}", file=sys.stderr)
+        raise typer.Exit(2) from error
 
-    summaries = summarise(read_outcomes(settings_of(home).home))
+
+@app.command()
+def clear(home: HomeOption = None) -> None:
+    """Undo the faults that drills left behind when they were killed."""
+    from chaos.runner import WrongUsage, clear_leftovers
+
+    try:
+        undone = clear_leftovers(settings_of(home).home)
+    except WrongUsage as error:
+        print(f"autopilot drill: {error}", file=sys.stderr)
+        raise typer.Exit(2) from error
+    print("\n".join(f"undone: {title}" for title in undone) or "nothing is left")
+
+
+@app.command()
+def report(
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    html: Annotated[Path | None, typer.Option(help="Write the report as one HTML file.", show_default=False)] = None,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Compare with the committed baseline of this kind of machine.")
+    ] = False,
+    write_baseline: Annotated[
+        Path | None, typer.Option(help="Write a baseline from these trials.", show_default=False)
+    ] = None,
+) -> None:
+    """Summarise every stored trial: how many recovered, and how fast. Exit 1 if --gate finds a regression."""
+    from chaos.outcome import read_outcomes
+    from chaos.report import summarise, totals
+
+    outcomes = read_outcomes(settings_of(home).home)
+    if html is not None:
+        from chaos.page.html import html_report
+
+        html.write_text(html_report(outcomes), encoding="utf-8")
+    if write_baseline is not None:
+        from chaos.gate import baseline_of
+
+        write_baseline.write_text(baseline_of(outcomes).model_dump_json(indent=1) + "\n", encoding="utf-8")
+    summaries = summarise(outcomes)
     if as_json:
         print(json.dumps([summary.model_dump() for summary in summaries], indent=2))
-        return
-    if not summaries:
+    elif summaries:
+        print("\n".join([*map(_describe_summary, summaries), _describe_totals(totals(outcomes))]))
+    else:
         print("No drill has been run yet; try `autopilot drill run noop`.")
-    for summary in summaries:
-        print(_describe_summary(summary))
+    if gate:
+        _gate(outcomes)
+
+
+def _gate(outcomes: "Sequence[DrillOutcome]") -> None:
+    """Print the regressions on standard error; typer.Exit(1) when there are any."""
+    from chaos.gate import find_baseline, regressions
+    from chaos.outcome import machine_kind
+
+    baseline = find_baseline()
+    if baseline is None:
+        print(f"gate: no baseline for {machine_kind()}, nothing was compared", file=sys.stderr)
+        return
+    found = regressions(baseline, outcomes)
+    for each in found:
+        print(f"gate: {each.drill}: {each.why}", file=sys.stderr)
+    if found:
+        raise typer.Exit(1)
 
 
 def _describe(outcome: "DrillOutcome") -> str:
@@ -105,6 +170,16 @@ def _describe_summary(summary: "DrillSummary") -> str:
     return (
         f"{counts}\n  detect {_quantiles(summary.detect)}\n  mitigate {_quantiles(summary.mitigate)}\n"
         f"  recover {_quantiles(summary.recover)}; mean over recovered trials {mean}"
+    )
+
+
+def _describe_totals(pooled: "Totals") -> str:
+    low, high = pooled.recovered_share
+    score = "none" if pooled.diagnosis is None else f"{pooled.diagnosis:.2f}"
+    return (
+        f"all drills: {pooled.recovered}/{pooled.trials} recovered ({low:.0%} to {high:.0%} with 95 % confidence); "
+        f"requests failed {pooled.failed}, wrong {pooled.wrong}; diagnosis score {score}; "
+        f"{pooled.false_incidents} false incidents in {pooled.controls} controls"
     )
 
 

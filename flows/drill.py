@@ -7,7 +7,8 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from chaos.lab import StackDown
-from chaos.runner import DrillOutcome, WrongUsage, run_drill
+from chaos.outcome import DrillOutcome
+from chaos.runner import WrongUsage, run_drill
 from chaos.verdict import Exit
 from healing.errors import AutopilotError, UsageError
 from tasks.config.pipeline import load_pipeline

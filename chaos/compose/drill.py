@@ -74,9 +74,11 @@ class CatalogueDrill(_Part):
     needs: tuple[str, ...] = ()
     warm_fallbacks: int = Field(default=0, ge=0, description="So many fallbacks must be ready before the drill.")
     causes: tuple[str, ...] = ()
+    further_causes: tuple[str, ...] = Field(default=(), description="Causes that are also true, and not needed.")
     remedies: tuple[str, ...] = Field(default=(), description="Remedies of which one must have been used.")
     forbidden_remedies: tuple[str, ...] = Field(default=(), description="Remedies that would be wrong.")
     reflex: bool = Field(default=False, description="The gateway heals this by itself; no incident is needed.")
+    requests_before: int = Field(default=80, gt=0, description="So many requests are answered before the faults.")
     requests_during_fault: int = Field(
         default=0, ge=0, description="So many more requests are answered before the drill itself ends the faults."
     )

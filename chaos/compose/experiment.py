@@ -12,7 +12,6 @@ __all__ = ["experiment_of", "to_yaml"]
 
 Document = dict[str, Any]
 HEADING = "# Rendered from chaos/catalogue/{name}.yaml by `python -m chaos.compose`. Change that file.\n"
-REQUESTS_BEFORE = 80  # answered before a fault
 LATE_FACTOR = 3.0  # a load may take so much longer than its rate says
 
 
@@ -65,6 +64,7 @@ def _promise(drill: CatalogueDrill) -> Document:
         "fault": bool(drill.faults),
         "deadline_seconds": drill.deadline_seconds,
         "causes": list(drill.causes),
+        **({"further_causes": list(drill.further_causes)} if drill.further_causes else {}),
         "remedies": list(drill.remedies),
         **({"forbidden_remedies": list(drill.forbidden_remedies)} if drill.forbidden_remedies else {}),
         **({"quiet": True} if drill.quiet else {}),
@@ -101,7 +101,11 @@ def _requests_method(drill: CatalogueDrill) -> list[Document]:
     return [
         _action("collect_reference_answers"),
         {**_action("send_load", **load), "background": True},
-        _probe("load_is_answered", requests=REQUESTS_BEFORE, deadline_seconds=20),
+        _probe(
+            "load_is_answered",
+            requests=drill.requests_before,
+            deadline_seconds=max(20, LATE_FACTOR * drill.requests_before / drill.load.rate_per_second),
+        ),
         *_faults(drill),
         *_while_it_lasts(drill),
         _probe(

@@ -2,8 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chaos.report import read_outcomes, recovery_bound, summarise
-from chaos.runner import OUTCOME_FILE, DrillOutcome
+from chaos.outcome import OUTCOME_FILE, DrillOutcome, read_outcomes
+from chaos.report import recovery_bound, summarise
 from chaos.verdict import Durations, Exit
 
 

@@ -13,9 +13,11 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from chaos import runner
+from chaos import leases, runner
+from chaos.faults.disabled_remedy import DisabledRemedy
 from chaos.lab import StackDown
 from chaos.leases import read_all
+from chaos.outcome import read_outcomes
 from chaos.runner import WrongUsage, experiments, run_drill
 from chaos.verdict import Exit
 
@@ -194,6 +196,60 @@ def test_a_second_drill_on_the_same_stack_is_refused_and_breaks_nothing(tmp_path
         with FileLock(home / "drills" / "lock"), pytest.raises(WrongUsage, match="another drill runs"):
             drill("noop", home)
         assert [each.name for each in (home / "drills").iterdir()] == ["lock"]
+
+
+def test_a_drill_refuses_to_start_on_a_fault_that_an_earlier_one_left_until_it_is_cleared(tmp_path):
+    with standin(tmp_path / "home") as home:
+        fault = DisabledRemedy(home=home, remedy="rollback", seconds_max=600)
+        leases.take(home / "drills" / "model-corruption" / "one" / "ablation", fault, ttl_seconds=600)
+        with pytest.raises(WrongUsage, match=r"remedy rollback disabled \(drill model-corruption\).*drill clear"):
+            drill("noop", home)
+        assert runner.clear_leftovers(home) == ["remedy rollback disabled (drill model-corruption)"]
+        assert drill("noop", home).exit is Exit.RECOVERED
+
+
+def test_a_running_drill_can_be_stopped_and_undoes_its_faults(tmp_path):
+    with standin(tmp_path / "home") as home:
+        with pytest.raises(WrongUsage, match="no drill runs"):
+            runner.request_stop(home)
+        stopper = threading.Thread(target=_stop_mid_fault, args=(home,))
+        stopper.start()
+        outcome = drill("model-corruption", home)
+        stopper.join()
+        assert outcome.exit is Exit.ABORTED
+        assert "drill stop" in outcome.reason
+        assert not any(lease.outstanding for lease in read_all(outcome.directory / "leases"))
+        assert not (home / "drills" / "stop").exists()
+
+
+def _stop_mid_fault(home):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and not list(home.glob("drills/*/*/leases/*.lease.json")):
+        time.sleep(0.02)
+    runner.request_stop(home)
+
+
+def test_a_drill_whose_runner_is_killed_is_on_record(tmp_path):
+    with standin(tmp_path / "home") as home:
+        call = f"run_drill('noop', Path({str(home)!r}), pipeline='flights')"
+        code = f"from pathlib import Path; from chaos.runner import run_drill; {call}"
+        with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) as process:
+            deadline = time.monotonic() + 60
+            while not list(home.glob("drills/noop/*/outcome.json")):
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            process.kill()
+        [outcome] = read_outcomes(home)
+        assert outcome.exit is Exit.ABORTED
+
+
+def test_planned_faults_say_what_would_be_broken_and_for_how_long():
+    assert runner.planned_faults("healer-killed-mid-remedy") == [
+        "file change=flip file=champion_model, undone after 240 s at most",
+        "signal process=champion_worker signal=KILL, undone after 240 s at most",
+        "signal process=leader signal=KILL once a remedy has started, undone after 240 s at most",
+    ]
+    assert runner.planned_faults("noop") == []
 
 
 def test_an_unknown_drill_lists_the_known_ones(tmp_path):

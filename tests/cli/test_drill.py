@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 from typer.testing import CliRunner
 
-from chaos.runner import OUTCOME_FILE, DrillOutcome
+from chaos.outcome import OUTCOME_FILE, DrillOutcome
 from chaos.verdict import Durations, Exit
 from cli.drill import app
 

@@ -1,0 +1,1 @@
+"""The HTML report of stored trials: one file that needs no network."""
