@@ -44,15 +44,27 @@ getattr(importlib.import_module(module), name)(**json.loads(parameters))
 """
 
 
-def start_local_run(settings: Settings, function: str, parameters: Mapping[str, object], idempotency_key: str) -> str:
-    """Start `function` ("module:name") in its own process, with an ephemeral Prefect; returns the id of the run."""
+def start_local_run(
+    settings: Settings,
+    function: str,
+    parameters: Mapping[str, object],
+    idempotency_key: str,
+    *,
+    prefect_answers: bool = False,
+) -> str:
+    """Start `function` ("module:name") in its own process; returns the id of the run.
+
+    It has an ephemeral Prefect, which takes seconds to start, unless `prefect_answers`.
+    """
     folder = settings.home / "healer" / "runs"
     folder.mkdir(parents=True, exist_ok=True)
     record = folder / f"{hashlib.sha256(idempotency_key.encode()).hexdigest()[:16]}.json"
     if record.exists():
         return f"{PREFIX}{record}"
-    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-    environment |= {"PREFECT_HOME": str(settings.home / "healer" / "prefect"), "AUTOPILOT_DISPATCH": "inline"}
+    environment = {**os.environ, "AUTOPILOT_DISPATCH": "inline"}
+    if not prefect_answers:
+        environment.pop("PREFECT_API_URL", None)
+        environment["PREFECT_HOME"] = str(settings.home / "healer" / "prefect")
     with record.with_suffix(".log").open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-c", _RUN, str(record), function, json.dumps(dict(parameters))],

@@ -1,7 +1,7 @@
-"""The schedule of a Prefect deployment: whether it is active, when its runs are due, and which of them were started."""
+"""The schedule of a Prefect deployment: whether it is active, when runs are due, and whether anybody starts them."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -9,6 +9,8 @@ import httpx
 from healing.errors import OrchestratorUnavailable
 from tasks.runtime.http_checks import http_client
 
+# A worker of `autopilot up` asks every 2 s, and up to 16 s apart after an outage of Prefect.
+POLL_AGE_MAX = timedelta(seconds=20)
 _RUNS_MAX = 10  # of those that were due, and of those ahead
 _WAITS_ITS_TURN = frozenset({"AwaitingConcurrencySlot", "AwaitingRetry"})  # a worker has taken these up
 
@@ -24,10 +26,16 @@ class DueRun:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentSchedule:
-    """The latest and the next runs, in the order of their due times."""
+    """The latest and the next runs, in the order of their due times, and when a worker last asked for any."""
 
     active: bool
     runs: tuple[DueRun, ...] = ()
+    last_polled: datetime | None = None  # None: not known
+
+    @property
+    def has_worker(self) -> bool:
+        """Whether a worker asks for runs, as far as is known."""
+        return self.last_polled is None or datetime.now(UTC) - self.last_polled <= POLL_AGE_MAX
 
 
 def read_schedule(prefect_api: str, deployment: str, pipeline: str, timeout_seconds: float) -> DeploymentSchedule:
@@ -45,9 +53,18 @@ def read_schedule(prefect_api: str, deployment: str, pipeline: str, timeout_seco
         now = datetime.now(UTC).isoformat()
         ahead = _runs(prefect_api, found["id"], {"after_": now}, "EXPECTED_START_TIME_ASC", timeout_seconds)
         past = _runs(prefect_api, found["id"], {"before_": now}, "EXPECTED_START_TIME_DESC", timeout_seconds)
-        return DeploymentSchedule(active=True, runs=(*reversed(past), *ahead))
+        return DeploymentSchedule(active=True, runs=(*reversed(past), *ahead), last_polled=_last_polled(found))
     except (httpx.HTTPError, ValueError, KeyError) as exc:
         raise OrchestratorUnavailable(f"expected Prefect to describe {deployment}, found {exc!r}") from exc
+
+
+def has_worker(prefect_api: str, deployment: str, timeout_seconds: float) -> bool:
+    """Whether a worker asks for runs of `flow/deployment`, as far as Prefect knows; True if it does not answer."""
+    try:
+        response = http_client().get(f"{prefect_api}/deployments/name/{deployment}", timeout=timeout_seconds)
+        return DeploymentSchedule(active=True, last_polled=_last_polled(response.raise_for_status().json())).has_worker
+    except (httpx.HTTPError, ValueError):
+        return True
 
 
 def set_paused(prefect_api: str, deployment: str, pipeline: str, *, paused: bool, timeout_seconds: float) -> bool:
@@ -79,6 +96,11 @@ def _runs(prefect_api: str, deployment_id: str, due: dict[str, str], sort: str, 
         timeout=timeout_seconds,
     )
     return [_due_run(run) for run in answer.raise_for_status().json()]
+
+
+def _last_polled(deployment: dict[str, Any]) -> datetime | None:
+    found = deployment.get("last_polled")
+    return None if found is None else datetime.fromisoformat(found)
 
 
 def _is_active(deployment: dict[str, Any], pipeline: str) -> bool:

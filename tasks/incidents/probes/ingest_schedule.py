@@ -22,7 +22,9 @@ DEPLOYMENT = "ingest/ingest"
 ANSWER_SECONDS = 0.6  # of Prefect, for each of three requests
 REFRESH_SECONDS = 30.0  # how often Prefect is asked for the next due times while nothing is due
 START_SECONDS = 2.0  # until a due run must be on record as planned
-LATE_SECONDS = 20.0  # until a worker must have taken it up; it asks every 2 s, a busy machine gets ten times that
+SILENT_SECONDS = 4.0  # until Prefect must have answered; a busy one is slow for a moment
+# Until a worker must have taken it up, if one asks for runs. It takes up what is due within 10 s, so it had 30 s.
+LATE_SECONDS = 20.0
 RECORD_SECONDS = 120.0  # until a run that was taken up is on record in the ledger; it may crash before that
 SETTLE_SECONDS = 60.0  # a stack that has just started may still start what fell due while it was down
 CLOCK_SECONDS = 1.0  # between the clocks of Prefect and of this process
@@ -40,7 +42,7 @@ class IngestSchedule(Probe):
     """
 
     name = "ingest_schedule"
-    every_seconds = 3.0
+    every_seconds = 2.0
     needs_ledger = True
     looks_min = 2  # a run may be between two records for a moment
     _dues: tuple[datetime, ...] | None = None
@@ -82,12 +84,9 @@ class IngestSchedule(Probe):
         began, began_at = self._began
         if due < began_at and time.monotonic() - began < SETTLE_SECONDS:
             return Sighting(reason="the healer has just started", readable=False)
-        is_planned = schedule is not None and any(_is_at(run.due, due) for run in schedule.runs)
-        if late_seconds <= (LATE_SECONDS if is_planned else START_SECONDS):
+        late_seconds_max, why = _tolerated(schedule, due)
+        if late_seconds <= late_seconds_max:
             return Sighting(reason=f"ingest is due since {late_seconds:.0f} s")
-        why = "its run was not taken up, or has crashed" if is_planned else "no run is planned"
-        if schedule is None:
-            why = "Prefect does not answer"
         message = f"ingest was due at {due:%Y-%m-%d %H:%M:%S} UTC and has not started: {why}"
         return Sighting((ProblemSignal(*_SUBJECT, message),))
 
@@ -122,6 +121,17 @@ def latest_due(dues: Sequence[datetime], now: datetime) -> datetime | None:
     if period <= timedelta(0):
         return past[-1]
     return dues[-1] + (now - dues[-1]) // period * period
+
+
+def _tolerated(schedule: DeploymentSchedule | None, due: datetime) -> tuple[float, str]:
+    """For how long after `due` nothing may have started, and why nothing has."""
+    if schedule is None:
+        return SILENT_SECONDS, "Prefect does not answer"
+    if not any(_is_at(run.due, due) for run in schedule.runs):
+        return START_SECONDS, "no run is planned"
+    if not schedule.has_worker:
+        return START_SECONDS, f"no worker has asked Prefect for runs since {schedule.last_polled:%H:%M:%S} UTC"
+    return LATE_SECONDS, "its run was not taken up, or has crashed"
 
 
 def _has_started(context: ProbeContext, due: datetime) -> bool:

@@ -27,11 +27,13 @@ class PrefectApi(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.active, self.paused, self.silent = True, False, False
         self.runs = []
+        self.last_polled = None
 
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        found = {"id": "d", "paused": self.server.paused, "parameters": {"pipeline": PIPELINE}}
+        polled = {"last_polled": None if self.server.last_polled is None else self.server.last_polled.isoformat()}
+        found = {"id": "d", "paused": self.server.paused, "parameters": {"pipeline": PIPELINE}, **polled}
         self._answer({**found, "schedules": [{"active": self.server.active, "schedule": {"cron": "15 * * * *"}}]})
 
     def do_POST(self):
@@ -114,6 +116,16 @@ def test_a_run_that_was_due_for_a_minute_must_have_been_taken_up(probe, context,
 
 def test_a_worker_has_some_seconds_to_take_up_a_run(probe, context, prefect):
     prefect.runs = planned(-8, name="Late")
+    assert found(probe, context) == []
+
+
+@pytest.mark.parametrize(("polled_seconds", "expected"), [(1, []), (17, []), (60, STALE)])
+def test_a_due_run_is_found_sooner_when_no_worker_asks_for_runs(probe, context, prefect, polled_seconds, expected):
+    """A worker that is alive may be slow: it asks every two seconds, and more rarely after an outage of Prefect."""
+    prefect.runs = planned(-3, name="Late")
+    prefect.last_polled = datetime.now(UTC) - timedelta(seconds=polled_seconds)
+    assert found(probe, context) == expected
+    prefect.runs = planned(-3, state="PENDING", name="Pending")
     assert found(probe, context) == []
 
 
