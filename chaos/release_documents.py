@@ -36,6 +36,7 @@ def append(release_root: Path, reason: str, changes: Mapping[str, Any]) -> dict[
         "unfenced_by": None,
         **changes,
     }
+    following.pop("signature", None)  # of the release before
     log = release_root / "log"
     beside = log / f".drill-{os.getpid()}"
     try:

@@ -14,6 +14,7 @@ from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import load_settings
 from tasks.ledger.pauses import refuse_while_paused
 from tasks.rollout.controller import roll_out
+from tasks.rollout.release_changes import signing_of
 from tasks.rollout.release_events import republish_events
 from tasks.rollout.rollout import ReleaseOutcome, Rollout
 from tasks.rollout.trial_controller_lease import controlling
@@ -55,6 +56,7 @@ def release(
         note=reason,
         approved_by=approved_by,
         unfence_by=unfence_by,
+        signing=signing_of(settings),
     )
     labels = LabelMeasure(config, settings.lake_root(pipeline), root, keys.public, rollout.operate_url)
     with controlling(settings.ledger_dsn, pipeline) as lease:

@@ -41,6 +41,7 @@ from healing.incident import Cause
 from healing.release import Mode, Release
 from healing.trial_rules import TrialCheck
 from releases.log import ReleaseLog
+from releases.trusted_log import TrustedLog
 
 _log = structlog.get_logger(__name__)
 _PROBLEMS_SECONDS = 0.2
@@ -66,7 +67,7 @@ class Gateway:
         self.pool = VersionPool(settings, cache, store, self._forks, self.board)
         releases = ReleaseLog(settings.release_root)
         self.watch = ReleaseWatch(
-            releases,
+            TrustedLog(releases, settings.public_key, settings.release_signatures),
             cache,
             store,
             str(settings.release_root),

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_settings import BaseSettings, CliImplicitFlag, NoDecode, SettingsConfigDict
 
 from healing.errors import ConfigError
+from releases.trusted_log import Signatures
 
 
 def _separated(keys: object) -> object:
@@ -53,6 +54,11 @@ class GatewaySettings(BaseSettings):
     allow_forced_version: bool = Field(
         default=True,
         description="Whether a request may choose the version that answers; with keys it needs an operate key.",
+    )
+    release_signatures: Signatures = Field(
+        default=Signatures.IF_PRESENT,
+        description="`required`: a release that the key of `--public-key` did not sign is not served, unless it only "
+        "aborts a trial; `if-present`: only a wrong signature is refused.",
     )
     events_url: str | None = Field(default=None, description="Prefect's `<api>/events`; no events are sent when unset.")
     release_poll_seconds: float = Field(

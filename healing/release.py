@@ -1,6 +1,6 @@
 """A release, which says what should serve, and which release may follow which."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -56,7 +56,8 @@ class Release:
 
     `fallbacks` stay warm and answer, in order, when the champion cannot; `baseline` is the answer when no model can
     (for a classifier, the share of the positive class in training). `fenced` models may neither challenge nor serve.
-    Every release keeps the fences of the one before it, except one that the person `unfenced_by` lifts.
+    Every release keeps the fences of the one before it, except one that the person `unfenced_by` lifts. `signature` is
+    that of its document in the log; it says nothing about what serves, so it is not compared.
     """
 
     generation: int
@@ -72,6 +73,7 @@ class Release:
     note: str = ""
     fenced: tuple[Fence, ...] = ()
     unfenced_by: str | None = None
+    signature: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         _check_document(self)

@@ -1,5 +1,6 @@
 """Releases as JSON documents. A reader refuses every document that a writer would not have written."""
 
+import json
 from dataclasses import asdict
 from typing import Annotated, Literal
 
@@ -84,7 +85,10 @@ class FenceDocument(_Document):
 
 
 class ReleaseDocument(_Document):
-    """The document `log/<generation>.json`. Documents without `fenced` are older than fences."""
+    """The document `log/<generation>.json`. Documents without `fenced` are older than fences.
+
+    `signature` is absent from a document that its writer did not sign; see `releases.release_signature`.
+    """
 
     schema_version: Literal[1] = 1
     generation: int = Field(ge=1)
@@ -100,6 +104,7 @@ class ReleaseDocument(_Document):
     note: str = ""
     fenced: tuple[FenceDocument, ...] = ()
     unfenced_by: str | None = None
+    signature: str = Field(default="", max_length=1024)
 
     @classmethod
     def of(cls, release: Release) -> "ReleaseDocument":
@@ -118,6 +123,7 @@ class ReleaseDocument(_Document):
             note=release.note,
             fenced=tuple(FenceDocument.of(fence) for fence in release.fenced),
             unfenced_by=release.unfenced_by,
+            signature=release.signature,
         )
 
     def release(self) -> Release:
@@ -136,11 +142,20 @@ class ReleaseDocument(_Document):
             note=self.note,
             fenced=tuple(fence.fence() for fence in self.fenced),
             unfenced_by=self.unfenced_by,
+            signature=self.signature,
         )
 
 
 def encode_release(release: Release) -> bytes:
-    return ReleaseDocument.of(release).model_dump_json(indent=1).encode() + b"\n"
+    unsigned = set() if release.signature else {"signature"}  # older software refuses fields that it does not know
+    return ReleaseDocument.of(release).model_dump_json(indent=1, exclude=unsigned).encode() + b"\n"
+
+
+def signed_content(release: Release) -> bytes:
+    """The bytes that a signature is of. Fields with their default are left out, so that a field which a later version
+    adds changes no signature."""
+    document = ReleaseDocument.of(release).model_dump(mode="json", exclude={"signature"}, exclude_defaults=True)
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
 
 def decode_release(content: bytes, origin: str) -> Release:

@@ -1,7 +1,7 @@
 """The release log: numbered documents in one directory, append only; the highest number is what should serve."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -61,8 +61,8 @@ class ReleaseLog:
         """Every release, oldest first."""
         return [self.read(generation) for generation in range(1, self.latest_generation() + 1)]
 
-    def append(self, release: Release) -> None:
-        """Commit `release` as the next generation.
+    def append(self, release: Release, sign: Callable[[Release], Release] | None = None) -> None:
+        """Commit `release` as the next generation, signed by `sign`; without it the document has no signature.
 
         Conflict when another writer has written that generation meanwhile, IllegalTransition when it may not follow the
         current one; the log is then unchanged.
@@ -75,7 +75,8 @@ class ReleaseLog:
             )
         check_transition(current, release)
         try:
-            create_exclusively(self._path(release.generation), encode_release(release))
+            unsigned = replace(release, signature="")  # it may have that of the release that it was made from
+            create_exclusively(self._path(release.generation), encode_release(sign(unsigned) if sign else unsigned))
         except FileExistsError as exc:
             raise Conflict(
                 f"another writer committed generation {release.generation} first; re-read the log and decide again"

@@ -19,6 +19,11 @@ class Keys:
     public: Path
 
 
+def keys_in(directory: Path) -> Keys:
+    """The paths of the key pair in `directory`, whether it is there or not."""
+    return Keys(private=directory / PRIVATE_KEY_FILE, public=directory / PUBLIC_KEY_FILE)
+
+
 def ensure_keys(directory: Path) -> Keys:
     """The key pair in `directory`, created on first use (P-256, private key readable only by its owner).
 
@@ -27,7 +32,7 @@ def ensure_keys(directory: Path) -> Keys:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    keys = Keys(private=directory / PRIVATE_KEY_FILE, public=directory / PUBLIC_KEY_FILE)
+    keys = keys_in(directory)
     if not keys.private.exists():
         if keys.public.exists():
             raise ConfigError(

@@ -17,7 +17,7 @@ from gateway.workers.store_calls import StoreCalls
 from healing.errors import LogCorrupt, StoreUnavailable
 from healing.incident import Cause
 from healing.release import Release
-from releases.log import ReleaseLog
+from releases.trusted_log import TrustedLog
 
 _log = structlog.get_logger(__name__)
 _LOADING_POLL_SECONDS = 0.02
@@ -29,7 +29,7 @@ class ReleaseWatch:
 
     def __init__(
         self,
-        log: ReleaseLog,
+        log: TrustedLog,
         cache: ReleaseCache,
         store: StoreCalls,
         subject: str,
@@ -46,6 +46,7 @@ class ReleaseWatch:
         self._cache = cache
         self._store = store
         self._kept: Release | None = None
+        self._refusal = ""  # why the newest releases of the log are not obeyed
         self._subject = subject
         self._pool = pool
         self._ladder = ladder
@@ -94,6 +95,7 @@ class ReleaseWatch:
             await self._go_on_without_log(exc)
         else:
             self._problems.end(self._subject, Cause.STORE_UNAVAILABLE)
+            self._report_refusal()
             if desired is not None:
                 await self._want(desired)
         if self.desired is None:
@@ -108,7 +110,7 @@ class ReleaseWatch:
 
         StoreUnavailable when the log ends before it: a log is never shortened, so that directory is not the log now.
         """
-        newest = self._log.latest_generation()
+        newest = self._log.log.latest_generation()
         known = self.desired or (self._cache.newest() if newest == 0 else None)
         if known is not None and newest < known.generation:
             raise StoreUnavailable(
@@ -116,8 +118,18 @@ class ReleaseWatch:
                 "bring the release root back"
             )
         if newest == 0 or (known is not None and newest == known.generation):
+            self._refusal = ""
             return None
-        return self._of_pipeline(self._log.read(newest))
+        release, self._refusal = self._log.newest(after=0 if known is None else known.generation)
+        return None if release is None else self._of_pipeline(release)
+
+    def _report_refusal(self) -> None:
+        if self._refusal:
+            served = "nothing serves" if self.desired is None else f"release {self.desired.generation} goes on serving"
+            message = f"{self._refusal}; {served}: find out who wrote it, and move its document out of the log"
+            self._problems.begin(Cause.UNKNOWN, self._subject, message)
+        else:
+            self._problems.end(self._subject, Cause.UNKNOWN)
 
     def _of_pipeline(self, release: Release) -> Release:
         """The release, if it is one of the pipeline that this gateway serves."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from healing.errors import ConfigError
+from releases.trusted_log import Signatures
 
 ADDRESSES_FILE = "addresses.json"
 
@@ -82,6 +83,11 @@ class Settings(BaseSettings):
     heal_learning: bool = Field(
         default=False,
         description="Order the remedies that policy allows by their earlier outcomes; off: as policy lists them.",
+    )
+    release_signatures: Signatures = Field(
+        default=Signatures.IF_PRESENT,
+        description="`required`: write no release after one that the release key did not sign, unless that only aborts "
+        "a trial; `if-present`: only a wrong signature is refused.",
     )
     alert_urls: tuple[SecretStr, ...] = Field(
         default=(),

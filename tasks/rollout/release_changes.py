@@ -7,11 +7,14 @@ from pathlib import Path
 import stamina
 import structlog
 
-from healing.errors import Conflict, IllegalTransition, UsageError
+from healing.errors import ConfigError, Conflict, IllegalTransition, UsageError
 from healing.fence import PROGRAMS
 from healing.release import Release
 from healing.remedy import Role, role_of, without_model
 from releases.log import ReleaseLog, abort_of
+from releases.signing import keys_in
+from releases.trusted_log import Signatures, Signing, TrustedLog
+from tasks.config.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -19,10 +22,29 @@ COMMITS_TRIED_MAX = 5  # lost races in a row; there are few writers and each com
 COMMIT_SECONDS_MAX = 60.0  # a rollback loads its candidates again in every attempt
 
 
-def commit_next(release_root: Path, decide: Callable[[Release | None], Release | None]) -> Release | None:
+def signing_of(settings: Settings) -> Signing | None:
+    """What releases are signed with; None where there is no key pair yet and none is needed.
+
+    ConfigError where signatures are required and the private key is not here.
+    """
+    keys, required = keys_in(settings.keys_dir), settings.release_signatures
+    if keys.private.exists():
+        return Signing(keys, required)
+    if required is Signatures.REQUIRED:
+        raise ConfigError(
+            f"expected the private key {keys.private}, because AUTOPILOT_RELEASE_SIGNATURES is {required}, found none; "
+            "restore it, or write the release where it is"
+        )
+    return None
+
+
+def commit_next(
+    release_root: Path, decide: Callable[[Release | None], Release | None], signing: Signing | None = None
+) -> Release | None:
     """Append the release that `decide` returns for the current one; None when it returns None: nothing has to change.
 
-    When another writer commits first, `decide` is called again with the new current release. Conflict after
+    With `signing` it is signed, and LogCorrupt is raised where the current one is not to be obeyed. An abort needs no
+    signature. When another writer commits first, `decide` is called again with the new current release. Conflict after
     COMMITS_TRIED_MAX lost races.
     """
     releases = ReleaseLog(release_root)
@@ -38,7 +60,7 @@ def commit_next(release_root: Path, decide: Callable[[Release | None], Release |
         with attempt:
             following = decide(releases.current())
             if following is not None:
-                releases.append(following)
+                _append(releases, following, signing)
     if following is not None:
         log.info(
             "release_committed",
@@ -49,6 +71,13 @@ def commit_next(release_root: Path, decide: Callable[[Release | None], Release |
             author=following.author,
         )
     return following
+
+
+def _append(releases: ReleaseLog, following: Release, signing: Signing | None) -> None:
+    if signing is None:
+        releases.append(following)
+    else:
+        TrustedLog(releases, signing.keys.public, signing.signatures).append(following, signing.keys)
 
 
 def abort_trial(
@@ -87,7 +116,14 @@ def abort_by_person(release_root: Path, pipeline: str, *, by: str, reason: str, 
     return aborted
 
 
-def drop_fallback(release_root: Path, digest: str, *, author: str, incident_id: str | None = None) -> Release | None:
+def drop_fallback(
+    release_root: Path,
+    digest: str,
+    *,
+    author: str,
+    incident_id: str | None = None,
+    signing: Signing | None = None,
+) -> Release | None:
     """Write the release again without a broken fallback; None when the model is not a fallback any more."""
 
     def decide(current: Release | None) -> Release | None:
@@ -95,7 +131,7 @@ def drop_fallback(release_root: Path, digest: str, *, author: str, incident_id: 
             return None
         return without_model(current, digest, author=author, now=_now(), incident_id=incident_id)
 
-    return commit_next(release_root, decide)
+    return commit_next(release_root, decide, signing)
 
 
 def _now() -> datetime:

@@ -18,9 +18,10 @@ from healing.verdict import Outcome
 from releases.log import ReleaseLog, rollback_of
 from releases.signing import ensure_keys
 from releases.store import ModelStore
+from releases.trusted_log import Signing
 from tasks.config.settings import Settings
 from tasks.rollout.golden_answers import check_answers, intact_models, probe_repeatedly
-from tasks.rollout.release_changes import commit_next
+from tasks.rollout.release_changes import commit_next, signing_of
 from tasks.rollout.release_events import announce_release
 from tasks.runtime import crash_points as points
 from tasks.serving.gateway_client import GatewayReport, await_gateway, read_gateway
@@ -108,7 +109,8 @@ def _next_order(order: RollbackOrder, failed: ModelRef, note: str) -> RollbackOr
 def write_rollback(settings: Settings, order: RollbackOrder) -> Release:
     """Commit the rollback and announce it."""
     public_key = ensure_keys(settings.keys_dir).public
-    release = roll_back(settings.release_root(order.pipeline), public_key, order, settings.addresses().gateway)
+    root, gateway = settings.release_root(order.pipeline), settings.addresses().gateway
+    release = roll_back(root, public_key, order, gateway, signing_of(settings))
     announce_release(settings.ledger_dsn, release)
     points.reached("rollback.announced", generation=release.generation)
     return release
@@ -162,7 +164,13 @@ def _troubled_models(operate_url: str | None) -> frozenset[str]:
     return frozenset(problem.subject for problem in problems if problem.code in (*UNFIT, Cause.MODEL_SLOW))
 
 
-def roll_back(release_root: Path, public_key: Path, order: RollbackOrder, predict_url: str | None = None) -> Release:
+def roll_back(
+    release_root: Path,
+    public_key: Path,
+    order: RollbackOrder,
+    predict_url: str | None = None,
+    signing: Signing | None = None,
+) -> Release:
     """Commit the release in which an intact earlier model is champion, and return it (or the current one, see order).
 
     A candidate must have a valid signature, valid digests and its golden answers (asked at `predict_url` where it is
@@ -212,7 +220,7 @@ def roll_back(release_root: Path, public_key: Path, order: RollbackOrder, predic
         points.reached("rollback.decided", generation=following.generation, champion=chosen.version)
         return following
 
-    written = commit_next(release_root, decide)
+    written = commit_next(release_root, decide, signing)
     if written is None:
         current = releases.current()
         assert current is not None

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from healing.promotion import Decision, Exposure
 from healing.release import Mode, ModelRef, Release
 from healing.trial_rules import TrialCheck
+from releases.trusted_log import Signing
 from tasks.config.release_section import Stage
 from tasks.ledger.held_lease import HeldLease
 from tasks.ledger.records import JournalEntry
@@ -82,6 +83,7 @@ class Rollout:
     note: str = ""
     approved_by: str | None = None
     unfence_by: str | None = None
+    signing: Signing | None = None
     lease: HeldLease | None = field(default=None, repr=False, compare=False)  # of the controller, for this rollout
 
     def check_controlled(self) -> None:

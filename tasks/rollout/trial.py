@@ -48,7 +48,7 @@ def bootstrap_release(rollout: Rollout) -> Release:
             note=rollout.note,
         )
 
-    first = commit_next(rollout.release_root, decide)
+    first = commit_next(rollout.release_root, decide, rollout.signing)
     if first is None:
         raise Conflict(f"another writer made the first release of {rollout.pipeline}; release again to try this model")
     announce_and_follow(rollout, first)
@@ -81,7 +81,7 @@ def return_champion(rollout: Rollout, window_days: float) -> Release | None:
             note=note,
         )
 
-    returned = commit_next(rollout.release_root, decide)
+    returned = commit_next(rollout.release_root, decide, rollout.signing)
     if returned is not None:
         points.reached("release.promoted", digest=rollout.model.digest)
         announce_and_follow(rollout, returned)
@@ -122,7 +122,7 @@ def put_on_trial(rollout: Rollout, challenger: Challenger) -> Release:
             unfenced_by=rollout.unfence_by,
         )
 
-    written = commit_next(rollout.release_root, decide)
+    written = commit_next(rollout.release_root, decide, rollout.signing)
     if written is not None:
         announce_release(rollout.ledger_dsn, written)
     return written or current_release(rollout.release_root)
@@ -144,7 +144,7 @@ def promote(rollout: Rollout, passed: StageEnd) -> Release | StageEnd:
     if rollout.lease is not None:
         rollout.lease.renew()  # a controller that was paused for long may not know yet that another one took over
     rollout.check_controlled()
-    promoted = commit_next(rollout.release_root, decide)
+    promoted = commit_next(rollout.release_root, decide, rollout.signing)
     if promoted is None:
         trial = last_trial(rollout.release_root, rollout.model)
         return ended_elsewhere(end_of_trial(rollout.release_root, trial, rollout.model), passed.exposure)

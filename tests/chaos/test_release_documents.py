@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from chaos import release_documents
 from healing.release import Reason
 from releases.log import ReleaseLog
 from releases.signing import ensure_keys
+from releases.trusted_log import Signatures, TrustedLog
 from tests.published import bootstrap, publish_tiny_model
 
 
@@ -21,6 +24,15 @@ def test_an_appended_release_is_read_by_the_release_log(root):
     first, trial, aborted = ReleaseLog(root).history()
     assert (trial.reason, trial.author, trial.challenger.weight) == (Reason.CANARY, "drill", 0.5)
     assert (aborted.reason, aborted.champion) == (Reason.ABORT, first.champion)
+
+
+def test_an_appended_release_has_not_the_signature_of_the_one_before(root, tmp_path):
+    keys = ensure_keys(tmp_path / "keys")
+    trusted = TrustedLog(ReleaseLog(root), keys.public, Signatures.IF_PRESENT)
+    trusted.append(replace(trusted.log.current(), generation=2, reason=Reason.REPUBLISH), keys)
+    release_documents.append(root, "republish", {})
+    assert [bool(release.signature) for release in trusted.log.history()] == [False, True, False]
+    assert trusted.newest(after=0) == (trusted.log.current(), "")
 
 
 def test_two_writers_cannot_both_commit(root, monkeypatch):

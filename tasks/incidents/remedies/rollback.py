@@ -9,7 +9,7 @@ from tasks.incidents.release_change import abort_challenger
 from tasks.incidents.remedy_action import AUTHOR, RemedyAction, RemedyContext
 from tasks.incidents.remedy_result import RemedyResult
 from tasks.incidents.service_observation import observe_champion
-from tasks.rollout.release_changes import drop_fallback
+from tasks.rollout.release_changes import drop_fallback, signing_of
 from tasks.rollout.release_events import announce_release
 from tasks.rollout.rollback import NothingToRollBackTo, RollbackOrder, serve_earlier_model
 
@@ -69,7 +69,11 @@ def _roll_back(context: RemedyContext) -> RemedyResult:
 def _drop_fallback(context: RemedyContext) -> RemedyResult:
     incident, settings = context.incident, context.settings
     written = drop_fallback(
-        settings.release_root(incident.pipeline), incident.subject, author=AUTHOR, incident_id=incident.id
+        settings.release_root(incident.pipeline),
+        incident.subject,
+        author=AUTHOR,
+        incident_id=incident.id,
+        signing=signing_of(settings),
     )
     if written is not None:
         announce_release(settings.ledger_dsn, written)
