@@ -74,38 +74,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def _serve(
     settings: GatewaySettings, keys: KeyRing, forks: WarmForks, predict: socket.socket, operate: socket.socket
 ) -> None:
+    from gateway.ports.operate import operate_app
+    from gateway.ports.predict import PredictPort
     from gateway.service import Gateway
 
     gateway, ending = Gateway(settings, forks), asyncio.Event()
+    servers = [_server(PredictPort(gateway, keys), settings), _server(operate_app(gateway, keys), settings)]
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _end, ending, number)
+    collect_rarely()
     if settings.standby and not await gateway.stand_by(ending):
         _log.info("gateway_standby_ended")
         return
     async with gateway:
-        await _serve_ports(gateway, keys, predict, operate, ending)
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        _log.info("gateway_listening", predict=predict.getsockname(), operate=operate.getsockname())
+        await _serve_ports(gateway, servers, (predict, operate), ending)
     _log.info("gateway_drained")
 
 
 async def _serve_ports(
-    gateway: "Gateway", keys: KeyRing, predict: socket.socket, operate: socket.socket, ending: asyncio.Event
+    gateway: "Gateway", servers: Sequence[_Server], sockets: Sequence[socket.socket], ending: asyncio.Event
 ) -> None:
     """Serve both ports until `ending` is set, and drain them."""
     from gateway.ports.drain import drain
-    from gateway.ports.operate import operate_app
-    from gateway.ports.predict import PredictPort
 
-    settings = gateway.settings
-    servers = [_server(PredictPort(gateway, keys), settings), _server(operate_app(gateway, keys), settings)]
-    collect_rarely()
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    _log.info("gateway_listening", predict=predict.getsockname(), operate=operate.getsockname())
+    settings, (predict, operate) = gateway.settings, servers
 
     async def serve_predictions() -> None:
         if settings.standby or settings.predict_fd is not None:  # clients wait in the backlog, and need no 503
             await gateway.wait_for_release(_FIRST_RELEASE_SECONDS_MAX)
-        await servers[0].serve([predict])
+        await predict.serve([sockets[0]])
 
     async def wait_for_end() -> None:
         await ending.wait()
@@ -113,7 +113,7 @@ async def _serve_ports(
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(serve_predictions())
-        tasks.create_task(servers[1].serve([operate]))
+        tasks.create_task(operate.serve([sockets[1]]))
         tasks.create_task(wait_for_end())
 
 
@@ -123,6 +123,7 @@ def _server(app: Any, settings: GatewaySettings) -> _Server:
     config = uvicorn.Config(
         app,
         http=WholeResponses,
+        interface="asgi3",
         ws="none",
         lifespan="off",
         access_log=False,

@@ -100,9 +100,11 @@ class Gateway:
 
     async def wait_for_release(self, seconds_max: float) -> None:
         """Return when a release is active or there is none to wait for, at the latest after `seconds_max`."""
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(seconds_max):
                 await self.watch.settled.wait()
+        except TimeoutError:
+            _log.warning("no_release_active", waited_seconds=seconds_max)
 
     async def __aenter__(self) -> Self:
         self.log.open()

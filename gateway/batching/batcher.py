@@ -5,12 +5,14 @@ spend its time on batches of one: a model answers 64 rows in the time of one. So
 took part lately are back, at most for half of the time that its last batches took.
 
 When it takes the router longer to write their answers and read their next requests than the version to answer, they go
-in two halves, in turn: the version computes one while the router serves the other.
+in two halves, in turn: the version computes one while the router serves the other. Two halves cost a version nearly
+twice the processor time, so on one or two processors, which clients use as well, nothing is gained by it.
 """
 
 import asyncio
 import contextlib
 import math
+import os
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -30,6 +32,7 @@ _log = structlog.get_logger(__name__)
 Predict = Callable[[bytes], Awaitable[tuple[Sequence[float], str]]]
 _ENOUGH = 0.75  # of those who took part: waiting for the last few leaves the version idle
 _ROUTER_REQUESTS = 256  # answered requests between two measurements of the router's processor time
+_PROCESSORS_TO_OVERLAP = 3
 _RECENT = 0.2  # weight of the latest batch in what is known of the recent ones
 _PIECE_PARTS = 4  # a piece of a large request is at most this part of a batch while other requests share the version
 _FIRST_PIECE_ROWS = 16  # of a large request while nothing is known of the version's speed
@@ -47,6 +50,7 @@ class BatchLimits:
     wait_seconds_max: float
     batch_seconds: float
     queue_seconds_max: float
+    overlaps: bool = True  # whether router and version have processors of their own
 
     @classmethod
     def of(cls, settings: GatewaySettings) -> "BatchLimits":
@@ -56,6 +60,7 @@ class BatchLimits:
             wait_seconds_max=settings.batch_wait_seconds_max,
             batch_seconds=settings.batch_deadline_seconds / 4,
             queue_seconds_max=settings.queue_seconds_max,
+            overlaps=len(os.sched_getaffinity(0)) >= _PROCESSORS_TO_OVERLAP,
         )
 
 
@@ -118,6 +123,7 @@ class Batcher:
         self._queue: deque[_Waiting] = deque()
         self._large: deque[_Waiting] = deque()
         self._fitting_at = -math.inf  # when a request that fits in a batch was last submitted
+        self._loop: asyncio.AbstractEventLoop | None = None  # kept, because asking for it takes a system call
         self._sending: asyncio.Task[None] | None = None
         self._enough = asyncio.Event()
         self._enough_requests = 1
@@ -152,7 +158,9 @@ class Batcher:
         A batch that fails is one failure of the version, not one per request that was in it. A request that still
         waits at `until` (monotonic seconds), or whose future is cancelled, is not sent any further.
         """
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
         now = time.monotonic()
         waiting = _Waiting(rows, now, until, loop.create_future())
         if len(rows) > self._rows_fitting:
@@ -207,7 +215,7 @@ class Batcher:
 
     def _together(self, requests: float) -> int:
         """How many of these make a batch: all, or half of them where the router is the slower one."""
-        halves = self._router.seconds * self._requests > self._seconds
+        halves = self._limits.overlaps and self._router.seconds * self._requests > self._seconds
         return max(1, round(requests / 2 if halves else requests))
 
     def _take(self) -> list[_Piece]:

@@ -10,11 +10,12 @@ waits for the thread for at most half a millisecond, which spares this client th
 
 import asyncio
 import contextlib
+import errno
 import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -27,6 +28,7 @@ _QUICK_WRITES = 100  # in a row, until a disk that was slow counts as quick agai
 _WAIT_SECONDS_MAX = 0.5  # of an answer for its write; a client's patience is worth more than its row in the log
 _WAITING_BYTES_MAX = 32 * 2**20  # of rows that wait for a disk that hangs; more of them are not logged at all
 _CLOSE_SECONDS_MAX = 3.0
+_ENCODED_AT_ONCE_MAX = 64  # entries of one request
 Settled = Callable[[int, OSError | None], None]  # rows of a write, and what went wrong with it
 
 
@@ -41,14 +43,31 @@ class _Shared(asyncio.Future[bool]):
         return False
 
 
+class _Many(NamedTuple):
+    """The entries of a large request: encoding them takes milliseconds, which the thread has and the loop has not."""
+
+    first: int
+    entries: Sequence[Sequence[Any]]
+
+    def bytes_expected(self) -> int:
+        """As many as if all entries were like the first."""
+        return len(self.entries) * len(encode_line((self.first, *self.entries[0])))
+
+    def encode(self) -> bytes:
+        return b"".join([encode_line((number, *entry)) for number, entry in enumerate(self.entries, self.first)])
+
+
 class _Group:
     """What will be one write. `late` rows were answered before they were written."""
 
-    __slots__ = ("awaited", "done", "error", "finished", "first", "late", "lines", "requests", "seconds", "size")
+    __slots__ = (
+        *("awaited", "done", "error", "finished", "first", "late", "lines", "requests", "rows", "seconds", "size"),
+    )
 
     def __init__(self, first: int, loop: asyncio.AbstractEventLoop) -> None:
         self.first = first
-        self.lines: list[bytes] = []
+        self.lines: list[bytes | _Many] = []
+        self.rows = 0
         self.requests = 0
         self.size = 0
         self.late = 0
@@ -118,11 +137,18 @@ class Appender:
             if self._writing is None:
                 self._loop.call_soon(self._hand_over)
         group.requests += 1
-        for entry in entries:
-            self._last += 1
-            line = encode_line((self._last, *entry))
-            group.size += len(line)
-            group.lines.append(line)
+        group.rows += len(entries)
+        if len(entries) > _ENCODED_AT_ONCE_MAX:
+            many = _Many(self._last + 1, entries)
+            group.size += many.bytes_expected()
+            group.lines.append(many)
+            self._last += len(entries)
+        else:
+            for entry in entries:
+                self._last += 1
+                line = encode_line((self._last, *entry))
+                group.size += len(line)
+                group.lines.append(line)
         if self._stalls:
             group.late += len(entries)
             self._settled(len(entries), self._stall_error())
@@ -176,7 +202,7 @@ class Appender:
         self._stalls = True
         waiting = [group] if self._group is None else [group, self._group]
         for each in waiting:
-            rows = len(each.lines) - each.late
+            rows = each.rows - each.late
             each.late += rows
             self._settled(rows, self._stall_error())
             if not each.done.done():
@@ -191,7 +217,7 @@ class Appender:
             self._patience = None
         self._quick_writes = self._quick_writes + 1 if group.seconds < _SLOW_SECONDS else 0
         self.writes += group.error is None
-        in_time = len(group.lines) - group.late
+        in_time = group.rows - group.late
         if group.late and group.error is None:
             self._recovered(group.late)
         self._settled(in_time, group.error)
@@ -205,9 +231,13 @@ class Appender:
     def _append(self, group: _Group) -> None:
         started = time.monotonic()
         try:
-            self._segments.append(group.first, b"".join(group.lines))
+            self._segments.append(
+                group.first, b"".join([line if isinstance(line, bytes) else line.encode() for line in group.lines])
+            )
         except OSError as exc:
             group.error = exc
+        except TypeError as exc:  # a value that is no JSON; the thread goes on
+            group.error = OSError(errno.EINVAL, f"an entry cannot be encoded: {exc}")
         group.seconds = time.monotonic() - started
 
     def _write_all(self) -> None:

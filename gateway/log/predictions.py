@@ -41,6 +41,9 @@ _PREDICTION = (
 )
 _ROW, _END = _PREDICTION.index("row"), [0, "", 0]
 _REPLACES = _PREDICTION.index("replaces")
+_REQUEST_ID, _DIGEST, _KEY, _FEATURES, _ANSWER = (  # in a row, which has no number in front
+    _PREDICTION.index(name) - 1 for name in ("request_id", "digest", "key", "features", "prediction")
+)
 ShadowRow = tuple[str, int, str, int, str, str, float | None, str]
 _SHADOW = ("seq", "request_id", "row", "at", "generation", "digest", "version", "prediction", "error")
 _LABEL = ("seq", "request_id", "row", "label", "at")
@@ -213,14 +216,12 @@ class PredictionLog:
 
 def _name(first_row: Sequence[Any]) -> tuple[str, int]:
     """The request id, and a hash of what is asked: a proxy may give one id to all requests."""
-    request_id, _, _, _, _, _, _, key, features, *_ = first_row
-    return request_id, hash((key, *features.values()))
+    return first_row[_REQUEST_ID], hash((first_row[_KEY], *first_row[_FEATURES].values()))
 
 
 def _answer_hash(first_row: Sequence[Any]) -> int:
     """A hash of who answered what, by the first row; the same within this process."""
-    _, _, _, _, digest, _, _, _, _, prediction, *_ = first_row
-    return hash((digest, prediction))
+    return hash((first_row[_DIGEST], first_row[_ANSWER]))
 
 
 def _replacing(row: LogRow, number: int) -> LogRow:

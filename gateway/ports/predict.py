@@ -1,5 +1,7 @@
 """The predict port: finds the route of a path, and checks its key."""
 
+from collections.abc import Awaitable
+
 import orjson
 
 from gateway.ports.docs_page import render_page
@@ -24,6 +26,9 @@ class PredictPort:
         self._state = state
         self._keys = keys
         self._forcing = ForcedVersions(keys, allowed=state.settings.allow_forced_version)
+        self.whole_paths = {
+            path.encode(): path for path in ("/invocations", f"/v2/models/{state.settings.pipeline}/infer")
+        }
         document = predict_document(state.settings.pipeline)
         self._document, self._page = orjson.dumps(document), render_page(document)
         self._open_inference = OpenInferencePort(state, self._forcing)
@@ -38,21 +43,20 @@ class PredictPort:
             **self._open_inference.routes,
         }
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         path: str = scope["path"]
         route = self._routes.get(path) or self._open_inference.find(path)
         if route is None:
             refuse = refuse_v2 if path.startswith("/v2/") else error_body
             message = f"there is no {path[:200]!r}; there is {', '.join(self._routes)} and /v2/models/{{name}}"
-            await self._refuse(send, 404, refuse("NOT_FOUND", message, None))
-        elif not route.answers(scope["method"]):
+            return self._refuse(send, 404, refuse("NOT_FOUND", message, None))
+        if not route.answers(scope["method"]):
             body = route.refuse("METHOD_NOT_ALLOWED", f"use {route.allowed}", None)
-            await self._refuse(send, 405, body, (b"allow", route.allowed.encode()))
-        elif (refusal := self._refusal(route, scope)) is not None:
+            return self._refuse(send, 405, body, (b"allow", route.allowed.encode()))
+        if (refusal := self._refusal(route, scope)) is not None:
             body = route.refuse(refusal.code, str(refusal), refusal.field)
-            await self._refuse(send, refusal.status, body, *([CHALLENGE] if refusal.status == 401 else []))
-        else:
-            await route.handler(scope, receive, send)
+            return self._refuse(send, refusal.status, body, *([CHALLENGE] if refusal.status == 401 else []))
+        return route.handler(scope, receive, send)
 
     def _refusal(self, route: Route, scope: Scope) -> BadRequest | None:
         if route.purpose is None or not self._keys.locked:
@@ -63,16 +67,15 @@ class PredictPort:
         self._state.requests.counts.refuse(status)
         await respond(send, status, body, [JSON, *headers])
 
-    async def _invocations(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _invocations(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         headers = dict(scope["headers"])
         forced = headers.get(b"x-model-digest")
         if forced is not None:
             try:
                 self._forcing.demand(headers)
             except BadRequest as exc:
-                await self._refuse(send, exc.status, error_body(exc.code, str(exc)))
-                return
-        await self._state.requests.answer(MLFLOW, headers, receive, send, forced and forced.decode("latin-1"))
+                return self._refuse(send, exc.status, error_body(exc.code, str(exc)))
+        return self._state.requests.answer(MLFLOW, headers, receive, send, forced and forced.decode("latin-1"))
 
     async def _ping(self, _: Scope, __: Receive, send: Send) -> None:
         if self._state.active is None:

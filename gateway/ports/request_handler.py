@@ -6,10 +6,9 @@ import os
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
 from urllib.parse import quote
 
-from gateway.batching.versions import VersionPool
+from gateway.batching.versions import Version, VersionPool
 from gateway.log.predictions import LogRow, PredictionLog
 from gateway.ports.columns_policy import ColumnsPolicy
 from gateway.ports.hangups import HangUps
@@ -22,13 +21,25 @@ from gateway.rows.answers import outputs_of
 from gateway.rows.refusals import NO_RELEASE, BadRequest
 from gateway.rows.table import RequestTable
 from gateway.settings import GatewaySettings
-from gateway.wire.asgi import JSON, RETRY_AFTER, BodyBudget, Header, Receive, Send, read_body, respond
-from gateway.wire.protocol import EncodedResponse, ParsedRequest, WireProtocol
+from gateway.wire.asgi import (
+    JSON,
+    RETRY_AFTER,
+    BodyBudget,
+    Header,
+    HeaderBlock,
+    Receive,
+    Send,
+    read_body,
+    respond,
+)
+from gateway.wire.protocol import ParsedRequest, WireProtocol
 from healing.release import ModelRef
 
 _ID_BYTES_MAX = 256
 _LARGE_BYTES = 256 * 1024  # of a body that takes a thread milliseconds to read and check, while others are answered
+_MANY_ROWS = 1000  # of which the log's rows are made in a thread: 2 ms for others
 _TIMEOUT_MS_MAX = 120_000
+_BLOCKS_MAX = 64
 _BASELINE = ModelRef(digest="", version="baseline")  # how the log names an answer that no model gave
 
 
@@ -58,6 +69,8 @@ class RequestHandler:
         self.hangups = HangUps()
         self._ids = os.urandom(8).hex().encode()  # requests without a name of their own are numbered within this life
         self._numbers = itertools.count(1)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._blocks: dict[tuple[Version | None, int, Rung], HeaderBlock] = {}
 
     async def answer(
         self,
@@ -69,8 +82,9 @@ class RequestHandler:
     ) -> None:
         """Answer one request; `forced` is the digest of the only version that may, where a client asks for one."""
         request_id = headers.get(b"x-request-id", b"") or b"%b%016x" % (self._ids, next(self._numbers))
+        block: HeaderBlock | None = None
         try:
-            status, body, headers_out = await self._answer(protocol, headers, request_id, receive, forced)
+            status, body, headers_out, block = await self._answer(protocol, headers, request_id, receive, forced)
         except BadRequest as exc:
             status, body, headers_out = exc.status, protocol.refuse(exc.code, str(exc), exc.field), [JSON]
             if status == 503:
@@ -80,14 +94,14 @@ class RequestHandler:
             retry_after = (b"retry-after", str(exc.retry_seconds).encode())
             status, body, headers_out = 503, protocol.refuse("OVERLOADED", str(exc), None), [JSON, retry_after]
         except asyncio.CancelledError:
-            if self.hangups.hung_up(_this_task()):
+            if self.hangups.hung_up(self._this_task()):
                 return
             raise
         if status != 200:
             self.counts.refuse(status)
             if len(request_id) <= _ID_BYTES_MAX:
                 headers_out.append((b"x-request-id", request_id))
-        await respond(send, status, body, headers_out)
+        await respond(send, status, body, headers_out, block)
 
     async def _answer(
         self,
@@ -96,7 +110,7 @@ class RequestHandler:
         request_id: bytes,
         receive: Receive,
         forced: str | None,
-    ) -> tuple[int, bytes, list[Header]]:
+    ) -> tuple[int, bytes, list[Header], HeaderBlock | None]:
         """Status, body and headers of an answer that is already logged."""
         active = self._ladder.active
         if active is not None and forced is None:
@@ -106,8 +120,8 @@ class RequestHandler:
             active = self._ladder.active  # a slow upload is answered by the release that is active at its end
             if active is None:
                 self.totals.failed += 1
-                return 503, protocol.refuse("NO_RELEASE", NO_RELEASE, None), [JSON, RETRY_AFTER]
-            task = _this_task()
+                return 503, protocol.refuse("NO_RELEASE", NO_RELEASE, None), [JSON, RETRY_AFTER], None
+            task = self._this_task()
             self.hangups.begin(task, receive)
             try:
                 return await self._answer_body(protocol, headers, request_id, content, active, forced)
@@ -124,7 +138,7 @@ class RequestHandler:
         content: bytes,
         active: ActiveRelease,
         forced: str | None,
-    ) -> tuple[int, bytes, list[Header]]:
+    ) -> tuple[int, bytes, list[Header], HeaderBlock]:
         started = time.perf_counter()
         if len(content) > _LARGE_BYTES:
             parsed = await asyncio.to_thread(_parse, protocol, headers, request_id, content, active)
@@ -138,15 +152,41 @@ class RequestHandler:
             answer = await self._answer_forced(forced, request)
         else:
             answer = await self._ladder.answer(active, request)
-            await self._log.record(_log_rows(request, answer))
+            if len(answer.values) > _MANY_ROWS:
+                rows = await asyncio.to_thread(_log_rows, request, answer)
+            else:
+                rows = _log_rows(request, answer)
+            await self._log.record(rows)
             self._count(answer, time.perf_counter() - started)
             if self.shadow is not None and self.shadow.generation == answer.generation:
                 self.shadow.copy(request, answer)
-        body, headers_out = _written(asked.write(answer), answer, request.request_id.encode())
-        headers_out += beside
+        body, content_headers = asked.write(answer)
+        headers_out = [*content_headers, (b"x-request-id", request.request_id.encode()), *beside]
         if outside:
             headers_out.append((b"x-outside-training", ",".join(map(quote, outside)).encode()))
-        return 200, body, headers_out
+        return 200, body, headers_out, self._block_of(answer)
+
+    def _this_task(self) -> "asyncio.Task[None]":
+        """The task that the server runs the present request in.
+
+        The loop is kept because asking for it takes a system call.
+        """
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        task = asyncio.current_task(self._loop)
+        assert task is not None
+        return task
+
+    def _block_of(self, answer: PredictResponse) -> HeaderBlock:
+        """The headers that say who answered; the same for nearly all answers."""
+        key = answer.version, answer.generation, answer.rung
+        block = self._blocks.get(key)
+        if block is None:
+            if len(self._blocks) >= _BLOCKS_MAX:
+                self._blocks.clear()
+            model = None if answer.version is None else answer.version.model
+            block = self._blocks[key] = HeaderBlock.of(_headers_of(answer.rung, answer.generation, model))
+        return block
 
     def _columns_outside(self, active: ActiveRelease, request: PredictRequest) -> tuple[str, ...]:
         """Columns with values beyond the champion's training data; BadRequest where the settings refuse them."""
@@ -178,13 +218,6 @@ class RequestHandler:
         else:
             self.totals.good += 1
         self.counts.answer(answer.rung, len(answer.values), seconds)
-
-
-def _this_task() -> "asyncio.Task[None]":
-    """The task that the server runs the present request in."""
-    task = asyncio.current_task()
-    assert task is not None
-    return task
 
 
 def _parse(
@@ -259,14 +292,6 @@ def _log_rows_with_outputs(request: PredictRequest, answer: PredictResponse, at:
     ]
 
 
-def _written(written: EncodedResponse, answer: PredictResponse, request_id: bytes) -> tuple[bytes, list[Header]]:
-    """Body and headers."""
-    body, content = written
-    model = None if answer.version is None else answer.version.model
-    return body, [*content, (b"x-request-id", request_id), *_headers_of(answer.rung, answer.generation, model)]
-
-
-@lru_cache(maxsize=64)
 def _headers_of(rung: Rung, generation: int, model: ModelRef | None) -> tuple[Header, ...]:
     """What headers say of who answered; `x-model-digest` is left out where no model did."""
     headers_out = [(b"x-rung", rung.value.encode()), (b"x-release-generation", str(generation).encode())]

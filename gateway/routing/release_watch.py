@@ -65,11 +65,9 @@ class ReleaseWatch:
 
     async def look(self) -> None:
         """One look at the log, and a switch if what it asks for is ready."""
-        try:
-            await self._follow()
-        finally:
-            if self.active is not None or self.desired is None:
-                self.settled.set()
+        await self._follow()
+        if self.active is not None or self.desired is None:
+            self.settled.set()
 
     async def prepare(self) -> bool:
         """Have workers for the models of the newest release and no others; whether all have loaded.

@@ -24,9 +24,18 @@ class TrainingRanges:
 
         `rows` are bound to this manifest's schema; of many rows the first few hundred count.
         """
-        found = []
+        if len(rows) == 1:
+            (row,) = rows
+            return tuple(
+                [
+                    name
+                    for place, name, least, most in self._ranges
+                    if (value := row[place]) is not None and not least <= value <= most
+                ]
+            )
+        found, rows = [], rows[:_ROWS_MAX]
         for place, name, least, most in self._ranges:
-            for row in rows[:_ROWS_MAX]:
+            for row in rows:
                 value = row[place]
                 if value is not None and not least <= value <= most:
                     found.append(name)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.rows.refusals import BadRequest
 
@@ -21,12 +21,28 @@ BODY_SECONDS_MAX = 30.0  # a body that trickles in holds memory all the while
 CHALLENGE: Header = (b"www-authenticate", b'Bearer realm="gateway"')
 
 
-async def respond(send: Send, status: int, body: bytes, headers: Iterable[Header]) -> None:
-    """The whole answer at once."""
+class HeaderBlock(NamedTuple):
+    """Headers that many responses have, and the same encoded once. Their values are known to be sound."""
+
+    headers: tuple[Header, ...]
+    encoded: bytes
+
+    @classmethod
+    def of(cls, headers: Iterable[Header]) -> "HeaderBlock":
+        fixed = tuple(headers)
+        return cls(fixed, b"".join(b"%b: %b\r\n" % header for header in fixed))
+
+
+async def respond(
+    send: Send, status: int, body: bytes, headers: Iterable[Header], block: HeaderBlock | None = None
+) -> None:
+    """The whole answer at once; `block` are further headers."""
     all_headers = [*headers, (b"content-length", b"%d" % len(body))]
     whole = getattr(send, "whole", None)  # where the server takes a response in one piece: see `gateway.wire.http`
-    if whole is not None and whole(status, body, all_headers):
+    if whole is not None and whole(status, body, all_headers, block):
         return
+    if block is not None:
+        all_headers += block.headers
     await send({"type": "http.response.start", "status": status, "headers": all_headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -61,9 +77,12 @@ async def read_body(
         raise BadRequest(
             f"a body has at most {bytes_max} bytes, found a content-length of {stated.decode()[:20]}", status=413
         )
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body", False):
-        body: bytes = message.get("body", b"")
+    take_body = getattr(receive, "take_body", None)  # where the server has the whole body: see `gateway.wire.http`
+    body: bytes | None = None if take_body is None else take_body()
+    message: Message = {} if body is not None else await receive()
+    if body is None and message["type"] == "http.request" and not message.get("more_body", False):
+        body = message.get("body", b"")
+    if body is not None:
         if len(body) > bytes_max:
             raise BadRequest(f"a body has at most {bytes_max} bytes", status=413)
         if budget is not None:

@@ -18,6 +18,11 @@ from tests.gateway.running import WAIT_SECONDS, gateway_command, split_body, wai
 from tests.published import bootstrap, publish_tiny_model, tiny_rows
 
 pytestmark = pytest.mark.timeout(300)  # a cold fork server imports scikit-learn: 4 s idle, 80 s on a crowded machine
+# On a crowded machine a batch may wait for seconds, and no request is to be refused for that.
+PATIENT = (
+    *("--queue-seconds-max", "10", "--batch-deadline-seconds", "20", "--request-deadline-seconds", "60"),
+    *("--load-deadline-seconds", "200"),
+)
 CLIENTS = 3  # that keep their connection; as many open one for each request
 
 
@@ -54,8 +59,8 @@ class Client:
         body = json.dumps(split_body(tiny_rows(1), keys=[request_id]))
         connection.request("POST", "/invocations", body, {"x-request-id": request_id})
         reply = connection.getresponse()
-        reply.read()
-        return reply.status, reply.will_close
+        content = reply.read()
+        return reply.status if reply.status == 200 else content.decode(), reply.will_close
 
 
 class Clients:
@@ -98,7 +103,7 @@ class Gateways:
     """Starts gateways of one state directory, on sockets that outlive them."""
 
     def __init__(self, root, keys, state_dir, predict, operate):
-        self._command = gateway_command(root, keys, state_dir, "--standby")
+        self._command = gateway_command(root, keys, state_dir, "--standby", *PATIENT)
         self._sockets = {"--predict-fd": predict.fileno(), "--operate-fd": operate.fileno()}
         self._folder = state_dir.parent
         self.started = []
@@ -128,6 +133,8 @@ def gateways(root, keys, state_dir):
         for process in gateways.started:
             process.kill()
             process.wait(WAIT_SECONDS)
+        for output in sorted(state_dir.parent.glob("gateway*.log")):
+            print(output.read_text())  # noqa: T201  shown where the test fails
 
 
 def test_an_upgrade_fails_no_request_and_a_kill_refuses_no_connection(gateways, state_dir):

@@ -43,6 +43,28 @@ async def test_rows_are_readable_once_recorded_and_in_order(tmp_path):
         assert [json.loads(line)["seq"] for line in log.read(after=lines[0]["seq"], limit=10)] == [lines[1]["seq"]]
 
 
+async def test_a_large_request_is_encoded_by_the_thread_and_numbered_like_any_other(tmp_path):
+    async with opened(tmp_path) as log:
+        rows = [(f"r{number}", *answered("")[1:]) for number in range(300)]
+        before, large, after = log.record([answered("b")]), log.record(rows), log.record([answered("a")])
+        assert await before
+        assert await large
+        assert await after
+        lines = [json.loads(line) for line in log.read(after=0, limit=1000)]
+    assert [line["request_id"] for line in lines] == ["b", *(row[0] for row in rows), "a"]
+    assert [line["seq"] for line in lines] == list(range(1, 303))
+
+
+async def test_a_large_request_that_cannot_be_encoded_leaves_unlogged_and_the_log_goes_on(tmp_path):
+    problems = ProblemBoard()
+    async with opened(tmp_path, problems) as log:
+        odd = (*answered("odd")[:8], {"carrier": object()}, *answered("odd")[9:])
+        assert not await log.record([*[answered("sound")] * 99, odd])
+        assert log.unlogged == 100
+        assert await log.record([answered("next")])
+        assert [json.loads(line)["request_id"] for line in log.read(after=0, limit=1000)] == ["next"]
+
+
 async def test_shadow_scores_are_logged_beside_and_say_what_went_wrong(tmp_path):
     async with opened(tmp_path) as log:
         scored = ("r1", 0, "2013-03-01T12:00:00+00:00", 3, "d", "0.2.0", 0.75, "")
