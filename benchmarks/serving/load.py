@@ -53,6 +53,7 @@ class Answers:
     ended: "NDArray[np.float64]"
     status: "NDArray[np.int16]"
     lost: "NDArray[np.str_]"
+    error: "NDArray[np.str_]"
     degraded: "NDArray[np.bool_]"
     rung: "NDArray[np.str_]"
     version: "NDArray[np.str_]"
@@ -76,6 +77,11 @@ class Answers:
         """Sent, and never answered."""
         broken: NDArray[np.bool_] = (self.status == 0) & ~self.unsent
         return broken
+
+    @property
+    def refused(self) -> int:
+        """No server listened."""
+        return sum(str(error).startswith(ConnectionRefusedError.__name__) for error in self.error[self.broken])
 
     @property
     def failed(self) -> int:
@@ -171,6 +177,7 @@ def _arrays(answers: list[Answer], load: Load) -> Answers:
         ended=np.array([answer.answered_at for answer in counted], "f8"),
         status=np.array([answer.status or 0 for answer in counted], "i2"),
         lost=np.array([answer.lost.value if answer.lost else "" for answer in counted], "U16"),
+        error=np.array([answer.error for answer in counted], "U32"),
         degraded=np.array([answer.degraded for answer in counted], "?"),
         rung=np.array([answer.rung for answer in counted], "U16"),
         version=np.array([answer.version for answer in counted], "U32"),

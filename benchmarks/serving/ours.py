@@ -99,6 +99,14 @@ class Gateway:
         raise TimeoutError(f"generation {generation} is not on duty within {seconds} s: {self.release()}")
 
 
+def gateway_command(root: ReleaseRoot, state_dir: Path) -> list[str]:
+    """Starts a gateway on this root; without its ports."""
+    return [
+        *(sys.executable, "-m", "gateway", "--pipeline", "flights", "--release-root", str(root.path)),
+        *("--public-key", str(root.world.public_key), "--state-dir", str(state_dir)),
+    ]
+
+
 @contextmanager
 def gateway(root: ReleaseRoot, state_dir: Path, wrap: Wrap = tuple) -> Iterator[Gateway]:
     """A gateway that serves the root's newest release, answering and with its fallback warm."""
@@ -112,10 +120,6 @@ def gateway(root: ReleaseRoot, state_dir: Path, wrap: Wrap = tuple) -> Iterator[
 def starting(root: ReleaseRoot, state_dir: Path, wrap: Wrap = tuple) -> Iterator[Gateway]:
     """The same, but not waited for; its command runs inside of what `wrap` makes of it."""
     port, operate_port = free_port(), free_port()
-    command = [
-        *(sys.executable, "-m", "gateway", "--pipeline", "flights", "--release-root", str(root.path)),
-        *("--public-key", str(root.world.public_key), "--state-dir", str(state_dir)),
-        *("--port", str(port), "--operate-port", str(operate_port)),
-    ]
+    command = [*gateway_command(root, state_dir), "--port", str(port), "--operate-port", str(operate_port)]
     with running(wrap(command), state_dir.with_suffix(".log")) as server:
         yield Gateway(server, Target("gateway", port, GATEWAY, root.world), f"http://127.0.0.1:{operate_port}")

@@ -56,9 +56,16 @@ class Running:
 
 @contextmanager
 def running(
-    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None, folder: Path | None = None
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    descriptors: Sequence[int] = (),
 ) -> Iterator[Running]:
-    """A server for as long as the block lasts; SIGTERM, then SIGKILL to whatever of its tree or group is left."""
+    """A server for as long as the block lasts, which inherits the `descriptors`.
+
+    At the end SIGTERM, then SIGKILL to whatever of its tree or group is left.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -68,6 +75,7 @@ def running(
             stderr=output,
             env={**os.environ, **_QUIET, **ONE_THREAD, **(environment or {})},
             cwd=folder,
+            pass_fds=descriptors,
             start_new_session=True,
         )
     server = Running(process, log)
