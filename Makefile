@@ -60,13 +60,14 @@ format: $(VENV)/.dev ## format, and fix what ruff can fix
 	$(BIN)/ruff format --quiet
 	$(BIN)/ruff check --fix --quiet
 
-# SUITE=smoke: every drill that needs a gateway and a healer, three times, and each without its remedy. SUITE=full: all
-# others, too, against whole stacks.
+# SUITE=smoke: the smoke drills against a gateway and healers, three times, and each without its remedy. SUITE=full: all
+# drills, also against whole stacks. The outcomes are added to var/drills, and var/drills.html shows them.
 SUITE ?= smoke
 DRILLS_smoke = tests/recovery/test_serving_drills.py
 DRILLS_full  = tests
-drills: $(VENV)/.dev ## run the recovery drills (SUITE=smoke or full); writes var/drills.xml
-	$(BIN)/pytest -m drill --timeout 900 --junitxml var/drills.xml $(DRILLS_$(SUITE))
+drills: $(VENV)/.dev ## run the recovery drills (SUITE=smoke or full); writes var/drills.xml and var/drills.html
+	@DRILL_SUITE=$(SUITE) DRILL_RESULTS=var $(BIN)/pytest -m drill --timeout 900 --junitxml var/drills.xml \
+	  $(DRILLS_$(SUITE)); ended=$$?; $(BIN)/autopilot drill report --home var --html var/drills.html; exit $$ended
 
 bench: $(VENV)/.dev ## run every benchmark, or one: make bench NAME=gateway
 	@set -e; for script in $(if $(NAME),$(NAME),$(BENCHMARKS)); do \

@@ -42,6 +42,7 @@ class Baseline(BaseModel):
 
     machine: str
     revision: str
+    note: str = Field(default="", description="Under which conditions it was measured.")
     drills: Mapping[str, DrillBaseline]
 
 

@@ -20,9 +20,8 @@ from chaos.faults.crash_loop import CrashLoop
 from chaos.faults.disabled_remedy import DisabledRemedy
 from chaos.faults.hidden_directory import HiddenDirectory
 from chaos.faults.locked_database import LockedDatabase
-from chaos.faults.resource import BusyProcessor, FullDisk
+from chaos.faults.resource import FullDisk
 from chaos.faults.signalled_process import SignalledProcess
-from chaos.faults.slow_model import SlowModel
 from chaos.faults.toxic import Toxic
 from chaos.processes import ProcessName
 
@@ -34,10 +33,8 @@ Fault = Annotated[
     | HiddenDirectory
     | DisabledRemedy
     | CrashLoop
-    | SlowModel
     | LockedDatabase
     | FullDisk
-    | BusyProcessor
     | Toxic
     | Candidate,
     Field(discriminator="kind"),

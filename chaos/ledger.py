@@ -3,11 +3,12 @@
 import json
 import sqlite3
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 
 from chaos.record import LedgerEntry
 
-__all__ = ["last_id", "leader_pid", "read_after", "unfinished"]
+__all__ = ["last_day", "last_id", "leader_pid", "read_after", "unfinished"]
 
 BUSY_SECONDS = 10.0
 _NS = 1e9
@@ -18,6 +19,13 @@ def last_id(path: Path) -> int:
     with closing(_open(path)) as connection:
         (highest,) = connection.execute("SELECT coalesce(max(id), 0) FROM journal").fetchone()
     return int(highest)
+
+
+def last_day(path: Path, pipeline: str) -> date | None:
+    """The last day of which a batch was recorded; None without any."""
+    with closing(_open(path)) as connection:
+        (day,) = connection.execute("SELECT max(day) FROM batches WHERE pipeline = ?", (pipeline,)).fetchone()
+    return None if day is None else date.fromisoformat(day)
 
 
 def read_after(path: Path, after_id: int, pipeline: str) -> list[LedgerEntry]:

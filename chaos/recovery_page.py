@@ -38,6 +38,7 @@ def _section(baseline: Baseline, drills: Sequence[CatalogueDrill]) -> str:
     lines = [
         f"## {baseline.machine}, revision {baseline.revision}",
         "",
+        *([baseline.note, ""] if baseline.note else []),
         "| drill | recovered | at least | p50 (interval) | p90 | longest |",
         "|---|---|---|---|---|---|",
         *rows,

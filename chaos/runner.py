@@ -26,8 +26,9 @@ from filelock import FileLock, Timeout
 
 from chaos import leases, leftovers
 from chaos.faults.disabled_remedy import DisabledRemedy
-from chaos.lab import Lab, new_directory
+from chaos.lab import FEEDS, Lab, new_directory
 from chaos.outcome import DrillOutcome, outcome_of, store
+from chaos.source_files import PIPELINES_VARIABLE, pipelines_dir, source_files
 from chaos.spec import DrillSpec, spec_of
 from chaos.verdict import Exit, Judgement, judge
 
@@ -142,7 +143,12 @@ def _check(experiment: Experiment, home: Path, pipeline: str, ablate: str | None
             f"drill {experiment.name} needs a fault proxy between the services, found no `proxy` in "
             f"{home / 'addresses.json'}"
         )
-    missing = [service for service in needs if service != "proxy" and service not in lab.feeds]
+    if "files" in needs and not source_files(pipelines_dir(), pipeline):
+        raise WrongUsage(
+            f"drill {experiment.name} breaks a data file of a source of kind files; pipeline {pipeline!r} has none in "
+            f"{pipelines_dir()}"
+        )
+    missing = [service for service in needs if service in FEEDS and service not in lab.feeds]
     if missing:
         raise WrongUsage(
             f"drill {experiment.name} breaks the bundled source of a pipeline with `feed:` in its pipeline.yaml; "
@@ -244,7 +250,7 @@ def _run_experiment(experiment: Experiment, lab: Lab, variables: Mapping[str, fl
             stdout=console,
             stderr=console,
             cwd=lab.directory,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": path, PIPELINES_VARIABLE: str(pipelines_dir())},
             start_new_session=True,
         )
     try:

@@ -75,7 +75,8 @@ class DrillSpec(BaseModel):
     )
     quiet: bool = Field(default=False, description="What is done is harmless; it must open no incident.")
     needs: tuple[str, ...] = Field(
-        default=(), description="What the drill needs besides gateway and Prefect: feed, mirror, proxy."
+        default=(),
+        description="What the drill needs besides gateway and Prefect: feed, mirror, proxy or files (as a source).",
     )
     ablations: tuple[str, ...] = Field(default=(), description="Remedies that can be switched off for the drill.")
     substitutes: tuple[str, ...] = Field(

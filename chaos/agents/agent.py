@@ -1,6 +1,5 @@
 """Starts and ends a process that keeps a fault active, and what such a process runs in."""
 
-import contextlib
 import os
 import sys
 import time
@@ -9,6 +8,8 @@ from pathlib import Path
 
 import psutil
 from pydantic import BaseModel, ConfigDict
+
+from chaos.processes import ProcessName
 
 __all__ = ["Agent", "keep_active"]
 
@@ -47,7 +48,7 @@ class Agent(BaseModel):
             ],
             setsid=True,
         )
-        self._pid_file.write_text(str(pid), encoding="utf-8")
+        self._name_file.write_text(ProcessName.of(pid).model_dump_json(), encoding="utf-8")
 
     def end(self) -> None:
         """Remove the keep file, and return when the process has ended. May be called again."""
@@ -62,15 +63,14 @@ class Agent(BaseModel):
 
     def find(self) -> psutil.Process | None:
         """The running process; None when it has not started or has ended."""
-        with contextlib.suppress(OSError, ValueError, psutil.NoSuchProcess):
-            process = psutil.Process(int(self._pid_file.read_text(encoding="utf-8")))
-            if process.status() != psutil.STATUS_ZOMBIE and str(self.keep_file) in process.cmdline():
-                return process
-        return None
+        try:
+            return ProcessName.model_validate_json(self._name_file.read_bytes()).find()
+        except FileNotFoundError:
+            return None
 
     @property
-    def _pid_file(self) -> Path:
-        return self.keep_file.with_suffix(".pid")
+    def _name_file(self) -> Path:
+        return self.keep_file.with_suffix(".process.json")
 
 
 def keep_active(arguments: Sequence[str], step: Callable[[], None], poll_seconds: float = POLL_SECONDS) -> None:

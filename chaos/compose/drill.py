@@ -70,6 +70,9 @@ class CatalogueDrill(_Part):
     due_day: Literal["before the faults", "after the faults"] | None = Field(
         default=None, description="When the source's next day becomes due, for a drill of a batch."
     )
+    faults_last_seconds: float | None = Field(
+        default=None, gt=0, description="The drill of a batch ends its faults after so long, before the batch is in."
+    )
     load: Load | None = None
     needs: tuple[str, ...] = ()
     warm_fallbacks: int = Field(default=0, ge=0, description="So many fallbacks must be ready before the drill.")
@@ -99,6 +102,12 @@ class CatalogueDrill(_Part):
             raise ValueError("expected `load` in a drill whose indicator is requests, found none")
         if self.indicator is Indicator.BATCH and self.due_day is None:
             raise ValueError("expected `due_day` in a drill whose indicator is batch, found none")
+        if self.faults_last_seconds is not None and self.indicator is not Indicator.BATCH:
+            raise ValueError("expected `faults_last_seconds` only in a drill whose indicator is batch")
+        return self
+
+    @model_validator(mode="after")
+    def _promises_fit_together(self) -> Self:
         if not set(self.ablations) <= set(self.remedies):
             raise ValueError(f"expected ablations among the remedies {self.remedies}, found {self.ablations}")
         if self.requests_during_fault and (self.indicator is not Indicator.REQUESTS or not self.faults):

@@ -79,7 +79,9 @@ def _promise(drill: CatalogueDrill) -> Document:
 
 def _hypothesis(drill: CatalogueDrill) -> Document:
     if drill.indicator is Indicator.BATCH:
-        title, names = "Both sources answer, and no incident is open", ["sources_answer", "no_incident_is_open"]
+        of_files = "files" in drill.needs
+        title = "The sources can be read, and no incident is open"
+        names = ["source_files_are_readable" if of_files else "sources_answer", "no_incident_is_open"]
     else:
         title = "The champion answers predictions, and no incident is open"
         names = ["release_is_settled", "champion_answers", "no_incident_is_open"]
@@ -136,13 +138,20 @@ def _while_it_lasts(drill: CatalogueDrill) -> list[Document]:
 
 
 def _batch_method(drill: CatalogueDrill) -> list[Document]:
-    due = [_action("advance_clock")]
+    due = [_action("expect_next_day" if "files" in drill.needs else "advance_clock")]
     faults = _faults(drill)
+    last = drill.faults_last_seconds
+    end = {**_action("undo_faults"), "name": "end-the-faults"}
     return [
         *(due + faults if drill.due_day == "before the faults" else faults + due),
         _action("request_ingest", deployment="ingest/ingest"),
-        _probe("due_batch_is_in", deadline_seconds="${restored_seconds_max}"),
-        {**_action("undo_faults"), "name": "end-the-faults"},
+        *([] if last is None else [{**end, "pauses": {"before": last}}]),
+        _probe(
+            "due_batch_is_in",
+            deadline_seconds="${restored_seconds_max}",
+            **({} if last is None else {"by_any_run": True}),
+        ),
+        *([end] if last is None else []),
     ]
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from chaos.lab import Lab
+from chaos.source_files import pipelines_dir, source_files
 
 __all__ = ["KIND", "ChangedFile", "prepare", "sha256"]
 
@@ -89,11 +90,14 @@ class ChangedFile(BaseModel):
 def prepare(lab: Lab, file: str, change: Literal["flip", "truncate", "remove"]) -> ChangedFile:
     """`file` is the model, manifest or signature of the champion or of its first fallback, such as champion_model.
 
-    LookupError for another name or when there is no such model.
+    Or `source`, the last data file of the pipeline's sources of kind files. LookupError for another name or when there
+    is no such file.
     """
+    if file == "source":
+        return _prepare_source(lab, change)
     role, _, part = file.partition("_")
     if role not in ("champion", "fallback") or part not in ("model", "manifest", "signature"):
-        raise LookupError(f"expected (champion|fallback)_(model|manifest|signature), found {file!r}")
+        raise LookupError(f"expected source or (champion|fallback)_(model|manifest|signature), found {file!r}")
     directory = lab.models / (lab.champion() if role == "champion" else lab.fallback())
     manifest = directory / MANIFEST_FILE
     match part:
@@ -104,6 +108,13 @@ def prepare(lab: Lab, file: str, change: Literal["flip", "truncate", "remove"]) 
         case _:
             path = directory / SIGNATURE_FILE
     return ChangedFile.prepare(path, lab.leases / f"{directory.name[:12]}.{path.name}.original", change)
+
+
+def _prepare_source(lab: Lab, change: Literal["flip", "truncate", "remove"]) -> ChangedFile:
+    files = source_files(pipelines_dir(), lab.pipeline)
+    if not files:
+        raise LookupError(f"expected data files of the sources of {lab.pipeline}, found none")
+    return ChangedFile.prepare(files[-1], lab.leases / f"{files[-1].name}.original", change)
 
 
 def _flipped(content: bytearray) -> bytes:

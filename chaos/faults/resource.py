@@ -1,4 +1,4 @@
-"""A resource that a process lacks: room for files, or processor time.
+"""A resource that a process lacks: room for files.
 
 The size of a process's files is limited by the kernel, so the same errors appear as on a full disk, and no other
 process on the machine is affected.
@@ -10,11 +10,10 @@ from typing import Literal
 import psutil
 from pydantic import BaseModel, ConfigDict
 
-from chaos.agents.agent import Agent
 from chaos.lab import Lab
 from chaos.processes import ProcessName
 
-__all__ = ["KIND", "BusyProcessor", "FullDisk", "prepare"]
+__all__ = ["KIND", "FullDisk", "prepare"]
 
 KIND = "resource"
 BYTES_LEFT = 1  # 0 and 1 are the same to a log; the kernel wants a number
@@ -53,53 +52,13 @@ class FullDisk(BaseModel):
         return process is not None and process.rlimit(psutil.RLIMIT_FSIZE)[0] == BYTES_LEFT
 
 
-class BusyProcessor(BaseModel):
-    """Agents that compute without a pause, one per core."""
-
-    model_config = ConfigDict(frozen=True)
-
-    kind: Literal["busy_processor"] = "busy_processor"
-    agents: tuple[Agent, ...]
-
-    @property
-    def title(self) -> str:
-        return f"{len(self.agents)} processes compute without a pause"
-
-    def inject(self) -> None:
-        """Start the agents."""
-        for agent in self.agents:
-            agent.start()
-
-    def undo(self) -> None:
-        """End the agents."""
-        for agent in self.agents:
-            agent.end()
-
-    def active(self) -> bool:
-        """Whether every agent has used processor time."""
-        processes = [agent.find() for agent in self.agents]
-        return all(process is not None and process.cpu_times().user > 0.1 for process in processes)
-
-
-def prepare(
-    lab: Lab, resource: Literal["disk", "processor"], process: str = "gateway", seconds_max: float = 240.0
-) -> FullDisk | BusyProcessor:
-    """`resource` is disk, for a service of `autopilot up`, or processor, for the machine."""
-    match resource:
-        case "disk":
-            name = lab.process(process)
-            soft, _ = kernel.prlimit(name.pid, kernel.RLIMIT_FSIZE)
-            return FullDisk(process=name, name=process, soft_before=soft)
-        case "processor":
-            cores = psutil.cpu_count() or 1
-            keep_files = [lab.leases / f"burn.{number}.keep" for number in range(cores)]
-            return BusyProcessor(
-                agents=tuple(
-                    Agent(module="burn", arguments=(), keep_file=file, seconds_max=seconds_max) for file in keep_files
-                )
-            )
-        case _:
-            raise LookupError(f"expected the resource disk or processor, found {resource!r}")
+def prepare(lab: Lab, resource: Literal["disk"], process: str) -> FullDisk:
+    """`resource` is disk, `process` a service of `autopilot up`. LookupError for another resource or service."""
+    if resource != "disk":
+        raise LookupError(f"expected the resource disk, found {resource!r}")
+    name = lab.process(process)
+    soft, _ = kernel.prlimit(name.pid, kernel.RLIMIT_FSIZE)
+    return FullDisk(process=name, name=process, soft_before=soft)
 
 
 def _limit(process: psutil.Process, soft: int) -> None:

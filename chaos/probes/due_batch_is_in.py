@@ -19,10 +19,11 @@ ACCEPTED = frozenset({"accepted", "repaired"})
 UNSUCCESSFUL = frozenset({"FAILED", "CRASHED", "CANCELLED"})
 
 
-def due_batch_is_in(deadline_seconds: float, configuration: Mapping[str, Any]) -> bool:
+def due_batch_is_in(deadline_seconds: float, configuration: Mapping[str, Any], by_any_run: bool = False) -> bool:
     """Whether every table's batch of the due day was accepted, the run completed and no incident is open.
 
-    Gives up after `deadline_seconds`, or when the run has ended without success.
+    Gives up after `deadline_seconds`, or when the run has ended without success. With `by_any_run` the batch may come
+    from a later run, which a remedy starts.
     """
     lab = Lab.of(configuration)
     day, run_id = recall(lab.directory, DUE_DAY), recall(lab.directory, INGEST_RUN)
@@ -31,10 +32,10 @@ def due_batch_is_in(deadline_seconds: float, configuration: Mapping[str, Any]) -
         run_state = prefect.call(lab.prefect, "GET", f"/flow_runs/{run_id}")["state"]["type"]
         batch_in = sample(lab.directory, INDICATOR_MET, holds=_accepted(lab, day), value=day)
         quiet = not ledger.unfinished(lab.ledger, lab.pipeline)
-        restored = batch_in and quiet and run_state == "COMPLETED"
+        restored = batch_in and quiet and (by_any_run or run_state == "COMPLETED")
         if sample(lab.directory, SERVICE_RESTORED, holds=restored, value=run_state):
             return True
-        if run_state in UNSUCCESSFUL:
+        if run_state in UNSUCCESSFUL and not by_any_run:
             return False
         time.sleep(POLL_SECONDS)
     return False

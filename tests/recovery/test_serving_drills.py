@@ -11,6 +11,7 @@ from chaos.compose.drill import Tier, read_catalogue
 from chaos.runner import run_drill
 from chaos.verdict import Exit
 from tests.published import PIPELINE
+from tests.recovery.results import keep
 from tests.recovery.serving_lab import serving_lab
 
 pytestmark = [pytest.mark.drill, pytest.mark.timeout(400)]
@@ -30,7 +31,7 @@ def lab(tmp_path_factory):
 @pytest.mark.parametrize("name", SERVING)
 def test_the_drill_recovers_and_loses_nothing(lab, name, trial):
     lab.renew(SERVING[name].warm_fallbacks)
-    outcome = run_drill(name, lab.home, pipeline=PIPELINE)
+    outcome = keep(run_drill(name, lab.home, pipeline=PIPELINE))
     assert outcome.exit is Exit.RECOVERED, outcome.reason
     assert outcome.requests.failed == outcome.requests.wrong == 0
 
@@ -38,7 +39,8 @@ def test_the_drill_recovers_and_loses_nothing(lab, name, trial):
 @pytest.mark.parametrize(("name", "remedy"), ABLATIONS)
 def test_with_its_remedy_switched_off_the_drill_is_red_and_no_request_fails(lab, name, remedy):
     lab.renew(SERVING[name].warm_fallbacks)
-    outcome = run_drill(name, lab.home, pipeline=PIPELINE, ablate=remedy, variables={"restored_seconds_max": 15.0})
+    variables = {"restored_seconds_max": 15.0}
+    outcome = keep(run_drill(name, lab.home, pipeline=PIPELINE, ablate=remedy, variables=variables))
     assert outcome.exit is Exit.NOT_RECOVERED, outcome.reason
     assert outcome.durations.recover is None
     assert outcome.requests.failed == outcome.requests.wrong == 0

@@ -4,9 +4,19 @@ from chaos.agents.agent import Agent, keep_active
 from tests.chaos.waiting import wait_for
 
 
+def locking(folder, seconds_max):
+    """An agent that locks an empty database."""
+    return Agent(
+        module="lock_database",
+        arguments=(str(folder / "database"),),
+        keep_file=folder / "leases" / "lock.keep",
+        seconds_max=seconds_max,
+    )
+
+
 @pytest.fixture
 def agent(tmp_path):
-    made = Agent(module="burn", arguments=(), keep_file=tmp_path / "leases" / "burn.keep", seconds_max=60)
+    made = locking(tmp_path, seconds_max=60)
     yield made
     made.end()
 
@@ -28,7 +38,7 @@ def test_an_agent_whose_keep_file_is_removed_by_another_process_ends(agent):
 
 
 def test_an_agent_ends_by_itself_when_its_time_is_over(tmp_path):
-    short = Agent(module="burn", arguments=(), keep_file=tmp_path / "burn.keep", seconds_max=0.1)
+    short = locking(tmp_path, seconds_max=0.1)
     short.start()
     wait_for(lambda: short.find() is None, "the agent has ended")
 

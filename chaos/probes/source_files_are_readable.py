@@ -1,0 +1,15 @@
+"""The data files of the pipeline's sources can be read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chaos.lab import Lab
+from chaos.source_files import pipelines_dir, source_files
+
+__all__ = ["source_files_are_readable"]
+
+
+def source_files_are_readable(configuration: Mapping[str, Any]) -> bool:
+    """Whether there is a data file, and each has content."""
+    files = source_files(pipelines_dir(), Lab.of(configuration).pipeline)
+    return bool(files) and all(path.stat().st_size > 0 for path in files)

@@ -1,0 +1,51 @@
+import pytest
+import yaml
+
+from chaos.faults.changed_file import prepare
+from chaos.lab import Lab
+from chaos.source_files import pipelines_dir, source_files
+from tests.chaos.gateway_double import home_of
+
+
+@pytest.fixture
+def pipelines(tmp_path, monkeypatch):
+    """A pipeline with one file for two tables, files per day, and sources that are not on this machine."""
+    for name in ("orders.csv", "days/2024-01-01.csv", "days/2024-01-02.csv"):
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).write_text("content\n")
+    sources = [
+        {"kind": "files", "url": str(tmp_path / "data"), "tables": {"rows": "orders.csv", "outcomes": "orders.csv"}},
+        {"kind": "files", "url": f"file://{tmp_path / 'data'}", "tables": {"rows": "days/{day}.csv"}},
+        {"kind": "files", "url": "s3://bucket/data", "tables": {"rows": "orders.csv"}},
+        {"kind": "http", "url": "http://127.0.0.1:9"},
+    ]
+    (tmp_path / "pipelines" / "orders").mkdir(parents=True)
+    (tmp_path / "pipelines" / "orders" / "pipeline.yaml").write_text(yaml.safe_dump({"sources": sources}))
+    monkeypatch.setenv("AUTOPILOT_PIPELINES_DIR", str(tmp_path / "pipelines"))
+    return tmp_path
+
+
+def test_every_local_data_file_is_found_once(pipelines):
+    found = source_files(pipelines_dir(), "orders")
+    data = pipelines / "data"
+    assert found == [data / "days" / "2024-01-01.csv", data / "days" / "2024-01-02.csv", data / "orders.csv"]
+
+
+def test_a_pipeline_without_files_or_without_a_description_has_none(pipelines):
+    assert source_files(pipelines_dir(), "unknown") == []
+
+
+def test_a_data_file_is_taken_away_and_brought_back(pipelines):
+    lab = Lab.open(home_of(pipelines / "home", "http://127.0.0.1:9"), "orders", pipelines / "home" / "drills")
+    fault = prepare(lab, file="source", change="remove")
+    fault.inject()
+    assert fault.active()
+    assert not (pipelines / "data" / "orders.csv").exists()
+    fault.undo()
+    assert (pipelines / "data" / "orders.csv").read_text() == "content\n"
+
+
+def test_a_pipeline_without_data_files_cannot_lose_one(pipelines):
+    lab = Lab.open(home_of(pipelines / "home", "http://127.0.0.1:9"), "unknown", pipelines / "home" / "drills")
+    with pytest.raises(LookupError, match="expected data files"):
+        prepare(lab, file="source", change="remove")
