@@ -19,6 +19,9 @@ __all__ = ["VARIANTS", "PublishedVariant", "publish_variant"]
 SLOW_COPIES = 60  # of the estimator in an ensemble that answers the same
 BIAS = 0.6  # weight of the constant answer in a biased model
 NEGLIGIBLE = 1e-12  # weight of a part that only decides whether there is an answer
+FLAVOUR = "sklearn-skops"
+CLASSES = 2
+NUMBERS = frozenset({"double", "long", "boolean"})  # types of columns that a model gets as floating point
 SIGNATURE_FILE = "model.sig"
 PRIVATE_KEY = "release-signing.key.pem"
 
@@ -37,14 +40,18 @@ class PublishedVariant:
 def publish_variant(models: Path, digest: str, keys: Path, variant: str, version: str) -> PublishedVariant:
     """Publish a variant of model `digest` beside it, signed with the key in `keys`.
 
-    LookupError for an unknown variant. ValueError when the model cannot be made bad in this way, such as without two
-    different golden rows.
+    LookupError for an unknown variant. ValueError when the model cannot be made bad in this way: it is no scikit-learn
+    classifier of two classes, or its golden rows do not differ.
     """
     if variant not in VARIANTS:
         raise LookupError(f"expected a variant among {', '.join(VARIANTS)}, found {variant!r}")
     source = models / digest
     manifest = json.loads((source / "manifest.json").read_bytes())
+    if manifest["flavor"] != FLAVOUR:
+        raise ValueError(f"expected a model of flavor {FLAVOUR} to make a bad one from, found {manifest['flavor']}")
     estimator = _load(source / manifest["model_file"])
+    if len(getattr(estimator, "classes_", ())) != CLASSES:
+        raise ValueError(f"expected a classifier of {CLASSES} classes, found {type(estimator).__name__}")
     rows = _frame(manifest)
     strings = [each["name"] for each in manifest["input_schema"]["columns"] if each["type"] == "string"]
     changed = VARIANTS[variant](estimator, rows, strings)
@@ -205,7 +212,7 @@ def _frame(manifest: Mapping[str, Any]) -> Any:
 
     golden = manifest["golden"]
     frame = pd.DataFrame(golden["rows"], columns=golden["columns"])
-    numbers = [each["name"] for each in manifest["input_schema"]["columns"] if each["type"] != "string"]
+    numbers = [each["name"] for each in manifest["input_schema"]["columns"] if each["type"] in NUMBERS]
     return frame.astype({name: "float64" for name in numbers if name in frame.columns})
 
 

@@ -1,12 +1,17 @@
 import math
 
 import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.dummy import DummyClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from chaos.bad_models import VARIANTS, publish_variant
-from releases.loader import check_golden, frame_of, load
+from releases.loader import check_golden, load
+from releases.model_inputs import frame_of
 from releases.signing import ensure_keys
 from releases.store import ModelStore
-from tests.published import SCHEMA, publish_tiny_model, tiny_rows
+from tests.published import SCHEMA, frame, publish_tiny_model, tiny_rows
 
 ROWS = tiny_rows(12)
 
@@ -27,7 +32,7 @@ def published(origin, request):
 
 
 def answers(model, rows=ROWS):
-    return model.predict(frame_of(model.manifest, SCHEMA.names, rows))
+    return model.predict(frame_of(model.manifest.input_schema, SCHEMA.names, rows))
 
 
 @pytest.mark.parametrize("published", list(VARIANTS), indirect=True)
@@ -71,6 +76,16 @@ def test_a_raising_variant_raises_on_rows_that_are_not_golden(published):
     assert refused
     with pytest.raises(ValueError, match="unknown categories"):
         answers(model, refused[:1])
+
+
+def test_a_model_that_is_no_classifier_of_two_classes_is_refused(origin):
+    root, keys, _ = origin
+    rows = frame(ROWS)
+    columns = make_column_transformer((OneHotEncoder(), ["carrier"]), remainder="passthrough")
+    three = make_pipeline(columns, DummyClassifier()).fit(rows, [index % 3 for index in range(len(ROWS))])
+    model = publish_tiny_model(root, keys, version="0.7.0", estimator=three, golden_rows=ROWS)
+    with pytest.raises(ValueError, match="expected a classifier of 2 classes, found Pipeline"):
+        publish_variant(root / "models", model.digest, keys.private.parent, "nan", "0.0.9")
 
 
 def test_an_unknown_variant_lists_the_known_ones(origin):
