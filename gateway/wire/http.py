@@ -54,12 +54,13 @@ class Exchange:
     In the place of uvicorn's cycle, a connection also reads the attributes below.
     """
 
-    __slots__ = ("_body", "_connection", "_waiter", "disconnected", "keep_alive", "response_complete", "scope")
+    __slots__ = ("_body", "_connection", "_waiter", "disconnected", "keep_alive", "response_complete", "scope", "task")
 
     def __init__(self, connection: "WholeResponses", scope: Scope, body: bytes, *, keep_alive: bool) -> None:
         self._connection = connection
         self._waiter: asyncio.Future[None] | None = None
         self._body: bytes | None = body
+        self.task: asyncio.Task[None] | None = None
         self.scope = scope
         self.keep_alive = keep_alive
         self.disconnected = False
@@ -116,6 +117,8 @@ class Exchange:
             if not self.response_complete:
                 self.keep_alive = False
                 self.respond(500, b"Internal Server Error", _FAILED, None)
+        finally:
+            self._connection.tasks.discard(self.task)  # a callback would cost a turn of the loop
 
 
 class _ExchangeSend:
@@ -197,9 +200,8 @@ class WholeResponses(HttpToolsProtocol):
         scope = {"type": "http", "method": "POST", "path": self._whole_paths[self.url], "headers": self.headers}
         keep_alive = self.parser.should_keep_alive() and not self._closes_after_answer
         self.cycle = exchange = Exchange(self, scope, body, keep_alive=keep_alive)  # type: ignore[assignment]
-        task = self.loop.create_task(exchange.run(self.app))
+        exchange.task = task = self.loop.create_task(exchange.run(self.app))
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
 
     def _go_uvicorns_way(self) -> None:
         """Begin a request whose body is not whole yet."""
