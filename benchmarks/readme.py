@@ -88,6 +88,35 @@ def fault_figures(result: Mapping[str, Any]) -> str:
     return "\n".join(rows) + "\n"
 
 
+def processor_figures(result: Mapping[str, Any]) -> str:
+    """Where the processor time of a request goes, part by part, and the model alone beside it."""
+    figures = result["figures"]
+    total = float(figures["processor_ms_per_request"])
+    rows = ["| part | process | ms per request | share |", "|---|---|---:|---:|"]
+    rows += [
+        f"| {shown} | {where} | {figures[name]:.4f} | {figures[name] / total:.0%} |"
+        for name, (shown, where) in _PARTS.items()
+    ]
+    return (
+        "\n".join(rows) + f"\n| all | | {total:.4f} | |\n"
+        f"| the model alone, in batches of {figures['model_alone_rows_per_batch']:.0f} rows | | "
+        f"{figures['model_alone_ms_per_row']:.4f} | |\n\n"
+        f"By the kernel's count: the router's event loop {figures['router_loop_ms']:.4f} ms, its other threads "
+        f"{figures['router_threads_ms']:.4f} ms, the worker {figures['worker_ms']:.4f} ms. "
+        f"{figures['requests_per_batch']:.1f} requests per batch.\n"
+    )
+
+
+_PARTS = {
+    "part_model_ms": ("the model, in the gateway's batches", "worker"),
+    "part_read_ms": ("read and check the body", "router"),
+    "part_queue_ms": ("queue: into a batch and out of it", "router"),
+    "part_pipe_ms": ("pipe: encode and decode rows and answers", "router and worker"),
+    "part_log_ms": ("log: encode the row, append it", "router"),
+    "part_router_ms": ("HTTP, routing, guards, event loop, system calls", "router and worker"),
+}
+
+
 def beside_figures(result: Mapping[str, Any], peer: str) -> str:
     """Every figure of a benchmark, beside that of one peer."""
     now, before = result["figures"], result["peers"][peer]
@@ -178,6 +207,8 @@ _COMPARED: dict[str, Callable[[float, float], bool]] = {
 _BLOCKS: dict[str, Callable[[], str]] = {
     "demo": lambda: demo_figures(read("demo")["figures"]),
     "gateway": lambda: server_figures(read("gateway")),
+    "gateway-time": lambda: processor_figures(read("gateway_time")),
+    "gateway-time-goals": lambda: goal_figures(read("gateway_time")),
     "gateway-goals": lambda: goal_figures(read("gateway")),
     "ingest-goals": lambda: goal_figures(read("ingest")),
     "faults-goals": lambda: goal_figures(read("faults")),
