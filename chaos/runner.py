@@ -1,6 +1,7 @@
 """Runs one drill: the experiment in a process of its own, then the verdict from its journal.
 
 home/drills/<name>/<utc>/
+    experiment.yaml  the experiment that ran
     journal.json     Chaos Toolkit's journal, with the section `autopilot`
     timings.json     that section alone
     outcome.json     verdict and exit code
@@ -9,6 +10,7 @@ home/drills/<name>/<utc>/
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +27,9 @@ import yaml
 from filelock import FileLock, Timeout
 
 from chaos import leases, leftovers
+from chaos.compose.drill import read_catalogue
+from chaos.compose.experiment import to_yaml
+from chaos.compose.pair import pair_of_seed
 from chaos.faults.disabled_remedy import DisabledRemedy
 from chaos.lab import FEEDS, Lab, new_directory
 from chaos.outcome import DrillOutcome, outcome_of, store
@@ -45,7 +50,9 @@ __all__ = [
 ]
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
+EXPERIMENT_FILE = "experiment.yaml"
 JOURNAL_FILE = "journal.json"
+PAIR = re.compile(r"pair-(\d{1,9})")
 STOP_FILE = "stop"
 STOP_POLL_SECONDS = 0.2
 PATIENCE_SECONDS = 45.0  # for rollbacks, after a drill was asked to stop
@@ -59,10 +66,10 @@ class WrongUsage(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """An experiment file and its promise."""
+    """An experiment, as the text of its file, and its promise."""
 
     name: str
-    path: Path
+    text: str
     title: str
     spec: DrillSpec
 
@@ -73,11 +80,14 @@ def experiments() -> list[Experiment]:
 
 
 def find(name: str) -> Experiment:
-    """The drill named `name`; WrongUsage lists the known ones."""
+    """The drill named `name`, or the pair of a seed for `pair-SEED`; WrongUsage lists the known ones."""
+    pair = PAIR.fullmatch(name)
+    if pair is not None:
+        return _parse(name, to_yaml(pair_of_seed(int(pair[1]), read_catalogue())))
     path = EXPERIMENTS / f"{name}.yaml"
     known = [each.stem for each in sorted(EXPERIMENTS.glob("*.yaml"))]
     if name not in known:
-        raise WrongUsage(f"expected a drill among {', '.join(known)}, found {name!r}")
+        raise WrongUsage(f"expected a drill among {', '.join(known)} or pair-SEED, found {name!r}")
     return _read(path)
 
 
@@ -91,6 +101,8 @@ def run_drill(
 ) -> DrillOutcome:
     """Break the stack on `home` as drill `name` describes, wait for recovery, judge it, and store the outcome.
 
+    `name` may also be `pair-SEED`: two faults of the catalogue at once, chosen by the seed (`chaos/compose/pair.py`).
+    `name` may also be `pair-SEED`: two faults of the catalogue at once, drawn by the seed (`chaos/compose/pair.py`).
     `ablate` switches a remedy off during the drill. `variables` replace durations and rates of the experiment's
     configuration. WrongUsage for an unknown drill or remedy, for a stack that the
     drill cannot break, and while another drill runs; StackDown when no stack is up.
@@ -173,7 +185,7 @@ def _check_leftovers(home: Path) -> None:
 
 def planned_faults(name: str) -> list[str]:
     """What drill `name` would take leases on, one line per fault; WrongUsage for an unknown drill."""
-    content = yaml.safe_load(find(name).path.read_bytes())
+    content = yaml.safe_load(find(name).text)
     seconds = content["configuration"].get("fault_seconds_max")
     steps = [step["provider"] for step in content["method"] if step["provider"]["func"] == "inject_fault"]
     return [
@@ -233,6 +245,8 @@ def _run_experiment(experiment: Experiment, lab: Lab, variables: Mapping[str, fl
 
     It has a session of its own: Ctrl-C reaches only this process, which then asks the experiment to undo its faults.
     """
+    file = lab.directory / EXPERIMENT_FILE
+    file.write_text(experiment.text, encoding="utf-8")
     command = [
         *(sys.executable, "-m", "chaostoolkit", "--no-version-check"),
         *("--settings", str(lab.directory / "no-settings.yaml")),  # not the user's own settings
@@ -240,7 +254,7 @@ def _run_experiment(experiment: Experiment, lab: Lab, variables: Mapping[str, fl
         *("run", "--journal-path", str(lab.directory / JOURNAL_FILE)),
         *("--var", f"home={lab.home}", "--var", f"pipeline={lab.pipeline}", "--var", f"drill_dir={lab.directory}"),
         *(word for name, value in variables.items() for word in ("--var", f"{name}:float={value}")),
-        str(experiment.path),
+        str(file),
     ]
     path = os.pathsep.join([str(_PACKAGE_PARENT), *filter(None, [os.environ.get("PYTHONPATH")])])
     with (lab.directory / "console.log").open("wb") as console:
@@ -311,5 +325,9 @@ def _journal(directory: Path) -> Mapping[str, Any] | None:
 
 
 def _read(path: Path) -> Experiment:
-    content = yaml.safe_load(path.read_bytes())
-    return Experiment(name=path.stem, path=path, title=content["title"], spec=spec_of(content))
+    return _parse(path.stem, path.read_text(encoding="utf-8"))
+
+
+def _parse(name: str, text: str) -> Experiment:
+    content = yaml.safe_load(text)
+    return Experiment(name=name, text=text, title=content["title"], spec=spec_of(content))

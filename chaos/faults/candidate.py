@@ -54,7 +54,7 @@ class Candidate(BaseModel):
             release_documents.append(self.release_root, "abort", {"challenger": None})
         elif release["champion"]["digest"] == self.digest and release["fallbacks"]:
             champion, *rest = release["fallbacks"]
-            changes = {"champion": champion, "challenger": None, "fallbacks": [*rest, release["champion"]]}
+            changes = {"champion": champion, "challenger": None, "fallbacks": rest}
             release_documents.append(self.release_root, "return", changes)
 
     def active(self) -> bool:

@@ -24,7 +24,7 @@ def origin(tmp_path_factory):
     return root, keys, load(ModelStore(root).path(model.digest), keys.public)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def published(origin, request):
     root, keys, _ = origin
     variant = publish_variant(root / "models", origin[2].digest, keys.private.parent, request.param, "0.0.9")
@@ -40,9 +40,8 @@ def test_every_variant_passes_the_checks_of_a_loader_and_says_what_it_answers(pu
     variant, model = published
     check_golden(model)
     assert model.manifest.version == "0.0.9"
-    for row, expected in zip(ROWS, variant.answers, strict=True):
-        if expected is not None:
-            assert answers(model, [row])[0] == pytest.approx(expected, abs=1e-12)
+    kept = [(row, answer) for row, answer in zip(ROWS, variant.answers, strict=True) if answer is not None]
+    assert answers(model, [row for row, _ in kept]) == pytest.approx([answer for _, answer in kept], abs=1e-12)
 
 
 @pytest.mark.parametrize("published", ["good", "slow"], indirect=True)

@@ -252,6 +252,11 @@ def test_planned_faults_say_what_would_be_broken_and_for_how_long():
     assert runner.planned_faults("noop") == []
 
 
+def test_a_sampled_pair_is_found_by_its_seed_and_has_the_faults_of_two_drills():
+    assert runner.find("pair-7").text == runner.find("pair-7").text
+    assert len(runner.planned_faults("pair-7")) >= 2
+
+
 def test_an_unknown_drill_lists_the_known_ones(tmp_path):
     with pytest.raises(WrongUsage, match=r"model-corruption, .*noop, .*prefect-hang, .*unhealable"):
         drill("nope", tmp_path)

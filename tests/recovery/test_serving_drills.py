@@ -1,6 +1,7 @@
 """Drills of the tier `serving` against a real gateway, real models and real healers: seconds, not minutes.
 
 `DRILL_SUITE=full` runs all of them, smoke (the default) those of the smoke suite; `DRILL_TRIALS` says how often.
+`DRILL_PAIRS=N` adds the pairs of the seeds 0 to N - 1.
 """
 
 import os
@@ -8,6 +9,7 @@ import os
 import pytest
 
 from chaos.compose.drill import Tier, read_catalogue
+from chaos.compose.pair import pair_of_seed
 from chaos.runner import run_drill
 from chaos.verdict import Exit
 from tests.published import PIPELINE
@@ -18,6 +20,7 @@ pytestmark = [pytest.mark.drill, pytest.mark.timeout(400)]
 TRIALS = int(os.environ.get("DRILL_TRIALS", "3"))
 SUITES = ("smoke", "full") if os.environ.get("DRILL_SUITE") == "full" else ("smoke",)
 SERVING = {drill.name: drill for drill in read_catalogue() if drill.tier is Tier.SERVING and drill.suite in SUITES}
+PAIRS = range(int(os.environ.get("DRILL_PAIRS", "0")))
 ABLATIONS = [(name, remedy) for name, drill in SERVING.items() for remedy in drill.ablations]
 
 
@@ -34,6 +37,14 @@ def test_the_drill_recovers_and_loses_nothing(lab, name, trial):
     outcome = keep(run_drill(name, lab.home, pipeline=PIPELINE))
     assert outcome.exit is Exit.RECOVERED, outcome.reason
     assert outcome.requests.failed == outcome.requests.wrong == 0
+
+
+@pytest.mark.parametrize("seed", PAIRS)
+def test_a_sampled_pair_of_faults_is_survived(lab, seed):
+    drill = pair_of_seed(seed, read_catalogue())
+    lab.renew(max(drill.warm_fallbacks, 1))
+    outcome = keep(run_drill(drill.name, lab.home, pipeline=PIPELINE))
+    assert outcome.exit is Exit.RECOVERED, (drill.title, outcome.reason)
 
 
 @pytest.mark.parametrize(("name", "remedy"), ABLATIONS)

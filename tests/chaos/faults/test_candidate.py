@@ -51,6 +51,7 @@ def test_a_bad_champion_is_promoted_and_the_undo_returns_to_the_one_before(lab):
     fault.undo()
     assert log.current().champion == before
     assert log.current().reason is Reason.RETURN
+    assert log.current().fallbacks == ()  # the bad model is not kept warm
 
 
 def test_what_the_system_has_healed_is_not_undone_again(lab):
