@@ -3,7 +3,7 @@
     python -m benchmarks.gateway [--quick] [--no-peers] [--only NAME …]
 
 The gateway runs with everything on: prediction log, guards, a fallback kept warm. Peers are installed from
-`requirements/peers/` on first use. Takes ten minutes, `--quick` a few; `--only` measures parts and
+`requirements/peers/` on first use. Takes fifteen minutes, `--quick` a few; `--only` measures parts and
 keeps no result. Exits 1 when a goal was missed.
 """
 
@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.result import Comparison, Figure, Result, keep
@@ -26,7 +27,7 @@ from benchmarks.serving.overload import measure_overload
 from benchmarks.serving.plan import FULL, QUICK, Bench, Plan
 from benchmarks.serving.start import measure_start
 from benchmarks.serving.switch import measure_switch
-from benchmarks.serving.throughput import measure_throughput
+from benchmarks.serving.throughput import Rounds, Served, measure_throughput, ratios_over
 from benchmarks.serving.trials import measure_trials
 from benchmarks.serving.two_routers import measure_two_routers
 
@@ -65,47 +66,49 @@ GOALS: dict[str, tuple[Comparison, float]] = {
 }
 
 
-def measure_ours(bench: Bench) -> dict[str, Figure]:
-    """The gateway's own throughput, and the model's alone just before it."""
+def measure_servers(bench: Bench, peers_asked: Sequence[str]) -> tuple[dict[str, Figure], dict[str, Figures]]:
+    """The gateway's throughput beside that of the peers, and the model's alone just before."""
     folder = bench.folder("throughput")
     root = release_root(bench.world, folder / "releases")
     root.bootstrap()
     alone = measure_alone(bench.plan.point_seconds)
-    with gateway(root, folder / "state") as served:
-        figures = measure_throughput(bench, served.server, served.target)
-    return {
-        **figures,
+    with ExitStack() as stack:
+        ours = stack.enter_context(gateway(root, folder / "state"))
+        servers = {"gateway": Served(ours.server, ours.target)}
+        for name in peers_asked:
+            peer = stack.enter_context(PEERS[name](peers.Launch(bench.world, bench.folder(name))))
+            servers[name] = Served(peer.server, peer.target)
+        measured, rounds = measure_throughput(bench, servers)
+    figures = measured.pop("gateway")
+    found: dict[str, Figures] = {**measured}
+    for name, theirs in found.items():
+        _say(name, theirs)
+    figures |= {
         "model_alone_p50_ms": round(alone.predict_p50_ms, 3),
         "model_alone_rows_per_second": round(alone.rows_per_second, 1),
         "one_client_p50_over_model_alone": _ratio(figures["one_client_p50_ms"], alone.predict_p50_ms),
         "batch_rows_per_second_over_model_alone": _ratio(figures["batch_rows_per_second"], alone.rows_per_second),
     }
+    return (figures | over_peers(found, rounds) if found else figures), found
 
 
-def measure_peers(bench: Bench) -> dict[str, Figures]:
-    """The same figures of each peer."""
-    found: dict[str, Figures] = {}
-    for name, start in PEERS.items():
-        with start(peers.Launch(bench.world, bench.folder(name))) as peer:
-            found[name] = measure_throughput(bench, peer.server, peer.target)
-        _say(name, found[name])
-    return found
-
-
-def over_peers(ours: Figures, found: Mapping[str, Figures]) -> dict[str, Figure]:
-    """The gateway against each peer, as ratios of the same run."""
-    speed = "requests_per_second"
-    best = max(BATCHING, key=lambda name: float(found[name][speed] or 0))
+def over_peers(found: Mapping[str, Figures], rounds: Rounds) -> dict[str, Figure]:
+    """The gateway against each peer, as ratios within a round."""
+    best = max(filter(found.__contains__, BATCHING), key=lambda name: float(found[name]["requests_per_second"] or 0))
+    ratios = {name: value for peer in found for name, value in ratios_over(rounds, "gateway", peer).items()}
+    as_best = f"requests_per_second_over_{best}"
     return {
         "best_batching_peer": best,
-        "requests_per_second_over_best_batching_peer": _ratio(ours[speed], found[best][speed]),
-        **{f"requests_per_second_over_{name}": _ratio(ours[speed], each[speed]) for name, each in found.items()},
-        **{f"p99_over_{name}": _ratio(ours["p99_ms"], each["p99_ms"]) for name, each in found.items()},
+        **{
+            f"requests_per_second_over_best_batching_peer{end}": ratios[f"{as_best}{end}"]
+            for end in ("", "_least", "_most")
+        },
+        **ratios,
     }
 
 
+THROUGHPUT = "throughput"
 PARTS: dict[str, Callable[[Bench], Figures]] = {
-    "throughput": measure_ours,
     "trials": measure_trials,
     "switch": measure_switch,
     "overload": measure_overload,
@@ -123,15 +126,14 @@ def run(plan: Plan, only: Sequence[str], *, with_peers: bool) -> Result:
     found: dict[str, Figures] = {}
     with tempfile.TemporaryDirectory(prefix="autopilot-bench-") as scratch:
         bench = Bench(plan, world, world.answers("champion"), Path(scratch))
+        if not only or THROUGHPUT in only:
+            figures, found = measure_servers(bench, list(PEERS) if with_peers else [])
+            _say(THROUGHPUT, figures)
         for name, measure in PARTS.items():
-            if only and name not in only:
-                continue
-            part = measure(bench)
-            figures |= part
-            _say(name, part)
-            if name == "throughput" and with_peers:
-                found = measure_peers(bench)
-                figures |= over_peers(part, found)
+            if not only or name in only:
+                part = measure(bench)
+                figures |= part
+                _say(name, part)
     return Result(name="gateway", figures=figures, goals=GOALS, peers=found)
 
 
@@ -149,7 +151,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="shorter loads, the same questions")
     parser.add_argument("--no-peers", action="store_true", help="the gateway alone; keeps no result")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=[], help="measure these parts; keeps no result")
+    parser.add_argument(
+        "--only", nargs="+", choices=[THROUGHPUT, *PARTS], default=[], help="measure these parts; keeps no result"
+    )
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are ended as on Ctrl-C
     partial = bool(arguments.only) or arguments.no_peers

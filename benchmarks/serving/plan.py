@@ -16,13 +16,14 @@ CLIENTS = 64
 @dataclass(frozen=True, slots=True)
 class Plan:
     point_seconds: float  # of load behind one figure
+    rounds: int  # in which all servers are loaded in turn
     memory_requests: int
     memory_samples: int
     switches: int
 
 
-FULL = Plan(point_seconds=8, memory_requests=1_000_000, memory_samples=10, switches=5)
-QUICK = Plan(point_seconds=4, memory_requests=50_000, memory_samples=5, switches=2)
+FULL = Plan(point_seconds=8, rounds=5, memory_requests=1_000_000, memory_samples=10, switches=5)
+QUICK = Plan(point_seconds=4, rounds=2, memory_requests=50_000, memory_samples=5, switches=2)
 
 
 @dataclass(frozen=True)
