@@ -25,7 +25,7 @@ from benchmarks.year.lake import LAST
 from benchmarks.year.preset import disagreements
 from benchmarks.year.replay import POLICIES, served_predictions, wrong_promotions
 from benchmarks.year.reported_drift import count_reported, held_out_weeks, measure_power, shuffled_weeks
-from benchmarks.year.world import FIRST_UNTIL, Fitted, World, fit
+from benchmarks.year.world import FIRST_UNTIL, Fitted, World, fit, refit
 from tasks.evaluation.scores import score
 from tasks.lake.columns import LABEL, PREDICTION
 
@@ -57,7 +57,7 @@ class Study:
     @cached_property
     def first(self) -> Fitted:
         """The model of the first two months."""
-        return fit(self.world, FIRST_UNTIL, self.world.pipeline.retrain.holdout_days).fitted
+        return refit(self.world, fit(self.world, FIRST_UNTIL, self.world.pipeline.retrain.holdout_days))
 
     def false_alarms(self) -> tuple[Figures, dict[str, Figures]]:
         world = self.world

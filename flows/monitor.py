@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from prefect import flow
 
 from releases.signing import ensure_keys
+from releases.store import ModelStore
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import load_settings
 from tasks.monitoring.check import CheckContext
@@ -19,6 +20,7 @@ from tasks.monitoring.evidence import cool_down_end, is_actionable, report_incid
 from tasks.monitoring.monitored_model import monitored_model
 from tasks.monitoring.persistence import Persistence
 from tasks.monitoring.post_promotion import is_new_champion, record_promotion_check
+from tasks.monitoring.renewal import ask_for_renewal, renewal_due
 from tasks.monitoring.report import MonitorReport, publish_report
 from tasks.monitoring.run_checks import record_results, run_checks
 from tasks.rollout.champion import require_champion
@@ -37,7 +39,8 @@ def monitor(pipeline: str, until: date | None = None) -> MonitorReport:
     release_root, ledger_dsn = settings.release_root(pipeline), settings.ledger_dsn
     drained = drain_gateway_log(settings.addresses().operate, settings.lake_root(pipeline))
     champion = require_champion(pipeline, release_root, ensure_keys(settings.keys_dir).public)
-    model = monitored_model(champion, config, settings.lake_root(pipeline), until)
+    model_dir = ModelStore(release_root).path(champion.digest)
+    model = monitored_model(champion, model_dir, config, settings.lake_root(pipeline), until)
 
     found = run_checks(CheckContext(settings, config, model, datetime.now(UTC)))
     record_promotion_check(settings, model, found.promotion)
@@ -51,6 +54,9 @@ def monitor(pipeline: str, until: date | None = None) -> MonitorReport:
         write_distribution_report(model, settings.reports_dir / pipeline) if found.distributions_failed else None
     )
     incident = report_incident(ledger_dsn, model, found.quality, conclusion) if acts else None
+    renews = not acts and renewal_due(ledger_dsn, model, config.retrain.every_days)
+    if renews:
+        ask_for_renewal(model)
 
     report = MonitorReport.of(
         model,
@@ -59,6 +65,7 @@ def monitor(pipeline: str, until: date | None = None) -> MonitorReport:
         drained=drained,
         cooling_until=cooling_until,
         incident=incident,
+        renewal_due=renews,
         distributions=distributions,
     )
     publish_report(report)

@@ -1,4 +1,4 @@
-"""The `retrain` flow: train a candidate, compare it with the baselines on later rows, publish it and release it.
+"""The `retrain` flow: train a candidate, compare it on later rows, refit it on all rows, publish it and release it.
 
 Every step finds what an earlier, killed run of the same plan did, so running the flow again completes it.
 """
@@ -28,12 +28,20 @@ from tasks.rollout.rollout import ReleaseOutcome, RolloutResult
 from tasks.runtime import crash_points
 from tasks.runtime.events import EventName, emit
 from tasks.runtime.file_locks import exclusive
-from tasks.training.candidate import TrainingContext, compare_candidate, publish_candidate, register_candidate
+from tasks.training.candidate import (
+    TrainingContext,
+    check_refit,
+    compare_candidate,
+    publish_candidate,
+    refit_candidate,
+    register_candidate,
+)
 from tasks.training.candidate_comparison import ComparisonResult
 from tasks.training.comparison import Comparison
 from tasks.training.mlflow_registry import RegisteredModel
 from tasks.training.plan import TrainingPlan, plan_training
 from tasks.training.preconditions import check_preconditions
+from tasks.training.refit import refit_plan
 from tasks.training.reproducibility import Repetition, require_registered, train_again
 
 log = structlog.get_logger(__name__)
@@ -45,6 +53,8 @@ check = _task(check_preconditions)
 register = _task(register_candidate)
 repeat = _task(train_again)
 compare = _task(compare_candidate)
+refit_on_all = _task(refit_candidate)
+compare_fits = _task(check_refit)
 
 
 class RetrainResult(StrEnum):
@@ -77,7 +87,8 @@ class RetrainOutcome(BaseModel):
 
     `digest` is set once the model is published. `model_sha256` is the digest of the model's bytes alone, equal for
     equal models. `comparison_skipped` means that the comparisons were allowed to block nothing. `leakage_warning` says
-    why the candidate may have seen the labels.
+    why the candidate may have seen the labels. `refit` compares the refit with the compared fit; where it blocks, the
+    compared fit was released in its place.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -91,6 +102,7 @@ class RetrainOutcome(BaseModel):
     trained_until: date
     until: date
     comparisons: tuple[Comparison, ...] = ()
+    refit: Comparison | None = None
     leakage_warning: str = ""
     comparison_skipped: bool = False
     repetition: Repetition | None = None
@@ -127,7 +139,8 @@ class RetrainOutcome(BaseModel):
         if self.repetition is not None:
             same = "the same model" if self.repetition.same else f"another model: {'; '.join(self.repetition.why)}"
             lines += [f"Trained again: {same}. Predictions differ by {self.repetition.difference:.2g} at most.", ""]
-        rows = [f"| {c.against} | {c.segment or 'all rows'} | {c.outcome} | {c.reason} |" for c in self.comparisons]
+        shown = (*self.comparisons, *(() if self.refit is None else (self.refit,)))
+        rows = [f"| {c.against} | {c.segment or 'all rows'} | {c.outcome} | {c.reason} |" for c in shown]
         return "\n".join([*lines, "| against | rows | outcome | reason |", "|---|---|---|---|", *rows])
 
 
@@ -172,7 +185,8 @@ def _train_again(settings: Settings, request: RetrainRequest) -> RetrainOutcome:
     plan = plan_training(context.pipeline, context.labels, request.until, request.estimator)
     registered = require_registered(context, plan)
     repetition = repeat(context, plan, registered)
-    return RetrainOutcome.of(request, plan, registered).ended(RetrainResult.REPEATED, repetition=repetition)
+    outcome = RetrainOutcome.of(request, plan, registered)
+    return outcome.ended(RetrainResult.REPEATED, repetition=repetition, model_sha256=repetition.first_sha256)
 
 
 def _train_and_release(settings: Settings, request: RetrainRequest) -> RetrainOutcome:
@@ -187,20 +201,26 @@ def _train_and_release(settings: Settings, request: RetrainRequest) -> RetrainOu
     registered = register(context, plan, champion)
     crash_points.reached("retrain.registered", version=registered.version)
     outcome = RetrainOutcome.of(request, plan, registered)
-    if champion is not None and champion.manifest.mlflow_run_id == registered.run_id:
+    if champion is not None and registered.run_id in _runs_of(champion):
         # An earlier run of this plan was killed after the promotion. The candidate is the champion and cannot beat it.
         return outcome.ended(RetrainResult.PROMOTED, digest=champion.digest)
 
     compared = compare(context, plan, registered, champion)
     _record(settings, plan, "retrain.compared", {"version": registered.version, **_reasons(compared)})
     crash_points.reached("retrain.compared", version=registered.version)
-    shown = {"comparisons": compared.comparisons, "leakage_warning": compared.leakage_warning}
+    shown: dict[str, Any] = {"comparisons": compared.comparisons, "leakage_warning": compared.leakage_warning}
     if request.dry_run:
         return outcome.ended(RetrainResult.COMPARED, **shown)
     if not (compared.accepted or request.skip_comparison):
         return outcome.ended(RetrainResult.NOT_BETTER, **shown)
 
-    model = publish(settings, context, plan, registered, champion)
+    refit, agreement = _refit(settings, context, plan, registered) if context.pipeline.retrain.refit else (None, None)
+    if refit is not None:
+        last_day = refit_plan(plan, context.dataset(plan)).train_until
+        shown |= {"model_sha256": refit.model_sha256, "trained_until": last_day}
+    shown["refit"] = agreement
+
+    model = publish(settings, context, plan, registered, champion, refit)
     crash_points.reached("retrain.published", digest=model.digest)
     reason = "; ".join(each.reason for each in compared.comparisons if not each.segment)
     rollout = release(request.pipeline, model.digest, incident_id=request.incident_id, reason=reason)
@@ -210,6 +230,21 @@ def _train_and_release(settings: Settings, request: RetrainRequest) -> RetrainOu
     return outcome.ended(RetrainResult(rollout.result.value), digest=model.digest, rollout=rollout, **shown)
 
 
+def _refit(
+    settings: Settings, context: TrainingContext, plan: TrainingPlan, registered: RegisteredModel
+) -> tuple[RegisteredModel | None, Comparison]:
+    """The refit of the accepted candidate, and its comparison with the compared fit; None where that refuses it."""
+    refit = refit_on_all(context, plan, registered)
+    crash_points.reached("retrain.refitted", version=refit.version)
+    agreement = compare_fits(context, plan, registered, refit)
+    kind = "retrain.refit_refused" if agreement.blocks else "retrain.refitted"
+    _record(settings, plan, kind, {"version": refit.version, "agreement": agreement.reason})
+    if agreement.blocks:
+        log.warning("refit_refused", pipeline=plan.pipeline, version=refit.version, why=agreement.reason)
+        return None, agreement
+    return refit, agreement
+
+
 @_task
 def publish(
     settings: Settings,
@@ -217,9 +252,10 @@ def publish(
     plan: TrainingPlan,
     registered: RegisteredModel,
     champion: LoadedModel | None,
+    refit: RegisteredModel | None,
 ) -> ModelRef:
-    """Publish the candidate into the release root, and record that in the ledger and as an event."""
-    model = publish_candidate(context, plan, registered, champion)
+    """Publish the candidate, or its refit, into the release root, and record that in the ledger and as an event."""
+    model = publish_candidate(context, plan, registered, champion, refit)
     with Ledger(settings.ledger_dsn) as ledger:
         ledger.record_entry(plan.pipeline, "model.published", model.digest, {"version": model.version})
     emit(EventName.MODEL_PUBLISHED, plan.pipeline, {"digest": model.digest, "version": model.version})
@@ -234,6 +270,12 @@ def reset_checks(ledger_dsn: str, pipeline: str, version: str) -> None:
         for record in ledger.latest_checks(pipeline):
             verdict = replace(record.verdict, outcome=Outcome.INCONCLUSIVE, reason=f"{version} became champion since")
             ledger.record_check(replace(record, verdict=verdict, recorded_at=now))
+
+
+def _runs_of(model: LoadedModel) -> tuple[str | None, ...]:
+    """The MLflow runs of the model's fit, and of the fit that was compared in its place."""
+    compared = model.manifest.compared
+    return (model.manifest.mlflow_run_id, None if compared is None else compared.mlflow_run_id)
 
 
 def _reasons(compared: ComparisonResult) -> dict[str, str]:

@@ -86,12 +86,27 @@ class Golden(_Frozen):
     tolerance: float = Field(default=1e-9, ge=0)
 
 
+class ComparedFit(_Frozen):
+    """The fit that was compared on held-out rows, where the model is a refit of its recipe on all rows.
+
+    `answers_file` is a Parquet file of the model with the keys of held-out rows and the compared fit's answers. It had
+    not learned these rows, so they show what to expect of the recipe on new rows.
+    """
+
+    trained_until: str
+    mlflow_run_id: str | None = None
+    mlflow_model_version: str | None = None
+    model_sha256: str = ""
+    answers_file: str
+
+
 class Manifest(_Frozen):
     """The document `models/<digest>/manifest.json`; the digest in the path is the SHA-256 of the document's bytes.
 
     `files` maps each file of the model (path relative to its directory) to the SHA-256 of its bytes, so the digest of
     the manifest fixes every byte of the model. `output` is None in manifests of models with one number per row, whose
     kind follows from the estimator; `baseline_outputs` are the baseline answer of a model with several outputs.
+    `compared` is None if the model was compared as it is.
     """
 
     schema_version: Literal[1] = 1
@@ -116,6 +131,7 @@ class Manifest(_Frozen):
     baseline_outputs: tuple[float, ...] = ()
     output: Output | None = None
     training_seconds: float = Field(ge=0)
+    compared: ComparedFit | None = None
 
     @model_validator(mode="after")
     def _check_output(self) -> Self:

@@ -97,6 +97,16 @@ def _write_days(
         _append(lake_root / "outcomes", outcomes if labels else outcomes.iloc[:0], _OUTCOMES)
 
 
+def labelled_days(first: int, days: int, *, law: Logit = usual, seed: int = 0) -> pd.DataFrame:
+    """The rows of days without a lake, with the label as `label`."""
+    parts = []
+    for index in range(first, first + days):
+        rows = _rows(index, 0.0, seed)
+        late = _outcomes(rows, law, np.random.default_rng((seed, index, 1)))["late"]
+        parts.append(rows.assign(label=late.astype("float64")))
+    return pd.concat(parts, ignore_index=True)
+
+
 def toy_pipeline() -> Pipeline:
     return load_pipeline(PIPELINE, PIPELINES_DIR)
 

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from benchmarks.year.world import FIRST_UNTIL, LOSS, PRESET_DISTANCE, Candidate, Fitted, World, fit
+from benchmarks.year.world import FIRST_UNTIL, LOSS, PRESET_DISTANCE, Candidate, Fitted, World, fit, refit
 from tasks.evaluation.scores import by_day
 from tasks.lake.columns import BATCH_DAY, LABEL, PREDICTION
 from tasks.monitoring.checks.quality import judge_quality_windows
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PRESET_SHARE = 0.5  # of the columns: Evidently's threshold for a dataset
+EVERY_DAYS = 14  # the held-out days of the flights, which is the schedule that `autopilot init` would write for them
 
 
 @dataclass(slots=True)
@@ -67,23 +68,23 @@ def every_alarm(world: World, first: Fitted, last: date, share: float | None) ->
     return run
 
 
-def ours(world: World, first: Fitted, last: date, *, renewed: bool) -> PolicyRun:
-    """Retrain when a quality drop on labels persists, and promote a candidate that wins on the same rows.
+def ours(world: World, first: Fitted, last: date, *, every_days: int | None) -> PolicyRun:
+    """Retrain when a quality drop on labels persists, and with `every_days` also by schedule, as the flows do.
 
-    With `renewed`, retrain after every cool-down, as a scheduled `retrain` does. The candidate still has to win.
+    A candidate that is not worse on the same rows is fitted again on all rows and promoted.
     """
-    run, acted_until = start(first), None
-    rules = world.pipeline.monitor
-    cool_down = CoolDown(rules.cooldown_days)
+    run, acted_until = start(first), FIRST_UNTIL
+    cool_down = CoolDown(world.pipeline.monitor.cooldown_days)
     for day in _days(last):
-        if day <= cool_down.ends(run.champion.accepted_until, acted_until):
-            continue
-        if renewed or _quality_dropped(_monitored(world, run.champion, day)):
+        accepted_until = run.champion.accepted_until
+        is_due = every_days is not None and day >= max(accepted_until, acted_until) + timedelta(days=every_days)
+        cools = day <= cool_down.ends(accepted_until, acted_until)
+        if is_due or (not cools and _quality_dropped(_monitored(world, run.champion, day))):
             acted_until = day
             run.trained += 1
             candidate = fit(world, day, world.pipeline.retrain.holdout_days)
-            if wins(world, candidate, run.champion):
-                run.promote(candidate.fitted, after=day)
+            if is_accepted(world, candidate, run.champion):
+                run.promote(refit(world, candidate), after=day)
     return run
 
 
@@ -91,13 +92,13 @@ POLICIES: dict[str, Callable[[World, Fitted, date], PolicyRun]] = {
     "never": lambda _, first, __: start(first),
     "every_alarm": partial(every_alarm, share=None),
     "half_the_columns": partial(every_alarm, share=PRESET_SHARE),
-    "ours": partial(ours, renewed=False),
-    "ours_renewed": partial(ours, renewed=True),
+    "ours": partial(ours, every_days=EVERY_DAYS),
+    "ours_on_drops": partial(ours, every_days=None),
 }
 
 
-def wins(world: World, candidate: Candidate, champion: Fitted) -> bool:
-    """Whether the candidate wins the comparison of `retrain`: against all baselines, in all segments."""
+def is_accepted(world: World, candidate: Candidate, champion: Fitted) -> bool:
+    """Whether no comparison of `retrain` blocks the candidate: on all rows, and in every segment."""
     estimator = candidate.fitted.model.estimator
     return compare_with_baselines(world.pipeline, candidate.plan, candidate.dataset, estimator, champion.model).accepted
 
@@ -148,6 +149,7 @@ def _monitored(world: World, fitted: Fitted, until: date) -> MonitoredModel:
         until=until,
         accepted_until=fitted.accepted_until,
         rules=world.pipeline.monitor,
+        answers=fitted.answers,
     )
 
 

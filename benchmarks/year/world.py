@@ -1,21 +1,24 @@
 """The year's flights with their labels, and models that the functions of `retrain` train on them."""
 
+import io
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from benchmarks.year.lake import flights, year_lake
 from releases.loader import LoadedModel
-from releases.manifest import Golden, Manifest, ReferenceProfile
+from releases.manifest import ComparedFit, Golden, Manifest, ReferenceProfile
 from tasks.config.pipeline import Pipeline
 from tasks.evaluation.labels import LabelSource, join_labels, label_source, read_features
 from tasks.evaluation.losses import LogLoss
 from tasks.lake.columns import BATCH_DAY, LABEL
 from tasks.monitoring.distances import ColumnKind, column_kinds
 from tasks.training.dataset import TrainingDataset, base_rate, read_dataset
-from tasks.training.fit import fit_model
+from tasks.training.fit import fit_model, fit_recipe
+from tasks.training.held_out_answers import ANSWERS_FILE, held_out_answers
 from tasks.training.inference import as_inputs, input_schema
 from tasks.training.plan import TrainingPlan, plan_training
+from tasks.training.refit import compare_refit, refit_plan
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,6 +71,7 @@ class Fitted:
 
     model: LoadedModel
     accepted_until: date
+    answers: "pd.DataFrame | None" = None  # of the compared fit to its held-out rows, if the model is a refit
 
     def predict(self, rows: "pd.DataFrame") -> "NDArray[np.float64]":
         return self.model.predict(as_inputs(rows, self.model.manifest.input_schema))
@@ -93,6 +97,22 @@ def fit(world: World, until: date, holdout_days: int, label_coverage_min: float 
     predictions = LoadedModel(plan.key, manifest, trained.estimator).predict(dataset.held_out_inputs)
     manifest = _manifest(plan, dataset, dict(LOSS.metrics(predictions, dataset.held_out_labels)))
     return Candidate(Fitted(LoadedModel(plan.key, manifest, trained.estimator), until), plan, dataset)
+
+
+def refit(world: World, candidate: Candidate) -> Fitted:
+    """The recipe of an accepted candidate fitted again on all its rows, or the candidate where the refit is refused."""
+    import pandas as pd
+
+    plan, rows = refit_plan(candidate.plan, candidate.dataset), candidate.dataset.with_held_out()
+    compared = candidate.fitted.model
+    trained = fit_recipe(plan, rows, compared.estimator)
+    if compare_refit(world.pipeline, candidate.plan, candidate.dataset, compared.estimator, trained.estimator).blocks:
+        return candidate.fitted
+    fit_before = ComparedFit(trained_until=compared.manifest.trained_until, answers_file=ANSWERS_FILE)
+    manifest = _manifest(plan, rows, dict(compared.manifest.reference.metrics))
+    model = LoadedModel(plan.key, manifest.model_copy(update={"compared": fit_before}), trained.estimator)
+    answers = pd.read_parquet(io.BytesIO(held_out_answers(candidate.dataset, compared.estimator)))
+    return Fitted(model, candidate.fitted.accepted_until, answers)
 
 
 def _manifest(plan: TrainingPlan, dataset: TrainingDataset, metrics: dict[str, float]) -> Manifest:

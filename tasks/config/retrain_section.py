@@ -57,6 +57,11 @@ class Retrain(Section):
     holdout_days: int = Field(
         default=14, ge=1, description="Newest labelled days, held out of training for the comparison."
     )
+    every_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="Days of data after which the monitor starts a retrain (renewal by schedule); without it none.",
+    )
     rows_min: int = Field(default=5000, ge=1, description="Training is refused with fewer labelled rows.")
     label_coverage_min: float = Field(
         default=0.8,
@@ -77,8 +82,17 @@ class Retrain(Section):
     worse_tolerated: float = Field(
         default=0.001,
         ge=0,
-        description="Loss per row (nats or variances) by which a segment, or all rows against the simple model, may "
-        "be worse.",
+        description="Loss per row (nats or variances) by which a candidate may be worse than the champion (in each "
+        "segment, too) or than the simple model.",
+    )
+    refit: bool = Field(
+        default=True, description="Fit the accepted recipe again on all labelled rows, the held-out ones included."
+    )
+    refit_worse_tolerated: float = Field(
+        default=0.006,
+        ge=0,
+        description="Loss per row by which the refit may be worse than the compared fit on the rows of both; beyond "
+        "it, the compared fit is released.",
     )
     threads: int = Field(
         default=1, ge=1, description="Threads of one fit. Another number changes the last digits of a model."

@@ -16,6 +16,7 @@ from tasks.evaluation.losses import Loss, loss_of
 from tasks.lake.columns import PREDICTION
 from tasks.monitoring.distances import ColumnKind, column_kinds
 from tasks.monitoring.windows import DayRange, predicted_rows, windows_back
+from tasks.training.held_out_answers import read_answers
 from tasks.training.inference import as_inputs
 from tasks.training.plan import feature_days
 
@@ -38,6 +39,7 @@ class MonitoredModel:
     until: date
     accepted_until: date  # the last day on which the champion was compared before its promotion
     rules: Monitor
+    answers: "pd.DataFrame | None" = None  # of the compared fit, where the champion is its refit
 
     @property
     def loss(self) -> Loss:
@@ -46,10 +48,18 @@ class MonitoredModel:
 
     @cached_property
     def accepted(self) -> "pd.DataFrame":
-        """The rows on which the champion was accepted, later than its training rows, with predictions and labels."""
-        first = date.fromisoformat(self.champion.manifest.trained_until) + timedelta(days=1)
+        """The rows on which the champion's recipe was accepted, with predictions and labels.
+
+        The predictions are those of a fit that had not learned these rows: the champion's own, or the compared fit's.
+        """
+        manifest = self.champion.manifest
+        learned = manifest.trained_until if manifest.compared is None else manifest.compared.trained_until
+        first = date.fromisoformat(learned) + timedelta(days=1)
         rows = read_features(self.labels.lake_root, self.labels.key, first, self.accepted_until)
-        return join_labels(self._with_predictions(rows), self.labels, day_end(self.until, self.labels.zone))
+        answered = (
+            self._with_predictions(rows) if self.answers is None else rows.merge(self.answers, on=self.labels.key)
+        )
+        return join_labels(answered, self.labels, day_end(self.until, self.labels.zone))
 
     @cached_property
     def reference(self) -> "pd.DataFrame":
@@ -111,16 +121,21 @@ class WindowVerdict:
     delay: LabelDelay | None = None
 
 
-def monitored_model(champion: LoadedModel, pipeline: Pipeline, lake_root: Path, until: date | None) -> MonitoredModel:
-    """The champion at the end of day `until` (the last day with features if None).
+def monitored_model(
+    champion: LoadedModel, model_dir: Path, pipeline: Pipeline, lake_root: Path, until: date | None
+) -> MonitoredModel:
+    """The champion, whose files are in `model_dir`, at the end of day `until` (the last day with features if None).
 
     StoreUnavailable before the first ingested day.
     """
-    trained_until = date.fromisoformat(champion.manifest.trained_until)
+    manifest = champion.manifest
+    trained_until = date.fromisoformat(manifest.trained_until)
+    compared_on = timedelta(days=pipeline.retrain.holdout_days if manifest.compared is None else 0)
     return MonitoredModel(
         champion=champion,
         labels=label_source(pipeline, lake_root),
         until=until or feature_days(lake_root, pipeline.key)[1],
-        accepted_until=trained_until + timedelta(days=pipeline.retrain.holdout_days),
+        accepted_until=trained_until + compared_on,
         rules=pipeline.monitor,
+        answers=None if manifest.compared is None else read_answers(model_dir),
     )

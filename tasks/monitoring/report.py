@@ -51,7 +51,8 @@ class MonitorReport(BaseModel):
 
     `logged_share` is the share of the newest quality window's predictions that the gateway logged. `label_coverage` is
     the share of its rows with labels, `label_hours` the median time until a label arrived. `incident_id` is set when
-    the diagnosis led to an incident, `report` when an HTML report of distributions was written.
+    the diagnosis led to an incident, `report` when an HTML report of distributions was written. `renewal_due` says that
+    a retrain was asked for by schedule.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -69,6 +70,7 @@ class MonitorReport(BaseModel):
     label_hours: float | None = None
     cooling_until: date | None = None
     incident_id: str | None = None
+    renewal_due: bool = False
     report: str | None = None
 
     @classmethod
@@ -81,6 +83,7 @@ class MonitorReport(BaseModel):
         drained: int,
         cooling_until: date | None,
         incident: Incident | None,
+        renewal_due: bool,
         distributions: Path | None,
     ) -> "MonitorReport":
         quality, ground = found.quality, conclusion.ground
@@ -98,6 +101,7 @@ class MonitorReport(BaseModel):
             label_hours=None if quality.delay is None else quality.delay.median_hours,
             cooling_until=cooling_until,
             incident_id=None if incident is None else incident.id,
+            renewal_due=renewal_due,
             report=None if distributions is None else str(distributions),
         )
 

@@ -61,6 +61,7 @@ monitor: # rows on {days_with_rows} of {days} days, about {rows_per_day} per day
 retrain:
   lookback_days: {lookback_days}
   holdout_days: {holdout_days}
+  every_days: {holdout_days} # a renewal after as many new days; without this line none by schedule
   rows_min: {train_rows_min}
 """
 

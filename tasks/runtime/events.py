@@ -33,6 +33,7 @@ class EventName(StrEnum):
     INCIDENT_ESCALATED = "autopilot.incident.escalated"
     INCIDENT_DISMISSED = "autopilot.incident.dismissed"
     RETRAIN_FINISHED = "autopilot.retrain.finished"
+    RENEWAL_DUE = "autopilot.renewal.due"
 
 
 # The cause of an event whose payload names none, such as one that a person emits by hand.

@@ -1,6 +1,6 @@
-"""Steps of one candidate: train and register, compare, publish. A repeated step finds the work of an earlier run.
+"""Steps of one candidate: train and register, compare, refit, publish. A repeated step finds what an earlier run did.
 
-The model that is compared is read back from the registry, so that exactly the bytes that were compared are published.
+Models are read back from the registry, so that exactly the bytes that were compared or refitted are published.
 """
 
 from dataclasses import dataclass, field
@@ -17,14 +17,23 @@ from tasks.config.pipeline import Pipeline, load_pipeline
 from tasks.config.settings import Settings
 from tasks.evaluation.labels import LabelSource, label_source
 from tasks.training.candidate_comparison import ComparisonResult, compare_with_baselines
+from tasks.training.comparison import Comparison
 from tasks.training.dataset import TrainingDataset, read_dataset
-from tasks.training.fit import TrainedModel, fit_model, limit_threads
+from tasks.training.fit import TrainedModel, fit_model, fit_recipe, limit_threads
 from tasks.training.leakage import refuse_logged_predictions
-from tasks.training.mlflow_registry import RegisteredModel, Registry, find_registered, model_bytes, require_store
+from tasks.training.mlflow_registry import (
+    RegisteredModel,
+    Registry,
+    find_registered,
+    lineage_of_run,
+    model_bytes,
+    require_store,
+)
 from tasks.training.mlflow_tracking import log_and_register, log_comparisons
 from tasks.training.plan import TrainingPlan
-from tasks.training.publish import PublishRequest, publish
-from tasks.training.training_record import record_training
+from tasks.training.publish import ComparedModel, PublishRequest, publish
+from tasks.training.refit import compare_refit, refit_plan
+from tasks.training.training_record import record_refit, record_training
 
 log = structlog.get_logger(__name__)
 
@@ -100,12 +109,46 @@ def compare_candidate(
     return result
 
 
+def refit_candidate(context: TrainingContext, plan: TrainingPlan, compared: RegisteredModel) -> RegisteredModel:
+    """Fit the recipe of the compared fit on all rows, log and register it, unless an earlier run registered it."""
+    dataset = context.dataset(plan)
+    again = refit_plan(plan, dataset)
+    known = find_registered(context.registry, again.key)
+    if known is not None:
+        log.info("refit_found", version=known.version, mlflow_version=known.model_version, plan=again.key[:12])
+        return known
+    trained = fit_recipe(again, dataset.with_held_out(), open_registered(context, compared))
+    record = record_refit(again, trained, compared, lineage_of_run(context.registry, compared.run_id))
+    return log_and_register(context.registry, record, trained.estimator)
+
+
+def check_refit(
+    context: TrainingContext, plan: TrainingPlan, compared: RegisteredModel, refit: RegisteredModel
+) -> Comparison:
+    """Compare the refit with the compared fit on the rows that both were fitted on, and log it."""
+    before, after = open_registered(context, compared), open_registered(context, refit)
+    with limit_threads(plan.threads):
+        agreement = compare_refit(context.pipeline, plan, context.dataset(plan), before, after)
+    log_comparisons(context.registry, refit, [agreement])
+    return agreement
+
+
 def publish_candidate(
-    context: TrainingContext, plan: TrainingPlan, registered: RegisteredModel, champion: LoadedModel | None = None
+    context: TrainingContext,
+    plan: TrainingPlan,
+    registered: RegisteredModel,
+    champion: LoadedModel | None = None,
+    refit: RegisteredModel | None = None,
 ) -> ModelRef:
-    """Sign and store the registered model. Equal arguments give the same digest."""
-    content = model_bytes(context.registry, registered)
-    request = PublishRequest(plan, context.dataset(plan), registered, content, champion)
+    """Sign and store the registered model, or its refit. Equal arguments give the same digest."""
+    dataset = context.dataset(plan)
+    if refit is None:
+        request = PublishRequest(plan, dataset, registered, model_bytes(context.registry, registered), champion)
+    else:
+        compared = ComparedModel(registered, open_registered(context, registered), plan.train_until)
+        content = model_bytes(context.registry, refit)
+        again = refit_plan(plan, dataset)
+        request = PublishRequest(again, dataset.with_held_out(), refit, content, champion, compared)
     with limit_threads(plan.threads):
         return publish(request, context.release_root, context.keys)
 

@@ -1,6 +1,6 @@
 """The candidate compared with every baseline on the held-out rows, overall and by segment.
 
-The candidate must be better than the base rate and than the champion. It must not be worse than a simple model, nor
+The candidate must be better than the base rate. It must not be worse than the champion nor than a simple model, nor
 worse in any segment than the champion (before there is one: than the base rate).
 """
 
@@ -96,9 +96,11 @@ def _all_not_better(baselines: tuple[str, ...], rows: int, exc: ValueError) -> C
 
 def _compare_overall(pipeline: Pipeline, losses: _HeldOutLosses) -> tuple[Comparison, ...]:
     rule = ComparisonRule(rows_min=pipeline.monitor.rows_min, measure=losses.measure)
-    better = [compare(name, losses.gains(name), rule) for name in losses.baselines if name != SIMPLE_MODEL]
     tolerant = replace(rule, tolerated=pipeline.retrain.worse_tolerated)
-    return (*better, *compare_no_worse(SIMPLE_MODEL, {"": losses.gains(SIMPLE_MODEL)}, tolerant))
+    found = [compare(BASE_RATE, losses.gains(BASE_RATE), rule)]
+    if CHAMPION in losses.baselines:
+        found += compare_no_worse(CHAMPION, {"": losses.gains(CHAMPION)}, tolerant, unknown_blocks=True)
+    return (*found, *compare_no_worse(SIMPLE_MODEL, {"": losses.gains(SIMPLE_MODEL)}, tolerant))
 
 
 def _compare_segments(pipeline: Pipeline, losses: _HeldOutLosses, against: str) -> tuple[Comparison, ...]:

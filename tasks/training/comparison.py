@@ -74,9 +74,9 @@ def compare(against: str, gains: Sequence[DaySum], rule: ComparisonRule) -> Comp
 
 
 def compare_no_worse(
-    against: str, segments: Mapping[str, Sequence[DaySum]], rule: ComparisonRule
+    against: str, segments: Mapping[str, Sequence[DaySum]], rule: ComparisonRule, *, unknown_blocks: bool = False
 ) -> tuple[Comparison, ...]:
-    """Compare in each segment where the candidate must not be worse. Only WORSE blocks.
+    """Compare in each segment where the candidate must not be worse. WORSE blocks; `unknown_blocks`: too few rows too.
 
     The chance that any segment whose loss is at most `tolerated` is called WORSE is at most `alpha` (Holm's step-down
     procedure over the segments' p-values). WIN is tested at `alpha` in each segment separately and unblocks nothing.
@@ -88,7 +88,7 @@ def compare_no_worse(
     for name, gains in segments.items():
         mean = means.get(name)
         if mean is None:
-            compared.append(_inconclusive(against, gains, rule, blocks=False, segment=name))
+            compared.append(_inconclusive(against, gains, rule, blocks=unknown_blocks, segment=name))
             continue
         not_worse = ComparisonOutcome.WIN if mean.lower(rule.alpha) > 0 else ComparisonOutcome.INCONCLUSIVE
         outcome = ComparisonOutcome.WORSE if name in worse else not_worse

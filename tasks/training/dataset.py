@@ -1,9 +1,9 @@
 """Training dataset: labelled rows of a plan, split by time into training rows and held-out rows.
 
-The candidate is published exactly as it was compared: it is never fitted on the held-out rows.
+A candidate is compared before it is fitted on held-out rows; only then is its recipe fitted again on all rows.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,12 @@ class TrainingDataset:
     train: "pd.DataFrame"
     held_out: "pd.DataFrame"
     immature: tuple[date, ...] = ()
+
+    def with_held_out(self) -> "TrainingDataset":
+        """The dataset of a refit: all rows are training rows; the held-out rows stay those of the comparison."""
+        import pandas as pd
+
+        return replace(self, train=pd.concat([self.train, self.held_out], ignore_index=True))
 
     @property
     def train_inputs(self) -> "pd.DataFrame":

@@ -51,6 +51,19 @@ def fit_model(plan: TrainingPlan, dataset: TrainingDataset, build_estimator: Cal
     return TrainedModel(estimator=estimator, dataset=dataset, seconds=seconds, search=found)
 
 
+def fit_recipe(plan: TrainingPlan, dataset: TrainingDataset, recipe: Any) -> TrainedModel:
+    """A clone of `recipe`, an estimator with its parameters, fitted on all training rows."""
+    from sklearn.base import clone
+
+    estimator = clone(recipe)
+    with limit_threads(plan.threads):
+        started = time.perf_counter()
+        estimator.fit(dataset.train_inputs, targets_of(plan, dataset.train))
+        seconds = time.perf_counter() - started
+    log.info("recipe_refitted", pipeline=plan.pipeline, rows=len(dataset.train), seconds=round(seconds, 3))
+    return TrainedModel(estimator=estimator, dataset=dataset, seconds=seconds)
+
+
 @contextmanager
 def limit_threads(threads: int) -> Iterator[None]:
     """Limit the OpenMP and BLAS threads of this process, and restore the previous limits at the end.

@@ -21,7 +21,7 @@ class TrainingPlan:
 
     Days are inclusive: the training days are [train_from, train_until], the held-out days (train_until, until]. A label
     counts if it was known at `as_of`. The versions pin the lake tables; the digests pin the estimator's source file and
-    the installed libraries.
+    the installed libraries. With `refit`, the recipe of the plan without it is fitted on the held-out rows too.
     """
 
     pipeline: str
@@ -39,11 +39,15 @@ class TrainingPlan:
     label_coverage_min: float = 0.0
     threads: int = 1
     search: Search | None = None
+    refit: bool = False
 
     @property
     def key(self) -> str:
         """SHA-256 (64 hex digits) of the plan."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
+        fields = asdict(self)
+        if not self.refit:  # plans had these keys before there were refits
+            del fields["refit"]
+        return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()
 
     @property
     def seed(self) -> int:

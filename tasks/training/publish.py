@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,13 @@ from healing.errors import TrainingRefused
 from healing.release import ModelRef
 from releases.flavours.sklearn_skops import read_estimator
 from releases.loader import LoadedModel
-from releases.manifest import Golden, InputSchema, Manifest, Scalar
+from releases.manifest import ComparedFit, Golden, InputSchema, Manifest, Scalar
 from releases.signing import Keys
 from releases.store import ModelStore
 from tasks.lake.columns import BATCH_DAY
 from tasks.runtime import crash_points
 from tasks.training.dataset import TrainingDataset, base_rate
+from tasks.training.held_out_answers import ANSWERS_FILE, held_out_answers
 from tasks.training.inference import as_inputs, predict, predict_or_nan
 from tasks.training.mlflow_registry import MODEL_FILE, RegisteredModel
 from tasks.training.plan import TrainingPlan
@@ -35,14 +37,27 @@ _SEED = 20130101
 
 
 @dataclass(frozen=True, slots=True)
+class ComparedModel:
+    """The registered fit that was compared, where a refit of its recipe is published."""
+
+    registered: RegisteredModel
+    estimator: Any
+    trained_until: date
+
+
+@dataclass(frozen=True, slots=True)
 class PublishRequest:
-    """A registered model with everything that its manifest contains. `content` are its skops bytes."""
+    """A registered model with everything that its manifest contains. `content` are its skops bytes.
+
+    For a refit, `compared` is the fit that says what to expect of it on rows that it has not learned.
+    """
 
     plan: TrainingPlan
     dataset: TrainingDataset
     registered: RegisteredModel
     content: bytes
     champion: LoadedModel | None = None
+    compared: ComparedModel | None = None
 
 
 def publish(request: PublishRequest, release_root: Path, keys: Keys) -> ModelRef:
@@ -53,7 +68,10 @@ def publish(request: PublishRequest, release_root: Path, keys: Keys) -> ModelRef
     """
     estimator = read_estimator(request.content, origin=f"registered model {request.registered.model_version}")
     manifest = _manifest(request, estimator)
-    model = ModelStore(release_root).publish({MODEL_FILE: request.content}, manifest, keys, crash_points.reached)
+    files = {MODEL_FILE: request.content}
+    if request.compared is not None:
+        files[ANSWERS_FILE] = held_out_answers(request.dataset, request.compared.estimator)
+    model = ModelStore(release_root).publish(files, manifest, keys, crash_points.reached)
     log.info("model_published", pipeline=request.plan.pipeline, version=model.version, digest=model.digest)
     return model
 
@@ -63,6 +81,8 @@ def _manifest(request: PublishRequest, estimator: Any) -> Manifest:
     sample = dataset.train.sample(min(PROFILED_ROWS, len(dataset.train)), random_state=_SEED)
     inputs = as_inputs(sample, dataset.schema)
     predictions = predict_or_nan(estimator, inputs)
+    compared = request.compared
+    expected = estimator if compared is None else compared.estimator
     return Manifest(
         pipeline=plan.pipeline,
         version=registered.version,
@@ -78,10 +98,21 @@ def _manifest(request: PublishRequest, estimator: Any) -> Manifest:
         code_revision=registered.code_revision,
         requirements_sha256=plan.requirements_sha256,
         input_schema=dataset.schema,
-        reference=reference_profile(plan, dataset, registered, estimator, predictions, request.champion),
+        reference=reference_profile(plan, dataset, registered, expected, predictions, request.champion),
         golden=_golden_rows(estimator, dataset.schema, inputs, predictions),
         baseline=base_rate(dataset),
         training_seconds=registered.training_seconds,
+        compared=None if compared is None else _compared_fit(compared),
+    )
+
+
+def _compared_fit(compared: ComparedModel) -> ComparedFit:
+    return ComparedFit(
+        trained_until=compared.trained_until.isoformat(),
+        mlflow_run_id=compared.registered.run_id,
+        mlflow_model_version=compared.registered.model_version,
+        model_sha256=compared.registered.model_sha256,
+        answers_file=ANSWERS_FILE,
     )
 
 

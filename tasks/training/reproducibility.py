@@ -1,17 +1,18 @@
 """Reproducibility: training a plan a second time, whether the same model results, and if not, why."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from healing.errors import UsageError
 from tasks.training.candidate import TrainingContext, open_registered, train_candidate
-from tasks.training.fit import TrainedModel
+from tasks.training.fit import TrainedModel, fit_recipe
 from tasks.training.inference import predict_or_nan
 from tasks.training.mlflow_registry import RegisteredModel, find_registered
 from tasks.training.mlflow_tracking import model_digest
 from tasks.training.plan import TrainingPlan
 from tasks.training.provenance import code_revision
+from tasks.training.refit import refit_plan
 from tasks.training.training_record import SEARCH_CUT_SHORT, training_params
 
 
@@ -43,10 +44,19 @@ def require_registered(context: TrainingContext, plan: TrainingPlan) -> Register
 
 
 def train_again(context: TrainingContext, plan: TrainingPlan, registered: RegisteredModel) -> Repetition:
-    """Fit the plan's model again and compare it with the registered one. Registers nothing."""
+    """Fit the plan's model again, and its refit if there is one, and compare the last of them with the registered one.
+
+    Registers nothing.
+    """
     import numpy as np
 
-    first, again = open_registered(context, registered), train_candidate(context, plan)
+    again = train_candidate(context, plan)
+    again_plan = refit_plan(plan, again.dataset)
+    refit = find_registered(context.registry, again_plan.key)
+    if refit is not None:
+        refitted = fit_recipe(again_plan, again.dataset.with_held_out(), again.estimator)
+        again, registered = replace(again, estimator=refitted.estimator), refit
+    first = open_registered(context, registered)
     digests = registered.model_sha256 or model_digest(first), model_digest(again.estimator)
     inputs = again.dataset.held_out_inputs
     differences = np.abs(predict_or_nan(first, inputs) - predict_or_nan(again.estimator, inputs))

@@ -16,7 +16,7 @@ from tasks.training.figures import figures_of
 from tasks.training.fit import TrainedModel
 from tasks.training.importance import permutation_importance
 from tasks.training.inference import predict
-from tasks.training.mlflow_registry import Registry, lineage_of_run, registered_versions
+from tasks.training.mlflow_registry import RegisteredModel, Registry, lineage_of_run, registered_versions
 from tasks.training.mlflow_tracking import TrainingRecord, params_of
 from tasks.training.plan import TrainingPlan
 from tasks.training.provenance import code_revision, installed_environment, source_sha256
@@ -51,6 +51,31 @@ def record_training(
         is_class=plan.is_class,
         documents=_documents(plan, trained, environment.pins),
         figures=figures,
+    )
+
+
+def record_refit(
+    plan: TrainingPlan, trained: TrainedModel, compared: RegisteredModel, lineage: Lineage
+) -> TrainingRecord:
+    """What MLflow keeps of a refit: the version, parameters and held-out losses of the compared fit, own counts.
+
+    Its own losses on these rows would say nothing, because it was fitted on them.
+    """
+    environment = installed_environment()
+    counts = {name: value for name, value in _dataset_metrics(plan, trained).items() if name != VARIANCE}
+    return TrainingRecord(
+        plan_key=plan.key,
+        version=compared.version,
+        lineage=lineage,
+        code_revision=code_revision(),
+        params=compared.params,
+        metrics={**compared.metrics, **counts},
+        tags={**_tags(plan), "autopilot.refit_of": compared.run_id},
+        schema=trained.dataset.schema,
+        pins=environment.model_pins,
+        training_seconds=trained.seconds,
+        is_class=plan.is_class,
+        documents=_documents(plan, trained, environment.pins),
     )
 
 

@@ -1,5 +1,6 @@
 """The flow `monitor` on a toy whose relation changes: diagnoses, records and incidents."""
 
+import shutil
 from datetime import timedelta
 
 import pytest
@@ -10,20 +11,24 @@ from healing.errors import UsageError
 from healing.incident import Cause, Status
 from healing.release import Reason, Release
 from healing.verdict import Outcome
+from releases.loader import load
 from releases.log import ReleaseLog
 from releases.signing import ensure_keys
+from releases.store import ModelStore
 from tasks.config.settings import Settings, load_settings
 from tasks.evaluation.scores import score
 from tasks.lake.lake_table import LakeTable
 from tasks.ledger.store import Ledger
 from tasks.monitoring.diagnosis import Diagnosis
 from tasks.monitoring.history import CHECKS, read_history
+from tasks.monitoring.monitored_model import monitored_model
 from tasks.training.dataset import read_dataset
-from tasks.training.fit import fit_model
+from tasks.training.fit import fit_model, fit_recipe
 from tasks.training.inference import predict
 from tasks.training.mlflow_registry import RegisteredModel
 from tasks.training.plan import plan_training
-from tasks.training.publish import PublishRequest, publish
+from tasks.training.publish import ComparedModel, PublishRequest, publish
+from tasks.training.refit import refit_plan
 from tests.published import NOW
 from tests.toy import PIPELINE, PIPELINES_DIR, day_of, reversed_law, toy_labels, toy_pipeline, write_days
 
@@ -165,3 +170,73 @@ def test_before_the_first_release_the_error_names_the_command(tmp_path, monkeypa
     monkeypatch.setenv("AUTOPILOT_PIPELINES_DIR", str(PIPELINES_DIR))
     with pytest.raises(UsageError, match="autopilot bootstrap toy"):
         monitor(PIPELINE)
+
+
+def refitted(settings):
+    """Make the champion a refit, with its compared fit and the answers to the held-out rows in its files."""
+    lake, root = settings.lake_root(PIPELINE), settings.release_root(PIPELINE)
+    plan = plan_training(toy_pipeline(), toy_labels(lake), None, None)
+    trained = fit_model(plan, read_dataset(plan, toy_labels(lake)), toy_pipeline().estimator)
+    dataset = trained.dataset
+    answers = predict(trained.estimator, dataset.held_out_inputs)
+    metrics = score(answers, dataset.held_out_labels).named("holdout")
+    registered = RegisteredModel("run", "1", "1.0.1", plan.key, NOW, 0.1, "test", metrics)
+    again = fit_recipe(refit_plan(plan, dataset), dataset.with_held_out(), trained.estimator)
+    content = skops_io.dumps(again.estimator)
+    compared = ComparedModel(registered, trained.estimator, plan.train_until)
+    request = PublishRequest(refit_plan(plan, dataset), dataset.with_held_out(), registered, content, compared=compared)
+    model = publish(request, root, ensure_keys(settings.keys_dir))
+    shutil.rmtree(root / "log")
+    ReleaseLog(root).append(Release(1, NOW, PIPELINE, "test", Reason.BOOTSTRAP, champion=model, baseline=0.5))
+    return model, answers
+
+
+def test_a_refit_is_judged_by_answers_of_the_compared_fit_to_rows_that_it_had_not_learned(settings):
+    model, answers = refitted(settings)
+    root = settings.release_root(PIPELINE)
+    champion = load(ModelStore(root).path(model.digest), ensure_keys(settings.keys_dir).public)
+    folder = ModelStore(root).path(model.digest)
+    monitored = monitored_model(champion, folder, toy_pipeline(), settings.lake_root(PIPELINE), None)
+    assert monitored.accepted_until == day_of(LEARNED - 1)
+    assert list(monitored.accepted["prediction"]) == pytest.approx(list(answers))
+    then(settings, 28)
+    report = monitor(PIPELINE)
+    assert report.diagnosis is Diagnosis.NOTHING
+    estimates = [check for check in report.checks if check.check == "estimate"]
+    assert estimates
+    assert all("needed" not in check.reason for check in estimates)  # the answers have labels, on enough days
+
+
+def renewing(settings, monkeypatch, every_days):
+    folder = settings.home / "pipelines"
+    shutil.copytree(PIPELINES_DIR, folder)
+    file = folder / PIPELINE / "pipeline.yaml"
+    file.write_text(file.read_text().replace("retrain:\n", f"retrain:\n  every_days: {every_days}\n"))
+    monkeypatch.setenv("AUTOPILOT_PIPELINES_DIR", str(folder))
+
+
+def test_a_renewal_is_due_by_the_days_of_data_and_not_again_until_as_many_have_passed(settings, monkeypatch):
+    renewing(settings, monkeypatch, 10)
+    then(settings, 9)
+    assert not monitor(PIPELINE).renewal_due
+    then(settings, 1)
+    assert monitor(PIPELINE).renewal_due
+    assert monitor(PIPELINE).renewal_due  # nobody has started it: the event may be lost
+    with Ledger(settings.ledger_dsn) as ledger:
+        ledger.record_entry(PIPELINE, "retrain.started", "plan", {"until": day_of(LEARNED + 9).isoformat()})
+    assert not monitor(PIPELINE).renewal_due
+    then(settings, 10)
+    assert monitor(PIPELINE).renewal_due
+
+
+def test_without_a_schedule_no_renewal_is_due(settings):
+    then(settings, 40)
+    assert not monitor(PIPELINE).renewal_due
+
+
+def test_a_drop_of_quality_is_an_incident_and_no_renewal(settings, monkeypatch):
+    renewing(settings, monkeypatch, 10)
+    then(settings, 28, law=reversed_law)
+    report = monitor(PIPELINE)
+    assert report.incident_id is not None
+    assert not report.renewal_due

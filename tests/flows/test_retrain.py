@@ -20,9 +20,10 @@ from tasks.config.settings import Settings, load_settings
 from tasks.ledger.records import BatchRecord, BatchStatus
 from tasks.ledger.store import Ledger
 from tasks.training.comparison import ComparisonOutcome
+from tasks.training.held_out_answers import read_answers
 from tasks.training.mlflow_registry import Registry, registered_versions
 from tests.published import NOW
-from tests.toy import PIPELINE, PIPELINES_DIR, day_of, reversed_law, write_days
+from tests.toy import PIPELINE, PIPELINES_DIR, ROWS_PER_DAY, day_of, reversed_law, write_days
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint:UserWarning")  # MLflow about its own types, on import
 
@@ -69,9 +70,43 @@ def test_the_first_model_that_beats_the_base_rate_becomes_champion(settings):
         "the base rate": (ComparisonOutcome.WIN, False),
         "a simple model": (ComparisonOutcome.INCONCLUSIVE, False),
     }
+    assert (outcome.refit.against, outcome.refit.blocks) == ("the compared fit", False)
     assert [release.champion.digest for release in releases(settings)] == [outcome.digest]
-    expected = ["retrain.started", "retrain.compared", "model.published", "release.committed", "retrain.finished"]
+    expected = ["retrain.started", "retrain.compared", "retrain.refitted", "model.published", "release.committed"]
     assert [kind for kind in kinds(settings) if kind in expected] == expected
+    assert kinds(settings)[-1] == "retrain.finished"
+
+
+def test_the_model_that_serves_has_learned_the_held_out_days_and_names_the_fit_that_was_compared(settings):
+    outcome = retrain(PIPELINE)
+    store = ModelStore(settings.release_root(PIPELINE))
+    manifest = store.manifest(outcome.digest)
+    assert (outcome.trained_until, manifest.trained_until) == (day_of(39), day_of(39).isoformat())
+    assert manifest.compared.trained_until == day_of(25).isoformat()
+    assert manifest.compared.mlflow_run_id != manifest.mlflow_run_id
+    assert manifest.compared.model_sha256 != outcome.model_sha256 == manifest.files[manifest.model_file]
+    assert len(read_answers(store.path(outcome.digest))) == 14 * ROWS_PER_DAY
+    assert manifest.reference.rows == 40 * ROWS_PER_DAY
+
+
+def test_a_refit_on_newest_labels_that_contradict_all_earlier_ones_is_refused_and_the_compared_fit_serves(settings):
+    write_days(settings.lake_root(PIPELINE), 40, 9, law=reversed_law)
+    outcome = retrain(PIPELINE, skip_comparison=True)  # the base rate is better on these days, which blocks it first
+    assert outcome.result is RetrainResult.BOOTSTRAPPED
+    assert (outcome.refit.outcome, outcome.refit.blocks) == (ComparisonOutcome.WORSE, True)
+    manifest = ModelStore(settings.release_root(PIPELINE)).manifest(outcome.digest)
+    assert (manifest.compared, manifest.trained_until) == (None, day_of(34).isoformat())
+    assert "retrain.refit_refused" in kinds(settings)
+
+
+def test_a_pipeline_without_refit_serves_the_compared_fit(settings, tmp_path, monkeypatch):
+    shutil.copytree(PIPELINES_DIR, tmp_path / "pipelines")
+    file = tmp_path / "pipelines" / PIPELINE / "pipeline.yaml"
+    file.write_text(file.read_text().replace("retrain:\n", "retrain:\n  refit: false\n"))
+    monkeypatch.setenv("AUTOPILOT_PIPELINES_DIR", str(tmp_path / "pipelines"))
+    outcome = retrain(PIPELINE)
+    manifest = ModelStore(settings.release_root(PIPELINE)).manifest(outcome.digest)
+    assert (manifest.compared, manifest.trained_until) == (None, day_of(25).isoformat())
 
 
 def test_a_plan_whose_candidate_is_already_champion_changes_nothing(settings):
@@ -90,11 +125,17 @@ def test_a_model_no_better_than_the_base_rate_is_not_published(settings):
     assert ModelStore(settings.release_root(PIPELINE)).digests() == []
 
 
-def test_a_candidate_must_win_against_the_champion_on_the_same_rows(settings):
+def test_a_candidate_must_not_be_worse_than_the_champion_on_the_same_rows(settings):
     champion = retrain(PIPELINE)
     write_days(settings.lake_root(PIPELINE), 40, 7)
-    same_law = retrain(PIPELINE)
-    assert same_law.result is RetrainResult.NOT_BETTER
+    same_law = retrain(PIPELINE, dry_run=True)
+    assert same_law.result is RetrainResult.COMPARED
+    assert not any(c.blocks for c in same_law.comparisons)
+
+    worse = retrain(PIPELINE, estimator=".model:build_coarse_estimator")
+    outcomes = {c.against: c.outcome for c in worse.comparisons if c.blocks}
+    assert outcomes["the champion"] is ComparisonOutcome.WORSE
+    assert worse.result is RetrainResult.NOT_BETTER
     assert [release.champion.digest for release in releases(settings)] == [champion.digest]
 
     write_days(settings.lake_root(PIPELINE), 47, 56, law=reversed_law)

@@ -160,7 +160,7 @@ def test_a_candidate_is_compared_with_champion_and_base_rate_on_the_same_rows(co
     assert against_simple.against == "a simple model"
     assert not against_simple.blocks
     assert against_base.outcome is ComparisonOutcome.WIN
-    assert against_itself.outcome is ComparisonOutcome.NOT_BETTER
+    assert (against_itself.outcome, against_itself.blocks) == (ComparisonOutcome.INCONCLUSIVE, False)
     assert against_itself.gain == pytest.approx(0)
     assert against_base.rows == against_itself.rows
 
@@ -170,7 +170,7 @@ def test_a_candidate_worse_than_the_champion_is_not_better(context, champion):
     outcomes = {
         compared.against: compared.outcome for compared in compare_candidate(context, *blind, champion).comparisons
     }
-    assert outcomes["the champion"] is ComparisonOutcome.NOT_BETTER
+    assert outcomes["the champion"] is ComparisonOutcome.WORSE
 
 
 def test_a_candidate_that_raises_on_later_rows_is_not_better_but_can_be_published(context, champion, home, keys):

@@ -25,6 +25,12 @@ def build_blind_estimator() -> Pipeline:
     return _pipeline(DummyClassifier(strategy="prior"), "ignore")
 
 
+def build_coarse_estimator() -> Pipeline:
+    """Uses only the kind: better than the base rate, worse than what uses x too."""
+    columns = ColumnTransformer([("kinds", OneHotEncoder(), ["kind"])], remainder="drop")
+    return Pipeline([("columns", columns), ("answers", LogisticRegression())])
+
+
 def build_restless_estimator() -> Pipeline:
     """A forest without a seed, so every fit gives other trees."""
     return _pipeline(RandomForestClassifier(n_estimators=5, max_depth=3), "ignore")

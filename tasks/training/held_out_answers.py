@@ -1,0 +1,39 @@
+"""Answers of the compared fit to held-out rows, kept in the model that is its refit.
+
+The monitor needs answers of the recipe to rows that it has not learned; the refit has learned all of them.
+"""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.lake.columns import PREDICTION
+from tasks.training.dataset import TrainingDataset
+from tasks.training.inference import predict_or_nan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ANSWERS_FILE = "held_out_answers.parquet"
+ROWS_MAX = 20_000  # about 300 KB
+_SEED = 20130101
+
+
+def held_out_answers(dataset: TrainingDataset, compared: Any) -> bytes:
+    """Parquet bytes with the key and the prediction of at most ROWS_MAX held-out rows; equal on every call."""
+    key = dataset.schema.key
+    assert key is not None  # the schema of a dataset is made with the pipeline's key
+    answers = dataset.held_out[[key]].assign(**{PREDICTION: predict_or_nan(compared, dataset.held_out_inputs)})
+    answers = answers[answers[PREDICTION].notna()]
+    if len(answers) > ROWS_MAX:
+        answers = answers.sample(ROWS_MAX, random_state=_SEED).sort_index()
+    content = io.BytesIO()
+    answers.to_parquet(content, index=False)
+    return content.getvalue()
+
+
+def read_answers(model_dir: Path) -> "pd.DataFrame":
+    """The answers that `held_out_answers` wrote into the directory of a model."""
+    import pandas as pd
+
+    return pd.read_parquet(model_dir / ANSWERS_FILE)
