@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any
 
 from gateway.ports.keys import Purpose
-from gateway.ports.log_requests import FeedbackBody
 from gateway.ports.openapi import (
     BINARY_TYPE,
     BOOLEAN,
@@ -13,8 +12,6 @@ from gateway.ports.openapi import (
     HTML_TYPE,
     INTEGER,
     JSON_TYPE,
-    NUMBER,
-    SCALAR,
     STRING,
     TEXT_TYPE,
     Node,
@@ -26,8 +23,7 @@ from gateway.ports.openapi import (
     record,
     ref,
 )
-from gateway.wire.mlflow import JSON_FORMATS
-from gateway.wire.tensors import DATATYPES
+from gateway.ports.openapi_schemas import predict_schemas
 
 _ANSWERED_BY = {
     "x-request-id": "Name of this request in the log.",
@@ -76,7 +72,7 @@ def predict_document(pipeline: str) -> Node:
         "lists, and its key column. JSON has no NaN: a missing value is null."
     )
     return document(
-        "Gateway: predict port", message, {**_mlflow(), **_open_inference(pipeline), **_about()}, _schemas()
+        "Gateway: predict port", message, {**_mlflow(), **_open_inference(pipeline), **_about()}, predict_schemas()
     )
 
 
@@ -226,84 +222,9 @@ def _inferred() -> Node:
     return answer("One tensor, `predict`; binary where the request asks for it.", content, _ANSWERED_BY)
 
 
-def _statistics_schema() -> Node:
-    duration = record({"count": INTEGER, "ns": INTEGER})
-    return record(
-        {
-            "name": STRING,
-            "version": STRING,
-            "inference_count": INTEGER,
-            "execution_count": INTEGER,
-            "inference_stats": {"type": "object", "additionalProperties": duration},
-            "batch_stats": many({"type": "object"}),
-        }
-    )
-
-
 def _about() -> Node:
     page = answer("It.", {HTML_TYPE: STRING})
     return {
         "/openapi.json": {"get": operation("openapi", "This document", None, {200: _json("It.", {"type": "object"})})},
         "/docs": {"get": operation("docs", "This document as a page", None, {200: page})},
-    }
-
-
-def _schemas() -> Node:
-    rows = many(many(SCALAR), least=1)
-    records = many({"type": "object", "additionalProperties": SCALAR}, least=1)
-    formats = {
-        "dataframe_split": record(
-            {"columns": {"type": ["array", "null"], "items": STRING}, "data": rows, "index": many(SCALAR)},
-            optional=("columns", "index"),
-            closed=True,
-        ),
-        "dataframe_records": records,
-        "instances": {"anyOf": [rows, records]},
-        "inputs": {"anyOf": [{"type": "object", "additionalProperties": many(SCALAR, least=1)}, rows, records]},
-    }
-    body = FeedbackBody.model_json_schema(ref_template="#/components/schemas/{model}")
-    parameters = {"type": ["object", "null"]}
-    tensor = {"name": STRING, "datatype": {"enum": list(DATATYPES)}, "shape": many(INTEGER, least=1)}
-    asked = tensor | {"data": {"type": "array"}, "parameters": parameters}
-    wanted = record({"name": {"const": "predict"}, "parameters": parameters}, optional=("parameters",))
-    given = record({**tensor, "data": {"type": "array"}, "parameters": parameters}, optional=("data", "parameters"))
-    prediction = {"anyOf": [NUMBER, STRING, {"type": "null"}, many(NUMBER)]}
-    described = record({**tensor, "parameters": parameters}, optional=("parameters",))
-    return {
-        "Error": record({"error_code": STRING, "message": STRING, "field": STRING}, optional=("field",)),
-        "InferenceError": record({"error": STRING}),
-        "Predictions": record({"predictions": many(prediction, least=1)}),
-        "Invocation": {
-            "oneOf": [
-                record({name: formats[name], "params": {"type": "object"}}, optional=("params",))
-                for name in JSON_FORMATS
-            ]
-        },
-        **body.pop("$defs"),
-        "FeedbackBody": body,
-        "InferenceRequest": record(
-            {
-                "id": {"type": "string", "maxLength": 256, "pattern": "^[ -~]*$"},
-                "inputs": many(record(asked, optional=("data", "parameters")), least=1),
-                "outputs": many(wanted),
-                "parameters": parameters,
-            },
-            optional=("id", "outputs", "parameters"),
-        ),
-        "InferenceResponse": record(
-            {"model_name": STRING, "model_version": STRING, "id": STRING, "outputs": many(given, least=1)},
-            optional=("id",),
-        ),
-        "ModelStatistics": record({"model_stats": many(_statistics_schema())}),
-        "RepositoryIndex": many(record({"name": STRING, "version": STRING, "state": STRING, "reason": STRING})),
-        "ModelMetadata": record(
-            {
-                "name": STRING,
-                "versions": many(STRING),
-                "platform": STRING,
-                "inputs": many(described),
-                "outputs": many(described),
-                "parameters": parameters,
-            }
-        ),
     }

@@ -5,19 +5,18 @@ import itertools
 import os
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from urllib.parse import quote
 
 from gateway.batching.versions import Version, VersionPool
-from gateway.log.predictions import LogRow, PredictionLog
+from gateway.log.predictions import PredictionLog
 from gateway.ports.columns_policy import ColumnsPolicy
 from gateway.ports.hangups import HangUps
+from gateway.ports.log_rows import log_rows
 from gateway.ports.request_counts import RequestCounts
 from gateway.routing.active_release import ActiveRelease
 from gateway.routing.ladder import Ladder
 from gateway.routing.request import Overloaded, PredictRequest, PredictResponse, Rung
 from gateway.routing.shadow import Shadow
-from gateway.rows.answers import outputs_of
 from gateway.rows.refusals import NO_RELEASE, BadRequest
 from gateway.rows.table import RequestTable
 from gateway.settings import GatewaySettings
@@ -40,7 +39,6 @@ _LARGE_BYTES = 256 * 1024  # of a body that takes a thread milliseconds to read 
 _MANY_ROWS = 1000  # of which the log's rows are made in a thread: 2 ms for others
 _TIMEOUT_MS_MAX = 120_000
 _BLOCKS_MAX = 64
-_BASELINE = ModelRef(digest="", version="baseline")  # how the log names an answer that no model gave
 
 
 class RequestTotals:
@@ -153,9 +151,9 @@ class RequestHandler:
         else:
             answer = await self._ladder.answer(active, request)
             if len(answer.values) > _MANY_ROWS:
-                rows = await asyncio.to_thread(_log_rows, request, answer)
+                rows = await asyncio.to_thread(log_rows, request, answer)
             else:
-                rows = _log_rows(request, answer)
+                rows = log_rows(request, answer)
             await self._log.record(rows)
             self._count(answer, time.perf_counter() - started)
             if self.shadow is not None and self.shadow.generation == answer.generation:
@@ -257,39 +255,6 @@ def _until(timeout_ms: bytes | None) -> float | None:
             field="x-request-timeout-ms",
         )
     return time.monotonic() + int(timeout_ms) / 1000
-
-
-def _log_rows(request: PredictRequest, answer: PredictResponse) -> list[LogRow]:
-    at = datetime.now(UTC).isoformat()
-    model = answer.version.model if answer.version is not None else _BASELINE
-    request_id, generation, rung = request.request_id, answer.generation, answer.rung.value
-    digest, version, names = model.digest, model.version, answer.names
-    failed, latency_ms = answer.failed, round(1000 * answer.seconds, 3)
-    if answer.output is not None:
-        return _log_rows_with_outputs(request, answer, at, model)
-    return [
-        (
-            *(request_id, number, at, generation, digest, version, rung, key),
-            *(dict(zip(names, row, strict=True)), value, None, failed, latency_ms),
-        )
-        for number, (row, key, value) in enumerate(zip(answer.rows, request.bound.keys, answer.values, strict=True))
-    ]
-
-
-def _log_rows_with_outputs(request: PredictRequest, answer: PredictResponse, at: str, model: ModelRef) -> list[LogRow]:
-    """Rows whose prediction is the value, with the outputs or the label that the client got behind all others."""
-    assert answer.output is not None
-    shown = answer.output.shown(answer.values, outputs_of(answer.values))
-    latency_ms, request_id, rung = round(1000 * answer.seconds, 3), request.request_id, answer.rung.value
-    return [
-        (
-            *(request_id, number, at, answer.generation, model.digest, model.version, rung, key),
-            *(dict(zip(answer.names, row, strict=True)), float(value), None, answer.failed, latency_ms, outputs),
-        )
-        for number, (row, key, value, outputs) in enumerate(
-            zip(answer.rows, request.bound.keys, answer.values, shown, strict=True)
-        )
-    ]
 
 
 def _headers_of(rung: Rung, generation: int, model: ModelRef | None) -> tuple[Header, ...]:

@@ -1,0 +1,44 @@
+"""Rows of the prediction log for one answered request."""
+
+from datetime import UTC, datetime
+
+from gateway.log.predictions import LogRow
+from gateway.routing.request import PredictRequest, PredictResponse
+from gateway.rows.answers import outputs_of
+from healing.release import ModelRef
+
+_BASELINE = ModelRef(digest="", version="baseline")  # how the log names an answer that no model gave
+
+
+def log_rows(request: PredictRequest, answer: PredictResponse) -> list[LogRow]:
+    """A row per prediction. It is made for every request, so the usual case has a path of its own."""
+    at = datetime.now(UTC).isoformat()
+    model = answer.version.model if answer.version is not None else _BASELINE
+    request_id, generation, rung = request.request_id, answer.generation, answer.rung.value
+    digest, version, names = model.digest, model.version, answer.names
+    failed, latency_ms = answer.failed, round(1000 * answer.seconds, 3)
+    if answer.output is not None:
+        return _log_rows_with_outputs(request, answer, at, model)
+    return [
+        (
+            *(request_id, number, at, generation, digest, version, rung, key),
+            *(dict(zip(names, row, strict=True)), value, None, failed, latency_ms),
+        )
+        for number, (row, key, value) in enumerate(zip(answer.rows, request.bound.keys, answer.values, strict=True))
+    ]
+
+
+def _log_rows_with_outputs(request: PredictRequest, answer: PredictResponse, at: str, model: ModelRef) -> list[LogRow]:
+    """Rows whose prediction is the value, with the outputs or the label that the client got behind all others."""
+    assert answer.output is not None
+    shown = answer.output.shown(answer.values, outputs_of(answer.values))
+    latency_ms, request_id, rung = round(1000 * answer.seconds, 3), request.request_id, answer.rung.value
+    return [
+        (
+            *(request_id, number, at, answer.generation, model.digest, model.version, rung, key),
+            *(dict(zip(answer.names, row, strict=True)), float(value), None, answer.failed, latency_ms, outputs),
+        )
+        for number, (row, key, value, outputs) in enumerate(
+            zip(answer.rows, request.bound.keys, answer.values, shown, strict=True)
+        )
+    ]
