@@ -29,7 +29,7 @@ def timeline(trials: Sequence[Timings]) -> str:
         for step in STEPS
         if any(trial.get(step) is not None for trial in trials)
     }
-    if not medians:
+    if set(medians) <= {"t0"}:
         return ""
     end = max(*medians.values(), 1.0)
     base = 14 * ROWS + 14

@@ -12,7 +12,14 @@ def test_a_timeline_is_in_the_order_of_time():
 
 
 def test_nothing_is_drawn_without_times():
-    assert timeline([]) == timeline([{"t0": None}]) == distribution([], 1.0) == trend([("abc", 3.0)]) == ""
+    assert (
+        timeline([])
+        == timeline([{"t0": None}])
+        == timeline([{"t0": (0, 0.0)}])
+        == distribution([], 1.0)
+        == trend([("abc", 3.0)])
+        == ""
+    )
 
 
 def test_trials_that_never_recovered_are_counted_at_the_end():
