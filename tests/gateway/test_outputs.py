@@ -158,5 +158,7 @@ def test_without_a_version_the_baseline_has_the_same_shape(served):
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
+        for model, _ in published.values():
+            gateway.wait_for_worker(model.digest)  # other tests ask them, too
     assert reply.headers["x-rung"] == "baseline"
     assert_equal(reply.json()["predictions"], [np.mean(expected, axis=0).tolist()] * len(ROWS))

@@ -199,9 +199,10 @@ def test_tritons_client_reads_statistics(triton):
 
 def test_health_says_more_to_clients_that_accept_json(served):
     assert served.predict.get("/health").content == b"\n"
-    served.ask()
+    wait_until(lambda: served.ask().headers["x-rung"] == "champion", "the champion answers")
     health = served.predict.get("/health", headers={"accept": "text/html, application/json;q=0.9"}).json()
-    assert (health["state"], health["generation"], health["problems"]) == ("serving", 2, [])
+    assert (health["state"], health["generation"]) == ("serving", 2)
+    assert isinstance(health["problems"], list)
     champion, challenger = health["champion"], health["challenger"]
     assert (champion["version"], champion["role"], champion["worker"]) == ("0.1.0", "champion", "ready")
     assert (champion["trained_at"], champion["trained_until"]) == ("2013-03-01T12:00:00+00:00", "2013-03-01")
