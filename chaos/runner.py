@@ -199,15 +199,20 @@ def planned_faults(name: str) -> list[str]:
 
 def request_stop(home: Path) -> None:
     """Ask the drill that runs on `home` to undo its faults and end; WrongUsage when none runs."""
+    nothing = f"no drill runs on {home}"
+    if not (home / "drills").is_dir():
+        raise WrongUsage(nothing)
     try:
         with FileLock(home / "drills" / "lock", timeout=0):
-            raise WrongUsage(f"no drill runs on {home}")
+            raise WrongUsage(nothing)
     except Timeout:
         (home / "drills" / STOP_FILE).touch()
 
 
 def clear_leftovers(home: Path) -> list[str]:
     """Undo the faults that earlier drills left; return their titles. WrongUsage while a drill runs."""
+    if not (home / "drills").is_dir():
+        return []
     with _only_drill(home.absolute()):
         return [each.title for each in leftovers.clear(home.absolute())]
 

@@ -19,32 +19,38 @@ app = typer.Typer(no_args_is_help=True, help="Break the running stack on purpose
 
 @app.command()
 def run(
-    name: Annotated[str, typer.Argument(help="Name of a drill; `autopilot drill list` shows them.")],
+    name: Annotated[str, typer.Argument(help="Name of a drill, see `autopilot drill list`, or pair-SEED.")],
     home: HomeOption = None,
     pipeline: PipelineOption = None,
     ablate: Annotated[str | None, typer.Option(help="Switch this remedy off; the drill should then fail.")] = None,
+    trials: Annotated[int, typer.Option(min=1, max=1000, help="How often; ends at the first failed harness.")] = 1,
     dry: Annotated[bool, typer.Option("--dry", help="Print the faults and their leases, and break nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run a drill against `autopilot up`.
 
     Exit 0 recovered, 1 not recovered, 2 usage, 3 no steady state before, 4 fault not proven, 5 harness failure,
-    6 aborted.
+    6 aborted. Of several trials, the highest code counts, and a code above 1 ends them.
     """
     from chaos.lab import StackDown
     from chaos.runner import WrongUsage, planned_faults, run_drill
 
     settings = settings_of(home)
+    code = 0
     try:
         if dry:
             print("\n".join(planned_faults(name)) or "no fault")
             return
-        outcome = run_drill(name, settings.home, pipeline=pipeline or default_pipeline(settings), ablate=ablate)
+        for _ in range(trials):
+            outcome = run_drill(name, settings.home, pipeline=pipeline or default_pipeline(settings), ablate=ablate)
+            print(outcome.model_dump_json(indent=2) if as_json else _describe(outcome))
+            code = max(code, int(outcome.exit))
+            if code > 1:
+                break
     except (WrongUsage, StackDown) as error:
         print(f"autopilot drill: {error}", file=sys.stderr)
         raise typer.Exit(2) from error
-    print(outcome.model_dump_json(indent=2) if as_json else _describe(outcome))
-    raise typer.Exit(int(outcome.exit))
+    raise typer.Exit(code)
 
 
 @app.command("list")
