@@ -140,7 +140,7 @@ def gateways(root, keys, state_dir):
 def test_an_upgrade_fails_no_request_and_a_kill_refuses_no_connection(gateways, state_dir):
     clients = Clients(gateways.port)
     first, said = gateways.start()
-    wait_until(lambda: said("gateway_listening"), "the first gateway serves")
+    wait_until(lambda: said("release_active"), "the first gateway serves")
     second, second_said = gateways.start()
     with clients.asking():
         clients.wait_for_answers(20)
