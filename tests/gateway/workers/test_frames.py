@@ -33,3 +33,11 @@ def test_a_stream_out_of_step_is_refused():
 def test_an_answer_that_is_too_short_is_refused(payload):
     with pytest.raises(ValueError, match="bytes"):
         decode_answer(payload)
+
+
+def test_rows_with_several_numbers_are_their_values_with_the_outputs_beside_them():
+    frame = next(Decoder().feed(encode_answer(1, array("d", [1.0, 0.2, 0.8, math.nan, math.nan, 0.5]), width=3)))
+    values, _ = decode_answer(frame.payload)
+    assert values[0] == 1.0
+    assert list(values[0].outputs) == [0.2, 0.8]
+    assert math.isnan(values[1])
