@@ -1,4 +1,4 @@
-"""docs/recovery.md: measured recovery per drill, from the committed baselines. `python -m chaos.recovery_page`."""
+"""docs/recovery.md: measured recovery per drill, from the committed baselines. `python -m chaos.compose` writes it."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,12 +9,12 @@ from chaos.gate import BASELINES, Baseline, DrillBaseline
 from chaos.report import recovery_bound
 from chaos.resampling import median_interval, nearest_rank
 
-__all__ = ["PAGE", "recovery_page"]
+__all__ = ["PAGE", "read_baselines", "recovery_page"]
 
 PAGE = Path(__file__).parents[1] / "docs" / "recovery.md"
 INTRODUCTION = """# Measured recovery
 
-Rendered from `chaos/baselines/` by `python -m chaos.recovery_page`; a test checks that both agree. How drills are run
+Rendered from `chaos/baselines/` by `python -m chaos.compose`; a test checks that both agree. How drills are run
 and timed is in [drills.md](drills.md). Times are seconds from the proven fault to restored service, with the 95 %
 interval of the median. A trial that did not recover counts as longest. "At least" is the one-sided 95 % bound on the
 chance to recover. A drill without times is one that no client noticed.
@@ -62,7 +62,3 @@ def _row(drill: CatalogueDrill, found: DrillBaseline) -> str:
 
 def _show(seconds: float) -> str:
     return "never" if math.isinf(seconds) else f"{seconds:.1f}"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(recovery_page(read_baselines(), read_catalogue()), encoding="utf-8")

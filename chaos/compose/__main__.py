@@ -1,7 +1,8 @@
-"""Write every experiment of the catalogue, and remove those that are no longer in it."""
+"""Write every experiment of the catalogue, remove those that are no longer in it, and render docs/recovery.md."""
 
 from chaos.compose.drill import read_catalogue
 from chaos.compose.experiment import to_yaml
+from chaos.recovery_page import PAGE, read_baselines, recovery_page
 from chaos.runner import EXPERIMENTS
 
 drills = read_catalogue()
@@ -10,3 +11,4 @@ for drill in drills:
 for path in EXPERIMENTS.glob("*.yaml"):
     if path.stem not in {drill.name for drill in drills}:
         path.unlink()
+PAGE.write_text(recovery_page(read_baselines(), drills), encoding="utf-8")
