@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from chaos.compose.drill import CatalogueDrill, read_catalogue
+from chaos.compose.drill import CatalogueDrill
 from chaos.gate import BASELINES, Baseline, DrillBaseline
 from chaos.report import recovery_bound
 from chaos.resampling import median_interval, nearest_rank
