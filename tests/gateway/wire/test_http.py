@@ -6,7 +6,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from gateway.wire.asgi import JSON, read_body, respond
-from gateway.wire.http import Exchange, WholeResponses
+from gateway.wire.exchange import Exchange
+from gateway.wire.http import WholeResponses
 
 
 class Wire(asyncio.Transport):
