@@ -77,8 +77,10 @@ def _heal(pipeline: str, is_done: Callable[[Ledger], bool]) -> None:
                 time.sleep(0.05)
         stop.set()
 
-    watchdog.TICK_SECONDS = watchdog.SLOW_TICK_SECONDS = pace.TICK_SECONDS = pace.SOON_SECONDS = 0.05
-    Probe.every_seconds = 0.1
+    watchdog.TICK_SECONDS = pace.TICK_SECONDS = pace.SOON_SECONDS = 0.1
+    watchdog.SLOW_TICK_SECONDS = 1.0
+    watchdog.LEDGER_SECONDS_MAX = 30.0  # a busy disk is no outage of the ledger; tests/healer/test_outage.py has those
+    Probe.every_seconds = 0.2
     detection.SILENT_SECONDS_MIN = 0.2
     service_observation.SAMPLE_SECONDS = 0.05
     threading.Thread(target=watch, daemon=True).start()
