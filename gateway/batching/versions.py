@@ -164,7 +164,9 @@ class VersionPool:
     def retire_all_but(self, keep: Iterable[str]) -> None:
         """Stop the versions that are not in `keep`, after as long as a request that knows them may still take."""
         for digest in self._versions.keys() - set(keep):
-            task = asyncio.create_task(self._retire(self._versions.pop(digest)))
+            version = self._versions.pop(digest)
+            version.worker.retire()
+            task = asyncio.create_task(self._retire(version))
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
 

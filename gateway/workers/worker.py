@@ -41,7 +41,7 @@ class WorkerDied(BatchLost):
 
 
 class Worker:
-    """The process behind one version. `start` once; it then looks after itself until `stop`.
+    """The process behind one version. `start` once; it then looks after itself until `retire` or `stop`.
 
     `settled` is set once the first load has ended, well or not: a release may be switched to then.
     """
@@ -72,6 +72,7 @@ class Worker:
         self._batches_when_ready = 0
         self._wanted = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
+        self._retired = False
 
     @property
     def pid(self) -> int | None:
@@ -92,6 +93,14 @@ class Worker:
     def start(self) -> None:
         self._life = asyncio.create_task(self._live(), name=f"worker-{self.model.version}")
 
+    def retire(self) -> None:
+        """Answer the requests that still know this version, start no further process, and report no problem any more.
+
+        No release names the model, so its copy may be gone. A later release may name it again, with another worker.
+        """
+        self._retired = True
+        self._problems.end(self.model.digest)
+
     async def stop(self) -> None:
         """End the process and the watch over it."""
         if self._life is not None:
@@ -99,7 +108,6 @@ class Worker:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._life
         self._happens(WorkerEvent.STOP)
-        self._problems.end(self.model.digest)
 
     def restart(self) -> None:
         """Start over now, with a clean record: an operator or a new release asks for it."""
@@ -148,8 +156,8 @@ class Worker:
         answer.add_done_callback(came_back)
 
     async def _live(self) -> None:
-        """Start a process, wait for its end, and again."""
-        while True:
+        """Start a process, wait for its end, and again until the version retires."""
+        while not self._retired:
             self._wanted.clear()
             self._happens(WorkerEvent.START)
             try:
@@ -158,10 +166,10 @@ class Worker:
                 message = f"no worker could be started: {exc}"
             except ModelCorrupt as exc:
                 message = str(exc)
-                self._problems.begin(Cause.MODEL_CORRUPT, self.model.digest, message)
+                self._report(Cause.MODEL_CORRUPT, message)
             except StoreUnavailable as exc:
                 message = str(exc)
-                self._problems.begin(Cause.STORE_UNAVAILABLE, self.model.digest, message)
+                self._report(Cause.STORE_UNAVAILABLE, message)
             self._happens(WorkerEvent.ENDED)
             self._count_death(message)
             self.settled.set()
@@ -190,7 +198,7 @@ class Worker:
             async with asyncio.timeout(self._timing.load_deadline):
                 await channel.ready
         except ModelCorrupt as exc:
-            self._problems.begin(Cause.MODEL_CORRUPT, digest, str(exc))
+            self._report(Cause.MODEL_CORRUPT, str(exc))
             return str(exc)
         except WorkerGone as exc:
             return f"version {version} did not load: {exc}"
@@ -204,6 +212,10 @@ class Worker:
         _log.info("worker_ready", version=version, digest=digest, pid=channel.pid)
         self.settled.set()
         return ""
+
+    def _report(self, cause: Cause, message: str) -> None:
+        if not self._retired:
+            self._problems.begin(cause, self.model.digest, message)
 
     async def _wait_for_fork(self, channel: Channel) -> None:
         """Wait for the process to begin. A fork server that forks nothing is replaced: it may be stopped, or hang."""

@@ -22,21 +22,28 @@ class RestartRemedy(RemedyAction):
     verify_seconds_max = VERIFY_SECONDS_MAX
 
     def apply(self, context: RemedyContext) -> RemedyResult:
+        if _role(context) is Role.ABSENT:
+            return RemedyResult(AttemptOutcome.FUTILE, f"{context.incident.subject[:12]} serves no more")
         restart_worker(context.settings.addresses().require("operate"), context.incident.subject)
         return RemedyResult(AttemptOutcome.SUCCEEDED, "the gateway restarts the worker")
 
     def observe(self, context: RemedyContext) -> Verdict:
-        digest = context.incident.subject
+        digest, role = context.incident.subject, _role(context)
+        if role is Role.ABSENT:
+            return Verdict("service", Outcome.FAIL, f"{digest[:12]} has left service", 1)
         state = read_gateway_once(context.settings.addresses().require("operate"))
         phases = {worker.state for worker in state.workers if worker.digest == digest}
         if "set_aside" in phases:
             return Verdict("service", Outcome.FAIL, f"the worker of {digest[:12]} died again and was set aside", 1)
         if "ready" not in phases:
             return Verdict("service", Outcome.INCONCLUSIVE, f"no ready worker of {digest[:12]} yet", 0)
-        current = ReleaseLog(context.settings.release_root(context.incident.pipeline)).current()
-        if role_of(current, digest) is Role.CHAMPION:
-            return observe_champion(context)
-        return observe_release(context)
+        return observe_champion(context) if role is Role.CHAMPION else observe_release(context)
+
+
+def _role(context: RemedyContext) -> Role:
+    """The role of the incident's model in the newest release."""
+    incident = context.incident
+    return role_of(ReleaseLog(context.settings.release_root(incident.pipeline)).current(), incident.subject)
 
 
 REMEDIES = (RestartRemedy(),)

@@ -1,15 +1,34 @@
-"""A restart that takes long says nothing about the model; a worker that dies again does."""
+"""A slow restart says nothing against the model, a second death does; a model out of service is left alone."""
 
 from types import SimpleNamespace
 
 import pytest
 
+from healing.incident import AttemptOutcome
 from healing.verdict import Outcome
+from releases.signing import ensure_keys
 from tasks.config.settings import Settings
 from tasks.incidents.remedies.restart_worker import REMEDIES
+from tests.published import PIPELINE, bootstrap, publish_tiny_model
 from tests.tasks.incidents.operate_port import operate_port
 
-DIGEST = "a" * 64
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(home=tmp_path)
+
+
+@pytest.fixture
+def champion(settings):
+    root = settings.release_root(PIPELINE)
+    model = publish_tiny_model(root, ensure_keys(settings.keys_dir))
+    bootstrap(root, model)
+    return model.digest
+
+
+def context(settings, port, digest):
+    incident = SimpleNamespace(subject=digest, pipeline=PIPELINE)
+    return SimpleNamespace(settings=settings.model_copy(update={"operate_url": port.url}), incident=incident)
 
 
 @pytest.mark.parametrize(
@@ -20,12 +39,25 @@ DIGEST = "a" * 64
         ("set_aside", Outcome.FAIL),
     ],
 )
-def test_only_a_worker_that_is_set_aside_speaks_against_its_model(tmp_path, state, outcome):
+def test_only_a_worker_that_is_set_aside_speaks_against_its_model(settings, champion, state, outcome):
     with operate_port() as port:
-        port.workers[DIGEST] = state
-        settings = Settings(home=tmp_path, operate_url=port.url)
-        given = SimpleNamespace(settings=settings, incident=SimpleNamespace(subject=DIGEST, pipeline="tiny"))
-        assert REMEDIES[0].observe(given).outcome is outcome
+        port.workers[champion] = state
+        assert REMEDIES[0].observe(context(settings, port, champion)).outcome is outcome
+
+
+def test_the_worker_of_a_model_that_left_service_is_not_restarted(settings, champion):
+    """As when the gateway aborts a trial at the same time: its copy of the model may be gone already."""
+    with operate_port() as port:
+        result = REMEDIES[0].apply(context(settings, port, "b" * 64))
+        assert (result.outcome, port.restarts) == (AttemptOutcome.FUTILE, [])
+        assert REMEDIES[0].apply(context(settings, port, champion)).outcome is AttemptOutcome.SUCCEEDED
+        assert len(port.restarts) == 1
+
+
+def test_a_restart_whose_model_leaves_service_meanwhile_ends_at_once(settings, champion):
+    with operate_port() as port:
+        port.workers["b" * 64] = "starting"
+        assert REMEDIES[0].observe(context(settings, port, "b" * 64)).outcome is Outcome.FAIL
 
 
 def test_a_restart_may_take_several_times_as_long_as_on_a_quiet_machine():
