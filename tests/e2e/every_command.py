@@ -32,6 +32,8 @@ def commands(home: Path) -> list[list[str]]:
         ["quarantine", "release", "flights/2013-01-02"],
         ["drill", "list"],
         ["drill", "report"],
+        ["drill", "stop"],
+        ["drill", "clear"],
         ["drill", "run", "no-such-drill"],
         ["init", "rows", *description],
         ["reference", *day],
