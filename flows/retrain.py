@@ -214,7 +214,8 @@ def _train_and_release(settings: Settings, request: RetrainRequest) -> RetrainOu
     if not (compared.accepted or request.skip_comparison):
         return outcome.ended(RetrainResult.NOT_BETTER, **shown)
 
-    refit, agreement = _refit(settings, context, plan, registered) if context.pipeline.retrain.refit else (None, None)
+    refits = context.pipeline.retrain.refit and compared.accepted  # what a person releases in any case stays as it is
+    refit, agreement = _refit(settings, context, plan, registered) if refits else (None, None)
     if refit is not None:
         last_day = refit_plan(plan, context.dataset(plan)).train_until
         shown |= {"model_sha256": refit.model_sha256, "trained_until": last_day}

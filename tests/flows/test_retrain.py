@@ -89,21 +89,36 @@ def test_the_model_that_serves_has_learned_the_held_out_days_and_names_the_fit_t
     assert manifest.reference.rows == 40 * ROWS_PER_DAY
 
 
-def test_a_refit_on_newest_labels_that_contradict_all_earlier_ones_is_refused_and_the_compared_fit_serves(settings):
-    write_days(settings.lake_root(PIPELINE), 40, 9, law=reversed_law)
-    outcome = retrain(PIPELINE, skip_comparison=True)  # the base rate is better on these days, which blocks it first
+def configured(tmp_path, monkeypatch, line):
+    """The toy pipeline with one more line in its section `retrain`."""
+    shutil.copytree(PIPELINES_DIR, tmp_path / "pipelines")
+    file = tmp_path / "pipelines" / PIPELINE / "pipeline.yaml"
+    file.write_text(file.read_text().replace("retrain:\n", f"retrain:\n  {line}\n"))
+    monkeypatch.setenv("AUTOPILOT_PIPELINES_DIR", str(tmp_path / "pipelines"))
+
+
+def test_a_refit_that_is_worse_on_the_rows_of_both_is_refused_and_the_compared_fit_serves(
+    settings, tmp_path, monkeypatch
+):
+    configured(tmp_path, monkeypatch, "refit_worse_tolerated: 0")
+    write_days(settings.lake_root(PIPELINE), 40, 1, law=reversed_law)
+    outcome = retrain(PIPELINE)
     assert outcome.result is RetrainResult.BOOTSTRAPPED
     assert (outcome.refit.outcome, outcome.refit.blocks) == (ComparisonOutcome.WORSE, True)
     manifest = ModelStore(settings.release_root(PIPELINE)).manifest(outcome.digest)
-    assert (manifest.compared, manifest.trained_until) == (None, day_of(34).isoformat())
+    assert (manifest.compared, manifest.trained_until) == (None, day_of(26).isoformat())
     assert "retrain.refit_refused" in kinds(settings)
 
 
+def test_a_blocked_candidate_that_is_released_on_request_is_not_refitted(settings):
+    outcome = retrain(PIPELINE, estimator=".model:build_strict_estimator", skip_comparison=True)
+    assert outcome.refit is None
+    manifest = ModelStore(settings.release_root(PIPELINE)).manifest(outcome.digest)
+    assert (manifest.compared, manifest.trained_until) == (None, day_of(25).isoformat())
+
+
 def test_a_pipeline_without_refit_serves_the_compared_fit(settings, tmp_path, monkeypatch):
-    shutil.copytree(PIPELINES_DIR, tmp_path / "pipelines")
-    file = tmp_path / "pipelines" / PIPELINE / "pipeline.yaml"
-    file.write_text(file.read_text().replace("retrain:\n", "retrain:\n  refit: false\n"))
-    monkeypatch.setenv("AUTOPILOT_PIPELINES_DIR", str(tmp_path / "pipelines"))
+    configured(tmp_path, monkeypatch, "refit: false")
     outcome = retrain(PIPELINE)
     manifest = ModelStore(settings.release_root(PIPELINE)).manifest(outcome.digest)
     assert (manifest.compared, manifest.trained_until) == (None, day_of(25).isoformat())
