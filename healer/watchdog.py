@@ -6,6 +6,7 @@ Every ten seconds it does what is less urgent.
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from functools import partial
 
 import structlog
@@ -40,6 +41,7 @@ from tasks.runtime.alerts import resend_kept
 log = structlog.get_logger(__name__)
 
 SLOW_TICK_SECONDS = 10.0
+CHORES_SECONDS_MAX = 5.0  # for chores that are under way when the healer is told to stop
 LEDGER_SECONDS_MAX = 2.0  # a healer that waits longer for the ledger goes on without it
 
 
@@ -54,7 +56,7 @@ class Watchdog:
         self._runner = RunnerWithFallback(settings)
         self._memory = Memory()
         self._outages = OutageHealer(self._settings, config, self._runner, self._memory)
-        self._pages: threading.Thread | None = None
+        self._chores: threading.Thread | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Heal until `stop` is set. An outage of ledger, gateway or Prefect is no reason to end."""
@@ -70,6 +72,8 @@ class Watchdog:
             except Exception:  # a watchdog outlives its own defects; the supervisor and the log show them
                 log.exception("healer_failed")
             stop.wait(TICK_SECONDS)
+        if self._chores is not None:
+            self._chores.join(CHORES_SECONDS_MAX)
         log.info("healer_stopped", pipeline=self._config.name)
 
     def _lead(self, stop: threading.Event) -> None:
@@ -123,30 +127,29 @@ class Watchdog:
                 pause(stop, detection, started, is_soon)
 
     def _do_less_urgent(self) -> None:
+        """Do the chores in a thread of their own, one round at a time: Prefect or an alert route may take seconds."""
+        if self._chores is None or not self._chores.is_alive():
+            work = partial(copy_context().run, self._do_chores)
+            self._chores = threading.Thread(target=work, name="chores", daemon=True)
+            self._chores.start()
+
+    def _do_chores(self) -> None:
         """Finish what others left: stranded trials, events and alerts that were not sent, pages of ended incidents."""
-        settings = self._settings
+        settings, pipeline = self._settings, self._config.name
         for name, work in (
             ("stranded_trial", lambda: resume_stranded_trial(settings, self._config, self._runner)),
-            ("events", lambda: republish_events(settings, self._config.name)),
+            ("events", lambda: republish_events(settings, pipeline)),
             ("alerts", lambda: resend_kept(settings, self._config.alert_routing)),
+            ("post_mortems", lambda: write_post_mortems(settings, pipeline)),
         ):
             _attempt(name, work)
-        self._write_pages()
-
-    def _write_pages(self) -> None:
-        """Write pages in a thread of its own, one at a time: rendering takes a second, and Prefect may hang."""
-        if self._pages is not None and self._pages.is_alive():
-            return
-        work = partial(write_post_mortems, self._settings, self._config.name)
-        self._pages = threading.Thread(target=_attempt, args=("post_mortems", work), daemon=True)
-        self._pages.start()
 
 
 def _attempt(name: str, work: Callable[[], object]) -> None:
-    """Do the work; an outage delays it until the next time, and delays nothing else."""
+    """Do the work; an outage or a defect delays it until the next time, and delays nothing else."""
     try:
         work()
-    except LedgerUnavailable:
-        raise
     except AutopilotError as exc:
         log.warning("healer_work_delayed", work=name, cause=str(exc))
+    except Exception:
+        log.exception("healer_work_failed", work=name)

@@ -112,6 +112,26 @@ def test_a_healer_writes_the_page_that_a_killed_one_left(bench):
     assert "policy escalates unknown" in page.read_text()
 
 
+def test_a_chore_that_hangs_delays_no_pass(bench, monkeypatch):
+    """Sending an event takes seconds while Prefect is busy; a rollback and its verification must not wait for it."""
+    bootstrap(bench.root, bench.publish(1))
+    hangs, goes_on, stop, passes = threading.Event(), threading.Event(), threading.Event(), []
+    monkeypatch.setattr(watchdog_module, "republish_events", lambda *_: hangs.set() or goes_on.wait(120))
+    monkeypatch.setattr(watchdog_module, "SLOW_TICK_SECONDS", 0.0)
+    monkeypatch.setattr(watchdog_module, "beat", passes.append)
+    watchdog = Watchdog(bench.settings, load_pipeline(PIPELINE, bench.settings.pipelines_dir))
+    running = threading.Thread(target=watchdog.run, args=(stop,))
+    running.start()
+    try:
+        wait_until(hangs.is_set, "the chore hangs", 60)
+        seen = len(passes)
+        wait_until(lambda: len(passes) >= seen + 3, "three more passes", 60)
+    finally:
+        goes_on.set()
+        stop.set()
+        running.join(60)
+
+
 def test_notes_of_an_outage_that_another_healer_of_the_host_still_writes_are_merged_later(bench, monkeypatch):
     monkeypatch.setattr(watchdog_module, "SLOW_TICK_SECONDS", 0.1)
     home, stop, tried = bench.settings.home, threading.Event(), threading.Event()
