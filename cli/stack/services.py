@@ -53,7 +53,8 @@ class Service:
 
     It starts when all of `after` are healthy; `prepare` runs just before each start. A `registration` is done when its
     process has ended with 0, and is not started again. A second process of a service with `standby` waits to take over
-    when the first one ends; both inherit the `descriptors`.
+    when the first one ends; both inherit the `descriptors`. A process that is lost again and again is started after at
+    most `restart_seconds_max`, by default later each time.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Service:
     prepare: Callable[[], None] = field(default=_nothing)
     registration: bool = False
     silent_seconds_max: float = SILENT_SECONDS_MAX
+    restart_seconds_max: float | None = None
     standby: bool = False
     descriptors: tuple[int, ...] = ()
 
@@ -203,6 +205,7 @@ class Stack:
         heartbeat = heartbeat_file(self.home, self.pipeline)
         return Service(
             name="healer",
+            restart_seconds_max=5.0,  # nothing heals meanwhile
             command=(sys.executable, "-m", "healer", "--pipeline", self.pipeline),
             environment=self.environment(),
             healthy=lambda: is_alive(heartbeat),

@@ -189,6 +189,8 @@ class WatchedService:
         backoff = (
             FAILED_SECONDS if failed else min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_FIRST * 2 ** (self._losses - 1))
         )
+        if self.service.restart_seconds_max is not None:
+            backoff = min(backoff, self.service.restart_seconds_max)
         if self._standby_lives():
             backoff = 0.0
         self._due = now + backoff

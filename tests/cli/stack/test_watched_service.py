@@ -101,6 +101,21 @@ def test_service_that_stays_away_is_reported_and_tried_again_later(tree, tmp_pat
     assert "cannot start" in failed["output"]
 
 
+def test_service_with_a_limit_is_started_soon_however_often_it_is_lost(tree, tmp_path, monkeypatch, changes):
+    """The healer, because nothing heals while it is away."""
+    hasten(monkeypatch)
+    monkeypatch.setattr(watched_service, "RESTARTS_MAX", 2)
+    monkeypatch.setattr(watched_service, "FAILED_SECONDS", 600.0)  # nobody waits for it
+    service = Service("healer", ("sleep", "600"), os.environ, healthy=lambda: True, restart_seconds_max=0.02)
+    supervisor = supervise(tree, [service], tmp_path, changes)
+    supervisor.start()
+    with watching(supervisor):
+        for restarts in range(1, 6):
+            os.kill(latest(changes, "healer").pid, signal.SIGKILL)
+            until(lambda restarts=restarts: latest(changes, "healer").restarts == restarts)
+            until(lambda: latest(changes, "healer").state == ServiceState.HEALTHY)
+
+
 def test_service_that_hangs_while_it_restarts_is_restarted_again(tree, tmp_path, monkeypatch, changes):
     hasten(monkeypatch)
     gate = tmp_path / "open"
