@@ -117,6 +117,27 @@ _PARTS = {
 }
 
 
+_FLAVOURS = {
+    "sklearn_skops": "scikit-learn (skops)",
+    "lightgbm": "LightGBM",
+    "xgboost": "XGBoost",
+    "catboost": "CatBoost",
+    "onnx": "ONNX",
+}
+
+
+def flavour_figures(result: Mapping[str, Any]) -> str:
+    """One row per flavour of models that was measured."""
+    figures = result["figures"]
+    rows = ["| flavour | load (s) | memory of the process that is not shared (MiB) | one row (ms) |"]
+    rows += ["|---|---:|---:|---:|"]
+    for name, shown in _FLAVOURS.items():
+        measured = [figures.get(f"{name}_{each}") for each in ("load_seconds", "memory_mib", "row_ms")]
+        if None not in measured:
+            rows.append("| " + " | ".join(map(str, [shown, *measured])) + " |")
+    return "\n".join([*rows, "", f"Revision `{result['revision']}`, {result['machine']['cores']} cores.", ""])
+
+
 def beside_figures(result: Mapping[str, Any], peer: str) -> str:
     """Every figure of a benchmark, beside that of one peer."""
     now, before = result["figures"], result["peers"][peer]
@@ -216,6 +237,7 @@ _BLOCKS: dict[str, Callable[[], str]] = {
     "canary-delays": lambda: delays_table(read("canary")),
     "canary-goals": lambda: goal_figures(read("canary")),
     "drift-speed-goals": lambda: goal_figures(read("drift_speed")),
+    "flavours": lambda: flavour_figures(read("flavours")),
     "healer": lambda: beside_figures(read("healer"), "before"),
     "healer-goals": lambda: goal_figures(read("healer")),
     "prefect-server": lambda: beside_figures(read("prefect_server"), "stock"),

@@ -91,7 +91,7 @@ def regressions(baseline: Baseline, outcomes: Sequence[DrillOutcome]) -> list[Re
 
 def _worse(before: DrillBaseline, trials: Sequence[DrillOutcome]) -> list[str]:
     recovered = sum(each.exit is Exit.RECOVERED for each in trials)
-    chance = fisher_less(recovered, len(trials), before.recovered, before.trials)
+    chance = _chance_of_so_few(recovered, len(trials), before)
     if chance < ALPHA:
         return [f"{recovered}/{len(trials)} recovered, {before.recovered}/{before.trials} before (p = {chance:.3g})"]
     earlier = [math.inf if each is None else each for each in before.recover_seconds]
@@ -105,18 +105,12 @@ def _worse(before: DrillBaseline, trials: Sequence[DrillOutcome]) -> list[str]:
     return []
 
 
-def fisher_less(successes: int, trials: int, successes_before: int, trials_before: int) -> float:
-    """Chance of so few successes if both had the same probability (Fisher's exact test, one-sided).
+def _chance_of_so_few(recovered: int, trials: int, before: DrillBaseline) -> float:
+    """Chance of so few recoveries, or fewer, if the chance to recover were as before."""
+    from scipy.stats import fisher_exact
 
-    >>> round(fisher_less(0, 3, 3, 3), 3)
-    0.05
-    """
-    total, succeeded = trials + trials_before, successes + successes_before
-    ways = math.comb(total, trials)
-    lowest = max(0, succeeded - trials_before)
-    return sum(
-        math.comb(succeeded, k) * math.comb(total - succeeded, trials - k) / ways for k in range(lowest, successes + 1)
-    )
+    table = [[recovered, trials - recovered], [before.recovered, before.trials - before.recovered]]
+    return float(fisher_exact(table, alternative="less").pvalue)
 
 
 def _by_name(outcomes: Sequence[DrillOutcome]) -> Mapping[str, list[DrillOutcome]]:

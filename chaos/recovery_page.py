@@ -6,8 +6,7 @@ from pathlib import Path
 
 from chaos.compose.drill import CatalogueDrill
 from chaos.gate import BASELINES, Baseline, DrillBaseline
-from chaos.report import recovery_bound
-from chaos.resampling import median_interval, nearest_rank
+from chaos.resampling import median_interval, nearest_rank, share_bound
 
 __all__ = ["PAGE", "read_baselines", "recovery_page"]
 
@@ -51,7 +50,7 @@ def _section(baseline: Baseline, drills: Sequence[CatalogueDrill]) -> str:
 
 
 def _row(drill: CatalogueDrill, found: DrillBaseline) -> str:
-    share = f"{found.recovered}/{found.trials} | {recovery_bound(found.recovered, found.trials):.0%}"
+    share = f"{found.recovered}/{found.trials} | {share_bound(found.recovered, found.trials):.0%}"
     seconds = [math.inf if each is None else each for each in found.recover_seconds]
     if not any(math.isfinite(each) for each in seconds):
         return f"| `{drill.name}` | {share} | | | |"

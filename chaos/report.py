@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict
 
 from chaos.diagnosis import mean_score
 from chaos.outcome import DrillOutcome
-from chaos.resampling import at_least, median_interval, nearest_rank, share_interval
+from chaos.resampling import median_interval, nearest_rank, share_bound, share_interval
 from chaos.verdict import Exit
 
-__all__ = ["DrillSummary", "Spread", "Totals", "recovery_bound", "recovery_seconds", "summarise", "totals"]
+__all__ = ["DrillSummary", "Spread", "Totals", "recovery_seconds", "summarise", "totals"]
 
 CONFIDENCE = 0.95
 COUNTED = frozenset({Exit.RECOVERED, Exit.NOT_RECOVERED})  # the other exits are failures of the harness
@@ -99,24 +99,6 @@ def totals(outcomes: Iterable[DrillOutcome]) -> Totals:
     )
 
 
-def recovery_bound(recovered: int, trials: int, confidence: float = CONFIDENCE) -> float:
-    """The smallest chance to recover that `recovered` of `trials` does not reject (Clopper & Pearson 1934).
-
-    >>> round(recovery_bound(20, 20), 3)
-    0.861
-    """
-    if recovered == 0:
-        return 0.0
-    low, high = 0.0, 1.0
-    for _ in range(60):  # halves the interval to below 1e-18
-        middle = (low + high) / 2
-        if at_least(recovered, trials, middle) < 1 - confidence:
-            low = middle
-        else:
-            high = middle
-    return low
-
-
 def recovery_seconds(outcomes: Iterable[DrillOutcome]) -> list[float]:
     """Time to recover of each counted trial; infinity for one that did not. Trials without such a time are left out."""
     return [
@@ -135,7 +117,7 @@ def _summarise(outcomes: Sequence[DrillOutcome]) -> DrillSummary:
         ablated=outcomes[0].ablated,
         trials=len(counted),
         recovered=len(recovered),
-        recovered_share_min=recovery_bound(len(recovered), len(counted)),
+        recovered_share_min=share_bound(len(recovered), len(counted)),
         recovered_share=share_interval(len(recovered), len(counted)),
         not_counted=len(outcomes) - len(counted),
         detect=_spread([outcome.durations.detect for outcome in counted]),

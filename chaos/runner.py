@@ -101,7 +101,6 @@ def run_drill(
 ) -> DrillOutcome:
     """Break the stack on `home` as drill `name` describes, wait for recovery, judge it, and store the outcome.
 
-    `name` may also be `pair-SEED`: two faults of the catalogue at once, chosen by the seed (`chaos/compose/pair.py`).
     `name` may also be `pair-SEED`: two faults of the catalogue at once, drawn by the seed (`chaos/compose/pair.py`).
     `ablate` switches a remedy off during the drill. `variables` replace durations and rates of the experiment's
     configuration. WrongUsage for an unknown drill or remedy, for a stack that the

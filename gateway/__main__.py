@@ -54,7 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         settings = parse_settings(sys.argv[1:] if arguments is None else arguments)
-        keys = read_keys(settings)
         with (
             listen(settings.host, settings.port, settings.predict_fd, "--predict-fd") as predict,
             listen(settings.host, settings.operate_port, settings.operate_fd, "--operate-fd") as operate,

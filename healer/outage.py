@@ -39,7 +39,6 @@ from tasks.runtime.alerts import alert, notify_over, resend_kept
 
 log = structlog.get_logger(__name__)
 
-
 PROBE_SECONDS = 1.0
 NOTIFY_SECONDS = 10.0  # a backup or a restart of the database takes less
 LEDGER_SUBJECT = "ledger"  # of the incident `store_unavailable` that an outage is

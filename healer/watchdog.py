@@ -41,7 +41,7 @@ from tasks.runtime.alerts import resend_kept
 log = structlog.get_logger(__name__)
 
 SLOW_TICK_SECONDS = 10.0
-CHORES_SECONDS_MAX = 5.0  # for chores that are under way when the healer is told to stop
+CHORES_SECONDS_MAX = 5.0  # a healer that stops waits so long for chores that have begun
 LEDGER_SECONDS_MAX = 2.0  # a healer that waits longer for the ledger goes on without it
 
 

@@ -12,6 +12,7 @@ MANIFEST_FILE = "manifest.json"
 SIGNATURE_FILE = "model.sig"
 
 Scalar = str | bool | int | float | None  # int too: 12 read back as 12.0 is no whole number to the gateway
+GOLDEN_ROWS = 16  # of a model: enough to reach every important branch, few enough to check at every load
 Flavor = Literal["sklearn-skops", "lightgbm", "xgboost", "catboost", "onnx", "mlflow-pyfunc"]
 ColumnType = Literal["string", "double", "float", "long", "integer", "boolean", "datetime"]
 

@@ -10,9 +10,10 @@ from healing.errors import ModelCorrupt
 from healing.release import ModelRef
 from releases.answers import answers_of, values_of
 from releases.flavours.registry import MODEL_FILES, ModelSource, read_model
-from releases.manifest import Flavor, Golden, InputSchema, Manifest, NumericProfile, ReferenceProfile, Scalar
+from releases.manifest import GOLDEN_ROWS, Flavor, Golden, InputSchema, Manifest, ReferenceProfile, Scalar
 from releases.model_inputs import frame_of
 from releases.output import Output
+from releases.profile import DECILES, QUANTILES, category_shares, numeric_profile, quantiles_of
 from releases.signing import Keys
 from releases.store import ModelStore
 
@@ -23,18 +24,15 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-GOLDEN_ROWS = 16
 DECILES_ROWS_MIN = 200  # from fewer rows, the check of a challenger's answers would abort sound ones
-_QUANTILES = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
-_DECILES = tuple(number / 10 for number in range(11))
 _TOLERANCES = {"onnx": 1e-6, "xgboost": 1e-6}  # they compute in 32 bits, and processors differ in the last of these
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignModel:
-    """A model and what its file does not say. `rows` are rows of its data, in the order of the schema;
-    best are some hundreds that are later than its training data.
+    """A model and what its file does not say.
 
+    `rows` are some hundred rows in the order of the schema, best from days after those that it was trained on.
     `files` maps each path to its bytes: for most flavours the one path of `MODEL_FILES`. `baseline` is the answer when
     no model answers: by default the most frequent label, or the mean of the answers to `rows`.
     """
@@ -128,28 +126,12 @@ def _baseline(output: Output, values: "NDArray[np.float64]") -> float:
 
 
 def _profile(schema: InputSchema, frame: "pd.DataFrame", values: "NDArray[np.float64]") -> ReferenceProfile:
-    import numpy as np
-
     strings = [column.name for column in schema.columns if column.type == "string"]
     numbers = [column.name for column in schema.columns if column.type not in ("string", "datetime")]
-    shares = {name: frame[name].dropna().value_counts(normalize=True).to_dict() for name in strings}
     return ReferenceProfile(
         rows=len(frame),
-        numeric={name: _numeric_profile(frame[name]) for name in numbers},
-        categorical={name: {str(key): float(share) for key, share in found.items()} for name, found in shares.items()},
-        prediction_quantiles=tuple(np.quantile(values, _QUANTILES).tolist()),
-        answer_deciles=tuple(np.quantile(values, _DECILES).tolist()) if len(values) >= DECILES_ROWS_MIN else (),
-    )
-
-
-def _numeric_profile(column: "pd.Series[float]") -> NumericProfile:
-    import numpy as np
-
-    known = column.dropna().to_numpy(dtype=np.float64)
-    null_share = 1 - len(known) / len(column)
-    if not known.size:
-        return NumericProfile(median=None, mean=None, quantiles=(), null_share=null_share)
-    quantiles = tuple(np.quantile(known, _QUANTILES).tolist())
-    return NumericProfile(
-        median=float(np.median(known)), mean=float(known.mean()), quantiles=quantiles, null_share=null_share
+        numeric={name: numeric_profile(frame[name].astype("float64")) for name in numbers},
+        categorical={name: category_shares(frame[name]) for name in strings},
+        prediction_quantiles=quantiles_of(values, QUANTILES),
+        answer_deciles=quantiles_of(values, DECILES) if len(values) >= DECILES_ROWS_MIN else (),
     )

@@ -103,12 +103,12 @@ def _pairs(log: ReleaseLog, newest: Release) -> Iterator[tuple[Release, Release]
 
 def _aborts_only(previous: Release, release: Release) -> bool:
     """The same champion, fallbacks and baseline, no challenger, and at most a fence on the challenger."""
-    same = (previous.champion, previous.fallbacks, previous.baseline, previous.unfenced_by)
-    assert previous.challenger is not None, "check_transition has seen to it"
+    assert previous.challenger is not None  # check_transition allows an abort only after a trial
     new = {fence.digest for fence in release.fenced} - {fence.digest for fence in previous.fenced}
     kept = set(previous.fenced) <= set(release.fenced)
     return (
-        same[:3] == (release.champion, release.fallbacks, release.baseline)
+        (release.champion, release.fallbacks) == (previous.champion, previous.fallbacks)
+        and release.baseline == previous.baseline
         and release.unfenced_by is None
         and release.challenger is None
         and kept

@@ -33,8 +33,6 @@ _DATATYPES = {
     "boolean": "BOOL",
     "datetime": "BYTES",  # in ISO 8601
 }
-
-
 _INDEX_BYTES_MAX = 64 * 1024
 
 

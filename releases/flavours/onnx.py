@@ -18,7 +18,7 @@ _DTYPES = {
 
 
 def read(source: ModelSource) -> ScoredModel:
-    """The graph. Its outputs are told apart by type: labels are integers or strings, scores are floats."""
+    """The graph. The type of an output says what it is: labels are integers or strings, scores are floats."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

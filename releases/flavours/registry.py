@@ -1,4 +1,4 @@
-"""The flavours by name, and the estimator that a model file of a flavour becomes."""
+"""Reads the files of a model, by its flavour, into an estimator."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -137,5 +137,5 @@ def monitored_model(
         until=until or feature_days(lake_root, pipeline.key)[1],
         accepted_until=trained_until + compared_on,
         rules=pipeline.monitor,
-        answers=None if manifest.compared is None else read_answers(model_dir),
+        answers=None if manifest.compared is None else read_answers(model_dir / manifest.compared.answers_file),
     )

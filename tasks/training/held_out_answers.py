@@ -32,8 +32,8 @@ def held_out_answers(dataset: TrainingDataset, compared: Any) -> bytes:
     return content.getvalue()
 
 
-def read_answers(model_dir: Path) -> "pd.DataFrame":
-    """The answers that `held_out_answers` wrote into the directory of a model."""
+def read_answers(path: Path) -> "pd.DataFrame":
+    """The answers in a file that has the bytes of `held_out_answers`."""
     import pandas as pd
 
-    return pd.read_parquet(model_dir / ANSWERS_FILE)
+    return pd.read_parquet(path)

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from releases.loader import LoadedModel
-from releases.manifest import NumericProfile, ReferenceProfile
+from releases.manifest import ReferenceProfile
+from releases.profile import DECILES, QUANTILES, category_shares, numeric_profile, quantiles_of
 from tasks.training.dataset import TrainingDataset
 from tasks.training.importance import permutation_importance
 from tasks.training.inference import as_inputs, predict_or_nan
@@ -12,12 +13,10 @@ from tasks.training.plan import TrainingPlan
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
 # A shadow whose distance to the champion exceeds this quantile much more often is not the model that was compared.
 DISAGREEMENT_QUANTILE = 0.9
-_QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
 def reference_profile(
@@ -29,28 +28,20 @@ def reference_profile(
     champion: LoadedModel | None,
 ) -> ReferenceProfile:
     """The profile. `predictions` are the model's for a sample of the training rows, NaN where it raises."""
-    import numpy as np
 
     inputs = dataset.train_inputs
     strings = [column.name for column in dataset.schema.columns if column.type == "string"]
     held_out = predict_or_nan(estimator, dataset.held_out_inputs)
     return ReferenceProfile(
         rows=len(inputs),
-        numeric={name: _numeric_profile(inputs[name]) for name in inputs.columns if name not in strings},
-        categorical={name: _category_shares(inputs[name]) for name in strings},
-        prediction_quantiles=_quantiles(predictions, _QUANTILES),
+        numeric={name: numeric_profile(inputs[name]) for name in inputs.columns if name not in strings},
+        categorical={name: category_shares(inputs[name]) for name in strings},
+        prediction_quantiles=quantiles_of(predictions, QUANTILES),
         metrics=dict(registered.metrics),
-        answer_deciles=_quantiles(held_out, tuple(np.linspace(0, 1, 11))),
+        answer_deciles=quantiles_of(held_out, DECILES),
         disagreement=None if champion is None else _disagreement(held_out, dataset, champion),
         importance=permutation_importance(plan, dataset, estimator),
     )
-
-
-def _quantiles(predictions: "NDArray[np.float64]", at: tuple[float, ...]) -> tuple[float, ...]:
-    import numpy as np
-
-    known = predictions[np.isfinite(predictions)]
-    return tuple(float(quantile) for quantile in np.quantile(known, at)) if known.size else ()
 
 
 def _disagreement(held_out: "NDArray[np.float64]", dataset: TrainingDataset, champion: LoadedModel) -> float | None:
@@ -61,19 +52,3 @@ def _disagreement(held_out: "NDArray[np.float64]", dataset: TrainingDataset, cha
     distances = np.abs(held_out - predict_or_nan(champion.estimator, inputs))
     known = distances[np.isfinite(distances)]
     return float(np.quantile(known, DISAGREEMENT_QUANTILE)) if known.size else None
-
-
-def _numeric_profile(column: "pd.Series") -> NumericProfile:
-    known = column.dropna()
-    if known.empty:
-        return NumericProfile(median=None, mean=None, quantiles=(), null_share=1.0)
-    return NumericProfile(
-        median=float(known.median()),
-        mean=float(known.mean()),
-        quantiles=tuple(float(q) for q in known.quantile(list(_QUANTILES))),
-        null_share=float(column.isna().mean()),
-    )
-
-
-def _category_shares(column: "pd.Series") -> dict[str, float]:
-    return {str(category): float(share) for category, share in column.value_counts(normalize=True).items()}

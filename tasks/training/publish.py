@@ -12,7 +12,7 @@ from healing.errors import TrainingRefused
 from healing.release import ModelRef
 from releases.flavours.sklearn_skops import read_estimator
 from releases.loader import LoadedModel
-from releases.manifest import ComparedFit, Golden, InputSchema, Manifest, Scalar
+from releases.manifest import GOLDEN_ROWS, ComparedFit, Golden, InputSchema, Manifest, Scalar
 from releases.signing import Keys
 from releases.store import ModelStore
 from tasks.lake.columns import BATCH_DAY
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-GOLDEN_ROWS = 16  # enough to reach every important branch, few enough to check at every load
 PROFILED_ROWS = 500  # quantiles of so many predictions are accurate to about 0.02
 _SEED = 20130101
 

@@ -1,6 +1,6 @@
 import pytest
 
-from chaos.gate import Baseline, DrillBaseline, baseline_of, fisher_less, regressions
+from chaos.gate import Baseline, DrillBaseline, baseline_of, regressions
 from chaos.outcome import machine_kind
 from chaos.verdict import Exit
 from tests.chaos.outcomes import trial
@@ -49,11 +49,3 @@ def test_a_baseline_of_trials_compares_equal_with_them():
     found = baseline_of(after)
     assert found.drills["model-corruption"].recover_seconds == (4.0, 4.01, 4.02, 4.03, None)
     assert regressions(found, after) == []
-
-
-@pytest.mark.parametrize(
-    ("counts", "chance"),
-    [((0, 3, 3, 3), 0.05), ((1, 9, 11, 12), 0.000370837), ((3, 3, 3, 3), 1.0)],  # scipy.stats.fisher_exact, less
-)
-def test_the_chance_is_fishers(counts, chance):
-    assert fisher_less(*counts) == pytest.approx(chance, rel=1e-5)

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from chaos.outcome import OUTCOME_FILE, DrillOutcome, read_outcomes
-from chaos.report import recovery_bound, summarise
+from chaos.report import summarise
 from chaos.verdict import Durations, Exit
 
 
@@ -47,14 +47,6 @@ def test_a_harness_failure_is_not_counted_as_a_trial(code):
 def test_ablations_are_reported_separately():
     summaries = summarise([outcome(Exit.RECOVERED, 10.0), outcome(Exit.NOT_RECOVERED, ablated="rollback")])
     assert [(each.ablated, each.recovered) for each in summaries] == [(None, 1), ("rollback", 0)]
-
-
-@pytest.mark.parametrize(
-    ("recovered", "trials", "bound"),
-    [(0, 5, 0.0), (1, 1, 0.05), (20, 20, 0.05 ** (1 / 20)), (9, 10, 0.6058)],  # 9 of 10: R's binom.test, one-sided
-)
-def test_the_bound_is_clopper_pearson(recovered, trials, bound):
-    assert recovery_bound(recovered, trials) == pytest.approx(bound, abs=1e-4)
 
 
 def test_stored_outcomes_are_read_back_in_order(tmp_path):

@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from chaos.resampling import median_interval, nearest_rank, ratio_interval, share_interval
+from chaos.resampling import median_interval, nearest_rank, ratio_interval, share_bound, share_interval
 
 
 @pytest.mark.parametrize(
@@ -12,6 +12,14 @@ from chaos.resampling import median_interval, nearest_rank, ratio_interval, shar
 )
 def test_the_interval_of_a_share_is_clopper_pearson(counts, low, high):
     assert share_interval(*counts) == pytest.approx((low, high), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("recovered", "trials", "bound"),
+    [(0, 5, 0.0), (1, 1, 0.05), (20, 20, 0.05 ** (1 / 20)), (9, 10, 0.6058)],  # 9 of 10: R's binom.test, one-sided
+)
+def test_the_bound_is_clopper_pearson(recovered, trials, bound):
+    assert share_bound(recovered, trials) == pytest.approx(bound, abs=1e-4)
 
 
 def test_a_quantile_of_nothing_is_an_error():

@@ -1,4 +1,4 @@
-"""Remedies that change the lake, killed with the run that applies them: the next healer comes to the same end."""
+"""Remedies that change the lake, killed with the run that applies them. The next healer finishes them."""
 
 import re
 import shutil

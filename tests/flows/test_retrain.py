@@ -85,7 +85,7 @@ def test_the_model_that_serves_has_learned_the_held_out_days_and_names_the_fit_t
     assert manifest.compared.trained_until == day_of(25).isoformat()
     assert manifest.compared.mlflow_run_id != manifest.mlflow_run_id
     assert manifest.compared.model_sha256 != outcome.model_sha256 == manifest.files[manifest.model_file]
-    assert len(read_answers(store.path(outcome.digest))) == 14 * ROWS_PER_DAY
+    assert len(read_answers(store.path(outcome.digest) / manifest.compared.answers_file)) == 14 * ROWS_PER_DAY
     assert manifest.reference.rows == 40 * ROWS_PER_DAY
 
 

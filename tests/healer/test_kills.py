@@ -1,4 +1,4 @@
-"""A healer that is killed at any crash point of a remedy: the next one comes to the same end as undisturbed."""
+"""A healer that is killed at any crash point of a remedy: the next one ends as an undisturbed one does."""
 
 import os
 import re

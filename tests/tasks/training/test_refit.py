@@ -99,7 +99,7 @@ def test_answers_of_held_out_rows_are_those_of_the_compared_fit(pipeline, plan, 
     content = held_out_answers(dataset, compared)
     assert content == held_out_answers(dataset, compared)
     (tmp_path / ANSWERS_FILE).write_bytes(content)
-    answers = read_answers(tmp_path)
+    answers = read_answers(tmp_path / ANSWERS_FILE)
     assert list(answers["id"]) == list(dataset.held_out["id"])
     expected = compared.predict_proba(dataset.held_out_inputs)[:, 1]
     assert np.allclose(answers["prediction"], expected)
@@ -111,5 +111,5 @@ def test_answers_are_bounded(pipeline, plan, monkeypatch, tmp_path):
     dataset = dataset_of(0)
     compared = fit_recipe(plan, dataset, pipeline.resolve(plan.estimator)()).estimator
     (tmp_path / ANSWERS_FILE).write_bytes(held_out_answers(dataset, compared))
-    assert len(read_answers(tmp_path)) == 100
+    assert len(read_answers(tmp_path / ANSWERS_FILE)) == 100
     assert dataset.held_out[LABEL].notna().all()
