@@ -40,10 +40,11 @@ class RestartRemedy(RemedyAction):
         return observe_champion(context) if role is Role.CHAMPION else observe_release(context)
 
 
-def _role(context: RemedyContext) -> Role:
-    """The role of the incident's model in the newest release."""
+def _role(context: RemedyContext) -> Role | None:
+    """The role of the incident's model in the newest release; None without a release, which says nothing about it."""
     incident = context.incident
-    return role_of(ReleaseLog(context.settings.release_root(incident.pipeline)).current(), incident.subject)
+    current = ReleaseLog(context.settings.release_root(incident.pipeline)).current()
+    return None if current is None else role_of(current, incident.subject)
 
 
 REMEDIES = (RestartRemedy(),)
