@@ -17,7 +17,7 @@ from tasks.ingestion.quarantine import QuarantineNote, end_quarantine, keep_refu
 from tasks.ingestion.repair_ledger import batch_note, repair_table
 from tasks.ingestion.stores import Stores
 from tasks.ingestion.validation.validated_batch import ValidatedBatch
-from tasks.lake.merge_plan import MergePlan
+from tasks.lake.merge_plan import NEW_TABLE, MergePlan
 from tasks.ledger.records import BatchRecord, BatchStatus
 from tasks.runtime import crash_points as points
 from tasks.runtime.events import EventName
@@ -28,19 +28,21 @@ _ATTEMPTS_MAX = 5  # of one commit; only a second ingest of the same table makes
 def commit_batches(stores: Stores, table: str, batches: Sequence[ValidatedBatch]) -> list[BatchRecord]:
     """Quarantine bad rows, commit good rows, and record where each went; returns the records of what is new.
 
-    All good rows are one commit. When another writer was first, everything is compared again with what it committed.
+    All good rows are one commit. When another writer was first, everything is compared again with what it committed:
+    also when it committed between the comparison with the ledger and that with the lake.
     """
     records: list[BatchRecord] = []
     for attempt in stamina.retry_context(
         on=Conflict, attempts=_ATTEMPTS_MAX, timeout=30, wait_initial=0.02, wait_max=0.5
     ):
         with attempt:
+            seen = lake_version(stores, table)
             repair_table(stores, table)
             new = new_revisions(stores, batches)
             for batch in new:
                 _quarantine(stores, batch)
             points.reached("ingest.quarantined", table=table)
-            records = commit_rows(stores, table, [batch for batch in new if not batch.is_refused_correction])
+            records = commit_rows(stores, table, [batch for batch in new if not batch.is_refused_correction], seen)
     return records
 
 
@@ -51,9 +53,18 @@ def new_revisions(stores: Stores, batches: Sequence[ValidatedBatch]) -> list[Val
     return [each for each in compared if each.is_new]
 
 
-def commit_rows(stores: Stores, table: str, batches: Sequence[ValidatedBatch]) -> list[BatchRecord]:
-    """Commit the good rows of all batches at once, and record where each row went. Conflict when another was first."""
-    records = _commit(stores, table, batches)
+def lake_version(stores: Stores, table: str) -> int:
+    """The version of the lake's table now, before the ledger is read: what is committed later is no part of it."""
+    version = stores.lake(table).version()
+    return NEW_TABLE if version is None else version
+
+
+def commit_rows(stores: Stores, table: str, batches: Sequence[ValidatedBatch], seen: int) -> list[BatchRecord]:
+    """Commit the good rows of all batches at once, and record where each row went.
+
+    Conflict when another writer has committed since version `seen`, with which the ledger agreed.
+    """
+    records = _commit(stores, table, batches, seen)
     points.reached("ingest.committed", table=table)
     stores.ledger.record_batches(records)
     points.reached("ingest.recorded", table=table)
@@ -82,11 +93,13 @@ def _quarantine(stores: Stores, validated: ValidatedBatch) -> None:
         end_quarantine(stores.quarantine_root, batch.id)
 
 
-def _commit(stores: Stores, table: str, batches: Sequence[ValidatedBatch]) -> list[BatchRecord]:
+def _commit(stores: Stores, table: str, batches: Sequence[ValidatedBatch], seen: int) -> list[BatchRecord]:
     if not batches:
         return []
     lake = stores.lake(table)
     plan = lake.plan_merge(pa.concat_tables([each.good for each in batches]))
+    if plan.version != seen:  # the same batches may be in it, and would count as duplicates
+        raise Conflict(f"table {table}: expected version {seen}, found {plan.version}; compare again")
     records = [_record(stores.pipeline.name, each, plan) for each in batches]
     version = lake.commit(plan, {record.batch_id: batch_note(record) for record in records})
     return [replace(record, lake_version=version) for record in records]

@@ -17,7 +17,7 @@ from tasks.config.contract_section import Contract, Repair
 from tasks.config.pipeline import Pipeline
 from tasks.config.settings import Settings
 from tasks.config.table import Table
-from tasks.ingestion.commit import commit_rows, new_revisions
+from tasks.ingestion.commit import commit_rows, lake_version, new_revisions
 from tasks.ingestion.features import update_features
 from tasks.ingestion.quarantine import QuarantineNote, RowRelease, end_quarantine, keep_rows, read_note, read_original
 from tasks.ingestion.repair_ledger import repair_table
@@ -76,8 +76,9 @@ def release_rows(
     release = RowRelease(by=by, why=why, at=datetime.now(UTC), rows=tuple(sorted(note.rows if rows is None else rows)))
     note = _record_release(stores, batch, note, release)
     validated = _overrule(stores.pipeline, batch, {row for each in note.releases for row in each.rows})
+    seen = lake_version(stores, note.table)
     repair_table(stores, note.table)
-    commit_rows(stores, note.table, new_revisions(stores, [validated]))
+    commit_rows(stores, note.table, new_revisions(stores, [validated]), seen)
     released = sorted(set(note.rows) - set(validated.bad))
     detail = {"rows": released, "by": by, "why": why}
     stores.ledger.record_entry(stores.pipeline.name, RELEASED, note.batch_id, detail)

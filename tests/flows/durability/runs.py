@@ -10,17 +10,21 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.flows.durability.world import SINCE, UNTIL
+
+OVERTAKE_SECONDS_MAX = 60.0
 
 
 @dataclass(frozen=True)
 class Order:
     """What to run and how it is disturbed: it dies at a `point` or an `event` (k), or its disk is full from there (f).
 
-    `writers` run at once; without `locked`, only the lake itself separates them.
+    `writers` run at once; without `locked`, only the lake itself separates them. With `overtaken`, the second of two
+    writers commits and records the first table while the first one has read the ledger and not yet the lake.
     """
 
     home: str
@@ -31,6 +35,7 @@ class Order:
     writers: int = 1
     locked: bool = True
     again: bool = False
+    overtaken: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ def _start(order: Order, number: int) -> tuple[int, Path]:
     pid = os.fork()
     if pid == 0:
         try:
-            _ingest(order, report)
+            _ingest(order, number, report)
         finally:
             os._exit(0)
     return pid, report
@@ -104,7 +109,7 @@ def _end(pid: int, report: Path) -> dict[str, object]:
     return json.loads(report.read_text())
 
 
-def _ingest(order: Order, report: Path) -> None:
+def _ingest(order: Order, number: int, report: Path) -> None:
     import flows.ingest
     import tasks.ingestion.stores
     from tasks.runtime import crash_points as points
@@ -113,6 +118,8 @@ def _ingest(order: Order, report: Path) -> None:
     passed: list[str] = []
 
     def reached(name: str, **_: object) -> None:
+        if order.overtaken and name not in passed:
+            _overtake(Path(order.home), number, name)
         passed.append(name)
         if name == order.point:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -130,6 +137,27 @@ def _ingest(order: Order, report: Path) -> None:
     events = shim.file_events_seen()
     shim.file_events_arm(b"", ctypes.c_char(b"\0"), ctypes.c_long(0))
     report.write_text(json.dumps(asdict(Ended(False, *error, events, tuple(sorted(set(passed)))))))
+
+
+def _overtake(home: Path, number: int, point: str) -> None:
+    """Have the second writer pass the first one, which stands between its reads of the ledger and of the lake."""
+    paused, recorded = home.with_suffix(".paused"), home.with_suffix(".recorded")
+    match number, point:
+        case 0, "ingest.quarantined":
+            paused.touch()
+            _wait_for(recorded)
+        case 1, "ingest.fetched":
+            _wait_for(paused)
+        case 1, "ingest.recorded":
+            recorded.touch()
+
+
+def _wait_for(file: Path) -> None:
+    deadline = time.monotonic() + OVERTAKE_SECONDS_MAX
+    while not file.exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{file.name} did not appear")
+        time.sleep(0.01)
 
 
 if __name__ == "__main__":

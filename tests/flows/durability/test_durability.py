@@ -105,3 +105,15 @@ def test_two_concurrent_runs_on_machines_without_a_common_lock_end_like_one(inge
     [ended] = ingest()
     assert ended.error == ""
     assert remains(tmp_path / "home") == undisturbed.remains
+
+
+def test_a_run_that_is_overtaken_between_its_reads_of_ledger_and_lake_counts_no_row_twice(
+    ingest, undisturbed, tmp_path
+):
+    """Its rows are in the lake by then, and are no duplicates: they are those of the same batch."""
+    overtaken, other = ingest(writers=2, locked=False, overtaken=True)
+    assert overtaken.error in ("", "Conflict")  # it may lose the race for an incident, and reports it
+    assert other.error == ""
+    [ended] = ingest()
+    assert ended.error == ""
+    assert remains(tmp_path / "home") == undisturbed.remains
