@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from healing.errors import StoreUnavailable
+from releases.files import write_atomically
 from tasks.ingestion.validation.findings import CheckResult
 from tasks.ingestion.validation.validated_batch import ValidatedBatch
 from tasks.ledger.records import BatchStatus
@@ -98,14 +100,16 @@ def totals(batches: Iterable[BatchSummary]) -> list[CheckTotal]:
 def write_page(folder: Path, pipeline: str, batches: Sequence[BatchSummary]) -> Path | None:
     """Write the page of these batches into `folder`, named by their days; returns its path, None without batches.
 
-    A page of the same days is replaced. OSError when it cannot be written.
+    A page of the same days is replaced. StoreUnavailable when it cannot be written.
     """
     if not batches:
         return None
     days = sorted(batch.batch_id.rpartition("/")[2] for batch in batches)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{days[0]}_{days[-1]}.html"
-    path.write_text(render(pipeline, batches), encoding="utf-8")
+    try:
+        write_atomically(path, render(pipeline, batches).encode())
+    except OSError as exc:
+        raise StoreUnavailable(f"cannot write {path}: {exc}; free space or fix access") from exc
     return path
 
 

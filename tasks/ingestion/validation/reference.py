@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from healing.errors import ConfigError, UsageError
+from releases.files import write_atomically
 from tasks.config.pipeline import Pipeline
 from tasks.config.table import Table
 from tasks.lake.columns import BATCH_DAY
@@ -89,7 +90,7 @@ def write_references(
         if rows.empty:
             raise UsageError(f"expected rows of {name} from {since} to {until} in the lake, found none; ingest them")
         found = describe(table, rows, rows[BATCH_DAY])
-        path.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        write_atomically(path, (found.model_dump_json(indent=1) + "\n").encode())
         written.append((path, found))
     read_reference.cache_clear()
     return written
