@@ -53,4 +53,5 @@ class GaveUp:
     message: str
 
 
-Outcome = Answered | RowRefused | Silent | Crashed | Busy | GaveUp
+Unanswered = RowRefused | Silent | Crashed | Busy | GaveUp
+Outcome = Answered | Unanswered

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -57,6 +58,15 @@ class Version:
         self.output = None if manifest.output is None or manifest.output.is_plain else manifest.output
         self.ranges = TrainingRanges(manifest)
         self._stuck = StuckOutput(manifest)
+
+    def restart(self) -> None:
+        """Replace the process. What is known against the version stays known, and one request or death decides anew.
+
+        A worker that was set aside is set aside again by its next death, and an open breaker lets the next request
+        through as a probe.
+        """
+        self.worker.restart(on_probation=self.worker.state is WorkerPhase.SET_ASIDE)
+        self.breaker.half_open(time.monotonic())
 
     def conditions(self) -> Iterator[Condition]:
         """Why requests are kept away from this version now, if they are."""

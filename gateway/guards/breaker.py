@@ -38,6 +38,12 @@ class VersionBreaker:
         self._probing = True
         return True
 
+    def half_open(self, now: float) -> None:
+        """Let the next request through as a probe, for another process answers now. An open breaker stays open."""
+        if self.open_until is not None:
+            self.open_until = min(self.open_until, now)
+            self._open_seconds = _OPEN_SECONDS
+
     def record(self, *, failed: bool, now: float) -> None:
         if self.open_until is not None:
             if self._probing:  # else it began before the breaker opened, and says nothing new

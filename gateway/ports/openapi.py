@@ -25,6 +25,7 @@ _WHY = {
     408: "The body took too long to arrive.",
     413: "The body is too long, or has too many rows.",
     415: "The content type is none that this endpoint reads.",
+    502: "The version that was asked for has no usable answer to these rows.",
     503: "Not now; `retry-after` says when to ask again.",
 }
 

@@ -93,7 +93,7 @@ def _mlflow() -> Node:
                         _ANSWERED_BY,
                     )
                 },
-                refusals=(400, 404, 408, 413, 415, 503),
+                refusals=(400, 404, 408, 413, 415, 502, 503),
                 body=_LEARN,
                 parameters=_ASKING,
             )
@@ -181,7 +181,7 @@ def _open_inference(pipeline: str) -> Node:
                 "Predict, as the Open Inference Protocol has it",
                 Purpose.PREDICT,
                 {200: _inferred()},
-                refusals=(400, 404, 408, 413, 415, 503),
+                refusals=(400, 404, 408, 413, 415, 502, 503),
                 body=_INFER,
                 parameters=[*parameters, *_ASKING],
             )

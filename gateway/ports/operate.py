@@ -134,7 +134,7 @@ class _Desk:
         version = version_of(self._state, digest)
         if version is None:
             raise BadRequest(f"no version with digest {digest[:80]!r} is loaded", status=404, code="NOT_LOADED")
-        version.worker.restart()
+        version.restart()
         return _json({"digest": digest, "state": version.worker.state.value}, status=202)
 
     async def openapi(self, _: Request) -> Response:

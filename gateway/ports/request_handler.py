@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from urllib.parse import quote
 
+from gateway.batching.outcomes import Crashed, RowRefused
 from gateway.batching.versions import Version, VersionPool
 from gateway.log.predictions import PredictionLog
 from gateway.ports.columns_policy import ColumnsPolicy
@@ -205,10 +206,13 @@ class RequestHandler:
             message = f"no version with digest {digest[:80]!r} is loaded; there is {loaded}"
             raise BadRequest(message, status=404, code="NOT_LOADED")
         answer = await self._ladder.answer_by(version, request)
-        if answer is None:
-            message = f"version {version.model.version} does not answer now: it is {version.worker.state}"
-            raise BadRequest(message, status=503, code="NOT_READY")
-        return answer
+        if isinstance(answer, PredictResponse):
+            return answer
+        if isinstance(answer, RowRefused) or (isinstance(answer, Crashed) and version.worker.ready):
+            message = f"version {version.model.version} has no usable answer to these rows: {answer.message}"
+            raise BadRequest(message[:1000], status=502, code="MODEL_FAILED")
+        message = f"version {version.model.version} does not answer now: it is {version.worker.state}"
+        raise BadRequest(message, status=503, code="NOT_READY")
 
     def _count(self, answer: PredictResponse, seconds: float) -> None:
         if answer.rung.degraded:

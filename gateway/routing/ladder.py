@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
-from gateway.batching.outcomes import Answered, Busy, Crashed, GaveUp, Outcome
+from gateway.batching.outcomes import Answered, Busy, Crashed, GaveUp, Outcome, Unanswered
 from gateway.batching.versions import Version
 from gateway.routing.accounting import Accounting, Attempt
 from gateway.routing.active_release import ActiveRelease
@@ -70,14 +70,17 @@ class Ladder:
         failed = self._accounting.settle(active, request, attempts, chosen=chosen)
         return _baseline(active, request, time.monotonic() - started, failed)
 
-    async def answer_by(self, version: Version, request: PredictRequest) -> PredictResponse | None:
-        """The answer of this one version, or None when it gives none; no other is asked, and nothing is recorded."""
+    async def answer_by(self, version: Version, request: PredictRequest) -> PredictResponse | Unanswered:
+        """The answer of this one version, or why it gives none; no other is asked, and nothing is recorded.
+
+        The breaker is not asked either: it protects clients, and such a request is a probe.
+        """
         active = self.active
         assert active is not None
         started = time.monotonic()
         outcome, rows = await self._ask(Rung.CHALLENGER, version, active, request, started + self._deadline)
         if not isinstance(outcome, Answered):
-            return None
+            return outcome
         rung, generation, seconds = active.rung_of(version), active.release.generation, time.monotonic() - started
         names = _names_of(version)
         return PredictResponse(outcome.values, rung, version, generation, names, rows, seconds, output=version.output)

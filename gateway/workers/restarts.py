@@ -24,8 +24,13 @@ class RestartRecord:
         return len(self._deaths) == self._timing.deaths_max and now - self._deaths[0] <= DEATHS_WINDOW_SECONDS
 
     def clear(self) -> None:
-        """Forget them: an operator or a new release asks for another start."""
+        """Forget all deaths: a new release names the model, or its worker is replaced for another reason."""
         self._deaths.clear()
+        self._in_a_row = 0
+
+    def put_on_probation(self, now: float) -> None:
+        """Allow one more start after too many deaths: the next death within the window is again one too many."""
+        self._deaths = deque([now] * (self._timing.deaths_max - 1), maxlen=self._timing.deaths_max)
         self._in_a_row = 0
 
     @property

@@ -109,9 +109,12 @@ class Worker:
                 await self._life
         self._happens(WorkerEvent.STOP)
 
-    def restart(self) -> None:
-        """Start over now, with a clean record: an operator or a new release asks for it."""
-        self._record.clear()
+    def restart(self, *, on_probation: bool = False) -> None:
+        """Start over now, with a clean record, or with one that bears no further death `on_probation`."""
+        if on_probation:
+            self._record.put_on_probation(asyncio.get_running_loop().time())
+        else:
+            self._record.clear()
         if self._channel is not None:
             self._channel.kill()
         self._wanted.set()

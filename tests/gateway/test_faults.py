@@ -210,6 +210,10 @@ def test_a_restart_ends_no_problem_whose_breaker_is_still_open(stage):
     problem = ("model_failing", champion.digest)
     with keep_asking(gateway, rows=odd):
         wait_until(lambda: problem in gateway.problems(), "the champion is named")
+        probe = gateway.ask(odd[:1], x_model_digest=champion.digest)
+        assert (probe.status_code, probe.json()["error_code"]) == (502, "MODEL_FAILED")  # not "ask again later"
+        probe = gateway.ask([["AA", 1.0, 3]], x_model_digest=champion.digest)
+        assert probe.status_code == 200  # through the open breaker
         before = gateway.worker(champion.digest)["pid"]
         assert gateway.operate.post(f"/workers/{champion.digest}/restart").status_code == 202
         wait_until(lambda: gateway.worker(champion.digest)["pid"] not in (None, before), "another worker starts")
@@ -243,8 +247,10 @@ def test_a_version_that_keeps_dying_is_set_aside_until_an_operator_asks(stage):
     assert ("model_failing", champion.digest) in gateway.problems()
     assert gateway.ask().headers["x-rung"] == "fallback"
     assert gateway.operate.post(f"/workers/{champion.digest}/restart").status_code == 202
-    gateway.wait_for_worker(champion.digest)
+    restarted = gateway.wait_for_worker(champion.digest)
     assert gateway.problems() == set()
+    os.kill(restarted["pid"], signal.SIGKILL)
+    gateway.wait_for_worker(champion.digest, "set_aside")  # on probation, one death is enough
     assert gateway.operate.post(f"/workers/{'0' * 64}/restart").status_code == 404
 
 

@@ -1,17 +1,20 @@
 """Restart worker: the gateway replaces the worker process of a model."""
 
-from healing.incident import AttemptOutcome, Remedy
+from healing.incident import AttemptOutcome, Cause, Remedy
+from healing.moment import elapsed_seconds
 from healing.remedy import Role, role_of
 from healing.verdict import Outcome, Verdict
 from releases.log import ReleaseLog
 from tasks.incidents.remedy_action import RemedyAction, RemedyContext
 from tasks.incidents.remedy_result import RemedyResult
 from tasks.incidents.service_observation import observe_champion, observe_release
-from tasks.serving.gateway_client import read_gateway_once, restart_worker
+from tasks.runtime.clock import current_moment
+from tasks.serving.gateway_client import GatewayReport, read_gateway_once, restart_worker
 
 # A worker that is still starting says nothing about its model, and a busy machine takes long to start one. Giving up
 # too early would let the next remedy roll back, and fence, a sound model. Meanwhile the fallbacks answer.
 VERIFY_SECONDS_MAX = 120.0
+REPORT_SECONDS_MAX = 3.0  # the gateway compares the times of batches every second
 
 
 class RestartRemedy(RemedyAction):
@@ -37,7 +40,22 @@ class RestartRemedy(RemedyAction):
             return Verdict("service", Outcome.FAIL, f"the worker of {digest[:12]} died again and was set aside", 1)
         if "ready" not in phases:
             return Verdict("service", Outcome.INCONCLUSIVE, f"no ready worker of {digest[:12]} yet", 0)
+        if context.incident.cause is Cause.MODEL_SLOW and _is_reported(context, state):
+            return _judge_slow(context)
         return observe_champion(context) if role is Role.CHAMPION else observe_release(context)
+
+
+def _is_reported(context: RemedyContext, state: GatewayReport) -> bool:
+    incident = context.incident
+    return (incident.cause, incident.subject) in {(problem.code, problem.subject) for problem in state.problems}
+
+
+def _judge_slow(context: RemedyContext) -> Verdict:
+    """The verdict while the gateway reports the model as slow; its first report may be about the process before."""
+    applied = context.attempt.applied
+    if applied is None or elapsed_seconds(applied, current_moment()) < REPORT_SECONDS_MAX:
+        return Verdict("service", Outcome.INCONCLUSIVE, "no report about the new worker yet", 0)
+    return Verdict("service", Outcome.FAIL, f"the new worker of {context.incident.subject[:12]} is slow as well", 1)
 
 
 def _role(context: RemedyContext) -> Role | None:

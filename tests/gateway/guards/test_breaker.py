@@ -26,6 +26,29 @@ def test_each_failed_probe_doubles_the_wait():
         breaker.record(failed=True, now=now)
 
 
+def test_a_half_open_breaker_takes_the_next_request_as_its_probe_and_closes_only_when_it_is_answered():
+    breaker = VersionBreaker()
+    for _ in range(CONSECUTIVE_FAILURES_MAX):
+        breaker.record(failed=True, now=0)
+    for now in (1, 3, 7):  # open for eight seconds by now
+        assert breaker.lets_through(now)
+        breaker.record(failed=True, now=now)
+    breaker.half_open(7.5)
+    assert not breaker.closed
+    assert breaker.lets_through(7.5)
+    breaker.record(failed=True, now=7.5)
+    assert not breaker.lets_through(9.4)  # a failed probe doubles the first wait, not the last one
+    assert breaker.lets_through(9.5)
+    breaker.record(failed=False, now=9.5)
+    assert breaker.closed
+
+
+def test_a_closed_breaker_stays_closed_when_it_is_half_opened():
+    breaker = VersionBreaker()
+    breaker.half_open(1.0)
+    assert breaker.closed
+
+
 def test_a_rate_above_five_percent_opens_it_and_one_below_does_not():
     sound, failing = VersionBreaker(), VersionBreaker()
     for number in range(WINDOW_REQUESTS):

@@ -3,7 +3,7 @@ import itertools
 import pytest
 
 from gateway.workers.phase import WorkerEvent, WorkerPhase, after
-from gateway.workers.restarts import RestartRecord
+from gateway.workers.restarts import DEATHS_WINDOW_SECONDS, RestartRecord
 from gateway.workers.timing import WorkerTiming
 
 P, E = WorkerPhase, WorkerEvent
@@ -53,3 +53,11 @@ def test_five_deaths_within_a_minute_are_too_many_and_are_forgotten_on_request()
     record.clear()
     assert record.pause_seconds == 0.1
     assert not record.died(105)
+
+
+def test_on_probation_the_next_death_within_a_minute_is_one_too_many():
+    record = RestartRecord(TIMING)
+    record.put_on_probation(now=100)
+    assert record.died(101)
+    record.put_on_probation(now=200)
+    assert not record.died(200 + DEATHS_WINDOW_SECONDS + 1)

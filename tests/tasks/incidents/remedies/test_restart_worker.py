@@ -1,14 +1,17 @@
 """A slow restart says nothing against the model, a second death does; a model out of service is left alone."""
 
+from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 
-from healing.incident import AttemptOutcome
+from healing.incident import AttemptOutcome, Cause
 from healing.verdict import Outcome
 from releases.signing import ensure_keys
 from tasks.config.settings import Settings
-from tasks.incidents.remedies.restart_worker import REMEDIES
+from tasks.incidents.remedies.restart_worker import REMEDIES, REPORT_SECONDS_MAX
+from tasks.runtime.clock import current_moment
 from tests.published import PIPELINE, bootstrap, publish_tiny_model
 from tests.tasks.incidents.operate_port import operate_port
 
@@ -26,9 +29,10 @@ def champion(settings):
     return model.digest
 
 
-def context(settings, port, digest):
-    incident = SimpleNamespace(subject=digest, pipeline=PIPELINE)
-    return SimpleNamespace(settings=settings.model_copy(update={"operate_url": port.url}), incident=incident)
+def context(settings, port, digest, cause=Cause.MODEL_FAILING, applied=None):
+    incident = SimpleNamespace(subject=digest, pipeline=PIPELINE, cause=cause)
+    with_port = settings.model_copy(update={"operate_url": port.url})
+    return SimpleNamespace(settings=with_port, incident=incident, attempt=SimpleNamespace(applied=applied))
 
 
 @pytest.mark.parametrize(
@@ -62,3 +66,13 @@ def test_a_restart_whose_model_leaves_service_meanwhile_ends_at_once(settings, c
 
 def test_a_restart_may_take_several_times_as_long_as_on_a_quiet_machine():
     assert REMEDIES[0].verify_seconds_max >= 4 * 15
+
+
+@pytest.mark.parametrize(("seconds", "outcome"), [(0.0, Outcome.INCONCLUSIVE), (REPORT_SECONDS_MAX + 1, Outcome.FAIL)])
+def test_a_model_whose_new_worker_is_slow_as_well_is_not_restored(settings, champion, seconds, outcome):
+    now = current_moment()
+    applied = replace(now, wall=now.wall - timedelta(seconds=seconds), boot_seconds=now.boot_seconds - seconds)
+    with operate_port() as port:
+        port.workers[champion] = "ready"
+        port.problems = lambda: [("model_slow", champion)]
+        assert REMEDIES[0].observe(context(settings, port, champion, Cause.MODEL_SLOW, applied)).outcome is outcome
