@@ -1,4 +1,4 @@
-"""Connects a command's flows to the running stack's Prefect, or to an ephemeral one in the home."""
+"""Connects a command's flows to the running stack's Prefect, or to a temporary one in the home."""
 
 import logging
 import os
@@ -7,8 +7,10 @@ from pathlib import Path
 
 import structlog
 
+from cli.interruption import end_when_interrupted
 from cli.options import settings_of
 from cli.stack.home import check_home, is_up
+from cli.stack.temporary_prefect import TemporaryPrefect
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import Settings
 
@@ -19,7 +21,9 @@ def enter(home: Path | None, pipeline: str) -> Settings:
     load_pipeline(pipeline, settings.pipelines_dir)
     check_home(settings.home)
     (settings.home / "prefect").mkdir(parents=True, exist_ok=True)  # Prefect makes the last directory only
+    end_when_interrupted()
     connect(settings)
+    _require_prefect(settings.home)
     return settings
 
 
@@ -36,9 +40,18 @@ def connect(settings: Settings) -> None:
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
     if is_up(settings.home):
         os.environ["PREFECT_API_URL"] = settings.addresses().require("prefect")
-    else:
-        os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
     log_to_stderr()
+
+
+def _require_prefect(home: Path) -> None:
+    """Start a temporary Prefect for this command, unless the environment names one. It starts while Prefect loads."""
+    if "PREFECT_API_URL" in os.environ:
+        return
+    server = TemporaryPrefect(home / "prefect" / "temporary.log")
+    os.environ["PREFECT_API_URL"] = server.api_url
+    import prefect  # noqa: F401  # takes as long as the start of the server
+
+    server.wait_until_it_answers()
 
 
 def log_to_stderr(level: int = logging.WARNING) -> None:

@@ -38,9 +38,11 @@ def init(
 ) -> None:
     """Write a working pipeline for a data file, and print every guess with its reason."""
     from cli.control_plane import log_to_stderr
+    from cli.interruption import end_when_interrupted
     from cli.options import settings_of
     from cli.output import print_result
 
+    end_when_interrupted()
     log_to_stderr()
     from tasks.onboarding.draft import OnboardingRequest
     from tasks.onboarding.onboard import onboard
