@@ -17,6 +17,7 @@ from cli.maintain import maintain
 from cli.monitor import monitor
 from cli.options import PipelineCommand
 from cli.pause import pause, resume
+from cli.publish import publish
 from cli.reference import reference
 from cli.retrain import retrain
 from cli.retrospect import retrospect
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _SET_UP = (demo, up, init, reference, bootstrap)
-_RUN = (ingest, monitor, retrain, rollback, heal, maintain, pause, resume)
+_RUN = (ingest, monitor, retrain, publish, rollback, heal, maintain, pause, resume)
 _SHOW = (status, history, retrospect, example)
 for command in (*_SET_UP, *_RUN, *_SHOW):
     app.command(cls=PipelineCommand)(command)

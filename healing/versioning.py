@@ -49,6 +49,16 @@ def first(taken: Collection[str] = ()) -> str:
     return found
 
 
+def following_highest(taken: Collection[str], *, other_columns: bool) -> str:
+    """The version of another estimator, after the highest one in `taken`: major if it reads other columns, else minor.
+
+    >>> following_highest(["1.4.2", "2.0.1"], other_columns=False)
+    '2.1.0'
+    """
+    highest = max(taken, key=lambda version: [int(part) for part in version.split(".")], default=None)
+    return FIRST if highest is None else _bump(highest, 0 if other_columns else 1)
+
+
 def _bump(version: str, place: int) -> str:
     """`version` with the number at `place` (0 major, 1 minor, 2 patch) increased by one, and zeros after it."""
     match = _FORM.fullmatch(version)

@@ -16,7 +16,7 @@ from prefect.flow_runs import resume_flow_run
 from prefect.input import RunInput
 from prefect.runtime import flow_run
 
-from healing.errors import Transient
+from healing.errors import AutopilotError, Transient
 from healing.promotion import Decision, Exposure
 from tasks.config.release_section import ReleaseRules
 from tasks.rollout.approval import (
@@ -133,8 +133,8 @@ def _watch(answered: Answered, run_id: UUID, over: threading.Event) -> None:
                 resume_flow_run(run_id, run_input=asdict(answer))
         except NotPausedError:
             continue  # not paused yet, or resumed on Prefect's page: then the block ends by itself
-        except (Transient, httpx.HTTPError, RuntimeError) as exc:  # RuntimeError: the form is not stored yet
-            log.info("not_resumed", cause=repr(exc))
+        except (AutopilotError, OSError, httpx.HTTPError, RuntimeError) as exc:  # RuntimeError: no form is stored yet
+            log.warning("not_resumed", cause=repr(exc))  # without this thread, nobody sees the answer
 
 
 def _wait(answered: Answered) -> ApprovalAnswer:

@@ -37,6 +37,7 @@ def commands(home: Path) -> list[list[str]]:
         ["drill", "run", "no-such-drill"],
         ["init", "rows", *description],
         ["reference", *day],
+        ["publish", str(data), "--rows", str(data), "--trained-from", "2013-01-01", "--trained-until", "2013-01-20"],
         ["release", "status"],
         ["release", "start", "0" * 64],
         ["release", "approve", "--by", "a test"],

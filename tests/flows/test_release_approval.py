@@ -1,9 +1,10 @@
 """Approval of a major version: the wait ends by an answer in the ledger or in Prefect, or with the trial."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.orchestration import get_client
@@ -11,9 +12,10 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.flow_runs import resume_flow_run
 
 from flows.release import release
-from healing.errors import UsageError
+from healing.errors import Conflict, UsageError
 from healing.release import ModelRef, Reason
 from tasks.config.release_section import ApprovalRule, ReleaseRules
+from tasks.rollout import approval_wait
 from tasks.rollout.approval import ApprovalAnswer, answer_rollout, answer_to, needs_approval, version_question
 from tasks.rollout.approval_wait import approve_version, await_answer
 from tasks.rollout.progress import Phase
@@ -135,6 +137,27 @@ def test_the_rule_decides_which_versions_need_approval(rule, candidate, asked):
 def test_outside_a_flow_run_the_answer_comes_from_the_ledger():
     answers = iter([None, None, ApprovalAnswer(approve=True, by="Ada")])
     assert await_answer(lambda: next(answers), "may it?", 10).by == "Ada"
+
+
+def test_an_answer_is_seen_after_the_release_log_could_not_be_read(monkeypatch):
+    resumed = []
+    over = threading.Event()
+    failures = iter([Conflict("an empty log; was it moved?"), OSError(5, "Input/output error")])
+
+    def answered() -> ApprovalAnswer:
+        for failure in failures:
+            raise failure
+        return ApprovalAnswer(approve=True, by="Ada")
+
+    def resume(run_id, run_input) -> None:
+        resumed.append((run_id, run_input))
+        over.set()
+
+    monkeypatch.setattr(approval_wait, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(approval_wait, "resume_flow_run", resume)
+    run_id = uuid4()
+    approval_wait._watch(answered, run_id, over)
+    assert resumed == [(run_id, {"approve": True, "by": "Ada", "reason": ""})]
 
 
 def test_without_a_question_or_a_name_an_answer_is_refused(tmp_path, monkeypatch):
