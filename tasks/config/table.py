@@ -34,6 +34,26 @@ class Volume(Section):
     share_max: float = Field(default=2.0, gt=1, description="A larger multiple of the usual rows is an incident.")
 
 
+class NumberFormat(Section):
+    """How a source writes numbers, where it is not as in 1234.5."""
+
+    decimal: Literal[".", ","] = Field(default=".", description="Decimal separator.")
+    thousands: Literal["", ",", ".", " ", "'"] = Field(
+        default="", description="Separator of thousands; a space stands for every kind of space."
+    )
+    unit: str = Field(
+        default="",
+        max_length=8,
+        description="Sign or code beside every number, such as $ or %; it is left out, and 12% is 12.",
+    )
+
+    @model_validator(mode="after")
+    def _has_two_separators(self) -> Self:
+        if self.decimal == self.thousands:
+            raise ValueError(f"expected different separators for decimals and thousands, found {self.decimal!r} twice")
+        return self
+
+
 class Table(Section):
     """One table of the sources: what a batch of it must look like."""
 
@@ -53,6 +73,13 @@ class Table(Section):
     formats: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,
         description="By timestamp column, its formats where not ISO 8601: strptime formats, unix_s, unix_ms.",
+    )
+    numbers: dict[str, NumberFormat] = Field(
+        default_factory=dict, description="By column of numbers, how the source writes them where not as in 1234.5."
+    )
+    booleans: dict[str, tuple[str, str]] = Field(
+        default_factory=dict,
+        description="By boolean column, the texts for true and false where they differ; case does not count.",
     )
     missing: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="By column, texts that mean a missing value, such as '?'."
@@ -116,6 +143,8 @@ class Table(Section):
             "renames": tuple(self.renames.values()),
             "source_names": tuple(self.source_names),
             "formats": tuple(self.formats),
+            "numbers": tuple(self.numbers),
+            "booleans": tuple(self.booleans),
             "missing": tuple(self.missing),
             "units": tuple(self.units),
             "impute": self.impute,
@@ -130,9 +159,13 @@ class Table(Section):
                     raise ValueError(f"{part} names column {column!r}; the columns are {', '.join(self.columns)}")
         if self.columns[self.event_time] != "timestamp":
             raise ValueError(f"event_time {self.event_time!r} is a {self.columns[self.event_time]}, not a timestamp")
-        for column in self.formats:
-            if self.columns[column] != "timestamp":
-                raise ValueError(f"formats are for timestamps, but {column!r} is a {self.columns[column]}")
+        kinds = {"formats": ("timestamp",), "numbers": ("double", "long"), "booleans": ("boolean",)}
+        for part, allowed in kinds.items():
+            for column in named[part]:
+                if self.columns[column] not in allowed:
+                    raise ValueError(
+                        f"{part} are for {' or '.join(allowed)}, but {column!r} is a {self.columns[column]}"
+                    )
         check_path(self.path)
         return self
 

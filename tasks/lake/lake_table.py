@@ -124,10 +124,12 @@ class LakeTable:
         columns: Sequence[str] | None = None,
         version: int | None = None,
     ) -> "pd.DataFrame":
-        """Rows whose day is in [since, until], of the newest or of a pinned version, as a data frame: see `rows`."""
+        """Rows whose day is in [since, until], of the newest or of a pinned version, as a data frame: see `rows`.
+
+        Whole numbers with missing values are `Int64`; as floats, those above 2^53 would change.
+        """
         read = self.rows(since=since, until=until, day_column=day_column, columns=columns, version=version)
-        frame: pd.DataFrame = read.to_pandas()
-        return frame
+        return _exact_frame(read)
 
     def rows(
         self,
@@ -222,6 +224,16 @@ class LakeTable:
 
     def _unreadable(self, exc: Exception) -> StoreUnavailable:
         return StoreUnavailable(f"table {self._name}: cannot read {self.path}: {exc}; fix access, or restore it")
+
+
+def _exact_frame(rows: pa.Table) -> "pd.DataFrame":
+    import pandas as pd
+
+    frame: pd.DataFrame = rows.to_pandas()
+    for field in rows.schema:
+        if pa.types.is_integer(field.type) and rows[field.name].null_count:
+            frame[field.name] = rows[field.name].to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    return frame
 
 
 def _properties(transactions: Sequence[Progress], notes: Notes, *, retry: bool) -> "CommitProperties":

@@ -1,6 +1,5 @@
-"""What a column contains: its name in the pipeline, its type, its markers of missing values, and whether it is used."""
+"""What a column contains: its name in the pipeline, its type, how its values are written, and whether it is used."""
 
-import math
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -8,31 +7,36 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.config.pipeline import ColumnType
+from tasks.config.table import NumberFormat
 from tasks.lake.columns import ASKED_AT, BATCH_DAY, KNOWN_AT, LABEL, LOGGED, PREDICTION
-from tasks.onboarding.times import guess_formats
+from tasks.onboarding.numbers import Decimal, NumbersGuess, guess_numbers, number_bounds, why_text
+from tasks.onboarding.times import cuts_digits, guess_formats
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _RESERVED = frozenset({BATCH_DAY, ASKED_AT, LABEL, KNOWN_AT, LOGGED, PREDICTION})  # columns that the system adds
 
-# Texts that usually mean "missing" in a column of numbers. In a column of text they may be values, and are kept.
-_MISSING_MARKERS = frozenset(
-    {"?", "-", "--", ".", "n/a", "na", "#n/a", "nan", "none", "null", "nil", "missing", "unknown"}
-)
-NUMBER_SHARE_MIN = 0.99  # share of numbers in a column of numbers; its other texts are quarantined
 CATEGORIES_MAX = 50  # up to this many different texts are categories, however many rows there are
 _CATEGORIES_SHARE_MAX = 0.05  # more are categories if each occurs often enough to learn from
+_NUMBERS_AS_TEXT = "if it is a number, change its type in pipeline.yaml"
+_TRUTH_WORDS = {"yes": "no", "y": "n", "t": "f", "on": "off", "ja": "nein", "oui": "non", "wahr": "falsch"}
 _ROWS_TO_REQUIRE = 300  # with no missing value in so many rows, their share is below 1 % (rule of three)
 
 
 @dataclass(frozen=True, slots=True)
 class TextColumn:
-    """A column as read from the file, all text, and the name that the pipeline gives it."""
+    """A column as read from the file, all text, and the name that the pipeline gives it.
+
+    `declared` is the type that the file itself gives it; a CSV gives none. `decimal` is the decimal separator of the
+    file's numbers, where it is known.
+    """
 
     source_name: str
     name: str
     text: "pd.Series[str]"
+    declared: ColumnType | None = None
+    decimal: Decimal | None = None
 
     @property
     def known(self) -> "pd.Series[str]":
@@ -64,6 +68,8 @@ class ColumnGuess:
     why: str
     missing: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
+    number_format: NumberFormat | None = None
+    truth_words: tuple[str, str] | None = None
     categories: tuple[str, ...] | None = None
     low: float | None = None
     high: float | None = None
@@ -91,55 +97,74 @@ def _plain(name: str) -> str:
 
 
 def guess_column(column: TextColumn, dates: str | None = None) -> ColumnGuess:
-    """The type that fits all texts of the column: boolean, number or timestamp, else text.
+    """The type that the file declares, else the type that fits all texts: boolean, number or timestamp, else text.
 
     `dates` says whether the day or the month comes first in dates such as 03/04/2013.
     """
     if column.known.empty:
         return ColumnGuess(column.source_name, column.name, "string", use=False, required=False, why="no values")
-    return _as_boolean(column) or _as_number(column) or _as_timestamp(column, dates) or _as_text(column)
+    match column.declared:
+        case None:
+            guess = _as_boolean(column) or _as_number(column) or _as_timestamp(column, dates)
+        case "boolean":
+            guess = _as_boolean(column)
+        case "long" | "double":
+            guess = _as_number(column)
+        case "timestamp":
+            guess = _as_timestamp(column, dates)
+        case "string":
+            guess = None
+    return guess or _as_text(column)
 
 
 def _as_boolean(column: TextColumn) -> ColumnGuess | None:
-    lowered = column.known.str.lower()
-    if not lowered.isin(["true", "false"]).all():
-        return None
-    why = _with_missing(f"true in {lowered.eq('true').mean():.0%}", column.missing_share)
-    return ColumnGuess(column.source_name, column.name, "boolean", True, column.is_complete, why)
+    lowered = column.known.str.strip().str.lower()
+    found = set(lowered.unique())
+    if found <= {"true", "false"}:
+        words, true = None, "true"
+    else:
+        true = next((yes for yes, no in _TRUTH_WORDS.items() if found == {yes, no}), "")
+        words = (true, _TRUTH_WORDS[true]) if true else None
+        if words is None:
+            return None
+    share = f"{lowered.eq(true).mean():.0%}"
+    why = f"true in {share}" if words is None else f"{words[0]} and {words[1]}; {words[0]} in {share}"
+    why = _with_missing(why, column.missing_share)
+    return ColumnGuess(column.source_name, column.name, "boolean", True, column.is_complete, why, truth_words=words)
 
 
 def _as_number(column: TextColumn) -> ColumnGuess | None:
-    import pandas as pd
-
-    known = column.known
-    if known.str.fullmatch(r"0\d+").any():
-        return None  # a code such as 00123, which loses its zeros as a number
-    numbers = pd.to_numeric(known, errors="coerce").astype("float64").replace([math.inf, -math.inf], math.nan)
-    others = known[numbers.isna()]
-    markers = others[others.str.strip().str.lower().isin(_MISSING_MARKERS)]
-    readable = len(known) - len(markers)
-    if not readable or numbers.notna().sum() < NUMBER_SHARE_MIN * readable:
+    found = guess_numbers(column.text, column.decimal)
+    if found is None:
         return None
-    finite, missing = numbers.dropna(), tuple(sorted(set(markers)))
-    odd = others[~others.index.isin(markers.index)]
-    use = finite.nunique() > 1
-    missing_share = float((column.text.isna() | column.text.isin(missing)).mean())
-    why = _with_missing(_describe_numbers(finite, missing, odd), missing_share)
-    required = column.is_complete and not missing
-    low, high = number_bounds(finite)
+    use = found.numbers.nunique() > 1
+    why = _with_missing(_describe_numbers(found), float(found.plain.isna().mean()))
+    required = column.is_complete and not found.missing
+    low, high = number_bounds(found.numbers)
+    type_: ColumnType = "long" if column.declared == "long" else "double"
     return ColumnGuess(
-        column.source_name, column.name, "double", use, required, why, missing=missing, low=low, high=high
+        column.source_name,
+        column.name,
+        type_,
+        use,
+        required,
+        why,
+        missing=found.missing,
+        number_format=found.format,
+        low=low,
+        high=high,
     )
 
 
-def _describe_numbers(finite: "pd.Series[float]", missing: tuple[str, ...], odd: "pd.Series[str]") -> str:
-    kind = "whole numbers" if (finite == finite.round()).all() else "numbers"
-    parts = [f"{kind} {finite.min():g} to {finite.max():g}"]
-    if missing:
-        parts.append(f"{', '.join(map(repr, missing))} mean missing")
-    if len(odd):
-        parts.append(f"{len(odd)} other texts, such as {odd.iloc[0]!r}, are quarantined")
-    if finite.nunique() == 1:
+def _describe_numbers(found: NumbersGuess) -> str:
+    numbers = found.numbers
+    kind = "whole numbers" if (numbers == numbers.round()).all() else "numbers"
+    parts = [f"{kind} {numbers.min():g} to {numbers.max():g}", *found.notation]
+    if found.missing:
+        parts.append(f"{', '.join(map(repr, found.missing))} mean missing")
+    if len(found.odd):
+        parts.append(f"{len(found.odd)} other texts, such as {found.odd.iloc[0]!r}, are quarantined")
+    if numbers.nunique() == 1:
         parts.append("constant")
     return "; ".join(parts)
 
@@ -150,40 +175,30 @@ def _as_timestamp(column: TextColumn, dates: str | None) -> ColumnGuess | None:
         return None
     formats = " or ".join(found.formats) or "ISO 8601"
     doubt = f"; {found.ambiguous!r} could have the month first, set --dates" if found.ambiguous else ""
+    doubt += "; digits below a microsecond are cut off" if cuts_digits(column.known) else ""
     why = _with_missing(f"times in format {formats}{doubt}; used as days before the event", column.missing_share)
     complete = column.is_complete
     return ColumnGuess(column.source_name, column.name, "timestamp", True, complete, why, formats=found.formats)
 
 
-def number_bounds(numbers: "pd.Series[float]") -> tuple[float, float]:
-    """Bounds of the numbers that the contract accepts: the observed range, extended on both sides.
-
-    Each side is extended by the width of the range, or by three times the distance from the 5 % quantile to the
-    extreme, if that is larger. Among as many further heavy-tailed numbers, one lies outside in about a quarter of the
-    cases. A change of the unit by a factor of a thousand is still noticed.
-    """
-    least, most = float(numbers.min()), float(numbers.max())
-    low_tail, high_tail = float(numbers.quantile(0.05)) - least, most - float(numbers.quantile(0.95))
-    width = (most - least) or max(abs(most), 1.0)
-    low, high = least - max(width, 3 * low_tail), most + max(width, 3 * high_tail)
-    digits = 1 - math.floor(math.log10(high - low))  # rounded to two digits of the width
-    step = 10.0**-digits
-    low, high = math.floor(low / step) * step, math.ceil(high / step) * step
-    return round(max(low, 0.0) if least >= 0 else low, max(digits, 0)), round(high, max(digits, 0))
-
-
 def _as_text(column: TextColumn) -> ColumnGuess:
     known = column.known
     values = known.unique()
+    reason = f"text in the file; {_NUMBERS_AS_TEXT}" if _is_number_text(column) else why_text(known)
+    doubt = f"; {reason}" if reason else ""
     if len(values) > max(CATEGORIES_MAX, _CATEGORIES_SHARE_MAX * len(known)):
-        why = _with_missing(f"{len(values)} different texts in {len(known)} rows", column.missing_share)
+        why = _with_missing(f"{len(values)} different texts in {len(known)} rows{doubt}", column.missing_share)
         return ColumnGuess(column.source_name, column.name, "string", False, False, why)
     categories = tuple(sorted(map(str, values)))
     use = len(categories) > 1
     shown = ", ".join(categories[:4]) + (", …" if len(categories) > 4 else "")
     found = f"{len(categories)} categories: {shown}" if use else f"constant {categories[0]!r}"
-    why = _with_missing(found, column.missing_share)
+    why = _with_missing(f"{found}{doubt}", column.missing_share)
     return ColumnGuess(column.source_name, column.name, "string", use, column.is_complete, why, categories=categories)
+
+
+def _is_number_text(column: TextColumn) -> bool:
+    return column.declared == "string" and guess_numbers(column.text) is not None
 
 
 def _with_missing(why: str, share: float) -> str:

@@ -116,14 +116,24 @@ def _columns(key: str, time: ColumnGuess, others: tuple[ColumnGuess | LabelGuess
 
 
 def _source_formats(key_names: dict[str, str], columns: tuple[ColumnGuess | LabelGuess, ...]) -> str:
-    """Names, formats and markers of missing values in the source, where they differ from the contract; may be empty."""
+    """How the source names and writes columns, where that differs from the contract; may be empty."""
     names: Mapping[str, object] = key_names | {
         column.name: column.source_name for column in columns if column.name != column.source_name
     }
     guesses = [column for column in columns if isinstance(column, ColumnGuess)]
     formats = {column.name: list(column.formats) for column in guesses if column.formats}
-    missing = {column.name: list(column.missing) for column in guesses if column.missing}
-    sections: dict[str, Mapping[str, object]] = {"source_names": names, "formats": formats, "missing": missing}
+    numbers = {
+        each.name: each.number_format.model_dump(exclude_defaults=True) for each in columns if each.number_format
+    }
+    booleans = {column.name: list(column.truth_words) for column in guesses if column.truth_words}
+    missing = {column.name: list(column.missing) for column in columns if column.missing}
+    sections: dict[str, Mapping[str, object]] = {
+        "source_names": names,
+        "formats": formats,
+        "numbers": numbers,
+        "booleans": booleans,
+        "missing": missing,
+    }
     return "".join(
         f"    {section}:\n" + "".join(f"      {_flow(name)}: {_flow(value)}\n" for name, value in found.items())
         for section, found in sections.items()

@@ -9,7 +9,9 @@ from healing.errors import UsageError
 from tasks.ingestion.sources.contract_form import parse_times
 from tasks.onboarding.columns import ColumnGuess, TextColumn, guess_column, plain_names
 from tasks.onboarding.estimator import EstimatorGuess, guess_estimator
+from tasks.onboarding.files import FileRows
 from tasks.onboarding.label import LabelGuess, Task, guess_label
+from tasks.onboarding.numbers import guess_decimal
 from tasks.onboarding.times import READABLE_SHARE_MIN, guess_formats
 from tasks.onboarding.windows import WindowsGuess, guess_windows
 from tasks.training.dataset import POSITIVES_MIN
@@ -55,25 +57,26 @@ class PipelineDraft:
         return tuple(column for column in self.columns if column.use)
 
 
-def draft_pipeline(request: OnboardingRequest, rows: "pd.DataFrame") -> PipelineDraft:
-    """Guess everything from `rows` (all text). UsageError if the file does not allow a pipeline."""
+def draft_pipeline(request: OnboardingRequest, file: FileRows) -> PipelineDraft:
+    """Guess everything from the rows of a file. UsageError if it does not allow a pipeline."""
+    rows = file.rows
     _check_named_columns(request, list(rows.columns))
-    names = plain_names(rows.columns)
-    columns = {name: TextColumn(name, names[name], rows[name]) for name in rows.columns}
+    columns = _text_columns(file)
     key_why = _check_key(request.key, rows)
     time = _guess_time(columns[request.time], request.dates)
     label = guess_label(columns[request.label], request.task, request.positive)
+    label_text = label.plain(rows[request.label])
     days = parse_times(rows[request.time], time.formats).dt.date
-    labelled = days.notna() & rows[request.label].notna()
+    labelled = days.notna() & label_text.notna()
     windows = guess_windows(list(days[labelled]), request.time)
-    _check_training_rows(label, rows.loc[labelled, request.label], days[labelled], windows)
+    _check_training_rows(label, label_text[labelled], days[labelled], windows)
     others = [column for name, column in columns.items() if name not in (request.key, request.time, request.label)]
     guesses = tuple(guess_column(column, request.dates) for column in others)
     _check_inputs(guesses)
     return PipelineDraft(
         request=request,
         rows=len(rows),
-        key=names[request.key],
+        key=columns[request.key].name,
         key_why=key_why,
         time=time,
         label=label,
@@ -81,6 +84,18 @@ def draft_pipeline(request: OnboardingRequest, rows: "pd.DataFrame") -> Pipeline
         windows=windows,
         estimator=guess_estimator(label.output, windows.train_rows),
     )
+
+
+def _text_columns(file: FileRows) -> dict[str, TextColumn]:
+    """The columns by their names in the file. In a file with semicolons, a comma is probably a decimal comma."""
+    names = plain_names(file.rows.columns)
+    decimal = guess_decimal(file.rows[name] for name in names if name not in file.declared)
+    if decimal is None and file.separator == ";":
+        decimal = ","
+    return {
+        name: TextColumn(name, plain, file.rows[name], file.declared.get(name), decimal)
+        for name, plain in names.items()
+    }
 
 
 def _check_named_columns(request: OnboardingRequest, columns: list[str]) -> None:

@@ -2,23 +2,36 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from healing.errors import SourceUnavailable, UsageError
 from releases.files import sync_directory, write_atomically
 from tasks.config.sources_section import FilesEndpoint
+from tasks.config.table import ColumnType
+from tasks.ingestion.sources import csv_rows, parquet_rows
 from tasks.ingestion.sources.document import Document
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+
+@dataclass(frozen=True)
+class FileRows:
+    """All rows of a file, every column as text, None where a value is missing.
+
+    `declared` is the type by column that a Parquet file declares, `separator` what separates the fields of a CSV.
+    """
+
+    rows: "pd.DataFrame"
+    declared: Mapping[str, ColumnType] = field(default_factory=dict)
+    separator: str | None = None
 
 
-def read_rows(path: Path) -> "pd.DataFrame":
-    """All rows of a CSV, JSON or Parquet file, compressed or not: every column as text, None where a value is missing.
+def read_rows(path: Path) -> FileRows:
+    """All rows of a CSV, JSON or Parquet file, compressed or not.
 
     UsageError if the file cannot be read.
     """
@@ -27,15 +40,13 @@ def read_rows(path: Path) -> "pd.DataFrame":
         raise UsageError(f"expected a CSV, JSON or Parquet file at {path}, found {found}")
     endpoint = FilesEndpoint(name="file", kind="files", url=str(path.parent))
     try:
-        rows: pd.DataFrame = Document(endpoint, str(path), path.name, path.read_bytes()).rows().to_pandas()
+        rows = Document(endpoint, str(path), path.name, path.read_bytes()).rows()
     except SourceUnavailable as exc:
         cause = str(exc).removeprefix(f"source {endpoint.name}: ")
         raise UsageError(f"{cause}; a pipeline could not read this file") from exc
-    if len(rows.columns) == 1:
-        _refuse_other_separators(path, rows.columns[0])
-    if rows.empty:
-        raise UsageError(f"{path}: expected rows, found only the header {', '.join(rows.columns)[:120]}")
-    return rows
+    if not rows.num_rows:
+        raise UsageError(f"{path}: expected rows, found only the header {', '.join(rows.column_names)[:120]}")
+    return FileRows(rows.to_pandas(), parquet_rows.declared_types(rows), csv_rows.separator_of(rows))
 
 
 def check_free(name: str, pipelines_dir: Path) -> None:
@@ -71,9 +82,3 @@ def write_folder(name: str, pipelines_dir: Path, files: dict[str, str], check: C
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return pipelines_dir / name
-
-
-def _refuse_other_separators(path: Path, header: str) -> None:
-    for separator, name in _OTHER_SEPARATORS.items():
-        if separator in header:
-            raise UsageError(f"{path}: expected commas between fields, found {name}; convert the file to commas first")

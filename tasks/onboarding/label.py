@@ -1,11 +1,14 @@
 """The label: a class with two values, one value against the rest, or a quantity."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from healing.errors import UsageError
 from tasks.config.pipeline import ColumnType, Output
+from tasks.config.table import NumberFormat
+from tasks.ingestion.sources.number_format import plain_numbers
 from tasks.onboarding.columns import TextColumn
+from tasks.onboarding.numbers import guess_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +26,8 @@ _CLASSES_NAMED_MAX = 5  # classes named in a message
 class LabelGuess:
     """The label's column, what is predicted, and why. `positive` is None if the column itself contains 0 and 1.
 
-    `values` are the texts that the contract accepts, if there are two.
+    `values` are the texts that the contract accepts, if there are two. `missing` and `number_format` say how the source
+    writes it.
     """
 
     source_name: str
@@ -33,9 +37,16 @@ class LabelGuess:
     why: str
     positive: Positive | None = None
     values: tuple[str, ...] | None = None
+    missing: tuple[str, ...] = ()
+    number_format: NumberFormat | None = None
+
+    def plain(self, text: "pd.Series[str]") -> "pd.Series[str]":
+        """The label's texts with plain numbers, None where the label is unknown."""
+        known = text.mask(text.isin(self.missing), None)
+        return known if self.number_format is None else plain_numbers(known, self.number_format)
 
     def positive_rows(self, text: "pd.Series[str]") -> "pd.Series[bool]":
-        """Where the label's text is the positive class."""
+        """Where the label's plain text is the positive class."""
         import pandas as pd
 
         if self.type == "string":
@@ -48,6 +59,16 @@ class LabelGuess:
 
 def guess_label(column: TextColumn, task: Task | None, positive: str | None) -> LabelGuess:
     """The label as a class or a quantity. UsageError if neither can be learned from it."""
+    found = None if column.declared == "string" else guess_numbers(column.text, column.decimal)
+    if found is None or (found.format is None and not found.missing):
+        return _guess_plain(column, task, positive)
+    guess = _guess_plain(replace(column, text=found.plain), task, positive)
+    missing = [f"{', '.join(map(repr, found.missing))} mean unknown"] if found.missing else []
+    why = "; ".join([guess.why, *found.notation, *missing])
+    return replace(guess, why=why, missing=found.missing, number_format=found.format)
+
+
+def _guess_plain(column: TextColumn, task: Task | None, positive: str | None) -> LabelGuess:
     import pandas as pd
 
     classes = list(column.known.value_counts().index)
@@ -58,7 +79,7 @@ def guess_label(column: TextColumn, task: Task | None, positive: str | None) -> 
             "another column"
         )
     numbers = pd.to_numeric(column.known, errors="coerce")
-    numeric = bool(numbers.notna().all())
+    numeric = bool(numbers.notna().all()) and column.declared != "string"
     if task == "regression" or (task is None and numeric and positive is None and _is_quantity(numbers)):
         return _quantity(column, numbers, numeric=numeric)
     if positive is not None:
@@ -95,14 +116,14 @@ def _quantity(column: TextColumn, numbers: "pd.Series[float]", *, numeric: bool)
 
 def _two_classes(column: TextColumn, *, numeric: bool) -> LabelGuess:
     shares = column.known.value_counts(normalize=True)
-    if set(shares.index) <= {"0", "1", "0.0", "1.0"}:
+    if numeric and set(shares.index) <= {"0", "1", "0.0", "1.0"}:
         ones = sum(float(share) for value, share in shares.items() if float(str(value)) == 1)
         return LabelGuess(column.source_name, column.name, "long", "probability", f"1 in {ones:.1%}")
     lowered = {str(value).lower(): str(value) for value in shares.index}
-    if set(lowered) == {"true", "false"}:
+    if set(lowered) == {"true", "false"} and column.declared != "string":
         why = f"true in {shares[lowered['true']]:.1%}"
         return LabelGuess(column.source_name, column.name, "boolean", "probability", why)
-    words = [value for low, value in lowered.items() if low in _POSITIVE_WORDS]
+    words = ["1"] if set(lowered) == {"0", "1"} else [each for low, each in lowered.items() if low in _POSITIVE_WORDS]
     if len(words) == 1:
         return _one_against_the_rest(column, words[0], "because of its name", numeric=numeric)
     return _one_against_the_rest(column, str(shares.index[-1]), "the rarer class", numeric=numeric)
@@ -120,7 +141,7 @@ def _one_against_the_rest(column: TextColumn, positive: str, reason: str, *, num
     rest = ", ".join(value for value in classes if value not in of_class)
     why = f"{positive!r} ({reason}, {share:.1%}) against {rest[:60]}"
     source_name, name = column.source_name, column.name
-    if {value.lower() for value in classes} <= {"true", "false"}:
+    if {value.lower() for value in classes} <= {"true", "false"} and column.declared != "string":
         return LabelGuess(source_name, name, "boolean", "probability", why, positive.lower() == "true")
     if numeric:
         return LabelGuess(source_name, name, "double", "probability", why, float(positive))

@@ -55,6 +55,11 @@ def guess_formats(text: "pd.Series[str]", dates: str | None = None) -> TimeForma
     return TimeFormats(found[best])
 
 
+def cuts_digits(known: "pd.Series[str]") -> bool:
+    """Whether times have digits below a microsecond, which the lake does not keep."""
+    return bool(known.str.contains(r":\d\d\.\d{6}0*[1-9]", regex=True).any())
+
+
 def _candidates(order: str) -> list[str]:
     dates = [*_ISO, *_NAMED, *(date.format(separator) for separator in "/.-" for date in _ORDERS[order])]
     return [f"{date}{clock}" for date, clock in product(dates, _CLOCKS)]

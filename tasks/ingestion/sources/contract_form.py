@@ -1,13 +1,14 @@
 """Rows as their source writes them, converted to the names and formats of the contract.
 
-A source may name its columns, write its times and mark missing values in its own way. What the contract says about that
-is applied here, before any check. It is not a repair, because nothing is wrong.
+A source may name its columns, write times, numbers and booleans, and mark missing values in its own way. What the
+contract says about that is applied here, before any check. It is not a repair, because nothing is wrong.
 """
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from tasks.config.table import Table
+from tasks.ingestion.sources.number_format import in_plain_form
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,23 +18,29 @@ _UNITS: dict[str, Literal["s", "ms"]] = {UNIX_SECONDS: "s", UNIX_MILLISECONDS: "
 
 
 def in_contract_form(table: Table, rows: "pd.DataFrame") -> "pd.DataFrame":
-    """Text columns under the contract's names, with formatted times as ISO 8601 and missing marks as None.
+    """Text columns under the contract's names, with plain numbers, ISO 8601 times, and missing marks as None.
 
-    A time that fits no format stays as it is, so that a check finds and shows it. Columns that the contract does not
+    A text that fits no format stays visible, so that a check finds and shows it. Columns that the contract does not
     have keep their names.
     """
-    if not (table.source_names or table.missing or table.formats):
+    written = dict.fromkeys([*table.missing, *table.formats, *table.numbers, *table.booleans])
+    if not (table.source_names or written):
         return rows
     renamed = {there: here for here, there in table.source_names.items() if there in rows.columns}
     named = rows.rename(columns=renamed)
-    changed: dict[str, pd.Series[str]] = {}
-    for name in (*table.missing, *table.formats):
-        if name in named.columns:
-            text = changed.get(name, named[name])
-            text = text.mask(text.isin(table.missing.get(name, ())), None)
-            formats = table.formats.get(name, ())
-            changed[name] = _as_iso(text, formats) if formats else text
-    return named.assign(**changed)
+    return named.assign(**{name: _in_form(table, name, named[name]) for name in written if name in named.columns})
+
+
+def _in_form(table: Table, name: str, text: "pd.Series[str]") -> "pd.Series[str]":
+    text = text.mask(text.isin(table.missing.get(name, ())), None)
+    if name in table.formats:
+        return _as_iso(text, table.formats[name])
+    if name in table.numbers:
+        return in_plain_form(text, table.numbers[name])
+    if name in table.booleans:
+        true, false = (word.lower() for word in table.booleans[name])
+        return text.str.strip().str.lower().map({true: "true", false: "false"}).fillna(text)
+    return text
 
 
 def parse_times(text: "pd.Series[str]", formats: Sequence[str] = ()) -> "pd.Series[pd.Timestamp]":

@@ -1,4 +1,7 @@
-"""Rows of a CSV document (RFC 4180): commas, double quotes, one header, as many fields per row as in the header."""
+"""Rows of a CSV document (RFC 4180): double quotes, one header, as many fields per row as in the header.
+
+Fields are separated by commas, semicolons, tabs or vertical bars, whichever the header has most of.
+"""
 
 import csv
 import io
@@ -9,19 +12,30 @@ import pyarrow as pa
 from tasks.ingestion.sources.document_errors import BrokenDocument, CutShort, TooLarge
 from tasks.ingestion.sources.text import MISSING, checked_text, refuse_markup
 
+_SEPARATORS = ",;\t|"  # of equally many, the first
+_SEPARATOR = b"separator"  # key in the metadata of the schema
 _BLOCK_BYTES = 4 << 20  # the reader works block by block, so no row may be longer
 
 
 def read(content: bytes) -> pa.Table:
     """Columns of text; BrokenDocument names a row with too few or too many fields."""
-    content = _csv_text(content)
-    header = _header(content)
-    try:
-        return _parse(content, header)
-    except pa.ArrowInvalid as exc:
-        if "Empty CSV" in str(exc):  # there is only the header
-            return pa.table({name: pa.array([], pa.string()) for name in header})
-        _refuse(content, exc)
+    content = _csv_text(content).lstrip(b"\r\n")
+    separator, header, length = _header(content)
+    body = content[length:]
+    if not body.strip(b"\r\n"):  # there is only the header
+        rows = pa.table({name: pa.array([], pa.string()) for name in header})
+    else:
+        try:
+            rows = _parse(body, header, separator)
+        except pa.ArrowInvalid as exc:
+            _refuse(content, exc)
+    return rows.replace_schema_metadata({_SEPARATOR: separator.encode()})
+
+
+def separator_of(rows: pa.Table) -> str | None:
+    """What separated the fields; None for rows of another format."""
+    found = (rows.schema.metadata or {}).get(_SEPARATOR)
+    return None if found is None else found.decode()
 
 
 def _csv_text(content: bytes) -> bytes:
@@ -35,22 +49,37 @@ def _csv_text(content: bytes) -> bytes:
     return content
 
 
-def _header(content: bytes) -> list[str]:
-    line = content.lstrip(b"\r\n").partition(b"\n")[0].decode("utf-8").rstrip("\r")
-    names = next(csv.reader(io.StringIO(line)), [])
+def _header(content: bytes) -> tuple[str, list[str], int]:
+    """The separator, the names of the columns, and the number of bytes of the header, with its end of line."""
+    line, length = _first_record(content)
+    found = {separator: next(csv.reader(io.StringIO(line), delimiter=separator), []) for separator in _SEPARATORS}
+    separator = max(found, key=lambda each: len(found[each]))
+    names = found[separator]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise BrokenDocument(f"columns named twice: {', '.join(repeated)[:120]}")
-    return names
+        raise BrokenDocument(f"columns named twice: {', '.join(name or 'no name' for name in repeated)[:120]}")
+    return separator, names, length
 
 
-def _parse(content: bytes, header: list[str]) -> pa.Table:
+def _first_record(content: bytes) -> tuple[str, int]:
+    """The first line and its number of bytes; a line break inside quotes does not end it."""
+    end = 0
+    while True:
+        newline = content.find(b"\n", end)
+        end = len(content) if newline < 0 else newline + 1
+        if content.count(b'"', 0, end) % 2 == 0 or newline < 0:
+            return content[:end].decode("utf-8").rstrip("\r\n"), end
+        if end > _BLOCK_BYTES:
+            raise TooLarge(f"a header of more than {_BLOCK_BYTES} bytes, or a quote that is never closed")
+
+
+def _parse(body: bytes, header: list[str], separator: str) -> pa.Table:
     import pyarrow.csv as pacsv
 
     return pacsv.read_csv(
-        pa.BufferReader(content),
-        read_options=pacsv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES, column_names=header, skip_rows=1),
-        parse_options=pacsv.ParseOptions(newlines_in_values=True),
+        pa.BufferReader(body),
+        read_options=pacsv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES, column_names=header),
+        parse_options=pacsv.ParseOptions(newlines_in_values=True, delimiter=separator),
         convert_options=pacsv.ConvertOptions(
             column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=True, null_values=list(MISSING)
         ),

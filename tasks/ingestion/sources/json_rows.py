@@ -10,7 +10,7 @@ import orjson
 import pyarrow as pa
 
 from tasks.ingestion.sources.document_errors import BrokenDocument, CutShort
-from tasks.ingestion.sources.text import checked_text, nulls_where_missing, refuse_markup
+from tasks.ingestion.sources.text import checked_text, refuse_markup
 
 
 def read(content: bytes, records: str | None = None) -> pa.Table:
@@ -65,7 +65,7 @@ def from_records(records: Sequence[Any]) -> pa.Table:
             raise BrokenDocument(f"{type(record).__name__} as row {number}, not an object")
         names.update(dict.fromkeys(record))
     columns = {name: [as_text(name, record.get(name)) for record in records] for name in names}
-    return pa.table({name: nulls_where_missing(pa.array(column, pa.string())) for name, column in columns.items()})
+    return pa.table({name: pa.array(column, pa.string()) for name, column in columns.items()})
 
 
 def as_text(name: str, value: object) -> str | None:  # noqa: PLR0911 - one return per type is the whole function

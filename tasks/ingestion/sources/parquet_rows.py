@@ -1,12 +1,18 @@
-"""Rows of a Parquet file, every column as text. The footer is read before the rows, so their size is known."""
+"""Rows of a Parquet file, every column as text, with the type that the file declares as metadata of the field.
+
+The footer is read before the rows, so their size is known.
+"""
+
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.config.table import ColumnType
 from tasks.ingestion.sources.document_errors import BrokenDocument, CutShort, TooLarge
-from tasks.ingestion.sources.text import nulls_where_missing
 
 _MAGIC = b"PAR1"
+_DECLARED = b"declared"  # key in a field's metadata
 
 
 def read(content: bytes, bytes_max: int) -> pa.Table:
@@ -28,13 +34,40 @@ def read(content: bytes, bytes_max: int) -> pa.Table:
         raise BrokenDocument(f"no Parquet that can be read: {str(exc)[:160]}") from exc
     if len(set(rows.column_names)) < rows.num_columns:
         raise BrokenDocument("columns named twice")
-    return pa.table({name: _as_text(name, rows[name]) for name in rows.column_names})
+    fields = [
+        pa.field(field.name, pa.string(), metadata={_DECLARED: _column_type(field.type).encode()})
+        for field in rows.schema
+    ]
+    return pa.table([_as_text(name, rows[name]) for name in rows.column_names], schema=pa.schema(fields))
+
+
+def declared_types(rows: pa.Table) -> dict[str, ColumnType]:
+    """The type by column that the file declared; empty for rows of another format."""
+    known = {field.name: field.metadata[_DECLARED].decode() for field in rows.schema if field.metadata}
+    return {name: cast("ColumnType", kind) for name, kind in known.items()}
+
+
+def _column_type(found: pa.DataType) -> ColumnType:
+    """The contract's type for an Arrow type; everything that is no number, boolean or time is text."""
+    if pa.types.is_dictionary(found):
+        return _column_type(found.value_type)
+    if pa.types.is_boolean(found):
+        return "boolean"
+    if pa.types.is_integer(found):
+        return "long"
+    if pa.types.is_floating(found) or pa.types.is_decimal(found):
+        return "double"
+    return "timestamp" if pa.types.is_timestamp(found) or pa.types.is_date(found) else "string"
 
 
 def _as_text(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_floating(column.type):
-        column = pc.if_else(pc.is_nan(column), None, column)
+    """The column as text that shows every value exactly; NaN is a missing value."""
     try:
-        return nulls_where_missing(column.cast(pa.string()))
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        if pa.types.is_floating(column.type):
+            column = column.cast(pa.float64())  # the text of a shorter float is another number as a double
+            column = pc.if_else(pc.is_nan(column), None, column)
+        return column.cast(pa.string())
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as exc:
         raise BrokenDocument(f"{column.type} in {name!r}, not a single value") from exc

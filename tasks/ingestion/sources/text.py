@@ -1,9 +1,8 @@
 """Text of a source: how it is decoded, and which texts mean that a value is missing."""
 
-import pyarrow as pa
-
 from tasks.ingestion.sources.document_errors import BrokenDocument
 
+# In CSV, and in columns that are no text. Formats with a null of their own may have these texts as values.
 MISSING = ("", "NA", "NaN", "null", "NULL")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -28,13 +27,6 @@ def refuse_markup(content: bytes) -> None:
     start = content.lstrip()[:15]
     if start.startswith(b"<"):
         raise BrokenDocument("a page" if b"html" in start.lower() else "markup")
-
-
-def nulls_where_missing(column: pa.Array, texts: tuple[str, ...] = MISSING) -> pa.Array:
-    """The column with null in place of each text that means a missing value."""
-    import pyarrow.compute as pc
-
-    return pc.if_else(pc.is_in(column, value_set=pa.array(texts, pa.string())), None, column)
 
 
 def _refuse_decoded_twice(text: str) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from healing.incident import Cause
 from tasks.config.contract_section import Repair
 from tasks.ingestion.sources import Batch
+from tasks.ingestion.sources.text import MISSING
 from tasks.ingestion.validation.schema import TypedRows, cast_rows
 from tasks.ingestion.validation.table_rules import TableRules
 
@@ -73,6 +74,9 @@ class BatchFrame:
         import pandas as pd
 
         text = pd.concat([batch.rows[list(rules.table.columns)] for batch in batches], ignore_index=True)
+        for name, kind in rules.table.columns.items():
+            if kind != "string":  # a text column may contain "NA" or an empty text as a value
+                text[name] = text[name].mask(text[name].isin(MISSING), None)
         index = np.repeat(np.arange(len(batches)), [len(batch.rows) for batch in batches])
         return cls(rules, batches, index, text, cast_rows(rules.table, text), [list(each) for each in repairs])
 

@@ -1,12 +1,19 @@
 """The columns of a batch: which ones there are, and their values in the types of the contract."""
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks.config.table import ColumnType, Table
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_DOUBLE_EXACT_MAX = 2**53  # doubles skip whole numbers above it
+_INTEGER = re.compile(r"[+-]?\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +62,56 @@ def cast_rows(table: Table, rows: "pd.DataFrame") -> TypedRows:
 
 def cast_column(text: "pd.Series[str]", kind: ColumnType) -> "pd.Series[Any]":
     """One column in its type; missing where the text is not such a value. A double is finite, a long is whole."""
-    import numpy as np
     import pandas as pd
 
     match kind:
         case "string":
             return text.astype(object)
         case "double":
-            number = pd.to_numeric(text, errors="coerce").astype("float64")
-            return number.where(np.isfinite(number))
+            return exact_doubles(text)
         case "long":
-            number = pd.to_numeric(text, errors="coerce").astype("float64")
-            return number.where((number == number.round()) & (number.abs() < 2**53)).astype("Int64")
+            return _exact_integers(text)
         case "boolean":
             truth = {"true": True, "1": True, "false": False, "0": False}
             return text.str.lower().map(truth).astype("boolean")
         case "timestamp":
             return pd.to_datetime(text, errors="coerce", utc=True, format="ISO8601").dt.as_unit("us")
+
+
+def exact_doubles(text: "pd.Series[str]") -> "pd.Series[float]":
+    """The nearest double of each text, NaN where there is no finite one.
+
+    pandas decides which texts are numbers. Its own conversion may differ from the nearest double in the last digit.
+    """
+    import numpy as np
+    import pandas as pd
+
+    number = pd.to_numeric(text, errors="coerce").astype("float64")
+    number = number.where(np.isfinite(number))
+    known = number.notna().to_numpy()
+    if not known.any():
+        return number
+    found = text[known].astype(str)
+    try:
+        exact = pc.cast(pa.array(found, pa.string()), pa.float64()).to_numpy()
+    except pa.ArrowInvalid:  # spaces around a number, or a plus sign
+        exact = found.map(float).to_numpy()
+    values = number.to_numpy(copy=True)
+    values[known] = exact
+    return pd.Series(values, index=text.index)
+
+
+def _exact_integers(text: "pd.Series[str]") -> "pd.Series[Any]":
+    """Whole numbers of 64 bits. One that is written as 3.0 or 1e3 is below 2^53, where doubles are exact."""
+    import pandas as pd
+
+    number = pd.to_numeric(text, errors="coerce").astype("float64")
+    whole = number.where((number == number.round()) & (number.abs() < _DOUBLE_EXACT_MAX)).astype("Int64")
+    large = number[number.abs() >= _DOUBLE_EXACT_MAX].index
+    if large.empty:
+        return whole
+    digits = text[large].str.strip()
+    values = [int(each) if _INTEGER.fullmatch(each) else None for each in digits]
+    fitting = [each if each is not None and -(2**63) <= each < 2**63 else None for each in values]
+    whole[large] = pd.array(fitting, dtype="Int64")
+    return whole

@@ -138,7 +138,6 @@ def test_a_file_that_allows_no_pipeline_is_refused_in_one_line_and_nothing_is_wr
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"id;at;returned\n1;2024-01-01;0\n", "expected commas between fields, found semicolons"),
         (b"id,at,returned\n", "expected rows, found only the header"),
         (b"id,id,returned\n1,1,0\n", "columns named twice: id"),
         ("id,at,returned\n1,2024-01-01,größe\n".encode("latin-1"), "not UTF-8"),
