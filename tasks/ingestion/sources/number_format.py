@@ -41,7 +41,7 @@ def _pattern(format_: NumberFormat) -> str:
     whole = rf"(?:[1-9]\d{{0,2}}(?:{thousands}\d{{3}})+|\d+)" if thousands else r"\d+"
     number = rf"(?:{whole}(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][+-]?\d+)?"
     if not unit:
-        return rf"^(?P<open>\()?(?P<sign>[+-])?(?P<inner>)?(?P<before>{number})(?P<after>)?(?(open)\))$"
+        return rf"^(?P<open>\()?(?P<sign>[+-])?(?P<inner>(?!))?(?P<before>{number})(?P<after>(?!))?(?(open)\))$"
     return (
         rf"^(?P<open>\()?(?P<sign>[+-])? ?(?:{unit} ?(?P<inner>[+-])?(?P<before>{number})|(?P<after>{number}) ?{unit})"
         rf"(?(open)\))$"

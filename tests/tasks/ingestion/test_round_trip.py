@@ -1,6 +1,5 @@
 """What comes out of the lake is what went into the source, value and type: CSV, Parquet and a database."""
 
-import math
 import tempfile
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -14,7 +13,6 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.config.contract_section import Contract
 from tasks.config.pipeline import Pipeline, load_pipeline
 from tasks.config.table import NumberFormat
 from tasks.ingestion.sources import Lookup, open_source
@@ -50,7 +48,7 @@ TYPES = {
 }
 MIDNIGHT = datetime(2024, 3, 31, tzinfo=UTC)
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=12) | st.sampled_from(
-    ["NA", "null", "NaN", "", "007", "1e5", "true", " x ", '"', "a,b;c", "'", "-", "2024-01-01", "12%", "é"]
+    ["NA", "null", "NaN", "", "007", "1e5", "true", " x ", '"', "a,b;c", "a\nb", "'", "-", "2024-01-01", "12%", "é"]
 )
 
 
