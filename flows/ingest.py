@@ -30,7 +30,6 @@ from tasks.ingestion.run_record import record_end, record_start
 from tasks.ingestion.source_failover import report_return
 from tasks.ingestion.sources import Lookup, open_sources
 from tasks.ingestion.stores import open_stores
-from tasks.ingestion.validation.preload import loaded_while_waiting
 from tasks.ledger.pauses import refuse_while_paused
 from tasks.ledger.records import BatchRecord, BatchStatus
 
@@ -93,7 +92,6 @@ def ingest(
         open_sources(config, lookup, settings.sources_dir(pipeline)) as chain,
         open_stores(config, settings) as stores,
         ExitStack() as remedies,
-        loaded_while_waiting(),
     ):
         record_start(stores.ledger, pipeline, stores.run_id)
         days = days_to_ingest(stores, chain, since, until, remedies)

@@ -8,6 +8,7 @@ from healing.errors import SourceUnavailable
 from tasks.ingestion.source_failover import switch_source
 from tasks.ingestion.sources import ServedDays, SourceChain
 from tasks.ingestion.stores import Stores
+from tasks.ingestion.validation.preload import loaded_while_waiting
 
 
 def days_to_ingest(
@@ -34,7 +35,8 @@ def missing_days(stores: Stores, table: str, days: Sequence[date]) -> list[date]
 def _served_days(stores: Stores, chain: SourceChain, remedies: ExitStack) -> ServedDays | None:
     for source in chain.available():
         try:
-            return source.days()
+            with loaded_while_waiting():
+                return source.days()
         except SourceUnavailable as exc:
             switch_source(stores, chain, source, exc, remedies)
     raise chain.exhausted()

@@ -15,6 +15,7 @@ from tasks.ingestion.quarantine import Refusal, keep_refused
 from tasks.ingestion.sources import Batch, OpenSource, SourceChain, batch_id
 from tasks.ingestion.stores import Stores
 from tasks.ingestion.validation.findings import BatchFinding
+from tasks.ingestion.validation.preload import loaded_while_waiting
 from tasks.runtime.events import EventName
 
 SWITCHED = "source.switched"  # kind of the journal's entries
@@ -107,8 +108,9 @@ def _fetch_from(
     wrong: set[date] = set()
     while wanted := [day for day in days if day not in batches and day not in wrong]:
         try:
-            for batch in source.fetch(table, stores.pipeline.tables[table], wanted):
-                batches[batch.day] = batch
+            with loaded_while_waiting():
+                for batch in source.fetch(table, stores.pipeline.tables[table], wanted):
+                    batches[batch.day] = batch
         except SourceUnavailable as exc:
             failed = next(day for day in wanted if day not in batches)  # batches come in the order of their days
             keep_refused_answer(stores, source.name, table, failed, exc)

@@ -18,7 +18,12 @@ def load_library() -> None:
 
 @contextmanager
 def loaded_while_waiting(load: Callable[[], None] = load_library) -> Iterator[None]:
-    """Call `load` in a thread if the block takes longer than PATIENCE_SECONDS; leaving the block waits for its end."""
+    """Call `load` in a thread if the block takes longer than PATIENCE_SECONDS; leaving the block waits for its end.
+
+    The block only waits for a source. What it uses must not meet a library whose import is half done: SQLAlchemy's
+    mapper registers itself for all statements at the start of its import, so it is imported here first.
+    """
+    importlib.import_module("sqlalchemy.orm")
     timer = threading.Timer(PATIENCE_SECONDS, load)
     timer.start()
     try:

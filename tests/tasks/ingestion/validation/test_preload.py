@@ -47,3 +47,23 @@ from great_expectations.data_context import EphemeralDataContext
 assert ExpectationSuite(name="s").name == "s" and EphemeralDataContext
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_statements_of_the_ledger_work_while_a_thread_loads_the_library():
+    """It imports SQLAlchemy's mapper, which registers itself for the values of all statements before it is complete."""
+    code = """
+import sys
+from enum import StrEnum
+from sqlalchemy import column
+from tasks.ingestion.validation import preload
+class Kind(StrEnum):
+    BAD = "bad"
+preload.PATIENCE_SECONDS = 0.0
+statements = 0
+with preload.loaded_while_waiting():
+    while "great_expectations.expectations.expectation" not in sys.modules:
+        column("kind").in_([Kind.BAD])
+        statements += 1
+assert statements > 100
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
