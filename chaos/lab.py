@@ -30,8 +30,8 @@ class Lab:
     home: Path
     pipeline: str
     directory: Path
-    prefect: str  # empty for a lab without Prefect, which drills of the tier `serving` do not need
-    gateway: str
+    prefect: str  # empty for a lab without Prefect, which drills of the tiers `serving` and `data` do not need
+    gateway: str  # empty for a lab without a gateway, which drills of the tier `data` do not need
     operate: str
     proxy: str  # API of the fault proxy; empty for a stack without one
     feeds: Mapping[str, str]  # the bundled sources `feed` and `mirror`; empty for a pipeline with other sources
@@ -52,8 +52,8 @@ class Lab:
                 pipeline=pipeline,
                 directory=directory,
                 prefect=addresses.get("prefect", "").rstrip("/"),
-                gateway=addresses["gateway"].rstrip("/"),
-                operate=addresses["operate"].rstrip("/"),
+                gateway=addresses.get("gateway", "").rstrip("/"),
+                operate=addresses.get("operate", "").rstrip("/"),
                 proxy=addresses.get("proxy", "").rstrip("/"),
                 feeds={name: addresses[name].rstrip("/") for name in FEEDS if name in addresses},
             )

@@ -18,6 +18,7 @@ from chaos.faults.candidate import Candidate
 from chaos.faults.changed_file import ChangedFile
 from chaos.faults.crash_loop import CrashLoop
 from chaos.faults.disabled_remedy import DisabledRemedy
+from chaos.faults.feed import SpoiledBatch
 from chaos.faults.hidden_directory import HiddenDirectory
 from chaos.faults.locked_database import LockedDatabase
 from chaos.faults.resource import FullDisk
@@ -36,7 +37,8 @@ Fault = Annotated[
     | LockedDatabase
     | FullDisk
     | Toxic
-    | Candidate,
+    | Candidate
+    | SpoiledBatch,
     Field(discriminator="kind"),
 ]
 

@@ -33,8 +33,8 @@ from chaos.compose.pair import pair_of_seed
 from chaos.faults.disabled_remedy import DisabledRemedy
 from chaos.lab import FEEDS, Lab, new_directory
 from chaos.outcome import DrillOutcome, outcome_of, store
-from chaos.source_files import PIPELINES_VARIABLE, pipelines_dir, source_files
-from chaos.spec import DrillSpec, spec_of
+from chaos.source_files import PIPELINES_VARIABLE, pipelines_dir, source_databases, source_files
+from chaos.spec import DrillSpec, Indicator, spec_of
 from chaos.verdict import Exit, Judgement, judge
 
 __all__ = [
@@ -148,6 +148,8 @@ def _check(experiment: Experiment, home: Path, pipeline: str, ablate: str | None
     served = lab.served_pipeline()
     if served and served != pipeline:
         raise WrongUsage(f"the stack on {home} serves pipeline {served!r}, found --pipeline {pipeline!r}")
+    if experiment.spec.indicator is Indicator.REQUESTS and not lab.gateway:
+        raise WrongUsage(f"drill {experiment.name} sends requests, found no `gateway` in {home / 'addresses.json'}")
     needs = experiment.spec.needs
     if "proxy" in needs and not lab.proxy:
         raise WrongUsage(
@@ -158,6 +160,11 @@ def _check(experiment: Experiment, home: Path, pipeline: str, ablate: str | None
         raise WrongUsage(
             f"drill {experiment.name} breaks a data file of a source of kind files; pipeline {pipeline!r} has none in "
             f"{pipelines_dir()}"
+        )
+    if "database" in needs and not source_databases(pipelines_dir(), pipeline):
+        raise WrongUsage(
+            f"drill {experiment.name} breaks a SQLite database of a source of kind sql; pipeline {pipeline!r} has none "
+            f"in {pipelines_dir()}"
         )
     missing = [service for service in needs if service in FEEDS and service not in lab.feeds]
     if missing:

@@ -55,7 +55,7 @@ class DrillSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    tier: str = Field(default="stack", description="What the drill needs to run: serving or stack.")
+    tier: str = Field(default="stack", description="What the drill needs to run: serving, data or stack.")
     indicator: Indicator
     fault: bool = Field(default=True, description="False for a drill that breaks nothing; it must open no incident.")
     deadline_seconds: float = Field(gt=0, description="The whole drill takes no longer, or it is stopped.")
@@ -76,7 +76,7 @@ class DrillSpec(BaseModel):
     quiet: bool = Field(default=False, description="What is done is harmless; it must open no incident.")
     needs: tuple[str, ...] = Field(
         default=(),
-        description="What the drill needs besides gateway and Prefect: feed, mirror, proxy or files (as a source).",
+        description="What the drill needs besides its tier: feed, mirror, proxy, files or database (as a source).",
     )
     ablations: tuple[str, ...] = Field(default=(), description="Remedies that can be switched off for the drill.")
     substitutes: tuple[str, ...] = Field(

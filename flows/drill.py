@@ -1,5 +1,6 @@
 """Run a drill: break the running stack on purpose, publish the durations, and fail if it did not recover."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect import flow, task
@@ -8,6 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from chaos.lab import StackDown
 from chaos.outcome import DrillOutcome
+from chaos.rotation import WEEKLY, weekly_drill
 from chaos.runner import WrongUsage, run_drill
 from chaos.verdict import Exit
 from healing.errors import AutopilotError, UsageError
@@ -21,9 +23,14 @@ class DrillFailed(AutopilotError):
 
 @flow(name="drill")
 def drill(pipeline: str, name: str = "noop", ablate: str | None = None) -> DrillOutcome:
-    """Run drill `name` against the running stack and publish the durations; DrillFailed unless it recovered."""
+    """Run drill `name` against the running stack and publish the durations; DrillFailed unless it recovered.
+
+    `weekly` stands for the drill of the week, so that a schedule runs the whole catalogue in turn.
+    """
     settings = load_settings()
     load_pipeline(pipeline, settings.pipelines_dir)
+    if name == WEEKLY:
+        name = weekly_drill(datetime.now(UTC).date())
     outcome = run_experiment(settings.home.as_posix(), pipeline, name, ablate)
     publish_durations(outcome)
     if outcome.exit is not Exit.RECOVERED:

@@ -23,6 +23,7 @@ class Tier(StrEnum):
     """What a drill needs to run."""
 
     SERVING = "serving"  # a gateway, a healer and two models: seconds per trial
+    DATA = "data"  # two sources, ingest runs and a healer: no gateway, no worker of Prefect
     STACK = "stack"  # the whole of `autopilot up`
 
 
@@ -73,6 +74,7 @@ class CatalogueDrill(_Part):
     faults_last_seconds: float | None = Field(
         default=None, gt=0, description="The drill of a batch ends its faults after so long, before the batch is in."
     )
+    partly: bool = Field(default=False, description="The batch may come in without the rows that ingestion sets aside.")
     load: Load | None = None
     needs: tuple[str, ...] = ()
     warm_fallbacks: int = Field(default=0, ge=0, description="So many fallbacks must be ready before the drill.")

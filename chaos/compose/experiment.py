@@ -79,7 +79,7 @@ def _promise(drill: CatalogueDrill) -> Document:
 
 def _hypothesis(drill: CatalogueDrill) -> Document:
     if drill.indicator is Indicator.BATCH:
-        of_files = "files" in drill.needs
+        of_files = _has_own_data(drill)
         title = "The sources can be read, and no incident is open"
         names = ["source_files_are_readable" if of_files else "sources_answer", "no_incident_is_open"]
     else:
@@ -89,6 +89,11 @@ def _hypothesis(drill: CatalogueDrill) -> Document:
     if drill.warm_fallbacks:
         probes.append(_probe("fallbacks_are_warm", fallbacks=drill.warm_fallbacks))
     return {"title": title, "probes": probes}
+
+
+def _has_own_data(drill: CatalogueDrill) -> bool:
+    """Whether the source is a file or a database with many days, and not the bundled feed with a clock."""
+    return bool({"files", "database"} & set(drill.needs))
 
 
 def _method(drill: CatalogueDrill) -> list[Document]:
@@ -138,7 +143,7 @@ def _while_it_lasts(drill: CatalogueDrill) -> list[Document]:
 
 
 def _batch_method(drill: CatalogueDrill) -> list[Document]:
-    due = [_action("expect_next_day" if "files" in drill.needs else "advance_clock")]
+    due = [_action("expect_next_day" if _has_own_data(drill) else "advance_clock")]
     faults = _faults(drill)
     last = drill.faults_last_seconds
     end = {**_action("undo_faults"), "name": "end-the-faults"}
@@ -150,6 +155,7 @@ def _batch_method(drill: CatalogueDrill) -> list[Document]:
             "due_batch_is_in",
             deadline_seconds="${restored_seconds_max}",
             **({} if last is None else {"by_any_run": True}),
+            **({"partly": True} if drill.partly else {}),
         ),
         *([end] if last is None else []),
     ]

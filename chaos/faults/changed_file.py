@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from chaos.lab import Lab
-from chaos.source_files import pipelines_dir, source_files
+from chaos.source_files import pipelines_dir, source_databases, source_files
 
 __all__ = ["KIND", "ChangedFile", "prepare", "sha256"]
 
@@ -90,14 +90,16 @@ class ChangedFile(BaseModel):
 def prepare(lab: Lab, file: str, change: Literal["flip", "truncate", "remove"]) -> ChangedFile:
     """`file` is the model, manifest or signature of the champion or of its first fallback, such as champion_model.
 
-    Or `source`, the last data file of the pipeline's sources of kind files. LookupError for another name or when there
-    is no such file.
+    Or `source`, the last data file of the pipeline's sources of kind files, or `source_database`, the SQLite database
+    of its source of kind sql. LookupError for another name or when there is no such file.
     """
-    if file == "source":
-        return _prepare_source(lab, change)
+    if file in ("source", "source_database"):
+        return _prepare_source(lab, file, change)
     role, _, part = file.partition("_")
     if role not in ("champion", "fallback") or part not in ("model", "manifest", "signature"):
-        raise LookupError(f"expected source or (champion|fallback)_(model|manifest|signature), found {file!r}")
+        raise LookupError(
+            f"expected source, source_database or (champion|fallback)_(model|manifest|signature), found {file!r}"
+        )
     directory = lab.models / (lab.champion() if role == "champion" else lab.fallback())
     manifest = directory / MANIFEST_FILE
     match part:
@@ -110,8 +112,9 @@ def prepare(lab: Lab, file: str, change: Literal["flip", "truncate", "remove"]) 
     return ChangedFile.prepare(path, lab.leases / f"{directory.name[:12]}.{path.name}.original", change)
 
 
-def _prepare_source(lab: Lab, change: Literal["flip", "truncate", "remove"]) -> ChangedFile:
-    files = source_files(pipelines_dir(), lab.pipeline)
+def _prepare_source(lab: Lab, file: str, change: Literal["flip", "truncate", "remove"]) -> ChangedFile:
+    find = source_files if file == "source" else source_databases
+    files = find(pipelines_dir(), lab.pipeline)
     if not files:
         raise LookupError(f"expected data files of the sources of {lab.pipeline}, found none")
     return ChangedFile.prepare(files[-1], lab.leases / f"{files[-1].name}.original", change)

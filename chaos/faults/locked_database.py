@@ -1,4 +1,4 @@
-"""A SQLite database whose write lock another process holds: every writer waits and gives up."""
+"""A SQLite database whose lock another process holds: writers, or readers too, wait and give up."""
 
 import sqlite3
 from contextlib import closing
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from chaos.agents.agent import Agent
 from chaos.lab import Lab
+from chaos.source_files import pipelines_dir, source_databases
 
 __all__ = ["KIND", "LockedDatabase", "prepare"]
 
@@ -49,14 +50,25 @@ class LockedDatabase(BaseModel):
             return False
 
 
-def prepare(lab: Lab, database: Literal["ledger"] = "ledger", seconds_max: float = 240.0) -> LockedDatabase:
-    """`database` is ledger. LookupError for another name."""
-    if database != "ledger":
-        raise LookupError(f"expected the database ledger, found {database!r}")
+def prepare(lab: Lab, database: Literal["ledger", "source"] = "ledger", seconds_max: float = 240.0) -> LockedDatabase:
+    """`database` is ledger, or source: the SQLite database of the pipeline's source of kind sql, for readers as well.
+
+    LookupError for another name, or when there is no such source.
+    """
+    if database not in ("ledger", "source"):
+        raise LookupError(f"expected the database ledger or source, found {database!r}")
+    path = lab.ledger if database == "ledger" else _source(lab)
     agent = Agent(
         module="lock_database",
-        arguments=(str(lab.ledger),),
-        keep_file=lab.leases / f"locked.{lab.ledger.name}.keep",
+        arguments=(str(path), "IMMEDIATE" if database == "ledger" else "EXCLUSIVE"),
+        keep_file=lab.leases / f"locked.{path.name}.keep",
         seconds_max=seconds_max,
     )
-    return LockedDatabase(agent=agent, path=lab.ledger)
+    return LockedDatabase(agent=agent, path=path)
+
+
+def _source(lab: Lab) -> Path:
+    found = source_databases(pipelines_dir(), lab.pipeline)
+    if not found:
+        raise LookupError(f"expected a SQLite database as a source of {lab.pipeline}, found none")
+    return found[0]

@@ -33,7 +33,7 @@ from pipelines.flights.archive import FIRST_DAY, DailyTable, as_csv, day_start, 
 from pipelines.flights.feed_state import FAULTS, FeedState
 
 _BATCH = re.compile(r"/(flights|weather|outcomes)/(\d{4}-\d{2}-\d{2})\.csv")
-_BODY_BYTES_MAX = 1_000_000  # a list of faults is far smaller
+_BODY_BYTES_MAX = 4_000_000  # a list of faults, which may hold a few batches
 _IDLE_SECONDS = 30  # an open connection without a request is closed after this time
 
 
@@ -63,7 +63,10 @@ class Feed(ThreadingHTTPServer):
     def batch(self, table: str, day: date) -> bytes:
         """One batch as CSV, with the faults if this feed is faulty."""
         rows = year()[table].day(day)
-        return as_csv(self.state.break_batch(rows, table, day) if self.faulty else rows)
+        if not self.faulty:
+            return as_csv(rows)
+        replaced = self.state.replaced_content(table, day)
+        return as_csv(self.state.break_batch(rows, table, day)) if replaced is None else replaced
 
 
 class _Handler(BaseHTTPRequestHandler):

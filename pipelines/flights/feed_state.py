@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, TypeAdapter
 
 from pipelines.flights.archive import day_start
 
@@ -53,8 +53,15 @@ class Null(_Fault):
         return rows.set_column(rows.column_names.index(self.column), self.column, with_nulls)
 
 
-Fault = Annotated[Rename | Null, Field(discriminator="kind")]
-FAULTS: TypeAdapter[list[Rename | Null]] = TypeAdapter(list[Fault])
+class Content(_Fault):
+    """The batch is delivered with these bytes, whatever they are; other faults of the batch have no effect."""
+
+    kind: Literal["content"]
+    body: Base64Bytes
+
+
+AnyFault = Rename | Null | Content
+FAULTS: TypeAdapter[list[AnyFault]] = TypeAdapter(list[Annotated[AnyFault, Field(discriminator="kind")]])
 
 
 class FeedState:
@@ -75,18 +82,26 @@ class FeedState:
         _replace(self._clock, json.dumps({"now": now.astimezone(UTC).isoformat()}).encode())
 
     @property
-    def faults(self) -> list[Rename | Null]:
+    def faults(self) -> list[AnyFault]:
         return FAULTS.validate_json(self._faults.read_bytes()) if self._faults.exists() else []
 
-    def set_faults(self, faults: list[Rename | Null]) -> None:
+    def set_faults(self, faults: list[AnyFault]) -> None:
         _replace(self._faults, FAULTS.dump_json(faults))
 
     def break_batch(self, rows: pa.Table, table: str, day: date) -> pa.Table:
         """The rows after this batch's faults, applied in their order."""
-        for fault in self.faults:
-            if fault.table == table and fault.day == day:
+        for fault in self._faults_of(table, day):
+            if not isinstance(fault, Content):
                 rows = fault.apply(rows)
         return rows
+
+    def replaced_content(self, table: str, day: date) -> bytes | None:
+        """The bytes that this batch is delivered with instead of its rows; None without such a fault."""
+        found = [fault.body for fault in self._faults_of(table, day) if isinstance(fault, Content)]
+        return found[-1] if found else None
+
+    def _faults_of(self, table: str, day: date) -> list[AnyFault]:
+        return [fault for fault in self.faults if fault.table == table and fault.day == day]
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -19,6 +19,7 @@ from tasks.lake.lake_table import LakeTable
 from tasks.lake.write_locks import LOCK_SECONDS_MAX, WriteLock, write_lock
 from tasks.ledger.store import Ledger
 from tasks.runtime.alerts import alert
+from tasks.runtime.disabled_remedies import disabled_remedies
 from tasks.runtime.events import EventName, emit
 
 OBSERVER = "ingest"
@@ -43,6 +44,7 @@ class Stores:
         emit: Emit,
         notify: Notify,
         run_id: str | None = None,
+        disabled: frozenset[Remedy] = frozenset(),
     ) -> None:
         self.pipeline = pipeline
         self.lake_root = lake_root
@@ -51,12 +53,13 @@ class Stores:
         self.emit = emit
         self.notify = notify
         self.run_id = run_id
+        self._policy = pipeline.policy.without(disabled)
         self.summaries: list[BatchSummary] = []
         self._open_tables: dict[str, LakeTable] = {}
 
     def remedies(self, cause: Cause) -> tuple[Remedy, ...]:
-        """What the pipeline's policy allows for `cause`."""
-        return self.pipeline.policy.remedies.get(cause, ())
+        """What the pipeline's policy allows for `cause`, without what a drill has disabled."""
+        return self._policy.remedies.get(cause, ())
 
     def lake(self, table: str) -> LakeTable:
         """One of the pipeline's tables, or its features. It stays open, so that later reads cover new commits only."""
@@ -89,6 +92,7 @@ def open_stores(pipeline: Pipeline, settings: Settings, *, seconds_max: float = 
             emit,
             partial(_notify_people, settings, pipeline.alert_routing),
             flow_run.id,
+            disabled_remedies(settings.home),
         )
 
 

@@ -12,7 +12,7 @@ def test_a_row_says_how_many_recovered_and_how_fast_and_the_rest_is_listed_as_no
     baseline = Baseline(machine="2-cores-x86_64", revision="abc", drills={"model-corruption": drill})
     page = recovery_page([baseline], read_catalogue())
     assert "| `model-corruption` | 3/4 | 25% | 2.0 (1.0 to never) | never | never |" in page
-    assert "`source-outage` (stack)" in page
+    assert "`source-outage` (data)" in page
 
 
 def test_a_drill_that_no_client_noticed_has_no_times():

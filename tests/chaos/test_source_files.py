@@ -1,9 +1,12 @@
+import sqlite3
+from contextlib import closing
+
 import pytest
 import yaml
 
 from chaos.faults.changed_file import prepare
 from chaos.lab import Lab
-from chaos.source_files import pipelines_dir, source_files
+from chaos.source_files import pipelines_dir, source_databases, source_files
 from tests.chaos.gateway_double import home_of
 
 
@@ -43,6 +46,28 @@ def test_a_data_file_is_taken_away_and_brought_back(pipelines):
     assert not (pipelines / "data" / "orders.csv").exists()
     fault.undo()
     assert (pipelines / "data" / "orders.csv").read_text() == "content\n"
+
+
+def test_a_database_of_a_source_is_found_damaged_and_restored(pipelines):
+    path = pipelines / "data" / "visits.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE visits (id TEXT)")
+    sources = [
+        {"kind": "sql", "url": f"sqlite:///{path}"},
+        {"kind": "sql", "url": "sqlite:////nowhere/visits.db"},
+        {"kind": "sql", "url": "postgresql://127.0.0.1/visits"},
+    ]
+    (pipelines / "pipelines" / "orders" / "pipeline.yaml").write_text(yaml.safe_dump({"sources": sources}))
+    assert source_databases(pipelines_dir(), "orders") == [path]
+    lab = Lab.open(home_of(pipelines / "home", "http://127.0.0.1:9"), "orders", pipelines / "home" / "drills")
+    fault = prepare(lab, file="source_database", change="truncate")
+    fault.inject()
+    assert fault.active()
+    with pytest.raises(sqlite3.DatabaseError), closing(sqlite3.connect(path)) as database:
+        database.execute("SELECT * FROM visits").fetchall()
+    fault.undo()
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT * FROM visits").fetchall() == []
 
 
 def test_a_pipeline_without_data_files_cannot_lose_one(pipelines):

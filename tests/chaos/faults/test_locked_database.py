@@ -2,6 +2,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+import yaml
 
 from chaos.faults.locked_database import prepare
 from chaos.lab import Lab
@@ -36,6 +37,29 @@ def test_writers_are_refused_and_readers_are_not_until_the_undo(lab):
         database.execute("INSERT INTO journal VALUES (1)")
 
 
+def test_the_database_of_a_source_is_locked_for_readers_as_well(lab, tmp_path, monkeypatch):
+    path = tmp_path / "visits.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE visits (id TEXT)")
+    (tmp_path / "pipelines" / "flights").mkdir(parents=True)
+    document = {"sources": [{"kind": "sql", "url": f"sqlite:///{path}"}]}
+    (tmp_path / "pipelines" / "flights" / "pipeline.yaml").write_text(yaml.safe_dump(document))
+    monkeypatch.setenv("AUTOPILOT_PIPELINES_DIR", str(tmp_path / "pipelines"))
+    fault = prepare(lab, database="source")
+    fault.inject()
+    try:
+        wait_for(fault.active, "the database is locked")
+        with (
+            closing(sqlite3.connect(path, timeout=0)) as database,
+            pytest.raises(sqlite3.OperationalError, match="locked"),
+        ):
+            database.execute("SELECT * FROM visits")
+    finally:
+        fault.undo()
+    with closing(sqlite3.connect(path, timeout=0)) as database:
+        assert database.execute("SELECT * FROM visits").fetchall() == []
+
+
 def test_another_database_is_refused(lab):
-    with pytest.raises(LookupError, match="ledger, found 'mlflow'"):
+    with pytest.raises(LookupError, match="ledger or source, found 'mlflow'"):
         prepare(lab, database="mlflow")

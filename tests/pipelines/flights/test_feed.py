@@ -1,3 +1,4 @@
+import base64
 import signal
 import subprocess
 import sys
@@ -44,6 +45,18 @@ def test_the_clock_is_shared_and_survives_a_restart(primary, mirror, tmp_path):
 def test_refuses_a_clock_that_is_not_a_time(primary, body):
     assert primary.put("/clock", content=body).status_code == 422
     assert primary.get("/days").json()["last"] == "2013-02-28"
+
+
+def test_only_the_primary_delivers_other_bytes_as_a_batch_until_the_fault_is_removed(primary, mirror):
+    body = base64.b64encode(b"<html>").decode()
+    fault = {"table": "flights", "day": "2013-02-01", "kind": "content", "body": body}
+    null = {"table": "flights", "day": "2013-02-01", "kind": "null", "column": "distance", "share": 0.4}
+    assert primary.put("/faults", json=[fault, null]).status_code == 200
+    assert primary.get("/flights/2013-02-01.csv").content == b"<html>"
+    assert primary.get("/weather/2013-02-01.csv").text == mirror.get("/weather/2013-02-01.csv").text
+    assert primary.get("/faults").json()[0] == fault
+    primary.put("/faults", json=[])
+    assert primary.get("/flights/2013-02-01.csv").text == mirror.get("/flights/2013-02-01.csv").text
 
 
 def test_only_the_primary_applies_faults(primary, mirror):

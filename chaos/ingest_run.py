@@ -1,0 +1,65 @@
+"""The ingest run of a drill: a run in Prefect, or a process of its own where the stack has no Prefect."""
+
+import os
+import sys
+from pathlib import Path
+
+from chaos import prefect
+from chaos.actions.advance_clock import DUE_DAY
+from chaos.lab import Lab
+from chaos.processes import ProcessName
+from chaos.record import recall, remember
+from chaos.source_files import PIPELINES_VARIABLE, pipelines_dir
+
+__all__ = ["INGEST_RUN", "run_state", "start_run"]
+
+INGEST_RUN = "ingest_run"
+LOG_FILE = "ingest.log"
+EXIT_FILE = "ingest.exit"
+_PACKAGE_PARENT = Path(__file__).resolve().parent.parent
+_RUN = 'import subprocess, sys; code = subprocess.call(sys.argv[2:]); open(sys.argv[1], "w").write(str(code))'
+
+
+def start_run(lab: Lab, deployment: str) -> str:
+    """Start a run, as the schedule of `deployment` (flow/deployment) would; return its id.
+
+    httpx.HTTPStatusError when Prefect does not know the deployment.
+    """
+    run = _start_in_prefect(lab, deployment) if lab.prefect else _start_process(lab)
+    remember(lab.directory, INGEST_RUN, run)
+    return run
+
+
+def run_state(lab: Lab) -> str:
+    """The run's state, in Prefect's terms."""
+    run = recall(lab.directory, INGEST_RUN)
+    if lab.prefect:
+        return str(prefect.call(lab.prefect, "GET", f"/flow_runs/{run}")["state"]["type"])
+    ended = lab.directory / EXIT_FILE
+    if ended.exists():
+        return "COMPLETED" if ended.read_text() == "0" else "FAILED"
+    return "RUNNING" if ProcessName.model_validate_json(run).find() is not None else "CRASHED"
+
+
+def _start_in_prefect(lab: Lab, deployment: str) -> str:
+    found = prefect.call(lab.prefect, "GET", f"/deployments/name/{deployment}")
+    wanted = {"parameters": {"pipeline": lab.pipeline}, "name": "drill", "idempotency_key": lab.directory.as_posix()}
+    return str(prefect.call(lab.prefect, "POST", f"/deployments/{found['id']}/create_flow_run", wanted)["id"])
+
+
+def _start_process(lab: Lab) -> str:
+    """`autopilot ingest`, which writes its exit code to a file: the probe that asks for it is another process."""
+    due = ("--until", recall(lab.directory, DUE_DAY))
+    command = [sys.executable, "-m", "cli", "ingest", lab.pipeline, "--home", str(lab.home), *due]
+    pid = os.posix_spawn(  # no Popen object, which would warn of a running child when this process ends
+        sys.executable,
+        [sys.executable, "-c", _RUN, str(lab.directory / EXIT_FILE), *command],
+        {**os.environ, "PYTHONPATH": str(_PACKAGE_PARENT), PIPELINES_VARIABLE: str(pipelines_dir())},
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(lab.directory / LOG_FILE), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
+    return ProcessName.of(pid).model_dump_json()
