@@ -23,7 +23,7 @@ from tasks.ingestion.batch_incidents import settle_incidents
 from tasks.ingestion.data_docs import as_markdown, write_page
 from tasks.ingestion.features import update_features
 from tasks.ingestion.freshness import check_freshness
-from tasks.ingestion.ingest_days import days_to_ingest, missing_days
+from tasks.ingestion.ingest_days import days_to_ingest, grown_days, missing_days
 from tasks.ingestion.ingest_table import ingest_table
 from tasks.ingestion.repair_ledger import repair_ledger
 from tasks.ingestion.run_record import record_end, record_start
@@ -61,6 +61,7 @@ class IngestReport(BaseModel):
     repaired: tuple[str, ...]
     quarantined: tuple[str, ...]
     rejected: tuple[str, ...]
+    revised: tuple[str, ...]
     seconds: float
 
 
@@ -74,9 +75,9 @@ def ingest(
 ) -> IngestReport:
     """Ingest every missing day from `since` (the source's first) until `until` (its last complete one).
 
-    With `again`, days that are in the lake are requested once more, and corrections of the source are accepted.
-    Features are computed again where a batch that they depend on came late or was corrected. `chunk_days` limits how
-    many days are held in memory.
+    A day of which a file with many days has more rows now is ingested again. With `again`, all days are requested once
+    more, and corrections of the source are accepted. Features are computed again where a batch that they depend on came
+    late or was corrected. `chunk_days` limits how many days are held in memory.
 
     PipelinePaused while the pipeline is paused, SourceUnavailable when no source answers, UsageError or ConfigError
     when the pipeline or a parameter is wrong; everything that was committed before stays.
@@ -99,7 +100,8 @@ def ingest(
         feature_rows = 0
         for chunk in _chunks(days, chunk_days):
             for table in config.tables:
-                wanted = chunk if again else missing_days(stores, table, chunk)
+                changed = [*missing_days(stores, table, chunk), *grown_days(stores, chain, table, chunk)]
+                wanted = chunk if again else sorted(changed)
                 records += _ingest_table(stores, chain, table, wanted) if wanted else []
             feature_rows += _update_features(stores, chunk_days)
         settle_incidents(stores, chain)
@@ -142,6 +144,7 @@ def _report(
         repaired=with_status(BatchStatus.REPAIRED),
         quarantined=with_status(BatchStatus.QUARANTINED),
         rejected=with_status(BatchStatus.REJECTED),
+        revised=tuple(record.batch_id for record in records if record.revision > 1),
         seconds=round(seconds, 3),
     )
 

@@ -1,14 +1,18 @@
-"""Which days a source can serve, and which of them are missing in the lake."""
+"""Which days a source can serve, and which of them are missing in the lake, or have more rows now."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 
+import structlog
+
 from healing.errors import SourceUnavailable
 from tasks.ingestion.source_failover import switch_source
-from tasks.ingestion.sources import ServedDays, SourceChain
+from tasks.ingestion.sources import ServedDays, SourceChain, batch_id
 from tasks.ingestion.stores import Stores
 from tasks.ingestion.validation.preload import loaded_while_waiting
+
+log = structlog.get_logger(__name__)
 
 
 def days_to_ingest(
@@ -30,6 +34,26 @@ def missing_days(stores: Stores, table: str, days: Sequence[date]) -> list[date]
     """Those of `days` of which the ledger has no batch. `repair_ledger` comes first, for what only the lake has."""
     recorded = stores.ledger.batch_states(stores.pipeline.name)
     return [day for day in days if (table, day) not in recorded]
+
+
+def grown_days(stores: Stores, chain: SourceChain, table: str, days: Sequence[date]) -> list[date]:
+    """Those of `days` of which the source has more rows now than when they were ingested.
+
+    Only for sources that know their rows per day, such as one file with many days. Fewer rows are no reason: the file
+    may have been cut to its newest part.
+    """
+    try:
+        counts = next((source.row_counts(table, stores.pipeline.tables[table]) for source in chain.available()), None)
+    except SourceUnavailable:  # the days that are missing are asked for, which reports the failure
+        return []
+    if counts is None:
+        return []
+    recorded = stores.ledger.batch_states(stores.pipeline.name)
+    states = {day: recorded[(table, day)] for day in days if (table, day) in recorded}
+    grown = {day: (state.received, counts[day]) for day, state in states.items() if counts.get(day, 0) > state.received}
+    for day, (before, now) in grown.items():
+        log.info("batch_has_more_rows", batch=batch_id(table, day), rows_before=before, rows=now)
+    return list(grown)
 
 
 def _served_days(stores: Stores, chain: SourceChain, remedies: ExitStack) -> ServedDays | None:

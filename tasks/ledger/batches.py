@@ -16,10 +16,11 @@ _IN_JOURNAL = ("received", "accepted", "quarantined", "duplicates", "status", "s
 
 
 class BatchState(NamedTuple):
-    """The newest revision of a batch, and its status."""
+    """The newest revision of a batch, its status, and how many rows its source sent."""
 
     revision: int
     status: BatchStatus
+    received: int
 
 
 class BatchStore(Journal):
@@ -59,12 +60,14 @@ class BatchStore(Journal):
             return {row["batch_id"]: _batch_record(row) for row in connection.execute(query).mappings()}
 
     def batch_states(self, pipeline: str) -> Mapping[tuple[str, date], BatchState]:
-        """Revision and status of every batch, by table and day: a short read where there are thousands of batches."""
+        """The state of every batch, by table and day: a short read where there are thousands of batches."""
         table = schema.batches
-        query = sa.select(table.c.table, table.c.day, table.c.revision, table.c.status)
+        query = sa.select(table.c.table, table.c.day, table.c.revision, table.c.status, table.c.received)
         with snapshot(self._engine) as connection:
             rows = connection.execute(query.where(table.c.pipeline == pipeline)).all()
-        return {(name, day): BatchState(revision, BatchStatus(status)) for name, day, revision, status in rows}
+        return {
+            (name, day): BatchState(revision, BatchStatus(status), sent) for name, day, revision, status, sent in rows
+        }
 
     def batch(self, pipeline: str, batch_id: str) -> BatchRecord | None:
         """The batch with this id, or None."""

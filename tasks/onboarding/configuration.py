@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from tasks.onboarding.columns import ColumnGuess
+from tasks.onboarding.daily_rows import DailyRows
 from tasks.onboarding.draft import PipelineDraft
 from tasks.onboarding.label import LabelGuess
 
@@ -37,6 +38,7 @@ tables:
 {row_formats}    required: {required}
     suite: {rows_suite}
     rows_min: {rows_min} # {rows_min_why}
+{volume}
 
   {outcomes_table}: # the label, from the same file
     role: labels
@@ -89,8 +91,9 @@ def configuration(draft: PipelineDraft) -> str:
         row_formats=_source_formats(key_names, (time, *draft.inputs)),
         required=_flow([column.name for column in draft.inputs if column.required]),
         rows_suite=ROWS_SUITE,
-        rows_min=windows.rows_per_day_min // 4,
-        rows_min_why=_rows_min_why(windows.rows_per_day_min),
+        rows_min=draft.daily_rows.rows_min,
+        rows_min_why=draft.daily_rows.rows_min_why,
+        volume=_volume(draft.daily_rows),
         outcome_columns=_columns(draft.key, time, (label,)),
         outcome_formats=_source_formats(key_names, (time, label)),
         outcomes_suite=OUTCOMES_SUITE,
@@ -141,8 +144,11 @@ def _source_formats(key_names: dict[str, str], columns: tuple[ColumnGuess | Labe
     )
 
 
-def _rows_min_why(fewest: int) -> str:
-    return f"a quarter of the {fewest} rows of the quietest day" if fewest else "some days have no rows"
+def _volume(rows: DailyRows) -> str:
+    """The limits of a day's number of rows, or why there are none."""
+    if rows.share_min is None:
+        return f"    # volume: {rows.volume_why}"
+    return f"    volume: {{share_min: {rows.share_min}, share_max: {rows.share_max}}} # {rows.volume_why}"
 
 
 def _flow(value: Any) -> str:

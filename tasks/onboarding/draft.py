@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from healing.errors import UsageError
 from tasks.ingestion.sources.contract_form import parse_times
 from tasks.onboarding.columns import ColumnGuess, TextColumn, guess_column, plain_names
+from tasks.onboarding.daily_rows import DailyRows, guess_daily_rows
 from tasks.onboarding.estimator import EstimatorGuess, guess_estimator
 from tasks.onboarding.files import FileRows
 from tasks.onboarding.label import LabelGuess, Task, guess_label
@@ -48,6 +49,7 @@ class PipelineDraft:
     time: ColumnGuess
     label: LabelGuess
     columns: tuple[ColumnGuess, ...]
+    daily_rows: DailyRows
     windows: WindowsGuess
     estimator: EstimatorGuess
 
@@ -67,7 +69,8 @@ def draft_pipeline(request: OnboardingRequest, file: FileRows) -> PipelineDraft:
     label = guess_label(columns[request.label], request.task, request.positive)
     label_text = label.plain(rows[request.label])
     days = parse_times(rows[request.time], time.formats).dt.date
-    labelled = days.notna() & label_text.notna()
+    daily_rows = guess_daily_rows(list(days.dropna()))
+    labelled = days.notna() & label_text.notna() & days.map(daily_rows.whole, na_action="ignore").eq(True)
     windows = guess_windows(list(days[labelled]), request.time)
     _check_training_rows(label, label_text[labelled], days[labelled], windows)
     others = [column for name, column in columns.items() if name not in (request.key, request.time, request.label)]
@@ -81,6 +84,7 @@ def draft_pipeline(request: OnboardingRequest, file: FileRows) -> PipelineDraft:
         time=time,
         label=label,
         columns=guesses,
+        daily_rows=daily_rows,
         windows=windows,
         estimator=guess_estimator(label.output, windows.train_rows),
     )

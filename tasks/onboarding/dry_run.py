@@ -4,7 +4,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -32,8 +32,8 @@ class TableDryRun:
         return sum(self.reasons.values())
 
 
-def run_dry(name: str, pipelines_dir: Path) -> tuple[TableDryRun, ...]:
-    """Fetch and validate every day of every table, and compute the features of the accepted rows.
+def run_dry(name: str, pipelines_dir: Path, until: date) -> tuple[TableDryRun, ...]:
+    """Fetch and validate every day until `until` of every table, and compute the features of the accepted rows.
 
     UsageError if the file has no completed day, or if the contract rejects the file that it was guessed from.
     """
@@ -41,7 +41,7 @@ def run_dry(name: str, pipelines_dir: Path) -> tuple[TableDryRun, ...]:
     with tempfile.TemporaryDirectory() as state:
         source = open_source(pipeline, pipeline.sources[0], Lookup(), Path(state))
         try:
-            batches = {table: _batches(source, pipeline, table) for table in pipeline.tables}
+            batches = {table: _batches(source, pipeline, table, until) for table in pipeline.tables}
         except SourceUnavailable as exc:
             raise UsageError(f"expected a file that can be read day by day, found: {exc}") from exc
         finally:
@@ -54,11 +54,12 @@ def run_dry(name: str, pipelines_dir: Path) -> tuple[TableDryRun, ...]:
     return results
 
 
-def _batches(source: OpenSource, pipeline: Pipeline, table: str) -> list[Batch]:
+def _batches(source: OpenSource, pipeline: Pipeline, table: str, until: date) -> list[Batch]:
     served = source.days()
     if served is None or served.last < served.first:
         raise UsageError("expected rows of completed days, found only today's or later ones; wait until tomorrow")
-    days = [served.first + timedelta(days=index) for index in range((served.last - served.first).days + 1)]
+    last = min(served.last, until)
+    days = [served.first + timedelta(days=index) for index in range((last - served.first).days + 1)]
     return list(source.fetch(table, pipeline.tables[table], days))
 
 
@@ -70,7 +71,9 @@ def _check_accepted(table: str, validated: Sequence[ValidatedBatch]) -> TableDry
     rejected = [each for each in validated if each.rejected is not None]
     total = result.accepted + result.quarantined
     if rejected or result.quarantined > _QUARANTINED_SHARE_MAX * total:
-        why = rejected[0].rejected if rejected else ", ".join(reason for reason, _ in reasons.most_common(3))
+        why = ", ".join(reason for reason, _ in reasons.most_common(3))
+        if rejected:
+            why = f"{rejected[0].batch.day}: {rejected[0].rejected}"
         raise UsageError(
             f"expected the guessed contract to accept its own file, found that it quarantines {result.quarantined} of "
             f"{total} rows of table {table}, because of: {why}; correct the file or name other columns"

@@ -81,7 +81,7 @@ def guess_numbers(text: "pd.Series[str]", decimal: Decimal | None = None) -> Num
     odd = written.drop(numbers.index)
     everything = text.mask(text.isin(set(markers)), None)
     everything[numbers.index] = plain[numbers.index]
-    return NumbersGuess(numbers, everything, tuple(sorted(set(markers))), odd, format_, doubt)
+    return NumbersGuess(numbers, everything, _with_both_signs(set(markers)), odd, format_, doubt)
 
 
 def guess_decimal(columns: Iterable["pd.Series[str]"]) -> Decimal | None:
@@ -180,6 +180,13 @@ def _finite(plain: "pd.Series[str]") -> "pd.Series[float]":
 
     numbers = pd.to_numeric(plain, errors="coerce").astype("float64")
     return numbers.replace([math.inf, -math.inf], math.nan).dropna()
+
+
+def _with_both_signs(markers: set[str]) -> tuple[str, ...]:
+    """The markers in order; where infinity is among them, a later file may have it with the other sign."""
+    infinite = {marker for marker in markers if marker.lower().endswith(("inf", "infinity"))}
+    bare = {marker.lstrip("+-") for marker in infinite}
+    return tuple(sorted(markers | bare | {f"-{marker}" for marker in bare}))
 
 
 def _loses_digits(known: "pd.Series[str]") -> bool:

@@ -1,6 +1,7 @@
 """Onboarding a file: guess a pipeline, run it on the file, write its folder, and report every guess."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from tasks.config.pipeline import PIPELINE_FILE, known_pipelines
 from tasks.config.policy_file import refuse_faulty_policy
 from tasks.onboarding.columns import ColumnGuess
 from tasks.onboarding.configuration import OUTCOMES_SUITE, ROWS_SUITE, configuration
+from tasks.onboarding.daily_rows import DailyRows
 from tasks.onboarding.draft import OnboardingRequest, PipelineDraft, draft_pipeline
 from tasks.onboarding.dry_run import TableDryRun, run_dry
 from tasks.onboarding.estimator import model_module
@@ -54,7 +56,7 @@ def onboard(request: OnboardingRequest, pipelines_dir: Path) -> OnboardingResult
         request.name,
         pipelines_dir,
         _generated_files(draft),
-        lambda directory: results.extend(run_dry(request.name, directory)),
+        lambda directory: results.extend(run_dry(request.name, directory, draft.windows.last)),
     )
     return OnboardingResult(folder, guesses(draft), tuple(results), draft.windows.last.isoformat())
 
@@ -84,6 +86,7 @@ def guesses(draft: PipelineDraft) -> tuple[Guess, ...]:
             f"{windows.first} to {windows.last}",
             f"rows on {windows.days_with_rows} of {windows.days} days, about {windows.rows_per_day} per day",
         ),
+        *_daily_guesses(draft.daily_rows),
         Guess(
             "windows",
             f"{windows.lookback_days} training days, {windows.holdout_days} held-out days, "
@@ -92,6 +95,14 @@ def guesses(draft: PipelineDraft) -> tuple[Guess, ...]:
         ),
         Guess("label known at", "event time", "set label.known_at in pipeline.yaml if the label becomes known later"),
     )
+
+
+def _daily_guesses(rows: DailyRows) -> Iterator[Guess]:
+    limits = "no limits" if rows.share_min is None else f"{rows.share_min:g} to {rows.share_max:g} times the usual rows"
+    yield Guess("rows per day", limits, rows.volume_why)
+    if rows.incomplete is not None:
+        why = f"it has only {rows.incomplete_rows} rows; ingest adds it when the file has its other rows"
+        yield Guess("newest day", f"{rows.incomplete} left for later", why)
 
 
 def _column_guess(column: ColumnGuess) -> Guess:

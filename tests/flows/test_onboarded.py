@@ -10,11 +10,14 @@ import pytest
 from flows.ingest import ingest
 from flows.monitor import monitor
 from flows.retrain import RetrainResult, retrain
+from healing.incident import Cause
 from healing.verdict import Outcome
 from releases.signing import ensure_keys
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import load_settings
 from tasks.evaluation.labels import label_source
+from tasks.lake.lake_table import LakeTable
+from tasks.ledger.store import Ledger
 from tasks.onboarding.draft import OnboardingRequest
 from tasks.onboarding.onboard import onboard
 from tasks.training.dataset import read_dataset
@@ -152,3 +155,39 @@ def test_the_next_days_of_the_same_data_are_accepted(home):
     assert (first.batches, following.batches) == (80, 80)
     assert following.rejected == ()
     assert following.rows.quarantined <= 0.001 * following.rows.received
+
+
+def test_a_day_that_grows_in_its_file_is_completed_and_ten_times_the_rows_are_an_incident(home):
+    frame = classified()
+    newest = frame["at"] >= "2024-02-09"
+    part = frame[~newest | (frame[newest].groupby(newest).cumcount() < 8)]
+    begin(home, part)
+    first = ingest(NAME)
+    assert first.rejected == ("rows/2024-02-09",)  # `init` said that its newest day is left for later
+    write(frame, home.parent / "orders.csv")
+    second = ingest(NAME)
+    assert set(second.revised) == {"rows/2024-02-09", "outcomes/2024-02-09"}
+    assert second.rejected == ()
+    settings = load_settings()
+    for table in ("rows", "features", "outcomes"):
+        assert LakeTable(settings.lake_root(NAME), table, ["id"]).count() == len(frame)
+    assert ingest(NAME).batches == 0  # nothing has changed
+    following = frame[newest].assign(at=frame["at"].str.replace("2024-02-09", "2024-02-10"))
+    many = [following.assign(id=following["id"] + f"-{copy}") for copy in range(10)]
+    write(pd.concat([frame, *many]), home.parent / "orders.csv")
+    assert ingest(NAME).rejected == ("rows/2024-02-10",)
+    with Ledger(settings.ledger_dsn) as ledger:
+        causes = {incident.cause for incident in ledger.incidents(NAME)}
+    assert causes == {Cause.VOLUME_ANOMALY}
+
+
+def test_a_column_that_a_second_file_adds_is_left_out(home):
+    frame = classified()
+    begin(home, frame[frame["at"] < "2024-02-05"])
+    pattern = home.parent / "pipelines/mine/pipeline.yaml"
+    pattern.write_text(pattern.read_text().replace("rows: orders.csv", "rows: orders*.csv"))
+    write(frame[frame["at"] >= "2024-02-05"].assign(added="x"), home.parent / "orders-2.csv")
+    report = ingest(NAME)
+    assert (report.rejected, report.rows.quarantined) == ((), 0)
+    assert "added" not in LakeTable(load_settings().lake_root(NAME), "rows", ["id"]).columns()
+    assert LakeTable(load_settings().lake_root(NAME), "rows", ["id"]).count() == len(frame)

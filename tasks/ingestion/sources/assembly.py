@@ -2,14 +2,20 @@
 
 import io
 import zipfile
+from collections.abc import Sequence
 from datetime import date
 
 import pyarrow as pa
 
 from healing.errors import Looping, NotData, Oversized
-from tasks.config.sources_section import Endpoint
+from tasks.config.sources_section import Endpoint, FilesEndpoint
 from tasks.ingestion.sources.batch import Batch
 from tasks.ingestion.sources.document import Document
+
+
+def common_columns(parts: Sequence[pa.Table]) -> list[str]:
+    """The columns that every table has, in the order of the first."""
+    return [name for name in parts[0].column_names if all(name in part.column_names for part in parts)]
 
 
 class Assembly:
@@ -25,8 +31,13 @@ class Assembly:
         """How many bytes the next document may have."""
         return self._endpoint.batch_bytes_max - sum(len(document.content) for document in self._documents)
 
+    @property
+    def parts(self) -> list[pa.Table]:
+        """The rows of each document that has any column, in their order; one document may have more columns."""
+        return [part for part in self._rows if part.num_columns] or self._rows[:1]
+
     def add(self, document: Document, rows: pa.Table) -> None:
-        """Add a document. It has the columns of the others, in any order; an empty last page may have none."""
+        """Add a document, with columns in any order and perhaps more of them; an empty last page may have none."""
         if self._documents:
             self._check_fits(document, rows)
         self._documents.append(document)
@@ -40,10 +51,11 @@ class Assembly:
         return Batch(name, day, self._endpoint.name, self._content(), self.rows().to_pandas(), self._suffix)
 
     def rows(self) -> pa.Table:
-        """The rows of all documents, in their order."""
-        parts = [part for part in self._rows if part.num_columns] or self._rows[:1]
-        columns = parts[0].column_names
-        return pa.concat_tables([part.select(columns) for part in parts])
+        """The rows of all documents, in their order, with the columns that every document has.
+
+        A column that a document lacks is thus missing from the batch, which the contract finds if it needs the column.
+        """
+        return pa.concat_tables([part.select(common_columns(self.parts)) for part in self.parts])
 
     def _check_fits(self, document: Document, rows: pa.Table) -> None:
         first, before = self._rows[0], self._documents[-1]
@@ -52,13 +64,18 @@ class Assembly:
                 f"source {self._endpoint.name}: expected a new page from {document.where}, found the same page again; "
                 "check whether it reads the page parameter"
             )
-        if rows.num_columns and first.num_columns and set(rows.column_names) != set(first.column_names):
+        if rows.num_columns and first.num_columns and not self._has_the_columns(rows, first):
             raise NotData(
                 f"source {self._endpoint.name}: expected columns {', '.join(first.column_names)[:200]} from "
                 f"{document.where}, as in the first document, found {', '.join(rows.column_names)[:200]}",
                 document.content,
                 document.suffix,
             )
+
+    def _has_the_columns(self, rows: pa.Table, first: pa.Table) -> bool:
+        """Whether a page has every column of the first page. Files of different ages need to share columns only."""
+        found, expected = set(rows.column_names), set(first.column_names)
+        return bool(found & expected) if isinstance(self._endpoint, FilesEndpoint) else expected <= found
 
     @property
     def _suffix(self) -> str:

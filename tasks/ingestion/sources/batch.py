@@ -1,5 +1,6 @@
 """A batch: one day of one table, as the bytes that a source sent and as rows of text."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -59,6 +60,10 @@ class Reader(Protocol):
 
     def days(self) -> ServedDays | None:
         """The days that it can serve, or None when it does not report them."""
+        ...
+
+    def row_counts(self, name: str, table: Table) -> Mapping[date, int] | None:
+        """The number of rows by day, or None when it does not know them without reading each day."""
         ...
 
     def read(self, name: str, table: Table, day: date, deadline: Deadline) -> Batch:

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
@@ -46,6 +46,10 @@ class OpenSource:
     def days(self) -> ServedDays | None:
         """The days that it can serve, or None when it does not report them. SourceUnavailable."""
         return self._reader.days()
+
+    def row_counts(self, name: str, table: Table) -> Mapping[date, int] | None:
+        """The number of rows by day, or None when it does not know them without reading each day. SourceUnavailable."""
+        return self._reader.row_counts(name, table)
 
     def fetch(self, name: str, table: Table, days: Sequence[date]) -> Iterator[Batch]:
         """The batches of `days`, in order; SourceUnavailable at the first that it cannot give after all attempts.

@@ -51,6 +51,9 @@ class FilesReader:
         known = sorted(day for day in found if day is not None)
         return complete_days(ServedDays(first=known[0], last=known[-1]), self._zone) if known else None
 
+    def row_counts(self, name: str, table: Table) -> None:
+        """None: each day is read by itself."""
+
     def read(self, name: str, table: Table, day: date, deadline: Deadline) -> Batch:
         """The batch of one day: its files, in the order of their names; NotServed when there is none."""
         pattern = path_of(self._endpoint.tables.get(name, table.path), name, day)

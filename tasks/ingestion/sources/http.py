@@ -50,6 +50,9 @@ class HttpReader:
 
         return self._retrier.call(once, deadline)
 
+    def row_counts(self, name: str, table: Table) -> None:
+        """None: each day is read by itself."""
+
     def read(self, name: str, table: Table, day: date, deadline: Deadline) -> Batch:
         """The batch of one day, from its first page to its last."""
         pages = Assembly(self._endpoint)

@@ -59,6 +59,9 @@ class SqlReader:
 
         return self._retrier.call(once, self._retrier.deadline())
 
+    def row_counts(self, name: str, table: Table) -> None:
+        """None: each day is read by itself."""
+
     def read(self, name: str, table: Table, day: date, deadline: Deadline) -> Batch:
         """The complete batch of one day; after a failure it is read again from the start, in a new snapshot."""
         return self._retrier.call(lambda: self._batch(name, table, day, deadline), deadline)

@@ -6,7 +6,7 @@ bounded by the source's `batch_bytes_max`, as for a batch.
 
 import io
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from threading import Lock
@@ -17,6 +17,7 @@ import pyarrow as pa
 from healing.errors import NotData
 from tasks.config.sources_section import FilesEndpoint, names_a_day, path_of
 from tasks.config.table import Table
+from tasks.ingestion.sources.assembly import common_columns
 from tasks.ingestion.sources.batch import Batch, ServedDays, complete_days
 from tasks.ingestion.sources.contract_form import in_contract_form, parse_times
 from tasks.ingestion.sources.files import FilesReader
@@ -25,10 +26,19 @@ from tasks.ingestion.sources.retry import Deadline, Retrier
 
 @dataclass(frozen=True)
 class _RowsByDay:
-    """Rows in the order of their days. `spans` holds the first position and the number of each day's rows."""
+    """Rows in the order of their days. `spans` holds the first position and the number of each day's rows.
+
+    `columns` holds the columns of each day: those that every file with rows of the day has.
+    """
 
     rows: pa.Table
     spans: Mapping[date, tuple[int, int]]
+    columns: Mapping[date, list[str]]
+
+    def of(self, day: date) -> pa.Table:
+        """The rows of one day; none, with all columns, where the files have no row of it."""
+        first, count = self.spans.get(day, (0, 0))
+        return self.rows.select(self.columns.get(day, self.rows.column_names)).slice(first, count)
 
 
 class WholeFilesReader:
@@ -48,7 +58,7 @@ class WholeFilesReader:
         self._zone = zone
         self._batch_table = batch_table
         self._lock = Lock()  # several threads request batches, and the files are read once
-        self._rows: dict[str, pa.Table] = {}
+        self._parts: dict[str, list[pa.Table]] = {}
         self._by_day: dict[str, _RowsByDay] = {}
 
     def close(self) -> None:
@@ -66,10 +76,15 @@ class WholeFilesReader:
         """The rows of one day, in their order in the file; none when the files have no row of that day."""
         if names_a_day(self._pattern(name, table)):
             return self._files.read(name, table, day, deadline)
-        by_day = self._rows_by_day(name, table, deadline)
-        first, count = by_day.spans.get(day, (0, 0))
-        rows = by_day.rows.slice(first, count)
+        rows = self._rows_by_day(name, table, deadline).of(day)
         return Batch(name, day, self._endpoint.name, _as_csv(rows), rows.to_pandas())
+
+    def row_counts(self, name: str, table: Table) -> Mapping[date, int] | None:
+        """The number of rows by day; None where one file holds one day, which is not read for that."""
+        if names_a_day(self._pattern(name, table)):
+            return None
+        spans = self._rows_by_day(name, table, self._retrier.deadline()).spans
+        return {day: count for day, (_, count) in spans.items()}
 
     def _pattern(self, name: str, table: Table) -> str:
         return self._endpoint.tables.get(name, table.path)
@@ -79,31 +94,39 @@ class WholeFilesReader:
         with self._lock:
             if name not in self._by_day:
                 pattern = path_of(self._pattern(name, table), name, date.min)  # it names no day, perhaps the table
-                if pattern not in self._rows:
-                    self._rows[pattern] = self._files.assemble(pattern, deadline).rows()
-                self._by_day[name] = _by_day(self._rows[pattern], table, self._zone, self._endpoint.name)
+                if pattern not in self._parts:
+                    self._parts[pattern] = self._files.assemble(pattern, deadline).parts
+                self._by_day[name] = _by_day(self._parts[pattern], table, self._zone, self._endpoint.name)
             return self._by_day[name]
 
 
-def _by_day(rows: pa.Table, table: Table, zone: ZoneInfo, source: str) -> _RowsByDay:
+def _by_day(parts: Sequence[pa.Table], table: Table, zone: ZoneInfo, source: str) -> _RowsByDay:
     """Rows by their local day. One with an unreadable time goes with the row before it, so that a check finds it."""
+    import numpy as np
+
     column = table.source_names.get(table.event_time, table.event_time)
-    if column not in rows.column_names:
-        raise NotData(
-            f"source {source}: expected column {column!r}, the event time by which days are separated, "
-            f"found {', '.join(rows.column_names)[:200]}"
-        )
+    for part in parts:
+        if column not in part.column_names:
+            raise NotData(
+                f"source {source}: expected column {column!r}, the event time by which days are separated, "
+                f"found {', '.join(part.column_names)[:200]}"
+            )
+    rows = pa.concat_tables([part.replace_schema_metadata(None) for part in parts], promote_options="default")
     text = in_contract_form(table, rows.select([column]).to_pandas())[table.event_time]
     days = parse_times(text).dt.tz_convert(zone).dt.date.ffill().bfill()
     if days.isna().any():
         raise NotData(f"source {source}: expected times in {column!r}, found none in {len(rows)} rows")
+    part_of = np.repeat(np.arange(len(parts)), [part.num_rows for part in parts])
     order = days.argsort(kind="stable")
     spans: dict[date, tuple[int, int]] = {}
+    columns: dict[date, list[str]] = {}
     first = 0
     for day, count in sorted(Counter(days).items()):
         spans[day] = (first, count)
+        found = np.unique(part_of[order.to_numpy()[first : first + count]])
+        columns[day] = common_columns([parts[index] for index in found])
         first += count
-    return _RowsByDay(rows.take(pa.array(order.to_numpy())), spans)
+    return _RowsByDay(rows.take(pa.array(order.to_numpy())), spans, columns)
 
 
 def _as_csv(rows: pa.Table) -> bytes:

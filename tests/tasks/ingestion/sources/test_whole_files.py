@@ -79,3 +79,36 @@ def test_a_pattern_with_a_day_reads_one_file_per_day(tmp_path):
     assert files.days() == ServedDays(first=DAYS[0], last=DAYS[0])
     [batch] = files.fetch("t", TABLE, DAYS[:1])
     assert batch.content == b"id,at\na,2013-03-01\n"
+
+
+def columns_by_day(folder: Path) -> list[list[str]]:
+    return [list(batch.rows.columns) for batch in source(folder).fetch("t", TABLE, DAYS)]
+
+
+def test_a_day_has_the_columns_that_all_its_files_have(tmp_path):
+    (tmp_path / "all-1.csv").write_text("id,at,x\na,2013-03-01,1\nb,2013-03-02,2\n")
+    (tmp_path / "all-2.csv").write_text("new;x;at;id\nz;3;2013-03-02;c\nz;4;2013-03-03;d\n")
+    assert columns_by_day(tmp_path) == [["id", "at", "x"], ["id", "at", "x"], ["new", "x", "at", "id"]]
+    first, second, third = source(tmp_path).fetch("t", TABLE, DAYS)
+    assert second.rows.to_dict("list") == {"id": ["b", "c"], "at": ["2013-03-02"] * 2, "x": ["2", "3"]}
+    assert (first.rows["x"].tolist(), third.rows["new"].tolist()) == (["1"], ["z"])
+
+
+def test_a_column_that_a_newer_file_lacks_is_missing_from_its_days_only(tmp_path):
+    (tmp_path / "all-1.csv").write_text("id,at,x\na,2013-03-01,1\n")
+    (tmp_path / "all-2.csv").write_text("id,at\nb,2013-03-02\n")
+    assert columns_by_day(tmp_path)[:2] == [["id", "at", "x"], ["id", "at"]]
+
+
+def test_a_file_without_the_event_time_is_refused_also_beside_others(tmp_path):
+    (tmp_path / "all-1.csv").write_text("id,at\na,2013-03-01\n")
+    (tmp_path / "all-2.csv").write_text("id,x\nb,1\n")
+    with pytest.raises(NotData, match="expected column 'at'"):
+        source(tmp_path).days()
+
+
+def test_the_rows_of_each_day_are_counted(tmp_path):
+    write(tmp_path, "a,2013-03-01", "b,2013-03-03", "c,2013-03-01")
+    assert source(tmp_path).row_counts("t", TABLE) == {DAYS[0]: 2, DAYS[2]: 1}
+    write(tmp_path, "a,2013-03-01", name="2013-03-01.csv")
+    assert source(tmp_path, "{day}.csv").row_counts("t", TABLE) is None
