@@ -78,7 +78,7 @@ async def _serve(
     from gateway.service import Gateway
 
     gateway, ending = Gateway(settings, forks), asyncio.Event()
-    servers = [_server(PredictPort(gateway, keys), settings), _server(operate_app(gateway, keys), settings)]
+    servers = [_server(PredictPort(gateway, keys), settings), _server(operate_app(gateway, keys, ending), settings)]
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _end, ending, number)

@@ -18,6 +18,7 @@ from gateway.guards.trial_file import SAVE_SECONDS, TrialFile
 from gateway.log.predictions import LogLimits, PredictionLog
 from gateway.ports.hangups import WATCH_AFTER_SECONDS
 from gateway.ports.request_handler import RequestHandler
+from gateway.ports.status.traffic import SAMPLE_SECONDS, TrafficHistory
 from gateway.reporting.events import EventSender
 from gateway.reporting.loops import BackgroundLoops, LoopState
 from gateway.reporting.problems import GatewayProblem, ProblemBoard
@@ -86,6 +87,7 @@ class Gateway:
         self._abort = CanaryAbort(releases, self.events)
         self._shadow_rows_before: Counter[str] = Counter()
         self.loops = BackgroundLoops(self.board)
+        self.traffic = TrafficHistory(self)
         self.board.listeners += [self.events.send_problem]
         self.trials.on_abort.append(self._abort_canary)
         self.ladder.on_serve.append(self._change_shadow)
@@ -171,6 +173,7 @@ class Gateway:
         start, settings = self.loops.start, self.settings
         start("problems", self._read_problems, _PROBLEMS_SECONDS, "problems are reported only when somebody reads them")
         start("release-watch", self.watch.look, self.watch.period_seconds, "the release log is not followed")
+        start("traffic-history", self._sample_traffic, SAMPLE_SECONDS, "the status page shows no new traffic")
         start("hang-ups", self.requests.hangups.look, WATCH_AFTER_SECONDS, "models compute for clients that hung up")
         start("trial-file", self._trial_file.save, SAVE_SECONDS, "a restart of the gateway loses the trial's evidence")
         start("memory-watch", self._memory.look, memory_watch.PERIOD_SECONDS, "workers may grow without limit")
@@ -180,6 +183,9 @@ class Gateway:
         if settings.events_url is not None:
             start("events", self.events.send_next, 0.0, "Prefect gets no events, and repairs begin later")
         start("model-audit", self._audit.look, settings.model_audit_seconds, "published models are not checked")
+
+    async def _sample_traffic(self) -> None:
+        self.traffic.sample()
 
     async def _score_shadow(self) -> None:
         if self.shadow is not None:

@@ -61,6 +61,9 @@ class GatewaySettings(BaseSettings):
         "aborts a trial; `if-present`: only a wrong signature is refused.",
     )
     events_url: str | None = Field(default=None, description="Prefect's `<api>/events`; no events are sent when unset.")
+    control_plane_file: Path | None = Field(
+        default=None, description="File in which the healer says what the ledger knows, for the status page."
+    )
     release_poll_seconds: float = Field(
         default=0.2, ge=0.01, le=60, description="Time between two reads of the release log."
     )

@@ -4,6 +4,7 @@ import argparse
 import signal
 import threading
 
+from healer.status_writer import StatusWriter
 from healer.watchdog import Watchdog
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import load_settings
@@ -19,7 +20,8 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     settings = load_settings()
     config = load_pipeline(arguments.pipeline, settings.pipelines_dir)
-    Watchdog(settings, config).run(stop)
+    with StatusWriter(settings, config):
+        Watchdog(settings, config).run(stop)
 
 
 if __name__ == "__main__":

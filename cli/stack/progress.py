@@ -53,6 +53,7 @@ class StackProgress:
         """Replace the progress by the addresses, once everything is healthy."""
         self._live.stop()
         self.say("ready")
+        self._console.print(f"  {'status page':<20} {self._stack.url('operate')}/", highlight=False, soft_wrap=True)
         for name, url in self._stack.addresses().items():
             self._console.print(f"  {name:<20} {url}", highlight=False, soft_wrap=True)
         self._console.print("  Ctrl-C stops everything; the state stays in", str(self._stack.home), soft_wrap=True)

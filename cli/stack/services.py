@@ -179,6 +179,8 @@ class Stack:
         )
 
     def _gateway(self, public_key: Path, sockets: Mapping[str, int]) -> Service:
+        from healer.status_file import snapshot_file
+
         options = {
             "pipeline": self.pipeline,
             "release-root": self.release_root,
@@ -187,6 +189,7 @@ class Stack:
             "predict-fd": sockets["gateway"],
             "operate-fd": sockets["operate"],
             "events-url": f"{self.prefect_api}/events",
+            "control-plane-file": snapshot_file(self.home, self.pipeline),
         }
         arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         return Service(

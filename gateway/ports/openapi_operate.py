@@ -1,4 +1,4 @@
-"""The operate port's OpenAPI document: what serves, what is wrong, the log, labels, restarts."""
+"""The operate port's OpenAPI document: the status page, what serves, the log, labels, restarts."""
 
 from gateway.ports.keys import Purpose
 from gateway.ports.log_requests import DrainedBody, FeedbackBody
@@ -46,7 +46,14 @@ def _paths() -> Node:
     restarted = {202: _json("Its worker starts over.", record({"digest": STRING, "state": STRING}))}
     state = {200: _json("It.", ref("ReleaseState"))}
     page = {200: answer("It.", {HTML_TYPE: STRING})}
+    status = {200: _json("What the page shows.", {"type": "object"})}
     return {
+        "/": {"get": operation("statusPage", "The status page, without values where a key is missing", None, page)},
+        "/status": {
+            "get": operation(
+                "status", "The status page as JSON; `/status/events` streams its changes", Purpose.OPERATE, status
+            )
+        },
         "/release": {"get": operation("release", "What serves, and what is wrong", Purpose.OPERATE, state)},
         "/metrics": {"get": operation("metrics", "Prometheus", Purpose.OPERATE, metrics)},
         "/health": {"get": operation("health", "Whether the process runs", None, health)},

@@ -1,4 +1,4 @@
-"""The operate port: what serves and what is wrong, metrics, the prediction log, labels, and restarts."""
+"""The operate port: the status page, what serves, metrics, the prediction log, labels, and restarts."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -21,20 +21,27 @@ from gateway.ports.metrics import Metrics
 from gateway.ports.openapi_operate import operate_document
 from gateway.ports.release_state import release_state
 from gateway.ports.state import GatewayState, champion_output, version_of
+from gateway.ports.status.endpoints import EVENTS_PATH, OPEN_PATHS, StatusEndpoints
+from gateway.ports.status.stream import StatusStream
+from gateway.ports.status.watch import PageBuilder
 from gateway.rows.refusals import BadRequest, error_body
 from gateway.wire.asgi import read_body
 
 _PAGE_ROWS = 10_000
 _PAGE_ROWS_MAX = 100_000
 _SEQ_MAX = 2**63 - 1
-_OPEN = frozenset({"/health", "/openapi.json", "/docs"})
+_OPEN = frozenset({"/health", "/openapi.json", "/docs"}) | OPEN_PATHS
 
 
-def operate_app(state: GatewayState, keys: KeyRing) -> ASGIApp:
-    """The ASGI application of one gateway; only health and its own description are open without a key."""
-    desk = _Desk(state)
+def operate_app(state: GatewayState, keys: KeyRing, ending: asyncio.Event) -> ASGIApp:
+    """The ASGI application of one gateway; only health, its own description and an empty page are open without a key.
+
+    When `ending` is set, the streams of the status page end.
+    """
+    desk, pages = _Desk(state), PageBuilder(state)
     app = Starlette(
         routes=[
+            *StatusEndpoints(pages, keys, state.settings.pipeline).routes(),
             Route("/release", desk.release, methods=["GET"]),
             Route("/metrics", desk.metrics, methods=["GET"]),
             Route("/health", desk.health, methods=["GET"]),
@@ -51,18 +58,20 @@ def operate_app(state: GatewayState, keys: KeyRing) -> ASGIApp:
         ],
         exception_handlers={BadRequest: _refuse_request, HTTPException: _refuse_path},
     )
-    return _Locked(app, keys)
+    return _Locked(app, StatusStream(pages, ending), keys)
 
 
 class _Locked:
-    """Asks for a key before anything else is looked at."""
+    """Asks for a key before anything else is looked at. `stream` sends the updates of the status page."""
 
-    def __init__(self, app: ASGIApp, keys: KeyRing) -> None:
+    def __init__(self, app: ASGIApp, stream: StatusStream, keys: KeyRing) -> None:
         self._app = app
+        self._stream = stream
         self._keys = keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._app
+        is_stream = scope["type"] == "http" and scope["path"] == EVENTS_PATH and scope["method"] == "GET"
+        app: ASGIApp = self._stream if is_stream else self._app
         if scope["type"] == "http" and scope["path"] not in _OPEN:
             purpose = Purpose.FEEDBACK if scope["path"] == "/feedback" else Purpose.OPERATE
             refusal = self._keys.refusal(dict(scope["headers"]), purpose)

@@ -8,6 +8,7 @@ from gateway.batching.versions import Version
 from gateway.guards.trial import ChallengerTrial
 from gateway.log.predictions import PredictionLog
 from gateway.ports.request_handler import RequestHandler
+from gateway.ports.status.traffic import TrafficHistory
 from gateway.reporting.loops import LoopState
 from gateway.reporting.problems import GatewayProblem
 from gateway.routing.active_release import ActiveRelease
@@ -67,6 +68,9 @@ class GatewayState(Protocol):
     def loop_states(self) -> Sequence[LoopState]:
         """How every background loop is doing."""
         ...
+
+    @property
+    def traffic(self) -> TrafficHistory: ...
 
     @property
     def events_dropped(self) -> int: ...

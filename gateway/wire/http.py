@@ -28,6 +28,10 @@ class SendAtOnce:
     def __call__(self, message: Message) -> Awaitable[None]:
         return self._cycle.send(message)  # type: ignore[arg-type]  # uvicorn names each kind of message
 
+    def abort(self) -> None:
+        """Drop the connection of a client that takes nothing, with all that was written to it."""
+        self._cycle.transport.abort()
+
     def whole(self, status: int, body: bytes, headers: Sequence[Header], block: HeaderBlock | None = None) -> bool:
         """Write a response; false where it takes uvicorn's way. `block` are further ones, known to be sound."""
         cycle = self._cycle

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -21,6 +21,18 @@ class BatchState(NamedTuple):
     revision: int
     status: BatchStatus
     received: int
+
+
+class TableTotals(NamedTuple):
+    """The batches of one table: the newest accepted day, and where their rows went."""
+
+    table: str
+    newest_day: date | None
+    recorded_at: datetime
+    batches: int
+    rejected_batches: int
+    accepted_rows: int
+    quarantined_rows: int
 
 
 class BatchStore(Journal):
@@ -68,6 +80,24 @@ class BatchStore(Journal):
         return {
             (name, day): BatchState(revision, BatchStatus(status), sent) for name, day, revision, status, sent in rows
         }
+
+    def table_totals(self, pipeline: str) -> list[TableTotals]:
+        """The totals of every table of the pipeline, by name."""
+        table = schema.batches
+        accepted_day = sa.case((table.c.status != BatchStatus.REJECTED.value, table.c.day))
+        rejected = sa.case((table.c.status == BatchStatus.REJECTED.value, 1), else_=0)
+        query = sa.select(
+            table.c.table,
+            sa.func.max(accepted_day),
+            sa.func.max(table.c.recorded_at),
+            sa.func.count(),
+            sa.func.sum(rejected),
+            sa.func.sum(table.c.accepted),
+            sa.func.sum(table.c.quarantined),
+        )
+        grouped = query.where(table.c.pipeline == pipeline).group_by(table.c.table).order_by(table.c.table)
+        with snapshot(self._engine) as connection:
+            return [TableTotals(*row) for row in connection.execute(grouped)]
 
     def batch(self, pipeline: str, batch_id: str) -> BatchRecord | None:
         """The batch with this id, or None."""

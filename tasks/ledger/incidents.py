@@ -97,6 +97,14 @@ class IncidentStore(Journal):
         with snapshot(self._engine) as connection:
             return [load_incident(connection, incident_id) for incident_id in connection.scalars(query).all()]
 
+    def incident_ids(self, pipeline: str, limit: int) -> list[str]:
+        """Ids of the pipeline's incidents, unfinished ones first, then the newest. A reader may load each alone."""
+        table = schema.incidents
+        query = sa.select(table.c.id).where(table.c.pipeline == pipeline).limit(limit)
+        with snapshot(self._engine) as connection:
+            ordered = query.order_by(table.c.ended_at.is_not(None), table.c.detected_at.desc())
+            return list(connection.scalars(ordered).all())
+
     def set_status(self, incident_id: str, status: Status, note: str = "") -> Incident:
         """Change the status; IllegalTransition where the lifecycle forbids it. RECOVERED also sets `mitigated_at`."""
         with transaction(self._engine) as connection:

@@ -1,0 +1,102 @@
+"""Writes the snapshot for the gateway's status page, in a thread of its own that nothing of the healing waits for."""
+
+import threading
+import time
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+import orjson
+import structlog
+from pydantic import SecretStr
+
+from healer.status_file import snapshot_file
+from healer.status_snapshot import Snapshot, read_snapshot
+from healing.errors import AutopilotError
+from releases.files import write_atomically
+from tasks.config.pipeline import Pipeline
+from tasks.config.settings import Settings
+from tasks.ledger.database import bounded
+from tasks.ledger.outage import offline_ledger_file
+from tasks.ledger.store import Ledger
+
+log = structlog.get_logger(__name__)
+
+SNAPSHOT_SECONDS = 10.0  # between two snapshots while nothing changes: their age shows that the healer lives
+CHANGE_SECONDS = 2.0  # between two looks for a change, one query each
+_LEDGER_SECONDS_MAX = 2.0
+_JOIN_SECONDS_MAX = 5.0
+
+
+class StatusWriter:
+    """`with StatusWriter(settings, config):` writes until the end of the block. Leading or not, it only reads."""
+
+    def __init__(self, settings: Settings, config: Pipeline) -> None:
+        bound = bounded(settings.ledger_dsn, _LEDGER_SECONDS_MAX)
+        self._settings = settings.model_copy(update={"ledger_url": SecretStr(bound)})
+        self._config = config
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="status-writer", daemon=True)
+        self._ledger: Ledger | None = None
+        self._written: Snapshot | None = None
+        self._written_at = 0.0
+        self._newest = -1
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join(_JOIN_SECONDS_MAX)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.write_if_due()
+            except Exception:  # a page without news is no reason to disturb the healing
+                log.exception("status_not_written", pipeline=self._config.name)
+            self._stop.wait(CHANGE_SECONDS)
+        if self._ledger is not None:
+            self._ledger.close()
+
+    def write_if_due(self) -> bool:
+        """Write a snapshot if something changed or is in progress, or the last one is old; returns whether it did."""
+        error, newest = "", self._newest
+        try:
+            if self._ledger is None:
+                self._ledger = Ledger(self._settings.ledger_dsn)
+            newest = self._ledger.last_entry_id()
+        except AutopilotError as exc:
+            error = str(exc)
+        age = time.monotonic() - self._written_at
+        is_changing = self._written is None or self._written.unfinished or newest != self._newest or bool(error)
+        if not is_changing and age < SNAPSHOT_SECONDS:
+            return False
+        self._write(self._read(error))
+        self._newest = newest
+        return True
+
+    def _read(self, error: str) -> Snapshot:
+        """The snapshot; during an outage of the ledger, with incidents from the healer's local notes."""
+        settings, config = self._settings, self._config
+        if not error:
+            return read_snapshot(settings, config, self._ledger)
+        found = read_snapshot(settings, config, None, f"the ledger does not answer: {error}")
+        notes_file = offline_ledger_file(settings.home, config.name)
+        if not notes_file.exists():
+            return found
+        with Ledger(f"sqlite:///{notes_file}") as notes:
+            local = read_snapshot(settings, config, notes).sections["incidents"]
+        return replace(found, sections={**found.sections, "incidents": local})
+
+    def _write(self, snapshot: Snapshot) -> None:
+        path = snapshot_file(self._settings.home, snapshot.pipeline)
+        try:
+            write_atomically(path, orjson.dumps(snapshot, option=orjson.OPT_NON_STR_KEYS, default=str))
+        except OSError as exc:  # a full disk: the page shows the age of the last snapshot
+            log.warning("status_not_written", path=str(path), cause=str(exc))
+            return
+        self._written, self._written_at = snapshot, time.monotonic()
