@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from random import Random
 
 from healing.common_cause import common_cause
@@ -75,7 +76,8 @@ def view_of(
 ) -> View:
     """The view of the incident at `now`. `token` is that of this process's lease."""
     confirmation = confirm(incident, signals)
-    others = [each for each in ledger.incidents(incident.pipeline) if each.id != incident.id]
+    counted_seconds = max(DAY_SECONDS, policy.limits_for(incident.cause).window_seconds)
+    others = ledger.related_incidents(incident, now.wall - timedelta(seconds=counted_seconds))
     earlier = [each for each in others if (each.cause, each.subject) == (incident.cause, incident.subject)]
     passing = memory.passing.get(incident.id)
     allowed = policy.remedies.get(incident.cause, ())

@@ -1,6 +1,8 @@
-"""Queries for one incident: find the one that evidence belongs to, and load it with its evidence and attempts."""
+"""Queries for incidents: find the one that evidence belongs to, and load them with their evidence and attempts."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -10,6 +12,8 @@ from healing.evidence import Evidence
 from healing.incident import Attempt, AttemptOutcome, Incident, Remedy, Status, known_cause
 from healing.moment import Moment
 from tasks.ledger import schema
+
+_IDS_MAX = 500  # per query; SQLite takes 999 parameters in old versions
 
 
 def find_incident(connection: sa.Connection, evidence: Evidence) -> str | None:
@@ -49,15 +53,39 @@ def has_evidence(connection: sa.Connection, incident_id: str, evidence: Evidence
 
 def load_incident(connection: sa.Connection, incident_id: str) -> Incident:
     """The incident with its evidence and attempts; UsageError if there is none with this id."""
-    row = connection.execute(schema.incidents.select().where(schema.incidents.c.id == incident_id)).mappings().first()
-    if row is None:
+    found = load_incidents(connection, [incident_id])
+    if not found:
         raise UsageError(f"no incident {incident_id!r} in this ledger; `autopilot history` lists them")
-    evidence = connection.execute(
-        schema.evidence.select().where(schema.evidence.c.incident_id == incident_id).order_by(schema.evidence.c.id)
-    )
-    attempts = connection.execute(
-        schema.attempts.select().where(schema.attempts.c.incident_id == incident_id).order_by(schema.attempts.c.number)
-    )
+    return found[0]
+
+
+def load_incidents(
+    connection: sa.Connection, incident_ids: Sequence[str], *, with_evidence: bool = True
+) -> list[Incident]:
+    """The incidents in the order of their ids, in a few queries for all; unknown ids are left out."""
+    found: dict[str, Incident] = {}
+    for start in range(0, len(incident_ids), _IDS_MAX):
+        ids = incident_ids[start : start + _IDS_MAX]
+        evidence = _rows_of(connection, schema.evidence, schema.evidence.c.id, ids) if with_evidence else {}
+        attempts = _rows_of(connection, schema.attempts, schema.attempts.c.number, ids)
+        rows = connection.execute(schema.incidents.select().where(schema.incidents.c.id.in_(ids)))
+        for row in rows.mappings():
+            found[row["id"]] = _incident(row, evidence.get(row["id"], ()), attempts.get(row["id"], ()))
+    return [found[incident_id] for incident_id in incident_ids if incident_id in found]
+
+
+def _rows_of(
+    connection: sa.Connection, table: sa.Table, order: sa.Column[Any], ids: Sequence[str]
+) -> dict[str, list[sa.RowMapping]]:
+    """The rows of each incident in `table`, in this order."""
+    query = table.select().where(table.c.incident_id.in_(ids)).order_by(table.c.incident_id, order)
+    rows: dict[str, list[sa.RowMapping]] = {}
+    for row in connection.execute(query).mappings():
+        rows.setdefault(row["incident_id"], []).append(row)
+    return rows
+
+
+def _incident(row: sa.RowMapping, evidence: Sequence[sa.RowMapping], attempts: Sequence[sa.RowMapping]) -> Incident:
     return Incident(
         id=row["id"],
         pipeline=row["pipeline"],
@@ -75,9 +103,9 @@ def load_incident(connection: sa.Connection, incident_id: str) -> Incident:
                 "summary": each["summary"],
                 "facts": each["facts"],
             }
-            for each in evidence.mappings()
+            for each in evidence
         ),
-        attempts=tuple(_attempt(each) for each in attempts.mappings()),
+        attempts=tuple(_attempt(each) for each in attempts),
     )
 
 

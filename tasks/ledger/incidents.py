@@ -1,19 +1,21 @@
 """Incidents in the ledger, with their evidence and attempts; at most one unfinished per pipeline, cause and subject."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from datetime import datetime
 
 import sqlalchemy as sa
 
 from healing.detectors import OBSERVED_CONTINUOUSLY
 from healing.errors import IllegalTransition, UsageError
 from healing.evidence import Evidence
-from healing.incident import ENDED, Incident, Status, check_status_change
+from healing.incident import ENDED, Cause, Incident, Status, check_status_change
 from tasks.ledger import schema
 from tasks.ledger.database import snapshot, transaction
-from tasks.ledger.incident_rows import find_incident, has_evidence, load_incident
+from tasks.ledger.incident_rows import find_incident, has_evidence, load_incident, load_incidents
 from tasks.ledger.journal import Journal
 
+_LATEST = 100  # incidents of a cause whose attempts say how well its remedies work
 _IDS_SHOWN = 5  # in the message about an id that fits several incidents
 
 
@@ -78,7 +80,7 @@ class IncidentStore(Journal):
         )
         with snapshot(self._engine) as connection:
             ids = connection.scalars(query.order_by(schema.incidents.c.detected_at)).all()
-            return [load_incident(connection, incident_id) for incident_id in ids]
+            return load_incidents(connection, ids)
 
     def observed_incidents(self, pipeline: str) -> list[Incident]:
         """Incidents that have not ended, and escalated ones whose problem is still observed; oldest first."""
@@ -87,15 +89,42 @@ class IncidentStore(Journal):
         query = sa.select(table.c.id).where(table.c.pipeline == pipeline, sa.or_(table.c.ended_at.is_(None), observed))
         with snapshot(self._engine) as connection:
             ids = connection.scalars(query.order_by(table.c.detected_at)).all()
-            return [load_incident(connection, incident_id) for incident_id in ids]
+            return load_incidents(connection, ids)
 
-    def incidents(self, pipeline: str | None = None, limit: int = 100) -> list[Incident]:
-        """The latest incidents, newest first; those of every pipeline if `pipeline` is None."""
-        query = sa.select(schema.incidents.c.id).order_by(schema.incidents.c.detected_at.desc()).limit(limit)
+    def incidents(
+        self, pipeline: str | None = None, limit: int = 100, causes: Collection[Cause] | None = None
+    ) -> list[Incident]:
+        """The latest incidents, newest first; those of every pipeline or cause if it is None."""
+        table = schema.incidents
+        query = sa.select(table.c.id).order_by(table.c.detected_at.desc()).limit(limit)
         if pipeline is not None:
-            query = query.where(schema.incidents.c.pipeline == pipeline)
+            query = query.where(table.c.pipeline == pipeline)
+        if causes is not None:
+            query = query.where(table.c.cause.in_([cause.value for cause in causes]))
         with snapshot(self._engine) as connection:
-            return [load_incident(connection, incident_id) for incident_id in connection.scalars(query).all()]
+            return load_incidents(connection, connection.scalars(query).all())
+
+    def related_incidents(self, incident: Incident, since: datetime) -> list[Incident]:
+        """Other incidents that bear on what may be done about this one, newest first, without their evidence.
+
+        They are those of the pipeline that have not ended, and of the same cause all that ended at `since` or later and
+        the latest ones before, however many incidents of other causes came in between.
+        """
+        table = schema.incidents
+        same_cause = table.c.cause == incident.cause.value
+        latest = sa.select(table.c.id).where(table.c.pipeline == incident.pipeline, same_cause)
+        query = sa.select(table.c.id).where(
+            table.c.pipeline == incident.pipeline,
+            table.c.id != incident.id,
+            sa.or_(
+                table.c.ended_at.is_(None),
+                sa.and_(same_cause, table.c.ended_at >= since),
+                table.c.id.in_(latest.order_by(table.c.detected_at.desc()).limit(_LATEST)),
+            ),
+        )
+        with snapshot(self._engine) as connection:
+            ids = connection.scalars(query.order_by(table.c.detected_at.desc())).all()
+            return load_incidents(connection, ids, with_evidence=False)
 
     def incident_ids(self, pipeline: str, limit: int) -> list[str]:
         """Ids of the pipeline's incidents, unfinished ones first, then the newest. A reader may load each alone."""

@@ -38,7 +38,7 @@ def cool_down_end(ledger_dsn: str, model: MonitoredModel) -> date | None:
     A cool-down follows the champion's acceptance, and the last incident about it that ended.
     """
     with Ledger(ledger_dsn) as ledger:
-        incidents = ledger.incidents(model.champion.manifest.pipeline)
+        incidents = ledger.incidents(model.champion.manifest.pipeline, causes=_SUBJECT_TO_COOL_DOWN)
     acted = [_last_day(incident) for incident in incidents if incident.ended and _is_about(incident, model)]
     last = CoolDown(model.rules.cooldown_days).ends(
         model.accepted_until, max((day for day in acted if day is not None), default=None)

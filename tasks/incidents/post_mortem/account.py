@@ -77,7 +77,9 @@ def account_of(ledger: Ledger, incident: Incident) -> Account:
         decisions=decisions,
         allowed=allowed,
         requests=_requests(decisions),
-        learned=learned_from(incident, ledger.incidents(incident.pipeline), [each.remedy for each in allowed]),
+        learned=learned_from(
+            incident, ledger.incidents(incident.pipeline, causes=[incident.cause]), [each.remedy for each in allowed]
+        ),
         ended_because=_end_of(incident, entries),
     )
 

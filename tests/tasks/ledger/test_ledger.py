@@ -104,6 +104,40 @@ def test_a_recovery_from_diagnosis_to_end_keeps_its_times(ledger):
     assert ledger.incidents("flights") == [ended]
 
 
+def test_budgets_see_the_incidents_of_a_cause_however_many_of_others_came_later(ledger):
+    """A backfill of bad days opens one incident per day, and must not make the healer forget what it has tried."""
+    first, number = healing(ledger)
+    ledger.finish_attempt(first, number, AttemptOutcome.FAILED, "no effect")
+    ledger.set_status(first, Status.ESCALATED, "gave up")
+    now = datetime.now(UTC)
+    waiting = ledger.record_evidence(replace(CORRUPT, cause=Cause.GATEWAY_DOWN, subject="gateway", observed_at=now))
+    for day in range(120):
+        bad = replace(CORRUPT, cause=Cause.BAD_ROWS, subject=f"flights/{day}", observed_at=now)
+        ledger.set_status(ledger.record_evidence(bad).id, Status.DISMISSED, "")
+    other = ledger.record_evidence(replace(CORRUPT, subject="def", observed_at=now))
+    found = {each.id: each for each in ledger.related_incidents(other, now - timedelta(hours=1))}
+    assert set(found) == {first, waiting.id}
+    assert [attempt.remedy for attempt in found[first].attempts] == [Remedy.ROLLBACK]
+    assert [each.id for each in ledger.incidents("flights", causes=[Cause.MODEL_CORRUPT])] == [other.id, first]
+
+
+def test_incidents_are_loaded_in_a_few_queries_with_their_own_evidence_and_attempts(ledger):
+    """Not in three per incident: the healer reads them with every step."""
+    for day in range(30):
+        evidence = replace(CORRUPT, subject=str(day), summary=f"day {day}")
+        incident = ledger.record_evidence(evidence, status=Status.DIAGNOSED)
+        attempt = ledger.start_attempt(incident.id, Remedy.ROLLBACK)
+        ledger.finish_attempt(incident.id, attempt.number, AttemptOutcome.FAILED, f"attempt of day {day}")
+    queries = []
+    sa.event.listen(ledger._engine, "before_cursor_execute", lambda *arguments: queries.append(arguments[2]))
+    loaded = ledger.incidents("flights")
+    assert len(queries) < 10
+    assert {each.subject for each in loaded} == {str(day) for day in range(30)}
+    for each in loaded:
+        assert [seen["summary"] for seen in each.evidence] == [f"day {each.subject}"]
+        assert [attempt.note for attempt in each.attempts] == [f"attempt of day {each.subject}"]
+
+
 def test_a_second_attempt_waits_for_the_end_of_the_first(ledger):
     incident_id, number = healing(ledger)
     with pytest.raises(Conflict, match="being healed by attempt 1"):
