@@ -23,12 +23,14 @@ from benchmarks.result import Comparison, Figure, Result, keep
 from benchmarks.year.concept import quality_alarms
 from benchmarks.year.lake import LAST
 from benchmarks.year.preset import disagreements
-from benchmarks.year.replay import POLICIES, served_predictions, wrong_promotions
 from benchmarks.year.reported_drift import count_reported, held_out_weeks, measure_power, shuffled_weeks
-from benchmarks.year.world import FIRST_UNTIL, Fitted, World, fit, refit
+from benchmarks.year.world import FIRST_UNTIL, LOSS, World
+from tasks.backtest.policies import policy_named
+from tasks.backtest.scoring import Scoring
 from tasks.evaluation.scores import score
-from tasks.lake.columns import LABEL, PREDICTION
 
+POLICIES = ("never", "every_alarm", "half_the_columns", "ours", "ours_on_drops")
+EVERY_DAYS = 14  # the held-out days of the flights, which is the schedule that `autopilot init` would write for them
 SMALL_ROWS = 1_000  # of a window: the fewest that the flights pipeline judges
 GOALS: Mapping[str, tuple[Comparison, float]] = {
     "preset_verdicts_differing": ("==", 0),
@@ -54,11 +56,6 @@ class Study:
     def world(self) -> World:
         return World.of_2013()
 
-    @cached_property
-    def first(self) -> Fitted:
-        """The model of the first two months."""
-        return refit(self.world, fit(self.world, FIRST_UNTIL, self.world.pipeline.retrain.holdout_days))
-
     def false_alarms(self) -> tuple[Figures, dict[str, Figures]]:
         world = self.world
         return {
@@ -72,7 +69,7 @@ class Study:
         return power.figures("ours"), {"evidently": power.figures("preset")}
 
     def concept(self) -> tuple[Figures, dict[str, Figures]]:
-        found = quality_alarms(self.world, self.first, self.seeds)
+        found = quality_alarms(self.world, self.seeds)
         return {f"quality_{name}_failed_share": share for name, share in found.items()}, {}
 
     def preset(self) -> tuple[Figures, dict[str, Figures]]:
@@ -94,16 +91,17 @@ class Study:
         return figures, {name: dict(runs[name]) for name in POLICIES if name != "ours"}
 
     def _replay(self, name: str) -> dict[str, float]:
-        run = POLICIES[name](self.world, self.first, self.replay_until)
-        rows = served_predictions(self.world, run, self.replay_until)
-        scored = score(rows[PREDICTION].to_numpy(), rows[LABEL].to_numpy())
+        period = self.world.period(self.replay_until)
+        run = policy_named(name, EVERY_DAYS)(self.world.fits, period)
+        scoring = Scoring(self.world.fits, period, LOSS)
+        scored = score(scoring.predictions(run)[scoring.inside], scoring.labels[scoring.inside])
         return {
             "log_loss": round(scored.log_loss, 5),
             "auc": round(scored.auc, 4),
             "scored_rows": scored.rows,
-            "retrains": run.trained,
+            "retrains": len(run.trained),
             "promotions": run.promoted,
-            "wrong_promotions": wrong_promotions(self.world, run),
+            "wrong_promotions": len(scoring.wrong_promotions(run)),
         }
 
 

@@ -63,3 +63,4 @@ def _print_guesses(name: str, result: "OnboardingResult") -> None:
         quarantined = "".join(f"; {count} quarantined: {reason}" for reason, count in table.reasons.items())
         print(f"{_DRY_RUN:<{width}}  {table.table}: {table.accepted} rows on {table.days} days accepted{quarantined}")
     print(f"wrote {result.folder}; next: autopilot bootstrap {name} --until {result.bootstrap_until}")
+    print(f"then: autopilot backtest {name}, what retraining would have gained on these days")

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from cli import drill, quarantine, release
+from cli.backtest import backtest
 from cli.bootstrap import bootstrap
 from cli.demo.command import demo
 from cli.example import example
@@ -38,7 +39,7 @@ app = typer.Typer(
 )
 _SET_UP = (demo, up, init, reference, bootstrap)
 _RUN = (ingest, monitor, retrain, publish, rollback, heal, maintain, pause, resume)
-_SHOW = (status, history, retrospect, example)
+_SHOW = (status, history, backtest, retrospect, example)
 for command in (*_SET_UP, *_RUN, *_SHOW):
     app.command(cls=PipelineCommand)(command)
 app.add_typer(release.app, name="release")

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from benchmarks.year.lake import LAST
-from benchmarks.year.world import Fitted, World
+from benchmarks.year.world import World
 from tasks.evaluation.losses import LogLoss
 from tasks.lake.columns import BATCH_DAY, LABEL, PREDICTION
 from tasks.monitoring.checks.quality import QualityRule, judge_quality
@@ -27,15 +27,16 @@ RELATION_DOSES = (0.0, 0.25, 0.5, 1.0)  # the part of the predictions' informati
 ODDS_DOSES = (0.25, 0.5, 1.0)  # log-odds by which all flights are late more often
 
 
-def quality_alarms(world: World, fitted: Fitted, seeds: int) -> Mapping[str, float]:
+def quality_alarms(world: World, seeds: int) -> Mapping[str, float]:
     """Share of windows that FAIL, by dose; `relation_0.0` is the share of false alarms."""
     import numpy as np
 
     rules = world.pipeline.monitor
     rule = QualityRule(rows_min=rules.rows_min, tolerated=rules.loss_increase_tolerated)
-    first = fitted.accepted_until + timedelta(days=1)
+    model = world.first
+    first = model.accepted_until + timedelta(days=1)
     rows = world.rows(first, LAST)
-    rows = rows[[BATCH_DAY]].assign(**{PREDICTION: fitted.predict(rows)})
+    rows = rows[[BATCH_DAY]].assign(**{PREDICTION: model.predict(rows)})
     days = sorted(set(rows[BATCH_DAY]))[: -rules.quality_window_days]
     shifts = {f"relation_{dose}": (1 - dose, 0.0) for dose in RELATION_DOSES}
     shifts |= {f"odds_{dose}": (1.0, dose) for dose in ODDS_DOSES}

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from benchmarks.year.world import PRESET_DISTANCE, World
+from benchmarks.year.world import World
+from tasks.backtest.replayed_model import PRESET_DISTANCE
 from tasks.monitoring.distances import columns_of, distance
 
 if TYPE_CHECKING:

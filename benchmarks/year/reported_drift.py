@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from benchmarks.ingest import FIRST
 from benchmarks.year.lake import LAST
-from benchmarks.year.world import PRESET_DISTANCE, World
+from benchmarks.year.world import World
+from tasks.backtest.replayed_model import PRESET_DISTANCE
 from tasks.lake.columns import BATCH_DAY
 from tasks.monitoring.column_drift import DriftRule, drifted_columns
 from tasks.monitoring.distances import ColumnKind, columns_of, distance, missing_distance

@@ -1,8 +1,6 @@
 """The report's plots as inline SVG, without references to other files or addresses."""
 
-import io
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING
 from chaos.load import Answer
 from cli.demo.classify import RequestClass
 from tasks.ledger.records import BatchRecord, BatchStatus, CheckRecord
+from tasks.runtime.pages import svg_element
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +41,7 @@ def plot_requests(answers: Sequence[Answer], classes: Sequence[RequestClass]) ->
     )
     axes.set_xlabel("seconds of load")
     axes.legend(loc="lower left", ncols=4, fontsize=8)
-    return _svg(figure)
+    return svg_element(figure)
 
 
 def plot_latency(answers: Sequence[Answer]) -> str:
@@ -59,7 +58,7 @@ def plot_latency(answers: Sequence[Answer]) -> str:
     axes.set_yscale("log")
     axes.set_xlabel("seconds of load")
     axes.legend(fontsize=8)
-    return _svg(figure)
+    return svg_element(figure)
 
 
 def plot_batches(batches: Sequence[BatchRecord]) -> str:
@@ -84,7 +83,7 @@ def plot_batches(batches: Sequence[BatchRecord]) -> str:
     ticks = range(0, len(days), 14)
     axes.set_xticks(list(ticks), [f"{date.fromisoformat(days[tick]):%d %b}" for tick in ticks], fontsize=7)
     axes.legend(fontsize=8, loc="lower right")
-    return _svg(figure)
+    return svg_element(figure)
 
 
 def plot_check(records: Sequence[CheckRecord], title: str) -> str:
@@ -99,7 +98,7 @@ def plot_check(records: Sequence[CheckRecord], title: str) -> str:
     axes.plot(failed, [statistics[place] for place in failed], "o", color="#e76f51", label="FAIL")
     axes.set_xticks(places[::2], [f"{shown[place].window_until:%d %b}" for place in places[::2]], fontsize=7)
     axes.legend(fontsize=8)
-    return _svg(figure)
+    return svg_element(figure)
 
 
 def _window_order(record: CheckRecord) -> tuple[datetime, datetime]:
@@ -120,12 +119,3 @@ def _figure(title: str) -> "tuple[Figure, Axes]":
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
     return figure, axes
-
-
-def _svg(figure: "Figure") -> str:
-    """The `<svg>` element alone: the document type would name an outside address."""
-    stream = io.StringIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
-    text = stream.getvalue()
-    element = text[text.index("<svg") :]
-    return re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)

@@ -145,6 +145,10 @@ class Settings(BaseSettings):
         """Directory of the pipeline's release log and models."""
         return self.home / "releases" / pipeline
 
+    def backtest_dir(self, pipeline: str) -> Path:
+        """Directory of the fits of the pipeline's backtests."""
+        return self.home / "backtest" / pipeline
+
     def quarantine_root(self, pipeline: str) -> Path:
         """Directory of the pipeline's refused batches, original bytes and reason."""
         return self.home / "quarantine" / pipeline

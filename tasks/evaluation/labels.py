@@ -71,14 +71,14 @@ def join_labels(
     labels = table.read(since=first_day, columns=[source.key, source.column, source.known_at], version=version)
     known = labels[(labels[source.known_at] <= pd.Timestamp(as_of)) & labels[source.column].notna()]
     known = known.sort_values(source.known_at).drop_duplicates(source.key, keep="last")
-    by_key = known.assign(**{LABEL: _as_number(known[source.column], source.positive)}).set_index(source.key)
+    by_key = known.assign(**{LABEL: label_numbers(known[source.column], source.positive)}).set_index(source.key)
     keys = rows[source.key]
     return rows.assign(
         **{LABEL: keys.map(by_key[LABEL]).astype("float64"), KNOWN_AT: keys.map(by_key[source.known_at])}
     )
 
 
-def _as_number(values: "pd.Series[Any]", positive: str | bool | int | float | None) -> "pd.Series[float]":
+def label_numbers(values: "pd.Series[Any]", positive: str | bool | int | float | None) -> "pd.Series[float]":
     """1.0 for the positive class and 0.0 for all others; the number itself if there is no positive class."""
     return (values if positive is None else values == positive).astype("float64")
 

@@ -55,19 +55,34 @@ class MonitoredModel:
         manifest = self.champion.manifest
         learned = manifest.trained_until if manifest.compared is None else manifest.compared.trained_until
         first = date.fromisoformat(learned) + timedelta(days=1)
-        rows = read_features(self.labels.lake_root, self.labels.key, first, self.accepted_until)
-        answered = (
-            self._with_predictions(rows) if self.answers is None else rows.merge(self.answers, on=self.labels.key)
-        )
-        return join_labels(answered, self.labels, day_end(self.until, self.labels.zone))
+        rows = self.features(first, self.accepted_until)
+        answered = self.with_predictions(rows) if self.answers is None else rows.merge(self.answers, on=self.labels.key)
+        return self.with_labels(answered)
 
     @cached_property
     def reference(self) -> "pd.DataFrame":
         """A sample of the last days on which the champion was trained and accepted, with its predictions."""
-        rows = read_features(self.labels.lake_root, self.labels.key, self.reference_from, self.accepted_until)
+        return self.with_predictions(self.reference_inputs())
+
+    def reference_inputs(self) -> "pd.DataFrame":
+        """The rows of the reference without predictions."""
+        rows = self.features(self.reference_from, self.accepted_until)
         if len(rows) > REFERENCE_ROWS:
             rows = rows.sample(REFERENCE_ROWS, random_state=_SEED).sort_index()
-        return self._with_predictions(rows)
+        return rows
+
+    def features(self, since: date, until: date) -> "pd.DataFrame":
+        """Rows of the features table whose day is in [since, until], in the order of their requests."""
+        return read_features(self.labels.lake_root, self.labels.key, since, until)
+
+    def with_labels(self, rows: "pd.DataFrame") -> "pd.DataFrame":
+        """The rows with the labels that were known at the end of day `until`."""
+        return join_labels(rows, self.labels, day_end(self.until, self.labels.zone))
+
+    def with_predictions(self, rows: "pd.DataFrame") -> "pd.DataFrame":
+        """The rows with the champion's predictions, computed here."""
+        inputs = as_inputs(rows, self.champion.manifest.input_schema)
+        return rows.assign(**{PREDICTION: self.champion.predict(inputs) if len(rows) else 0.0})
 
     @property
     def reference_from(self) -> date:
@@ -105,10 +120,6 @@ class MonitoredModel:
         )
         verdict = Verdict(check, Outcome.INCONCLUSIVE, reason, observations=0)
         return WindowVerdict(DayRange(last - timedelta(days=days - 1), last), verdict)
-
-    def _with_predictions(self, rows: "pd.DataFrame") -> "pd.DataFrame":
-        inputs = as_inputs(rows, self.champion.manifest.input_schema)
-        return rows.assign(**{PREDICTION: self.champion.predict(inputs) if len(rows) else 0.0})
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,13 +61,20 @@ def read_dataset(plan: TrainingPlan, source: LabelSource) -> TrainingDataset:
     TrainingRefused when there are too few training rows, or no held-out row.
     """
     features = read_features(source.lake_root, source.key, plan.train_from, plan.until, plan.features_version)
-    joined = join_labels(features, source, plan.as_of, plan.labels_version)
+    return dataset_of(plan, join_labels(features, source, plan.as_of, plan.labels_version), source.key)
+
+
+def dataset_of(plan: TrainingPlan, joined: "pd.DataFrame", key: str) -> TrainingDataset:
+    """The dataset of the plan's rows, which were joined with the labels known at `plan.as_of`.
+
+    TrainingRefused when there are too few training rows, or no held-out row.
+    """
     immature = immature_days(joined, plan.label_coverage_min)
     labelled = joined[joined[LABEL].notna() & ~joined[BATCH_DAY].isin(immature)]
     train = labelled[labelled[BATCH_DAY] <= plan.train_until].reset_index(drop=True)
     held_out = labelled[labelled[BATCH_DAY] > plan.train_until].reset_index(drop=True)
     _refuse_too_few_rows(plan, train, held_out)
-    return TrainingDataset(input_schema(train, source.key), train, held_out, immature)
+    return TrainingDataset(input_schema(train, key), train, held_out, immature)
 
 
 def immature_days(joined: "pd.DataFrame", coverage_min: float) -> tuple[date, ...]:

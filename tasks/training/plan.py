@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from healing.errors import StoreUnavailable
 from tasks.config.pipeline import Output, Pipeline
-from tasks.config.retrain_section import Search
+from tasks.config.retrain_section import Retrain, Search
 from tasks.evaluation.labels import LabelSource, day_end
 from tasks.lake.columns import BATCH_DAY, FEATURES
 from tasks.lake.lake_table import LakeTable
@@ -91,6 +92,16 @@ def plan_training(
         threads=rules.threads,
         search=rules.search if reference == pipeline.estimator_path else None,
     )
+
+
+def plan_at(plan: TrainingPlan, until: date, rules: Retrain, zone: ZoneInfo, first_day: date) -> TrainingPlan:
+    """The plan that `plan_training` makes on the same versions at the end of day `until`.
+
+    `first_day` is the first day with features.
+    """
+    train_from, train_until = training_days(until, rules.lookback_days, rules.holdout_days)
+    as_of = day_end(until, zone)
+    return replace(plan, train_from=max(train_from, first_day), train_until=train_until, until=until, as_of=as_of)
 
 
 def training_days(until: date, lookback_days: int, holdout_days: int) -> tuple[date, date]:

@@ -1,4 +1,4 @@
-"""The drift benchmark on a small synthetic year: corrupted columns, shuffled rows, promotions of policies."""
+"""The drift benchmark on a small synthetic year: corrupted columns and shuffled rows."""
 
 from datetime import date, timedelta
 from types import SimpleNamespace
@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.year.replay import PolicyRun, served_predictions, wrong_promotions
 from benchmarks.year.reported_drift import count_reported, held_out_weeks, measure_power, shuffled_weeks
 from tasks.config.monitor_section import Monitor
 
@@ -40,16 +39,6 @@ def world():
     return SyntheticYear()
 
 
-class Always:
-    """A model that always predicts one probability."""
-
-    def __init__(self, probability):
-        self.probability = probability
-
-    def predict(self, rows):
-        return np.full(len(rows), self.probability)
-
-
 def test_a_year_without_drift_gives_few_false_alarms(world):
     held_out = count_reported(world, held_out_weeks(world, step_days=150))
     shuffled = count_reported(world, shuffled_weeks(world, seeds=5))
@@ -70,19 +59,3 @@ def test_power_grows_with_the_dose(world):
     assert power["power_mean_1.0_schedule_share"] == 1.0
     assert power["power_missing_0.25_schedule_share"] == 1.0
     assert power["power_category_0.4_share"] == 1.0
-
-
-def test_a_promotion_is_wrong_when_its_model_loses_on_the_next_two_weeks(world):
-    start, later = date(2013, 3, 1), date(2013, 5, 1)
-    down, up = (PolicyRun([(start, Always(a)), (later, Always(b))]) for a, b in ((0.3, 0.9), (0.9, 0.3)))
-    assert wrong_promotions(world, down) == 1
-    assert wrong_promotions(world, up) == 0
-
-
-def test_each_flight_has_the_prediction_of_the_model_that_served_on_its_day(world):
-    run = PolicyRun([(date(2013, 3, 1), Always(0.1)), (date(2013, 3, 5), Always(0.2))])
-    rows = served_predictions(world, run, date(2013, 3, 10))
-    means = rows.groupby("event_day")["prediction"].mean()
-    assert means[date(2013, 3, 4)] == pytest.approx(0.1)
-    assert means[date(2013, 3, 5)] == pytest.approx(0.2)
-    assert len(rows) == 10 * 40

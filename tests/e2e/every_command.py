@@ -27,6 +27,7 @@ def commands(home: Path) -> list[list[str]]:
         ["incident", "explain", "0"],
         ["incident", "approve", "0", "--by", "a test"],
         ["example"],
+        ["backtest", "--processes", "1"],
         ["quarantine", "list"],
         ["quarantine", "show", "flights/2013-01-02"],
         ["quarantine", "release", "flights/2013-01-02"],

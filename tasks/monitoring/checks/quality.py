@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from healing.incident import Cause
 from healing.verdict import Outcome, Verdict
 from tasks.evaluation.clustered import DAYS_MIN, clustered_mean
-from tasks.evaluation.labels import day_end, days_until_labelled, join_labels, label_delay
-from tasks.lake.columns import ASKED_AT, BATCH_DAY, FEATURES, LOGGED
-from tasks.lake.lake_table import LakeTable
+from tasks.evaluation.labels import days_until_labelled, label_delay
+from tasks.lake.columns import LOGGED
 from tasks.monitoring.check import CheckContext, monitor_check
 from tasks.monitoring.diagnosis import Topic
 from tasks.monitoring.label_cohorts import LabelledWindow, expected_coverage, labelled_window, unpredicted_cohorts
@@ -112,7 +111,7 @@ def _judge_windows(model: MonitoredModel, count: int) -> tuple[WindowVerdict, ..
     if not windows:
         return (model.too_new(CHECK, days, lag),)
     rows = model.predicted(DayRange(windows[-1].since, windows[0].until))
-    joined = join_labels(rows, model.labels, day_end(model.until, model.labels.zone))
+    joined = model.with_labels(rows)
     usual = usual_coverage(model)
     return tuple(_judge_window(model, window, rows_of(joined, window), usual) for window in windows)
 
@@ -137,10 +136,8 @@ def reference_excess(model: MonitoredModel) -> float:
 
 def usual_coverage(model: MonitoredModel) -> float | None:
     """The coverage that a quality window usually has at least, by the complete days of the reference."""
-    table = LakeTable(model.labels.lake_root, FEATURES, [model.labels.key])
-    columns = [model.labels.key, BATCH_DAY, ASKED_AT]
-    rows = table.read(since=model.reference_from, until=model.accepted_until, columns=columns)
-    cohorts = unpredicted_cohorts(join_labels(rows, model.labels, day_end(model.until, model.labels.zone)))
+    rows = model.features(model.reference_from, model.accepted_until)
+    cohorts = unpredicted_cohorts(model.with_labels(rows))
     complete = [cohort for cohort in cohorts if cohort.coverage >= model.rules.label_coverage_min]
     return expected_coverage(complete, model.rules.quality_window_days)
 
