@@ -4,10 +4,11 @@
 in environment variables.
 """
 
+import codecs
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tasks.config.section import Section
 
@@ -105,10 +106,23 @@ class FilesEndpoint(Endpoint):
     records: str | None = Field(
         default=None, description="Dotted path of the rows, where a JSON file is an object and not an array."
     )
+    encoding: str | None = Field(
+        default=None, description="Encoding of the text where it is not UTF-8, such as cp1252; UTF-16 is recognised."
+    )
     options: dict[str, str | bool | int] = Field(
         default_factory=dict,
         description="Arguments of the file system (key, secret, …); texts may contain ${env:NAME}.",
     )
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_known(cls, encoding: str | None) -> str | None:
+        if encoding is not None:
+            try:
+                codecs.lookup(encoding)
+            except LookupError as exc:
+                raise ValueError(f"expected an encoding that Python knows, such as cp1252, found {encoding!r}") from exc
+        return encoding
 
     @model_validator(mode="after")
     def _has_valid_patterns(self) -> Self:

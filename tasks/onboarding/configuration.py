@@ -23,7 +23,7 @@ timezone: UTC # days are calendar days in this time zone; an IANA name such as E
 sources: # docs/sources.md describes other sources: HTTP, databases, one file per day, backups
   - name: files
     kind: files
-    url: {url}
+    url: {url}{encoding}
     tables: # a pattern without {{day}} means a file with many days, split by event time; * matches more files
       {rows_table}: {pattern}
       {outcomes_table}: {pattern}
@@ -81,6 +81,7 @@ def configuration(draft: PipelineDraft) -> str:
         name=_flow(draft.request.name),
         description=_flow(_comment(f"Predicts {label.source_name}")),
         url=_flow(str(data.parent)),
+        encoding="" if draft.encoding is None else f"\n    encoding: {draft.encoding} # {_comment(draft.encoding_why)}",
         pattern=_flow(escape(data.name).replace("{", "{{").replace("}", "}}")),
         rows_table=ROWS,
         outcomes_table=OUTCOMES,

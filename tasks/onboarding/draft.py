@@ -52,6 +52,8 @@ class PipelineDraft:
     daily_rows: DailyRows
     windows: WindowsGuess
     estimator: EstimatorGuess
+    encoding: str | None = None
+    encoding_why: str = ""
 
     @property
     def inputs(self) -> tuple[ColumnGuess, ...]:
@@ -87,6 +89,8 @@ def draft_pipeline(request: OnboardingRequest, file: FileRows) -> PipelineDraft:
         daily_rows=daily_rows,
         windows=windows,
         estimator=guess_estimator(label.output, windows.train_rows),
+        encoding=file.encoding,
+        encoding_why=file.encoding_why,
     )
 
 

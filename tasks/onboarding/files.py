@@ -1,6 +1,8 @@
 """The user's data file, read as ingestion reads it, and the pipeline's folder, written atomically."""
 
+import codecs
 import shutil
+import string
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,21 +15,29 @@ from tasks.config.sources_section import FilesEndpoint
 from tasks.config.table import ColumnType
 from tasks.ingestion.sources import csv_rows, parquet_rows
 from tasks.ingestion.sources.document import Document
+from tasks.ingestion.sources.document_errors import BrokenDocument
+from tasks.ingestion.sources.unpacking import unpack
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_WESTERN_SHARE_MAX = 0.3  # of letters that are not ASCII, in western languages; more are another alphabet
 
 
 @dataclass(frozen=True)
 class FileRows:
     """All rows of a file, every column as text, None where a value is missing.
 
-    `declared` is the type by column that a Parquet file declares, `separator` what separates the fields of a CSV.
+    `declared` is the type by column that a Parquet file declares, `separator` what separates the fields of a CSV,
+    and `encoding` the guessed encoding of a text that is not UTF-8.
     """
 
     rows: "pd.DataFrame"
     declared: Mapping[str, ColumnType] = field(default_factory=dict)
     separator: str | None = None
+    encoding: str | None = None
+    encoding_why: str = ""
 
 
 def read_rows(path: Path) -> FileRows:
@@ -39,14 +49,38 @@ def read_rows(path: Path) -> FileRows:
         found = "a directory" if path.is_dir() else "no file"
         raise UsageError(f"expected a CSV, JSON or Parquet file at {path}, found {found}")
     endpoint = FilesEndpoint(name="file", kind="files", url=str(path.parent))
+    content = path.read_bytes()
+    encoding, why = _guess_encoding(content, path, endpoint.batch_bytes_max)
     try:
-        rows = Document(endpoint, str(path), path.name, path.read_bytes()).rows()
+        rows = Document(endpoint, str(path), path.name, content, encoding=encoding).rows()
     except SourceUnavailable as exc:
         cause = str(exc).removeprefix(f"source {endpoint.name}: ")
         raise UsageError(f"{cause}; a pipeline could not read this file") from exc
     if not rows.num_rows:
         raise UsageError(f"{path}: expected rows, found only the header {', '.join(rows.column_names)[:120]}")
-    return FileRows(rows.to_pandas(), parquet_rows.declared_types(rows), csv_rows.separator_of(rows))
+    return FileRows(rows.to_pandas(), parquet_rows.declared_types(rows), csv_rows.separator_of(rows), encoding, why)
+
+
+def _guess_encoding(content: bytes, path: Path, bytes_max: int) -> tuple[str | None, str]:
+    """Windows-1252 for a western text that is not UTF-8, and the reason; else None."""
+    try:
+        content = unpack(content, path.name, bytes_max)
+        if content.startswith((b"PAR1", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
+            return None, ""
+        content.decode("utf-8")
+    except BrokenDocument:
+        return None, ""  # reading it reports what is wrong
+    except UnicodeDecodeError as exc:
+        other = len(content.translate(None, bytes(range(128))))
+        ascii_letters = len(content) - len(content.translate(None, string.ascii_letters.encode()))
+        try:
+            line = content.decode("cp1252")[: exc.start + 20]
+        except UnicodeDecodeError:
+            return None, ""
+        if other <= _WESTERN_SHARE_MAX * (ascii_letters + other):
+            example = " ".join(line[max(0, exc.start - 12) :].split())
+            return "cp1252", f"the file is not UTF-8; check that {example!r} is right, or change `encoding`"
+    return None, ""
 
 
 def check_free(name: str, pipelines_dir: Path) -> None:

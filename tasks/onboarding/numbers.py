@@ -149,7 +149,8 @@ def _guess_format(sample: "pd.Series[str]", decimal: Decimal | None) -> tuple[Nu
         doubt = _difference(sample, format_, fitting[other])
         if doubt is None:
             format_ = fitting["."]
-    return (None if format_ == NumberFormat() else format_), doubt
+    is_plain = format_ == NumberFormat() and len(_finite(sample)) >= NUMBER_SHARE_MIN * len(sample)  # no brackets
+    return (None if is_plain else format_), doubt
 
 
 def _fitting(sample: "pd.Series[str]", unit: str) -> dict[Decimal, NumberFormat]:

@@ -75,7 +75,9 @@ def _generated_files(draft: PipelineDraft) -> dict[str, str]:
 def guesses(draft: PipelineDraft) -> tuple[Guess, ...]:
     """All guesses of the draft, in the order in which a reader checks them."""
     windows, label = draft.windows, draft.label
+    encoding = () if draft.encoding is None else (Guess("encoding", draft.encoding, draft.encoding_why),)
     return (
+        *encoding,
         Guess("key", f"{draft.key}: string", draft.key_why),
         Guess("event time", f"{draft.time.name}: timestamp", draft.time.why),
         Guess("label", f"{label.name}: {label.type}, predicted as a {label.output}", label.why),

@@ -15,6 +15,7 @@ from healing.errors import NotData, Oversized, SourceUnavailable, Truncated
 from tasks.config.sources_section import Endpoint, Format
 from tasks.ingestion.sources import csv_rows, json_rows, parquet_rows
 from tasks.ingestion.sources.document_errors import BrokenDocument, CutShort, TooLarge
+from tasks.ingestion.sources.text import as_utf8
 from tasks.ingestion.sources.unpacking import COMPRESSIONS, unpack
 
 _FORMATS: dict[str, Format] = {
@@ -61,6 +62,7 @@ class Document:
     content_type: str = ""
     records: str | None = None
     has_length: bool = True
+    encoding: str | None = None
 
     @property
     def suffix(self) -> str:
@@ -107,6 +109,8 @@ class Document:
         return _FORMATS.get(path.suffix) or _BY_CONTENT_TYPE.get(self._media_type) or "csv"
 
     def _read(self, content: bytes) -> pa.Table:
+        if self._format != "parquet":
+            content = as_utf8(content, self.encoding)
         if not content.strip():
             raise BrokenDocument("an empty body")
         if not self.has_length and self._format in ("csv", "ndjson") and not content.endswith(b"\n"):

@@ -81,6 +81,7 @@ class FilesReader:
             content=self._guard(lambda: self._content(path, bytes_max, deadline)),
             format=self._endpoint.format,
             records=self._endpoint.records,
+            encoding=self._endpoint.encoding,
         )
         return document, document.rows()
 

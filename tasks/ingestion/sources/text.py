@@ -1,10 +1,24 @@
 """Text of a source: how it is decoded, and which texts mean that a value is missing."""
 
+import codecs
+
 from tasks.ingestion.sources.document_errors import BrokenDocument
 
 # In CSV, and in columns that are no text. Formats with a null of their own may have these texts as values.
 MISSING = ("", "NA", "NaN", "null", "NULL")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def as_utf8(content: bytes, encoding: str | None) -> bytes:
+    """The text in UTF-8. UTF-16 is recognised by its byte order mark; other encodings have to be named."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    if encoding is None:
+        return content
+    try:
+        return content.decode(encoding).encode()
+    except UnicodeError as exc:
+        raise BrokenDocument(f"bytes that are not {encoding}: {exc}") from exc
 
 
 def checked_text(content: bytes) -> bytes:

@@ -140,7 +140,7 @@ def test_a_file_that_allows_no_pipeline_is_refused_in_one_line_and_nothing_is_wr
     [
         (b"id,at,returned\n", "expected rows, found only the header"),
         (b"id,id,returned\n1,1,0\n", "columns named twice: id"),
-        ("id,at,returned\n1,2024-01-01,größe\n".encode("latin-1"), "not UTF-8"),
+        ("id,at\n1,привет\n".encode("cp1251"), "not UTF-8"),
         (b"<html><body>Sign in</body></html>", "found a page"),
         (b"id,at\n1\n", "Expected 2 columns, got 1"),
     ],
