@@ -61,6 +61,7 @@ def _print_guesses(name: str, result: "OnboardingResult") -> None:
         print(f"{guess.about:<{width}}  {guess.choice} ({guess.why})")
     for table in result.dry_run:
         quarantined = "".join(f"; {count} quarantined: {reason}" for reason, count in table.reasons.items())
-        print(f"{_DRY_RUN:<{width}}  {table.table}: {table.accepted} rows on {table.days} days accepted{quarantined}")
+        days = f"{table.days} days" if table.days == table.days_served else f"{table.days} of {table.days_served} days"
+        print(f"{_DRY_RUN:<{width}}  {table.table}: {table.accepted} rows on {days} accepted{quarantined}")
     print(f"wrote {result.folder}; next: autopilot bootstrap {name} --until {result.bootstrap_until}")
     print(f"then: autopilot backtest {name}, what retraining would have gained on these days")

@@ -23,7 +23,7 @@ from tasks.ingestion.batch_incidents import settle_incidents
 from tasks.ingestion.data_docs import as_markdown, write_page
 from tasks.ingestion.features import update_features
 from tasks.ingestion.freshness import check_freshness
-from tasks.ingestion.ingest_days import days_to_ingest, grown_days, missing_days
+from tasks.ingestion.ingest_days import days_in_memory, days_to_ingest, grown_days, missing_days
 from tasks.ingestion.ingest_table import ingest_table
 from tasks.ingestion.repair_ledger import repair_ledger
 from tasks.ingestion.run_record import record_end, record_start
@@ -70,21 +70,22 @@ def ingest(
     pipeline: str,
     since: date | None = None,
     until: date | None = None,
-    chunk_days: int = 31,
+    chunk_days: int | None = None,
     again: bool = False,
 ) -> IngestReport:
     """Ingest every missing day from `since` (the source's first) until `until` (its last complete one).
 
     A day of which a file with many days has more rows now is ingested again. With `again`, all days are requested once
     more, and corrections of the source are accepted. Features are computed again where a batch that they depend on came
-    late or was corrected. `chunk_days` limits how many days are held in memory.
+    late or was corrected. `chunk_days` limits how many days are held in memory; by default as many as fit into
+    AUTOPILOT_MEMORY_BYTES_MAX.
 
     PipelinePaused while the pipeline is paused, SourceUnavailable when no source answers, UsageError or ConfigError
     when the pipeline or a parameter is wrong; everything that was committed before stays.
     """
     settings = load_settings()
     config = load_pipeline(pipeline, settings.pipelines_dir)
-    if chunk_days < 1 or (since and until and since > until):
+    if (chunk_days is not None and chunk_days < 1) or (since and until and since > until):
         raise UsageError(f"expected since <= until and chunk_days >= 1, found {since}, {until} and {chunk_days}")
     refuse_while_paused(settings.ledger_dsn, pipeline)
     lookup = Lookup(settings.addresses().model_dump(), os.environ)
@@ -98,6 +99,7 @@ def ingest(
         days = days_to_ingest(stores, chain, since, until, remedies)
         records = repair_ledger(stores)
         feature_rows = 0
+        chunk_days = chunk_days or days_in_memory(config, chain.rows_per_day(), settings.memory_bytes_max)
         for chunk in _chunks(days, chunk_days):
             for table in config.tables:
                 changed = [*missing_days(stores, table, chunk), *grown_days(stores, chain, table, chunk)]

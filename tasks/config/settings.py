@@ -45,6 +45,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="AUTOPILOT_", frozen=True, extra="ignore")
 
     home: Path = Field(default=Path("var"), description="Directory that holds all state.")
+    memory_bytes_max: int = Field(
+        default=1 << 30,
+        ge=1 << 26,
+        description="Bytes: about how much memory the rows may take that `ingest` validates together.",
+    )
     pipelines_dir: Path = Field(default=Path("pipelines"), description="Directory with one folder per pipeline.")
     ledger_url: SecretStr | None = Field(
         default=None,

@@ -7,12 +7,17 @@ from datetime import UTC, date, datetime, timedelta
 import structlog
 
 from healing.errors import SourceUnavailable
+from tasks.config.pipeline import Pipeline
 from tasks.ingestion.source_failover import switch_source
 from tasks.ingestion.sources import ServedDays, SourceChain, batch_id
 from tasks.ingestion.stores import Stores
 from tasks.ingestion.validation.preload import loaded_while_waiting
 
 log = structlog.get_logger(__name__)
+
+CHUNK_DAYS = 31  # of a source that does not say how many rows it has
+_CHUNK_DAYS_MAX = 2_000  # every day is an entry in the commit
+_VALUE_BYTES = 500  # per value: the text, its type, the checks, and the copies between Arrow and pandas
 
 
 def days_to_ingest(
@@ -28,6 +33,15 @@ def days_to_ingest(
     last = min(until or date.max, served.last if served else yesterday)
     first = max(since or date.min, served.first if served else since or last)
     return [first + timedelta(days=index) for index in range((last - first).days + 1)]
+
+
+def days_in_memory(pipeline: Pipeline, rows_per_day: float | None, memory_bytes_max: int) -> int:
+    """How many days are ingested together: a chunk costs about as much for a thousand rows as for one."""
+    if rows_per_day is None:
+        return CHUNK_DAYS
+    columns = max(len(table.columns) for table in pipeline.tables.values())
+    rows = memory_bytes_max / (columns * _VALUE_BYTES)
+    return max(1, min(_CHUNK_DAYS_MAX, int(rows / max(rows_per_day, 1.0))))
 
 
 def missing_days(stores: Stores, table: str, days: Sequence[date]) -> list[date]:

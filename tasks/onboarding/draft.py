@@ -1,7 +1,7 @@
 """A pipeline draft: everything that is guessed from a file, before anything is written."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -171,7 +171,7 @@ def _check_training_rows(
     label: LabelGuess, text: "pd.Series[str]", days: "pd.Series[date]", windows: WindowsGuess
 ) -> None:
     """UsageError unless the first training has enough rows."""
-    train = text[(days <= windows.last - timedelta(days=windows.holdout_days)).to_numpy()]
+    train = text[((days >= windows.train_from) & (days <= windows.train_until)).to_numpy()]
     if label.output == "value":
         if len(train) < _TRAIN_ROWS_MIN:
             raise UsageError(

@@ -93,7 +93,8 @@ def guesses(draft: PipelineDraft) -> tuple[Guess, ...]:
             "windows",
             f"{windows.lookback_days} training days, {windows.holdout_days} held-out days, "
             f"{windows.window_days} monitored days",
-            f"{windows.train_rows} training rows, {windows.held_out_rows} held-out rows",
+            f"{windows.train_rows} training rows; holdout {windows.held_out_rows} rows, detects a loss of "
+            f"{windows.detected_loss:.2g} with probability 0.8; monitored window about {windows.window_rows} rows",
         ),
         Guess("label known at", "event time", "set label.known_at in pipeline.yaml if the label becomes known later"),
     )

@@ -1,4 +1,8 @@
-"""Lengths of the windows for training, comparison and monitoring, guessed from how often rows arrive."""
+"""Lengths of the windows for training, comparison and monitoring, guessed from how many rows arrive per day.
+
+A window has enough rows for the test that it feeds, and enough days to show the spread between days. Where the file
+has too few rows for that, each window gets a share of them.
+"""
 
 import math
 from collections import Counter
@@ -12,16 +16,30 @@ from tasks.evaluation.clustered import DAYS_MIN
 _DAYS_NEEDED = DAYS_MIN + 3  # a comparison needs 7 days with rows, and some days before them are needed for training
 _GAP_DAYS_MAX = 3_650  # days without rows between the first and the last row; with more, a date is probably wrong
 _HOLDOUT_DAYS = 14
-_LOOKBACK_DAYS_MAX = 365
+_HOLDOUT_ROWS = 1_200  # detects a loss of 0.02 per row
+_HOLDOUT_SHARE = 1 / 4  # of all rows at most
+_LOOKBACK_DAYS = 365
+_LOOKBACK_DAYS_MIN = 28  # four weeks
+_LOOKBACK_ROWS = 20_000  # fewer rows need more than a year
+_LOOKBACK_ROWS_MAX = 300_000  # more rows need less than a year: they cost minutes and change little
+_WINDOW_ROWS = 200  # a window of inputs: the share of a category is known to 7 percentage points
+_WINDOW_SHARE = 1 / 8  # of all rows at most
+_WINDOWS_IN_REFERENCE = 4
 _COMPARE_ROWS_MAX = 1_000  # upper limit of the guesses for monitor.rows_min
 _TRAIN_ROWS_MAX = 5_000  # upper limit of the guess for retrain.rows_min
+
+# Standard deviation, per row, of the difference between the losses of two models, in nats or variances. It is 0.1
+# between two similar models and 0.5 between a model and the base rate (docs/own-data.md).
+_LOSS_DIFFERENCE_SD = 0.28
+_QUANTILES_SUM = 1.645 + 0.842  # of the normal distribution: false-alarm rate 0.05 on one side, probability 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class WindowsGuess:
     """When rows arrived, and the windows that follow from it.
 
-    `train_rows` and `held_out_rows` are the labelled rows of the first training.
+    `train_rows` and `held_out_rows` are the labelled rows of the first training, `window_rows` those that a monitored
+    window usually has.
     """
 
     first: date
@@ -35,6 +53,7 @@ class WindowsGuess:
     reference_days: int
     train_rows: int
     held_out_rows: int
+    window_rows: int
 
     @property
     def days(self) -> int:
@@ -42,14 +61,37 @@ class WindowsGuess:
         return (self.last - self.first).days + 1
 
     @property
+    def train_from(self) -> date:
+        """The first training day."""
+        return self.train_until - timedelta(days=self.lookback_days - 1)
+
+    @property
+    def train_until(self) -> date:
+        """The last training day."""
+        return self.last - timedelta(days=self.holdout_days)
+
+    @property
     def compare_rows_min(self) -> int:
         """Rows that a comparison and a monitored window need: half of what a window usually has."""
-        return max(1, min(_COMPARE_ROWS_MAX, DAYS_MIN * self.rows_per_day // 2))
+        return max(1, min(_COMPARE_ROWS_MAX, self.window_rows // 2))
 
     @property
     def train_rows_min(self) -> int:
         """Rows that a training needs: half of what the first training has."""
         return max(1, min(_TRAIN_ROWS_MAX, self.train_rows // 2))
+
+    @property
+    def detected_loss(self) -> float:
+        """The loss per row that the held-out rows detect with probability 0.8."""
+        return detected_loss(self.held_out_rows)
+
+
+def detected_loss(rows: int) -> float:
+    """The difference in loss per row that a one-sided test at 0.05 on `rows` rows detects with probability 0.8.
+
+    In nats for a probability, in variances of the label for a quantity.
+    """
+    return _QUANTILES_SUM * _LOSS_DIFFERENCE_SD / math.sqrt(rows)
 
 
 def guess_windows(days: Sequence[date], time_column: str) -> WindowsGuess:
@@ -58,9 +100,10 @@ def guess_windows(days: Sequence[date], time_column: str) -> WindowsGuess:
     first, last = min(rows), max(rows)
     span = (last - first).days + 1
     _check_days(rows, time_column, span)
-    holdout = _holdout_days(rows, last, span)
-    window = math.ceil(DAYS_MIN * span / len(rows))
-    held_out = sum(count for day, count in rows.items() if day > last - timedelta(days=holdout))
+    holdout, held_out = _holdout(rows, span)
+    lookback, trained = _lookback(rows, last - timedelta(days=holdout), span - holdout)
+    days_for_rows = min(_WINDOW_ROWS, _WINDOW_SHARE * len(days)) / len(days) * span
+    window = math.ceil(max(DAYS_MIN * span / len(rows), days_for_rows))
     inner = sorted(count for day, count in rows.items() if first < day < last)  # the outer days may be incomplete
     return WindowsGuess(
         first=first,
@@ -69,11 +112,12 @@ def guess_windows(days: Sequence[date], time_column: str) -> WindowsGuess:
         rows_per_day=inner[len(inner) // 2],
         rows_per_day_min=inner[0] if len(rows) == span else 0,
         holdout_days=holdout,
-        lookback_days=min(_LOOKBACK_DAYS_MAX, span - holdout),
+        lookback_days=lookback,
         window_days=window,
-        reference_days=max(DAYS_MIN, 4 * window),
-        train_rows=len(days) - held_out,
+        reference_days=max(DAYS_MIN, _WINDOWS_IN_REFERENCE * window),
+        train_rows=trained,
         held_out_rows=held_out,
+        window_rows=round(window * len(days) / span),
     )
 
 
@@ -92,8 +136,32 @@ def _check_days(rows: Counter[date], time_column: str, span: int) -> None:
         )
 
 
-def _holdout_days(rows: Counter[date], last: date, span: int) -> int:
-    """The fewest last days of which 7 have rows; 14 days if they are at most a quarter of all days."""
-    seventh_last = sorted(rows, reverse=True)[DAYS_MIN - 1]
-    fewest = (last - seventh_last).days + 1
-    return max(fewest, min(_HOLDOUT_DAYS, span // 4))
+def _holdout(rows: Counter[date], span: int) -> tuple[int, int]:
+    """Number of held-out days, and of their rows.
+
+    The fewest last days with `_HOLDOUT_ROWS` rows, or a quarter of all rows if that is less, of which 7 have rows; two
+    weeks if they are at most a quarter of all days.
+    """
+    newest = sorted(rows, reverse=True)
+    wanted = min(_HOLDOUT_ROWS, _HOLDOUT_SHARE * rows.total())
+    held_out = enough = 0
+    for with_rows, day in enumerate(newest, 1):
+        held_out += rows[day]
+        enough = (newest[0] - day).days + 1
+        if held_out >= wanted and with_rows >= DAYS_MIN:
+            break
+    days = max(enough, min(_HOLDOUT_DAYS, span // 4))
+    return days, sum(count for day, count in rows.items() if (newest[0] - day).days < days)
+
+
+def _lookback(rows: Counter[date], until: date, days_max: int) -> tuple[int, int]:
+    """Number of training days up to `until`, and of their rows: a year, unless that is too few or too many rows."""
+    trained = found = 0
+    for days in range(1, days_max + 1):
+        arrived = rows[until - timedelta(days=days - 1)]
+        if days > _LOOKBACK_DAYS and trained >= _LOOKBACK_ROWS:
+            break
+        if days > _LOOKBACK_DAYS_MIN and trained + arrived > _LOOKBACK_ROWS_MAX:
+            break
+        trained, found = trained + arrived, days
+    return found, trained

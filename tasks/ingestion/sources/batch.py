@@ -36,18 +36,22 @@ class Batch:
 
 
 class ServedDays(BaseModel):
-    """The days that a source can serve now, both included. There are none if `last` is before `first`."""
+    """The days that a source can serve now, both included. There are none if `last` is before `first`.
+
+    `rows_per_day` is the mean number of rows of one table, None where the source does not know it before it sends them.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     first: date
     last: date
+    rows_per_day: float | None = None
 
 
 def complete_days(days: ServedDays, zone: ZoneInfo) -> ServedDays:
     """The days that are over in `zone`; of today, the source has only the rows until now."""
     yesterday = datetime.now(UTC).astimezone(zone).date() - timedelta(days=1)
-    return ServedDays(first=days.first, last=min(days.last, yesterday))
+    return days.model_copy(update={"last": min(days.last, yesterday)})
 
 
 def batch_id(table: str, day: date) -> str:

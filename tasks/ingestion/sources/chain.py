@@ -29,6 +29,7 @@ class OpenSource:
         self._reader = reader
         self._retrier = retrier
         self._seconds: list[float] = []
+        self.rows_per_day: float | None = None  # of its batch table, if `days` found it out
 
     @property
     def answered(self) -> bool:
@@ -45,7 +46,9 @@ class OpenSource:
 
     def days(self) -> ServedDays | None:
         """The days that it can serve, or None when it does not report them. SourceUnavailable."""
-        return self._reader.days()
+        served = self._reader.days()
+        self.rows_per_day = None if served is None else served.rows_per_day
+        return served
 
     def row_counts(self, name: str, table: Table) -> Mapping[date, int] | None:
         """The number of rows by day, or None when it does not know them without reading each day. SourceUnavailable."""
@@ -97,6 +100,10 @@ class SourceChain:
         """The median time per batch of each source that gave one."""
         times = {source.name: source.seconds_per_batch for source in self._sources}
         return {name: round(seconds, 3) for name, seconds in times.items() if seconds is not None}
+
+    def rows_per_day(self) -> float | None:
+        """The mean number of rows per day and table, as the first source that knows it says."""
+        return next((source.rows_per_day for source in self._sources if source.rows_per_day is not None), None)
 
     def available(self) -> list[OpenSource]:
         """Sources that may still be used in this run, best first."""

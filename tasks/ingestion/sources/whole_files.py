@@ -5,11 +5,11 @@ bounded by the source's `batch_bytes_max`, as for a batch.
 """
 
 import io
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from threading import Lock
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -22,6 +22,10 @@ from tasks.ingestion.sources.batch import Batch, ServedDays, complete_days
 from tasks.ingestion.sources.contract_form import in_contract_form, parse_times
 from tasks.ingestion.sources.files import FilesReader
 from tasks.ingestion.sources.retry import Deadline, Retrier
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,7 @@ class WholeFilesReader:
         self._zone = zone
         self._batch_table = batch_table
         self._lock = Lock()  # several threads request batches, and the files are read once
-        self._parts: dict[str, list[pa.Table]] = {}
-        self._by_day: dict[str, _RowsByDay] = {}
+        self._by_day: dict[tuple[str, ...], _RowsByDay] = {}
 
     def close(self) -> None:
         self._files.close()
@@ -70,7 +73,11 @@ class WholeFilesReader:
         if names_a_day(self._pattern(name, table)):
             return self._files.days()
         known = self._rows_by_day(name, table, self._retrier.deadline()).spans
-        return complete_days(ServedDays(first=min(known), last=max(known)), self._zone) if known else None
+        if not known:
+            return None
+        first, last = min(known), max(known)
+        rows_per_day = sum(count for _, count in known.values()) / ((last - first).days + 1)
+        return complete_days(ServedDays(first=first, last=last, rows_per_day=rows_per_day), self._zone)
 
     def read(self, name: str, table: Table, day: date, deadline: Deadline) -> Batch:
         """The rows of one day, in their order in the file; none when the files have no row of that day."""
@@ -90,21 +97,25 @@ class WholeFilesReader:
         return self._endpoint.tables.get(name, table.path)
 
     def _rows_by_day(self, name: str, table: Table, deadline: Deadline) -> _RowsByDay:
-        """The files' rows by day. Other threads wait, because they need the same files."""
+        """The files' rows by day. Other threads wait, because they need the same files.
+
+        Tables that read the same time from the same files share them: rows are in memory once.
+        """
+        pattern = path_of(self._pattern(name, table), name, date.min)  # it names no day, perhaps the table
+        time = table.event_time
+        column = table.source_names.get(time, time)
+        key = (pattern, column, repr(table.formats.get(time)), repr(table.missing.get(time)))
         with self._lock:
-            if name not in self._by_day:
-                pattern = path_of(self._pattern(name, table), name, date.min)  # it names no day, perhaps the table
-                if pattern not in self._parts:
-                    self._parts[pattern] = self._files.assemble(pattern, deadline).parts
-                self._by_day[name] = _by_day(self._parts[pattern], table, self._zone, self._endpoint.name)
-            return self._by_day[name]
+            if key not in self._by_day:
+                parts = self._files.assemble(pattern, deadline).parts
+                self._by_day[key] = _by_day(parts, column, table, self._zone, self._endpoint.name)
+            return self._by_day[key]
 
 
-def _by_day(parts: Sequence[pa.Table], table: Table, zone: ZoneInfo, source: str) -> _RowsByDay:
+def _by_day(parts: Sequence[pa.Table], column: str, table: Table, zone: ZoneInfo, source: str) -> _RowsByDay:
     """Rows by their local day. One with an unreadable time goes with the row before it, so that a check finds it."""
     import numpy as np
 
-    column = table.source_names.get(table.event_time, table.event_time)
     for part in parts:
         if column not in part.column_names:
             raise NotData(
@@ -113,20 +124,32 @@ def _by_day(parts: Sequence[pa.Table], table: Table, zone: ZoneInfo, source: str
             )
     rows = pa.concat_tables([part.replace_schema_metadata(None) for part in parts], promote_options="default")
     text = in_contract_form(table, rows.select([column]).to_pandas())[table.event_time]
-    days = parse_times(text).dt.tz_convert(zone).dt.date.ffill().bfill()
-    if days.isna().any():
+    times = parse_times(text).dt.tz_convert(zone).dt.tz_localize(None).ffill().bfill()
+    if times.isna().any():
         raise NotData(f"source {source}: expected times in {column!r}, found none in {len(rows)} rows")
+    days = times.to_numpy().astype("datetime64[D]")
     part_of = np.repeat(np.arange(len(parts)), [part.num_rows for part in parts])
-    order = days.argsort(kind="stable")
-    spans: dict[date, tuple[int, int]] = {}
-    columns: dict[date, list[str]] = {}
-    first = 0
-    for day, count in sorted(Counter(days).items()):
-        spans[day] = (first, count)
-        found = np.unique(part_of[order.to_numpy()[first : first + count]])
-        columns[day] = common_columns([parts[index] for index in found])
-        first += count
-    return _RowsByDay(rows.take(pa.array(order.to_numpy())), spans, columns)
+    if not (days[:-1] <= days[1:]).all():
+        order = np.argsort(days, kind="stable")
+        rows, days, part_of = rows.take(pa.array(order)), days[order], part_of[order]
+    spans = _spans(days)
+    columns = {day: _columns(parts, part_of[first : first + count]) for day, (first, count) in spans.items()}
+    return _RowsByDay(rows.combine_chunks(), spans, columns)
+
+
+def _columns(parts: Sequence[pa.Table], part_of: "NDArray[np.intp]") -> list[str]:
+    """The columns that every file with one of these rows has."""
+    import numpy as np
+
+    return common_columns([parts[index] for index in np.unique(part_of)])
+
+
+def _spans(days: "NDArray[np.datetime64]") -> dict[date, tuple[int, int]]:
+    """The first position and the number of rows of each of the ascending days."""
+    import numpy as np
+
+    found, first, count = np.unique(days, return_index=True, return_counts=True)
+    return dict(zip(found.tolist(), zip(first.tolist(), count.tolist(), strict=True), strict=True))
 
 
 def _as_csv(rows: pa.Table) -> bytes:

@@ -4,8 +4,9 @@ Decisions stay per batch: shares are counted per batch, and a repair that would 
 batch unchanged.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,9 +72,7 @@ class BatchFrame:
         cls, rules: TableRules, batches: Sequence[Batch], repairs: Sequence[Sequence[AppliedRepair]]
     ) -> "BatchFrame":
         """A frame of batches that have the columns of the contract, with the repairs made so far to each."""
-        import pandas as pd
-
-        text = pd.concat([batch.rows[list(rules.table.columns)] for batch in batches], ignore_index=True)
+        text = _joined_rows(batches, list(rules.table.columns))
         for name, kind in rules.table.columns.items():
             if kind != "string":  # a text column may contain "NA" or an empty text as a value
                 text[name] = text[name].mask(text[name].isin(MISSING), None)
@@ -88,6 +87,16 @@ class BatchFrame:
     def sizes(self) -> NDArray[np.intp]:
         """Number of rows per batch."""
         return np.bincount(self.batch_index, minlength=len(self.batches))
+
+    @cached_property
+    def starts(self) -> NDArray[np.intp]:
+        """Position of the first row of each batch, and the number of all rows."""
+        return np.concatenate([[0], np.cumsum(self.sizes)])
+
+    @cached_property
+    def missing_per_batch(self) -> Mapping[str, NDArray[np.intp]]:
+        """For each column, how many rows of each batch have no text in it."""
+        return {name: self.count_per_batch(self.text[name].isna().to_numpy()) for name in self.rules.table.columns}
 
     def count_per_batch(self, mask: Mask) -> NDArray[np.intp]:
         """How many rows of each batch the mask selects."""
@@ -134,3 +143,13 @@ class BatchFrame:
                 for row in np.flatnonzero(check.failed).tolist():
                     found[row] = f"{found[row]}; {check.reason}" if row in found else check.reason
         return found
+
+
+def _joined_rows(batches: Sequence[Batch], columns: list[str]) -> "pd.DataFrame":
+    """The named columns of all rows. A selection per batch would take most of the time where batches are small."""
+    import pandas as pd
+
+    first = batches[0].rows.columns
+    if all(batch.rows.columns.equals(first) for batch in batches):
+        return pd.concat([batch.rows for batch in batches], ignore_index=True)[columns]
+    return pd.concat([batch.rows[columns] for batch in batches], ignore_index=True)

@@ -36,11 +36,6 @@ class BatchHistory:
         days = (day for day, known in sorted(self.fingerprints.items()) if known == content and day != other_than)
         return next(days, None)
 
-    def with_day(self, day: date, rows: int, content: int | None) -> "BatchHistory":
-        """This history and one more day."""
-        fingerprints = dict(self.fingerprints) if content is None else {**self.fingerprints, day: content}
-        return BatchHistory({**self.rows, day: rows}, fingerprints)
-
 
 def read_history(lake: LakeTable, table: Table, contract: Contract, days: Sequence[date]) -> BatchHistory:
     """The weeks before `days` from the lake. Empty, and nothing is read, where no rule of the table needs it."""

@@ -1,5 +1,6 @@
 """The rows of one batch in a frame of many, and what describes the batch as a whole."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date
@@ -20,14 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BatchSlice:
-    """One batch of `frame`, at `rows` of it. `bad`, `repeated` and `days` have one value per row of the whole frame.
+    """Batch number `index` of `frame`, at `rows` of it.
 
-    `repeated` marks rows whose key comes again later in their batch and that may be dropped. `days` holds the local day
-    of each row's event time, None where the time is unknown.
+    `bad`, `repeated` and `days` have one value per row of the whole frame. `repeated` marks rows whose key comes again
+    later in their batch and that may be dropped. `days` holds the local day of each row's event time, None where the
+    time is unknown.
     """
 
     frame: BatchFrame
     batch: Batch
+    index: int
     rows: slice
     bad: Mask
     repeated: Mask
@@ -44,22 +47,22 @@ class BatchSlice:
     @property
     def distinct_rows(self) -> int:
         """Number of rows without the repeated ones."""
-        return int((~self.repeated[self.rows]).sum())
+        return self.size - int(np.count_nonzero(self.repeated[self.rows]))
 
     @cached_property
-    def good(self) -> "pd.DataFrame":
-        """The rows that are not bad."""
-        return self.frame.rows.iloc[self.rows][~self.bad[self.rows]]
+    def accepted_rows(self) -> int:
+        """Number of rows that are neither bad nor repeated."""
+        return self.size - int(np.count_nonzero(self.bad[self.rows] | self.repeated[self.rows]))
 
     @cached_property
     def accepted(self) -> "pd.DataFrame":
         """The good rows without the repeated ones."""
-        return self.frame.rows.iloc[self.rows][~(self.bad | self.repeated)[self.rows]]
+        return self.frame.rows.iloc[self.rows][~(self.bad[self.rows] | self.repeated[self.rows])]
 
     @cached_property
     def fingerprint(self) -> int | None:
         """A fingerprint of the accepted rows, where the contract asks for distinct days."""
-        return fingerprint(self.table, self.accepted) if self.table.distinct_days and len(self.accepted) else None
+        return fingerprint(self.table, self.accepted) if self.table.distinct_days and self.accepted_rows else None
 
     @cached_property
     def own_day(self) -> "pd.DataFrame":
@@ -80,4 +83,4 @@ class BatchSlice:
 
     def missing_share(self, column: str) -> float:
         """Share of rows without a text in the column."""
-        return float(self.frame.text[column].iloc[self.rows].isna().mean())
+        return float(self.frame.missing_per_batch[column][self.index] / self.size) if self.size else math.nan

@@ -1,7 +1,7 @@
 """The verdict on each batch of a frame: which rows are accepted, which are not and why, and what is an incident."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ from tasks.ingestion.validation.batch_thresholds import check_critical, check_mi
 from tasks.ingestion.validation.day_checks import check_day
 from tasks.ingestion.validation.expectations import ExpectationResult
 from tasks.ingestion.validation.findings import BatchFinding, CheckResult
-from tasks.ingestion.validation.row_checks import local_days
+from tasks.ingestion.validation.row_checks import batch_days, local_days
 from tasks.ingestion.validation.schema import schema_gap
 from tasks.ingestion.validation.validated_batch import ValidatedBatch
 from tasks.lake.columns import BATCH_DAY
@@ -29,18 +29,22 @@ def verdicts(
 
     `repeated` marks rows whose key comes again in their batch and that may be dropped.
     """
-    reasons = frame.reasons()
-    for index, part in enumerate(_slices(frame, repeated)):
+    reasons, accepted, passed = frame.reasons(), _accepted_rows(frame), _passed_checks(frame)
+    rows, fingerprints = dict(history.rows), dict(history.fingerprints)
+    history = BatchHistory(rows, fingerprints)
+    for part in _slices(frame, repeated):
         findings = _findings(part, results, history)
         fatal = [finding for finding in findings if finding.rejects][:1]  # the others follow from the first
         if not fatal:
-            history = history.with_day(part.batch.day, len(part.accepted), part.fingerprint)
-        checks = (*_row_results(part), *map(_batch_result, findings), *_unknown_columns(part))
-        bad = {row - part.rows.start: reasons[row] for row in range(part.rows.start, part.rows.stop) if row in reasons}
+            rows[part.batch.day] = part.accepted_rows
+            if part.fingerprint is not None:
+                fingerprints[part.batch.day] = part.fingerprint
+        checks = (*_row_results(part, passed), *map(_batch_result, findings), *_unknown_columns(part))
+        bad = {int(row): reasons[int(row) + part.rows.start] for row in np.flatnonzero(part.bad[part.rows])}
         if fatal:
             yield _rejected(part, fatal[0], bad, checks)
         else:
-            yield _accepted(part, frame.repairs[index], findings, bad, checks)
+            yield _accepted(part, accepted, findings, bad, checks)
 
 
 def reject(batch: ValidatedBatch, finding: BatchFinding) -> ValidatedBatch:
@@ -60,11 +64,29 @@ def one_per_cause(findings: Iterable[BatchFinding]) -> list[BatchFinding]:
 
 
 def _slices(frame: BatchFrame, repeated: Mask) -> Iterator[BatchSlice]:
-    bad, days = frame.bad, local_days(frame)
-    ends = np.cumsum(frame.sizes).tolist()
+    bad, days, starts = frame.bad, local_days(frame), frame.starts.tolist()
     for index, batch in enumerate(frame.batches):
-        rows = slice(ends[index - 1] if index else 0, ends[index])
-        yield BatchSlice(frame, batch, rows, bad, repeated, days)
+        yield BatchSlice(frame, batch, index, slice(starts[index], starts[index + 1]), bad, repeated, days)
+
+
+@dataclass(frozen=True, slots=True)
+class _AcceptedRows:
+    """The rows of a frame that are not bad, in Arrow types, and the position of each batch's first one."""
+
+    table: pa.Table
+    starts: list[int]
+
+    def of_batch(self, index: int) -> pa.Table:
+        first, end = self.starts[index], self.starts[index + 1]
+        return self.table.slice(first, end - first)
+
+
+def _accepted_rows(frame: BatchFrame) -> _AcceptedRows:
+    """The conversion to Arrow costs as much for many batches as for one."""
+    good = ~frame.bad
+    rows = frame.rows[good].assign(**{BATCH_DAY: batch_days(frame)[good]})
+    table = pa.Table.from_pandas(rows, schema=frame.rules.schema, preserve_index=False).replace_schema_metadata(None)
+    return _AcceptedRows(table, [0, *np.cumsum(frame.count_per_batch(good)).tolist()])
 
 
 def _findings(part: BatchSlice, results: Sequence[ExpectationResult], history: BatchHistory) -> list[BatchFinding]:
@@ -87,16 +109,15 @@ def _rejected(
 
 def _accepted(
     part: BatchSlice,
-    repairs: Sequence[AppliedRepair],
+    accepted: _AcceptedRows,
     findings: Sequence[BatchFinding],
     bad: dict[int, str],
     checks: tuple[CheckResult, ...],
 ) -> ValidatedBatch:
-    rows = part.good.assign(**{BATCH_DAY: part.batch.day})
-    good = pa.Table.from_pandas(rows, schema=part.frame.rules.schema, preserve_index=False)
+    repairs = part.frame.repairs[part.index]
     return ValidatedBatch(
         batch=part.batch,
-        good=good.replace_schema_metadata(None),
+        good=accepted.of_batch(part.index),
         bad=bad,
         repairs=tuple(each.description for each in repairs),
         findings=tuple(one_per_cause([*_repaired(repairs), *findings])),
@@ -121,15 +142,24 @@ def _joined(first: BatchFinding, second: BatchFinding) -> BatchFinding:
     )
 
 
-def _row_results(part: BatchSlice) -> Iterator[CheckResult]:
-    for check in part.frame.checks:
-        positions = np.flatnonzero(check.failed[part.rows]).tolist() if check.any_failed else []
-        examples = _examples(part, check, positions) if positions else ()
-        yield CheckResult(check.reason, check.severity, len(positions), examples)
+def _passed_checks(frame: BatchFrame) -> list[CheckResult | None]:
+    """For each check the result that all batches share; None where some row fails it."""
+    return [None if check.any_failed else CheckResult(check.reason, check.severity, 0, ()) for check in frame.checks]
+
+
+def _row_results(part: BatchSlice, passed: Sequence[CheckResult | None]) -> Iterator[CheckResult]:
+    for check, shared in zip(part.frame.checks, passed, strict=True):
+        if shared is not None:
+            yield shared
+            continue
+        positions = np.flatnonzero(check.failed[part.rows]).tolist()
+        yield CheckResult(check.reason, check.severity, len(positions), _examples(part, check, positions))
 
 
 def _examples(part: BatchSlice, check: RowCheck, positions: list[int]) -> tuple[str, ...]:
     """The first failing values, as the source wrote them."""
+    if not positions:
+        return ()
     text = part.frame.text
     named = [name for name in check.columns if name in text.columns]
     shown = text[named].iloc[part.rows].iloc[positions[:_EXAMPLES_MAX]]

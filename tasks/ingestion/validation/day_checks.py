@@ -54,7 +54,7 @@ def _coverage(part: BatchSlice) -> Iterator[BatchFinding]:
 
 def _time_gaps(part: BatchSlice) -> Iterator[str]:
     covers = part.table.covers
-    if not len(part.clock):
+    if (covers.since is None and covers.until is None) or not len(part.clock):
         return
     first, last = part.clock.min(), part.clock.max()
     if covers.since is not None and first.time() > covers.since:

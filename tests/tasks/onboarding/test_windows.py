@@ -1,9 +1,10 @@
 from datetime import date, timedelta
 
+import numpy as np
 import pytest
 
 from healing.errors import UsageError
-from tasks.onboarding.windows import guess_windows
+from tasks.onboarding.windows import detected_loss, guess_windows
 
 FIRST = date(2024, 1, 1)
 
@@ -36,3 +37,28 @@ def test_windows_contain_seven_days_with_rows_if_some_days_have_none():
 def test_too_few_days_for_a_comparison_are_refused_in_one_line(indexes, message):
     with pytest.raises(UsageError, match=message):
         guess_windows(days(*indexes), "at")
+
+
+def test_windows_of_sparse_rows_have_enough_rows_for_their_tests():
+    found = guess_windows(days(*range(18_159), rows=1), "at")
+    assert (found.held_out_rows, round(found.detected_loss, 3)) == (1_200, 0.02)
+    assert found.train_rows == 18_159 - 1_200
+    assert (found.window_rows, found.compare_rows_min) == (200, 100)
+
+
+def test_each_window_of_a_short_file_gets_its_share_of_the_rows():
+    found = guess_windows(days(*range(0, 3_640, 7), rows=1), "at")
+    assert (found.train_rows, found.held_out_rows, found.window_rows) == (390, 130, 65)
+    assert found.train_from <= FIRST + timedelta(days=7)
+
+
+def test_training_rows_are_bounded_where_many_arrive():
+    found = guess_windows(days(*range(90), rows=11_000), "at")
+    assert (found.lookback_days, found.train_rows) == (28, 28 * 11_000)
+
+
+def test_the_detected_loss_is_detected_in_four_of_five_samples():
+    rng, rows = np.random.default_rng(5), 1_200
+    losses = rng.normal(detected_loss(rows), 0.28, (2_000, rows))
+    lower = losses.mean(axis=1) - 1.645 * losses.std(axis=1) / rows**0.5
+    assert (lower > 0).mean() == pytest.approx(0.8, abs=0.03)

@@ -33,7 +33,7 @@ def write(folder: Path, *rows: str, name: str = "all.csv") -> None:
 def test_rows_come_by_day_in_their_order_in_the_file_and_a_gap_is_an_empty_day(tmp_path):
     write(tmp_path, "c,2013-03-03", "a,2013-03-01T23:59", "b,2013-03-01T00:00")
     files = source(tmp_path)
-    assert files.days() == ServedDays(first=DAYS[0], last=DAYS[2])
+    assert files.days() == ServedDays(first=DAYS[0], last=DAYS[2], rows_per_day=1.0)
     first, gap, last = files.fetch("t", TABLE, DAYS)
     assert first.rows["id"].tolist() == ["a", "b"]
     assert gap.rows.empty
