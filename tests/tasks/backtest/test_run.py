@@ -1,19 +1,23 @@
 """Backtests of a small lake: what the policies did, what was found of them, and what a killed run leaves."""
 
+import os
 import signal
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from benchmarks.result import PROJECT
 from healing.errors import Conflict, StoreUnavailable, UsageError
-from tasks.backtest.run import run_backtest
+from tasks.backtest.fit_store import FitStore
+from tasks.backtest.history import History
+from tasks.backtest.run import _workers, plan_backtest, run_backtest
 from tasks.runtime.file_locks import exclusive
 from tests.tasks.backtest.histories import CHANGE, DAYS, FIRST_SERVED, changed_lake, request
-from tests.toy import ROWS_PER_DAY, day_of, write_days
+from tests.toy import ROWS_PER_DAY, day_of, toy_pipeline, write_days
 
 
 def quiet(*_):
@@ -139,6 +143,22 @@ def test_two_backtests_of_one_pipeline_do_not_run_at_once(lake):
 def test_days_outside_of_the_lake_are_refused(lake, since, until):
     with pytest.raises(UsageError, match="expected 7 days or more to replay"):
         run_backtest(replace(request(lake, since=since), until=until), quiet)
+
+
+@pytest.mark.parametrize(
+    ("rows_min", "start"),
+    [(500, day_of((DAYS - 1) // 4)), (30 * ROWS_PER_DAY, day_of(29 + 14))],
+    ids=["a quarter of the days", "the first day with enough rows"],
+)
+def test_without_a_first_day_the_replay_begins_when_a_model_can_be_trained(lake, rows_min, start):
+    history = History.read(toy_pipeline(), lake / "lake")
+    history = replace(history, plan=replace(history.plan, rows_min=rows_min))
+    assert plan_backtest(FitStore(lake / "fits", history), request(lake, since=None)).period.start == start
+
+
+def test_a_worker_that_is_killed_is_reported():
+    with pytest.raises(StoreUnavailable, match="--processes 1"), _workers(2) as results_of:
+        list(results_of([partial(os._exit, 9)]))
 
 
 def test_days_without_labels_are_refused(tmp_path):
