@@ -48,16 +48,16 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the control plane knew at `written_at`; `unfinished`: something is in progress and will change soon."""
+    """What the control plane knew at `written_at`."""
 
     pipeline: str
     written_at: datetime
     sections: Mapping[str, Section] = field(default_factory=dict)
 
     @property
-    def unfinished(self) -> bool:
-        incidents, rollout = self.sections["incidents"].value, self.sections["rollout"].value
-        return rollout is not None or any(each["open"] for each in incidents or ())
+    def has_unfinished_incident(self) -> bool:
+        """Whether decisions are being made, which have no entry in the journal."""
+        return any(each["ended_at"] is None for each in self.sections["incidents"].value or ())
 
 
 def read_snapshot(settings: Settings, config: Pipeline, ledger: Ledger | None, ledger_error: str = "") -> Snapshot:

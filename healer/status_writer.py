@@ -19,6 +19,7 @@ from tasks.config.settings import Settings
 from tasks.ledger.database import bounded
 from tasks.ledger.outage import offline_ledger_file
 from tasks.ledger.store import Ledger
+from tasks.rollout.rollout_status import PROGRESS_FILE
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +41,7 @@ class StatusWriter:
         self._ledger: Ledger | None = None
         self._written: Snapshot | None = None
         self._written_at = 0.0
-        self._newest = -1
+        self._state: tuple[int, int] | None = None  # the newest journal entry, and the time of the rollout's report
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -64,20 +65,27 @@ class StatusWriter:
 
     def write_if_due(self) -> bool:
         """Write a snapshot if something changed or is in progress, or the last one is old; returns whether it did."""
-        error, newest = "", self._newest
+        error, newest = "", 0
         try:
             if self._ledger is None:
                 self._ledger = Ledger(self._settings.ledger_dsn)
             newest = self._ledger.last_entry_id()
         except AutopilotError as exc:
             error = str(exc)
-        age = time.monotonic() - self._written_at
-        is_changing = self._written is None or self._written.unfinished or newest != self._newest or bool(error)
-        if not is_changing and age < SNAPSHOT_SECONDS:
+        state = newest, self._rollout_reported_ns()
+        is_changing = self._written is None or self._written.has_unfinished_incident or state != self._state
+        if not (is_changing or error) and time.monotonic() - self._written_at < SNAPSHOT_SECONDS:
             return False
         self._write(self._read(error))
-        self._newest = newest
+        self._state = state
         return True
+
+    def _rollout_reported_ns(self) -> int:
+        """When the controller of a rollout wrote its last report; 0 without one."""
+        try:
+            return (self._settings.release_root(self._config.name) / PROGRESS_FILE).stat().st_mtime_ns
+        except OSError:
+            return 0
 
     def _read(self, error: str) -> Snapshot:
         """The snapshot; during an outage of the ledger, with incidents from the healer's local notes."""

@@ -104,6 +104,14 @@ def test_first_model_is_released_and_served(stack, bootstrapped):
     assert (condition["serving"], condition["release"]["reason"]) == (1, "bootstrap")
 
 
+def test_the_status_page_sees_the_control_plane(stack):
+    def control_plane():
+        return httpx.get(f"{stack.addresses['operate']}/status", timeout=30).json()["control_plane"]
+
+    assert wait(lambda: control_plane()["error"] == "", HEAL_SECONDS_MAX)
+    assert {name: each["error"] for name, each in control_plane()["sections"].items() if each["error"]} == {}
+
+
 def test_example_is_a_body_that_the_gateway_answers(stack, bootstrapped):
     example = autopilot("example", "flights", "--rows", "3", home=stack.home)
     assert example.returncode == 0, example.stderr

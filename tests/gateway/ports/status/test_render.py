@@ -52,7 +52,7 @@ def texts(shown):
 
 def test_a_healthy_pipeline_at_one_glance():
     page = texts(document())
-    assert page["headline"].startswith("Serving 1.0.0 Champion since")
+    assert page["headline"].startswith("Serving 1.0.0 Became champion 2026-02-28 12:00:01Z . Release 1 is active.")
     assert page["notices"] == ""
     assert "12.4 /s" in page["serving"]
     assert "100.00 %" in page["serving"]
@@ -93,7 +93,7 @@ def test_an_incident_shows_its_step_and_why_and_the_command_to_approve():
     waiting = made.incident(waits_for_approval=["rollback"])
     page = texts(document(sections={"incidents": section([waiting, made.incident(open=False, ended_at=ago(5))])}))
     assert "model failing of 1.0.0 healing" in page["incidents"]
-    assert "Step verify , restart worker, since" in page["incidents"]
+    assert "Step verify , restart worker, begun" in page["incidents"]
     assert "Why golden rows must pass for 10 s" in page["incidents"]
     assert "autopilot incident approve tiny 1b2c3d4e --remedy rollback --by NAME" in page["incidents"]
     assert "1 open incident." in page["headline"]
