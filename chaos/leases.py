@@ -21,6 +21,7 @@ from chaos.faults.disabled_remedy import DisabledRemedy
 from chaos.faults.feed import SpoiledBatch
 from chaos.faults.hidden_directory import HiddenDirectory
 from chaos.faults.locked_database import LockedDatabase
+from chaos.faults.prefect import IdlePrefect
 from chaos.faults.resource import FullDisk
 from chaos.faults.signalled_process import SignalledProcess
 from chaos.faults.toxic import Toxic
@@ -38,7 +39,8 @@ Fault = Annotated[
     | FullDisk
     | Toxic
     | Candidate
-    | SpoiledBatch,
+    | SpoiledBatch
+    | IdlePrefect,
     Field(discriminator="kind"),
 ]
 

@@ -10,7 +10,6 @@ home/drills/<name>/<utc>/
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -29,7 +28,7 @@ from filelock import FileLock, Timeout
 from chaos import leases, leftovers
 from chaos.compose.drill import read_catalogue
 from chaos.compose.experiment import to_yaml
-from chaos.compose.pair import pair_of_seed
+from chaos.compose.sampled import sampled_drill
 from chaos.faults.disabled_remedy import DisabledRemedy
 from chaos.lab import FEEDS, Lab, new_directory
 from chaos.outcome import DrillOutcome, outcome_of, store
@@ -52,7 +51,6 @@ __all__ = [
 EXPERIMENTS = Path(__file__).parent / "experiments"
 EXPERIMENT_FILE = "experiment.yaml"
 JOURNAL_FILE = "journal.json"
-PAIR = re.compile(r"pair-(\d{1,9})")
 STOP_FILE = "stop"
 STOP_POLL_SECONDS = 0.2
 PATIENCE_SECONDS = 45.0  # for rollbacks, after a drill was asked to stop
@@ -80,14 +78,27 @@ def experiments() -> list[Experiment]:
 
 
 def find(name: str) -> Experiment:
-    """The drill named `name`, or the pair of a seed for `pair-SEED`; WrongUsage lists the known ones."""
-    pair = PAIR.fullmatch(name)
-    if pair is not None:
-        return _parse(name, to_yaml(pair_of_seed(int(pair[1]), read_catalogue())))
+    """The drill named `name`, a sampled one such as pair-SEED, or the one recorded in the directory `name`.
+
+    WrongUsage lists the known ones.
+    """
+    recorded = Path(name) / EXPERIMENT_FILE
+    if recorded.is_file():
+        text = recorded.read_text(encoding="utf-8")
+        return _parse(spec_of(yaml.safe_load(text)).name, text)
+    try:
+        sampled = sampled_drill(name, read_catalogue())
+    except LookupError as exc:
+        raise WrongUsage(str(exc)) from exc
+    if sampled is not None:
+        return _parse(name, to_yaml(sampled))
     path = EXPERIMENTS / f"{name}.yaml"
     known = [each.stem for each in sorted(EXPERIMENTS.glob("*.yaml"))]
     if name not in known:
-        raise WrongUsage(f"expected a drill among {', '.join(known)} or pair-SEED, found {name!r}")
+        raise WrongUsage(
+            f"expected a drill among {', '.join(known)}, pair-SEED, liveness-SEED or the directory of a trial, "
+            f"found {name!r}"
+        )
     return _read(path)
 
 
@@ -101,7 +112,8 @@ def run_drill(
 ) -> DrillOutcome:
     """Break the stack on `home` as drill `name` describes, wait for recovery, judge it, and store the outcome.
 
-    `name` may also be `pair-SEED`: two faults of the catalogue at once, drawn by the seed (`chaos/compose/pair.py`).
+    `name` may also be `pair-SEED` or `liveness-SEED`, drawn by the seed (`chaos/compose/sampled.py`), or the directory
+    of an earlier trial, whose experiment is then run again as it was.
     `ablate` switches a remedy off during the drill. `variables` replace durations and rates of the experiment's
     configuration. WrongUsage for an unknown drill or remedy, for a stack that the
     drill cannot break, and while another drill runs; StackDown when no stack is up.
@@ -111,7 +123,7 @@ def run_drill(
     _check(experiment, home, pipeline, ablate)
     with _only_drill(home):
         _check_leftovers(home)
-        directory = new_directory(home, name)
+        directory = new_directory(home, experiment.name)
         lab = Lab.open(home, pipeline, directory)
         started_at = datetime.now(UTC)
         store(outcome_of(experiment.spec, pipeline, started_at, ablate, None, directory))  # so that a kill is on record

@@ -19,7 +19,9 @@ app = typer.Typer(no_args_is_help=True, help="Break the running stack on purpose
 
 @app.command()
 def run(
-    name: Annotated[str, typer.Argument(help="Name of a drill, see `autopilot drill list`, or pair-SEED.")],
+    name: Annotated[
+        str, typer.Argument(help="Name from `autopilot drill list`, pair-SEED, liveness-SEED, or a trial's directory.")
+    ],
     home: HomeOption = None,
     pipeline: PipelineOption = None,
     ablate: Annotated[str | None, typer.Option(help="Switch this remedy off; the drill should then fail.")] = None,
@@ -51,6 +53,40 @@ def run(
         print(f"autopilot drill: {error}", file=sys.stderr)
         raise typer.Exit(2) from error
     raise typer.Exit(code)
+
+
+@app.command()
+def shrink(
+    name: Annotated[str, typer.Argument(help="pair-SEED or liveness-SEED.")],
+    home: HomeOption = None,
+    pipeline: PipelineOption = None,
+) -> None:
+    """Find the faults that a sampled drill needs to fail: run it, then smaller parts of it for as long as they fail.
+
+    Exit 0 the whole drill recovers, 1 a smallest part is printed, 2 usage, 3 a trial decided nothing.
+    """
+    from chaos.lab import StackDown
+    from chaos.runner import WrongUsage, planned_faults, run_drill
+    from chaos.shrink import Undecided, shrink_drill
+
+    settings = settings_of(home)
+    served = pipeline or default_pipeline(settings)
+
+    def run_one(part: str) -> "DrillOutcome":
+        outcome = run_drill(part, settings.home, pipeline=served)
+        print(_describe(outcome))
+        return outcome
+
+    try:
+        shrunk = shrink_drill(name, len(planned_faults(name)), run_one)
+    except (WrongUsage, StackDown) as error:
+        print(f"autopilot drill: {error}", file=sys.stderr)
+        raise typer.Exit(2) from error
+    except Undecided as error:
+        print(f"autopilot drill: {error}", file=sys.stderr)
+        raise typer.Exit(3) from error
+    print("the whole drill recovers" if shrunk.name is None else f"still fails: autopilot drill run {shrunk.name}")
+    raise typer.Exit(0 if shrunk.name is None else 1)
 
 
 @app.command("list")

@@ -1,9 +1,10 @@
-"""A file that is damaged on disk: bytes flipped, cut off, or the whole file removed."""
+"""A file that is damaged on disk: bytes flipped, cut off, torn within the last row, or the whole file removed."""
 
 import hashlib
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -18,11 +19,13 @@ KIND = "file"
 MANIFEST_FILE = "manifest.json"
 SIGNATURE_FILE = "model.sig"  # of OpenSSF model-signing, in the directory of each model
 FLIPPED_BYTES = 64  # enough that no format survives it, few enough that size and most content stay
-_DONE = {"flip": "corrupted", "truncate": "cut off", "remove": "removed"}
+TORN_BYTES = 24  # less than a row of any table with a key, a time and a value
+Change = Literal["flip", "truncate", "tear", "remove"]
+_DONE: Mapping[Change, str] = {"flip": "corrupted", "truncate": "cut off", "tear": "torn", "remove": "removed"}
 
 
 class ChangedFile(BaseModel):
-    """Flips bytes in the middle of `path`, cuts off its second half, or removes it; `original` keeps it until the undo.
+    """Flips bytes of `path`, cuts off its second half or its end, or removes it; `original` keeps it until the undo.
 
     Inject and undo replace the file in one step: a reader sees either all old bytes or all new ones, and a hard link
     elsewhere keeps its bytes.
@@ -34,12 +37,10 @@ class ChangedFile(BaseModel):
     path: Path
     original: Path
     original_sha256: str
-    change: Literal["flip", "truncate", "remove"] = "flip"
+    change: Change = "flip"
 
     @classmethod
-    def prepare(
-        cls, path: Path, original: Path, change: Literal["flip", "truncate", "remove"] = "flip"
-    ) -> "ChangedFile":
+    def prepare(cls, path: Path, original: Path, change: Change = "flip") -> "ChangedFile":
         """Copy `path` to `original`, flushed to disk before the fault."""
         original.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, original)
@@ -59,7 +60,13 @@ class ChangedFile(BaseModel):
         content = bytearray(self.original.read_bytes())
         if not content:
             raise ValueError(f"expected a file with content to damage, found {self.path} empty")
-        self._replace(bytes(content[: len(content) // 2]) if self.change == "truncate" else _flipped(content))
+        match self.change:
+            case "truncate":
+                self._replace(bytes(content[: len(content) // 2]))
+            case "tear":
+                self._replace(bytes(content[:-TORN_BYTES]))
+            case _:
+                self._replace(_flipped(content))
 
     def undo(self) -> None:
         """Restore the original bytes, unless they are there or the directory was removed in the meantime."""
@@ -87,7 +94,7 @@ class ChangedFile(BaseModel):
             beside.unlink(missing_ok=True)
 
 
-def prepare(lab: Lab, file: str, change: Literal["flip", "truncate", "remove"]) -> ChangedFile:
+def prepare(lab: Lab, file: str, change: Change) -> ChangedFile:
     """`file` is the model, manifest or signature of the champion or of its first fallback, such as champion_model.
 
     Or `source`, the last data file of the pipeline's sources of kind files, or `source_database`, the SQLite database
@@ -112,7 +119,7 @@ def prepare(lab: Lab, file: str, change: Literal["flip", "truncate", "remove"]) 
     return ChangedFile.prepare(path, lab.leases / f"{directory.name[:12]}.{path.name}.original", change)
 
 
-def _prepare_source(lab: Lab, file: str, change: Literal["flip", "truncate", "remove"]) -> ChangedFile:
+def _prepare_source(lab: Lab, file: str, change: Change) -> ChangedFile:
     find = source_files if file == "source" else source_databases
     files = find(pipelines_dir(), lab.pipeline)
     if not files:

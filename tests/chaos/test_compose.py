@@ -41,7 +41,7 @@ def test_the_deadline_of_a_drill_is_longer_than_its_wait_for_recovery(drill):
     [
         (
             {"faults": [{"kind": "meteor"}]},
-            r"expected a kind among candidate, .*, signal, toxic, found 'meteor'",
+            r"expected a kind among alert, candidate, .*, signal, toxic, found 'meteor'",
         ),
         ({"load": None}, "expected `load`"),
         ({"indicator": "batch"}, "expected `due_day`"),

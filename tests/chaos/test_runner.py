@@ -255,6 +255,17 @@ def test_planned_faults_say_what_would_be_broken_and_for_how_long():
 def test_a_sampled_pair_is_found_by_its_seed_and_has_the_faults_of_two_drills():
     assert runner.find("pair-7").text == runner.find("pair-7").text
     assert len(runner.planned_faults("pair-7")) >= 2
+    assert len(runner.planned_faults("liveness-7")) >= 4
+    assert runner.planned_faults("pair-7:2") == runner.planned_faults("pair-7")[1:2]
+    with pytest.raises(WrongUsage, match="expected faults from 1 to"):
+        runner.find("pair-7:99")
+
+
+def test_the_experiment_of_an_earlier_trial_is_run_again_as_it_was(tmp_path):
+    text = runner.find("pair-7").text.replace("rate_per_second: 40.0", "rate_per_second: 41.0")
+    (tmp_path / "experiment.yaml").write_text(text)
+    found = runner.find(str(tmp_path))
+    assert (found.name, found.text) == ("pair-7", text)
 
 
 def test_an_unknown_drill_lists_the_known_ones(tmp_path):

@@ -48,6 +48,21 @@ def test_a_data_file_is_taken_away_and_brought_back(pipelines):
     assert (pipelines / "data" / "orders.csv").read_text() == "content\n"
 
 
+def test_a_torn_file_ends_within_its_last_row(pipelines):
+    path = pipelines / "data" / "orders.csv"
+    whole = "id,at,x\n" + "P001,2024-01-01T09:00:00Z,1.5\n" * 3
+    path.write_text(whole)
+    lab = Lab.open(home_of(pipelines / "home", "http://127.0.0.1:9"), "orders", pipelines / "home" / "drills")
+    fault = prepare(lab, file="source", change="tear")
+    fault.inject()
+    assert fault.active()
+    torn = path.read_text()
+    assert whole.startswith(torn)
+    assert 0 < torn.splitlines()[-1].count(",") < 2
+    fault.undo()
+    assert path.read_text() == whole
+
+
 def test_a_database_of_a_source_is_found_damaged_and_restored(pipelines):
     path = pipelines / "data" / "visits.db"
     with closing(sqlite3.connect(path)) as database:

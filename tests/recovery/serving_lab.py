@@ -7,6 +7,7 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
@@ -19,6 +20,7 @@ from releases.manifest import ReferenceProfile
 from releases.signing import ensure_keys
 from tasks.ledger.store import Ledger
 from tasks.rollout.trial_controller_lease import controlling
+from tests.chaos.standin import JsonServer
 from tests.flows.release_bench import PIPELINE_YAML
 from tests.gateway.running import run_gateway, wait_until
 from tests.healer.resident import healer, leader
@@ -105,13 +107,15 @@ def serving_lab(folder):
     with ExitStack() as running:
         gateway = running.enter_context(run_gateway(home / "releases" / PIPELINE, keys, home / "gateway" / PIPELINE))
         addresses = {"gateway": str(gateway.predict.base_url), "operate": str(gateway.operate.base_url)}
-        proxy, links = running.enter_context(fault_proxy(addresses))
+        channel = running.enter_context(alert_channel())
+        proxy, links = running.enter_context(fault_proxy({**addresses, "alert": channel}))
         environment = {
             "AUTOPILOT_HOME": str(home),
             "AUTOPILOT_PIPELINES_DIR": str(pipelines),
             "AUTOPILOT_DISPATCH": "inline",
             "AUTOPILOT_GATEWAY_URL": links["gateway"],
             "AUTOPILOT_OPERATE_URL": links["operate"],
+            "AUTOPILOT_ALERT_URLS": json.dumps([links["alert"].replace("http://", "json://")]),
             "PREFECT_API_URL": f"{NOWHERE}/api",
         }
         start = lambda name: running.enter_context(healer(folder / f"{name}.log", environment))  # noqa: E731
@@ -142,6 +146,17 @@ def fault_proxy(upstreams):
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def alert_channel():
+    """The address of a channel that accepts every message."""
+    with JsonServer(lambda *_: (200, {}, {})) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.url
+        finally:
+            server.shutdown()
 
 
 def _answers(url):

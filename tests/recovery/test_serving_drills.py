@@ -1,7 +1,7 @@
 """Drills of the tier `serving` against a real gateway, real models and real healers: seconds, not minutes.
 
 `DRILL_SUITE=full` runs all of them, smoke (the default) those of the smoke suite; `DRILL_TRIALS` says how often.
-`DRILL_PAIRS=N` adds the pairs of the seeds 0 to N - 1.
+`DRILL_PAIRS=N` adds the pairs of the seeds 0 to N - 1, and `DRILL_LIVENESS=N` as many liveness drills (full: 1).
 """
 
 import os
@@ -9,7 +9,7 @@ import os
 import pytest
 
 from chaos.compose.drill import Tier, read_catalogue
-from chaos.compose.pair import pair_of_seed
+from chaos.compose.sampled import liveness_of_seed, pair_of_seed
 from chaos.runner import run_drill
 from chaos.verdict import Exit
 from tests.published import PIPELINE
@@ -21,6 +21,7 @@ TRIALS = int(os.environ.get("DRILL_TRIALS", "3"))
 SUITES = ("smoke", "full") if os.environ.get("DRILL_SUITE") == "full" else ("smoke",)
 SERVING = {drill.name: drill for drill in read_catalogue() if drill.tier is Tier.SERVING and drill.suite in SUITES}
 PAIRS = range(int(os.environ.get("DRILL_PAIRS", "0")))
+LIVENESS = range(int(os.environ.get("DRILL_LIVENESS", "1" if "full" in SUITES else "0")))
 ABLATIONS = [(name, remedy) for name, drill in SERVING.items() for remedy in drill.ablations]
 
 
@@ -45,6 +46,15 @@ def test_a_sampled_pair_of_faults_is_survived(lab, seed):
     lab.renew(max(drill.warm_fallbacks, 1))
     outcome = keep(run_drill(drill.name, lab.home, pipeline=PIPELINE))
     assert outcome.exit is Exit.RECOVERED, (drill.title, outcome.reason)
+
+
+@pytest.mark.parametrize("seed", LIVENESS)
+def test_service_converges_after_much_was_broken_at_once(lab, seed):
+    drill = liveness_of_seed(seed, read_catalogue())
+    lab.renew(max(drill.warm_fallbacks, 1))
+    outcome = keep(run_drill(drill.name, lab.home, pipeline=PIPELINE))
+    assert outcome.exit is Exit.RECOVERED, (drill.title, outcome.reason)
+    assert outcome.requests.wrong == 0
 
 
 @pytest.mark.parametrize(("name", "remedy"), ABLATIONS)

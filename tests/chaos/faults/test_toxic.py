@@ -4,6 +4,7 @@ import httpx
 import pytest
 import uvicorn
 
+from chaos.faults import alert
 from chaos.faults.toxic import prepare
 from chaos.lab import Lab
 from chaos.proxy.api import ProxyApi
@@ -20,8 +21,9 @@ def lab(tmp_path):
         wait_for(lambda: server.started, "the proxy listens")
         port = server.servers[0].sockets[0].getsockname()[1]
         api = f"http://127.0.0.1:{port}"
-        document = {"name": "operate", "upstream": url.removeprefix("http://")}
-        httpx.post(f"{api}/proxies", json=document, trust_env=False).raise_for_status()
+        for link in ("operate", "alert"):
+            document = {"name": link, "upstream": url.removeprefix("http://")}
+            httpx.post(f"{api}/proxies", json=document, trust_env=False).raise_for_status()
         yield Lab.open(home_of(tmp_path / "home", url, proxy=api), "flights", tmp_path / "home" / "drills")
         server.should_exit = True
         thread.join(30)
@@ -47,8 +49,18 @@ def test_a_client_of_the_link_feels_the_fault_until_the_undo(lab, toxic, attribu
     assert not fault.active()
 
 
+@pytest.mark.parametrize("change", ["dead", "hanging"])
+def test_who_sends_a_message_feels_a_dead_channel_until_the_undo(lab, change):
+    fault = alert.prepare(lab, change)
+    assert not fault.active()
+    fault.inject()
+    assert fault.active()
+    fault.undo()
+    assert not fault.active()
+
+
 def test_an_unknown_link_names_those_there_are(lab):
-    with pytest.raises(LookupError, match="among operate, found 'ledger'"):
+    with pytest.raises(LookupError, match="among alert, operate, found 'ledger'"):
         prepare(lab, link="ledger", toxic="down")
 
 
