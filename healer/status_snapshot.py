@@ -17,14 +17,14 @@ import structlog
 from healing.approval import Approval
 from healing.detectors import OBSERVED_CONTINUOUSLY
 from healing.incident import Incident, Status
+from releases.log import ReleaseLog
 from tasks.config.pipeline import Pipeline
 from tasks.config.settings import Settings
 from tasks.ledger.decisions import RecordedDecision
 from tasks.ledger.pauses import current_pause
 from tasks.ledger.records import CheckRecord
 from tasks.ledger.store import Ledger
-from tasks.rollout.progress import Phase
-from tasks.rollout.rollout_status import ProgressFile
+from tasks.rollout.rollout_status import current_progress
 
 log = structlog.get_logger(__name__)
 
@@ -197,10 +197,9 @@ def _check(record: CheckRecord) -> dict[str, Any]:
 
 def _rollout(release_root: Path) -> Section:
     """What the controller of a rollout reported last; None while no rollout is in progress."""
-    progress = ProgressFile(release_root).read()
-    if progress is None or progress.phase is Phase.ENDED:
-        return Section()
-    return Section(progress.model_dump(mode="json"))
+    current = ReleaseLog(release_root).current()
+    progress = None if current is None else current_progress(release_root, current)
+    return Section(None if progress is None else progress.model_dump(mode="json"))
 
 
 def _drills(home: Path, pipeline: str) -> Section:

@@ -16,7 +16,6 @@ class Phase(StrEnum):
     WATCHING = "watching"
     HELD = "held"  # the deadline passed without a decision
     ASKING = "asking"  # waiting for an approval
-    ENDED = "ended"
 
 
 class CheckProgress(BaseModel):
@@ -121,7 +120,7 @@ def progress_page(progress: RolloutProgress) -> str:
 
 
 def _stage(progress: RolloutProgress) -> str:
-    if progress.mode is None or progress.phase is Phase.ENDED:
+    if progress.mode is None:
         return "no stage"
     return f"stage {progress.stage} of {progress.stages} ({progress.mode.value} {progress.weight:.1%})"
 

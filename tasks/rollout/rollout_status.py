@@ -15,6 +15,7 @@ import structlog
 from pydantic import ValidationError
 
 from healing.errors import UsageError
+from healing.release import Release
 from releases.files import write_atomically
 from releases.log import ReleaseLog
 from tasks.rollout.progress import Phase, RolloutProgress, progress_page
@@ -124,10 +125,7 @@ def read_rollout_status(release_root: Path, ledger_dsn: str, pipeline: str) -> R
     current = ReleaseLog(release_root).current()
     if current is None:
         raise UsageError(f"pipeline {pipeline!r} has no release yet; make one with `autopilot bootstrap {pipeline}`")
-    trial, progress = current.challenger, ProgressFile(release_root).read()
-    asking = progress is not None and progress.phase is Phase.ASKING
-    if progress is not None and not (asking or (trial and trial.model.digest == progress.digest)):
-        progress = None
+    trial = current.challenger
     return RolloutStatus(
         pipeline=pipeline,
         generation=current.generation,
@@ -136,5 +134,19 @@ def read_rollout_status(release_root: Path, ledger_dsn: str, pipeline: str) -> R
         mode=None if trial is None else trial.mode.value,
         weight=None if trial is None else trial.weight,
         controlled=trial is not None and stranded_trial(release_root, ledger_dsn, pipeline) is None,
-        progress=progress,
+        progress=current_progress(release_root, current),
     )
+
+
+def current_progress(release_root: Path, current: Release) -> RolloutProgress | None:
+    """The last progress of the rollout that is running according to the log; None when none is.
+
+    A killed controller leaves its last progress behind: it counts only as long as its model is on trial, or as long as
+    it asks a person and nothing was released since.
+    """
+    progress = ProgressFile(release_root).read()
+    if progress is None:
+        return None
+    on_trial = current.challenger is not None and current.challenger.model.digest == progress.digest
+    asking = progress.phase is Phase.ASKING and progress.at >= current.created_at
+    return progress if on_trial or asking else None

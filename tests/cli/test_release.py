@@ -63,6 +63,10 @@ def test_status_without_a_trial_shows_what_serves(root):
     ProgressFile(root).write(progress())  # left by a rollout that has ended
     assert "no model is on trial" in run("status", "flights")
     assert "stage 2" not in run("status", "flights")
+    ProgressFile(root).write(progress(phase=Phase.ASKING, at=datetime(2000, 1, 1, tzinfo=UTC)))  # before the release
+    assert "stage 2" not in run("status", "flights")
+    ProgressFile(root).write(progress(phase=Phase.ASKING))
+    assert "stage 2" in run("status", "flights")
 
 
 def test_status_shows_the_progress_of_a_trial_and_whether_it_has_a_controller(root):

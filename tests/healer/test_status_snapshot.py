@@ -14,7 +14,7 @@ from healing.approval import ApprovalOutcome
 from healing.evidence import Evidence
 from healing.incident import AttemptOutcome, Cause, Remedy, Status
 from healing.moment import Moment
-from healing.release import Mode
+from healing.release import Mode, ModelRef, Reason
 from healing.verdict import Outcome, Verdict
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import Settings
@@ -23,6 +23,7 @@ from tasks.ledger.records import BatchRecord, BatchStatus, CheckRecord
 from tasks.ledger.store import Ledger
 from tasks.rollout.progress import Phase, RolloutProgress
 from tasks.rollout.rollout_status import ProgressFile
+from tests.published import bootstrap, end_trial, start_canary
 from tests.toy import PIPELINE, PIPELINES_DIR
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -135,7 +136,12 @@ def test_a_statistic_that_is_no_number_is_null(settings, config, ledger):
     assert checks["quality_history"] == [None]
 
 
-def test_a_rollout_is_shown_until_it_has_ended(settings, config, ledger):
+def test_a_rollout_is_shown_as_long_as_its_model_is_on_trial(settings, config, ledger):
+    """Its controller's last progress stays in its file, whether it ended or was killed."""
+    root = settings.release_root(PIPELINE)
+    champion, challenger = ModelRef("c" * 64, "1.0.0"), ModelRef("d" * 64, "1.1.0")
+    bootstrap(root, champion)
+    start_canary(root, challenger, 0.1)
     progress = RolloutProgress(
         pipeline=PIPELINE,
         digest="d" * 64,
@@ -148,11 +154,10 @@ def test_a_rollout_is_shown_until_it_has_ended(settings, config, ledger):
         weight=0.1,
         requests_needed=120,
     )
-    file = ProgressFile(settings.release_root(PIPELINE))
-    file.write(progress)
+    ProgressFile(root).write(progress)
     shown = sections(settings, config, ledger)["rollout"]["value"]
     assert (shown["stage"], shown["stages"], shown["requests_needed"]) == (2, 4, 120)
-    file.write(progress.model_copy(update={"phase": Phase.ENDED}))
+    end_trial(root, reason=Reason.PROMOTE, champion=challenger, fallbacks=(champion,))
     assert sections(settings, config, ledger)["rollout"]["value"] is None
 
 
