@@ -15,6 +15,7 @@ from prefect.server.events.schemas.events import ReceivedEvent, Resource
 from prefect.utilities.schema_tools.hydration import HydrationContext, hydrate
 from prefect.utilities.templating import apply_values
 
+from chaos.rotation import WEEKLY
 from gateway.reporting.events import EventSender
 from healing.incident import Cause
 from tasks.runtime.events import EventEvidence, EventName
@@ -58,10 +59,18 @@ def test_every_deployment_gets_its_pipeline_from_the_environment(monkeypatch):
     filled = apply_values(CONFIG, dict(os.environ), remove_notset=False)
     for deployment in filled["deployments"]:
         assert deployment["parameters"]["pipeline"] == "orders"
+        for schedule in deployment.get("schedules", ()):
+            assert schedule.get("parameters", {"pipeline": "orders"})["pipeline"] == "orders"
         for trigger in deployment.get("triggers", ()):
             assert trigger["parameters"]["pipeline"] == "orders"
     reported = next(d for d in filled["deployments"] if d["name"] == "heal")["triggers"][0]
     assert reported["match"] == {"prefect.resource.id": "autopilot.pipeline.orders"}
+
+
+def test_the_weekly_drill_waits_for_a_person_who_calls_the_stack_staging():
+    (schedule,) = DEPLOYMENTS["drill"]["schedules"]
+    assert schedule["active"] is False
+    assert schedule["parameters"]["name"] == WEEKLY
 
 
 def test_heal_runs_every_five_minutes_without_events():
