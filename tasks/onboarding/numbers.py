@@ -24,6 +24,7 @@ _MISSING_MARKERS = frozenset(
     | {"inf", "+inf", "-inf", "infinity", "+infinity", "-infinity", "#div/0!", "#value!", "#num!", "#ref!"}
 )
 NUMBER_SHARE_MIN = 0.99  # share of numbers in a column of numbers; its other texts are quarantined
+_EXACT_DIGITS = 16  # of 2^53; shorter whole numbers are exact
 _SAMPLE = 2_000  # distinct texts on which all formats are tried; the chosen one is then used for all texts
 _CURRENCIES = "USD EUR GBP JPY CHF CNY INR CAD AUD NZD SEK NOK DKK PLN CZK HUF RON BRL MXN ZAR KRW TRY SGD HKD ILS"
 _UNITS = frozenset({"", "%", "‰", *_CURRENCIES.split(" "), "kr", "zł", "Kč", "Ft", "lei", "Rs"})
@@ -66,11 +67,12 @@ def guess_numbers(text: "pd.Series[str]", decimal: Decimal | None = None) -> Num
     `decimal` is the decimal separator of the file's other columns, which decides about texts such as 1,234.
     """
     known = text.dropna()
-    markers = known[known.str.strip().str.lower().isin(_MISSING_MARKERS)]
-    written = known.drop(markers.index)
+    rest = known.drop(_finite(known).index)
+    markers = rest[rest.str.strip().str.lower().isin(_MISSING_MARKERS)]
+    written = known.drop(markers.index) if len(markers) else known
     if written.empty or _loses_digits(written) or _are_codes(written):
         return None
-    chosen = _guess_format(written.drop_duplicates().head(_SAMPLE), decimal)
+    chosen = _guess_format(_sample(written), decimal)
     if chosen is None:
         return None
     format_, doubt = chosen
@@ -79,8 +81,10 @@ def guess_numbers(text: "pd.Series[str]", decimal: Decimal | None = None) -> Num
     if len(numbers) < NUMBER_SHARE_MIN * len(written) or _loses_digits(plain.dropna()):
         return None
     odd = written.drop(numbers.index)
-    everything = text.mask(text.isin(set(markers)), None)
-    everything[numbers.index] = plain[numbers.index]
+    everything = text.mask(text.isin(set(markers)), None) if len(markers) else text
+    if format_ is not None:
+        everything = everything.copy()
+        everything[numbers.index] = plain[numbers.index]
     return NumbersGuess(numbers, everything, _with_both_signs(set(markers)), odd, format_, doubt)
 
 
@@ -88,7 +92,7 @@ def guess_decimal(columns: Iterable["pd.Series[str]"]) -> Decimal | None:
     """The decimal separator of those columns that allow only one; None if no column shows it."""
     votes: dict[Decimal, int] = {".": 0, ",": 0}
     for text in columns:
-        sample = text.dropna().drop_duplicates().head(_SAMPLE)
+        sample = _sample(text.dropna())
         sample = sample[sample.str.contains(r"\d[.,]\d", regex=True)]
         unit = _unit(sample) if len(sample) else None
         fitting = {} if unit is None else _fitting(sample, unit)
@@ -190,16 +194,25 @@ def _with_both_signs(markers: set[str]) -> tuple[str, ...]:
     return tuple(sorted(markers | bare | {f"-{marker}" for marker in bare}))
 
 
+def _sample(known: "pd.Series[str]") -> "pd.Series[str]":
+    """Distinct texts from the whole column."""
+    return known.iloc[:: max(1, len(known) // (10 * _SAMPLE))].drop_duplicates().head(_SAMPLE)
+
+
 def _loses_digits(known: "pd.Series[str]") -> bool:
     """Whether a whole number is above 2^53, where doubles skip numbers."""
-    long = known[known.str.len() >= 16]
-    digits = long[long.str.strip().str.fullmatch(r"[+-]?\d+")]
+    long = known[known.str.len() >= _EXACT_DIGITS]
+    digits = long[long.str.strip().str.fullmatch(r"[+-]?\d+")] if len(long) else long
     return any(abs(int(text)) > 2**53 for text in digits.drop_duplicates())
 
 
 def _are_codes(known: "pd.Series[str]") -> bool:
     """Whether the texts lose something as numbers: leading zeros, the plus of a phone number, or 12E05."""
-    return bool(known.str.fullmatch(r"0\d+|\+\d{7,}").any() or known.str.fullmatch(r"\d+[eE]\d+").all())
+    marked = known[known.str.startswith(("0", "+"))]
+    if len(marked) and marked.str.fullmatch(r"0\d+|\+\d{7,}").any():
+        return True
+    exponents = r"\d+[eE]\d+"
+    return bool(known.head(1).str.fullmatch(exponents).all() and known.str.fullmatch(exponents).all())
 
 
 def _unit(sample: "pd.Series[str]") -> str | None:
