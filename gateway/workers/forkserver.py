@@ -70,7 +70,10 @@ def run(control: socket.socket) -> None:
     control.send(WARM)
     gc.freeze()  # the collector would otherwise write to pages that all workers share
     while True:
-        request, descriptors, _, _ = socket.recv_fds(control, _REQUEST_BYTES_MAX, 1)
+        try:
+            request, descriptors, _, _ = socket.recv_fds(control, _REQUEST_BYTES_MAX, 1)
+        except ConnectionResetError:  # the router hung up before it had read that everything is imported
+            return
         if not request:
             return
         channel = socket.socket(fileno=descriptors[0])

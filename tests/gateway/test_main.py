@@ -143,6 +143,7 @@ def test_sigterm_drains_and_exits_0(root, keys, state_dir):
         with keep_asking(gateway, clients=4) as load:
             load.wait_for(40)
             assert gateway.stop() == 0
+            assert "Traceback" not in gateway.output.read_text()
     assert {reply.status for reply in load.replies} <= {200, 0}  # answered, or refused a connection; never half
     assert [reply for reply in load.replies if reply.status == 200 and not reply.predictions] == []
 
