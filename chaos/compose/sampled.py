@@ -16,7 +16,7 @@ from chaos.spec import Indicator, Limits
 __all__ = ["liveness_of_seed", "pair_of_seed", "part_of", "possible_pairs", "sampled_drill"]
 
 NAME = re.compile(r"(pair|liveness)-(\d{1,9})(?::([1-9]\d?(?:\+[1-9]\d?)*))?")
-ONE_OF_A_KIND = frozenset({"candidate", "file"})  # two trials, or two changes of files, are no independent faults
+IN_RELEASE_ROOT = frozenset({"candidate", "file", "directory"})  # one hides or replaces what the other has changed
 RECOVERY_SECONDS_MAX = 180.0
 LIVENESS_DRILLS = 4
 LIVENESS_REQUESTS = 800  # while the faults last: 20 s
@@ -116,6 +116,6 @@ def _is_single(drill: CatalogueDrill) -> bool:
 
 
 def _are_independent(one: CatalogueDrill, other: CatalogueDrill) -> bool:
-    shared = {fault.kind for fault in one.faults} & {fault.kind for fault in other.faults}
+    in_root = [any(fault.kind in IN_RELEASE_ROOT for fault in drill.faults) for drill in (one, other)]
     same = [fault for fault in one.faults if fault in other.faults]
-    return not shared & ONE_OF_A_KIND and len(same) < min(len(one.faults), len(other.faults))
+    return not all(in_root) and len(same) < min(len(one.faults), len(other.faults))

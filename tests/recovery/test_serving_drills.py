@@ -1,7 +1,7 @@
 """Drills of the tier `serving` against a real gateway, real models and real healers: seconds, not minutes.
 
 `DRILL_SUITE=full` runs all of them, smoke (the default) those of the smoke suite; `DRILL_TRIALS` says how often.
-`DRILL_PAIRS=N` adds the pairs of the seeds 0 to N - 1, and `DRILL_LIVENESS=N` as many liveness drills (full: 1).
+`DRILL_PAIRS=N` adds the pairs of the seeds 0 to N - 1, and `DRILL_LIVENESS=N` as many liveness drills.
 """
 
 import os
@@ -21,7 +21,7 @@ TRIALS = int(os.environ.get("DRILL_TRIALS", "3"))
 SUITES = ("smoke", "full") if os.environ.get("DRILL_SUITE") == "full" else ("smoke",)
 SERVING = {drill.name: drill for drill in read_catalogue() if drill.tier is Tier.SERVING and drill.suite in SUITES}
 PAIRS = range(int(os.environ.get("DRILL_PAIRS", "0")))
-LIVENESS = range(int(os.environ.get("DRILL_LIVENESS", "1" if "full" in SUITES else "0")))
+LIVENESS = range(int(os.environ.get("DRILL_LIVENESS", "0")))
 ABLATIONS = [(name, remedy) for name, drill in SERVING.items() for remedy in drill.ablations]
 
 

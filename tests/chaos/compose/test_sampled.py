@@ -31,6 +31,7 @@ def test_no_pair_has_two_trials_or_two_changes_of_files_or_no_harm():
     assert frozenset(("ledger-locked", "model-corruption")) in names
     assert frozenset(("candidate-nan", "candidate-raising")) not in names
     assert frozenset(("model-corruption", "model-truncated")) not in names
+    assert frozenset(("model-truncated", "release-root-away")) not in names
     assert not any("noop" in pair or "control-good-candidate" in pair for pair in names)
 
 
