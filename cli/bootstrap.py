@@ -1,11 +1,17 @@
 """`autopilot bootstrap`: ingest, train and release the first model of a pipeline."""
 
+import sys
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.options import HomeOption, JsonOption, PipelineArgument
+
+if TYPE_CHECKING:
+    from flows.retrain import RetrainOutcome
+
+EXIT_FAILED = 1
 
 
 def bootstrap(
@@ -14,15 +20,45 @@ def bootstrap(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ingest all days up to a day, train on them, and release the first model."""
+    """Ingest all days up to a day, train on them, and release the first model.
+
+    Where the pipeline's model is worse than a simple model, the linear model that `init` wrote is released.
+    Exit 1 if nothing is better than the base rate: then nothing serves.
+    """
     from cli.control_plane import enter
     from cli.output import as_document, print_result
 
-    enter(home, pipeline)
+    settings = enter(home, pipeline)
     from flows.ingest import ingest
-    from flows.retrain import retrain
+    from flows.retrain import RetrainResult, retrain
+    from tasks.onboarding.estimator import LINEAR_FILE, LINEAR_REFERENCE
+    from tasks.training.baselines import SIMPLE_MODEL
 
     day = until.date()
+    _report(f"ingest {pipeline} until {day}")
     ingested = as_document(ingest(pipeline, until=day))
-    trained = as_document(retrain(pipeline, until=day))
-    print_result({"ingest": ingested, "retrain": trained}, as_json=as_json)
+    _report(f"train {pipeline}: {ingested['feature_rows']} new rows with features")
+    trained = retrain(pipeline, until=day)
+    has_linear = (settings.pipelines_dir / pipeline / LINEAR_FILE).is_file()
+    if trained.result is RetrainResult.NOT_BETTER and SIMPLE_MODEL in _blocking(trained) and has_linear:
+        _report(f"the model is worse than {SIMPLE_MODEL}; train {LINEAR_FILE} in its place")
+        trained = retrain(pipeline, until=day, estimator=LINEAR_REFERENCE)
+    print_result({"ingest": ingested, "retrain": as_document(trained)}, as_json=as_json)
+    if trained.result is RetrainResult.NOT_BETTER:
+        reasons = "; ".join(each.reason for each in trained.comparisons if each.blocks)
+        print(
+            f"autopilot: nothing was released: {reasons}; add rows or columns, change model.py, or release the model "
+            f"in any case with `autopilot retrain {pipeline} --until {day} --skip-comparison`",
+            file=sys.stderr,
+        )
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _blocking(trained: "RetrainOutcome") -> set[str]:
+    """The baselines that keep the model from being released."""
+    return {each.against for each in trained.comparisons if each.blocks}
+
+
+def _report(step: str) -> None:
+    """One line of progress on standard error."""
+    print(f"autopilot: {step}", file=sys.stderr)

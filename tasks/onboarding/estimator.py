@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from tasks.config.pipeline import Output
 
+LINEAR_FILE = "linear_model.py"  # beside trees: what `bootstrap` releases where the trees are worse
+LINEAR_REFERENCE = ".linear_model:build_estimator"
 TREES_ROWS_MIN = 1_000  # with fewer rows, boosted trees overfit
 
 _TREES = '''\
@@ -86,13 +88,21 @@ def guess_estimator(output: Output, rows: int) -> EstimatorGuess:
         family = "HistGradientBoostingClassifier" if output == "probability" else "HistGradientBoostingRegressor"
         why = f"trees, because there are {rows} training rows; they accept missing values and unknown categories"
         return EstimatorGuess(family, max(20, min(100, rows // 100)), why)
-    family = "LogisticRegression" if output == "probability" else "Ridge"
-    return EstimatorGuess(family, 20, f"a linear model, because there are only {rows} training rows")
+    return EstimatorGuess(_linear_family(output), 20, f"a linear model, because there are only {rows} training rows")
 
 
-def model_module(guess: EstimatorGuess) -> str:
-    """Source of `model.py`."""
-    if guess.is_trees:
-        return _TREES.format(family=guess.family, leaf_rows_min=guess.leaf_rows_min)
-    options = "max_iter=1000" if guess.family == "LogisticRegression" else ""
-    return _LINEAR.format(family=guess.family, options=options)
+def model_modules(guess: EstimatorGuess, output: Output) -> dict[str, str]:
+    """Source of `model.py`, and of `linear_model.py` beside trees."""
+    linear = _linear_module(_linear_family(output))
+    if not guess.is_trees:
+        return {"model.py": linear}
+    trees = _TREES.format(family=guess.family, leaf_rows_min=guess.leaf_rows_min)
+    return {"model.py": trees, LINEAR_FILE: linear}
+
+
+def _linear_family(output: Output) -> str:
+    return "LogisticRegression" if output == "probability" else "Ridge"
+
+
+def _linear_module(family: str) -> str:
+    return _LINEAR.format(family=family, options="max_iter=1000" if family == "LogisticRegression" else "")

@@ -13,7 +13,7 @@ from tasks.onboarding.configuration import OUTCOMES_SUITE, ROWS_SUITE, configura
 from tasks.onboarding.daily_rows import DailyRows
 from tasks.onboarding.draft import OnboardingRequest, PipelineDraft, draft_pipeline
 from tasks.onboarding.dry_run import TableDryRun, run_dry
-from tasks.onboarding.estimator import model_module
+from tasks.onboarding.estimator import model_modules
 from tasks.onboarding.features import features_module
 from tasks.onboarding.files import check_free, read_rows, write_folder
 from tasks.onboarding.suites import outcomes_suite, rows_suite
@@ -67,7 +67,7 @@ def _generated_files(draft: PipelineDraft) -> dict[str, str]:
         ROWS_SUITE: rows_suite(draft),
         OUTCOMES_SUITE: outcomes_suite(draft),
         "features.py": features_module(draft),
-        "model.py": model_module(draft.estimator),
+        **model_modules(draft.estimator, draft.label.output),
         "__init__.py": f'"""Predicts {draft.label.name}; see pipeline.yaml."""\n',
     }
 
