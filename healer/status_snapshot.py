@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class StatusSection:
     """`value` is None where `error` says why it could not be read. `broken` names rows that are left out."""
 
     value: Any = None
@@ -47,12 +47,12 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class StatusSnapshot:
     """What the control plane knew at `written_at`."""
 
     pipeline: str
     written_at: datetime
-    sections: Mapping[str, Section] = field(default_factory=dict)
+    sections: Mapping[str, StatusSection] = field(default_factory=dict)
 
     @property
     def has_unfinished_incident(self) -> bool:
@@ -60,16 +60,18 @@ class Snapshot:
         return any(each["ended_at"] is None for each in self.sections["incidents"].value or ())
 
 
-def read_snapshot(settings: Settings, config: Pipeline, ledger: Ledger | None, ledger_error: str = "") -> Snapshot:
+def read_snapshot(
+    settings: Settings, config: Pipeline, ledger: Ledger | None, ledger_error: str = ""
+) -> StatusSnapshot:
     """What can be read now. Without a ledger its sections say `ledger_error`."""
     name = config.name
 
-    def of_ledger(read: Callable[[Ledger], Section]) -> Section:
+    def of_ledger(read: Callable[[Ledger], StatusSection]) -> StatusSection:
         if ledger is None:
-            return Section(error=ledger_error)
+            return StatusSection(error=ledger_error)
         return _guarded(lambda: read(ledger))
 
-    return Snapshot(
+    return StatusSnapshot(
         pipeline=name,
         written_at=datetime.now(UTC),
         sections={
@@ -83,15 +85,15 @@ def read_snapshot(settings: Settings, config: Pipeline, ledger: Ledger | None, l
     )
 
 
-def _guarded(read: Callable[[], Section]) -> Section:
+def _guarded(read: Callable[[], StatusSection]) -> StatusSection:
     """The section, or its error: a defect in one section must not take the others away."""
     try:
         return read()
     except Exception as exc:  # noqa: BLE001  shown on the page, where somebody reads it
-        return Section(error=_short(f"{type(exc).__name__}: {exc}"))
+        return StatusSection(error=_short(f"{type(exc).__name__}: {exc}"))
 
 
-def _each(items: Iterable[T], read: Callable[[T], Any]) -> Section:
+def _each(items: Iterable[T], read: Callable[[T], Any]) -> StatusSection:
     """What `read` makes of each item; items that cannot be read are named as broken."""
     found, broken = [], []
     for item in items:
@@ -99,10 +101,10 @@ def _each(items: Iterable[T], read: Callable[[T], Any]) -> Section:
             found.append(read(item))
         except Exception as exc:  # noqa: BLE001  one broken row is shown as one broken row
             broken.append(_short(f"{item}: {type(exc).__name__}: {exc}"))
-    return Section(found, broken=tuple(broken))
+    return StatusSection(found, broken=tuple(broken))
 
 
-def _incidents(ledger: Ledger, pipeline: str) -> Section:
+def _incidents(ledger: Ledger, pipeline: str) -> StatusSection:
     """Unfinished incidents first, then the newest."""
     return _each(ledger.incident_ids(pipeline, INCIDENTS_MAX), lambda each: _incident(ledger, ledger.incident(each)))
 
@@ -161,24 +163,26 @@ def _unanswered(incident: Incident, approvals: Iterable[Approval]) -> list[str]:
     return [each.remedy.value for each in approvals if each.number == following and each.outcome is None]
 
 
-def _pause(ledger: Ledger, pipeline: str) -> Section:
+def _pause(ledger: Ledger, pipeline: str) -> StatusSection:
     pause = current_pause(ledger, pipeline)
-    return Section(None if pause is None else {"since": pause.since, "by": pause.by, "reason": _short(pause.reason)})
+    return StatusSection(
+        None if pause is None else {"since": pause.since, "by": pause.by, "reason": _short(pause.reason)}
+    )
 
 
-def _data(ledger: Ledger, config: Pipeline) -> Section:
+def _data(ledger: Ledger, config: Pipeline) -> StatusSection:
     """Freshness and quarantine per table, in rows and batches."""
     totals = ledger.table_totals(config.name)
-    return Section(
+    return StatusSection(
         {"stale_after_days": config.contract.stale_after_days, "tables": [each._asdict() for each in totals]}
     )
 
 
-def _checks(ledger: Ledger, pipeline: str) -> Section:
+def _checks(ledger: Ledger, pipeline: str) -> StatusSection:
     """The newest verdict of every check of the monitor; of quality also those before it."""
     quality = [each.verdict.statistic for each in ledger.check_history(pipeline, "quality", QUALITY_POINTS_MAX)]
     checks = [_check(each) for each in ledger.latest_checks(pipeline)]
-    return Section({"latest": checks, "quality_history": quality[::-1]})
+    return StatusSection({"latest": checks, "quality_history": quality[::-1]})
 
 
 def _check(record: CheckRecord) -> dict[str, Any]:
@@ -195,14 +199,14 @@ def _check(record: CheckRecord) -> dict[str, Any]:
     }
 
 
-def _rollout(release_root: Path) -> Section:
+def _rollout(release_root: Path) -> StatusSection:
     """What the controller of a rollout reported last; None while no rollout is in progress."""
     current = ReleaseLog(release_root).current()
     progress = None if current is None else current_progress(release_root, current)
-    return Section(None if progress is None else progress.model_dump(mode="json"))
+    return StatusSection(None if progress is None else progress.model_dump(mode="json"))
 
 
-def _drills(home: Path, pipeline: str) -> Section:
+def _drills(home: Path, pipeline: str) -> StatusSection:
     """The newest drills of the pipeline, from the outcome files that `autopilot drill` writes."""
     found = _each(_outcome_files(home), _drill)
     return replace(found, value=[each for each in found.value if each["pipeline"] == pipeline][:DRILLS_MAX])

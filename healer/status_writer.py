@@ -11,7 +11,7 @@ import structlog
 from pydantic import SecretStr
 
 from healer.status_file import snapshot_file
-from healer.status_snapshot import Snapshot, read_snapshot
+from healer.status_snapshot import StatusSnapshot, read_snapshot
 from healing.errors import AutopilotError
 from releases.files import write_atomically
 from tasks.config.pipeline import Pipeline
@@ -39,7 +39,7 @@ class StatusWriter:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="status-writer", daemon=True)
         self._ledger: Ledger | None = None
-        self._written: Snapshot | None = None
+        self._written: StatusSnapshot | None = None
         self._written_at = 0.0
         self._state: tuple[int, int] | None = None  # the newest journal entry, and the time of the rollout's report
 
@@ -87,7 +87,7 @@ class StatusWriter:
         except OSError:
             return 0
 
-    def _read(self, error: str) -> Snapshot:
+    def _read(self, error: str) -> StatusSnapshot:
         """The snapshot; during an outage of the ledger, with incidents from the healer's local notes."""
         settings, config = self._settings, self._config
         if not error:
@@ -100,7 +100,7 @@ class StatusWriter:
             local = read_snapshot(settings, config, notes).sections["incidents"]
         return replace(found, sections={**found.sections, "incidents": local})
 
-    def _write(self, snapshot: Snapshot) -> None:
+    def _write(self, snapshot: StatusSnapshot) -> None:
         path = snapshot_file(self._settings.home, snapshot.pipeline)
         try:
             write_atomically(path, orjson.dumps(snapshot, option=orjson.OPT_NON_STR_KEYS, default=str))

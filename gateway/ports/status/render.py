@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup, escape
 
 from gateway.ports.status.charts import bar, chart_seconds, finite, peak_rate, sparkline, traffic_chart
-from gateway.ports.status.summary import Summary, control_of, sections_of, summarise
+from gateway.ports.status.summary import StatusSummary, control_of, sections_of, summarise
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -38,7 +38,7 @@ def render_sections(document: Mapping[str, Any]) -> dict[str, str]:
     try:
         summary = summarise(document)
     except Exception as exc:  # noqa: BLE001  the sections that do without it are shown
-        summary = Summary(state="unknown", title=f"The state cannot be shown: {exc}")
+        summary = StatusSummary(state="unknown", title=f"The state cannot be shown: {exc}")
     return {name: _section(name, document, summary) for name in SECTIONS}
 
 
@@ -57,7 +57,7 @@ def page_title(document: Mapping[str, Any]) -> str:
         return "status"
 
 
-def _section(name: str, document: Mapping[str, Any], summary: Summary) -> str:
+def _section(name: str, document: Mapping[str, Any], summary: StatusSummary) -> str:
     try:
         template = _environment().get_template(f"{name}.html.jinja")
         control = control_of(document)

@@ -10,7 +10,7 @@ SNAPSHOT_SECONDS_MAX = 45.0  # the healer writes every ten seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class StatusSummary:
     """`state` is good, warn, bad or unknown. `since`: when the champion became champion, `exactly` if that is known."""
 
     state: str
@@ -27,7 +27,7 @@ class Summary:
     stale: bool = False
 
 
-def summarise(document: Mapping[str, Any]) -> Summary:
+def summarise(document: Mapping[str, Any]) -> StatusSummary:
     """The summary of a document. Parts with an error count as not known."""
     serving = document["serving"]
     control = control_of(document)
@@ -35,14 +35,16 @@ def summarise(document: Mapping[str, Any]) -> Summary:
     unfinished = [each for each in incidents if each.get("open")]
     blind, stale = list(_blind_spots(document)), _is_stale(control)
     if serving.get("error"):
-        return Summary("unknown", "The gateway's state cannot be read", str(serving["error"]), blind=blind, stale=stale)
+        return StatusSummary(
+            "unknown", "The gateway's state cannot be read", str(serving["error"]), blind=blind, stale=stale
+        )
     release = serving.get("release")
     workers = {each["digest"]: each for each in serving.get("workers", ())}
     roles = {digest: str(each["role"]) for digest, each in workers.items()}
     champion = {} if release is None else dict(workers.get(release["champion"]["digest"], {}), **release["champion"])
     since, exactly = _champion_since(document.get("releases"), champion.get("digest"))
     state, title, detail = _state(serving, champion, unfinished, stale=stale)
-    return Summary(
+    return StatusSummary(
         state=state,
         title=title,
         detail=detail,
