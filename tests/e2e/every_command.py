@@ -36,6 +36,7 @@ def commands(home: Path) -> list[list[str]]:
         ["drill", "stop"],
         ["drill", "clear"],
         ["drill", "run", "no-such-drill"],
+        ["drill", "shrink", "no-such-drill"],
         ["init", "rows", *description],
         ["reference", *day],
         ["publish", str(data), "--rows", str(data), "--trained-from", "2013-01-01", "--trained-until", "2013-01-20"],
