@@ -24,7 +24,9 @@ def up(
     """Start Prefect, a worker, the deployments, the feed and the gateway; end them all at Ctrl-C."""
     stopping = stop_at_signals()
     from cli.stack.run import run
+    from releases.service_output import keep_running_without_output
 
+    keep_running_without_output()
     settings = settings_of(home)
 
     wanted = {"gateway": gateway_port, "operate": operate_port, "prefect": prefect_port}

@@ -18,6 +18,7 @@ from gateway.settings import GatewaySettings, parse_settings
 from gateway.workers.memory import collect_rarely
 from gateway.workers.warm import WarmForks
 from healing.errors import AutopilotError, ConfigError
+from releases.service_output import keep_running_without_output
 
 if TYPE_CHECKING:
     from gateway.service import Gateway
@@ -48,6 +49,7 @@ class _Server(uvicorn.Server):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 drained, 1 could not start, 2 wrong settings."""
+    keep_running_without_output()
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

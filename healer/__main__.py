@@ -6,6 +6,7 @@ import threading
 
 from healer.status_writer import StatusWriter
 from healer.watchdog import Watchdog
+from releases.service_output import keep_running_without_output
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import load_settings
 
@@ -15,6 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m healer", description="resident healer of one pipeline")
     parser.add_argument("--pipeline", required=True, help="name of the pipeline to heal")
     arguments = parser.parse_args()
+    keep_running_without_output()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

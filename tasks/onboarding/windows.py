@@ -28,8 +28,8 @@ _WINDOWS_IN_REFERENCE = 4
 _COMPARE_ROWS_MAX = 1_000  # upper limit of the guesses for monitor.rows_min
 _TRAIN_ROWS_MAX = 5_000  # upper limit of the guess for retrain.rows_min
 
-# Standard deviation, per row, of the difference between the losses of two models, in nats or variances. It is 0.1
-# between two similar models and 0.5 between a model and the base rate (docs/own-data.md).
+# Standard deviation, per row, of the difference between the losses of two models, in nats or variances: a round figure
+# between those of two comparisons on one generated file, 0.1 for two similar models and 0.5 for one and the base rate.
 _LOSS_DIFFERENCE_SD = 0.28
 _QUANTILES_SUM = 1.645 + 0.842  # of the normal distribution: false-alarm rate 0.05 on one side, probability 0.8
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -329,3 +330,19 @@ def test_killed_at_any_moment_every_answered_request_is_logged_once_and_no_worke
     assert len(acknowledged) >= 2 * 150
     assert set(acknowledged) <= set(logged)
     assert len(logged) == len(set(logged))
+
+
+def test_a_full_disk_under_the_log_of_the_gateway_itself_fails_no_request_and_no_operator(root, keys, state_dir):
+    """Each line that it logs raised in the handler that logged it, and the healer saw 500 in place of the problem."""
+    champion, fallback = (publish_tiny_model(root, keys, version=f"1.0.{seed}", seed=seed) for seed in (1, 2))
+    bootstrap(root, champion, fallbacks=(fallback,))
+    with run_gateway(root, keys, state_dir) as gateway:
+        gateway.wait_for_worker(champion.digest)
+        gateway.wait_for_worker(fallback.digest)
+        psutil.Process(gateway.process.pid).rlimit(psutil.RLIMIT_FSIZE, (1, 1))
+        corrupt(root, champion)
+        for _ in range(20):
+            assert gateway.ask().status_code == 200
+            assert gateway.operate.get("/release").status_code == 200
+            assert gateway.operate.get("/metrics").status_code == 200
+        wait_until(lambda: "disk_full" in {code for code, _ in gateway.problems()}, "the full disk is a problem")

@@ -14,6 +14,7 @@ from healing.incident import Cause, Remedy, Status
 from tasks.config.settings import Settings
 from tasks.incidents.post_mortem import explanation
 from tasks.incidents.post_mortem.account import account_of
+from tasks.incidents.post_mortem.learning import learned_from
 from tasks.incidents.post_mortem.page import as_html
 from tasks.ledger.immediate_remedy import immediate_remedy
 from tasks.ledger.store import Ledger
@@ -81,12 +82,20 @@ def test_an_escalated_incident_that_is_over_has_its_end_in_the_account(story, es
     assert account.requests.counts.good > 0
 
 
-def test_outcomes_change_the_odds_of_the_remedies_that_were_tried(story, escalated):
+def test_outcomes_and_odds_of_the_remedies_that_were_tried_are_in_the_account(story, escalated):
     learned = {each.remedy: each for each in account_of(story.ledger, escalated).learned}
     restart = learned[Remedy.RESTART_WORKER]
     assert (restart.before.failed, restart.after.failed) == (0, 2)
     assert sum(each.odds_after for each in learned.values()) == pytest.approx(1.0)
-    assert restart.odds_before != restart.odds_after
+
+
+def test_attempts_that_failed_after_minutes_lower_the_odds_of_their_remedy(escalated):
+    """Those of the story fail at once. Such a remedy costs no time, so its odds stay about the same."""
+    slow = tuple(replace(each, ended_at=each.started_at + timedelta(minutes=5)) for each in escalated.attempts)
+    learned = learned_from(replace(escalated, attempts=slow), [], [Remedy.RESTART_WORKER, Remedy.ROLLBACK])
+    restart = next(each for each in learned if each.remedy is Remedy.RESTART_WORKER)
+    assert restart.after.failed == 2
+    assert restart.odds_after < restart.odds_before - 0.1
 
 
 def test_what_ingestion_treated_by_itself_has_no_decision_and_says_so(story):
