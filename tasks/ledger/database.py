@@ -1,5 +1,7 @@
 """Engine and transactions of the ledger's database, safe for several writers."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,6 +16,7 @@ from healing.errors import ConfigError, Conflict, StoreUnavailable
 from tasks.ledger.schema import metadata
 
 LOCK_SECONDS_MAX = 30.0  # longer than any write here; a writer that waits longer has met a stuck one
+_SWITCH_SECONDS = 0.01  # between two tries to switch a new database to write-ahead logging
 _ANSWER_EXTRA_SECONDS = 0.5  # a server reports a lock that it did not get before the client gives the server up
 _OUTAGE_CLASSES = ("08", "53", "55", "57", "58")  # of SQLSTATE: connection, resources, locks, shutdown, system
 _WAIT = "wait_seconds"  # in the query of a ledger's URL, see `bounded`
@@ -135,12 +138,26 @@ def _prepare_directory(engine: sa.Engine) -> None:
         raise LedgerUnavailable(f"expected a writable directory for the ledger {database}, found: {exc}") from exc
 
 
+def _use_write_ahead_log(cursor: Any, lock_seconds: float) -> None:
+    """Switch the journal mode, again while another process does so: SQLite answers that at once, without its wait."""
+    deadline = time.monotonic() + lock_seconds
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as exc:
+            if "locked" not in str(exc) or time.monotonic() >= deadline:
+                raise
+            time.sleep(_SWITCH_SECONDS)
+        else:
+            return
+
+
 def _configure_sqlite(connection: Any, _record: object, *, lock_seconds: float) -> None:
     """Use write-ahead logging, so that readers never wait for a writer, and disable the driver's own late BEGIN."""
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {int(lock_seconds * 1000)}")
-    cursor.execute("PRAGMA journal_mode = WAL")
+    _use_write_ahead_log(cursor, lock_seconds)
     cursor.execute("PRAGMA synchronous = FULL")  # a committed attempt survives a power cut
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()

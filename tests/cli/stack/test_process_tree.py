@@ -108,7 +108,8 @@ def test_waiting_gives_up_at_its_deadline():
 
 def test_the_orphan_killer_ignores_the_signals_of_a_terminal(tmp_path):
     with ProcessTree() as tree:
-        orphan_killer = next(p for p in psutil.Process().children() if "cli.stack.orphans" in p.cmdline())
+        alive = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
+        orphan_killer = next(p for p in alive if "cli.stack.orphans" in p.cmdline())
         orphan_killer.send_signal(signal.SIGINT)
         child = tree.start(
             [sys.executable, "-c", "import signal; signal.pause()"], os.environ, tmp_path / "l", tmp_path
