@@ -101,7 +101,7 @@ class BacktestReport(_Document):
 
 
 def title_of(name: str, every_days: int) -> str:
-    """The policy in words."""
+    """The policy's title in the table and on the page."""
     titles = {
         "never": "never",
         "every_alarm": "every drift alarm, unchecked",

@@ -43,7 +43,7 @@ ShowProgress = Callable[[str, int, int], None]  # what is being done, steps done
 
 @dataclass(frozen=True, slots=True)
 class BacktestRequest:
-    """What to replay. `folder` keeps the fits. Days are the first and the last one that a model serves."""
+    """The pipeline and the days to replay, `since` and `until` included. `folder` keeps the fits."""
 
     pipeline: str
     pipelines_dir: Path

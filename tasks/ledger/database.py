@@ -138,7 +138,7 @@ def _prepare_directory(engine: sa.Engine) -> None:
         raise LedgerUnavailable(f"expected a writable directory for the ledger {database}, found: {exc}") from exc
 
 
-def _use_write_ahead_log(cursor: Any, lock_seconds: float) -> None:
+def use_write_ahead_log(cursor: Any, lock_seconds: float) -> None:
     """Switch the journal mode, again while another process does so: SQLite answers that at once, without its wait."""
     deadline = time.monotonic() + lock_seconds
     while True:
@@ -157,7 +157,7 @@ def _configure_sqlite(connection: Any, _record: object, *, lock_seconds: float) 
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {int(lock_seconds * 1000)}")
-    _use_write_ahead_log(cursor, lock_seconds)
+    use_write_ahead_log(cursor, lock_seconds)
     cursor.execute("PRAGMA synchronous = FULL")  # a committed attempt survives a power cut
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tasks.ledger.database import LedgerUnavailable, bounded, transaction
+from tasks.ledger.database import LedgerUnavailable, bounded, transaction, use_write_ahead_log
 from tasks.ledger.store import Ledger
 
 # pg8000 drops the socket of a connection that failed without closing it.
@@ -57,3 +57,24 @@ def test_a_server_that_accepts_and_never_answers():
 def test_the_bound_changes_nothing_else_of_the_url():
     url = "postgresql+pg8000://me:secret@db.example.org:5433/ledger?application_name=healer"
     assert bounded(url, 2) == f"{url}&wait_seconds=2"
+
+
+class BusyCursor:
+    """A cursor of SQLite whose database is switched by another process for the first `times` statements."""
+
+    def __init__(self, times):
+        self.times, self.executed = times, 0
+
+    def execute(self, _statement):
+        self.executed += 1
+        if self.executed <= self.times:
+            raise sqlite3.OperationalError("database is locked")
+
+
+def test_a_switch_to_write_ahead_logging_waits_for_another_process_that_switches():
+    """SQLite does not wait by itself here: with eight programs at once, about one new ledger in a hundred failed."""
+    cursor = BusyCursor(times=3)
+    use_write_ahead_log(cursor, lock_seconds=SLACK_SECONDS)
+    assert cursor.executed == 4
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        use_write_ahead_log(BusyCursor(times=10**9), lock_seconds=BOUND_SECONDS)
