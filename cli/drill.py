@@ -34,8 +34,9 @@ def run(
     Exit 0 recovered, 1 not recovered, 2 usage, 3 no steady state before, 4 fault not proven, 5 harness failure,
     6 aborted. Of several trials, the highest code counts, and a code above 1 ends them.
     """
+    from chaos.experiment_files import WrongUsage, planned_faults
     from chaos.lab import StackDown
-    from chaos.runner import WrongUsage, planned_faults, run_drill
+    from chaos.runner import run_drill
 
     settings = settings_of(home)
     code = 0
@@ -65,8 +66,9 @@ def shrink(
 
     Exit 0 the whole drill recovers, 1 a smallest part is printed, 2 usage, 3 a trial decided nothing.
     """
+    from chaos.experiment_files import WrongUsage, planned_faults
     from chaos.lab import StackDown
-    from chaos.runner import WrongUsage, planned_faults, run_drill
+    from chaos.runner import run_drill
     from chaos.shrink import Undecided, shrink_drill
 
     settings = settings_of(home)
@@ -92,7 +94,7 @@ def shrink(
 @app.command("list")
 def list_drills(as_json: JsonOption = False) -> None:
     """List the drills."""
-    from chaos.runner import experiments
+    from chaos.experiment_files import experiments
 
     drills = experiments()
     if as_json:
@@ -107,7 +109,8 @@ def list_drills(as_json: JsonOption = False) -> None:
 @app.command()
 def stop(home: HomeOption = None) -> None:
     """Stop the drill that runs: its faults are undone, and it ends with exit code 6."""
-    from chaos.runner import WrongUsage, request_stop
+    from chaos.drill_lock import request_stop
+    from chaos.experiment_files import WrongUsage
 
     try:
         request_stop(settings_of(home).home)
@@ -119,7 +122,8 @@ def stop(home: HomeOption = None) -> None:
 @app.command()
 def clear(home: HomeOption = None) -> None:
     """Undo the faults that drills left behind when they were killed."""
-    from chaos.runner import WrongUsage, clear_leftovers
+    from chaos.drill_lock import clear_leftovers
+    from chaos.experiment_files import WrongUsage
 
     try:
         undone = clear_leftovers(settings_of(home).home)

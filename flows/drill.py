@@ -7,10 +7,11 @@ from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
+from chaos.experiment_files import WrongUsage
 from chaos.lab import StackDown
 from chaos.outcome import DrillOutcome
 from chaos.rotation import WEEKLY, weekly_drill
-from chaos.runner import WrongUsage, run_drill
+from chaos.runner import run_drill
 from chaos.verdict import Exit
 from healing.errors import AutopilotError, UsageError
 from tasks.config.pipeline import load_pipeline

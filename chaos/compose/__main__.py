@@ -2,8 +2,8 @@
 
 from chaos.compose.drill import read_catalogue
 from chaos.compose.experiment import to_yaml
+from chaos.experiment_files import EXPERIMENTS
 from chaos.recovery_page import PAGE, read_baselines, recovery_page
-from chaos.runner import EXPERIMENTS
 
 drills = read_catalogue()
 for drill in drills:

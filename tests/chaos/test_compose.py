@@ -3,8 +3,8 @@ import yaml
 
 from chaos.compose.drill import CATALOGUE, WrongEntry, read_catalogue, read_drill
 from chaos.compose.experiment import experiment_of, to_yaml
+from chaos.experiment_files import EXPERIMENTS
 from chaos.faults.kinds import known_kinds
-from chaos.runner import EXPERIMENTS
 from chaos.spec import spec_of
 
 FAULT = {"kind": "signal", "arguments": {"process": "leader", "signal": "KILL"}}

@@ -13,12 +13,14 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from chaos import leases, runner
+from chaos import experiment_files, leases
+from chaos.drill_lock import clear_leftovers, request_stop
+from chaos.experiment_files import WrongUsage
 from chaos.faults.disabled_remedy import DisabledRemedy
 from chaos.lab import StackDown
 from chaos.leases import read_all
 from chaos.outcome import read_outcomes
-from chaos.runner import WrongUsage, experiments, run_drill
+from chaos.runner import run_drill
 from chaos.verdict import Exit
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +50,7 @@ def quick(tmp_path, monkeypatch):
     """The same experiments with less load and shorter waits: the stand-in needs no minutes."""
     directory = tmp_path / "experiments"
     directory.mkdir()
-    for path in runner.EXPERIMENTS.glob("*.yaml"):
+    for path in experiment_files.EXPERIMENTS.glob("*.yaml"):
         content = yaml.safe_load(path.read_text())
         drill = content["extensions"][0]["drill"]
         drill["limits"]["requests_min"] = min(20, drill["limits"].get("requests_min", 0))
@@ -58,7 +60,7 @@ def quick(tmp_path, monkeypatch):
             shorter = {"requests_max": 200, "seconds_max": 15, "requests": 10, "hold_seconds": 1, "deadline_seconds": 5}
             arguments.update({key: value for key, value in shorter.items() if key in arguments})
         (directory / path.name).write_text(yaml.safe_dump(content))
-    monkeypatch.setattr(runner, "EXPERIMENTS", directory)
+    monkeypatch.setattr(experiment_files, "EXPERIMENTS", directory)
     return directory
 
 
@@ -204,14 +206,14 @@ def test_a_drill_refuses_to_start_on_a_fault_that_an_earlier_one_left_until_it_i
         leases.take(home / "drills" / "model-corruption" / "one" / "ablation", fault, ttl_seconds=600)
         with pytest.raises(WrongUsage, match=r"remedy rollback disabled \(drill model-corruption\).*drill clear"):
             drill("noop", home)
-        assert runner.clear_leftovers(home) == ["remedy rollback disabled (drill model-corruption)"]
+        assert clear_leftovers(home) == ["remedy rollback disabled (drill model-corruption)"]
         assert drill("noop", home).exit is Exit.RECOVERED
 
 
 def test_a_running_drill_can_be_stopped_and_undoes_its_faults(tmp_path):
     with standin(tmp_path / "home") as home:
         with pytest.raises(WrongUsage, match="no drill runs"):
-            runner.request_stop(home)
+            request_stop(home)
         stopper = threading.Thread(target=_stop_mid_fault, args=(home,))
         stopper.start()
         outcome = drill("model-corruption", home)
@@ -226,7 +228,7 @@ def _stop_mid_fault(home):
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and not list(home.glob("drills/*/*/leases/*.lease.json")):
         time.sleep(0.02)
-    runner.request_stop(home)
+    request_stop(home)
 
 
 def test_a_drill_whose_runner_is_killed_is_on_record(tmp_path):
@@ -241,31 +243,6 @@ def test_a_drill_whose_runner_is_killed_is_on_record(tmp_path):
             process.kill()
         [outcome] = read_outcomes(home)
         assert outcome.exit is Exit.ABORTED
-
-
-def test_planned_faults_say_what_would_be_broken_and_for_how_long():
-    assert runner.planned_faults("healer-killed-mid-remedy") == [
-        "file change=flip file=champion_model, undone after 240 s at most",
-        "signal process=champion_worker signal=KILL, undone after 240 s at most",
-        "signal process=leader signal=KILL once a remedy has started, undone after 240 s at most",
-    ]
-    assert runner.planned_faults("noop") == []
-
-
-def test_a_sampled_pair_is_found_by_its_seed_and_has_the_faults_of_two_drills():
-    assert runner.find("pair-7").text == runner.find("pair-7").text
-    assert len(runner.planned_faults("pair-7")) >= 2
-    assert len(runner.planned_faults("liveness-7")) >= 4
-    assert runner.planned_faults("pair-7:2") == runner.planned_faults("pair-7")[1:2]
-    with pytest.raises(WrongUsage, match="expected faults from 1 to"):
-        runner.find("pair-7:99")
-
-
-def test_the_experiment_of_an_earlier_trial_is_run_again_as_it_was(tmp_path):
-    text = runner.find("pair-7").text.replace("rate_per_second: 40.0", "rate_per_second: 41.0")
-    (tmp_path / "experiment.yaml").write_text(text)
-    found = runner.find(str(tmp_path))
-    assert (found.name, found.text) == ("pair-7", text)
 
 
 def test_an_unknown_drill_lists_the_known_ones(tmp_path):
@@ -308,7 +285,3 @@ def test_without_a_stack_nothing_is_written(tmp_path):
     with pytest.raises(StackDown, match="autopilot up"):
         drill("noop", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["experiments"]
-
-
-def test_every_experiment_promises_its_own_name():
-    assert [each.name for each in experiments()] == [each.spec.name for each in experiments()]

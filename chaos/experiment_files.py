@@ -1,0 +1,83 @@
+"""Finds the experiment of a drill: a rendered file, a sampled drill, or the experiment that an earlier trial kept."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from chaos.compose.drill import read_catalogue
+from chaos.compose.experiment import to_yaml
+from chaos.compose.sampled import sampled_drill
+from chaos.spec import DrillSpec, spec_of
+
+__all__ = ["EXPERIMENTS", "EXPERIMENT_FILE", "Experiment", "WrongUsage", "experiments", "find", "planned_faults"]
+
+EXPERIMENTS = Path(__file__).parent / "experiments"
+EXPERIMENT_FILE = "experiment.yaml"
+
+
+class WrongUsage(ValueError):
+    """The drill cannot run with these arguments on this stack; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """An experiment, as the text of its file, and its promise."""
+
+    name: str
+    text: str
+    title: str
+    spec: DrillSpec
+
+
+def experiments() -> list[Experiment]:
+    """The drills that can be run, by name."""
+    return [_read(path) for path in sorted(EXPERIMENTS.glob("*.yaml"))]
+
+
+def find(name: str) -> Experiment:
+    """The drill named `name`, a sampled one such as pair-SEED, or the one recorded in the directory `name`.
+
+    WrongUsage lists the known ones.
+    """
+    recorded = Path(name) / EXPERIMENT_FILE
+    if recorded.is_file():
+        text = recorded.read_text(encoding="utf-8")
+        return _parse(spec_of(yaml.safe_load(text)).name, text)
+    try:
+        sampled = sampled_drill(name, read_catalogue())
+    except LookupError as exc:
+        raise WrongUsage(str(exc)) from exc
+    if sampled is not None:
+        return _parse(name, to_yaml(sampled))
+    path = EXPERIMENTS / f"{name}.yaml"
+    known = [each.stem for each in sorted(EXPERIMENTS.glob("*.yaml"))]
+    if name not in known:
+        raise WrongUsage(
+            f"expected a drill among {', '.join(known)}, pair-SEED, liveness-SEED or the directory of a trial, "
+            f"found {name!r}"
+        )
+    return _read(path)
+
+
+def planned_faults(name: str) -> list[str]:
+    """What drill `name` would take leases on, one line per fault; WrongUsage for an unknown drill."""
+    content = yaml.safe_load(find(name).text)
+    seconds = content["configuration"].get("fault_seconds_max")
+    steps = [step["provider"] for step in content["method"] if step["provider"]["func"] == "inject_fault"]
+    return [
+        f"{each['arguments']['kind']} "
+        + " ".join(f"{key}={value}" for key, value in sorted(each["arguments"]["arguments"].items()))
+        + (" once a remedy has started" if each["arguments"].get("later") else "")
+        + f", undone after {seconds:.0f} s at most"
+        for each in steps
+    ]
+
+
+def _read(path: Path) -> Experiment:
+    return _parse(path.stem, path.read_text(encoding="utf-8"))
+
+
+def _parse(name: str, text: str) -> Experiment:
+    content = yaml.safe_load(text)
+    return Experiment(name=name, text=text, title=content["title"], spec=spec_of(content))
