@@ -8,6 +8,7 @@ from cli import drill, quarantine, release
 from cli.backtest import backtest
 from cli.bootstrap import bootstrap
 from cli.demo.command import demo
+from cli.doctor.command import doctor
 from cli.example import example
 from cli.heal import heal
 from cli.history import history
@@ -42,6 +43,7 @@ _RUN = (ingest, monitor, retrain, publish, rollback, heal, maintain, pause, resu
 _SHOW = (status, history, backtest, retrospect, example)
 for command in (*_SET_UP, *_RUN, *_SHOW):
     app.command(cls=PipelineCommand)(command)
+app.command()(doctor)
 app.add_typer(release.app, name="release")
 app.add_typer(incident.app, name="incident")
 app.add_typer(drill.app, name="drill")

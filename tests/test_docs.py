@@ -1,6 +1,7 @@
 import re
 
 from benchmarks.result import PROJECT
+from cli.doctor.registry import CHECKS
 from healing.incident import Cause
 from healing.policy import DEFAULT_REMEDIES
 from tasks.config.alert_routing import AlertKind
@@ -40,6 +41,10 @@ def test_the_runbook_names_the_default_remedies_of_every_cause():
 def test_the_runbook_has_a_section_on_every_kind_of_alert():
     alerts = sections("##", text("runbook.md"))["Alerts"]
     assert list(sections("###", alerts)) == [kind.value for kind in AlertKind]
+
+
+def test_the_page_of_the_doctor_has_every_check_in_order():
+    assert re.findall(r"^\| `(\w+)` \|", text("doctor.md"), re.MULTILINE) == [check.name for check in CHECKS]
 
 
 def test_every_event_of_ingestion_is_documented():

@@ -22,8 +22,9 @@ class Journal:
     Cheap to open, and safe to share between threads.
     """
 
-    def __init__(self, url: str, *, now: Callable[[], datetime] = utc_now) -> None:
-        self._engine = open_engine(url)
+    def __init__(self, url: str, *, now: Callable[[], datetime] = utc_now, engine: sa.Engine | None = None) -> None:
+        """`engine` is one of the caller, such as one that only reads; then no table is created."""
+        self._engine = open_engine(url) if engine is None else engine
         self._now = now
 
     def close(self) -> None:

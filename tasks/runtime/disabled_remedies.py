@@ -6,10 +6,12 @@ from pathlib import Path
 
 from healing.incident import Remedy
 
+FOLDER = "disabled_remedies"  # in the home, with one file per remedy
+
 
 def disabled_remedies(home: Path) -> frozenset[Remedy]:
     """The remedies that `home/disabled_remedies/` disables now. An unreadable or expired file disables nothing."""
-    folder = home / "disabled_remedies"
+    folder = home / FOLDER
     return frozenset(remedy for remedy in Remedy if _is_disabled(folder / f"{remedy}.json"))
 
 

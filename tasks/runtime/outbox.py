@@ -89,6 +89,11 @@ class Outbox:
                     left += not _deliver(path, message, deliver_once).is_sent
         return left
 
+    def unsent(self) -> list[Message]:
+        """The messages that some route has not accepted yet, the oldest first. Sends nothing."""
+        messages = (_load(path) for path in self._oldest_first())
+        return [message for message in messages if message is not None and not message.is_sent]
+
     def _oldest_first(self) -> list[Path]:
         """The files of all messages; a message is not overtaken by a later one about the same incident."""
         paths = {*self._folder.glob("*.json"), *(path for path in _unwritten if path.parent == self._folder)}

@@ -22,6 +22,7 @@ def commands(home: Path) -> list[list[str]]:
     return [
         ["history"],
         ["status"],
+        ["doctor"],
         ["incident", "list"],
         ["incident", "show", "0"],
         ["incident", "explain", "0"],
