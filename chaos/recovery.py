@@ -95,15 +95,17 @@ def onset(samples: Sequence[Sample], fact: str) -> Interval | None:
     return None
 
 
-def fault_onset(samples: Sequence[Sample]) -> Interval | None:
-    """When all parts of the fault were proven active. None while one of them is not.
+def fault_onset(samples: Sequence[Sample], *, first: bool = False) -> Interval | None:
+    """When all parts of the fault were proven active; with `first`, when the first one was. None while one is not.
 
     A later part, such as a kill while a remedy runs, does not move t0.
     """
     parts = {sample.value for sample in samples if sample.fact == FAULT_ACTIVE}
     onsets = [onset([each for each in samples if each.value == part], FAULT_ACTIVE) for part in parts]
     proven = [each for each in onsets if each is not None]
-    return max(proven, key=lambda each: each.after) if proven and len(proven) == len(onsets) else None
+    if not proven or len(proven) < len(onsets):
+        return None
+    return (min if first else max)(proven, key=lambda each: each.after)
 
 
 def unproven_faults(samples: Sequence[Sample]) -> list[str]:
@@ -154,9 +156,13 @@ def timings_of_requests(
     slo: float,
     window_seconds: float,
     hold_seconds: float,
+    from_first_fault: bool = False,
 ) -> Timings:
-    """The times of a drill whose indicator is answered requests. `classified` is in order of completion."""
-    t0 = fault_onset(samples)
+    """The times of a drill whose indicator is answered requests. `classified` is in order of completion.
+
+    They count from the last part of the fault that was proven, or `from_first_fault`.
+    """
+    t0 = fault_onset(samples, first=from_first_fault)
     if t0 is None:
         return Timings()
     after = [(answer, kind) for answer, kind in classified if answer.answered_at >= t0.before]

@@ -58,6 +58,9 @@ class DrillSpec(BaseModel):
     tier: str = Field(default="stack", description="What the drill needs to run: serving, data or stack.")
     indicator: Indicator
     fault: bool = Field(default=True, description="False for a drill that breaks nothing; it must open no incident.")
+    proven_in_turn: bool = Field(
+        default=False, description="The faults are proven one after the other; the drill begins with the first."
+    )
     deadline_seconds: float = Field(gt=0, description="The whole drill takes no longer, or it is stopped.")
     causes: tuple[str, ...] = Field(default=(), description="Incident causes that count as detection; any when empty.")
     further_causes: tuple[str, ...] = Field(

@@ -68,6 +68,11 @@ class CatalogueDrill(_Part):
     faults: tuple[FaultEntry, ...] = ()
     fault_seconds_max: float = Field(default=240.0, gt=0, description="Time to live of each fault.")
     proof_seconds_max: float = Field(default=5.0, gt=0, description="Time in which the faults are proven active.")
+    proven_in_turn: bool = Field(
+        default=False,
+        description="Each fault is proven active before the next one is injected; else all are, after the last one. "
+        "The drill then begins with the first fault.",
+    )
     due_day: Literal["before the faults", "after the faults"] | None = Field(
         default=None, description="When the source's next day becomes due, for a drill of a batch."
     )
@@ -120,6 +125,8 @@ class CatalogueDrill(_Part):
             raise ValueError("expected no `remedies` in a drill that a reflex heals")
         if self.quiet and (self.causes or self.remedies or not self.unaffected):
             raise ValueError("expected `unaffected`, no `causes` and no `remedies` in a quiet drill")
+        if self.proven_in_turn and any(each.when is not None for each in self.faults):
+            raise ValueError("expected no fault with `when` in a drill whose faults are proven in turn")
         if set(self.forbidden_remedies) & set(self.remedies):
             raise ValueError(f"expected no remedy to be both expected and forbidden, found {self.forbidden_remedies}")
         later = [each.when is not None for each in self.faults]

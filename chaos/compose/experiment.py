@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from chaos.compose.drill import CatalogueDrill
+from chaos.compose.drill import CatalogueDrill, FaultEntry
 from chaos.spec import EXTENSION, Indicator
 
 __all__ = ["experiment_of", "to_yaml"]
@@ -62,6 +62,7 @@ def _promise(drill: CatalogueDrill) -> Document:
         "tier": drill.tier.value,
         "indicator": drill.indicator.value,
         "fault": bool(drill.faults),
+        **({"proven_in_turn": True} if drill.proven_in_turn else {}),
         "deadline_seconds": drill.deadline_seconds,
         "causes": list(drill.causes),
         **({"further_causes": list(drill.further_causes)} if drill.further_causes else {}),
@@ -132,12 +133,13 @@ def _while_it_lasts(drill: CatalogueDrill) -> list[Document]:
     assert drill.load is not None
     requests = drill.requests_during_fault
     seconds = LATE_FACTOR * drill.requests_during_fault / drill.load.rate_per_second
+    proof = _probe("faults_are_active", deadline_seconds=drill.proof_seconds_max)
     return [
         {
             **_probe("load_is_answered", requests=requests, deadline_seconds=seconds, further=True),
             "name": "load-goes-on",
         },
-        {**_probe("faults_are_active", deadline_seconds=drill.proof_seconds_max), "name": "faults-are-still-active"},
+        *([] if drill.proven_in_turn else [{**proof, "name": "faults-are-still-active"}]),
         {**_action("undo_faults", keep_load=True), "name": "end-the-faults"},
     ]
 
@@ -163,6 +165,8 @@ def _batch_method(drill: CatalogueDrill) -> list[Document]:
 
 def _faults(drill: CatalogueDrill) -> list[Document]:
     """Faults and the proof that they are active; a fault with `when` after a wait, and with a proof of its own."""
+    if drill.proven_in_turn:
+        return _faults_in_turn(drill)
     steps: list[Document] = []
     proof = _probe("faults_are_active", deadline_seconds=drill.proof_seconds_max)
     for number, each in enumerate(drill.faults, start=1):
@@ -170,16 +174,29 @@ def _faults(drill: CatalogueDrill) -> list[Document]:
             proofs = "faults-are-active" in {step["name"] for step in steps}
             steps += [] if proofs else [proof]
             steps.append(_probe("attempt_has_started", deadline_seconds=drill.restored_seconds_max / 2))
-        inject = _action(
-            "inject_fault",
-            kind=each.kind,
-            arguments=dict(each.arguments),
-            ttl_seconds="${fault_seconds_max}",
-            **({"later": True} if each.when else {}),
-        )
-        steps.append({**inject, "name": f"inject-fault-{number}"})
+        steps.append(_inject(number, each))
     later = any(each.when is not None for each in drill.faults)
     return [*steps, {**proof, "name": "later-faults-are-active"} if later else proof]
+
+
+def _faults_in_turn(drill: CatalogueDrill) -> list[Document]:
+    """Each fault, and the proof that it is active, before the next one."""
+    proof = _probe("faults_are_active", deadline_seconds=drill.proof_seconds_max, latest=True)
+    steps: list[Document] = []
+    for number, each in enumerate(drill.faults, start=1):
+        steps += [_inject(number, each), {**proof, "name": f"fault-{number}-is-active"}]
+    return steps
+
+
+def _inject(number: int, fault: FaultEntry) -> Document:
+    inject = _action(
+        "inject_fault",
+        kind=fault.kind,
+        arguments=dict(fault.arguments),
+        ttl_seconds="${fault_seconds_max}",
+        **({"later": True} if fault.when else {}),
+    )
+    return {**inject, "name": f"inject-fault-{number}"}
 
 
 def _action(function: str, **arguments: Any) -> Document:

@@ -1,8 +1,10 @@
 """Drills of several faults at once, drawn from the catalogue by a seed: the same seed gives the same drill.
 
-pair-SEED              two independent faults; no request may fail or be answered wrongly
-liveness-SEED          many independent faults for a while, which the drill then ends; service has to converge
+pair-SEED              the faults of two drills; no request may fail or be answered wrongly
+liveness-SEED          the faults of many drills for a while, which the drill then ends; service has to converge
 NAME:1+3               only the first and the third fault of one of these
+
+No two of the drills have a victim in common, and each fault is proven active before the next one is injected.
 """
 
 import random
@@ -11,15 +13,16 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from chaos.compose.drill import CatalogueDrill, FaultEntry, Tier
+from chaos.compose.victims import are_disjoint, in_order_of_proof
 from chaos.spec import Indicator, Limits
 
 __all__ = ["liveness_of_seed", "pair_of_seed", "part_of", "possible_pairs", "sampled_drill"]
 
 NAME = re.compile(r"(pair|liveness)-(\d{1,9})(?::([1-9]\d?(?:\+[1-9]\d?)*))?")
-IN_RELEASE_ROOT = frozenset({"candidate", "file", "directory"})  # one hides or replaces what the other has changed
 RECOVERY_SECONDS_MAX = 180.0
 LIVENESS_DRILLS = 4
 LIVENESS_REQUESTS = 800  # while the faults last: 20 s
+LIVENESS_SECONDS_MAX = 330.0  # from the first fault: all proofs, the time that the faults last, and the recovery
 Pair = tuple[CatalogueDrill, CatalogueDrill]
 
 
@@ -34,9 +37,9 @@ def sampled_drill(name: str, drills: Sequence[CatalogueDrill]) -> CatalogueDrill
 
 
 def possible_pairs(drills: Sequence[CatalogueDrill]) -> list[Pair]:
-    """Pairs of drills of the small stack whose faults are independent, in the order of the catalogue."""
+    """Pairs of drills of the small stack whose faults have no victim in common, in the order of the catalogue."""
     single = [drill for drill in drills if _is_single(drill)]
-    return [(one, other) for one, other in combinations(single, 2) if _are_independent(one, other)]
+    return [(one, other) for one, other in combinations(single, 2) if are_disjoint(one, other)]
 
 
 def pair_of_seed(seed: int, drills: Sequence[CatalogueDrill]) -> CatalogueDrill:
@@ -50,20 +53,30 @@ def liveness_of_seed(seed: int, drills: Sequence[CatalogueDrill]) -> CatalogueDr
 
     Requests may fail while the faults last, and none may be answered wrongly.
     """
-    chosen: list[CatalogueDrill] = []
     single = [drill for drill in drills if _is_single(drill)]
-    for drill in random.Random(seed).sample(single, len(single)):  # noqa: S311
-        if len(chosen) < LIVENESS_DRILLS and all(_are_independent(drill, other) for other in chosen):
+    order = random.Random(seed).sample(single, len(single))  # noqa: S311
+    chosen = [next(drill for drill in order if not drill.unaffected)]  # else nothing may break, and nothing converges
+    for drill in order:
+        if len(chosen) < LIVENESS_DRILLS and all(are_disjoint(drill, other) for other in chosen):
             chosen.append(drill)
     names = ", ".join(drill.name for drill in chosen)
     together = _together(f"liveness-{seed}", f"Much at once, then nothing: {names}", chosen)
     assert together.load is not None
+    load = together.load.model_copy(
+        update={
+            "seconds_max": LIVENESS_SECONDS_MAX,
+            "requests_max": int(LIVENESS_SECONDS_MAX * together.load.rate_per_second),
+        }
+    )
+    limits = {"failed_max": load.requests_max, "recovery_seconds": LIVENESS_SECONDS_MAX}
     return together.model_copy(
         update={
+            "load": load,
             "requests_during_fault": LIVENESS_REQUESTS,
             "unaffected": False,
             "reflex": True,
-            "limits": together.limits.model_copy(update={"failed_max": together.load.requests_max}),
+            "deadline_seconds": LIVENESS_SECONDS_MAX + RECOVERY_SECONDS_MAX,
+            "limits": together.limits.model_copy(update=limits),
         }
     )
 
@@ -90,7 +103,8 @@ def _together(name: str, title: str, drills: Sequence[CatalogueDrill]) -> Catalo
         tier=Tier.SERVING,
         tags=("two-at-once", "sampled"),
         indicator=Indicator.REQUESTS,
-        faults=tuple(faults),
+        faults=tuple(in_order_of_proof(faults)),
+        proven_in_turn=True,
         load=drills[0].load,
         needs=tuple(sorted({need for drill in drills for need in drill.needs})),
         warm_fallbacks=max(drill.warm_fallbacks for drill in drills),
@@ -113,9 +127,3 @@ def _is_single(drill: CatalogueDrill) -> bool:
         and "two-at-once" not in drill.tags
         and all(fault.when is None for fault in drill.faults)
     )
-
-
-def _are_independent(one: CatalogueDrill, other: CatalogueDrill) -> bool:
-    in_root = [any(fault.kind in IN_RELEASE_ROOT for fault in drill.faults) for drill in (one, other)]
-    same = [fault for fault in one.faults if fault in other.faults]
-    return not all(in_root) and len(same) < min(len(one.faults), len(other.faults))

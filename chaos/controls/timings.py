@@ -77,6 +77,7 @@ def conclude(spec: DrillSpec, directory: Path) -> DrillFindings:
             slo=limits.slo,
             window_seconds=limits.window_seconds,
             hold_seconds=limits.hold_seconds,
+            from_first_fault=spec.proven_in_turn,
         )
     else:
         timings = timings_of_batch(samples, entries, causes=spec.causes)

@@ -14,10 +14,14 @@ __all__ = ["POLL_SECONDS", "faults_are_active"]
 POLL_SECONDS = 0.05
 
 
-def faults_are_active(deadline_seconds: float, configuration: Mapping[str, Any]) -> bool:
-    """Whether the disk, the kernel or Prefect confirm every outstanding lease within `deadline_seconds`."""
+def faults_are_active(deadline_seconds: float, configuration: Mapping[str, Any], latest: bool = False) -> bool:
+    """Whether the disk, the kernel or Prefect confirm every outstanding lease within `deadline_seconds`.
+
+    With `latest`, only the lease that was taken last.
+    """
     lab = Lab.of(configuration)
     faults = [lease.fault for lease in leases.read_all(lab.leases) if lease.outstanding]
+    faults = faults[-1:] if latest else faults
     later = {each.value for each in samples(lab.directory) if each.fact == LATER_FAULT_ACTIVE}
     deadline = time.monotonic() + deadline_seconds
     while True:

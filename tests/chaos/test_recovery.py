@@ -57,6 +57,8 @@ def test_a_fact_that_never_held_has_no_onset():
 def test_a_fault_of_two_parts_is_active_when_the_last_of_them_is():
     samples = fault((1.0, False), (2.0, True), part="file") + fault((3.0, False), (4.0, True), part="worker")
     assert fault_onset(samples) == Interval(3.0, 4.0)
+    assert fault_onset(samples, first=True) == Interval(1.0, 2.0)
+    assert fault_onset([*samples, *fault((5.0, False), part="another")], first=True) is None
 
 
 def test_a_part_that_is_injected_later_does_not_move_the_onset_and_has_to_be_proven():

@@ -32,7 +32,20 @@ def test_no_pair_has_two_trials_or_two_changes_of_files_or_no_harm():
     assert frozenset(("candidate-nan", "candidate-raising")) not in names
     assert frozenset(("model-corruption", "model-truncated")) not in names
     assert frozenset(("model-truncated", "release-root-away")) not in names
+    assert frozenset(("worker-crash", "worker-hang")) not in names
+    assert frozenset(("worker-crash", "candidate-nan")) in names
     assert not any("noop" in pair or "control-good-candidate" in pair for pair in names)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_each_fault_of_a_sampled_drill_is_proven_before_the_next_one_is_injected(seed):
+    for drill in (pair_of_seed(seed, CATALOGUE), liveness_of_seed(seed, CATALOGUE)):
+        names = [step["name"] for step in experiment_of(drill)["method"]]
+        first = names.index("inject-fault-1")
+        numbers = range(1, len(drill.faults) + 1)
+        expected = [name for number in numbers for name in (f"inject-fault-{number}", f"fault-{number}-is-active")]
+        assert names[first : first + len(expected)] == expected
+        assert spec_of(experiment_of(drill)).proven_in_turn
 
 
 @pytest.mark.parametrize("seed", range(25))
