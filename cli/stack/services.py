@@ -203,7 +203,7 @@ class Stack:
         )
 
     def _healer(self) -> Service:
-        from healer.heartbeat import heartbeat_file, is_alive
+        from healer.heartbeat import HeartbeatReader, heartbeat_file
 
         heartbeat = heartbeat_file(self.home, self.pipeline)
         return Service(
@@ -211,7 +211,7 @@ class Stack:
             restart_seconds_max=5.0,  # nothing heals meanwhile
             command=(sys.executable, "-m", "healer", "--pipeline", self.pipeline),
             environment=self.environment(),
-            healthy=lambda: is_alive(heartbeat),
+            healthy=HeartbeatReader(heartbeat).is_alive,
             prepare=lambda: heartbeat.unlink(missing_ok=True),  # that of an earlier process says nothing
             silent_seconds_max=HEALER_SILENT_SECONDS_MAX,
         )

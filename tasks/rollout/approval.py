@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from healing.errors import UsageError
@@ -11,6 +11,7 @@ from tasks.config.release_section import ApprovalRule
 from tasks.ledger.store import Ledger
 from tasks.rollout.rollout import Rollout, RolloutJournal, Step
 from tasks.rollout.trial_history import current_release, on_trial, stage_start, trial_start
+from tasks.runtime.clock import Stopwatch
 
 NOBODY = "nobody"  # the name in the journal when no person answers in time
 
@@ -103,6 +104,7 @@ def waiting_for_answer(
     `seconds_max`.
     """
     asked = put_question(rollout.journal, question)
+    waiting = Stopwatch.since(asked)
     was_on_trial = on_trial(current_release(rollout.release_root), rollout.model)
 
     def answered() -> ApprovalAnswer | None:
@@ -113,7 +115,7 @@ def waiting_for_answer(
         if was_on_trial and not on_trial(current, rollout.model):
             reason = f"the trial ended meanwhile: {current.note}"
             return ApprovalAnswer(approve=False, by=current.author, reason=reason)
-        if datetime.now(UTC) >= asked + timedelta(seconds=seconds_max):
+        if waiting.seconds() >= seconds_max:
             return ApprovalAnswer(approve=False, by=NOBODY, reason=f"no answer within {seconds_max:g} s")
         return None
 

@@ -21,6 +21,7 @@ from tasks.rollout.trial import FOLLOW_SECONDS_MAX, ended_elsewhere, put_on_tria
 from tasks.rollout.trial_history import end_of_trial, stage_start
 from tasks.rollout.trial_observer import LabelEvidence, TrialObserver
 from tasks.runtime import crash_points as points
+from tasks.runtime.clock import Stopwatch
 from tasks.serving.gateway_client import await_generation
 
 POLL_SECONDS = 0.5  # between two observations; the guard in the gateway sees every request and does not wait for them
@@ -76,7 +77,7 @@ def run_stage(rollout: Rollout, rules: ReleaseRules, place: int, watchers: Watch
     detail = {"stage": place + 1, "stages": len(rules.stages), "mode": stage.mode.value, "weight": stage.weight}
     began = rollout.journal.write_once(Step.STAGE_STARTED, {"generation": generation}, detail).at
     points.reached("release.stage_started", generation=generation)
-    watch = _Watch(rollout, stage, stage_rule(rules, stage), generation, began, progress)
+    watch = _Watch(rollout, stage, stage_rule(rules, stage), generation, Stopwatch.since(began), progress)
     end = watch.until_decided(watchers)
     result = {"decision": end.decision.value, "requests": end.exposure.requests, "errors": end.exposure.errors}
     rollout.journal.write(Step.STAGE_ENDED, {**detail, **result, "generation": generation, "reason": end.reason})
@@ -101,13 +102,13 @@ def _starting(rollout: Rollout, rules: ReleaseRules, place: int) -> RolloutProgr
 
 @dataclass(frozen=True, slots=True)
 class _Watch:
-    """A stage that the gateway serves: the generation that began it, and when."""
+    """A stage that the gateway serves: the generation that began it, and how long ago."""
 
     rollout: Rollout
     stage: Stage
     rule: StageRule
     generation: int
-    began: datetime
+    running: Stopwatch
     starting: RolloutProgress
 
     def until_decided(self, watchers: Watchers) -> StageEnd:
@@ -115,7 +116,7 @@ class _Watch:
         began = ReleaseLog(self.rollout.release_root).read(self.generation)
         while True:
             self.rollout.check_controlled()
-            exposure = watchers.observer.observe(self.generation, self._elapsed_seconds())
+            exposure = watchers.observer.observe(self.generation, self.running.seconds())
             ended_by = end_of_trial(self.rollout.release_root, began, self.rollout.model)
             if ended_by is not None:
                 return ended_elsewhere(ended_by, exposure)
@@ -127,9 +128,6 @@ class _Watch:
             if decision is not Decision.CONTINUE:
                 return _end(decision, verdict, exposure)
             time.sleep(POLL_SECONDS)
-
-    def _elapsed_seconds(self) -> float:
-        return (datetime.now(UTC) - self.began).total_seconds()
 
     def _progress(self, exposure: Exposure) -> RolloutProgress:
         held = exposure.elapsed_seconds >= self.stage.deadline_seconds

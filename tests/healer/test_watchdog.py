@@ -9,7 +9,7 @@ import pytest
 from prefect.settings import temporary_settings
 
 from healer import watchdog as watchdog_module
-from healer.heartbeat import heartbeat_file, is_alive
+from healer.heartbeat import HeartbeatReader, heartbeat_file
 from healer.outage import OutageHealer
 from healer.watchdog import Watchdog
 from healing.evidence import Evidence
@@ -89,14 +89,14 @@ def test_a_healer_that_is_told_to_stop_gives_the_lease_back(bench, tmp_path):
 
 def test_a_stopped_healer_has_an_old_heartbeat(bench, tmp_path):
     bootstrap(bench.root, bench.publish(1))
-    beat = heartbeat_file(bench.settings.home, PIPELINE)
-    assert not is_alive(beat)
+    beat = HeartbeatReader(heartbeat_file(bench.settings.home, PIPELINE), age_seconds_max=2.0)
+    assert not beat.is_alive()
     with healer(tmp_path / "healer.log") as process:
-        wait_until(lambda: is_alive(beat), "it beats", 60)
+        wait_until(beat.is_alive, "it beats", 60)
         process.send_signal(signal.SIGSTOP)
-        wait_until(lambda: not is_alive(beat, 2.0), "the heartbeat ages", 30)
+        wait_until(lambda: not beat.is_alive(), "the heartbeat ages", 30)
         process.send_signal(signal.SIGCONT)
-        wait_until(lambda: is_alive(beat, 2.0), "it beats again", 30)
+        wait_until(beat.is_alive, "it beats again", 30)
 
 
 def test_a_healer_writes_the_page_that_a_killed_one_left(bench):
