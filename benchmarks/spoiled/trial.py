@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from benchmarks.spoiled.fault import DataFault, FaultCase
 from benchmarks.spoiled.source_year import SourceYear
@@ -146,7 +147,8 @@ class FaultTrials:
         from tasks.ingestion.validate import validate_batches
 
         if table not in self._clean:
-            batch = Batch(table, self._day, "clean", b"", self._year.rows(table, self._day))
+            text = pa.Table.from_pandas(self._year.rows(table, self._day), preserve_index=False)
+            batch = Batch(table, self._day, "clean", b"", text)
             [validated] = validate_batches(self._pipeline, table, [batch])
             self._clean[table] = validated.good.to_pandas()
         return self._clean[table]

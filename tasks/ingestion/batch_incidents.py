@@ -40,9 +40,10 @@ def settle_incidents(stores: Stores, chain: SourceChain) -> None:
 
     An incident whose batch is on record as rejected is escalated: the run that rejected it died before that.
     """
-    recorded = {record.batch_id: record for record in stores.ledger.batches(stores.pipeline.name)}
+    unfinished = stores.ledger.observed_incidents(stores.pipeline.name)
+    recorded = stores.ledger.batches_by_id(stores.pipeline.name, [incident.subject for incident in unfinished])
     answering = {source.name for source in chain.available() if source.answered}
-    for incident in stores.ledger.observed_incidents(stores.pipeline.name):
+    for incident in unfinished:
         record = recorded.get(incident.subject)
         if record is not None and record.status is BatchStatus.REJECTED:
             stores.notify(incident, f"batch {record.batch_id} is in quarantine: {incident.summary}")

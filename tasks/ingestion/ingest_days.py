@@ -1,6 +1,6 @@
 """Which days a source can serve, and which of them are missing in the lake, or have more rows now."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 
@@ -12,11 +12,12 @@ from tasks.ingestion.source_failover import switch_source
 from tasks.ingestion.sources import ServedDays, SourceChain, batch_id
 from tasks.ingestion.stores import Stores
 from tasks.ingestion.validation.preload import loaded_while_waiting
+from tasks.ledger.batches import BatchState
 
 log = structlog.get_logger(__name__)
 
 CHUNK_DAYS = 31  # of a source that does not say how many rows it has
-_CHUNK_DAYS_MAX = 2_000  # every day is an entry in the commit
+_CHUNK_DAYS_MAX = 5_000  # every day is an entry in the commit
 _VALUE_BYTES = 500  # per value: the text, its type, the checks, and the copies between Arrow and pandas
 
 
@@ -46,7 +47,7 @@ def days_in_memory(pipeline: Pipeline, rows_per_day: float | None, memory_bytes_
 
 def missing_days(stores: Stores, table: str, days: Sequence[date]) -> list[date]:
     """Those of `days` of which the ledger has no batch. `repair_ledger` comes first, for what only the lake has."""
-    recorded = stores.ledger.batch_states(stores.pipeline.name)
+    recorded = _states(stores, days)
     return [day for day in days if (table, day) not in recorded]
 
 
@@ -62,12 +63,16 @@ def grown_days(stores: Stores, chain: SourceChain, table: str, days: Sequence[da
         return []
     if counts is None:
         return []
-    recorded = stores.ledger.batch_states(stores.pipeline.name)
+    recorded = _states(stores, days)
     states = {day: recorded[(table, day)] for day in days if (table, day) in recorded}
     grown = {day: (state.received, counts[day]) for day, state in states.items() if counts.get(day, 0) > state.received}
     for day, (before, now) in grown.items():
         log.info("batch_has_more_rows", batch=batch_id(table, day), rows_before=before, rows=now)
     return list(grown)
+
+
+def _states(stores: Stores, days: Sequence[date]) -> Mapping[tuple[str, date], BatchState]:
+    return stores.ledger.batch_states(stores.pipeline.name, since=min(days), until=max(days))
 
 
 def _served_days(stores: Stores, chain: SourceChain, remedies: ExitStack) -> ServedDays | None:

@@ -112,7 +112,7 @@ def read_original(pipeline: Pipeline, root: Path, note: QuarantineNote) -> Batch
         records = getattr(endpoint, "records", None)
         document = Document(endpoint, f"quarantine/{note.batch_id}", name, part, records=records)
         together.add(document, document.rows())
-    return replace(together.batch(note.table, note.day), content=content, suffix=suffix)
+    return replace(together.batch(note.table, note.day), original=content, suffix=suffix)
 
 
 def keep_rows(root: Path, batch: Batch, note: QuarantineNote) -> Path:

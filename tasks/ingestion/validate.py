@@ -5,7 +5,7 @@ Every decision is made, and every row counted, per batch.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,14 +17,14 @@ from tasks.ingestion.repairs.convert import convert_units
 from tasks.ingestion.repairs.impute import impute_values
 from tasks.ingestion.repairs.rename import rename_columns
 from tasks.ingestion.sources import Batch
-from tasks.ingestion.sources.contract_form import in_contract_form
+from tasks.ingestion.sources.contract_form import contract_names
 from tasks.ingestion.validation import row_checks
 from tasks.ingestion.validation.batch_frame import AppliedRepair, BatchFrame
 from tasks.ingestion.validation.batch_history import BatchHistory
 from tasks.ingestion.validation.batch_verdict import reject, verdicts
 from tasks.ingestion.validation.expectations import ExpectationResult, evaluate_suite
 from tasks.ingestion.validation.findings import BatchFinding, CheckResult
-from tasks.ingestion.validation.schema import schema_gap
+from tasks.ingestion.validation.schema import SchemaGap, schema_gap
 from tasks.ingestion.validation.table_rules import TableRules, read_rules
 from tasks.ingestion.validation.validated_batch import ValidatedBatch
 
@@ -39,11 +39,15 @@ def validate_batches(
     rules = read_rules(pipeline, table)
     validated: dict[str, ValidatedBatch] = {}
     readable: list[tuple[Batch, list[AppliedRepair]]] = []
+    known: dict[tuple[str, ...], _ContractColumns] = {}  # most batches have the columns of the first one
     for received in batches:
-        batch, repairs = _with_contract_columns(rules, received)
-        finding = _unreadable(rules, batch)
+        columns = tuple(received.text.column_names)
+        if columns not in known:
+            known[columns] = _contract_columns(rules, columns)
+        batch = replace(received, text=received.text.rename_columns(known[columns].names))
+        finding = _unreadable(rules, batch, known[columns].gap)
         if finding is None:
-            readable.append((batch, repairs))
+            readable.append((batch, known[columns].repairs))
         else:
             validated[batch.id] = _rejected(rules, batch, finding)
     for each in _validate_rows(rules, readable, history or BatchHistory()):
@@ -51,23 +55,31 @@ def validate_batches(
     return [validated[batch.id] for batch in batches]
 
 
-def _with_contract_columns(rules: TableRules, batch: Batch) -> tuple[Batch, list[AppliedRepair]]:
-    """The batch with its columns named as in the contract, as far as possible, and the renames that this took."""
-    rows = in_contract_form(rules.table, batch.rows)
-    gap = schema_gap(rules.table, list(rows.columns))
+@dataclass(frozen=True, slots=True)
+class _ContractColumns:
+    """Columns named as in the contract, as far as possible, the renames that this took, and what still differs."""
+
+    names: list[str]
+    repairs: list[AppliedRepair]
+    gap: SchemaGap
+
+
+def _contract_columns(rules: TableRules, columns: Sequence[str]) -> _ContractColumns:
+    names = contract_names(rules.table, columns)
+    gap = schema_gap(rules.table, names)
     repairs: list[AppliedRepair] = []
     if gap.missing and Repair.RENAME in rules.contract.repairs:
-        rows, repairs = rename_columns(rules.table, rows, gap)
-    return replace(batch, rows=rows), repairs
+        names, repairs = rename_columns(rules.table, names, gap)
+        gap = schema_gap(rules.table, names)
+    return _ContractColumns(names, repairs, gap)
 
 
-def _unreadable(rules: TableRules, batch: Batch) -> BatchFinding | None:
+def _unreadable(rules: TableRules, batch: Batch, gap: SchemaGap) -> BatchFinding | None:
     """Why no row of the batch can be checked: columns are missing, or it has too few rows."""
-    gap = schema_gap(rules.table, list(batch.rows.columns))
     if gap.missing:
         facts: dict[str, object] = {"missing": list(gap.missing), "unknown": list(gap.unknown)}
         return BatchFinding(Cause.SCHEMA_BREAK, Remedy.QUARANTINE_BATCH, f"columns: {gap}", facts, "columns", True)
-    rows, rows_min = len(batch.rows), rules.table.rows_min
+    rows, rows_min = batch.text.num_rows, rules.table.rows_min
     if rows < rows_min:
         summary = f"expected at least {rows_min} rows, found {rows}"
         facts = {"rows": rows}
@@ -76,7 +88,7 @@ def _unreadable(rules: TableRules, batch: Batch) -> BatchFinding | None:
 
 
 def _rejected(rules: TableRules, batch: Batch, finding: BatchFinding) -> ValidatedBatch:
-    check = CheckResult(finding.check, "critical", len(batch.rows))
+    check = CheckResult(finding.check, "critical", batch.text.num_rows)
     return reject(ValidatedBatch(batch, rules.schema.empty_table(), {}, checks=(check,)), finding)
 
 

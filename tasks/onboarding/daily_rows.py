@@ -46,7 +46,8 @@ def guess_daily_rows(days: Sequence[date]) -> DailyRows:
     count = rows.pop(incomplete) if incomplete is not None else 0
     if not rows:
         return DailyRows(0, "there are no rows", "there are no rows")
-    span = [min(rows) + timedelta(days=index) for index in range((max(rows) - min(rows)).days + 1)]
+    first = min(rows)
+    span = [first + timedelta(days=index) for index in range((max(rows) - first).days + 1)]
     fewest = min(rows[day] for day in span)
     rows_min_why = f"a quarter of the {fewest} rows of the quietest day" if fewest else "some days have no rows"
     reason = _why_no_volume(rows, span)
@@ -55,7 +56,8 @@ def guess_daily_rows(days: Sequence[date]) -> DailyRows:
 
 
 def _is_incomplete(rows: Mapping[date, int], newest: date) -> bool:
-    inner = [count for day, count in rows.items() if min(rows) < day < newest]
+    first = min(rows)
+    inner = [count for day, count in rows.items() if first < day < newest]
     return len(inner) > 1 and 2 * rows[newest] < min(inner)
 
 

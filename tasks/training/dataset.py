@@ -83,7 +83,8 @@ def immature_days(joined: "pd.DataFrame", coverage_min: float) -> tuple[date, ..
     The labels that arrive first may all be of one kind (a failure is known sooner), so a day is used once nearly all of
     its labels are known. Older days are always used: a label missing there will never arrive (a cancelled flight).
     """
-    coverage = joined.groupby(BATCH_DAY, sort=True)[LABEL].apply(lambda labels: labels.notna().mean())
+    is_known = joined[LABEL].notna().astype("float64")
+    coverage = is_known.groupby(joined[BATCH_DAY], sort=True).mean()
     enough = coverage[coverage >= coverage_min * coverage.median()]
     days = coverage.index if enough.empty else coverage.index[coverage.index > enough.index[-1]]
     return tuple(days)

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,9 @@ class Environment:
         return tuple(pin for pin in self.pins if pin.partition("==")[0] in _MODEL_LIBRARIES)
 
 
+@cache
 def installed_environment() -> Environment:
-    """All distributions installed here; the locks in requirements/ determine them."""
+    """All distributions installed here; the locks in requirements/ determine them. Read once per process."""
     pins = {
         f"{distribution.name.lower().replace('_', '-')}=={distribution.version}"
         for distribution in metadata.distributions()

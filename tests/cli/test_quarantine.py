@@ -3,7 +3,7 @@
 import json
 from datetime import date
 
-import pandas as pd
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
@@ -39,7 +39,7 @@ def quarantined(home):
         reasons=reasons,
         rows={1: "x is missing"},
     )
-    keep_rows(root, Batch("rows", DAY, "primary", SENT, pd.DataFrame()), note)
+    keep_rows(root, Batch("rows", DAY, "primary", SENT, pa.table({})), note)
     refusal = Refusal(batch_id=BATCH, table="rows", day=DAY, source="mirror", error="NotData", reason="a page")
     keep_refused(root, b"<html>", "csv", refusal)
     return root

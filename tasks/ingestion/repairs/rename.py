@@ -1,19 +1,14 @@
 """Repair `rename`: a column gets its right name back, where the contract lists the wrong one."""
 
-from typing import TYPE_CHECKING
-
 from healing.incident import Cause
 from tasks.config.contract_section import Repair
 from tasks.config.table import Table
 from tasks.ingestion.validation.batch_frame import AppliedRepair
 from tasks.ingestion.validation.schema import SchemaGap
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-
-def rename_columns(table: Table, rows: "pd.DataFrame", gap: SchemaGap) -> tuple["pd.DataFrame", list[AppliedRepair]]:
-    """Rename the columns that the contract lists under a wrong name; returns the rows and one repair per column.
+def rename_columns(table: Table, names: list[str], gap: SchemaGap) -> tuple[list[str], list[AppliedRepair]]:
+    """Rename the columns that the contract lists under a wrong name; returns the names and one repair per column.
 
     A wrong name is used only for a column that is missing, and only when it is the only candidate for that column.
     """
@@ -27,4 +22,4 @@ def rename_columns(table: Table, rows: "pd.DataFrame", gap: SchemaGap) -> tuple[
         AppliedRepair(Repair.RENAME, f"renamed {wrong} to {right}", Cause.SCHEMA_BREAK)
         for wrong, right in renamed.items()
     ]
-    return rows.rename(columns=renamed), repairs
+    return [renamed.get(name, name) for name in names], repairs

@@ -48,7 +48,7 @@ class Assembly:
 
     def batch(self, name: str, day: date) -> Batch:
         """All documents as one batch of table `name`."""
-        return Batch(name, day, self._endpoint.name, self._content(), self.rows().to_pandas(), self._suffix)
+        return Batch(name, day, self._endpoint.name, self._content(), self.rows(), self._suffix)
 
     def rows(self) -> pa.Table:
         """The rows of all documents, in their order, with the columns that every document has.

@@ -1,11 +1,14 @@
 """A batch: one day of one table, as the bytes that a source sent and as rows of text."""
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from tasks.config.table import Table
@@ -17,22 +20,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Batch:
-    """One day of one table as its source sent it. `rows` holds text, None where a value is missing.
+    """One day of one table as its source sent it. `text` holds only text, null where a value is missing.
 
-    `content` are the bytes that came, and `suffix` is their format: `csv`, `json.gz`, or `zip` for several pages or
-    files, each a member of the archive.
+    `original` are the bytes that came, and `suffix` is their format: `csv`, `json.gz`, or `zip` for several pages or
+    files, each a member of the archive. The rows of one day of a file with many days are the original themselves.
     """
 
     table: str
     day: date
     source: str
-    content: bytes
-    rows: "pd.DataFrame"
+    original: bytes | pa.Table
+    text: pa.Table
     suffix: str = "csv"
 
     @property
     def id(self) -> str:
         return batch_id(self.table, self.day)
+
+    @property
+    def content(self) -> bytes:
+        """The original as bytes: rows of a file with many days as CSV, which a person can inspect."""
+        return self.original if isinstance(self.original, bytes) else _as_csv(self.original)
+
+    @cached_property
+    def rows(self) -> "pd.DataFrame":
+        """The text as a data frame, None where a value is missing."""
+        frame: pd.DataFrame = self.text.to_pandas()
+        return frame
+
+
+def _as_csv(rows: pa.Table) -> bytes:
+    """The rows as a CSV file; a missing value is an empty field."""
+    import pyarrow.csv as pacsv
+
+    written = io.BytesIO()
+    pacsv.write_csv(rows, written)
+    return written.getvalue()
 
 
 class ServedDays(BaseModel):

@@ -18,17 +18,26 @@ _UNITS: dict[str, Literal["s", "ms"]] = {UNIX_SECONDS: "s", UNIX_MILLISECONDS: "
 
 
 def in_contract_form(table: Table, rows: "pd.DataFrame") -> "pd.DataFrame":
-    """Text columns under the contract's names, with plain numbers, ISO 8601 times, and missing marks as None.
+    """Text columns under the contract's names and in its formats: see `contract_names` and `in_contract_formats`."""
+    names = contract_names(table, list(rows.columns))
+    named = rows.set_axis(names, axis="columns") if table.source_names else rows
+    return in_contract_formats(table, named)
 
-    A text that fits no format stays visible, so that a check finds and shows it. Columns that the contract does not
-    have keep their names.
+
+def contract_names(table: Table, columns: Sequence[str]) -> list[str]:
+    """The contract's names of a source's columns. Columns that the contract does not have keep their names."""
+    names = {there: here for here, there in table.source_names.items()}
+    return [names.get(column, column) for column in columns]
+
+
+def in_contract_formats(table: Table, rows: "pd.DataFrame") -> "pd.DataFrame":
+    """Columns with plain numbers, ISO 8601 times, and missing marks as None.
+
+    A text that fits no format stays visible, so that a check finds and shows it.
     """
     written = dict.fromkeys([*table.missing, *table.formats, *table.numbers, *table.booleans])
-    if not (table.source_names or written):
-        return rows
-    renamed = {there: here for here, there in table.source_names.items() if there in rows.columns}
-    named = rows.rename(columns=renamed)
-    return named.assign(**{name: _in_form(table, name, named[name]) for name in written if name in named.columns})
+    present = {name: _in_form(table, name, rows[name]) for name in written if name in rows.columns}
+    return rows.assign(**present) if present else rows
 
 
 def _in_form(table: Table, name: str, text: "pd.Series[str]") -> "pd.Series[str]":

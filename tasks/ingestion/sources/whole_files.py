@@ -4,7 +4,6 @@
 bounded by the source's `batch_bytes_max`, as for a batch.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -84,7 +83,7 @@ class WholeFilesReader:
         if names_a_day(self._pattern(name, table)):
             return self._files.read(name, table, day, deadline)
         rows = self._rows_by_day(name, table, deadline).of(day)
-        return Batch(name, day, self._endpoint.name, _as_csv(rows), rows.to_pandas())
+        return Batch(name, day, self._endpoint.name, rows, rows)
 
     def row_counts(self, name: str, table: Table) -> Mapping[date, int] | None:
         """The number of rows by day; None where one file holds one day, which is not read for that."""
@@ -133,7 +132,9 @@ def _by_day(parts: Sequence[pa.Table], column: str, table: Table, zone: ZoneInfo
         order = np.argsort(days, kind="stable")
         rows, days, part_of = rows.take(pa.array(order)), days[order], part_of[order]
     spans = _spans(days)
-    columns = {day: _columns(parts, part_of[first : first + count]) for day, (first, count) in spans.items()}
+    columns = {}
+    if len(parts) > 1:
+        columns = {day: _columns(parts, part_of[first : first + count]) for day, (first, count) in spans.items()}
     return _RowsByDay(rows.combine_chunks(), spans, columns)
 
 
@@ -150,12 +151,3 @@ def _spans(days: "NDArray[np.datetime64]") -> dict[date, tuple[int, int]]:
 
     found, first, count = np.unique(days, return_index=True, return_counts=True)
     return dict(zip(found.tolist(), zip(first.tolist(), count.tolist(), strict=True), strict=True))
-
-
-def _as_csv(rows: pa.Table) -> bytes:
-    """The rows as a CSV file for a person to inspect; a missing value is an empty field."""
-    import pyarrow.csv as pacsv
-
-    written = io.BytesIO()
-    pacsv.write_csv(rows, written)
-    return written.getvalue()

@@ -10,11 +10,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from healing.incident import Cause
 from tasks.config.contract_section import Repair
 from tasks.ingestion.sources import Batch
+from tasks.ingestion.sources.contract_form import in_contract_formats
 from tasks.ingestion.sources.text import MISSING
 from tasks.ingestion.validation.schema import TypedRows, cast_rows
 from tasks.ingestion.validation.table_rules import TableRules
@@ -72,11 +74,12 @@ class BatchFrame:
         cls, rules: TableRules, batches: Sequence[Batch], repairs: Sequence[Sequence[AppliedRepair]]
     ) -> "BatchFrame":
         """A frame of batches that have the columns of the contract, with the repairs made so far to each."""
-        text = _joined_rows(batches, list(rules.table.columns))
+        joined = pa.concat_tables([batch.text.select(list(rules.table.columns)) for batch in batches])
+        text = in_contract_formats(rules.table, joined.replace_schema_metadata(None).to_pandas())
         for name, kind in rules.table.columns.items():
             if kind != "string":  # a text column may contain "NA" or an empty text as a value
                 text[name] = text[name].mask(text[name].isin(MISSING), None)
-        index = np.repeat(np.arange(len(batches)), [len(batch.rows) for batch in batches])
+        index = np.repeat(np.arange(len(batches)), [batch.text.num_rows for batch in batches])
         return cls(rules, batches, index, text, cast_rows(rules.table, text), [list(each) for each in repairs])
 
     @property
@@ -143,13 +146,3 @@ class BatchFrame:
                 for row in np.flatnonzero(check.failed).tolist():
                     found[row] = f"{found[row]}; {check.reason}" if row in found else check.reason
         return found
-
-
-def _joined_rows(batches: Sequence[Batch], columns: list[str]) -> "pd.DataFrame":
-    """The named columns of all rows. A selection per batch would take most of the time where batches are small."""
-    import pandas as pd
-
-    first = batches[0].rows.columns
-    if all(batch.rows.columns.equals(first) for batch in batches):
-        return pd.concat([batch.rows for batch in batches], ignore_index=True)[columns]
-    return pd.concat([batch.rows[columns] for batch in batches], ignore_index=True)

@@ -172,5 +172,5 @@ def _batch_result(finding: BatchFinding) -> CheckResult:
 
 def _unknown_columns(part: BatchSlice) -> Iterator[CheckResult]:
     """Columns that the contract does not have are left out, and that is reported."""
-    for name in schema_gap(part.table, list(part.batch.rows.columns)).unknown:
+    for name in schema_gap(part.table, part.batch.text.column_names).unknown:
         yield CheckResult(f"unknown column: {name}", "info", part.size)

@@ -32,7 +32,7 @@ class ValidatedBatch:
 
     @property
     def received(self) -> int:
-        return len(self.batch.rows)
+        return int(self.batch.text.num_rows)
 
     @property
     def reasons(self) -> dict[str, int]:

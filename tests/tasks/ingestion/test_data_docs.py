@@ -1,7 +1,7 @@
 from datetime import date
 from pathlib import Path
 
-import pandas as pd
+import pyarrow as pa
 
 from tasks.config.pipeline import load_pipeline
 from tasks.ingestion.data_docs import BatchSummary, as_markdown, render, totals, write_page
@@ -65,7 +65,7 @@ def test_the_artifact_lists_batches_with_a_problem_or_repair_and_counts_those_it
 
 def test_a_rejected_batch_is_on_the_page_with_the_reason():
     pipeline = load_pipeline("flights", Path("pipelines"))
-    batch = Batch("flights", date(2013, 3, 1), "primary", b"", pd.DataFrame({"x": ["1"]}))
+    batch = Batch("flights", date(2013, 3, 1), "primary", b"", pa.table({"x": ["1"]}))
     [validated] = validate_batches(pipeline, "flights", [batch])
     found = BatchSummary.of(validated)
     assert found.status is BatchStatus.REJECTED

@@ -1,7 +1,7 @@
 import json
 from datetime import date
 
-import pandas as pd
+import pyarrow as pa
 import pytest
 
 from tasks.ingestion.quarantine import (
@@ -17,7 +17,7 @@ from tasks.ingestion.sources import Batch
 
 
 def batch(content: bytes, suffix: str = "csv") -> Batch:
-    return Batch("flights", date(2013, 3, 1), "primary", content, pd.DataFrame(), suffix)
+    return Batch("flights", date(2013, 3, 1), "primary", content, pa.table({}), suffix)
 
 
 def note(day: date, **changes) -> QuarantineNote:

@@ -52,7 +52,7 @@ def flights(day: date = DAY, rows: int = 40, **changes: list[str | None] | str) 
 def as_batch(table: str, day: date, frame: pd.DataFrame) -> Batch:
     content = frame.to_csv(index=False).encode()
     rows = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, na_values=[""])
-    return Batch(table, day, "primary", content, rows)
+    return Batch(table, day, "primary", content, pa.Table.from_pandas(rows, preserve_index=False))
 
 
 def first(values: list[str | None], rest: str, rows: int = 40) -> list[str | None]:

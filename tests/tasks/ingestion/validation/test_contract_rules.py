@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 import yaml
 
@@ -83,8 +84,12 @@ def rows(count: int = 40, day: date = DAY, **changes: object) -> pd.DataFrame:
 def validate(
     config: Pipeline, frame: pd.DataFrame, day: date = DAY, history: BatchHistory | None = None
 ) -> ValidatedBatch:
-    [validated] = validate_batches(config, "rows", [Batch("rows", day, "only", b"", frame)], history)
+    [validated] = validate_batches(config, "rows", [batch(frame, day)], history)
     return validated
+
+
+def batch(frame: pd.DataFrame, day: date) -> Batch:
+    return Batch("rows", day, "only", b"", pa.Table.from_pandas(frame, preserve_index=False))
 
 
 def found(validated: ValidatedBatch) -> list[tuple[Cause, Remedy]]:
@@ -257,8 +262,7 @@ def test_an_accepted_batch_is_history_for_those_that_follow(pipeline):
     config = pipeline({"volume": {"share_min": 0.6}})
     weeks = [DAY + timedelta(weeks=week) for week in range(3)]
     batches = [
-        Batch("rows", day, "only", b"", rows(40 if place < 2 else 20, day).assign(at=f"{day}T17:00Z"))
-        for place, day in enumerate(weeks)
+        batch(rows(40 if place < 2 else 20, day).assign(at=f"{day}T17:00Z"), day) for place, day in enumerate(weeks)
     ]
     assert [validated.rejected is None for validated in validate_batches(config, "rows", batches)] == [
         True,
