@@ -1,5 +1,6 @@
 """`autopilot demo`: play a year of flights against a real stack, and check the result."""
 
+import os
 import signal
 from typing import Annotated
 
@@ -14,7 +15,9 @@ def demo(
 ) -> None:
     """Play a year of flights with faults against a real stack; exit 1 when an expected outcome is missing."""
     from cli.demo.run import run_demo
+    from cli.stack.services import PROJECT_DIR
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: every process is ended
+    os.environ["AUTOPILOT_PIPELINES_DIR"] = str(PROJECT_DIR / "pipelines")  # its pipeline is the bundled one
     report = run_demo(settings_of(home), keep=keep)
     raise typer.Exit(1 if report.missing else 0)

@@ -19,6 +19,7 @@ from cli.stack.home import (
 from cli.stack.ports import choose_ports, held
 from cli.stack.process_tree import ProcessTree
 from cli.stack.progress import StackProgress
+from cli.stack.service_manager import ServiceManager
 from cli.stack.services import PORTS, Stack
 from cli.stack.supervisor import Stopped, Supervisor
 from cli.stack.watched_service import ServiceState
@@ -73,6 +74,7 @@ def _run_locked(stack: Stack, tree: ProcessTree, ready_file: Path | None, stoppi
             stack.home, Processes(mark=tree.mark, pipeline=stack.pipeline, services=services, ports=dict(stack.ports))
         )
 
+    manager = ServiceManager.of_this_process()
     record()  # before the first process: orphans are found by their mark
     with (
         held(stack.ports["gateway"]) as predict,
@@ -85,15 +87,19 @@ def _run_locked(stack: Stack, tree: ProcessTree, ready_file: Path | None, stoppi
             progress.show(name, state)
 
         services = stack.services(keys.public, tree.mark, {"gateway": predict, "operate": operate})
-        supervisor = Supervisor(tree, services, logs, stopping, on_change=on_change, home=stack.home)
+        supervisor = Supervisor(
+            tree, services, logs, stopping, on_change=on_change, home=stack.home, on_turn=manager.alive
+        )
         try:
             supervisor.start()
             write_atomically(addresses_file, json.dumps(stack.addresses(), indent=2).encode())
             if ready_file is not None:
                 write_atomically(ready_file, b"ready\n")
+            manager.ready()
             progress.announce()
             supervisor.watch()
         finally:
+            manager.stopping()
             addresses_file.unlink(missing_ok=True)
             progress.say("stopping")
             supervisor.end()

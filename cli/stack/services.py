@@ -20,7 +20,9 @@ from tasks.runtime.telemetry import OPT_OUTS
 
 WORK_POOL = "autopilot"
 PORTS = ("prefect", "gateway", "operate", "feed", "mirror")
-PROJECT_DIR = Path(__file__).parents[2]  # where prefect.yaml is; its entrypoints are dotted names from here
+PROJECT_DIR = Path(__file__).parents[2]  # the checkout, or the folder that the wheel is installed in
+_INSTALLED = Path(__file__).with_name("prefect.yaml")  # the wheel has it here
+PREFECT_FILE = _INSTALLED if _INSTALLED.exists() else PROJECT_DIR / "prefect.yaml"
 START_SECONDS_MAX = 240.0  # about 25 s on two idle cores; a loaded CI machine gets ten times that
 # A service whose health checks all fail for this long, at least four in a row, counts as hung and is restarted.
 SILENT_SECONDS_MAX = 30.0
@@ -235,9 +237,10 @@ class Stack:
         )
 
     def _deployments(self) -> Service:
+        command = ("-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(PREFECT_FILE))
         return Service(
             name="deployments",
-            command=(sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"),
+            command=(sys.executable, *command),
             environment=self.environment(),
             healthy=_never,
             after=("prefect",),

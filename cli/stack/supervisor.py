@@ -33,7 +33,8 @@ class ServiceFailed(Transient):
 class Supervisor:
     """Runs `services` inside `tree` until `stopping` is set, and restarts those that a request in `home` names.
 
-    `on_change` is called at every change of a service's state, with all services that run.
+    `on_change` is called at every change of a service's state, with all services that run; `on_turn` in every turn of
+    the loop, so that somebody else notices when the supervisor hangs.
     """
 
     tree: ProcessTree
@@ -42,6 +43,7 @@ class Supervisor:
     stopping: threading.Event
     on_change: Callable[[str, ServiceState, tuple[RunningService, ...]], None]
     home: Path | None = None
+    on_turn: Callable[[], None] = lambda: None
     _watched: dict[str, WatchedService] = field(init=False)
     _executor: ThreadPoolExecutor = field(init=False)
 
@@ -58,7 +60,7 @@ class Supervisor:
         while late := [watched for watched in self._watched.values() if not watched.ready]:
             if time.monotonic() >= deadline:
                 raise ServiceFailed(f"{_names(late)} not healthy within {START_SECONDS_MAX:.0f} s; see {self.logs}")
-            self._advance()
+            self._turn()
             for watched in late:
                 if watched.failed_first_start:
                     raise ServiceFailed(f"{watched.service.name} {watched.problem}: {tail(watched.log_file)}")
@@ -70,7 +72,7 @@ class Supervisor:
         if self.home is not None:
             forget_requests(self.home)
         while not self.stopping.wait(WATCH_SECONDS):
-            self._advance()
+            self._turn()
             self._honour_requests()
             for watched in self._watched.values():
                 watched.keep_standby()
@@ -94,7 +96,8 @@ class Supervisor:
             on_change=lambda: self._report(service.name),
         )
 
-    def _advance(self) -> None:
+    def _turn(self) -> None:
+        self.on_turn()
         for watched in self._watched.values():
             needs = (self._watched[name].state for name in watched.service.after)
             watched.advance(may_launch=all(state is ServiceState.HEALTHY for state in needs))

@@ -7,6 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,16 @@ def audited(names_file):
     kept = {name: value for name, value in os.environ.items() if name not in removed}
     path = os.pathsep.join([str(Path(__file__).parent / "audit"), *filter(None, [os.environ.get("PYTHONPATH")])])
     return {**kept, "PYTHONPATH": path, "AUTOPILOT_TEST_NAMES_FILE": str(names_file)}
+
+
+def installed(folder, environment):
+    """The environment of a machine that has the built wheel in `folder`, and no checkout."""
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    [wheel] = folder.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(folder)
+    path = os.pathsep.join([str(folder), *filter(None, [environment.get("PYTHONPATH")])])
+    return {**environment, "PYTHONPATH": path, "AUTOPILOT_PIPELINES_DIR": str(folder / "pipelines")}
 
 
 def in_terminal(command, environment, seconds_max):
@@ -65,14 +76,14 @@ class RunningStack:
     ready_file: Path
 
     @classmethod
-    def start(cls, home, environment=None):
-        """Start it; `await_ready` waits for it."""
+    def start(cls, home, environment=None, directory=ROOT):
+        """Start it in the `directory`; `await_ready` waits for it."""
         ready_file = home.parent / f"{home.name}.ready"
         ready_file.unlink(missing_ok=True)
         command = [sys.executable, "-m", "cli", "up", "--home", str(home), "--ready-file", str(ready_file)]
         log = home.parent / f"{home.name}.log"
         with log.open("ab") as output:
-            process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, env=environment)
+            process = subprocess.Popen(command, cwd=directory, stdout=output, stderr=output, env=environment)
         return cls(home, process, ready_file)
 
     def await_ready(self):

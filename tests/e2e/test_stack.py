@@ -16,7 +16,7 @@ import pytest
 from healing.incident import Cause, Status
 from tasks.ledger.store import Ledger
 from tests.e2e.every_command import commands, known_commands
-from tests.e2e.running_stack import ROOT, RunningStack, audited, autopilot, in_terminal, wait
+from tests.e2e.running_stack import ROOT, RunningStack, audited, autopilot, in_terminal, installed, wait
 from tests.prefect_database import make_older
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
@@ -53,8 +53,10 @@ def names(home):
 
 
 @pytest.fixture(scope="module")
-def stack(home, names):
-    running = RunningStack.start(home, audited(names)).await_ready()
+def stack(home, names, tmp_path_factory):
+    """Runs from the installed wheel; the commands of the tests run from the checkout."""
+    environment = installed(tmp_path_factory.mktemp("installed"), audited(names))
+    running = RunningStack.start(home, environment, directory=home.parent).await_ready()
     yield running
     running.end()
 

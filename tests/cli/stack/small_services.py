@@ -54,7 +54,7 @@ def ending(name, code, after=(), registration=False):
     return Service(name, command, os.environ, healthy=lambda: False, after=after, registration=registration)
 
 
-def supervise(tree, services, tmp_path, changes=None, stopping=None):
+def supervise(tree, services, tmp_path, changes=None, stopping=None, on_turn=lambda: None):
     """A supervisor that appends each change to `changes`."""
     recorded = changes if changes is not None else []
     return Supervisor(
@@ -64,6 +64,7 @@ def supervise(tree, services, tmp_path, changes=None, stopping=None):
         stopping or threading.Event(),
         on_change=lambda name, state, running: recorded.append((name, state, running)),
         home=tmp_path,
+        on_turn=on_turn,
     )
 
 
