@@ -124,6 +124,11 @@ class Lab:
             raise LookupError(f"expected a fallback of {self.pipeline} to break, found none; promote a second model")
         return str(release["fallbacks"][0]["digest"])
 
+    def named_models(self) -> list[str]:
+        """Digests of the champion and of every fallback, in this order; LookupError before there is any release."""
+        champion = self.champion()
+        return [champion, *(str(model["digest"]) for model in self.release_state()["release"]["fallbacks"])]
+
     def worker(self, digest: str) -> int:
         """The pid of the worker that serves a model; LookupError when there is none."""
         pids = [each["pid"] for each in self.release_state()["workers"] if each["digest"] == digest and each["pid"]]

@@ -18,6 +18,7 @@ from chaos.faults.candidate import Candidate
 from chaos.faults.changed_file import ChangedFile
 from chaos.faults.crash_loop import CrashLoop
 from chaos.faults.disabled_remedy import DisabledRemedy
+from chaos.faults.every_model import EveryModel
 from chaos.faults.feed import SpoiledBatch
 from chaos.faults.hidden_directory import HiddenDirectory
 from chaos.faults.locked_database import LockedDatabase
@@ -32,6 +33,7 @@ __all__ = ["Fault", "Lease", "give_back", "give_back_all", "read_all", "take"]
 Fault = Annotated[
     SignalledProcess
     | ChangedFile
+    | EveryModel
     | HiddenDirectory
     | DisabledRemedy
     | CrashLoop

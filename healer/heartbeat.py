@@ -1,6 +1,7 @@
 """The healer's heartbeat: a small file that a supervisor reads, so that a healer that hangs is noticed."""
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,14 @@ def beat(path: Path) -> None:
         os.utime(path)
     except OSError:
         return
+
+
+def is_alive(path: Path, age_seconds_max: float = AGE_SECONDS_MAX) -> bool:
+    """Whether the heartbeat is young by the wall clock, for one look; a time that is far ahead says nothing."""
+    try:
+        return abs(time.time() - path.stat().st_mtime) <= age_seconds_max
+    except OSError:
+        return False
 
 
 @dataclass(slots=True)

@@ -60,6 +60,7 @@ class View:
     verified_seconds: float = 0.0  # for how long it has passed without a break
     run_seconds_max: Mapping[Remedy, float] = field(default_factory=dict)  # a run that takes longer is cancelled
     explained_by: Cause | None = None  # a common cause, for which this incident is only a symptom
+    explanation_reported: bool = False  # the common cause is itself reported now, so that it has an incident
     blocked_by: str | None = None  # why no remedy may start now: a paused pipeline, another attempt
     held_back: Mapping[Remedy, str] = field(default_factory=dict)  # remedies in a maintenance window, and why
     approval_needed: Collection[Remedy] = ()  # remedies that a person has to approve before they start
@@ -137,15 +138,33 @@ def _await_carrier(attempt: Attempt, view: View, now: Moment) -> Step:
 
 def _diagnose(incident: Incident, view: View, limits: Limits) -> Step | None:
     """The step that the signals alone decide; None if the problem is confirmed and waits for a remedy."""
-    if view.explained_by is not None and view.explained_by is not incident.cause:
-        return Dismiss(f"a symptom of {view.explained_by}")
     match view.confirmation.presence:
         case Presence.INCONCLUSIVE:
             return Wait(view.confirmation.reason)
         case Presence.ABSENT:
             return _end_absent(incident, view, limits)
         case Presence.CONFIRMED:
+            if view.explained_by is not None and view.explained_by is not incident.cause:
+                return _treat_symptom(incident, view, limits)
             return Confirm(view.confirmation.reason) if incident.status is Status.OPEN else None
+
+
+def _treat_symptom(incident: Incident, view: View, limits: Limits) -> Step | None:
+    """Wait while the common cause is treated; None if remedies are left that help against a common cause.
+
+    It stays open, because it may outlast its cause: a worker that died too often on a full disk needs a restart. A
+    common cause that nobody reports is nobody's incident, so that this one has to notify people.
+    """
+    symptom = f"a symptom of {view.explained_by}"
+    if view.explanation_reported:
+        return Wait(symptom)
+    if incident.status is Status.OPEN:
+        return Confirm(view.confirmation.reason)
+    if _remedies_left(incident, view):
+        return None
+    if view.present_seconds < limits.verify_seconds_max:
+        return Wait(symptom)
+    return Escalate(f"{symptom} that lasts, and policy has no remedy for both")
 
 
 def _end_absent(incident: Incident, view: View, limits: Limits) -> Step:

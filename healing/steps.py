@@ -14,7 +14,7 @@ class Confirm:
 
 @dataclass(frozen=True, slots=True)
 class Dismiss:
-    """Close the incident: the problem was never there, or is a symptom of another cause."""
+    """Close the incident: the problem was never there."""
 
     reason: str
 

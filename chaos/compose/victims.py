@@ -32,6 +32,7 @@ _VICTIMS: Mapping[str, Callable[[Arguments], set[str]]] = {
     "feed": lambda arguments: {f"source {arguments.get('table', '')}"},
     "labels": lambda arguments: {f"source {arguments.get('table', 'outcomes')}"},
     "file": _of_file,
+    "every_model": lambda _: {CHAMPION, "fallback", RELEASE_ROOT},
     "signal": _of_process,
     "crash_loop": lambda _: {CHAMPION},
     "resource": _of_process,

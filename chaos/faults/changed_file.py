@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from chaos.lab import Lab
 from chaos.source_files import pipelines_dir, source_databases, source_files
 
-__all__ = ["KIND", "ChangedFile", "prepare", "sha256"]
+__all__ = ["KIND", "ChangedFile", "prepare", "prepare_model", "sha256"]
 
 KIND = "file"
 MANIFEST_FILE = "manifest.json"
@@ -107,7 +107,12 @@ def prepare(lab: Lab, file: str, change: Change) -> ChangedFile:
         raise LookupError(
             f"expected source, source_database or (champion|fallback)_(model|manifest|signature), found {file!r}"
         )
-    directory = lab.models / (lab.champion() if role == "champion" else lab.fallback())
+    return prepare_model(lab, lab.champion() if role == "champion" else lab.fallback(), part, change)
+
+
+def prepare_model(lab: Lab, digest: str, part: str, change: Change) -> ChangedFile:
+    """`part` of a published model is its model, manifest or signature."""
+    directory = lab.models / digest
     manifest = directory / MANIFEST_FILE
     match part:
         case "model":

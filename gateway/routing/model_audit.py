@@ -6,6 +6,7 @@ import structlog
 
 from gateway.batching.versions import Version
 from gateway.reporting.problems import ProblemBoard
+from gateway.workers.phase import WorkerPhase
 from gateway.workers.release_cache import ReleaseCache
 from gateway.workers.store_calls import StoreCalls
 from healing.errors import ModelCorrupt, StoreUnavailable
@@ -61,6 +62,9 @@ class ModelAudit:
             self._sound[digest] = found
 
     def _clear(self, version: Version) -> None:
-        """A version that does not run is cleared by its own next load, which checks more than digests."""
-        if version.worker.ready:
+        """A version that does not run is cleared by its own next load, which checks more than digests.
+
+        One that was set aside has no next load by itself, so that only the reason why it was set aside is left.
+        """
+        if version.worker.ready or version.worker.state is WorkerPhase.SET_ASIDE:
             self._problems.end(version.model.digest, Cause.MODEL_CORRUPT, Cause.STORE_UNAVAILABLE)

@@ -9,7 +9,7 @@ from healing.common_cause import common_cause
 from healing.detectors import FOUND_BY_INGESTION
 from healing.diagnosis import Presence, Signals, confirm
 from healing.errors import OrchestratorUnavailable
-from healing.incident import Attempt, Incident, Remedy, Status
+from healing.incident import Attempt, Cause, Incident, Remedy, Status
 from healing.maintenance import held_back
 from healing.moment import Moment, elapsed_seconds
 from healing.plan import Carrier, View
@@ -80,7 +80,8 @@ def view_of(
     others = ledger.related_incidents(incident, now.wall - timedelta(seconds=counted_seconds))
     earlier = [each for each in others if (each.cause, each.subject) == (incident.cause, incident.subject)]
     passing = memory.passing.get(incident.id)
-    allowed = policy.remedies.get(incident.cause, ())
+    explained_by = common_cause(incident.cause, signals.serving, signals.shared_problems)
+    allowed = _allowed_remedies(incident.cause, explained_by, policy)
     learned = _learned_order(incident, others, allowed) if settings.heal_learning else LearnedOrder(allowed, {})
     return View(
         confirmation=confirmation,
@@ -94,13 +95,22 @@ def view_of(
         verification=memory.verdicts.get(incident.id),
         verified_seconds=0.0 if passing is None else elapsed_seconds(passing, now),
         run_seconds_max={action.remedy: action.seconds_max for action in registered_remedies()},
-        explained_by=common_cause(incident.cause, signals.serving, signals.shared_problems),
+        explained_by=explained_by,
+        explanation_reported=any(problem.cause is explained_by for problem in signals.shared_problems),
         blocked_by=_blocked_by(incident, others, policy, now),
         approval_needed=policy.approvals.get(incident.cause, frozenset()),
         approvals=ledger.approvals(incident.id) if incident.cause in policy.approvals else (),
         held_back=held_back(policy.windows, incident.pipeline, incident.cause, now.wall),
         reminded=Moment(incident.ended_at) if incident.ended_at else None,
     )
+
+
+def _allowed_remedies(cause: Cause, explained_by: Cause | None, policy: Policy) -> tuple[Remedy, ...]:
+    """What policy allows for the cause. For a symptom, only what it allows for the common cause as well."""
+    allowed = tuple(policy.remedies.get(cause, ()))
+    if explained_by is None or explained_by is cause:
+        return allowed
+    return tuple(remedy for remedy in allowed if remedy in policy.remedies.get(explained_by, ()))
 
 
 def _learned_order(incident: Incident, others: Sequence[Incident], allowed: Sequence[Remedy]) -> LearnedOrder:

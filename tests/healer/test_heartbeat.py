@@ -1,6 +1,6 @@
 import os
 
-from healer.heartbeat import HeartbeatReader, beat
+from healer.heartbeat import HeartbeatReader, beat, is_alive
 
 HOUR_NS = 3600 * 10**9
 
@@ -54,3 +54,13 @@ def test_a_wall_clock_that_was_set_forward_makes_no_living_healer_old(tmp_path):
     assert reader.is_alive()
     clock.seconds += 10
     assert reader.is_alive()
+
+
+def test_for_one_look_the_wall_clock_decides_and_a_time_far_ahead_is_no_life(tmp_path):
+    path = tmp_path / "heartbeat"
+    assert not is_alive(path)
+    beat(path)
+    assert is_alive(path)
+    for step in (HOUR_NS, -2 * HOUR_NS):
+        shift(path, step)
+        assert not is_alive(path)

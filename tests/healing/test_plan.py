@@ -76,9 +76,39 @@ def test_a_confirmed_problem_recovers_only_when_it_stays_gone():
     assert isinstance(plan(incident(), View(GONE, LADDER, LIMITS.hold_seconds), LIMITS, at(0)), Recover)
 
 
-def test_a_symptom_of_a_common_cause_starts_no_remedy():
-    view = View(THERE, LADDER, explained_by=Cause.RESOURCE_PRESSURE)
-    assert plan(incident(), view, LIMITS, at(0)) == Dismiss("a symptom of resource_pressure")
+def symptom(**seen):
+    return View(seen.pop("confirmation", THERE), seen.pop("order", ()), explained_by=Cause.RESOURCE_PRESSURE, **seen)
+
+
+@pytest.mark.parametrize("status", [Status.OPEN, Status.DIAGNOSED])
+def test_a_symptom_of_a_reported_common_cause_waits_for_its_end(status):
+    view = symptom(order=LADDER, explanation_reported=True, present_seconds=1e6)
+    assert plan(incident(status), view, LIMITS, at(0)) == Wait("a symptom of resource_pressure")
+
+
+def test_a_symptom_that_outlasts_its_common_cause_is_treated():
+    """A worker that died too often on a full disk stays aside when the disk has room again."""
+    waiting = incident(Status.OPEN)
+    assert isinstance(plan(waiting, symptom(order=LADDER, explanation_reported=True), LIMITS, at(0)), Wait)
+    assert plan(waiting, View(THERE, LADDER), LIMITS, at(60)) == Confirm("seen")
+    assert plan(incident(), View(THERE, LADDER), LIMITS, at(61)) == Start(Remedy.RESTART_WORKER)
+
+
+def test_a_symptom_that_ends_with_its_common_cause_is_dismissed():
+    assert plan(incident(Status.OPEN), symptom(confirmation=GONE), LIMITS, at(0)) == Dismiss("not seen")
+
+
+def test_a_common_cause_that_nobody_reports_is_treated_by_what_helps_against_both():
+    assert plan(incident(Status.OPEN), symptom(order=(Remedy.REPUBLISH,)), LIMITS, at(0)) == Confirm("seen")
+    assert plan(incident(), symptom(order=(Remedy.REPUBLISH,)), LIMITS, at(1)) == Start(Remedy.REPUBLISH)
+
+
+def test_a_common_cause_that_nobody_reports_and_nothing_treats_notifies_people_once_it_lasts():
+    short, long = LIMITS.verify_seconds_max - 1, LIMITS.verify_seconds_max
+    assert plan(incident(), symptom(present_seconds=short), LIMITS, at(0)) == Wait("a symptom of resource_pressure")
+    step = plan(incident(), symptom(present_seconds=long), LIMITS, at(0))
+    assert isinstance(step, Escalate)
+    assert "resource_pressure" in step.reason
 
 
 def test_the_mildest_remedy_comes_first():

@@ -117,12 +117,26 @@ def test_what_ingestion_treated_by_itself_has_no_decision_and_says_so(story):
 
 def test_a_common_cause_that_explains_the_incident_is_named(story):
     story.shared = (ProblemSignal(Cause.RESOURCE_PRESSURE, OTHER),)
-    account = account_of(story.ledger, story.play(story.open(), Status.DISMISSED))
+    incident = story.open()
+    story.advance()
+    assert story.ledger.incident(incident.id).status is Status.OPEN
+    story.is_failing = False  # as the pressure is over
+    account = account_of(story.ledger, story.play(incident, Status.DISMISSED))
     considered = "considered resource_pressure, disk_full: "
     affected = "1 of 2 serving models had the problem"
     assert explanation.common_causes_of(account) == f"{considered}resource_pressure explains it; {affected}"
-    assert account.ended_because == "a symptom of resource_pressure"
+    assert account.ended_because.startswith("the gateway reports no model_failing")
     assert not account.was_confirmed
+
+
+def test_a_symptom_that_outlasts_its_common_cause_is_treated(story):
+    """Its evidence is from before the end of the common cause: an incident that was closed would take it in."""
+    story.shared = (ProblemSignal(Cause.RESOURCE_PRESSURE, OTHER),)
+    incident = story.open()
+    story.advance()
+    story.open()
+    story.shared = ()
+    assert story.play(incident, Status.ESCALATED).attempts
 
 
 def test_common_causes_that_explain_nothing_are_named_too(story, escalated):
