@@ -123,6 +123,6 @@ def _line(policy: "PolicyResult", width: int, *, configured: bool) -> str:
     interval = "" if more is None else f"{more.mean:+.4f} ({more.lower:+.4f} to {more.upper:+.4f})"
     title = f"{policy.title} *" if configured else policy.title
     return (
-        f"{title:<{width}} {policy.loss:>13.4f} {interval:>31} {policy.retrains:>9} {policy.promotions:>9} "
+        f"{title:<{width}} {policy.loss:>13.4f} {interval:>31} {policy.retrains_shown:>9} {policy.promotions:>9} "
         f"{policy.wrong_promotions:>6} {policy.cost_area:>10.4f} {policy.cost_area_over_optimum:>10.3f}"
     )

@@ -28,8 +28,10 @@ from tasks.serving.drain import drain_gateway_log
 
 
 @flow(name="monitor", flow_run_name="monitor-{pipeline}", persist_result=False)
-def monitor(pipeline: str, until: date | None = None) -> MonitorReport:
+def monitor(pipeline: str, until: date | None = None, renew: bool = True) -> MonitorReport:
     """Judge the champion on the windows that end with day `until` (the last day with features if None).
+
+    `renew`: ask for a renewal when one is due by schedule.
 
     Needs neither gateway nor traffic: predictions that the gateway did not log are computed, and the verdict states it.
     UsageError before the first release, StoreUnavailable before the first ingested day.
@@ -54,7 +56,7 @@ def monitor(pipeline: str, until: date | None = None) -> MonitorReport:
         write_distribution_report(model, settings.reports_dir / pipeline) if found.distributions_failed else None
     )
     incident = report_incident(ledger_dsn, model, found.quality, conclusion) if acts else None
-    renews = not acts and renewal_due(ledger_dsn, model, config.retrain.every_days)
+    renews = renew and not acts and renewal_due(settings, config, model)
     if renews:
         ask_for_renewal(model)
 

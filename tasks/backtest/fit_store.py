@@ -27,6 +27,7 @@ from tasks import training
 from tasks.backtest import fits, history
 from tasks.backtest.fits import AcceptedModel, Fit, FitKey, FitKind, as_refit, fit, refit_agrees
 from tasks.backtest.history import History
+from tasks.backtest.replayed_model import ServingModel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +39,7 @@ MODEL_FILE = "model.skops"
 SCORED_FILE = "scored.npy"
 AGREEMENT_FILE = "refit_agrees.json"
 _FITS_OPEN_MAX = 8  # in memory; a model takes some megabytes
+_SERVING_MAX = 64  # models with their predictions in memory; 8 bytes per row of the history each
 _UNFINISHED = ".unfinished-"
 
 
@@ -85,6 +87,14 @@ class FitStore:
             return AcceptedModel(compared, compared.model, day)
         return as_refit(self.history, compared, self.get(FitKey(FitKind.WHOLE, day)))
 
+    def serving(self, model: AcceptedModel) -> ServingModel:
+        """The model with the predictions and verdicts that it has so far: policies of one process share them."""
+        key = (model.fit.key, model.accepted_until, model.answers is None)
+        found = self._serving.setdefault(key, ServingModel(self.history, model))
+        while len(self._serving) > _SERVING_MAX:
+            self._serving.popitem(last=False)
+        return found
+
     def scored(self, key: FitKey) -> "NDArray[np.float64]":
         """The fit's predictions of the scored rows, without opening the model if they are on disk."""
         import numpy as np
@@ -112,6 +122,10 @@ class FitStore:
 
     @cached_property
     def _open(self) -> "OrderedDict[FitKey, Fit]":
+        return OrderedDict()
+
+    @cached_property
+    def _serving(self) -> "OrderedDict[tuple[FitKey, date, bool], ServingModel]":
         return OrderedDict()
 
     @property

@@ -13,7 +13,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _INK = "#010203"  # replaced by the colour of the page's text
-_COLOURS = {"never": "#8a94a3", "every_alarm": "#d1495b", "ours": "#2a9d8f", "ours_on_drops": "#3d7edb"}
+_COLOURS = {
+    "never": "#8a94a3",
+    "random": "#bfc5ce",
+    "every_alarm": "#d1495b",
+    "adwin": "#e07a5f",
+    "cara_threshold": "#6d597a",
+    "cara_cumulative": "#b56576",
+    "ours": "#2a9d8f",
+    "ours_at_price": "#17635a",
+    "ours_on_drops": "#3d7edb",
+}
 _FIXED_COLOURS = ("#e9a03b", "#c77dba", "#a98467", "#9aa33a")  # fixed schedules, the shortest first
 _OPTIMUM_COLOUR = _INK
 _WIDTH = 9.0  # inches

@@ -1,21 +1,30 @@
-"""Retraining policies: never, at every drift that Evidently's preset reports, on fixed schedules, and by our rules.
+"""Retraining policies: never, on fixed schedules, at every drift or change that a detector reports, and by our rules.
 
 All policies begin with the same first model, decide once per day with the data known then, and are scored on the same
 rows. Training, comparison, refit, distances, verdicts and cool-down are the functions that the flows call. Prefect, the
 registry, the signature, the checks for doubtful data and the rollout are left out.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from healing.errors import TrainingRefused
 from tasks.backtest.fit_store import FitStore
 from tasks.backtest.fits import AcceptedModel, FitKey, FitKind
-from tasks.backtest.replayed_model import ServingModel
+from tasks.backtest.replayed_model import ReplayedModel, ServingModel
+from tasks.evaluation.labels import day_end
+from tasks.evaluation.losses import VARIANCE
+from tasks.lake.columns import KNOWN_AT, LABEL
 from tasks.monitoring.persistence import CoolDown
+from tasks.monitoring.renewal import is_due
 from tasks.training.candidate_comparison import compare_with_baselines
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 HALF_OF_THE_COLUMNS = 0.5  # Evidently's threshold for a dataset
 
@@ -70,7 +79,8 @@ class _Replay:
 
     def __init__(self, fits: FitStore, period: Period) -> None:
         self.fits = fits
-        self.serving = ServingModel(fits.history, fits.accepted(period.start))
+        self.serving = fits.serving(fits.accepted(period.start))
+        self.replaced: ServingModel | None = None
         self.trained: list[date] = []
         self.served = [Served(period.start + timedelta(days=1), self.serving.accepted.fit.key)]
 
@@ -79,8 +89,12 @@ class _Replay:
         return self.serving.accepted
 
     def promote(self, model: AcceptedModel, after: date) -> None:
-        self.serving = ServingModel(self.fits.history, model)
+        self.replaced, self.serving = self.serving, self.fits.serving(model)
         self.served.append(Served(after + timedelta(days=1), model.fit.key))
+
+    def predecessor_at(self, day: date) -> ReplayedModel | None:
+        """The model that the serving one replaced, as the monitor sees it at the end of `day`."""
+        return None if self.replaced is None else self.replaced.at(day)
 
     def retrain_unchecked(self, day: date) -> None:
         """Retrain on all rows with mature labels, and serve the result."""
@@ -129,27 +143,78 @@ def every_alarm(fits: FitStore, period: Period, *, share: float | None = None) -
     return replay.done()
 
 
-def ours(fits: FitStore, period: Period, *, every_days: int | None) -> PolicyRun:
-    """Retrain when a quality drop on labels persists, and with `every_days` also by schedule, as the flows do."""
+def adwin(fits: FitStore, period: Period) -> PolicyRun:
+    """Retrain when ADWIN finds that the squared errors of the serving model changed, and serve the result unchecked.
+
+    ADWIN with the defaults of river, on the scored rows in the order in which their labels arrived; it begins anew
+    after each retrain. (Bifet & Gavaldà, *Learning from time-changing data with adaptive windowing*, 2007.)
+    """
+    from river.drift import ADWIN
+
+    new_detector: Callable[[], Any] = ADWIN  # river has no types
+    replay, detector, changed = _Replay(fits, period), new_detector(), False
+    for day in period.days():
+        for error in _errors(replay, day):
+            detector.update(error)
+            changed = changed or detector.drift_detected
+        if changed:
+            replay.retrain_unchecked(day)
+            detector, changed = new_detector(), False
+    return replay.done()
+
+
+def _errors(replay: _Replay, day: date) -> "NDArray[np.float64]":
+    """Squared errors of the serving model on the scored rows whose label arrived on `day`, each between 0 and 1."""
+    import numpy as np
+
+    history, fit = replay.fits.history, replay.accepted.fit
+    rows, zone = history.scored, history.source.zone
+    arrived = (rows[KNOWN_AT] > day_end(day - timedelta(days=1), zone)) & (rows[KNOWN_AT] <= day_end(day, zone))
+    places = np.flatnonzero(arrived)
+    places = places[np.argsort(rows[KNOWN_AT].to_numpy()[places], kind="stable")]
+    variance = replay.accepted.model.manifest.reference.metrics.get(VARIANCE, 1.0)  # of a quantity only
+    errors = (replay.fits.scored(fit.key)[places] - rows[LABEL].to_numpy()[places]) ** 2 / variance
+    known: NDArray[np.float64] = np.minimum(errors[np.isfinite(errors)], 1.0)
+    return known
+
+
+def on_grid(fits: FitStore, period: Period, grid: Sequence[FitKey], blocks: Sequence[int]) -> PolicyRun:
+    """Retrain before some blocks of days (from 1), each of which begins after a fit of `grid`; serve it unchecked."""
+    keys = [key for key in (grid[block - 1] for block in sorted(blocks)) if fits.has(key)]
+    served = (Served(key.until + timedelta(days=1), key) for key in keys)
+    return PolicyRun(tuple(key.until for key in keys), (*never(fits, period).served, *served))
+
+
+def ours(fits: FitStore, period: Period, *, every_days: int | None, cost: float = 0.0) -> PolicyRun:
+    """Retrain when a quality drop on labels persists, and with `every_days` also by schedule, as the flows do.
+
+    `cost` is what one retrain costs (`retrain.cost`); it postpones the schedule.
+    """
     replay, acted_until = _Replay(fits, period), period.start
+    rules = fits.history.pipeline.retrain.model_copy(update={"every_days": every_days, "cost": cost})
     cool_down = CoolDown(fits.history.pipeline.monitor.cooldown_days)
     for day in period.days():
-        accepted_until = replay.accepted.accepted_until
-        is_due = every_days is not None and day >= max(accepted_until, acted_until) + timedelta(days=every_days)
-        cools = day <= cool_down.ends(accepted_until, acted_until)
-        if is_due or (not cools and replay.serving.at(day).quality_dropped):
+        serving = replay.serving.at(day)
+        cools = day <= cool_down.ends(replay.accepted.accepted_until, acted_until)
+        by_schedule = is_due(serving, acted_until, rules, partial(replay.predecessor_at, day))
+        if by_schedule or (not cools and replay.serving.quality_dropped_at(day)):
             acted_until = day
             replay.retrain(day)
     return replay.done()
 
 
-def policy_named(name: str, every_days: int) -> Policy:
-    """The policy of a name; `every_days` is our schedule. `every_N_days` is a fixed schedule of N days."""
+def policy_named(name: str, every_days: int, cost: float = 0.0) -> Policy:
+    """The policy of a name; `every_days` and `cost` are those of our schedule.
+
+    `every_N_days` is a fixed schedule of N days.
+    """
     policies: dict[str, Policy] = {
         "never": never,
         "every_alarm": every_alarm,
         "half_the_columns": partial(every_alarm, share=HALF_OF_THE_COLUMNS),
-        "ours": partial(ours, every_days=every_days),
+        "adwin": adwin,
+        "ours": partial(ours, every_days=every_days, cost=cost),
+        "ours_at_price": partial(ours, every_days=every_days, cost=cost),
         "ours_on_drops": partial(ours, every_days=None),
     }
     if name in policies:

@@ -42,6 +42,12 @@ class ServingModel:
             known=self._known,
         )
 
+    def quality_dropped_at(self, day: date) -> bool:
+        """Whether a drop of quality on mature labels persists at the end of `day`. Found once."""
+        if day not in self._dropped:
+            self._dropped[day] = self.at(day).quality_dropped
+        return self._dropped[day]
+
     @property
     def _known(self) -> "NDArray[np.float64]":
         if not self._predictions:
@@ -51,6 +57,7 @@ class ServingModel:
         return self._predictions[0]
 
     _predictions: "list[NDArray[np.float64]]" = field(default_factory=list, repr=False)
+    _dropped: dict[date, bool] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

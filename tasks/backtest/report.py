@@ -1,12 +1,13 @@
 """The result of a backtest: what each policy did and cost, and the offline-optimal schedule."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.backtest.optimum import Schedule, price_max
+from tasks.backtest.grid import CARA, RANDOM, Grid
+from tasks.backtest.optimum import Schedule
 from tasks.backtest.policies import PolicyRun
 from tasks.backtest.scoring import Scoring
 from tasks.evaluation.clustered import clustered_mean
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PRICES = 41  # points of a cost curve
-PRICE_RANGE = 1_000  # highest price over lowest; each factor of ten has the same weight in the area under the curve
 WEEK = 7
 ALPHA = 0.05  # of each side of an interval
 
@@ -40,6 +40,7 @@ class Interval(_Document):
 class PolicyResult(_Document):
     """What one policy did. Losses are per row, `costs` per row at each price of the report.
 
+    What a policy that knows the price did is that at the lowest price, but for its costs and `retrains_at_prices`.
     `more_than_configured` is the loss minus that of the configured policy; None for that policy itself.
     """
 
@@ -56,7 +57,14 @@ class PolicyResult(_Document):
     promoted_on: tuple[date, ...]
     wrong_on: tuple[date, ...]
     costs: tuple[float, ...]
+    retrains_at_prices: tuple[int, ...]
     losses_by_week: tuple[float | None, ...]
+
+    @property
+    def retrains_shown(self) -> str:
+        """The retrains at the highest and at the lowest price; one number where they are equal."""
+        fewest = self.retrains_at_prices[-1]
+        return str(self.retrains) if fewest == self.retrains else f"{fewest} to {self.retrains}"
 
 
 class Optimum(_Document):
@@ -102,42 +110,48 @@ class BacktestReport(_Document):
 
 def title_of(name: str, every_days: int) -> str:
     """The policy's title in the table and on the page."""
+    cara_threshold, cara_cumulative = CARA
     titles = {
         "never": "never",
+        RANDOM: "random days, unchecked",
         "every_alarm": "every drift alarm, unchecked",
+        "adwin": "every change by ADWIN, unchecked",
+        cara_threshold: "CARA, threshold, unchecked",
+        cara_cumulative: "CARA, cumulative, unchecked",
         "half_the_columns": "drift in half of the columns, unchecked",
         "ours": f"autopilot, every {every_days} days",
+        "ours_at_price": f"autopilot, every {every_days} days, cost = price",
         "ours_on_drops": "autopilot, on quality drops",
     }
     return titles.get(name) or f"every {name.removeprefix('every_').removesuffix('_days')} days, unchecked"
 
 
 def build_report(
-    scoring: Scoring, runs: dict[str, PolicyRun], schedules: tuple[Schedule, ...], *, every_days: int, grid_days: int
+    grid: Grid, runs: Mapping[str, Sequence[PolicyRun]], *, every_days: int, grid_days: int
 ) -> BacktestReport:
-    """Score the runs, and compare them with each other and with the optimal schedules."""
-    import numpy as np
+    """Score the runs, and compare them with each other and with the optimal schedules.
 
+    A policy has one run, or one per price of `grid.prices(PRICED_RUNS)`.
+    """
+    scoring = grid.scoring
     history, period = scoring.fits.history, scoring.period
     configured = "ours_on_drops" if history.pipeline.retrain.every_days is None else "ours"
-    losses = {name: scoring.losses(scoring.predictions(run)) for name, run in runs.items()}
     rows = round(int(scoring.inside.sum()) / history.scored_share)
-    highest = max(price_max(schedules), np.finfo(float).tiny)
-    prices = np.geomspace(highest / PRICE_RANGE, highest, PRICES)
-    optimum = _optimum(schedules, prices, rows, grid_days)
+    prices = grid.prices(PRICES)
+    optimum = _optimum(grid.schedules, prices, rows, grid_days)
+    usual = scoring.losses(scoring.predictions(runs[configured][0]))
     results = tuple(
         _policy_result(
             scoring,
             name,
-            run,
+            found,
             title=title_of(name, every_days),
-            losses=losses[name],
-            configured=None if name == configured else losses[configured],
+            configured=None if name == configured else usual,
             prices=prices,
             rows=rows,
             optimum=optimum,
         )
-        for name, run in runs.items()
+        for name, found in runs.items()
     )
     return BacktestReport(
         pipeline=history.pipeline.name,
@@ -160,22 +174,22 @@ def build_report(
 def _policy_result(
     scoring: Scoring,
     name: str,
-    run: PolicyRun,
+    runs: Sequence[PolicyRun],
     *,
     title: str,
-    losses: "NDArray[np.float64]",
     configured: "NDArray[np.float64] | None",
     prices: "NDArray[np.float64]",
     rows: int,
     optimum: Optimum,
 ) -> PolicyResult:
-    loss = float(losses[scoring.inside].mean())
-    costs = loss + prices * len(run.trained) / rows
-    area, wrong = float(costs.mean()), scoring.wrong_promotions(run)
+    run = runs[0]
+    losses = scoring.losses(scoring.predictions(run))
+    at_prices, costs = _costs(scoring, runs, prices, rows)
+    area, wrong = sum(costs) / len(costs), scoring.wrong_promotions(run)
     return PolicyResult(
         name=name,
         title=title,
-        loss=loss,
+        loss=float(losses[scoring.inside].mean()),
         more_than_configured=None if configured is None else _interval(scoring, losses - configured),
         retrains=len(run.trained),
         promotions=run.promoted,
@@ -185,9 +199,23 @@ def _policy_result(
         trained_on=run.trained,
         promoted_on=tuple(each.since for each in run.served[1:]),
         wrong_on=wrong,
-        costs=tuple(map(float, costs)),
+        costs=costs,
+        retrains_at_prices=at_prices,
         losses_by_week=_by_week(scoring, losses),
     )
+
+
+def _costs(
+    scoring: Scoring, runs: Sequence[PolicyRun], prices: "NDArray[np.float64]", rows: int
+) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Retrains and cost per row at each price, of the run whose price is nearest on the logarithmic scale."""
+    import numpy as np
+
+    nearest = np.round(np.linspace(0, len(runs) - 1, len(prices))).astype(int)
+    means = [float(scoring.losses(scoring.predictions(run))[scoring.inside].mean()) for run in runs]
+    retrains = [len(run.trained) for run in runs]
+    costs = (means[n] + float(price) * retrains[n] / rows for n, price in zip(nearest, prices, strict=True))
+    return tuple(retrains[n] for n in nearest), tuple(costs)
 
 
 def _optimum(schedules: Sequence[Schedule], prices: "NDArray[np.float64]", rows: int, grid_days: int) -> Optimum:
@@ -228,7 +256,7 @@ def _weeks(scoring: Scoring) -> list[int]:
 
 def _suggestion(results: Sequence[PolicyResult], configured: str, every_days: int) -> str:
     """What the comparison of the schedule with drops alone suggests for `retrain.every_days`, with its interval."""
-    other = next(each for each in results if each.name.startswith("ours") and each.name != configured)
+    other = next(each for each in results if each.name in {"ours", "ours_on_drops"} - {configured})
     found = other.more_than_configured
     assert found is not None  # it is not the configured policy
     interval = f"{found.mean:+.4f} per row (90 % interval {found.lower:+.4f} to {found.upper:+.4f})"

@@ -24,9 +24,9 @@ import structlog
 from healing.errors import StoreUnavailable, UsageError
 from tasks.backtest.fit_store import FitStore
 from tasks.backtest.fits import FitKey, FitKind, scoring_loss
+from tasks.backtest.grid import CARA, PRICED_RUNS, RANDOM, Grid
 from tasks.backtest.history import SCORED_ROWS_MAX, History
-from tasks.backtest.optimum import optimal_schedules
-from tasks.backtest.policies import Period, PolicyRun, first_day_to_train, first_fit, policy_named
+from tasks.backtest.policies import Period, PolicyRun, first_day_to_train, policy_named
 from tasks.backtest.report import BacktestReport, build_report
 from tasks.backtest.scoring import Scoring
 from tasks.config.pipeline import load_pipeline
@@ -36,8 +36,10 @@ from tasks.training.fit import limit_threads
 
 GRID_BLOCKS_MAX = 60  # fits of the matrix: a year by weeks
 SCHEDULES = (1, 2, 4, 8)  # fixed schedules, in steps of the grid
+REPLAYED = ("ours_at_price", "ours", "ours_on_drops", "every_alarm", "adwin")  # the slowest first
 FIRST_SHARE = 4  # the first model is trained on at least a quarter of the days
 
+NamedRuns = tuple[str, tuple[PolicyRun, ...]]  # a policy's runs, one per price if it knows the price
 ShowProgress = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
 
 
@@ -57,11 +59,12 @@ class BacktestRequest:
 
 @dataclass(frozen=True, slots=True)
 class BacktestPlan:
-    """The period, the grid of the matrix in days, our schedule, and the names of the policies."""
+    """The period, the grid of the matrix in days, our schedule and its cost, and the names of the policies."""
 
     period: Period
     grid_days: int
     every_days: int
+    cost: float
     policies: tuple[str, ...]
 
     @property
@@ -93,17 +96,20 @@ def run_backtest(request: BacktestRequest, show: ShowProgress) -> BacktestReport
         show("reading the lake", 1, 1)
         plan = plan_backtest(fits, request)
         missing = [keys for keys in plan.fits.values() if not all(map(fits.has, keys))]
-        already, runs = len(plan.fits) - len(missing), dict[str, PolicyRun]()
+        already = len(plan.fits) - len(missing)
         with _workers(request.processes) as results_of:
             show("fitting", already, len(plan.fits))
             for done, _ in enumerate(results_of([partial(_fit, request, keys) for keys in missing]), already + 1):
                 show("fitting", done, len(plan.fits))
-            show("replaying", 0, len(plan.policies))
-            ours_first = reversed(plan.policies)  # they take longest
-            for name, run in results_of([partial(_run, request, plan, name) for name in ours_first]):
-                runs[name] = run
-                show("replaying", len(runs), len(plan.policies))
-        return _report(fits, plan, {name: runs[name] for name in plan.policies})
+            grid = _grid(fits, plan)
+            calls = _replays(request, plan, grid)
+            show("replaying", 0, len(calls))
+            runs = _on_grid(grid, plan)
+            for done, (name, found) in enumerate(results_of(calls), 1):
+                runs[name] = found
+                show("replaying", done, len(calls))
+        named = {name: runs[name] for name in plan.policies}
+        return build_report(grid, named, every_days=plan.every_days, grid_days=plan.grid_days)
 
 
 def plan_backtest(fits: FitStore, request: BacktestRequest) -> BacktestPlan:
@@ -127,7 +133,8 @@ def plan_backtest(fits: FitStore, request: BacktestRequest) -> BacktestPlan:
     while (last - start).days > GRID_BLOCKS_MAX * grid_days:
         grid_days *= 2
     fixed = [f"every_{grid_days * step}_days" for step in SCHEDULES if any(period.every(grid_days * step))]
-    return BacktestPlan(period, grid_days, every_days, ("never", "every_alarm", *fixed, "ours", "ours_on_drops"))
+    rivals = ("never", RANDOM, *fixed, "every_alarm", "adwin", *CARA)
+    return BacktestPlan(period, grid_days, every_days, rules.cost, (*rivals, "ours", "ours_at_price", "ours_on_drops"))
 
 
 def _require_labels(history: History, start: date, last: date) -> None:
@@ -140,11 +147,25 @@ def _require_labels(history: History, start: date, last: date) -> None:
         )
 
 
-def _report(fits: FitStore, plan: BacktestPlan, runs: dict[str, PolicyRun]) -> BacktestReport:
-    first = first_fit(fits, plan.period)
-    scoring = Scoring(fits, plan.period, scoring_loss(fits.history, FitKey(FitKind.COMPARED, plan.period.start)))
-    schedules = optimal_schedules(scoring.block_losses(first, plan.grid))
-    return build_report(scoring, runs, schedules, every_days=plan.every_days, grid_days=plan.grid_days)
+def _grid(fits: FitStore, plan: BacktestPlan) -> Grid:
+    loss = scoring_loss(fits.history, FitKey(FitKind.COMPARED, plan.period.start))
+    return Grid(Scoring(fits, plan.period, loss), plan.grid)
+
+
+def _on_grid(grid: Grid, plan: BacktestPlan) -> dict[str, tuple[PolicyRun, ...]]:
+    """The runs of the policies that need no other model than those of the grid."""
+    schedules = [name for name in plan.policies if name not in (*REPLAYED, *CARA, RANDOM)]
+    fits, period = grid.scoring.fits, plan.period
+    runs = {name: (policy_named(name, plan.every_days)(fits, period),) for name in schedules}
+    runs[RANDOM] = (grid.random(len(tuple(period.every(plan.every_days)))),)
+    return runs | {name: grid.cara(name) for name in CARA}
+
+
+def _replays(request: BacktestRequest, plan: BacktestPlan, grid: Grid) -> "list[Callable[[], NamedRuns]]":
+    """The calls that replay the other policies, one per policy: those of `ours_at_price` share their predictions."""
+    prices = tuple(map(float, grid.prices(PRICED_RUNS)))
+    costs = {"ours_at_price": prices, "ours": (plan.cost,)}
+    return [partial(_run, request, plan, name, costs.get(name, (0.0,))) for name in REPLAYED]
 
 
 @lru_cache(maxsize=1)
@@ -162,9 +183,10 @@ def _fit(request: BacktestRequest, keys: Sequence[FitKey]) -> None:
             fits.refit_agrees(keys[0].until)
 
 
-def _run(request: BacktestRequest, plan: BacktestPlan, name: str) -> tuple[str, PolicyRun]:
+def _run(request: BacktestRequest, plan: BacktestPlan, name: str, costs: Sequence[float]) -> NamedRuns:
+    fits = _fits(request)
     with _single_threaded(request):
-        return name, policy_named(name, plan.every_days)(_fits(request), plan.period)
+        return name, tuple(policy_named(name, plan.every_days, cost)(fits, plan.period) for cost in costs)
 
 
 @contextmanager

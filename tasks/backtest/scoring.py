@@ -78,15 +78,28 @@ class Scoring:
         """
         import numpy as np
 
-        starts = np.array([self.period.start.toordinal(), *(key.until.toordinal() for key in later)])
-        block = np.searchsorted(starts, self._days[self.inside], side="left") - 1
-        losses = np.full((len(starts), len(starts)), np.inf)
+        block, blocks = self._blocks(later)
+        losses = np.full((blocks, blocks), np.inf)
         for row, key in enumerate((first, *later)):
             if not self.fits.has(key):
                 continue
             found = np.nan_to_num(self.losses(self.fits.scored(key))[self.inside])  # NaN before it was trained
-            losses[row] = np.bincount(block, weights=found, minlength=len(starts)) / self.fits.history.scored_share
+            losses[row] = np.bincount(block, weights=found, minlength=blocks) / self.fits.history.scored_share
         return losses
+
+    def block_rows(self, later: Sequence[FitKey]) -> "NDArray[np.float64]":
+        """Labelled rows of each block of `block_losses`, estimated from the scored ones; shape (blocks,)."""
+        import numpy as np
+
+        block, blocks = self._blocks(later)
+        return np.bincount(block, minlength=blocks) / self.fits.history.scored_share
+
+    def _blocks(self, later: Sequence[FitKey]) -> "tuple[NDArray[np.intp], int]":
+        """The block of each scored row in the period, and the number of blocks."""
+        import numpy as np
+
+        starts = np.array([self.period.start.toordinal(), *(key.until.toordinal() for key in later)])
+        return np.searchsorted(starts, self._days[self.inside], side="left") - 1, len(starts)
 
     @cached_property
     def labels(self) -> "NDArray[np.float64]":

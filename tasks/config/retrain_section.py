@@ -62,6 +62,12 @@ class Retrain(Section):
         ge=1,
         description="Days of data after which the monitor starts a retrain (renewal by schedule); without it none.",
     )
+    cost: float = Field(
+        default=0.0,
+        ge=0,
+        description="What one retrain costs, in loss times rows (nats or variances, as in `autopilot backtest`). "
+        "Postpones a renewal by schedule as far as the last one gained less; 0 postpones none.",
+    )
     rows_min: int = Field(default=5000, ge=1, description="Training is refused with fewer labelled rows.")
     label_coverage_min: float = Field(
         default=0.8,

@@ -43,7 +43,9 @@ def stored(root: Path) -> dict[str, int]:
 
 def test_all_policies_are_scored_on_the_same_rows(report):
     names = [policy.name for policy in report.policies]
-    assert names == ["never", "every_alarm", "every_7_days", "every_14_days", "every_28_days", "ours", "ours_on_drops"]
+    schedules = ["every_7_days", "every_14_days", "every_28_days"]
+    rivals = ["never", "random", *schedules, "every_alarm", "adwin", "cara_threshold", "cara_cumulative"]
+    assert names == [*rivals, "ours", "ours_at_price", "ours_on_drops"]
     assert (report.first_day, report.last_day) == (FIRST_SERVED, day_of(DAYS - 1))
     assert report.rows == report.scored_rows == (DAYS - 50) * ROWS_PER_DAY
 
@@ -65,6 +67,25 @@ def test_a_drop_of_quality_leads_to_retrains_before_the_end(report):
 
 def test_inputs_without_drift_start_no_retraining_by_alarm(report):
     assert report.policy("every_alarm").loss == report.policy("never").loss
+
+
+def test_adwin_retrains_after_the_change_only(report):
+    adwin = report.policy("adwin")
+    assert adwin.retrains > 0
+    assert all(day >= day_of(CHANGE) for day in adwin.trained_on)
+    assert adwin.loss < report.policy("never").loss
+
+
+def test_random_days_are_as_many_as_those_of_our_schedule(report):
+    assert report.policy("random").retrains == 3  # each 14 days of 50
+
+
+def test_a_policy_that_knows_the_price_retrains_less_often_at_a_higher_one(report):
+    for name in ("cara_threshold", "cara_cumulative", "ours_at_price"):
+        retrains = report.policy(name).retrains_at_prices
+        assert retrains[-1] <= retrains[0], name
+    assert report.policy("ours_at_price").retrains == report.policy("ours").retrains  # the lowest price postpones none
+    assert report.policy("ours_at_price").cost_area <= report.policy("ours").cost_area
 
 
 def test_no_fixed_schedule_costs_less_than_the_optimum_at_any_price(report):
