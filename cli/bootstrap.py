@@ -27,6 +27,8 @@ def bootstrap(
     """
     from cli.control_plane import enter
     from cli.output import as_document, print_result
+    from cli.render.console import print_parts
+    from cli.render.retrain import bootstrap_parts
 
     settings = enter(home, pipeline)
     from flows.ingest import ingest
@@ -36,14 +38,17 @@ def bootstrap(
 
     day = until.date()
     _report(f"ingest {pipeline} until {day}")
-    ingested = as_document(ingest(pipeline, until=day))
-    _report(f"train {pipeline}: {ingested['feature_rows']} new rows with features")
+    ingested = ingest(pipeline, until=day)
+    _report(f"train {pipeline}: {ingested.feature_rows} new rows with features")
     trained = retrain(pipeline, until=day)
     has_linear = (settings.pipelines_dir / pipeline / LINEAR_FILE).is_file()
     if trained.result is RetrainResult.NOT_BETTER and SIMPLE_MODEL in _blocking(trained) and has_linear:
         _report(f"the model is worse than {SIMPLE_MODEL}; train {LINEAR_FILE} in its place")
         trained = retrain(pipeline, until=day, estimator=LINEAR_REFERENCE)
-    print_result({"ingest": ingested, "retrain": as_document(trained)}, as_json=as_json)
+    if as_json:
+        print_result({"ingest": as_document(ingested), "retrain": as_document(trained)}, as_json=True)
+    else:
+        print_parts(bootstrap_parts(ingested, trained))
     if trained.result is RetrainResult.NOT_BETTER:
         reasons = "; ".join(each.reason for each in trained.comparisons if each.blocks)
         print(

@@ -12,7 +12,6 @@ from cli.options import HomeOption, JsonOption, PipelineOption, default_pipeline
 
 if TYPE_CHECKING:
     from chaos.outcome import DrillOutcome
-    from chaos.report import DrillSummary, Spread, Totals
 
 app = typer.Typer(no_args_is_help=True, help="Break the running stack on purpose, and measure how it recovers.")
 
@@ -102,8 +101,10 @@ def list_drills(as_json: JsonOption = False) -> None:
             json.dumps([{"name": each.name, "tier": each.spec.tier, "title": each.title} for each in drills], indent=2)
         )
         return
-    for each in drills:
-        print(f"{each.name:<18} {each.spec.tier:<8} {each.title}")
+    from cli.render.console import print_parts
+    from cli.render.drill import drill_list_parts
+
+    print_parts(drill_list_parts(drills))
 
 
 @app.command()
@@ -161,10 +162,11 @@ def report(
     summaries = summarise(outcomes)
     if as_json:
         print(json.dumps([summary.model_dump() for summary in summaries], indent=2))
-    elif summaries:
-        print("\n".join([*map(_describe_summary, summaries), _describe_totals(totals(outcomes))]))
     else:
-        print("No drill has been run yet; try `autopilot drill run noop`.")
+        from cli.render.console import print_parts
+        from cli.render.drill import drill_report_parts
+
+        print_parts(drill_report_parts(summaries, totals(outcomes)))
     if gate:
         _gate(outcomes)
 
@@ -202,35 +204,3 @@ def _describe(outcome: "DrillOutcome") -> str:
         )
     lines.append(f"  record     {outcome.directory}")
     return "\n".join(lines)
-
-
-def _describe_summary(summary: "DrillSummary") -> str:
-    name = summary.name if summary.ablated is None else f"{summary.name} without {summary.ablated}"
-    counts = (
-        f"{name}: {summary.recovered}/{summary.trials} recovered (at least {summary.recovered_share_min:.0%} with 95 % "
-        f"confidence), {summary.not_counted} not counted"
-    )
-    if summary.mitigate.p50 is None and summary.recovered == summary.trials:
-        return counts  # nothing was broken, so there are no times
-    mean = "none" if summary.mean_recover_seconds is None else f"{summary.mean_recover_seconds:.1f} s"
-    return (
-        f"{counts}\n  detect {_quantiles(summary.detect)}\n  mitigate {_quantiles(summary.mitigate)}\n"
-        f"  recover {_quantiles(summary.recover)}; mean over recovered trials {mean}"
-    )
-
-
-def _describe_totals(pooled: "Totals") -> str:
-    low, high = pooled.recovered_share
-    score = "none" if pooled.diagnosis is None else f"{pooled.diagnosis:.2f}"
-    return (
-        f"all drills: {pooled.recovered}/{pooled.trials} recovered ({low:.0%} to {high:.0%} with 95 % confidence); "
-        f"requests failed {pooled.failed}, wrong {pooled.wrong}; diagnosis score {score}; "
-        f"{pooled.false_incidents} false incidents in {pooled.controls} controls"
-    )
-
-
-def _quantiles(spread: "Spread") -> str:
-    def show(seconds: float | None) -> str:
-        return "never" if seconds is None else f"{seconds:.1f} s"
-
-    return f"p50 {show(spread.p50)}, p90 {show(spread.p90)}, max {show(spread.max)}"

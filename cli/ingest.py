@@ -24,4 +24,11 @@ def ingest(
     enter(home, pipeline)
     from flows.ingest import ingest as flow
 
-    print_result(flow(pipeline, since=day_of(since), until=day_of(until), again=again), as_json=as_json)
+    report = flow(pipeline, since=day_of(since), until=day_of(until), again=again)
+    if as_json:
+        print_result(report, as_json=True)
+        return
+    from cli.render.console import print_parts
+    from cli.render.ingest import ingest_parts
+
+    print_parts(ingest_parts(report))

@@ -13,4 +13,11 @@ def monitor(
     enter(home, pipeline)
     from flows.monitor import monitor as flow
 
-    print_result(flow(pipeline, until=day_of(until)), as_json=as_json)
+    report = flow(pipeline, until=day_of(until))
+    if as_json:
+        print_result(report, as_json=True)
+        return
+    from cli.render.console import print_parts
+    from cli.render.monitor import monitor_parts
+
+    print_parts(monitor_parts(report))

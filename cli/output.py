@@ -1,7 +1,6 @@
-"""How a command prints its result: one JSON document, or one line per value."""
+"""How a command prints its result: one JSON document for programs, tables for people."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -13,22 +12,12 @@ def as_document(result: object) -> Any:
 
 
 def print_result(result: object, *, as_json: bool) -> None:
-    """Print `result` for a program or for a person."""
+    """Print `result` for a program, or for a person with the renderer for results without one of their own."""
     document = as_document(result)
     if as_json:
         print(json.dumps(document, indent=2))
         return
-    for name, value in leaves(document):
-        print(f"{name:<28} {value}")
+    from cli.render.console import print_parts
+    from cli.render.document import document_parts
 
-
-def leaves(document: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """The values of a JSON document with their dotted paths, without empty ones."""
-    if isinstance(document, dict):
-        for name, value in document.items():
-            yield from leaves(value, f"{prefix}.{name}" if prefix else str(name))
-    elif isinstance(document, list):
-        for position, value in enumerate(document):
-            yield from leaves(value, f"{prefix}[{position}]")
-    elif document is not None and document != "":
-        yield prefix, str(document)
+    print_parts(document_parts(document))

@@ -1,13 +1,10 @@
 """`autopilot quarantine`: show rows that were not accepted and why, and release rows that are right after all."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cli.options import HomeOption, JsonOption, PipelineArgument, PipelineCommand, settings_of
-
-if TYPE_CHECKING:
-    from tasks.ingestion.quarantine import QuarantineNote
 
 app = typer.Typer(no_args_is_help=True, help="Show rows that were not accepted and why, and release rows.")
 
@@ -30,13 +27,10 @@ def list_batches(pipeline: PipelineArgument, home: HomeOption = None, as_json: J
         shown = [note.model_dump(mode="json", exclude={"rows"}) for note in notes]
         print_result({"batches": shown, "refused": as_document(refused)}, as_json=True)
         return
-    if not notes and not refused:
-        print("Nothing is in quarantine.")
-    for note in notes:
-        most = max(note.reasons, key=lambda reason: note.reasons[reason], default="")
-        print(f"{note.batch_id:<28} {note.quarantined:>6} of {note.received} rows  {most}")
-    for refusal in refused:
-        print(f"{refusal.batch_id:<28} refused from {refusal.source}: {refusal.reason}")
+    from cli.render.console import print_parts
+    from cli.render.quarantine import quarantine_parts
+
+    print_parts(quarantine_parts(notes, refused))
 
 
 @app.command(cls=PipelineCommand)
@@ -65,11 +59,10 @@ def show(
         document = note.model_dump(mode="json", exclude={"rows"})
         print_result({**document, "original": original, "rows": rows}, as_json=True)
         return
-    _print_note(note, original)
-    for each in rows:
-        print(f"row {each['row']}: {each['reason']}\n    {each['sent']}")
-    if len(note.rows) > limit:
-        print(f"and {len(note.rows) - limit} more; --limit shows them")
+    from cli.render.console import print_parts
+    from cli.render.quarantine import batch_parts
+
+    print_parts(batch_parts(note, original, rows, limit))
 
 
 @app.command(cls=PipelineCommand)
@@ -114,11 +107,3 @@ def _user_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError) as exc:
         raise UsageError("expected a user name from this machine, found none; give your name with --by") from exc
-
-
-def _print_note(note: "QuarantineNote", original: str) -> None:
-    print(f"{note.batch_id} from {note.source}: {note.quarantined} of {note.received} rows, as sent in {original}")
-    for reason, rows in sorted(note.reasons.items(), key=lambda item: -item[1]):
-        print(f"  {rows:>6}  {reason}")
-    for each in note.releases:
-        print(f"  released {len(each.rows)} rows on {each.at:%Y-%m-%d} by {each.by}: {each.why}")

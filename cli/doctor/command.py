@@ -32,14 +32,16 @@ def doctor(
     It examines versions, permissions, disks, configuration, keys, databases, the clock, the release log, the models
     that serve, and the services of a running stack. It changes nothing, and ends within a bounded time.
     """
+    from cli.doctor.rendering import doctor_parts
     from cli.output import print_result
+    from cli.render.console import print_parts
 
     with _progress() as on_start:
         findings = _examine(pipeline, free_mib, home, on_start)
     if as_json:
         print_result(findings, as_json=True)
     else:
-        print_findings(findings)
+        print_parts(doctor_parts(findings))
     raise typer.Exit(1 if findings else 0)
 
 
@@ -83,12 +85,3 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
     with Console(stderr=True).status("examining") as status:
         yield lambda name: status.update(f"examining {name.replace('_', ' ')}")
-
-
-def print_findings(findings: "list[Finding]") -> None:
-    """The findings as text."""
-    for each in findings:
-        print(f"{each.severity}: {each.check}: {each.subject}")
-        for name in ("expected", "found", "fix"):
-            print(f"  {name:<9} {getattr(each, name)}")
-    print(f"{len(findings)} findings" if findings else "no finding")

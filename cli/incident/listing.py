@@ -1,25 +1,13 @@
 """`autopilot incident list`: open and recent incidents."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cli.options import HomeOption, JsonOption, PipelineArgument, settings_of
 
-if TYPE_CHECKING:
-    from cli.report_lines import IncidentLine
-
 INCIDENTS_SHOWN = 20
-
-
-@dataclass(frozen=True, slots=True)
-class ListedIncident:
-    """One incident with its age in seconds."""
-
-    age_seconds: float
-    incident: "IncidentLine"
 
 
 def list_incidents(
@@ -37,32 +25,13 @@ def list_incidents(
     settings = settings_of(home)
     load_pipeline(pipeline, settings.pipelines_dir)
     now = datetime.now(UTC)
-    lines = [ListedIncident((now - line.at).total_seconds(), line) for line in incidents_of(settings, pipeline, limit)]
-    listed = sorted(lines, key=lambda each: (each.incident.status in ENDED, each.age_seconds))
+    # Open ones first, then the newest.
+    lines = sorted(incidents_of(settings, pipeline, limit), key=lambda line: (line.status in ENDED, now - line.at))
     if as_json:
-        documents = [{**as_document(each.incident), "age_seconds": round(each.age_seconds, 1)} for each in listed]
+        documents = [{**as_document(line), "age_seconds": round((now - line.at).total_seconds(), 1)} for line in lines]
         print_result(documents, as_json=True)
         return
-    print_list(listed)
+    from cli.render.console import print_parts
+    from cli.render.incident import incident_table
 
-
-def print_list(listed: list[ListedIncident]) -> None:
-    """One line per incident."""
-    if not listed:
-        print("No incident is on record.")
-        return
-    print(f"{'id':<9} {'age':>7}  {'status':<10} {'cause':<24} {'subject':<20} attempts")
-    for each in listed:
-        line = each.incident
-        print(
-            f"{line.id[:8]:<9} {age_in_words(each.age_seconds):>7}  {line.status:<10} {line.cause:<24} "
-            f"{line.subject[:20]:<20} {', '.join(line.remedies) or 'none'}"
-        )
-
-
-def age_in_words(seconds: float) -> str:
-    """The age in its largest unit, such as `12 min`."""
-    for unit, length in (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0)):
-        if seconds >= length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"
+    print_parts([incident_table(lines, now) if lines else "No incident is on record."])

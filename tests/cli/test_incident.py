@@ -76,9 +76,10 @@ def test_lists_open_incidents_before_ended_ones_with_age_status_and_attempts(led
 def test_shows_one_incident_by_the_beginning_of_its_id(ledger):
     found = escalated(ledger)
     text = said("show", PIPELINE, found.id[:6])
-    for expected in (found.id, "model_failing", "gateway: its worker died", "errors: 3", "1. restart_worker failed"):
+    for expected in (found.id, "model_failing", "gateway: its worker died", "errors: 3", "it died again"):
         assert expected in text
-    assert "page       none yet" in text
+    assert ["1", "restart_worker", "failed"] in [line.split()[:3] for line in text.splitlines()]
+    assert ["page", "none", "yet"] in [line.split() for line in text.splitlines()]
     document = json.loads(said("show", PIPELINE, found.id, "--json"))
     assert document["attempts"][0]["note"] == "it died again"
     assert document["status"] == "escalated"
@@ -89,22 +90,22 @@ def test_shows_where_the_page_of_an_ended_incident_is(ledger):
     write_post_mortems(Settings(), PIPELINE)
     page = page_file(Settings(), found)
     assert page.is_file()
-    assert f"page       {page}" in said("show", PIPELINE, found.id)
+    assert ["page", str(page)] in [line.split() for line in said("show", PIPELINE, found.id).splitlines()]
     assert json.loads(said("show", PIPELINE, found.id, "--json"))["page"] == str(page)
 
 
 def test_explains_the_choices_of_an_incident_that_the_healer_handled(ledger):
     found = Story(Settings(), ledger, PIPELINE)
     incident_id = found.play(found.open(), Status.ESCALATED).id
-    text = said("explain", PIPELINE, incident_id[:8])
+    text = " ".join(said("explain", PIPELINE, incident_id[:8]).split())
     for expected in (
         "gateway: its worker died",
         "considered resource_pressure, disk_full: none explains it",
         "restart_worker, rollback (as policy lists them); not in the policy: wait, abort_canary, retrain",
-        "start: the first in order of those with no attempt yet; the order is restart_worker, rollback",
-        "rollback: futile, aaaaaaaaaaaa is out of service already: nothing to roll back",
-        "restart_worker: cooling_down, may start again in",
-        "escalate: 3 attempts within 1 h, the budget is 3",
+        "start the first in order of those with no attempt yet; the order is restart_worker, rollback",
+        "rollback futile, aaaaaaaaaaaa is out of service already: nothing to roll back",
+        "restart_worker cooling_down, may start again in",
+        "escalate 3 attempts within 1 h, the budget is 3",
     ):
         assert expected in text
     document = json.loads(said("explain", PIPELINE, incident_id, "--json"))

@@ -1,0 +1,61 @@
+"""Drills: the list, and the report over all stored trials."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+
+from cli.render.parts import fields, table
+
+if TYPE_CHECKING:
+    from chaos.experiment_files import Experiment
+    from chaos.report import DrillSummary, Spread, Totals
+
+
+def drill_list_parts(drills: "Sequence[Experiment]") -> list[RenderableType]:
+    """One row per drill; its tier says what it needs."""
+    return [table(("drill", "tier", "what happens"), ((each.name, each.spec.tier, each.title) for each in drills))]
+
+
+def drill_report_parts(summaries: "Sequence[DrillSummary]", pooled: "Totals") -> list[RenderableType]:
+    """One row per drill with its times, then all drills together."""
+    if not summaries:
+        return ["No drill has been run yet; try `autopilot drill run noop`."]
+    columns = ("drill", "recovered", "at least", "detect", "mitigate", "recover p50", "p90", "max", "mean")
+    low, high = pooled.recovered_share
+    totals: list[tuple[str, RenderableType | None]] = [
+        ("all drills", f"{pooled.recovered}/{pooled.trials} recovered ({low:.0%} to {high:.0%} with 95 % confidence)"),
+        ("requests", f"{pooled.failed} failed, {pooled.wrong} wrong"),
+        ("diagnosis", "none" if pooled.diagnosis is None else f"score {pooled.diagnosis:.2f}"),
+        ("controls", f"{pooled.false_incidents} false incidents in {pooled.controls} trials"),
+    ]
+    return [table(columns, map(_row, summaries), numbers=columns[1:]), fields(totals)]
+
+
+def _row(summary: "DrillSummary") -> tuple[RenderableType, ...]:
+    name = summary.name if summary.ablated is None else f"{summary.name} without {summary.ablated}"
+    not_counted = f" (+{summary.not_counted} not counted)" if summary.not_counted else ""
+    counts = (
+        name,
+        f"{summary.recovered}/{summary.trials} recovered{not_counted}",
+        f"{summary.recovered_share_min:.0%}",
+    )
+    if summary.mitigate.p50 is None and summary.recovered == summary.trials:
+        return (*counts, *6 * ("",))  # nothing was broken, so there are no times
+    mean = "-" if summary.mean_recover_seconds is None else f"{summary.mean_recover_seconds:.1f} s"
+    recover = summary.recover
+    return (
+        *counts,
+        _seconds(summary.detect.p50),
+        _seconds(summary.mitigate.p50),
+        *map(_seconds, _quantiles(recover)),
+        mean,
+    )
+
+
+def _quantiles(spread: "Spread") -> tuple[float | None, float | None, float | None]:
+    return spread.p50, spread.p90, spread.max
+
+
+def _seconds(value: float | None) -> str:
+    return "never" if value is None else f"{value:.1f} s"
