@@ -64,6 +64,10 @@ class GatewaySettings(BaseSettings):
     control_plane_file: Path | None = Field(
         default=None, description="File in which the healer says what the ledger knows, for the status page."
     )
+    control_plane_metrics_file: Path | None = Field(
+        default=None,
+        description="File with the healer's metrics, which `/metrics` of the operate port adds to its own.",
+    )
     release_poll_seconds: float = Field(
         default=0.2, ge=0.01, le=60, description="Time between two reads of the release log."
     )

@@ -1,5 +1,6 @@
-"""Writes the snapshot for the gateway's status page, in a thread of its own that nothing of the healing waits for."""
+"""Writes the snapshot for the status page and the metrics, in a thread that nothing of the healing waits for."""
 
+import contextlib
 import threading
 import time
 from dataclasses import replace
@@ -10,9 +11,19 @@ import orjson
 import structlog
 from pydantic import SecretStr
 
-from healer.status_file import snapshot_file
+from healer.heartbeat import heartbeat_file
+from healer.metrics import (
+    ALERTS_UNSENT,
+    HEALER_METRICS,
+    HEARTBEAT,
+    LEDGER_UP,
+    ledger_samples,
+    snapshot_samples,
+)
+from healer.status_file import metrics_file, snapshot_file
 from healer.status_snapshot import StatusSnapshot, read_snapshot
 from healing.errors import AutopilotError
+from releases.exposition import Sample, exposition
 from releases.files import write_atomically
 from tasks.config.pipeline import Pipeline
 from tasks.config.settings import Settings
@@ -20,6 +31,7 @@ from tasks.ledger.database import bounded
 from tasks.ledger.outage import offline_ledger_file
 from tasks.ledger.store import Ledger
 from tasks.rollout.rollout_status import PROGRESS_FILE
+from tasks.runtime.alerts import unsent_alerts
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +53,7 @@ class StatusWriter:
         self._ledger: Ledger | None = None
         self._written: StatusSnapshot | None = None
         self._written_at = 0.0
+        self._ledger_samples: list[Sample] = []  # the last known ones, also during an outage
         self._state: tuple[int, int] | None = None  # the newest journal entry, and the time of the rollout's report
 
     def __enter__(self) -> Self:
@@ -76,7 +89,9 @@ class StatusWriter:
         is_changing = self._written is None or self._written.has_unfinished_incident or state != self._state
         if not (is_changing or error) and time.monotonic() - self._written_at < SNAPSHOT_SECONDS:
             return False
-        self._write(self._read(error))
+        snapshot = self._read(error)
+        self._write(snapshot)
+        self._write_metrics(snapshot, error)
         self._state = state
         return True
 
@@ -108,3 +123,21 @@ class StatusWriter:
             log.warning("status_not_written", path=str(path), cause=str(exc))
             return
         self._written, self._written_at = snapshot, time.monotonic()
+
+    def _write_metrics(self, snapshot: StatusSnapshot, error: str) -> None:
+        settings, name = self._settings, self._config.name
+        if not error and self._ledger is not None:
+            self._ledger_samples = ledger_samples(self._ledger, name)
+        samples = [
+            *snapshot_samples(snapshot),
+            *self._ledger_samples,
+            Sample(LEDGER_UP, (), int(not error)),
+            Sample(ALERTS_UNSENT, (), unsent_alerts(settings)),
+        ]
+        with contextlib.suppress(OSError):  # no heartbeat yet
+            samples.append(Sample(HEARTBEAT, (), heartbeat_file(settings.home, name).stat().st_mtime))
+        path = metrics_file(settings.home, name)
+        try:
+            write_atomically(path, exposition(HEALER_METRICS, name, samples))
+        except OSError as exc:  # a full disk: the time of the last metrics shows it
+            log.warning("metrics_not_written", path=str(path), cause=str(exc))

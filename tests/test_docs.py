@@ -20,13 +20,14 @@ def sections(heading: str, page: str) -> dict[str, str]:
     return dict(re.findall(rf"^{heading} (.+?)\n(.*?)(?=^{heading} |\Z)", page, flags=re.MULTILINE | re.DOTALL))
 
 
-def test_the_runbook_has_a_section_on_every_cause_and_one_on_alerts():
-    assert list(sections("##", text("runbook.md"))) == [*(cause.value for cause in Cause), "Alerts"]
+def test_the_runbook_has_a_section_on_every_cause_and_two_on_alerts():
+    expected = [*(cause.value for cause in Cause), "Alerts", "Prometheus alerts"]
+    assert list(sections("##", text("runbook.md"))) == expected
 
 
 def test_each_section_of_the_runbook_has_its_four_parts_in_order():
     page = sections("##", text("runbook.md"))
-    page |= sections("###", page.pop("Alerts"))
+    page |= sections("###", page.pop("Alerts")) | sections("###", page.pop("Prometheus alerts"))
     parts = {name: tuple(re.findall(r"^\*\*(\w+)\.\*\* \S", body, re.MULTILINE)) for name, body in page.items()}
     assert parts == dict.fromkeys(page, PARTS)
 

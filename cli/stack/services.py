@@ -181,7 +181,7 @@ class Stack:
         )
 
     def _gateway(self, public_key: Path, sockets: Mapping[str, int]) -> Service:
-        from healer.status_file import snapshot_file
+        from healer.status_file import metrics_file, snapshot_file
 
         options = {
             "pipeline": self.pipeline,
@@ -192,6 +192,7 @@ class Stack:
             "operate-fd": sockets["operate"],
             "events-url": f"{self.prefect_api}/events",
             "control-plane-file": snapshot_file(self.home, self.pipeline),
+            "control-plane-metrics-file": metrics_file(self.home, self.pipeline),
         }
         arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         return Service(

@@ -24,9 +24,11 @@ import structlog
 
 from gateway.batching.outcomes import Answered, Busy, Crashed, Outcome, RowRefused, Silent
 from gateway.guards.batch_times import BatchTimes
+from gateway.reporting.histogram import BATCH_ROWS, Histogram
 from gateway.rows.table import Row
 from gateway.settings import GatewaySettings
 from gateway.workers.worker import WorkerAbsent, WorkerDied, WorkerSilent
+from releases.exposition import Distribution
 
 _log = structlog.get_logger(__name__)
 Predict = Callable[[bytes], Awaitable[tuple[Sequence[float], str]]]
@@ -115,6 +117,8 @@ class Batcher:
         self.pending_rows = 0  # of requests that fit in a batch
         self.large_rows = 0  # of requests that are sent in pieces
         self.batches = 0
+        self.batch_rows = Histogram(BATCH_ROWS)
+        self._batch_seconds = 0.0
         self.times = BatchTimes()
         self.note = ""  # the model's last complaint about a row
         self._predict = predict
@@ -151,6 +155,11 @@ class Batcher:
     def wait_seconds(self) -> float:
         """How long a request that came now would wait for the batches before its own."""
         return self._seconds * self.pending_rows / self._rows_in_time
+
+    @property
+    def batch_durations(self) -> Distribution:
+        """How many batches were answered, and the sum of their seconds."""
+        return Distribution(self.batches, self._batch_seconds)
 
     def submit(self, rows: Sequence[Row], until: float) -> "asyncio.Future[Outcome]":
         """Queue rows; the future gives the outcome and never an exception.
@@ -320,6 +329,8 @@ class Batcher:
         self._requests += recent * (requests + len(self._queue) - self._requests)
         self._router.note(requests)
         self.batches += 1
+        self.batch_rows.observe(rows)
+        self._batch_seconds += seconds
         self._size_batches()
 
     def _end(self, batch: list[_Piece], outcomes: Sequence[Outcome]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from gateway.reporting.histogram import LATENCY_SECONDS, Histogram
 from releases.manifest import Manifest
 
 WINDOW_REQUESTS = 512
@@ -28,7 +29,7 @@ class RecentRequests:
 class VersionWindow:
     """The last few hundred requests of one version. Failures count; requests that never reached the model do not.
 
-    `answered_total`, `failed_total` and `seconds_total` are of all requests since the version was loaded.
+    `answered_total`, `failed_total` and `durations` are of all requests since the version was loaded.
     """
 
     def __init__(self) -> None:
@@ -37,7 +38,7 @@ class VersionWindow:
         self._values: deque[float] = deque(maxlen=WINDOW_REQUESTS)
         self.answered_total = 0
         self.failed_total = 0
-        self.seconds_total = 0.0
+        self.durations = Histogram(LATENCY_SECONDS)
 
     def answered(self, seconds: float, value: float) -> None:
         """Take an answered request: how long it took and the answer to its first row."""
@@ -45,7 +46,7 @@ class VersionWindow:
         self._seconds.append(seconds)
         self._values.append(value)
         self.answered_total += 1
-        self.seconds_total += seconds
+        self.durations.observe(seconds)
 
     def failed(self) -> None:
         self._failed.append(True)

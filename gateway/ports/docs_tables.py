@@ -1,14 +1,12 @@
-"""The tables of docs/gateway.md that the code knows best: settings and metrics.
+"""The table of docs/gateway.md that the code knows best: the settings.
 
-`python -m gateway.ports.docs_tables docs/gateway.md` writes them into the page; a test finds them there as they are.
+`python -m gateway.ports.docs_tables docs/gateway.md` writes it into the page; a test checks that it is current.
 """
 
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.ports.metrics import Metrics
-from gateway.ports.request_counts import RequestCounts
 from gateway.settings import GatewaySettings
 
 
@@ -17,21 +15,14 @@ def settings_table() -> str:
     return _table(("option", "default", "meaning"), _settings())
 
 
-def metrics_table() -> str:
-    """Every metric by the name that Prometheus stores."""
-    return _table(("metric", "meaning"), _metrics())
-
-
-def with_tables(page: str) -> str:
-    """The page with both tables as they are now; ValueError when it has no place for one."""
-    for name, table in (("settings", settings_table()), ("metrics", metrics_table())):
-        begin, end = f"<!-- {name}: written by gateway.ports.docs_tables -->", f"<!-- end of {name} -->"
-        before, found, rest = page.partition(begin)
-        _, ended, after = rest.partition(end)
-        if not found or not ended:
-            raise ValueError(f"expected a place between {begin} and {end}, found none")
-        page = f"{before}{begin}\n{table}\n{end}{after}"
-    return page
+def with_table(page: str) -> str:
+    """The page with the table as it is now; ValueError when it has no place for it."""
+    begin, end = "<!-- settings: written by gateway.ports.docs_tables -->", "<!-- end of settings -->"
+    before, found, rest = page.partition(begin)
+    _, ended, after = rest.partition(end)
+    if not found or not ended:
+        raise ValueError(f"expected a place between {begin} and {end}, found none")
+    return f"{before}{begin}\n{settings_table()}\n{end}{after}"
 
 
 def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
@@ -45,12 +36,6 @@ def _settings() -> Iterator[tuple[str, ...]]:
         yield f"`--{name.replace('_', '-')}`", default, field.description or ""
 
 
-def _metrics() -> Iterator[tuple[str, ...]]:
-    for family in Metrics(RequestCounts()).registry.collect():
-        name = family.name + ("_total" if family.type == "counter" else "")
-        yield f"`{name}`", family.documentation
-
-
 if __name__ == "__main__":
     path = Path(sys.argv[1])
-    path.write_text(with_tables(path.read_text(encoding="utf-8")), encoding="utf-8")
+    path.write_text(with_table(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -21,6 +21,11 @@ class HangUps:
         self._watched: dict[asyncio.Task[None], asyncio.Task[None]] = {}
         self._hung_up: set[asyncio.Task[None]] = set()
 
+    @property
+    def under_way(self) -> int:
+        """How many requests have begun and not ended."""
+        return len(self._under_way)
+
     def begin(self, request: "asyncio.Task[None]", receive: Receive) -> None:
         """Once its body is read; it must not be read from after."""
         self._under_way[request] = (time.monotonic(), receive)

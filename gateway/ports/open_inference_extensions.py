@@ -33,7 +33,7 @@ def statistics(model: str, versions: Iterable[Version]) -> dict[str, Any]:
 
 def _statistics_of(model: str, version: Version) -> dict[str, Any]:
     window = version.window
-    success = {"count": window.answered_total, "ns": round(window.seconds_total * 1e9)}
+    success = {"count": window.answered_total, "ns": round(window.durations.total * 1e9)}
     parts = ("queue", "compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss")
     return {
         "name": model,

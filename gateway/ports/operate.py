@@ -17,7 +17,7 @@ from gateway.log.predictions import LogStream
 from gateway.ports.docs_page import render_page
 from gateway.ports.keys import KeyRing, Purpose
 from gateway.ports.log_requests import take_drained, take_labels
-from gateway.ports.metrics import Metrics
+from gateway.ports.metrics.page import MetricsPage
 from gateway.ports.openapi_operate import operate_document
 from gateway.ports.release_state import release_state
 from gateway.ports.state import GatewayState, champion_output, version_of
@@ -83,15 +83,14 @@ class _Locked:
 class _Desk:
     def __init__(self, state: GatewayState) -> None:
         self._state = state
-        self._metrics = Metrics(state.requests.counts)
+        self._metrics = MetricsPage(state)
         self._document = operate_document()
 
     async def release(self, _: Request) -> Response:
         return _json(release_state(self._state))
 
     async def metrics(self, _: Request) -> Response:
-        self._metrics.refresh(self._state)
-        return Response(self._metrics.exposition(), media_type="text/plain; version=0.0.4")
+        return Response(await self._metrics.text(), media_type="text/plain; version=0.0.4")
 
     async def health(self, _: Request) -> Response:
         loops = {

@@ -87,6 +87,7 @@ class RequestHandler:
         except BadRequest as exc:
             status, body, headers_out = exc.status, protocol.refuse(exc.code, str(exc), exc.field), [JSON]
             if status == 503:
+                self.totals.failed += forced is None
                 headers_out.append(RETRY_AFTER)
         except Overloaded as exc:
             self.totals.failed += 1
@@ -95,6 +96,9 @@ class RequestHandler:
         except asyncio.CancelledError:
             if self.hangups.hung_up(self._this_task()):
                 return
+            raise
+        except Exception:
+            self.totals.failed += forced is None
             raise
         if status != 200:
             self.counts.refuse(status)

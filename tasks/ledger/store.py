@@ -11,7 +11,10 @@ from tasks.ledger.checks import CheckStore
 from tasks.ledger.decisions import DecisionStore
 from tasks.ledger.outage import OutageStore
 from tasks.ledger.post_mortems import PostMortemStore
+from tasks.ledger.totals import TotalsStore
 
 
-class Ledger(AttemptStore, ApprovalStore, BatchStore, CheckStore, DecisionStore, OutageStore, PostMortemStore):
+class Ledger(
+    AttemptStore, ApprovalStore, BatchStore, CheckStore, DecisionStore, OutageStore, PostMortemStore, TotalsStore
+):
     """The whole ledger at a SQLAlchemy URL."""

@@ -172,5 +172,10 @@ def _digest(url: SecretStr) -> str:
     return hashlib.sha256(url.get_secret_value().encode()).hexdigest()[:16]
 
 
+def unsent_alerts(settings: Settings) -> int:
+    """How many messages to people wait for a route that accepts them."""
+    return len(_outbox(settings).unsent())
+
+
 def _outbox(settings: Settings) -> Outbox:
     return Outbox(settings.home / "outbox")

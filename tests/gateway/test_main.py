@@ -116,8 +116,8 @@ def test_metrics_count_what_was_answered(served):
     gateway.ask()
     served_now = gateway.release()["served"]
     text = gateway.operate.get("/metrics").text
-    assert f'gateway_requests_total{{rung="champion"}} {served_now["good"]}.0' in text
-    assert "gateway_release_generation_active 2.0" in text
+    assert f'gateway_requests_total{{pipeline="tiny",rung="champion"}} {served_now["good"]}.0' in text
+    assert 'gateway_release_generation_active{pipeline="tiny"} 2.0' in text
 
 
 def test_a_client_that_hangs_up_disturbs_nobody(served):
@@ -233,7 +233,7 @@ def test_a_slow_upload_is_answered_by_the_release_that_is_active_at_its_end(root
         assert models[1].digest.encode() in reply
 
 
-def test_a_role_that_no_version_has_any_more_has_no_gauges(root, keys, state_dir):
+def test_a_version_and_its_trial_have_metrics_as_long_as_they_are_there(root, keys, state_dir):
     champion, challenger = (publish_tiny_model(root, keys, version=f"1.0.{n}", seed=n) for n in (1, 2))
     bootstrap(root, champion)
     with run_gateway(root, keys, state_dir) as gateway:
@@ -241,9 +241,16 @@ def test_a_role_that_no_version_has_any_more_has_no_gauges(root, keys, state_dir
         gateway.wait_for_generation(start_canary(root, challenger, 0.9).generation)
         for number in range(20):
             gateway.ask(x_route_key=f"client {number}")
-        assert 'gateway_version_error_share{role="challenger"}' in gateway.operate.get("/metrics").text
+        text = gateway.operate.get("/metrics").text
+        assert 'gateway_version_error_ratio{pipeline="tiny",version="1.0.2"} 0.0' in text
+        assert 'gateway_version_role{pipeline="tiny",role="challenger",version="1.0.2"} 1.0' in text
+        assert 'gateway_trial_weight_ratio{mode="canary",pipeline="tiny",version="1.0.2"} 0.9' in text
+        assert 'gateway_trial_verdict{check="errors",pipeline="tiny",verdict="INCONCLUSIVE"} 1.0' in text
         gateway.wait_for_generation(end_trial(root, reason=Reason.ABORT, champion=champion).generation)
-        assert 'role="challenger"' not in gateway.operate.get("/metrics").text
+        text = gateway.operate.get("/metrics").text
+        assert 'role="challenger"' not in text
+        assert 'version="1.0.2"' not in text
+        assert "gateway_trial_weight_ratio{" not in text
 
 
 def test_the_router_imports_no_model_library():

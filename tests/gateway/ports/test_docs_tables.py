@@ -1,22 +1,22 @@
-"""`docs/gateway.md` says what the code does: every setting with its default, every metric, every cause it reports."""
+"""`docs/gateway.md` says what the code does: every setting with its default, every cause it reports."""
 
 from pathlib import Path
 
 import pytest
 
-from gateway.ports.docs_tables import with_tables
+from gateway.ports.docs_tables import with_table
 from healing.incident import Cause
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "gateway.md").read_text(encoding="utf-8")
 
 
-def test_the_tables_of_settings_and_metrics_are_as_the_code_has_them():
-    assert with_tables(DOCUMENT) == DOCUMENT, "run: python -m gateway.ports.docs_tables docs/gateway.md"
+def test_the_table_of_settings_is_as_the_code_has_it():
+    assert with_table(DOCUMENT) == DOCUMENT, "run: python -m gateway.ports.docs_tables docs/gateway.md"
 
 
-def test_a_page_without_a_place_for_them_is_refused():
+def test_a_page_without_a_place_for_it_is_refused():
     with pytest.raises(ValueError, match="expected a place"):
-        with_tables("# Gateway")
+        with_table("# Gateway")
 
 
 @pytest.mark.parametrize(

@@ -76,5 +76,6 @@ def test_who_gives_up_early_gets_the_baseline_in_time_and_who_hangs_up_is_forgot
 
     asyncio.run(hang_up())
     wait_until(
-        lambda: "gateway_requests_abandoned_total 1.0" in stopped.operate.get("/metrics").text, "it is forgotten"
+        lambda: 'gateway_requests_abandoned_total{pipeline="tiny"} 1.0' in stopped.operate.get("/metrics").text,
+        "it is forgotten",
     )
