@@ -35,6 +35,13 @@ def answers_of(estimator: Any, rows: Any, output: Output | None = None) -> "NDAr
     matrix = np.asarray(wanted(rows), dtype=np.float64)
     if matrix.ndim != 2 or matrix.shape[1] != output.width:
         raise ModelCorrupt(f"expected a model with {output.width} outputs, found the shape {matrix.shape}")
+    return with_values(matrix, output)
+
+
+def with_values(matrix: "NDArray[np.float64]", output: Output) -> "NDArray[np.float64]":
+    """The outputs of several rows, with the value of each row in front; NaN unless all outputs are finite."""
+    import numpy as np
+
     value = matrix[:, 0] if output.kind == "values" else _most_probable(matrix, output)
     whole = np.isfinite(matrix).all(axis=1)
     return np.column_stack([np.where(whole, value, np.nan), matrix])

@@ -10,12 +10,14 @@ from releases.loader import LoadedModel
 from releases.manifest import ComparedFit, Golden, Manifest, ReferenceProfile
 from tasks.backtest.history import History
 from tasks.evaluation.losses import VARIANCE, Loss
+from tasks.evaluation.predictions import classes_of, predictions_of, unknown_predictions
 from tasks.lake.columns import LABEL
-from tasks.training.dataset import TrainingDataset, base_rate, training_loss
+from tasks.training.dataset import TrainingDataset, training_loss
 from tasks.training.fit import fit_recipe
 from tasks.training.held_out_answers import ANSWERS_FILE, held_out_answers
 from tasks.training.inference import as_inputs, predict, predict_or_nan
 from tasks.training.plan import TrainingPlan
+from tasks.training.publish import baseline_of
 from tasks.training.refit import compare_refit, refit_plan
 
 if TYPE_CHECKING:
@@ -70,8 +72,8 @@ class AcceptedModel:
         return cls(fit, fit.model, date.fromisoformat(fit.model.manifest.trained_until))
 
     def predict(self, rows: "pd.DataFrame") -> "NDArray[np.float64]":
-        """Predictions of rows of the features table, shape (rows,)."""
-        return self.model.predict(as_inputs(rows, self.model.manifest.input_schema))
+        """Predictions of rows of the features table, shape (rows,) or (rows, classes)."""
+        return predictions_of(self.model, as_inputs(rows, self.model.manifest.input_schema))
 
 
 def fit(history: History, key: FitKey) -> Fit:
@@ -109,8 +111,8 @@ def as_refit(history: History, compared: Fit, whole: Fit) -> AcceptedModel:
     named = ComparedFit(trained_until=manifest.trained_until, answers_file=ANSWERS_FILE)
     changes = {"compared": named, "reference": manifest.reference}
     model = LoadedModel(whole.model.digest, whole.model.manifest.model_copy(update=changes), whole.model.estimator)
-    dataset = history.dataset(history.plan_at(compared.key.until))
-    answers = pd.read_parquet(io.BytesIO(held_out_answers(dataset, compared.model.estimator)))
+    plan = history.plan_at(compared.key.until)
+    answers = pd.read_parquet(io.BytesIO(held_out_answers(plan, history.dataset(plan), compared.model.estimator)))
     return AcceptedModel(whole, model, date.fromisoformat(model.manifest.trained_until), answers)
 
 
@@ -125,11 +127,12 @@ def _predict_scored(history: History, model: LoadedModel, until: date) -> "NDArr
     import numpy as np
 
     later = history.scored_days > until.toordinal()
-    predictions = np.full(len(later), np.nan)
+    manifest = model.manifest
+    predictions = unknown_predictions(len(later), classes_of(manifest))
     rows = history.scored.iloc[np.flatnonzero(later)]
     if len(rows):
-        found = predict_or_nan(model.estimator, as_inputs(rows, model.manifest.input_schema))
-        predictions[later] = np.where(np.isnan(found), model.manifest.baseline, found)
+        found = predict_or_nan(model.estimator, as_inputs(rows, manifest.input_schema))
+        predictions[later] = np.where(np.isnan(found), manifest.baseline_outputs or manifest.baseline, found)
     return predictions
 
 
@@ -138,6 +141,8 @@ def _manifest(plan: TrainingPlan, dataset: TrainingDataset, estimator: Any) -> M
     metrics = dict(loss.metrics(predict(estimator, dataset.held_out_inputs), dataset.held_out_labels))
     if not plan.is_class:
         metrics[VARIANCE] = float(dataset.train[LABEL].var(ddof=0))
+    baseline = baseline_of(plan, dataset)
+    shares = baseline.get("baseline_outputs", ())
     return Manifest(
         pipeline=plan.pipeline,
         version="1.0.0",
@@ -149,7 +154,8 @@ def _manifest(plan: TrainingPlan, dataset: TrainingDataset, estimator: Any) -> M
         requirements_sha256=plan.requirements_sha256,
         input_schema=dataset.schema,
         reference=ReferenceProfile(rows=len(dataset.train), metrics=metrics),
-        golden=Golden(columns=(), rows=((),), outputs=(0.0,)),
-        baseline=base_rate(dataset),
+        golden=Golden(columns=(), rows=((),), outputs=(0.0,), matrix=(shares,) if shares else ()),
+        **baseline,
+        output=plan.model_output,
         training_seconds=0,
     )

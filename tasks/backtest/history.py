@@ -147,7 +147,7 @@ class History:
         source, labels = self.source, self.labels
         places = self.places_of(labels)
         found = places >= 0
-        values = np.asarray(label_numbers(labels[source.column], source.positive), dtype=np.float64)
+        values = np.asarray(label_numbers(labels[source.column], source), dtype=np.float64)
         instants = labels[source.known_at].dt.tz_convert(UTC).dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
         return places[found], values[found], instants[found]
 

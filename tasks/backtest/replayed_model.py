@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from tasks.backtest.fits import AcceptedModel
 from tasks.backtest.history import History
 from tasks.evaluation.labels import day_end
-from tasks.lake.columns import LOGGED, PREDICTION
+from tasks.evaluation.predictions import classes_of, is_known, predictions_in, unknown_predictions, with_predictions
+from tasks.lake.columns import LOGGED
 from tasks.monitoring.checks.quality import judge_quality_windows
 from tasks.monitoring.distances import columns_of, distance
 from tasks.monitoring.monitored_model import MonitoredModel
@@ -51,9 +52,8 @@ class ServingModel:
     @property
     def _known(self) -> "NDArray[np.float64]":
         if not self._predictions:
-            import numpy as np
-
-            self._predictions.append(np.full(len(self.history.rows), np.nan))
+            classes = classes_of(self.accepted.model.manifest)
+            self._predictions.append(unknown_predictions(len(self.history.rows), classes))
         return self._predictions[0]
 
     _predictions: "list[NDArray[np.float64]]" = field(default_factory=list, repr=False)
@@ -77,10 +77,11 @@ class ReplayedModel(MonitoredModel):
         import numpy as np
 
         places = self.history.places_of(rows)
-        missing = np.isnan(self.known[places])
-        if missing.any():
-            self.known[places[missing]] = super().with_predictions(rows[missing])[PREDICTION]
-        return rows.assign(**{PREDICTION: self.known[places]})
+        classes = classes_of(self.champion.manifest)
+        missing = np.flatnonzero(~is_known(self.known[places]))
+        if missing.size:
+            self.known[places[missing]] = predictions_in(super().with_predictions(rows.iloc[missing]), classes)
+        return with_predictions(rows, self.known[places], classes)
 
     def predicted(self, window: DayRange) -> "pd.DataFrame":
         """No prediction of a replayed model was logged."""

@@ -39,7 +39,7 @@ class Scoring:
         """For each scored row the prediction of the model that served on its day; NaN outside of the period."""
         import numpy as np
 
-        served = np.full(len(self._days), np.nan)
+        served = np.full_like(self.fits.scored(run.served[0].fit), np.nan)
         ends = [later.since for later in run.served[1:]] + [self.period.last + timedelta(days=1)]
         for each, end in zip(run.served, ends, strict=True):
             where = self._between(each.since, end)

@@ -37,7 +37,9 @@ __all__ = ["ColumnType", "Contract", "Pipeline", "Table", "known_pipelines", "lo
 
 PIPELINE_FILE = "pipeline.yaml"
 
-Output = Literal["probability", "value"]
+Output = Literal["probability", "probabilities", "value"]
+ClassNames = tuple[str | bool | int, ...]
+CLASSES_MIN = 3  # with two, one of them is `positive`
 BuildFeatures = Callable[[Mapping[str, "pd.DataFrame"]], "pd.DataFrame"]
 BuildEstimator = Callable[[], Any]
 
@@ -51,13 +53,19 @@ class Label(Section):
     positive: str | bool | int | float | None = Field(
         default=None, description="Value that counts as 1, all others as 0; without it the column contains 0 and 1."
     )
+    classes: ClassNames = Field(
+        default=(),
+        description="All values of the label, three or more, where the model predicts one probability per class.",
+    )
 
 
 class Prediction(Section):
     """What the model answers."""
 
     output: Output = Field(
-        default="probability", description="probability: of the positive class; value: the label is a quantity."
+        default="probability",
+        description="probability: of the positive class; probabilities: one for each of `label.classes`; value: the "
+        "label is a quantity.",
     )
 
 
@@ -223,7 +231,11 @@ class Pipeline(Section):
 
 def _check_label(label: Label, kind: ColumnType, output: Output) -> None:
     """ValueError unless the label's column can be what is predicted."""
-    if output == "value":
+    if output == "probabilities":
+        _check_classes(label, kind)
+    elif label.classes:
+        raise ValueError(f"label.classes needs prediction: {{output: probabilities}}, found output: {output}")
+    elif output == "value":
         if kind not in ("double", "long") or label.positive is not None:
             raise ValueError(f"a value is predicted, so label {label.column!r} is a double or a long without positive")
     elif kind == "string" and not isinstance(label.positive, str):
@@ -233,6 +245,25 @@ def _check_label(label: Label, kind: ColumnType, output: Output) -> None:
         )
     elif isinstance(label.positive, str) and kind != "string":
         raise ValueError(f"label {label.column!r} is a {kind}, so positive is no text, found {label.positive!r}")
+
+
+def _check_classes(label: Label, kind: ColumnType) -> None:
+    """ValueError unless the classes are values of the label's column."""
+    expected = {"string": str, "long": int}.get(kind)
+    if expected is None or label.positive is not None:
+        raise ValueError(
+            f"probabilities are predicted, so label {label.column!r} is a string or a long without positive, found a "
+            f"{kind}{'' if label.positive is None else f' with positive: {label.positive}'}"
+        )
+    if len(label.classes) < CLASSES_MIN or len(set(label.classes)) < len(label.classes):
+        raise ValueError(
+            f"label.classes lists at least {CLASSES_MIN} different values of the label, found {list(label.classes)}; "
+            "for two classes set positive"
+        )
+    for name in label.classes:
+        if type(name) is not expected:
+            wanted = "texts in quotes" if expected is str else "whole numbers"
+            raise ValueError(f"label {label.column!r} is a {kind}, so label.classes are {wanted}, found {name!r}")
 
 
 def known_pipelines(pipelines_dir: Path) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from tasks.config.pipeline import Pipeline
+from tasks.config.pipeline import ClassNames, Pipeline
 from tasks.lake.columns import ASKED_AT, BATCH_DAY, FEATURES, KNOWN_AT, LABEL
 from tasks.lake.lake_table import LakeTable
 
@@ -26,6 +26,7 @@ class LabelSource:
     known_at: str
     zone: ZoneInfo
     positive: str | bool | int | float | None = None  # the value that counts as 1; None if the column is a number
+    classes: ClassNames = ()  # all values of a label of several classes; each counts as its position
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +72,21 @@ def join_labels(
     labels = table.read(since=first_day, columns=[source.key, source.column, source.known_at], version=version)
     known = labels[(labels[source.known_at] <= pd.Timestamp(as_of)) & labels[source.column].notna()]
     known = known.sort_values(source.known_at).drop_duplicates(source.key, keep="last")
-    by_key = known.assign(**{LABEL: label_numbers(known[source.column], source.positive)}).set_index(source.key)
+    by_key = known.assign(**{LABEL: label_numbers(known[source.column], source)}).set_index(source.key)
     keys = rows[source.key]
     return rows.assign(
         **{LABEL: keys.map(by_key[LABEL]).astype("float64"), KNOWN_AT: keys.map(by_key[source.known_at])}
     )
 
 
-def label_numbers(values: "pd.Series[Any]", positive: str | bool | int | float | None) -> "pd.Series[float]":
-    """1.0 for the positive class and 0.0 for all others; the number itself if there is no positive class."""
-    return (values if positive is None else values == positive).astype("float64")
+def label_numbers(values: "pd.Series[Any]", source: LabelSource) -> "pd.Series[float]":
+    """The number of each label: its position among the classes, or NaN if it is none of several classes.
+
+    With a positive class, it is 1.0 for that class and 0.0 for all others. Without classes it is the label itself.
+    """
+    if source.classes:
+        return values.map({name: float(place) for place, name in enumerate(source.classes)}).astype("float64")
+    return (values if source.positive is None else values == source.positive).astype("float64")
 
 
 def label_delay(joined: "pd.DataFrame") -> LabelDelay:
@@ -118,4 +124,5 @@ def label_source(pipeline: Pipeline, lake_root: Path) -> LabelSource:
         known_at=pipeline.label.known_at,
         zone=pipeline.zone,
         positive=pipeline.label.positive,
+        classes=pipeline.label.classes,
     )

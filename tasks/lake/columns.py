@@ -5,7 +5,7 @@ FEATURES = "features"  # table: exactly one row per row of the batch table
 BATCH_DAY = "event_day"  # every table has it: the calendar day of the batch that a row came with
 ASKED_AT = "asked_at"  # the instant at which the prediction is requested; features use nothing newer
 
-LABEL = "label"  # 0.0, 1.0 or a quantity; NaN while the label is unknown
+LABEL = "label"  # 0.0 or 1.0, the position among several classes, or a quantity; NaN while the label is unknown
 KNOWN_AT = "label_known_at"  # when the label became known
 
 PREDICTION = "prediction"  # the champion's prediction

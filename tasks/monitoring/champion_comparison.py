@@ -11,8 +11,9 @@ from healing.trial_rules import CheckState, TrialCheck, TrialRules, share_of_alp
 from healing.verdict import Outcome
 from releases.loader import LoadedModel
 from releases.manifest import Manifest
-from tasks.config.pipeline import Pipeline
+from tasks.config.pipeline import ClassNames, Pipeline
 from tasks.evaluation.paired_loss import PairedLoss, paired_loss_of
+from tasks.evaluation.predictions import classes_of, predictions_in
 from tasks.lake.columns import LABEL
 from tasks.monitoring.paired_rows import AT, CHALLENGER, CHAMPION, ModelOrDigest, paired_rows, with_columns, with_labels
 
@@ -40,14 +41,22 @@ def paired_quality(
     until = until or datetime.now(UTC)
     seconds = rules.quality_block_seconds
     complete = datetime.fromtimestamp(until.timestamp() // seconds * seconds, UTC)
-    rows = paired_rows(lake_root, champion, challenger, since, complete)
-    rows = with_columns(with_labels(rows, pipeline, lake_root, until), pipeline.segments)
+    classes = pipeline.label.classes
+    rows = paired_rows(lake_root, champion, challenger, since, complete, classes)
+    answering = classes_of(champion.manifest) if isinstance(champion, LoadedModel) else classes
+    rows = with_columns(with_labels(rows, pipeline, lake_root, until, answering), pipeline.segments)
     manifest = challenger.manifest if isinstance(challenger, LoadedModel) else None
-    return judge_rows(rows, pipeline.segments, manifest, rules, rules.alpha * share_of_alpha(TrialCheck.QUALITY, rules))
+    alpha = rules.alpha * share_of_alpha(TrialCheck.QUALITY, rules)
+    return judge_rows(rows, pipeline.segments, manifest, rules, alpha, classes)
 
 
 def judge_rows(
-    rows: "pd.DataFrame", segments: Sequence[str], manifest: Manifest | None, rules: TrialRules, alpha: float
+    rows: "pd.DataFrame",
+    segments: Sequence[str],
+    manifest: Manifest | None,
+    rules: TrialRules,
+    alpha: float,
+    classes: ClassNames = (),
 ) -> tuple[CheckState, ...]:
     """The states for rows with both predictions, label, time of the request, and the columns named by `segments`.
 
@@ -65,16 +74,18 @@ def judge_rows(
     loss = paired_loss_of(manifest)
     chosen = {EVERYTHING: rows, **dict(_segments(rows, known))}
     return judge_pairs(
-        {name: blocks_of(part, loss, rules.quality_block_seconds) for name, part in chosen.items()}, rule
+        {name: blocks_of(part, loss, rules.quality_block_seconds, classes) for name, part in chosen.items()}, rule
     )
 
 
-def blocks_of(rows: "pd.DataFrame", loss: PairedLoss, seconds: float) -> tuple[PairedBlock, ...]:
+def blocks_of(
+    rows: "pd.DataFrame", loss: PairedLoss, seconds: float, classes: ClassNames = ()
+) -> tuple[PairedBlock, ...]:
     """The rows' blocks in the order of requests. Rows without a label count with the least possible increase."""
     import numpy as np
     import pandas as pd
 
-    predictions = rows[CHALLENGER].to_numpy(dtype="float64"), rows[CHAMPION].to_numpy(dtype="float64")
+    predictions = predictions_in(rows, classes, CHALLENGER), predictions_in(rows, classes, CHAMPION)
     increase, least = loss.increase(*predictions, rows[LABEL].to_numpy(dtype="float64")), loss.least(*predictions)
     known = np.isfinite(increase)
     block = [at.timestamp() // seconds for at in rows[AT]]

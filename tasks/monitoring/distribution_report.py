@@ -10,7 +10,6 @@ import structlog
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.lake.columns import PREDICTION
 from tasks.monitoring.distances import ColumnKind, columns_of
 from tasks.monitoring.monitored_model import MonitoredModel
 
@@ -32,7 +31,7 @@ def write_distribution_report(model: MonitoredModel, reports_dir: Path) -> Path:
     path = reports_dir / f"drift-{model.champion.manifest.version}-{model.until}.html"
     if not path.exists():
         window = model.windows(rules.window_days, 1)[0]
-        kinds: dict[str, ColumnKind] = {**model.input_kinds, PREDICTION: "numeric"}
+        kinds: dict[str, ColumnKind] = {**model.input_kinds, **model.prediction_kinds}
         write_report(model.predicted(window), model.reference, kinds, path)
     prune_reports(reports_dir, rules.reports_kept, timedelta(days=rules.reports_days), path)
     return path

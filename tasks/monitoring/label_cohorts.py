@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tasks.config.pipeline import ClassNames
 from tasks.evaluation.clustered import DaySum, clustered_mean
 from tasks.evaluation.losses import Loss
+from tasks.evaluation.predictions import predictions_in
 from tasks.evaluation.scores import by_day
-from tasks.lake.columns import BATCH_DAY, LABEL, PREDICTION
+from tasks.lake.columns import BATCH_DAY, LABEL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,18 +88,20 @@ def expected_coverage(usual: Sequence[Cohort], days: int) -> float | None:
     return max(0.0, mean.value - float(t.isf(COVERAGE_TAIL, mean.degrees)) * widened)
 
 
-def labelled_window(joined: "pd.DataFrame", loss: Loss, usual_coverage: float | None = None) -> LabelledWindow:
-    """The window of rows with predictions that were joined with their labels."""
+def labelled_window(
+    joined: "pd.DataFrame", loss: Loss, usual_coverage: float | None = None, classes: ClassNames = ()
+) -> LabelledWindow:
+    """The window of rows with predictions that were joined with their labels. `classes` are those of the labels."""
     known = joined[joined[LABEL].notna()]
-    best, worst = loss.extremes(known[PREDICTION].to_numpy(dtype=float), known[LABEL].to_numpy(dtype=float))
-    return LabelledWindow(cohorts_of(joined, loss), usual_coverage, best, worst)
+    best, worst = loss.extremes(predictions_in(known, classes), known[LABEL].to_numpy(dtype=float))
+    return LabelledWindow(cohorts_of(joined, loss, classes), usual_coverage, best, worst)
 
 
-def cohorts_of(joined: "pd.DataFrame", loss: Loss) -> tuple[Cohort, ...]:
+def cohorts_of(joined: "pd.DataFrame", loss: Loss, classes: ClassNames = ()) -> tuple[Cohort, ...]:
     """Cohorts of rows with predictions that were joined with their labels."""
     import numpy as np
 
-    predictions, labels = joined[PREDICTION].to_numpy(dtype=float), joined[LABEL].to_numpy(dtype=float)
+    predictions, labels = predictions_in(joined, classes), joined[LABEL].to_numpy(dtype=float)
     known = ~np.isnan(labels)
     excess = np.zeros(len(joined))
     excess[known] = loss.excess(predictions[known], labels[known])

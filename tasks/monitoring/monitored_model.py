@@ -13,6 +13,13 @@ from tasks.config.monitor_section import Monitor
 from tasks.config.pipeline import Pipeline
 from tasks.evaluation.labels import LabelDelay, LabelSource, day_end, join_labels, label_source, read_features
 from tasks.evaluation.losses import Loss, loss_of
+from tasks.evaluation.predictions import (
+    class_columns,
+    classes_of,
+    predictions_of,
+    unknown_predictions,
+    with_predictions,
+)
 from tasks.lake.columns import PREDICTION
 from tasks.monitoring.distances import ColumnKind, column_kinds
 from tasks.monitoring.windows import DayRange, predicted_rows, windows_back
@@ -81,8 +88,9 @@ class MonitoredModel:
 
     def with_predictions(self, rows: "pd.DataFrame") -> "pd.DataFrame":
         """The rows with the champion's predictions, computed here."""
-        inputs = as_inputs(rows, self.champion.manifest.input_schema)
-        return rows.assign(**{PREDICTION: self.champion.predict(inputs) if len(rows) else 0.0})
+        inputs, classes = as_inputs(rows, self.champion.manifest.input_schema), classes_of(self.champion.manifest)
+        found = predictions_of(self.champion, inputs) if len(rows) else unknown_predictions(0, classes)
+        return with_predictions(rows, found, classes)
 
     @property
     def reference_from(self) -> date:
@@ -96,6 +104,12 @@ class MonitoredModel:
     def input_kinds(self) -> Mapping[str, ColumnKind]:
         """How each input is compared."""
         return column_kinds([(column.name, column.type) for column in self.champion.manifest.input_schema.columns])
+
+    @property
+    def prediction_kinds(self) -> Mapping[str, ColumnKind]:
+        """How predictions are compared: as a number, with several classes as the probability of each."""
+        classes = classes_of(self.champion.manifest)
+        return dict.fromkeys(class_columns(classes) if classes else [PREDICTION], "numeric")
 
     def windows(self, days: int, count: int, lag_days: int = 0) -> tuple[DayRange, ...]:
         """Windows after the champion's acceptance, newest first. The newest ends `lag_days` before `until`."""

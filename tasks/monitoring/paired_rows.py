@@ -4,18 +4,27 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from releases.loader import LoadedModel
 from releases.model_inputs import frame_of
-from tasks.config.pipeline import Pipeline
+from releases.output import Output
+from tasks.config.pipeline import ClassNames, Pipeline
 from tasks.evaluation.labels import LabelSource, join_labels, label_source
+from tasks.evaluation.predictions import (
+    classes_of,
+    in_order,
+    is_known,
+    predictions_of,
+    unknown_predictions,
+    with_predictions,
+)
 from tasks.lake.columns import BATCH_DAY, FEATURES, LABEL
 from tasks.lake.lake_table import LakeTable
 from tasks.serving.gateway_client import PROBE_PREFIX
-from tasks.serving.prediction_log import feedback_table, predictions_table, shadow_table
+from tasks.serving.prediction_log import feedback_table, logged_outputs, predictions_table, read_log, shadow_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,34 +49,73 @@ def digest_of(model: ModelOrDigest) -> str:
 
 
 def paired_rows(
-    lake_root: Path, champion: ModelOrDigest, challenger: ModelOrDigest, since: datetime, until: datetime
+    lake_root: Path,
+    champion: ModelOrDigest,
+    challenger: ModelOrDigest,
+    since: datetime,
+    until: datetime,
+    classes: ClassNames = (),
 ) -> "pd.DataFrame":
     """Rows requested live in [since, until] for which both models have a prediction, by time.
 
     Columns: `request_id`, `row`, `at`, `key`, `features` as JSON, `champion`, `challenger`. A prediction is the
     gateway's, else the shadow's score, else computed by the loaded model from the logged features. If a key was
     requested several times, the first request counts: one label is one observation. Probes and baseline answers are
-    left out.
+    left out. With `classes`, a prediction is one probability per class (see `tasks.evaluation.predictions`), and a
+    shadow's are computed: the gateway logs only the class that it predicts.
     """
     rows = _requested(lake_root, since, until)
     scores = _scored(lake_root, digest_of(challenger), since)
+    found = rows[[*_ROW, AT, "key", FEATURES_JSON]]
     for column, model in ((CHAMPION, champion), (CHALLENGER, challenger)):
-        predictions = rows["prediction"].where(rows["digest"] == digest_of(model))
-        if column == CHALLENGER:
-            predictions = predictions.fillna(rows[_ROW].merge(scores, how="left", on=_ROW)["prediction"])
-        rows[column] = predictions
-    for column, model in ((CHAMPION, champion), (CHALLENGER, challenger)):
-        if isinstance(model, LoadedModel):
-            missing = rows[column].isna()
-            rows.loc[missing, column] = _predictions_of(model, rows.loc[missing, FEATURES_JSON])
-    both = rows[rows[CHAMPION].notna() & rows[CHALLENGER].notna()]
+        by_model = (rows["digest"] == digest_of(model)).to_numpy()
+        if classes:
+            predictions = _class_predictions(model, rows, by_model, classes)
+        else:
+            logged = rows["prediction"].where(by_model)
+            if column == CHALLENGER:
+                logged = logged.fillna(rows[_ROW].merge(scores, how="left", on=_ROW)["prediction"])
+            predictions = _completed(model, logged.to_numpy(dtype="float64", copy=True), rows[FEATURES_JSON])
+        found = with_predictions(found, predictions, classes, column)
+    both = found[found[CHAMPION].notna() & found[CHALLENGER].notna()]
     again = both["key"].notna() & both.duplicated("key", keep="first")
-    return both[~again][[*_ROW, AT, "key", FEATURES_JSON, CHAMPION, CHALLENGER]].reset_index(drop=True)
+    return both[~again].reset_index(drop=True)
 
 
-def with_labels(rows: "pd.DataFrame", pipeline: Pipeline, lake_root: Path, as_of: datetime) -> "pd.DataFrame":
-    """`rows` with `label`: a client's feedback on the row, else the label table's value for its key, else NaN."""
+def _class_predictions(
+    model: ModelOrDigest, rows: "pd.DataFrame", by_model: "NDArray[np.bool_]", classes: ClassNames
+) -> "NDArray[np.float64]":
+    """The probabilities of `classes` for each row, shape (rows, classes); NaN where they are not known."""
+    import numpy as np
+
+    known = classes_of(model.manifest) if isinstance(model, LoadedModel) else classes
+    logged = logged_outputs(rows["outputs"], len(known))
+    predictions = _completed(model, np.where(by_model[:, None], logged, np.nan), rows[FEATURES_JSON])
+    return in_order(predictions, known, classes)
+
+
+def _completed(
+    model: ModelOrDigest, predictions: "NDArray[np.float64]", features: "pd.Series[str]"
+) -> "NDArray[np.float64]":
+    """The predictions, with those that are NaN computed from the features if the model is loaded."""
+    import numpy as np
+
+    missing = np.flatnonzero(~is_known(predictions))
+    if isinstance(model, LoadedModel) and missing.size:
+        predictions[missing] = _predictions_of(model, features.iloc[missing])
+    return predictions
+
+
+def with_labels(
+    rows: "pd.DataFrame", pipeline: Pipeline, lake_root: Path, as_of: datetime, answering: tuple[Any, ...] = ()
+) -> "pd.DataFrame":
+    """`rows` with `label`: a client's feedback on the row, else the label table's value for its key, else NaN.
+
+    `answering` are the classes of the model that answered: the gateway logs a label as its number among them.
+    """
     feedback = _feedback_labels(lake_root, rows, as_of)
+    if pipeline.label.classes:
+        feedback = _among(feedback, answering, pipeline.label.classes)
     by_key = _labels_by_key(label_source(pipeline, lake_root), rows, as_of)
     return rows.assign(**{LABEL: feedback.fillna(by_key)})
 
@@ -81,11 +129,11 @@ def with_columns(rows: "pd.DataFrame", columns: Sequence[str]) -> "pd.DataFrame"
 def _requested(lake_root: Path, since: datetime, until: datetime) -> "pd.DataFrame":
     import pandas as pd
 
-    columns = [*_ROW, AT, "digest", "rung", "key", FEATURES_JSON, "prediction"]
+    columns = [*_ROW, AT, "digest", "rung", "key", FEATURES_JSON, "prediction", "outputs"]
     table = predictions_table(lake_root)
     if table.version() is None:
         return pd.DataFrame({column: pd.Series(dtype="object") for column in columns})
-    rows = table.read(since=since, until=until, day_column=AT, columns=columns)
+    rows = read_log(table, columns, since=since, until=until, day_column=AT)
     live = (rows["rung"] != "baseline") & ~rows["request_id"].str.startswith(PROBE_PREFIX)
     return rows[live].drop_duplicates(_ROW, keep="last").reset_index(drop=True)
 
@@ -111,7 +159,7 @@ def _predictions_of(model: LoadedModel, features: "pd.Series[str]") -> "NDArray[
     names = schema.names
     requests = [json.loads(text) for text in features]
     complete = [place for place, row in enumerate(requests) if all(name in row for name in names)]
-    predictions = np.full(len(requests), np.nan)
+    predictions = unknown_predictions(len(requests), classes_of(model.manifest))
     if complete:
         rows = frame_of(schema, names, [[requests[place][name] for name in names] for place in complete])
         predictions[complete] = _predict_in_parts(model, rows)
@@ -123,14 +171,12 @@ def _predict_in_parts(model: LoadedModel, rows: "pd.DataFrame") -> "NDArray[np.f
 
     After `_ERRORS_MAX` exceptions, the remaining rows get none.
     """
-    import numpy as np
-
-    predictions = np.full(len(rows), np.nan)
+    predictions = unknown_predictions(len(rows), classes_of(model.manifest))
     parts, errors = [(0, len(rows))], 0
     while parts and errors <= _ERRORS_MAX:
         start, end = parts.pop()
         try:
-            predictions[start:end] = model.predict(rows.iloc[start:end])
+            predictions[start:end] = predictions_of(model, rows.iloc[start:end])
         except Exception as exc:  # noqa: BLE001 - a model is a user's code, and may raise anything
             errors += 1
             log.debug("rows_not_predicted", digest=model.digest, rows=end - start, cause=repr(exc))
@@ -148,6 +194,14 @@ def _feedback_labels(lake_root: Path, rows: "pd.DataFrame", as_of: datetime) -> 
     labels = table.read(since=rows[AT].min(), until=as_of, day_column=AT, columns=[*_ROW, "label"])
     last = labels.drop_duplicates(_ROW, keep="last")
     return rows[_ROW].merge(last, how="left", on=_ROW)["label"].astype("float64").set_axis(rows.index)
+
+
+def _among(labels: "pd.Series[float]", answering: tuple[Any, ...], classes: ClassNames) -> "pd.Series[float]":
+    """Logged labels of the classes `answering` as positions among `classes`; see `Output.value_of`."""
+    output = Output(kind="probabilities", names=answering or classes)
+    place = {str(name): float(place) for place, name in enumerate(classes)}
+    positions = {output.value_of(name): place.get(str(name)) for name in output.names}
+    return labels.map(positions).astype("float64")
 
 
 def _labels_by_key(source: LabelSource, rows: "pd.DataFrame", as_of: datetime) -> "pd.Series[float]":

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from releases.loader import LoadedModel
 from tasks.evaluation.labels import read_features
+from tasks.evaluation.predictions import classes_of, is_known, predictions_of, with_predictions
 from tasks.lake.columns import BATCH_DAY, LOGGED, PREDICTION
-from tasks.serving.prediction_log import read_predictions
+from tasks.serving.prediction_log import logged_outputs, read_predictions
 from tasks.training.inference import as_inputs
 
 if TYPE_CHECKING:
@@ -43,18 +44,24 @@ def windows_back(until: date, days: int, count: int, after: date) -> tuple[DayRa
 
 
 def predicted_rows(lake_root: Path, key: str, days: DayRange, model: LoadedModel) -> "pd.DataFrame":
-    """Rows of the features table with two more columns: the model's `prediction`, and whether it was `logged`.
+    """Rows of the features table with the model's predictions, and whether each was `logged`.
 
     The gateway's logged predictions are used where they exist. The model computes the others here, so that a window can
     be judged without traffic.
     """
-    rows = read_features(lake_root, key, days.since, days.until)
-    logged = read_predictions(lake_root, model.digest).set_index("key")[PREDICTION]
-    predictions = rows[key].map(logged).astype("float64")
-    is_logged = predictions.notna()
-    if not is_logged.all():
-        predictions[~is_logged] = model.predict(as_inputs(rows[~is_logged], model.manifest.input_schema))
-    return rows.assign(**{PREDICTION: predictions}).assign(**{LOGGED: is_logged})
+    import numpy as np
+
+    rows, classes = read_features(lake_root, key, days.since, days.until), classes_of(model.manifest)
+    logged = read_predictions(lake_root, model.digest).set_index("key")
+    if classes:
+        predictions = logged_outputs(rows[key].map(logged["outputs"]), len(classes))
+    else:
+        predictions = rows[key].map(logged[PREDICTION]).to_numpy(dtype="float64", copy=True)
+    is_logged = is_known(predictions)
+    missing = np.flatnonzero(~is_logged)
+    if missing.size:
+        predictions[missing] = predictions_of(model, as_inputs(rows.iloc[missing], model.manifest.input_schema))
+    return with_predictions(rows, predictions, classes).assign(**{LOGGED: is_logged})
 
 
 def rows_of(rows: "pd.DataFrame", days: DayRange) -> "pd.DataFrame":

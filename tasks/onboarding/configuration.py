@@ -1,15 +1,18 @@
 """The `pipeline.yaml` of a draft, with the reason of each guess as a comment."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from glob import escape
 from typing import Any
 
 import yaml
 
+from tasks.config.monitor_section import Monitor
+from tasks.config.retrain_section import Retrain
 from tasks.onboarding.columns import ColumnGuess
 from tasks.onboarding.daily_rows import DailyRows
 from tasks.onboarding.draft import PipelineDraft
 from tasks.onboarding.label import LabelGuess
+from tasks.onboarding.windows import WindowsGuess, entropy
 
 ROWS, OUTCOMES = "rows", "outcomes"  # tables: the rows to predict, and their labels
 ROWS_SUITE, OUTCOMES_SUITE = "expectations.json", "expectations.outcomes.json"
@@ -58,14 +61,18 @@ monitor: # rows on {days_with_rows} of {days} days, about {rows_per_day} per day
   reference_days: {reference_days}
   window_days: {window_days}
   quality_window_days: {holdout_days}
-  rows_min: {compare_rows_min}
+  rows_min: {compare_rows_min}{rare_monitor}
 
 retrain:
   lookback_days: {lookback_days}
   holdout_days: {holdout_days}
   every_days: {holdout_days} # a renewal after as many new days; without this line none by schedule
-  rows_min: {train_rows_min}
+  rows_min: {train_rows_min}{rare_retrain}
 """
+
+# Settings whose defaults suit two classes of about the same size; nats per row.
+_MONITOR_TOLERATED = ("loss_increase_tolerated",)
+_RETRAIN_TOLERATED = ("worse_tolerated", "refit_worse_tolerated")
 
 
 def configuration(draft: PipelineDraft) -> str:
@@ -74,6 +81,7 @@ def configuration(draft: PipelineDraft) -> str:
     data = draft.request.data.absolute()
     known_at = {"table": OUTCOMES, "column": label.name, "known_at": time.name}
     positive = {} if label.positive is None else {"positive": label.positive}
+    classes = {"classes": list(label.classes)} if label.classes else {}
     key_names = {} if draft.key == draft.request.key else {draft.key: draft.request.key}
     return _PAGE.format(
         data=data.name,
@@ -98,7 +106,7 @@ def configuration(draft: PipelineDraft) -> str:
         outcome_columns=_columns(draft.key, time, (label,)),
         outcome_formats=_source_formats(key_names, (time, label)),
         outcomes_suite=OUTCOMES_SUITE,
-        label_section=_flow({**known_at, **positive}),
+        label_section=_flow({**known_at, **positive, **classes}),
         label_why=_comment(label.why),
         output=label.output,
         days_with_rows=windows.days_with_rows,
@@ -110,7 +118,18 @@ def configuration(draft: PipelineDraft) -> str:
         lookback_days=windows.lookback_days,
         compare_rows_min=windows.compare_rows_min,
         train_rows_min=windows.train_rows_min,
+        rare_monitor=_tolerated(windows, Monitor, _MONITOR_TOLERATED),
+        rare_retrain=_tolerated(windows, Retrain, _RETRAIN_TOLERATED),
     )
+
+
+def _tolerated(windows: WindowsGuess, section: type[Monitor | Retrain], names: Sequence[str]) -> str:
+    """Lines for a rare class: the section's defaults, in proportion to the loss of the base rate."""
+    if windows.rare_share is None:
+        return ""
+    values = {name: section.model_fields[name].default * windows.loss_scale for name in names}
+    why = f"of the usual tolerance, because the base rate costs only {entropy(windows.rare_share):.2g} nats per row"
+    return "".join(f"\n  {name}: {value:.2g} # {windows.loss_scale:.1%} {why}" for name, value in values.items())
 
 
 def _columns(key: str, time: ColumnGuess, others: tuple[ColumnGuess | LabelGuess, ...]) -> str:

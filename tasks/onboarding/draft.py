@@ -12,10 +12,11 @@ from tasks.onboarding.daily_rows import DailyRows, guess_daily_rows
 from tasks.onboarding.estimator import EstimatorGuess, guess_estimator
 from tasks.onboarding.files import FileRows
 from tasks.onboarding.label import LabelGuess, Task, guess_label
+from tasks.onboarding.leakage import GivenAway, columns_giving_away
 from tasks.onboarding.numbers import guess_decimal
 from tasks.onboarding.times import READABLE_SHARE_MIN, guess_formats
 from tasks.onboarding.windows import WindowsGuess, guess_windows
-from tasks.training.dataset import POSITIVES_MIN
+from tasks.training.dataset import CLASS_ROWS_MIN, POSITIVES_MIN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +55,7 @@ class PipelineDraft:
     estimator: EstimatorGuess
     encoding: str | None = None
     encoding_why: str = ""
+    given_away: tuple[GivenAway, ...] = ()
 
     @property
     def inputs(self) -> tuple[ColumnGuess, ...]:
@@ -73,11 +75,13 @@ def draft_pipeline(request: OnboardingRequest, file: FileRows) -> PipelineDraft:
     days = parse_times(rows[request.time], time.formats).dt.date
     daily_rows = guess_daily_rows(list(days.dropna()))
     labelled = days.notna() & label_text.notna() & days.map(daily_rows.whole, na_action="ignore").eq(True)
-    windows = guess_windows(list(days[labelled]), request.time)
+    windows = guess_windows(list(days[labelled]), request.time, label.rarer_share(label_text[labelled]))
     _check_training_rows(label, label_text[labelled], days[labelled], windows)
     others = [column for name, column in columns.items() if name not in (request.key, request.time, request.label)]
     guesses = tuple(guess_column(column, request.dates) for column in others)
     _check_inputs(guesses)
+    numbers = label.numbers(label_text)
+    given_away = columns_giving_away(rows, guesses, time, request.key, label_text if numbers is None else numbers)
     return PipelineDraft(
         request=request,
         rows=len(rows),
@@ -88,9 +92,10 @@ def draft_pipeline(request: OnboardingRequest, file: FileRows) -> PipelineDraft:
         columns=guesses,
         daily_rows=daily_rows,
         windows=windows,
-        estimator=guess_estimator(label.output, windows.train_rows),
+        estimator=guess_estimator(label.output, windows.train_rows, len(label.classes)),
         encoding=file.encoding,
         encoding_why=file.encoding_why,
+        given_away=given_away,
     )
 
 
@@ -179,12 +184,14 @@ def _check_training_rows(
                 f"{windows.holdout_days} days; collect more rows"
             )
         return
-    positives = int(label.positive_rows(train).sum())
-    if min(positives, len(train) - positives) < POSITIVES_MIN:
+    counts, needed = label.class_counts(train), CLASS_ROWS_MIN if label.classes else POSITIVES_MIN
+    if min(counts.values()) < needed:
+        few = {name: count for name, count in counts.items() if count < needed} if label.classes else counts
+        found = " and ".join(f"{count} {name}" for name, count in few.items())
+        instead = "; remove the rows of a rare class, merge it with another, or set --positive" if label.classes else ""
         raise UsageError(
-            f"label {label.source_name!r}: expected {POSITIVES_MIN} rows of each class to train on, found "
-            f"{positives} positive and {len(train) - positives} other before the last {windows.holdout_days} days; "
-            "collect more rows"
+            f"label {label.source_name!r}: expected {needed} rows of each class to train on, found {found} before the "
+            f"last {windows.holdout_days} days; collect more rows{instead}"
         )
 
 

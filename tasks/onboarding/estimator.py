@@ -7,6 +7,8 @@ from tasks.config.pipeline import Output
 LINEAR_FILE = "linear_model.py"  # beside trees: what `bootstrap` releases where the trees are worse
 LINEAR_REFERENCE = ".linear_model:build_estimator"
 TREES_ROWS_MIN = 1_000  # with fewer rows, boosted trees overfit
+_ROUNDS = 150  # of boosting
+_TREES_MAX = 750  # a round has one tree per class: more trees than that cost minutes to fit and milliseconds per answer
 
 _TREES = '''\
 """The model: gradient-boosted trees on numbers, and on categories encoded as numbers.
@@ -32,7 +34,7 @@ def build_estimator() -> Pipeline:
     )
     trees = {family}(
         learning_rate=0.06,
-        max_iter=150,
+        max_iter={rounds},
         max_leaf_nodes=15,
         min_samples_leaf={leaf_rows_min},
         l2_regularization=1.0,
@@ -76,18 +78,22 @@ class EstimatorGuess:
     family: str
     leaf_rows_min: int
     why: str
+    rounds: int = _ROUNDS
 
     @property
     def is_trees(self) -> bool:
         return self.family.startswith("HistGradientBoosting")
 
 
-def guess_estimator(output: Output, rows: int) -> EstimatorGuess:
-    """The estimator for `rows` training rows; always a class of scikit-learn, which skops opens by default."""
+def guess_estimator(output: Output, rows: int, classes: int = 0) -> EstimatorGuess:
+    """The estimator for `rows` training rows; always a class of scikit-learn, which skops opens by default.
+
+    `classes` is the number of classes where each gets a probability, else 0.
+    """
     if rows >= TREES_ROWS_MIN:
-        family = "HistGradientBoostingClassifier" if output == "probability" else "HistGradientBoostingRegressor"
+        family = "HistGradientBoostingRegressor" if output == "value" else "HistGradientBoostingClassifier"
         why = f"trees, because there are {rows} training rows; they accept missing values and unknown categories"
-        return EstimatorGuess(family, max(20, min(100, rows // 100)), why)
+        return EstimatorGuess(family, max(20, min(100, rows // 100)), why, min(_ROUNDS, _TREES_MAX // max(1, classes)))
     return EstimatorGuess(_linear_family(output), 20, f"a linear model, because there are only {rows} training rows")
 
 
@@ -96,12 +102,12 @@ def model_modules(guess: EstimatorGuess, output: Output) -> dict[str, str]:
     linear = _linear_module(_linear_family(output))
     if not guess.is_trees:
         return {"model.py": linear}
-    trees = _TREES.format(family=guess.family, leaf_rows_min=guess.leaf_rows_min)
+    trees = _TREES.format(family=guess.family, leaf_rows_min=guess.leaf_rows_min, rounds=guess.rounds)
     return {"model.py": trees, LINEAR_FILE: linear}
 
 
 def _linear_family(output: Output) -> str:
-    return "LogisticRegression" if output == "probability" else "Ridge"
+    return "Ridge" if output == "value" else "LogisticRegression"
 
 
 def _linear_module(family: str) -> str:

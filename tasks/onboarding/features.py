@@ -1,5 +1,6 @@
 """The `features.py` of a draft: it passes columns through, and turns dates into days before the event."""
 
+from tasks.onboarding.columns import ColumnGuess
 from tasks.onboarding.configuration import ROWS
 from tasks.onboarding.draft import PipelineDraft
 
@@ -34,15 +35,22 @@ def build_features(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def features_module(draft: PipelineDraft) -> str:
     """Source of `features.py`."""
-    types = {column.name: column.type for column in draft.inputs}
+    names: dict[str, list[str]] = {"NUMBERS": [], "CATEGORIES": [], "DATES": []}
+    for column in draft.inputs:
+        names[name_list(column)].append(column.name)
     return _FEATURES.format(
         key=draft.key,
         time=draft.time.name,
         rows=ROWS,
-        numbers=_assigned_list([name for name, type_ in types.items() if type_ in ("double", "long", "boolean")]),
-        categories=_assigned_list([name for name, type_ in types.items() if type_ == "string"]),
-        dates=_assigned_list([name for name, type_ in types.items() if type_ == "timestamp"]),
+        numbers=_assigned_list(names["NUMBERS"]),
+        categories=_assigned_list(names["CATEGORIES"]),
+        dates=_assigned_list(names["DATES"]),
     )
+
+
+def name_list(column: ColumnGuess) -> str:
+    """The list in `features.py` that has the column's name."""
+    return {"string": "CATEGORIES", "timestamp": "DATES"}.get(column.type, "NUMBERS")
 
 
 def _assigned_list(names: list[str]) -> str:

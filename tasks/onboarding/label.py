@@ -1,10 +1,10 @@
-"""The label: a class with two values, one value against the rest, or a quantity."""
+"""The label: a class with two values, one value against the rest, one of several classes, or a quantity."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from healing.errors import UsageError
-from tasks.config.pipeline import ColumnType, Output
+from tasks.config.pipeline import ClassNames, ColumnType, Output
 from tasks.config.table import NumberFormat
 from tasks.ingestion.sources.number_format import plain_numbers
 from tasks.onboarding.columns import TextColumn
@@ -19,6 +19,8 @@ Positive = str | bool | int | float
 # Usual names of the positive class.
 _POSITIVE_WORDS = frozenset({"yes", "y", "true", "t", "positive", "pos", "churned", "fraud", "late", "failed"})
 _QUANTITY_VALUES_MIN = 20  # fewer different whole numbers are probably grades or codes
+_CLASSES_MAX = 20  # with more texts, the column is probably no label; --task classification allows more
+_CLASSES_ASKED_MAX = 100
 _CLASSES_NAMED_MAX = 5  # classes named in a message
 
 
@@ -26,8 +28,8 @@ _CLASSES_NAMED_MAX = 5  # classes named in a message
 class LabelGuess:
     """The label's column, what is predicted, and why. `positive` is None if the column itself contains 0 and 1.
 
-    `values` are the texts that the contract accepts, if there are two. `missing` and `number_format` say how the source
-    writes it.
+    `classes` are all values, if one of several classes is predicted. `values` are the texts that the contract accepts,
+    if there are two. `missing` and `number_format` say how the source writes it.
     """
 
     source_name: str
@@ -39,11 +41,30 @@ class LabelGuess:
     values: tuple[str, ...] | None = None
     missing: tuple[str, ...] = ()
     number_format: NumberFormat | None = None
+    classes: ClassNames = ()
 
     def plain(self, text: "pd.Series[str]") -> "pd.Series[str]":
         """The label's texts with plain numbers, None where the label is unknown."""
         known = text.mask(text.isin(self.missing), None)
         return known if self.number_format is None else plain_numbers(known, self.number_format)
+
+    def rarer_share(self, text: "pd.Series[str]") -> float:
+        """The share of the rarer of two classes in the label's plain text; one half for any other label."""
+        counts = self.class_counts(text).values() if self.output == "probability" else ()
+        return min(counts) / sum(counts) if sum(counts) else 0.5
+
+    def numbers(self, text: "pd.Series[str]") -> "pd.Series[float] | None":
+        """The quantity in the label's plain text; None for classes."""
+        return text.astype("float64") if self.output == "value" else None
+
+    def class_counts(self, text: "pd.Series[str]") -> dict[str, int]:
+        """The number of rows of each class, by the label's plain text."""
+        if self.classes:
+            found = text if self.type == "string" else text.astype("float64")
+            counts = found.value_counts().to_dict()
+            return {str(name): int(counts.get(name, 0)) for name in self.classes}
+        positives = int(self.positive_rows(text).sum())
+        return {"positive": positives, "other": len(text) - positives}
 
     def positive_rows(self, text: "pd.Series[str]") -> "pd.Series[bool]":
         """Where the label's plain text is the positive class."""
@@ -85,17 +106,43 @@ def _guess_plain(column: TextColumn, task: Task | None, positive: str | None) ->
     if positive is not None:
         return _one_against_the_rest(column, positive, "as set by --positive", numeric=numeric)
     if len(classes) > 2:
-        raise UsageError(_too_many_classes(column.source_name, classes, numeric=numeric))
+        return _several_classes(column, _CLASSES_MAX if task is None else _CLASSES_ASKED_MAX, numeric=numeric)
     return _two_classes(column, numeric=numeric)
 
 
-def _too_many_classes(source_name: str, classes: list[str], *, numeric: bool) -> str:
-    shown = ", ".join(map(repr, classes[:_CLASSES_NAMED_MAX])) + (", …" if len(classes) > _CLASSES_NAMED_MAX else "")
-    regression = ", or set --task regression to predict the number" if numeric else ""
-    return (
-        f"label {source_name!r}: expected two classes, found {len(classes)} ({shown}); set --positive to the class to "
-        f"predict against the rest{regression}"
-    )
+def _several_classes(column: TextColumn, classes_max: int, *, numeric: bool) -> LabelGuess:
+    """A class per different value. UsageError if there are too many, or if a number is no whole number."""
+    shares = column.known.value_counts(normalize=True)
+    if numeric:
+        numbers = _whole_numbers(column.known)
+        if numbers is None:
+            example = next(text for text in shares.index if not float(text).is_integer())
+            raise UsageError(
+                f"label {column.source_name!r}: expected whole numbers as classes, found {example!r}; leave out --task "
+                "to predict the number"
+            )
+        shares = numbers.value_counts(normalize=True)
+    classes: ClassNames = tuple(sorted(shares.index.tolist()))
+    if len(classes) > classes_max:
+        shown = ", ".join(repr(each) for each in shares.index[:_CLASSES_NAMED_MAX])
+        raise UsageError(
+            f"label {column.source_name!r}: expected at most {classes_max} classes, found {len(classes)} different "
+            f"values ({shown}, …); set --positive to the class to predict against the rest, or name another column"
+        )
+    found = ", ".join(f"{name} {share:.1%}" for name, share in shares.head(_CLASSES_NAMED_MAX).items())
+    more = ", …" if len(classes) > _CLASSES_NAMED_MAX else ""
+    regression = "; set --task regression to predict the number" if numeric else ""
+    why = f"one of {len(classes)} classes: {found}{more}; --positive CLASS predicts one against the rest{regression}"
+    type_: ColumnType = "long" if numeric else "string"
+    return LabelGuess(column.source_name, column.name, type_, "probabilities", why, classes=classes)
+
+
+def _whole_numbers(text: "pd.Series[str]") -> "pd.Series[Any] | None":
+    """The texts as integers, None if one is no whole number."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(text)
+    return None if (numbers != numbers.round()).any() else numbers.astype("int64")
 
 
 def _is_quantity(numbers: "pd.Series[float]") -> bool:

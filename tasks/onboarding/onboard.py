@@ -1,12 +1,12 @@
 """Onboarding a file: guess a pipeline, run it on the file, write its folder, and report every guess."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from healing.errors import UsageError
-from tasks.config.pipeline import PIPELINE_FILE, known_pipelines
+from tasks.config.pipeline import PIPELINE_FILE, Output, known_pipelines
 from tasks.config.policy_file import refuse_faulty_policy
 from tasks.onboarding.columns import ColumnGuess
 from tasks.onboarding.configuration import OUTCOMES_SUITE, ROWS_SUITE, configuration
@@ -14,9 +14,17 @@ from tasks.onboarding.daily_rows import DailyRows
 from tasks.onboarding.draft import OnboardingRequest, PipelineDraft, draft_pipeline
 from tasks.onboarding.dry_run import TableDryRun, run_dry
 from tasks.onboarding.estimator import model_modules
-from tasks.onboarding.features import features_module
+from tasks.onboarding.features import features_module, name_list
 from tasks.onboarding.files import check_free, read_rows, write_folder
+from tasks.onboarding.leakage import GivenAway
 from tasks.onboarding.suites import outcomes_suite, rows_suite
+from tasks.onboarding.windows import WindowsGuess
+
+_ANSWERS: Mapping[Output, str] = {
+    "probability": "a probability",
+    "probabilities": "a probability per class",
+    "value": "a value",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,7 @@ def guesses(draft: PipelineDraft) -> tuple[Guess, ...]:
         *encoding,
         Guess("key", f"{draft.key}: string", draft.key_why),
         Guess("event time", f"{draft.time.name}: timestamp", draft.time.why),
-        Guess("label", f"{label.name}: {label.type}, predicted as a {label.output}", label.why),
+        Guess("label", f"{label.name}: {label.type}, predicted as {_ANSWERS[label.output]}", label.why),
         *(_column_guess(column) for column in draft.columns),
         Guess("estimator", draft.estimator.family, draft.estimator.why),
         Guess(
@@ -89,6 +97,7 @@ def guesses(draft: PipelineDraft) -> tuple[Guess, ...]:
             f"rows on {windows.days_with_rows} of {windows.days} days, about {windows.rows_per_day} per day",
         ),
         *_daily_guesses(draft.daily_rows),
+        *_rare_guess(windows),
         Guess(
             "windows",
             f"{windows.lookback_days} training days, {windows.holdout_days} held-out days, "
@@ -97,7 +106,34 @@ def guesses(draft: PipelineDraft) -> tuple[Guess, ...]:
             f"{windows.detected_loss:.2g} with probability 0.8; monitored window about {windows.window_rows} rows",
         ),
         Guess("label known at", "event time", "set label.known_at in pipeline.yaml if the label becomes known later"),
+        *(_warning(draft, each) for each in draft.given_away),
     )
+
+
+def _rare_guess(windows: WindowsGuess) -> Iterator[Guess]:
+    if windows.rare_share is not None:
+        share, rows = windows.rare_share, round(windows.rare_share * windows.held_out_rows)
+        why = (
+            f"windows are measured by its rows, about {rows} are held out; tolerated losses are "
+            f"{windows.loss_scale:.1%} of the usual ones; no class weights, so that probabilities stay calibrated"
+        )
+        yield Guess("rare class", f"{share:.2%} of the rows", why)
+
+
+def _warning(draft: PipelineDraft, found: GivenAway) -> Guess:
+    """What gives the label away, and the line to change."""
+    share = f"explains {found.explained:.0%} of the label by itself"
+    if found.is_key:
+        why = (
+            f"the order of its values {share}, and time does not; the model does not get the key, but check that the "
+            "file is not sorted or numbered by the label"
+        )
+        return Guess("WARNING", f"key {found.column} orders the label", why)
+    names = name_list(next(each for each in draft.inputs if each.name == found.column))
+    missing = ", mostly by where it is missing" if found.by_missing else ""
+    remedy = f'remove "{found.column}" from {names} in features.py'
+    why = f"it {share}{missing}; if it becomes known only with the label, {remedy}"
+    return Guess("WARNING", f"column {found.column} gives the label away", why)
 
 
 def _daily_guesses(rows: DailyRows) -> Iterator[Guess]:

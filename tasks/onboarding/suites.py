@@ -22,10 +22,13 @@ def rows_suite(draft: PipelineDraft) -> str:
 
 
 def outcomes_suite(draft: PipelineDraft) -> str:
-    """Suite of the table `outcomes`. A third class is quarantined, because it would count as negative."""
+    """Suite of the table `outcomes`. An unknown class is quarantined, because it would count as another one."""
     label = draft.label
     expectations = []
-    if label.values is not None:
+    if label.classes:
+        note = "All classes, as in label.classes of pipeline.yaml; a row with another one is quarantined."
+        expectations.append(_expectation("in_set", label.name, {"value_set": list(label.classes)}, "warning", note))
+    elif label.values is not None:
         note = "The two classes; a row with another text is quarantined."
         expectations.append(_expectation("in_set", label.name, {"value_set": list(label.values)}, "warning", note))
     elif label.type == "long":

@@ -25,6 +25,9 @@ _LOOKBACK_ROWS_MAX = 300_000  # more rows need less than a year: they cost minut
 _WINDOW_ROWS = 200  # a window of inputs: the share of a category is known to 7 percentage points
 _WINDOW_SHARE = 1 / 8  # of all rows at most
 _WINDOWS_IN_REFERENCE = 4
+_RARE_SHARE = 0.1  # of a class; a rarer one carries most of the information, so windows are measured by its rows
+_RARE_HELD_OUT = 100  # rows of a rare class: a loss of a tenth more on them is detected
+_RARE_TRAINED = 1_000
 _COMPARE_ROWS_MAX = 1_000  # upper limit of the guesses for monitor.rows_min
 _TRAIN_ROWS_MAX = 5_000  # upper limit of the guess for retrain.rows_min
 
@@ -54,6 +57,7 @@ class WindowsGuess:
     train_rows: int
     held_out_rows: int
     window_rows: int
+    rare_share: float | None = None  # of the rarer of two classes, if it is rare
 
     @property
     def days(self) -> int:
@@ -83,25 +87,44 @@ class WindowsGuess:
     @property
     def detected_loss(self) -> float:
         """The loss per row that the held-out rows detect with probability 0.8."""
-        return detected_loss(self.held_out_rows)
+        return detected_loss(self.held_out_rows, self.rare_share)
+
+    @property
+    def loss_scale(self) -> float:
+        """Tolerated losses relative to the defaults: the entropy of a rare class relative to that of an even one."""
+        return 1.0 if self.rare_share is None else entropy(self.rare_share) / entropy(0.5)
 
 
-def detected_loss(rows: int) -> float:
+def detected_loss(rows: int, rare_share: float | None = None) -> float:
     """The difference in loss per row that a one-sided test at 0.05 on `rows` rows detects with probability 0.8.
 
-    In nats for a probability, in variances of the label for a quantity.
+    In nats for a probability, in variances of the label for a quantity. For a rare class, the spread of the losses is
+    that of the label relative to an even class.
     """
-    return _QUANTILES_SUM * _LOSS_DIFFERENCE_SD / math.sqrt(rows)
+    spread = 1.0 if rare_share is None else 2 * math.sqrt(rare_share * (1 - rare_share))
+    return _QUANTILES_SUM * _LOSS_DIFFERENCE_SD * spread / math.sqrt(rows)
 
 
-def guess_windows(days: Sequence[date], time_column: str) -> WindowsGuess:
-    """Windows for labelled rows on `days` (one entry per row). UsageError if the days are too few for a comparison."""
+def entropy(share: float) -> float:
+    """The log-loss per row of always predicting the share of a class, in nats."""
+    return -share * math.log(share) - (1 - share) * math.log(1 - share)
+
+
+def guess_windows(days: Sequence[date], time_column: str, rarer_share: float = 0.5) -> WindowsGuess:
+    """Windows for labelled rows on `days` (one entry per row). UsageError if the days are too few for a comparison.
+
+    `rarer_share` is the share of the rarer of two classes. Below 10 %, the windows get as many rows as it takes to have
+    100 of that class to compare models on, and 1,000 to train on, if the file has them.
+    """
+    rare = rarer_share if 0 < rarer_share < _RARE_SHARE else None
+    held_out_min = _HOLDOUT_ROWS if rare is None else max(_HOLDOUT_ROWS, math.ceil(_RARE_HELD_OUT / rare))
+    trained_min = _LOOKBACK_ROWS if rare is None else max(_LOOKBACK_ROWS, math.ceil(_RARE_TRAINED / rare))
     rows = Counter(days)
     first, last = min(rows), max(rows)
     span = (last - first).days + 1
     _check_days(rows, time_column, span)
-    holdout, held_out = _holdout(rows, span)
-    lookback, trained = _lookback(rows, last - timedelta(days=holdout), span - holdout)
+    holdout, held_out = _holdout(rows, span, held_out_min)
+    lookback, trained = _lookback(rows, last - timedelta(days=holdout), span - holdout, trained_min)
     days_for_rows = min(_WINDOW_ROWS, _WINDOW_SHARE * len(days)) / len(days) * span
     window = math.ceil(max(DAYS_MIN * span / len(rows), days_for_rows))
     inner = sorted(count for day, count in rows.items() if first < day < last)  # the outer days may be incomplete
@@ -118,6 +141,7 @@ def guess_windows(days: Sequence[date], time_column: str) -> WindowsGuess:
         train_rows=trained,
         held_out_rows=held_out,
         window_rows=round(window * len(days) / span),
+        rare_share=rare,
     )
 
 
@@ -136,14 +160,14 @@ def _check_days(rows: Counter[date], time_column: str, span: int) -> None:
         )
 
 
-def _holdout(rows: Counter[date], span: int) -> tuple[int, int]:
+def _holdout(rows: Counter[date], span: int, rows_min: int) -> tuple[int, int]:
     """Number of held-out days, and of their rows.
 
-    The fewest last days with `_HOLDOUT_ROWS` rows, or a quarter of all rows if that is less, of which 7 have rows; two
+    The fewest last days with `rows_min` rows, or a quarter of all rows if that is less, of which 7 have rows; two
     weeks if they are at most a quarter of all days.
     """
     newest = sorted(rows, reverse=True)
-    wanted = min(_HOLDOUT_ROWS, _HOLDOUT_SHARE * rows.total())
+    wanted = min(rows_min, _HOLDOUT_SHARE * rows.total())
     held_out = enough = 0
     for with_rows, day in enumerate(newest, 1):
         held_out += rows[day]
@@ -154,14 +178,14 @@ def _holdout(rows: Counter[date], span: int) -> tuple[int, int]:
     return days, sum(count for day, count in rows.items() if (newest[0] - day).days < days)
 
 
-def _lookback(rows: Counter[date], until: date, days_max: int) -> tuple[int, int]:
+def _lookback(rows: Counter[date], until: date, days_max: int, rows_min: int) -> tuple[int, int]:
     """Number of training days up to `until`, and of their rows: a year, unless that is too few or too many rows."""
     trained = found = 0
     for days in range(1, days_max + 1):
         arrived = rows[until - timedelta(days=days - 1)]
-        if days > _LOOKBACK_DAYS and trained >= _LOOKBACK_ROWS:
+        if days > _LOOKBACK_DAYS and trained >= rows_min:
             break
-        if days > _LOOKBACK_DAYS_MIN and trained + arrived > _LOOKBACK_ROWS_MAX:
+        if days > _LOOKBACK_DAYS_MIN and trained + arrived > max(_LOOKBACK_ROWS_MAX, rows_min):
             break
         trained, found = trained + arrived, days
     return found, trained

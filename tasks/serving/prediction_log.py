@@ -16,7 +16,9 @@ from tasks.serving.gateway_client import PROBE_PREFIX
 from tasks.serving.log_streams import TIMEOUT, DrainedStream, LoggedEntry
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 log = structlog.get_logger(__name__)
 
@@ -50,10 +52,12 @@ class LoggedPrediction(LoggedEntry):
     features: dict[str, JsonValue]
     prediction: float | None
     failed: str | None = None  # digest of the version that was tried first and failed; "" if none failed
+    outputs: JsonValue = None  # what the client got, where that is not the prediction
     latency_ms: float | None = None  # from request to answer; `failed` and this are None in logs of older gateways
 
     def record(self) -> dict[str, Any]:
-        return {**LoggedEntry.record(self), "features": orjson.dumps(self.features).decode()}
+        numbers = self.outputs if isinstance(self.outputs, list) else None  # a label follows from the prediction
+        return {**LoggedEntry.record(self), "features": orjson.dumps(self.features).decode(), "outputs": numbers}
 
 
 class LoggedScore(LoggedEntry):
@@ -90,6 +94,7 @@ PREDICTION_STREAM = DrainedStream(
             ("prediction", pa.float64()),
             ("failed", pa.string()),
             ("latency_ms", pa.float64()),
+            ("outputs", pa.list_(pa.float64())),  # of a model with several, such as the probability of each class
         ]
     ),
 )
@@ -137,16 +142,18 @@ def drain_predictions(operate_url: str, lake_root: Path) -> Drained:
 
 
 def read_predictions(lake_root: Path, digest: str) -> "pd.DataFrame":
-    """The last prediction of the model `digest` for each key: columns `key` and `prediction`.
+    """The last prediction of the model `digest` for each key: columns `key`, `prediction` and `outputs`.
 
-    Rows without a key, probes and predictions that are not finite are left out. Empty before the first drain.
+    `outputs` are the probabilities of all classes, where the model has several; else None. Rows without a key, probes
+    and predictions that are not finite are left out. Empty before the first drain.
     """
     import pandas as pd
 
     table = predictions_table(lake_root)
     if table.version() is None:
-        return pd.DataFrame({"key": pd.Series(dtype="object"), "prediction": pd.Series(dtype="float64")})
-    rows = table.read(columns=["at", "seq", "request_id", "digest", "rung", "key", "prediction"])
+        types = {"key": "object", "prediction": "float64", "outputs": "object"}
+        return pd.DataFrame({name: pd.Series(dtype=type_) for name, type_ in types.items()})
+    rows = read_log(table, ["at", "seq", "request_id", "digest", "rung", "key", "prediction", "outputs"])
     usable = (
         (rows["rung"] != "baseline")
         & rows["key"].notna()
@@ -154,4 +161,22 @@ def read_predictions(lake_root: Path, digest: str) -> "pd.DataFrame":
         & ~rows["request_id"].str.startswith(PROBE_PREFIX)
     )
     chosen = rows[(rows["digest"] == digest) & usable].sort_values(["at", "seq"])
-    return chosen.drop_duplicates("key", keep="last")[["key", "prediction"]].reset_index(drop=True)
+    return chosen.drop_duplicates("key", keep="last")[["key", "prediction", "outputs"]].reset_index(drop=True)
+
+
+def read_log(table: LakeTable, columns: list[str], **where: Any) -> "pd.DataFrame":
+    """Columns of a table of the log; None for one that an older version of this program did not write."""
+    known = set(table.columns())
+    rows = table.read(columns=[name for name in columns if name in known], **where)
+    return rows.assign(**{name: None for name in columns if name not in known})
+
+
+def logged_outputs(outputs: "pd.Series[Any]", width: int) -> "NDArray[np.float64]":
+    """Logged outputs as a matrix, shape (rows, width); NaN in a row without as many."""
+    import numpy as np
+
+    found = np.full((len(outputs), width), np.nan)
+    for place, row in enumerate(outputs):
+        if row is not None and np.size(row) == width:
+            found[place] = row
+    return found

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from releases.loader import LoadedModel
 from releases.manifest import InputSchema
-from tasks.training.dataset import TrainingDataset, base_rate, targets_of
+from tasks.evaluation.predictions import classes_of, in_order, predictions_of
+from tasks.training.dataset import TrainingDataset, base_rate, class_shares, targets_of
 from tasks.training.inference import as_inputs, predict
 from tasks.training.plan import TrainingPlan
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-BASE_RATE = "the base rate"  # for a quantity its mean
+BASE_RATE = "the base rate"  # for several classes their shares, for a quantity its mean
 SIMPLE_MODEL = "a simple model"
 CHAMPION = "the champion"
 
@@ -23,14 +24,19 @@ ITERATIONS_MAX = 500  # about 30 suffice on scaled inputs
 
 
 def reference_predictions(
-    dataset: TrainingDataset, champion: LoadedModel | None
+    plan: TrainingPlan, dataset: TrainingDataset, champion: LoadedModel | None
 ) -> Mapping[str, "NDArray[np.float64]"]:
     """Predictions of the base rate, and of the champion if there is one, for the held-out rows."""
     import numpy as np
 
-    predictions = {BASE_RATE: np.full(len(dataset.held_out), base_rate(dataset), dtype=np.float64)}
+    rows = len(dataset.held_out)
+    if plan.classes:
+        predictions = {BASE_RATE: np.tile(class_shares(plan, dataset), (rows, 1))}
+    else:
+        predictions = {BASE_RATE: np.full(rows, base_rate(dataset), dtype=np.float64)}
     if champion is not None:
-        predictions[CHAMPION] = champion.predict(as_inputs(dataset.held_out, champion.manifest.input_schema))
+        found = predictions_of(champion, as_inputs(dataset.held_out, champion.manifest.input_schema))
+        predictions[CHAMPION] = in_order(found, classes_of(champion.manifest), plan.classes)
     return predictions
 
 

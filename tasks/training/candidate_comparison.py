@@ -71,7 +71,7 @@ def compare_with_baselines(
     ConfigError when one of the pipeline's `segments` is not a feature.
     """
     loss, labels = training_loss(plan, dataset), dataset.held_out_labels
-    predictions = dict(reference_predictions(dataset, champion))
+    predictions = dict(reference_predictions(plan, dataset, champion))
     try:
         candidate = loss.of(predict(estimator, dataset.held_out_inputs), labels)
     except ValueError as exc:

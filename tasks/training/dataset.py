@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 POSITIVES_MIN = 50  # rows of each class: with fewer, the log-loss is mostly chance
+CLASS_ROWS_MIN = 10  # rows of each of several classes: with fewer, a model cannot learn to tell it from the others
 VALUES_MIN = 3  # distinct values of a quantity: with fewer it is a class
 
 
@@ -95,6 +96,15 @@ def base_rate(dataset: TrainingDataset) -> float:
     return float(dataset.train[LABEL].mean())
 
 
+def class_shares(plan: TrainingPlan, dataset: TrainingDataset) -> "NDArray[np.float64]":
+    """The share of each of several classes in the training rows, shape (classes,)."""
+    import numpy as np
+
+    counts = np.bincount(dataset.train[LABEL].astype("int64"), minlength=len(plan.classes))
+    shares: NDArray[np.float64] = counts / counts.sum()
+    return shares
+
+
 def training_loss(plan: TrainingPlan, dataset: TrainingDataset) -> Loss:
     """The loss by which predictions are compared with labels."""
     return LogLoss() if plan.is_class else SquaredError(float(dataset.train[LABEL].var(ddof=0)))
@@ -106,7 +116,9 @@ def targets_of(plan: TrainingPlan, rows: "pd.DataFrame") -> "pd.Series[Any]":
 
 
 def _refuse_too_few_rows(plan: TrainingPlan, train: "pd.DataFrame", held_out: "pd.DataFrame") -> None:
-    if plan.is_class:
+    if plan.classes:
+        _refuse_too_few_of_several_classes(plan, train)
+    elif plan.is_class:
         _refuse_too_few_of_a_class(plan, train)
     else:
         _refuse_too_few_values(plan, train)
@@ -133,4 +145,15 @@ def _refuse_too_few_of_a_class(plan: TrainingPlan, train: "pd.DataFrame") -> Non
             f"expected {plan.rows_min} labelled rows from {plan.train_from} to {plan.train_until} with "
             f"{POSITIVES_MIN} of each class, found {positives} positive and {negatives} negative; ingest more days or "
             "lower retrain.rows_min"
+        )
+
+
+def _refuse_too_few_of_several_classes(plan: TrainingPlan, train: "pd.DataFrame") -> None:
+    counts = {name: int((train[LABEL] == place).sum()) for place, name in enumerate(plan.classes)}
+    if len(train) < plan.rows_min or min(counts.values()) < CLASS_ROWS_MIN:
+        found = ", ".join(f"{count} of {name}" for name, count in counts.items())
+        raise TrainingRefused(
+            f"expected {plan.rows_min} labelled rows from {plan.train_from} to {plan.train_until} with "
+            f"{CLASS_ROWS_MIN} of each class, found {found}; ingest more days, raise retrain.lookback_days, lower "
+            "retrain.rows_min, or take a class that no longer occurs out of label.classes"
         )

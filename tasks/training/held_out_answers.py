@@ -7,9 +7,11 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.evaluation.predictions import with_predictions
 from tasks.lake.columns import PREDICTION
 from tasks.training.dataset import TrainingDataset
 from tasks.training.inference import predict_or_nan
+from tasks.training.plan import TrainingPlan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,11 +21,12 @@ ROWS_MAX = 20_000  # about 300 KB
 _SEED = 20130101
 
 
-def held_out_answers(dataset: TrainingDataset, compared: Any) -> bytes:
-    """Parquet bytes with the key and the prediction of at most ROWS_MAX held-out rows; equal on every call."""
+def held_out_answers(plan: TrainingPlan, dataset: TrainingDataset, compared: Any) -> bytes:
+    """Parquet bytes with the key and the predictions of at most ROWS_MAX held-out rows; equal on every call."""
     key = dataset.schema.key
     assert key is not None  # the schema of a dataset is made with the pipeline's key
-    answers = dataset.held_out[[key]].assign(**{PREDICTION: predict_or_nan(compared, dataset.held_out_inputs)})
+    predictions = predict_or_nan(compared, dataset.held_out_inputs)
+    answers = with_predictions(dataset.held_out[[key]], predictions, plan.classes)
     answers = answers[answers[PREDICTION].notna()]
     if len(answers) > ROWS_MAX:
         answers = answers.sample(ROWS_MAX, random_state=_SEED).sort_index()

@@ -7,6 +7,7 @@ import structlog
 from healing.errors import ConfigError
 from releases.manifest import Column, InputSchema
 from releases.model_inputs import dtype_of
+from tasks.evaluation.predictions import unknown_predictions
 from tasks.lake.columns import ASKED_AT, BATCH_DAY, KNOWN_AT, LABEL
 
 if TYPE_CHECKING:
@@ -39,9 +40,13 @@ def as_inputs(rows: "pd.DataFrame", schema: InputSchema) -> "pd.DataFrame":
 
 
 def predict(estimator: Any, inputs: "pd.DataFrame") -> "NDArray[np.float64]":
-    """What the gateway would answer: see `releases.answers.answers_of`; shape (rows,)."""
+    """The prediction of each row, shape (rows,); of a classifier of more than two classes shape (rows, classes)."""
+    import numpy as np
+
     from releases.answers import answers_of
 
+    if _several_classes(estimator):
+        return np.asarray(estimator.predict_proba(inputs), dtype=np.float64)
     return answers_of(estimator, inputs)
 
 
@@ -51,19 +56,24 @@ def predict_or_nan(estimator: Any, inputs: "pd.DataFrame") -> "NDArray[np.float6
     If the estimator raises on the whole frame, the first 500 rows are predicted one by one and the rest is NaN: a
     single-row prediction may take milliseconds.
     """
-    import numpy as np
 
     try:
         return predict(estimator, inputs)
     except ValueError as exc:
         log.warning("model_raises_on_rows", cause=str(exc))
-    predictions = np.full(len(inputs), np.nan)
+    predictions = unknown_predictions(len(inputs), _several_classes(estimator))
     for row in range(min(SINGLE_ROWS_MAX, len(inputs))):
         try:
             predictions[row] = predict(estimator, inputs.iloc[[row]])[0]
         except ValueError:
             continue  # the row stays NaN; the warning above named the first cause
     return predictions
+
+
+def _several_classes(estimator: Any) -> tuple[Any, ...]:
+    """The labels that a classifier of more than two classes was fitted on; empty for any other estimator."""
+    classes = tuple(getattr(estimator, "classes_", ()))
+    return classes if len(classes) > 2 else ()
 
 
 def _column_type(column: "pd.Series") -> Any:

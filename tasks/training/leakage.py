@@ -13,7 +13,7 @@ from healing.errors import TrainingRefused
 from tasks.config.pipeline import Pipeline
 from tasks.evaluation.labels import LabelSource
 from tasks.lake.columns import LABEL
-from tasks.serving.prediction_log import PREDICTIONS, SHADOW, predictions_table
+from tasks.serving.prediction_log import PREDICTIONS, SHADOW, logged_outputs, predictions_table, read_log
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,11 +51,14 @@ def refuse_logged_predictions(rows: "pd.DataFrame", source: LabelSource, columns
     if len(logged) < ROWS_MIN:
         return
     predictions = logged["logged_prediction"].to_numpy()
+    if source.classes:
+        predictions = logged_outputs(logged["logged_outputs"], len(source.classes))
     if _are_labels(logged[LABEL].to_numpy(), predictions, output):
         raise TrainingRefused(_label_message(f"labels equal to the logged predictions of all {len(logged)} rows"))
     for name in columns:
         values = logged[name]
-        if values.dtype.kind == "f" and _are_predictions(values.to_numpy(), predictions):
+        per_class = predictions.reshape(len(logged), -1).T
+        if values.dtype.kind == "f" and any(_are_predictions(values.to_numpy(), each) for each in per_class):
             raise TrainingRefused(
                 f"expected features that do not depend on a model's prediction, found {name!r} equal to the logged "
                 f"predictions of {len(logged)} rows; remove the column from the pipeline's features"
@@ -85,16 +88,20 @@ def leakage_warning(candidate_loss: float, base_loss: float, champion_loss: floa
 
 
 def _with_logged_prediction(rows: "pd.DataFrame", source: LabelSource) -> "pd.DataFrame":
-    """The rows for which a model's prediction was logged, with the last one in column `logged_prediction`."""
+    """The rows for which a model's prediction was logged, with the last one in column `logged_prediction`.
+
+    Column `logged_outputs` has the probabilities of several classes.
+    """
     import pandas as pd
 
     table = predictions_table(source.lake_root)
     if table.version() is None:
-        return rows.iloc[:0].assign(logged_prediction=pd.Series(dtype="float64"))
-    log = table.read(columns=["at", "key", "rung", "prediction"])
+        return rows.iloc[:0].assign(logged_prediction=pd.Series(dtype="float64"), logged_outputs=None)
+    log = read_log(table, ["at", "key", "rung", "prediction", "outputs"])
     usable = log[(log["rung"] != "baseline") & log["key"].notna() & log["prediction"].notna()]
-    last = usable.sort_values("at").drop_duplicates("key", keep="last").set_index("key")["prediction"]
-    found = rows.assign(logged_prediction=rows[source.key].map(last))
+    last = usable.sort_values("at").drop_duplicates("key", keep="last").set_index("key")
+    keys = rows[source.key]
+    found = rows.assign(logged_prediction=keys.map(last["prediction"]), logged_outputs=keys.map(last["outputs"]))
     return found[found["logged_prediction"].notna()]
 
 
@@ -102,18 +109,23 @@ def _are_predictions(values: "NDArray[np.float64]", predictions: "NDArray[np.flo
     """Whether nearly all known values equal the predictions. Constant predictions equal many columns by chance."""
     import numpy as np
 
-    known = np.isfinite(values)
+    known = np.isfinite(values) & np.isfinite(predictions)
     if known.sum() < ROWS_MIN or np.ptp(predictions[known]) <= EQUAL_WITHIN:
         return False
     return bool((np.abs(values[known] - predictions[known]) <= EQUAL_WITHIN).mean() >= EQUAL_SHARE_MIN)
 
 
 def _are_labels(labels: "NDArray[np.float64]", predictions: "NDArray[np.float64]", output: str) -> bool:
-    """Whether the labels equal the predictions, or for a class the likelier class in every row, although the
+    """Whether the labels equal the predictions, or for classes the likeliest class in every row, although the
     predictions themselves expect many labels to differ from it.
     """
     import numpy as np
 
+    if predictions.ndim == 2:
+        known = np.isfinite(predictions).all(axis=1)
+        labels, predictions = labels[known], predictions[known]
+        disagreements: Any = (1 - predictions.max(axis=1)).sum() if len(predictions) else 0.0
+        return bool(disagreements >= DISAGREEMENTS_EXPECTED_MIN and (predictions.argmax(axis=1) == labels).all())
     if _are_predictions(labels, predictions):
         return True
     if output == "value":

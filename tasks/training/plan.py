@@ -8,7 +8,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from healing.errors import StoreUnavailable
-from tasks.config.pipeline import Output, Pipeline
+from releases.output import Output as ModelOutput
+from tasks.config.pipeline import ClassNames, Output, Pipeline
 from tasks.config.retrain_section import Retrain, Search
 from tasks.evaluation.labels import LabelSource, day_end
 from tasks.lake.columns import BATCH_DAY, FEATURES
@@ -37,6 +38,7 @@ class TrainingPlan:
     rows_min: int
     requirements_sha256: str
     output: Output = "probability"
+    classes: ClassNames = ()
     label_coverage_min: float = 0.0
     threads: int = 1
     search: Search | None = None
@@ -46,8 +48,9 @@ class TrainingPlan:
     def key(self) -> str:
         """SHA-256 (64 hex digits) of the plan."""
         fields = asdict(self)
-        if not self.refit:  # plans had these keys before there were refits
-            del fields["refit"]
+        for name in ("refit", "classes"):  # plans had these keys before they had these fields
+            if not fields[name]:
+                del fields[name]
         return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()
 
     @property
@@ -57,8 +60,13 @@ class TrainingPlan:
 
     @property
     def is_class(self) -> bool:
-        """Whether the model predicts the probability of a class; if not, it predicts a quantity."""
-        return self.output == "probability"
+        """Whether the model predicts probabilities of classes; if not, it predicts a quantity."""
+        return self.output != "value"
+
+    @property
+    def model_output(self) -> ModelOutput | None:
+        """What the model's manifest says of its answers; None where one number per row is the whole answer."""
+        return ModelOutput(kind="probabilities", names=self.classes) if self.classes else None
 
 
 def plan_training(
@@ -88,6 +96,7 @@ def plan_training(
         rows_min=rules.rows_min,
         requirements_sha256=installed_environment().sha256,
         output=pipeline.prediction.output,
+        classes=pipeline.label.classes,
         label_coverage_min=rules.label_coverage_min,
         threads=rules.threads,
         search=rules.search if reference == pipeline.estimator_path else None,

@@ -10,14 +10,17 @@ import structlog
 
 from healing.errors import TrainingRefused
 from healing.release import ModelRef
+from releases.answers import with_values
 from releases.flavours.sklearn_skops import read_estimator
 from releases.loader import LoadedModel
 from releases.manifest import GOLDEN_ROWS, ComparedFit, Golden, InputSchema, Manifest, Scalar
+from releases.output import Output
 from releases.signing import Keys
 from releases.store import ModelStore
+from tasks.evaluation.predictions import is_known
 from tasks.lake.columns import BATCH_DAY
 from tasks.runtime import crash_points
-from tasks.training.dataset import TrainingDataset, base_rate
+from tasks.training.dataset import TrainingDataset, base_rate, class_shares
 from tasks.training.held_out_answers import ANSWERS_FILE, held_out_answers
 from tasks.training.inference import as_inputs, predict, predict_or_nan
 from tasks.training.mlflow_registry import MODEL_FILE, RegisteredModel
@@ -69,7 +72,7 @@ def publish(request: PublishRequest, release_root: Path, keys: Keys) -> ModelRef
     manifest = _manifest(request, estimator)
     files = {MODEL_FILE: request.content}
     if request.compared is not None:
-        files[ANSWERS_FILE] = held_out_answers(request.dataset, request.compared.estimator)
+        files[ANSWERS_FILE] = held_out_answers(request.plan, request.dataset, request.compared.estimator)
     model = ModelStore(release_root).publish(files, manifest, keys, crash_points.reached)
     log.info("model_published", pipeline=request.plan.pipeline, version=model.version, digest=model.digest)
     return model
@@ -98,11 +101,21 @@ def _manifest(request: PublishRequest, estimator: Any) -> Manifest:
         requirements_sha256=plan.requirements_sha256,
         input_schema=dataset.schema,
         reference=reference_profile(plan, dataset, registered, expected, predictions, request.champion),
-        golden=_golden_rows(estimator, dataset.schema, inputs, predictions),
-        baseline=base_rate(dataset),
+        golden=_golden_rows(estimator, plan.model_output, dataset.schema, inputs, predictions),
+        **baseline_of(plan, dataset),
+        output=plan.model_output,
         training_seconds=registered.training_seconds,
         compared=None if compared is None else _compared_fit(compared),
     )
+
+
+def baseline_of(plan: TrainingPlan, dataset: TrainingDataset) -> dict[str, Any]:
+    """The answer when no model answers: the mean label, or the shares of several classes and the most frequent one."""
+    output = plan.model_output
+    if output is None:
+        return {"baseline": base_rate(dataset)}
+    answer = with_values(class_shares(plan, dataset)[None, :], output)[0]
+    return {"baseline": float(answer[0]), "baseline_outputs": tuple(answer[1:].tolist())}
 
 
 def _compared_fit(compared: ComparedModel) -> ComparedFit:
@@ -116,12 +129,16 @@ def _compared_fit(compared: ComparedModel) -> ComparedFit:
 
 
 def _golden_rows(
-    estimator: Any, schema: InputSchema, inputs: "pd.DataFrame", predictions: "NDArray[np.float64]"
+    estimator: Any,
+    output: Output | None,
+    schema: InputSchema,
+    inputs: "pd.DataFrame",
+    predictions: "NDArray[np.float64]",
 ) -> Golden:
     """Rows that the model can predict, with its predictions for exactly these rows."""
     import numpy as np
 
-    chosen = np.flatnonzero(np.isfinite(predictions))[:GOLDEN_ROWS]
+    chosen = np.flatnonzero(is_known(predictions))[:GOLDEN_ROWS]
     if not chosen.size:
         raise TrainingRefused(
             f"expected a model that predicts its training rows, found that it raises on all of {len(inputs)} of them; "
@@ -130,7 +147,10 @@ def _golden_rows(
     whole = [column.type == "long" for column in schema.columns]
     rows = tuple(_json_row(row, whole) for row in inputs.iloc[chosen].itertuples(index=False, name=None))
     outputs = predict(estimator, inputs.iloc[chosen])
-    return Golden(columns=schema.names, rows=rows, outputs=tuple(float(output) for output in outputs))
+    if output is None:
+        return Golden(columns=schema.names, rows=rows, outputs=tuple(outputs.tolist()))
+    values, matrix = with_values(outputs, output)[:, 0], tuple(map(tuple, outputs.tolist()))
+    return Golden(columns=schema.names, rows=rows, outputs=tuple(values.tolist()), matrix=matrix)
 
 
 def _json_row(row: Sequence[Any], whole: Sequence[bool]) -> tuple[Scalar, ...]:

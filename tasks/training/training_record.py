@@ -11,7 +11,7 @@ from healing.versioning import Lineage, first, following
 from releases.loader import LoadedModel
 from tasks.config.pipeline import Pipeline
 from tasks.evaluation.losses import VARIANCE, SquaredError
-from tasks.training.dataset import base_rate, training_loss
+from tasks.training.dataset import base_rate, class_shares, training_loss
 from tasks.training.figures import figures_of
 from tasks.training.fit import TrainedModel
 from tasks.training.importance import permutation_importance
@@ -128,7 +128,7 @@ def _metrics_and_figures(
     loss, labels = training_loss(plan, dataset), dataset.held_out_labels
     segments = _segment_losses(pipeline, trained, loss.of(predictions, labels))
     importance = permutation_importance(plan, dataset, trained.estimator)
-    figures = figures_of(predictions, labels, importance, is_class=plan.is_class)
+    figures = figures_of(predictions, labels, importance, is_class=plan.is_class, classes=plan.classes)
     return {**counts, **loss.metrics(predictions, labels), **segments}, figures
 
 
@@ -137,7 +137,10 @@ def _dataset_metrics(plan: TrainingPlan, trained: TrainedModel) -> dict[str, flo
     counts = {"train_rows": float(len(dataset.train)), "immature_days": float(len(dataset.immature))}
     if isinstance(loss, SquaredError):
         return {**counts, "train_label_mean": base_rate(dataset), VARIANCE: loss.variance}
-    return {**counts, "train_positive_share": base_rate(dataset)}
+    if not plan.classes:
+        return {**counts, "train_positive_share": base_rate(dataset)}
+    shares = zip(plan.classes, class_shares(plan, dataset).tolist(), strict=True)
+    return {**counts, **{f"train_share/{_metric_name(name)}": share for name, share in shares}}
 
 
 def _segment_losses(pipeline: Pipeline, trained: TrainedModel, losses: Any) -> dict[str, float]:
@@ -148,9 +151,12 @@ def _segment_losses(pipeline: Pipeline, trained: TrainedModel, losses: Any) -> d
             continue  # the comparison with baselines raises and lists the columns
         for value, rows in trained.dataset.held_out.groupby(column, sort=True).indices.items():
             if len(rows) >= pipeline.retrain.segment_rows_min:
-                segment = "".join(sign if sign.isalnum() or sign in "_-. " else "_" for sign in str(value))
-                found[f"holdout_loss/{column}:{segment}"] = float(losses[rows].mean())
+                found[f"holdout_loss/{column}:{_metric_name(value)}"] = float(losses[rows].mean())
     return found
+
+
+def _metric_name(value: Any) -> str:
+    return "".join(sign if sign.isalnum() or sign in "_-. " else "_" for sign in str(value))
 
 
 def _documents(plan: TrainingPlan, trained: TrainedModel, pins: tuple[str, ...]) -> dict[str, Any]:

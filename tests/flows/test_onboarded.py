@@ -1,7 +1,8 @@
 """A pipeline that `autopilot init` wrote is ingested, trained, served and monitored."""
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,14 +13,22 @@ from flows.monitor import monitor
 from flows.retrain import RetrainResult, retrain
 from healing.incident import Cause
 from healing.verdict import Outcome
+from releases.loader import load
+from releases.log import ReleaseLog
+from releases.output import Output
 from releases.signing import ensure_keys
+from releases.store import ModelStore
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import load_settings
 from tasks.evaluation.labels import label_source
+from tasks.evaluation.predictions import predictions_in
 from tasks.lake.lake_table import LakeTable
 from tasks.ledger.store import Ledger
+from tasks.monitoring.paired_rows import paired_rows, with_labels
 from tasks.onboarding.draft import OnboardingRequest
 from tasks.onboarding.onboard import onboard
+from tasks.serving.prediction_log import drain_predictions, read_predictions
+from tasks.training.candidate import TrainingContext, compare_candidate, register_candidate
 from tasks.training.dataset import read_dataset
 from tasks.training.fit import fit_model
 from tasks.training.plan import plan_training
@@ -58,6 +67,23 @@ def served(home: Path, count: int = 50) -> list[float]:
     assert (answer.status_code, answer.headers["x-rung"]) == (200, "champion"), answer.text
     answers: list[float] = answer.json()["predictions"]
     return answers
+
+
+def ask_with_feedback(home: Path, label: str) -> "np.ndarray[Any, Any]":
+    """Probabilities that a real gateway answers for the last rows of the lake; all rows then get the label."""
+    from cli.feature_rows import read_feature_rows
+
+    settings = load_settings()
+    rows = read_feature_rows(settings, load_pipeline(NAME, settings.pipelines_dir))
+    root, keys = settings.release_root(NAME), ensure_keys(settings.keys_dir)
+    with run_gateway(root, keys, home / "gateway", "--pipeline", NAME) as gateway:
+        gateway.wait_for_generation(1)
+        answer = gateway.predict.post("/invocations", json=rows.body(rows.rows[-50:]))
+        request = {"request_id": answer.headers["x-request-id"], "label": label}
+        given = gateway.predict.post("/feedback", json={"labels": [{**request, "row": row} for row in range(50)]})
+        assert given.status_code == 200, given.text
+        drain_predictions(str(gateway.operate.base_url), settings.lake_root(NAME))
+    return np.array(answer.json()["predictions"])
 
 
 def awkward() -> pd.DataFrame:
@@ -112,6 +138,54 @@ def test_a_quantity_is_trained_served_and_monitored(home):
     report = monitor(NAME)
     assert report.checks[0].outcome is Outcome.PASS
     assert "excess squared error" in report.checks[0].reason
+
+
+def three_classes(since: str) -> pd.DataFrame:
+    """Orders with one of three fates, no linear function of the columns; from day `since` on, two are exchanged."""
+    frame, generator = orders(rows_per_day=40, seed=6), np.random.default_rng(6)
+    large = np.log(frame["amount"]) - 3
+    fates = np.where((frame["channel"] == "phone") == (large > 0), "back", "kept")
+    fates = np.where(large.abs() < 0.5, "exchanged", fates)
+    fates = np.where(generator.random(len(frame)) < 0.15, generator.choice(["back", "kept"], len(frame)), fates)
+    swapped = pd.Series(fates).map({"back": "kept", "kept": "back", "exchanged": "exchanged"})
+    return frame.drop(columns=["cost", "returned"]).assign(fate=np.where(frame["at"] >= since, swapped, fates))
+
+
+@pytest.mark.timeout(300)
+def test_several_classes_are_trained_served_monitored_and_trained_again(home):
+    changed = "2024-01-29"
+    begin(home, three_classes(since=changed), label="fate")
+    assert ingest(NAME, until=UNTIL).rows.quarantined == 0
+    assert retrain(NAME, until=UNTIL).result is RetrainResult.BOOTSTRAPPED
+    settings = load_settings()
+    pipeline = load_pipeline(NAME, settings.pipelines_dir)
+    champion = ReleaseLog(settings.release_root(NAME)).current().champion
+    model = load(ModelStore(settings.release_root(NAME)).path(champion.digest), ensure_keys(settings.keys_dir).public)
+    assert model.manifest.output == Output(kind="probabilities", names=("back", "exchanged", "kept"))
+    assert sum(model.manifest.baseline_outputs) == pytest.approx(1)
+    asked = ask_with_feedback(home, label="kept")
+    assert asked.shape == (50, 3)
+    assert asked.sum(axis=1) == pytest.approx(1)
+    logged = read_predictions(settings.lake_root(NAME), champion.digest)
+    assert np.stack(logged["outputs"]) == pytest.approx(asked)
+    since, now = datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC)
+    pairs = paired_rows(settings.lake_root(NAME), model, model, since, now, pipeline.label.classes)
+    assert predictions_in(pairs, pipeline.label.classes, "challenger") == pytest.approx(asked)
+    labelled = with_labels(pairs, pipeline, settings.lake_root(NAME), now, model.manifest.output.names)
+    assert set(labelled["label"]) == {2.0}  # the position of "kept"
+
+    ingest(NAME)
+    report = monitor(NAME)
+    found = {check.check: check for check in report.checks}
+    assert (found["quality"].outcome, found["quality"].observations) == (Outcome.FAIL, pytest.approx(400, abs=200))
+    assert found["estimate"].outcome is not Outcome.FAIL  # the inputs are as before
+
+    context = TrainingContext.of(settings, NAME)
+    plan = plan_training(pipeline, context.labels)
+    registered = register_candidate(context, plan, model)
+    result = compare_candidate(context, plan, registered, model)
+    against = {each.against: each for each in result.comparisons}
+    assert against["the champion"].gain is not None
 
 
 TRAINABLE = {

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from healing.verdict import Outcome, Verdict
+from tasks.config.pipeline import ClassNames
 from tasks.evaluation.clustered import DAYS_MIN, DaySum, clustered_mean
 from tasks.evaluation.losses import LogLoss, Loss
+from tasks.evaluation.predictions import predictions_in
 from tasks.evaluation.scores import by_day
-from tasks.lake.columns import BATCH_DAY, LABEL, PREDICTION
+from tasks.lake.columns import BATCH_DAY, LABEL
 from tasks.monitoring.check import CheckContext, monitor_check
 from tasks.monitoring.diagnosis import Topic
 from tasks.monitoring.monitored_model import MonitoredModel, WindowVerdict
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Values = NDArray[np.float64]  # shape (rows,)
+    Predictions = NDArray[np.float64]  # shape (rows,) or (rows, classes)
     Bins = NDArray[np.int64]  # shape (rows,)
 
 CHECK = "estimate"
@@ -84,8 +87,9 @@ def check_estimate(context: CheckContext) -> tuple[WindowVerdict, ...]:
 
 
 def _estimate_window(model: MonitoredModel, window: DayRange, rule: EstimateRule) -> WindowVerdict:
-    predictions = model.predicted(window)[PREDICTION].to_numpy(dtype=float)
-    return WindowVerdict(window, judge_estimate(reweight(model.accepted, predictions, model.loss), rule))
+    classes = model.labels.classes
+    found = reweight(model.accepted, predictions_in(model.predicted(window), classes), model.loss, classes)
+    return WindowVerdict(window, judge_estimate(found, rule))
 
 
 def judge_estimate(found: ReweightedLoss, rule: EstimateRule) -> Verdict:
@@ -125,20 +129,22 @@ def estimate_change(found: ReweightedLoss, alpha: float) -> LossEstimate:
     return LossEstimate(found.change, float(t.isf(alpha, labelled.degrees)) * error)
 
 
-def reweight(accepted: "pd.DataFrame", predictions: "Values", loss: Loss) -> ReweightedLoss:
-    """Weight labelled rows (with `prediction`, `label`, `event_day`) so that their predictions match `predictions`.
+def reweight(accepted: "pd.DataFrame", window: "Predictions", loss: Loss, classes: ClassNames = ()) -> ReweightedLoss:
+    """Weight labelled rows (with predictions, `label`, `event_day`) so that their predictions match the `window`'s.
 
-    A weight is a bin's share among `predictions` over its share among the labelled rows: post-stratification by
-    prediction.
+    A weight is a bin's share among the window's predictions over its share among the labelled rows:
+    post-stratification by prediction. With several classes, the bins are of the most probable class and its
+    probability.
     """
     import numpy as np
 
     labelled = accepted[accepted[LABEL].notna()]
-    given, labels = labelled[PREDICTION].to_numpy(dtype=float), labelled[LABEL].to_numpy(dtype=float)
+    answers, labels = predictions_in(labelled, classes), labelled[LABEL].to_numpy(dtype=float)
+    given, predictions = _stratum(answers), _stratum(window)
     predictions = predictions[np.isfinite(predictions)]
     if not len(given) or not len(predictions):
         return ReweightedLoss(0.0, (), 0.0, 0.0, len(predictions))
-    losses = loss.of(given, labels)
+    losses = loss.of(answers, labels)
     edges = np.unique(np.quantile(given, np.linspace(0, 1, BINS + 1)[1:-1]))
     bins, window_bins = np.digitize(given, edges), np.digitize(predictions, edges)
     counts = np.bincount(bins, minlength=len(edges) + 1)
@@ -153,8 +159,18 @@ def reweight(accepted: "pd.DataFrame", predictions: "Values", loss: Loss) -> Rew
         noise=_noise(by_day(days, unexplained), len(predictions)),
         beyond=float(outside.mean()),
         rows=len(predictions),
-        figures=_figures(bins, labels, window_bins, predictions) if isinstance(loss, LogLoss) else "",
+        figures=_figures(bins, labels, window_bins, predictions) if isinstance(loss, LogLoss) and not classes else "",
     )
+
+
+def _stratum(predictions: "Predictions") -> "Values":
+    """One number by which predictions are binned: of several classes, the position of the most probable one plus its
+    probability. So all predictions of a class are next to each other, ordered by how certain they are.
+    """
+    if predictions.ndim == 1:
+        return predictions
+    found: Values = predictions.argmax(axis=1) + predictions.max(axis=1)
+    return found
 
 
 def _noise(unexplained: Sequence[DaySum], rows: int) -> float:

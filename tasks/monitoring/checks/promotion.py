@@ -20,7 +20,8 @@ from releases.signing import ensure_keys
 from releases.store import ModelStore
 from tasks.config.pipeline import Pipeline
 from tasks.evaluation.labels import day_end, join_labels
-from tasks.lake.columns import ASKED_AT, PREDICTION
+from tasks.evaluation.predictions import predictions_in, with_predictions
+from tasks.lake.columns import ASKED_AT
 from tasks.monitoring.champion_comparison import judge_rows
 from tasks.monitoring.check import CheckContext, monitor_check
 from tasks.monitoring.diagnosis import Topic
@@ -74,7 +75,8 @@ def check_promotion(context: CheckContext) -> tuple[WindowVerdict, ...]:
         return (WindowVerdict(window, Verdict(CHECK, Outcome.INCONCLUSIVE, reason, 0)),)
     rules = pipeline.release.trial_rules
     rows = _paired_rows(model, previous, window)
-    states = judge_rows(rows, pipeline.segments, model.champion.manifest, rules, rules.alpha)
+    classes = model.labels.classes
+    states = judge_rows(rows, pipeline.segments, model.champion.manifest, rules, rules.alpha, classes)
     return (WindowVerdict(window, _verdict(states, promotion)),)
 
 
@@ -96,9 +98,12 @@ def _window(pipeline: Pipeline, model: MonitoredModel, promoted: Release) -> Day
 def _paired_rows(model: MonitoredModel, previous: LoadedModel, window: DayRange) -> "pd.DataFrame":
     """All rows of the window with the predictions of both models, the label, and the time of the request."""
     key, lake_root = model.labels.key, model.labels.lake_root
-    rows = model.predicted(window)
-    before = predicted_rows(lake_root, key, window, previous).set_index(key)[PREDICTION]
-    rows = rows.assign(**{CHALLENGER: rows[PREDICTION], CHAMPION: rows[key].map(before), AT: rows[ASKED_AT]})
+    classes = model.labels.classes
+    now = model.predicted(window)
+    before = predicted_rows(lake_root, key, window, previous).set_index(key).reindex(now[key])
+    rows = now.assign(**{AT: now[ASKED_AT]})
+    for name, found in ((CHALLENGER, now), (CHAMPION, before)):
+        rows = with_predictions(rows, predictions_in(found, classes), classes, name)
     both = rows[rows[CHALLENGER].notna() & rows[CHAMPION].notna()]
     return join_labels(both, model.labels, day_end(model.until, model.labels.zone))
 

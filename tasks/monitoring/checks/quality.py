@@ -119,7 +119,7 @@ def _judge_windows(model: MonitoredModel, count: int) -> tuple[WindowVerdict, ..
 def _judge_window(
     model: MonitoredModel, window: DayRange, joined: "pd.DataFrame", usual: float | None
 ) -> WindowVerdict:
-    labelled = labelled_window(joined, model.loss, usual)
+    labelled = labelled_window(joined, model.loss, usual, model.labels.classes)
     verdict = judge_quality(labelled, reference_excess(model), QualityRule.of(model))
     logged = float(joined[LOGGED].mean()) if len(joined) else None
     return WindowVerdict(window, _with_source(verdict, logged), logged, label_delay(joined))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from releases.output import Output
 from releases.signing import ensure_keys
 from releases.store import ModelStore
 from tasks.evaluation.losses import VARIANCE
@@ -43,3 +44,34 @@ def test_the_unit_is_the_label_variance_by_the_manifest(tmp_path):
     metrics = manifest.reference.model_copy(update={"metrics": {VARIANCE: 9.0}})
     assert paired_loss_of(manifest.model_copy(update={"reference": metrics})) == SquaredErrorIncrease(9.0)
     assert paired_loss_of(None) == BrierIncrease(0.25)
+
+
+def test_two_classes_have_the_same_increase_as_one_probability():
+    generator = np.random.default_rng(2)
+    challenger, champion = generator.uniform(0, 1, 300), generator.uniform(0, 1, 300)
+    labels = generator.choice([0.0, 1.0, np.nan], 300)
+    pairs = [np.column_stack([1 - share, share]) for share in (challenger, champion)]
+    one, two = BrierIncrease(0.21), BrierIncrease(0.42)
+    assert two.increase(*pairs, labels) == pytest.approx(one.increase(challenger, champion, labels), nan_ok=True)
+    assert two.least(*pairs) == pytest.approx(one.least(challenger, champion))
+
+
+def test_one_of_several_classes_reaches_the_lower_bound():
+    generator = np.random.default_rng(3)
+    challenger, champion = generator.dirichlet(np.ones(4), 200), generator.dirichlet(np.ones(4), 200)
+    loss = BrierIncrease(0.7)
+    increases = [loss.increase(challenger, champion, np.full(200, float(label))) for label in range(4)]
+    assert loss.least(challenger, champion) == pytest.approx(np.min(increases, axis=0))
+    assert np.isnan(loss.increase(challenger, champion, np.full(200, 4.0))).all()
+
+
+def test_the_unit_of_several_classes_is_the_loss_of_their_shares(tmp_path):
+    """So predicting the shares costs 1 per row, as for one class."""
+    shares = np.array([0.5, 0.3, 0.2])
+    manifest = ModelStore(tmp_path).manifest(publish_tiny_model(tmp_path, ensure_keys(tmp_path / "keys")).digest)
+    output = Output(kind="probabilities", names=("a", "b", "c"))
+    loss = paired_loss_of(manifest.model_copy(update={"output": output, "baseline_outputs": tuple(shares)}))
+    assert loss == BrierIncrease(pytest.approx(0.62))
+    labels = np.repeat([0.0, 1.0, 2.0], [500, 300, 200])
+    perfect = np.eye(3)[labels.astype(int)]
+    assert loss.increase(np.tile(shares, (1000, 1)), perfect, labels).mean() == pytest.approx(1)

@@ -31,6 +31,22 @@ def test_a_quantity_is_predicted_as_a_value():
     assert guess(["1", "2", "3"], task="regression").output == "value"
 
 
+@pytest.mark.parametrize(
+    ("values", "declared", "type_", "classes"),
+    [
+        (["b", "a", "c", "a"], None, "string", ("a", "b", "c")),
+        (["2", "10", "1", "2"], None, "long", (1, 2, 10)),
+        (["2.0", "10.0", "1.0"], "double", "long", (1, 2, 10)),
+        (["02", "10", "1"], "string", "string", ("02", "1", "10")),
+    ],
+)
+def test_several_classes_get_a_probability_each(values, declared, type_, classes):
+    column = TextColumn("Label", "label_2", pd.Series(values, dtype=object), declared)
+    found = guess_label(column, None, None)
+    assert (found.output, found.type, found.classes, found.positive) == ("probabilities", type_, classes, None)
+    assert sum(found.class_counts(column.text).values()) == len(values)
+
+
 def test_a_named_class_is_predicted_against_all_others():
     found = guess(["setosa", "virginica", "versicolor"], positive="virginica")
     assert (found.positive, found.values) == ("virginica", None)
@@ -41,8 +57,8 @@ def test_a_named_class_is_predicted_against_all_others():
 @pytest.mark.parametrize(
     ("values", "asked", "message"),
     [
-        (["a", "b", "c"], {}, r"found 3 \('a', 'b', 'c'\); set --positive"),
-        (["1", "2", "3"], {}, r"found 3 .* or set --task regression"),
+        ([f"c{number}" for number in range(30)], {}, r"at most 20 classes, found 30 .*set --positive"),
+        (["1.5", "2", "3"], {"task": "classification"}, "expected whole numbers as classes, found '1.5'"),
         (["a", "a"], {}, "to learn from, found only 'a'"),
         ([None], {}, "found no value"),
         (["a", "b"], {"positive": "c"}, "expected the value 'c' of --positive, found only a, b"),

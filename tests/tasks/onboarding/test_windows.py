@@ -62,3 +62,18 @@ def test_the_detected_loss_is_detected_in_four_of_five_samples():
     losses = rng.normal(detected_loss(rows), 0.28, (2_000, rows))
     lower = losses.mean(axis=1) - 1.645 * losses.std(axis=1) / rows**0.5
     assert (lower > 0).mean() == pytest.approx(0.8, abs=0.03)
+
+
+def test_a_rare_class_gets_windows_with_enough_of_its_rows_and_smaller_tolerances():
+    """One row in 100: the usual 14 held-out days would have 14 of them."""
+    usual, rare = (guess_windows(days(*range(800), rows=100), "at", share) for share in (0.5, 0.01))
+    assert (usual.holdout_days, rare.holdout_days) == (14, 100)
+    assert (usual.train_rows, rare.train_rows) == (36_500, 70_000)
+    assert usual.loss_scale == 1.0
+    assert rare.loss_scale == pytest.approx(0.0808, abs=0.0001)
+    assert detected_loss(100_000, 0.001) < detected_loss(100_000) / 10
+
+
+def test_of_a_short_file_a_rare_class_gets_a_share():
+    found = guess_windows(days(*range(100), rows=100), "at", 0.02)
+    assert (found.holdout_days, found.lookback_days) == (25, 75)

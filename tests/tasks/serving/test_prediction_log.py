@@ -182,7 +182,7 @@ def test_the_last_prediction_of_the_model_per_key_is_read(tmp_path):
     ]
     with log_serving(rows) as url:
         drain_predictions(url, tmp_path)
-    assert read_predictions(tmp_path, DIGEST).to_dict("records") == [{"key": "a", "prediction": 0.2}]
+    assert read_predictions(tmp_path, DIGEST).to_dict("records") == [{"key": "a", "prediction": 0.2, "outputs": None}]
 
 
 def test_labels_are_copied_once(tmp_path):

@@ -60,7 +60,7 @@ def compare(pipeline, plan, lake, candidate, champion=None):
     dataset = read_dataset(plan, toy_labels(lake))
     baseline = champion and LawModel(champion)
     if baseline is not None:
-        baseline.manifest = SimpleNamespace(input_schema=dataset.schema)
+        baseline.manifest = SimpleNamespace(input_schema=dataset.schema, output=None)
     return compare_with_baselines(pipeline, plan, dataset, LawModel(candidate), baseline)
 
 

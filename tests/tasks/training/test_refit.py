@@ -96,8 +96,8 @@ def test_a_refit_learns_all_rows_and_keeps_the_rows_of_the_comparison(plan):
 def test_answers_of_held_out_rows_are_those_of_the_compared_fit(pipeline, plan, tmp_path):
     dataset = dataset_of(0)
     compared = fit_recipe(plan, dataset, pipeline.resolve(plan.estimator)()).estimator
-    content = held_out_answers(dataset, compared)
-    assert content == held_out_answers(dataset, compared)
+    content = held_out_answers(plan, dataset, compared)
+    assert content == held_out_answers(plan, dataset, compared)
     (tmp_path / ANSWERS_FILE).write_bytes(content)
     answers = read_answers(tmp_path / ANSWERS_FILE)
     assert list(answers["id"]) == list(dataset.held_out["id"])
@@ -110,6 +110,6 @@ def test_answers_are_bounded(pipeline, plan, monkeypatch, tmp_path):
     assert ROWS_MAX == 20_000
     dataset = dataset_of(0)
     compared = fit_recipe(plan, dataset, pipeline.resolve(plan.estimator)()).estimator
-    (tmp_path / ANSWERS_FILE).write_bytes(held_out_answers(dataset, compared))
+    (tmp_path / ANSWERS_FILE).write_bytes(held_out_answers(plan, dataset, compared))
     assert len(read_answers(tmp_path / ANSWERS_FILE)) == 100
     assert dataset.held_out[LABEL].notna().all()
