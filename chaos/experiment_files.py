@@ -1,6 +1,7 @@
 """Finds the experiment of a drill: a rendered file, a sampled drill, or the experiment that an earlier trial kept."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 import yaml
@@ -53,9 +54,11 @@ def find(name: str) -> Experiment:
     path = EXPERIMENTS / f"{name}.yaml"
     known = [each.stem for each in sorted(EXPERIMENTS.glob("*.yaml"))]
     if name not in known:
+        close = get_close_matches(name, known, n=3)
+        meant = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
         raise WrongUsage(
             f"expected a drill among {', '.join(known)}, pair-SEED, liveness-SEED or the directory of a trial, "
-            f"found {name!r}"
+            f"found {name!r}{meant}"
         )
     return _read(path)
 

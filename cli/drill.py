@@ -16,10 +16,20 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Break the running stack on purpose, and measure how it recovers.")
 
 
+def _complete_drill(incomplete: str) -> list[str]:
+    """The drills that a shell offers, by the names of their files."""
+    files = sorted((Path(__file__).parents[1] / "chaos" / "experiments").glob("*.yaml"))
+    return [file.stem for file in files if file.stem.startswith(incomplete)]
+
+
 @app.command()
 def run(
     name: Annotated[
-        str, typer.Argument(help="Name from `autopilot drill list`, pair-SEED, liveness-SEED, or a trial's directory.")
+        str,
+        typer.Argument(
+            help="Name from `autopilot drill list`, pair-SEED, liveness-SEED, or a trial's directory.",
+            autocompletion=_complete_drill,
+        ),
     ],
     home: HomeOption = None,
     pipeline: PipelineOption = None,

@@ -35,7 +35,6 @@ app = typer.Typer(
     name="autopilot",
     help="A self-healing system for tabular models.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 _SET_UP = (demo, up, init, reference, bootstrap)

@@ -17,9 +17,19 @@ HomeOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 DayOption = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], show_default=False)]
-PipelineArgument = Annotated[str, typer.Argument(help="Name of the pipeline; may be left out where there is one.")]
+
+
+def complete_pipeline(incomplete: str) -> list[str]:
+    """The pipelines that a shell offers. It answers while a person types, so it reads no file and imports little."""
+    directory = Path(os.environ.get("AUTOPILOT_PIPELINES_DIR", "pipelines")).expanduser()
+    names = sorted(path.parent.name for path in directory.glob("*/pipeline.yaml"))
+    return [name for name in names if name.startswith(incomplete)]
+
+
+_PIPELINE_HELP = "Name of the pipeline; may be left out where there is one."
+PipelineArgument = Annotated[str, typer.Argument(help=_PIPELINE_HELP, autocompletion=complete_pipeline)]
 PipelineOption = Annotated[
-    str | None, typer.Option(help="Name of the pipeline; may be left out where there is one.", show_default=False)
+    str | None, typer.Option(help=_PIPELINE_HELP, show_default=False, autocompletion=complete_pipeline)
 ]
 
 

@@ -1,13 +1,23 @@
 """`autopilot release`: roll out a published model, show its progress, approve it, or abort its trial."""
 
+import re
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from cli.options import HomeOption, JsonOption, PipelineArgument, PipelineCommand, settings_of
+from cli.options import (
+    HomeOption,
+    JsonOption,
+    PipelineArgument,
+    PipelineCommand,
+    complete_pipeline,
+    settings_of,
+)
 
 START = "start"
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class _StartsByDefault(TyperGroup):
@@ -18,7 +28,11 @@ class _StartsByDefault(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         named = bool(args) and (args[0] in self.commands or args[0] in ctx.help_option_names)
-        return super().parse_args(ctx, args if named or not args else [START, *args])
+        return super().parse_args(ctx, args if named or not args or self._is_misspelt(args[0]) else [START, *args])
+
+    def _is_misspelt(self, word: str) -> bool:
+        """Whether the word looks like a command and is no pipeline; then the error suggests the command."""
+        return bool(get_close_matches(word, self.commands)) and word not in complete_pipeline(word)
 
 
 app = typer.Typer(
@@ -48,7 +62,13 @@ def start(
     from cli.control_plane import enter
     from cli.output import print_result
     from cli.release_watch import shown
+    from healing.errors import UsageError
 
+    if not _DIGEST.fullmatch(digest):
+        raise UsageError(
+            f"expected the SHA-256 of a published model, 64 hexadecimal digits, found {digest!r}; "
+            "`autopilot retrain` and `autopilot publish` print it"
+        )
     settings = enter(home, pipeline)
     from flows.release import release as flow
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import HomeOption, JsonOption, settings_of
+from cli.options import HomeOption, JsonOption, complete_pipeline, settings_of
 
 if TYPE_CHECKING:
     from cli.doctor.finding import Finding
@@ -19,7 +19,12 @@ FREE_MIB_MIN = 1024
 
 def doctor(
     pipeline: Annotated[
-        str | None, typer.Argument(help="Name of one pipeline; by default all are examined.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="Name of one pipeline; by default all are examined.",
+            show_default=False,
+            autocompletion=complete_pipeline,
+        ),
     ] = None,
     free_mib: Annotated[
         int, typer.Option(min=0, help="Report a disk with less free space than this many MiB.")

@@ -25,9 +25,11 @@ def approve(
     from healing.approval import ApprovalOutcome
     from healing.errors import UsageError
     from healing.incident import Remedy
+    from tasks.config.suggestion import did_you_mean
 
     if remedy is not None and remedy not in set(Remedy):
-        raise UsageError(f"expected a remedy, one of {', '.join(Remedy)}, found {remedy!r}; correct --remedy")
+        listed, meant = ", ".join(Remedy), did_you_mean(remedy, Remedy)
+        raise UsageError(f"expected one of {listed} for --remedy, found {remedy!r}{meant}")
     chosen = None if remedy is None else Remedy(remedy)
     outcome = ApprovalOutcome.REFUSED if refuse else ApprovalOutcome.APPROVED
     with incident_in_ledger(pipeline, incident_id, home) as (_, ledger, incident):

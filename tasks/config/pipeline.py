@@ -28,6 +28,7 @@ from tasks.config.release_section import ReleaseRules
 from tasks.config.retrain_section import Retrain
 from tasks.config.section import Section
 from tasks.config.sources_section import Source
+from tasks.config.suggestion import did_you_mean
 from tasks.config.table import ColumnType, Table
 
 if TYPE_CHECKING:
@@ -282,7 +283,7 @@ def load_pipeline(name: str, pipelines_dir: Path, *, reference_needed: bool = Tr
     known = known_pipelines(pipelines_dir)
     if name not in known:
         listed = ", ".join(known) or f"none (no {PIPELINE_FILE} in a folder of {pipelines_dir})"
-        raise UsageError(f"unknown pipeline {name!r}; known: {listed}")
+        raise UsageError(f"unknown pipeline {name!r}; known: {listed}{did_you_mean(name, known)}")
     pipeline = _parse(path, known)
     if pipeline.name != name:
         raise ConfigError(f"{path}: expected name: {name}, as the folder is called, found {pipeline.name!r}")

@@ -17,6 +17,7 @@ from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field
 from healing.errors import StoreUnavailable, UsageError
 from tasks.config.pipeline import Pipeline
 from tasks.config.sources_section import FilesEndpoint
+from tasks.config.suggestion import did_you_mean
 from tasks.ingestion.sources import Batch
 from tasks.ingestion.sources.assembly import Assembly
 from tasks.ingestion.sources.document import Document
@@ -73,8 +74,10 @@ def read_note(root: Path, batch_id: str) -> QuarantineNote:
     """Why rows of a batch are in quarantine; UsageError when none are."""
     path = root / batch_id / REASON
     if not path.is_file():
+        known = [note.batch_id for note in read_notes(root)]
         raise UsageError(
             f"expected a batch in quarantine, found {batch_id!r}; `autopilot quarantine list` shows which there are"
+            f"{did_you_mean(batch_id, known)}"
         )
     return QuarantineNote.model_validate_json(path.read_bytes())
 

@@ -10,6 +10,7 @@ from healing.detectors import OBSERVED_CONTINUOUSLY
 from healing.errors import IllegalTransition, UsageError
 from healing.evidence import Evidence
 from healing.incident import ENDED, Cause, Incident, Status, check_status_change
+from tasks.config.suggestion import did_you_mean
 from tasks.ledger import schema
 from tasks.ledger.database import snapshot, transaction
 from tasks.ledger.incident_rows import find_incident, has_evidence, load_incident, load_incidents
@@ -17,6 +18,7 @@ from tasks.ledger.journal import Journal
 
 _LATEST = 100  # incidents of a cause whose attempts say how well its remedies work
 _IDS_SHOWN = 5  # in the message about an id that fits several incidents
+_IDS_COMPARED = 200  # with an id that is misspelt
 
 
 class IncidentStore(Journal):
@@ -64,10 +66,12 @@ class IncidentStore(Journal):
             found = connection.scalars(query.order_by(table.c.id).limit(_IDS_SHOWN)).all()
             if len(found) == 1:
                 return load_incident(connection, found[0])
+            recent = sa.select(table.c.id).where(table.c.pipeline == pipeline).order_by(table.c.detected_at.desc())
+            beginnings = [each[: len(prefix)] for each in connection.scalars(recent.limit(_IDS_COMPARED))]
         if not found:
             raise UsageError(
                 f"expected the id of an incident of pipeline {pipeline!r}, found {prefix!r}; "
-                "`autopilot incident list` shows them"
+                f"`autopilot incident list` shows them{did_you_mean(prefix, dict.fromkeys(beginnings))}"
             )
         raise UsageError(
             f"expected the beginning of one id, found {prefix!r}, which fits {', '.join(found)}; give more"

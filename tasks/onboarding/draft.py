@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from healing.errors import UsageError
+from tasks.config.suggestion import did_you_mean
 from tasks.ingestion.sources.contract_form import parse_times
 from tasks.onboarding.columns import ColumnGuess, TextColumn, guess_column, plain_names
 from tasks.onboarding.daily_rows import DailyRows, guess_daily_rows
@@ -117,6 +118,7 @@ def _check_named_columns(request: OnboardingRequest, columns: list[str]) -> None
         if name not in columns:
             raise UsageError(
                 f"{option} {name!r} is not a column of {request.data.name}; columns are {', '.join(columns)[:300]}"
+                f"{did_you_mean(name, columns)}"
             )
     if len(set(wanted.values())) < len(wanted):
         raise UsageError(

@@ -20,6 +20,7 @@ from releases.signing import ensure_keys
 from releases.store import ModelStore
 from releases.trusted_log import Signing
 from tasks.config.settings import Settings
+from tasks.config.suggestion import did_you_mean
 from tasks.rollout.golden_answers import check_answers, intact_models, probe_repeatedly
 from tasks.rollout.release_changes import commit_next, signing_of
 from tasks.rollout.release_events import announce_release
@@ -235,7 +236,9 @@ def _named(to: str, models: Collection[ModelRef], current: Release) -> ModelRef:
     found = [model for model in models if model.version == to or (len(to) >= 6 and model.digest.startswith(to))]
     if len(found) != 1:
         problem = "several models are" if found else "no earlier model is"
-        raise UsageError(f"{problem} called {to!r}; name one of {_listed(models)}")
+        way_out = f"name one of {_listed(models)}" if models else "there is no earlier model to roll back to"
+        meant = did_you_mean(to, [model.version for model in models])
+        raise UsageError(f"{problem} called {to!r}; {way_out}{meant}")
     return found[0]
 
 
