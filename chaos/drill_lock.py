@@ -53,7 +53,7 @@ def clear_leftovers(home: Path) -> list[str]:
 @contextmanager
 def only_drill(home: Path) -> Iterator[None]:
     """Hold the lock of drills: two at once would observe each other's faults."""
-    (home / "drills").mkdir(exist_ok=True)
+    (home / "drills").mkdir(parents=True, exist_ok=True)
     stop = stop_file(home)
     try:
         with FileLock(home / "drills" / LOCK_FILE, timeout=0):

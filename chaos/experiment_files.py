@@ -10,6 +10,7 @@ from chaos.compose.drill import read_catalogue
 from chaos.compose.experiment import to_yaml
 from chaos.compose.sampled import sampled_drill
 from chaos.spec import DrillSpec, spec_of
+from chaos.staging.refusals import planned
 
 __all__ = ["EXPERIMENTS", "EXPERIMENT_FILE", "Experiment", "WrongUsage", "experiments", "find", "planned_faults"]
 
@@ -67,13 +68,9 @@ def planned_faults(name: str) -> list[str]:
     """What drill `name` would take leases on, one line per fault; WrongUsage for an unknown drill."""
     content = yaml.safe_load(find(name).text)
     seconds = content["configuration"].get("fault_seconds_max")
-    steps = [step["provider"] for step in content["method"] if step["provider"]["func"] == "inject_fault"]
     return [
-        f"{each['arguments']['kind']} "
-        + " ".join(f"{key}={value}" for key, value in sorted(each["arguments"]["arguments"].items()))
-        + (" once a remedy has started" if each["arguments"].get("later") else "")
-        + f", undone after {seconds:.0f} s at most"
-        for each in steps
+        f"{each.title}{' once a remedy has started' if each.later else ''}, undone after {seconds:.0f} s at most"
+        for each in planned(content)
     ]
 
 

@@ -114,7 +114,8 @@ def _chance_of_so_few(recovered: int, trials: int, before: DrillBaseline) -> flo
 
 
 def _by_name(outcomes: Sequence[DrillOutcome]) -> Mapping[str, list[DrillOutcome]]:
-    """The counted trials of this kind of machine by drill, without ablations."""
+    """The counted trials of a stack on this kind of machine by drill, without ablations."""
     here = machine_kind()
-    counted = [each for each in outcomes if each.exit in COUNTED and each.ablated is None and each.machine == here]
+    own = [each for each in outcomes if each.machine == here and not each.target]
+    counted = [each for each in own if each.exit in COUNTED and each.ablated is None]
     return {name: [each for each in counted if each.name == name] for name in {each.name for each in counted}}

@@ -10,9 +10,11 @@ from typing import Any
 import httpx
 import orjson
 
-from chaos.lab import TIMEOUT_SECONDS, Lab
+from chaos.http import TIMEOUT_SECONDS
+from chaos.lab import Lab
 from chaos.load import Request
 from chaos.reference_answers import TOLERANCE, ReferenceAnswers
+from chaos.staging.credentials import authorization
 
 __all__ = ["check_golden", "collect_answers", "golden_requests", "keep_requests", "kept_requests"]
 
@@ -22,7 +24,7 @@ KEPT_MANIFEST = "champion.manifest.json"
 
 def keep_requests(lab: Lab, digest: str) -> None:
     """Copy the model's manifest into the record: the release root may be out of reach later in the drill."""
-    (lab.directory / KEPT_MANIFEST).write_bytes((lab.models / digest / "manifest.json").read_bytes())
+    (lab.directory / KEPT_MANIFEST).write_bytes(lab.manifest(digest))
 
 
 def kept_requests(lab: Lab) -> list[Request]:
@@ -75,10 +77,11 @@ def check_golden(lab: Lab, digest: str, reference: ReferenceAnswers) -> None:
 def _ask_model(lab: Lab, digest: str, requests: list[Request]) -> dict[str, tuple[float, ...]]:
     """The model's answers by row; empty when it was unloaded in the meantime."""
     answers: dict[str, tuple[float, ...]] = {}
+    url = f"{lab.gateway}/invocations"
+    headers = {"content-type": "application/json", "x-model-digest": digest, **authorization(url)}
     with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
         for request in requests:
-            headers = {"content-type": "application/json", "x-model-digest": digest}
-            response = client.post(f"{lab.gateway}/invocations", content=request.content, headers=headers)
+            response = client.post(url, content=request.content, headers=headers)
             if response.status_code == httpx.codes.NOT_FOUND:
                 return {}
             response.raise_for_status()
@@ -88,5 +91,5 @@ def _ask_model(lab: Lab, digest: str, requests: list[Request]) -> dict[str, tupl
 
 
 def _manifest(lab: Lab, digest: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((lab.models / digest / "manifest.json").read_bytes())
+    content: dict[str, Any] = json.loads(lab.manifest(digest))
     return content

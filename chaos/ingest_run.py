@@ -9,7 +9,7 @@ from chaos.actions.advance_clock import DUE_DAY
 from chaos.lab import Lab
 from chaos.processes import ProcessName
 from chaos.record import recall, remember
-from chaos.source_files import PIPELINES_VARIABLE, pipelines_dir
+from chaos.source_files import PIPELINES_VARIABLE
 
 __all__ = ["INGEST_RUN", "run_state", "start_run"]
 
@@ -54,7 +54,7 @@ def _start_process(lab: Lab) -> str:
     pid = os.posix_spawn(  # no Popen object, which would warn of a running child when this process ends
         sys.executable,
         [sys.executable, "-c", _RUN, str(lab.directory / EXIT_FILE), *command],
-        {**os.environ, "PYTHONPATH": str(_PACKAGE_PARENT), PIPELINES_VARIABLE: str(pipelines_dir())},
+        {**os.environ, "PYTHONPATH": str(_PACKAGE_PARENT), PIPELINES_VARIABLE: str(lab.pipelines_dir)},
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, str(lab.directory / LOG_FILE), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),

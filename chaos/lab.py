@@ -8,14 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import httpx
 
-from chaos import ledger
+from chaos import http, ledger
+from chaos.http import TIMEOUT_SECONDS
 from chaos.processes import ProcessName
+from chaos.record import LedgerEntry
+from chaos.source_files import pipelines_dir
+from chaos.staging.target import Target, active_target
 
-__all__ = ["TIMEOUT_SECONDS", "Lab", "StackDown", "new_directory"]
+__all__ = ["FEEDS", "TIMEOUT_SECONDS", "Lab", "StackDown", "new_directory"]
 
-TIMEOUT_SECONDS = 5.0
 FEEDS = ("feed", "mirror")
 
 
@@ -25,16 +29,20 @@ class StackDown(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """One running `autopilot up`, and the directory for the record of this drill."""
+    """One running stack, and the directory for the record of this drill."""
 
-    home: Path
+    state: Path | None  # the stack's state directory; None for a target that runs on another machine
     pipeline: str
     directory: Path
+    ledger: Path | str  # a SQLite file, or a SQLAlchemy URL; empty when it is out of reach
+    release_root: str  # directory or object store URL; empty when it is out of reach
+    keys: Path | None  # directory of the release signing key
     prefect: str  # empty for a lab without Prefect, which drills of the tiers `serving` and `data` do not need
     gateway: str  # empty for a lab without a gateway, which drills of the tier `data` do not need
     operate: str
     proxy: str  # API of the fault proxy; empty for a stack without one
     feeds: Mapping[str, str]  # the bundled sources `feed` and `mirror`; empty for a pipeline with other sources
+    target: Target | None = None  # None for the stack on the home of the drill
 
     @classmethod
     def of(cls, configuration: Mapping[str, Any]) -> "Lab":
@@ -43,24 +51,56 @@ class Lab:
 
     @classmethod
     def open(cls, home: Path, pipeline: str, directory: Path) -> "Lab":
-        """Read where the stack listens; StackDown when none is up."""
-        path = home / "addresses.json"
-        try:
-            addresses = json.loads(path.read_bytes())
-            return cls(
-                home=home,
-                pipeline=pipeline,
-                directory=directory,
-                prefect=addresses.get("prefect", "").rstrip("/"),
-                gateway=addresses.get("gateway", "").rstrip("/"),
-                operate=addresses.get("operate", "").rstrip("/"),
-                proxy=addresses.get("proxy", "").rstrip("/"),
-                feeds={name: addresses[name].rstrip("/") for name in FEEDS if name in addresses},
-            )
-        except FileNotFoundError as exc:
-            raise StackDown(f"expected a running stack, found no {path}; start `autopilot up` first") from exc
-        except (json.JSONDecodeError, KeyError, AttributeError) as exc:
-            raise StackDown(f"expected the stack's addresses in {path}, found {exc!r}; restart `autopilot up`") from exc
+        """The stack of the active target, else that on `home`; StackDown when none is up."""
+        target = active_target()
+        state: Path | None
+        if target is None:
+            state, addresses = home, _addresses(home)
+        else:
+            state = target.home
+            addresses = {**({} if state is None else _addresses(state)), **_given_addresses(target)}
+        return cls(
+            state=state,
+            pipeline=pipeline,
+            directory=directory,
+            ledger=(target.ledger if target else "") or (state / "ledger.db" if state else ""),
+            release_root=(target.release_root if target else "")
+            or (str(state / "releases" / pipeline) if state else ""),
+            keys=(target.keys if target else None) or (state / "keys" if state else None),
+            prefect=addresses.get("prefect", ""),
+            gateway=addresses.get("gateway", ""),
+            operate=addresses.get("operate", ""),
+            proxy=addresses.get("proxy", ""),
+            feeds={name: addresses[name] for name in FEEDS if name in addresses},
+            target=target,
+        )
+
+    @property
+    def home(self) -> Path:
+        """The stack's state directory; LookupError for a target without `home`."""
+        if self.state is None:
+            raise LookupError(f"expected the state directory of {self.name} on this machine, found no `home`")
+        return self.state
+
+    @property
+    def pipelines_dir(self) -> Path:
+        """The directory of the pipelines: the target's, else as every command of the system finds it."""
+        named = None if self.target is None else self.target.pipelines_dir
+        return named or pipelines_dir()
+
+    @property
+    def name(self) -> str:
+        """What messages call the stack."""
+        return f"the stack on {self.state}" if self.target is None else f"target {self.target.name!r}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the stack's processes run on this machine, as the start times of its services show."""
+        if self.target is None:
+            return True
+        if self.state is None or not (self.state / "processes.json").exists():
+            return False
+        return any(self.process(name).find() is not None for name in self._recorded_services())
 
     @property
     def feed(self) -> str:
@@ -77,21 +117,39 @@ class Lab:
         return self.directory / "leases"
 
     @property
-    def ledger(self) -> Path:
-        return self.home / "ledger.db"
+    def ledger_file(self) -> Path:
+        """The ledger's file; LookupError for a ledger on a server or out of reach."""
+        file = ledger.sqlite_file(self.ledger) if self.ledger else None
+        if file is None:
+            raise LookupError(f"expected a SQLite ledger that {self.name} has on this machine, found none")
+        return file
 
     @property
     def models(self) -> Path:
-        return self.home / "releases" / self.pipeline / "models"
+        """The directory of the models; LookupError when the release root is no directory on this machine."""
+        if not self.release_root or "://" in self.release_root:
+            raise LookupError(f"expected the release root of {self.name} as a directory, found {self.release_root!r}")
+        return Path(self.release_root) / "models"
+
+    def manifest(self, digest: str) -> bytes:
+        """A model's manifest; FileNotFoundError when the release root has none, LookupError when it is not known."""
+        if not self.release_root:
+            raise LookupError(f"expected the release root of {self.name}, found no `release_root`")
+        with fsspec.open(f"{self.release_root}/models/{digest}/manifest.json", "rb") as file:
+            content: bytes = file.read()
+        return content
+
+    def journal_after(self, after_id: int) -> list[LedgerEntry]:
+        """The ledger's entries after `after_id`; LedgerUnreadable when it cannot be read."""
+        return ledger.read_after(self.ledger, after_id, self.pipeline, by_wall_clock=not self.is_local)
 
     def process(self, service: str) -> ProcessName:
         """The process of a service, as `autopilot up` recorded it; LookupError names the services there are."""
-        recorded = json.loads((self.home / "processes.json").read_bytes())["services"]
-        for each in recorded:
-            if each["name"] == service:
-                return ProcessName(pid=each["pid"], started_at=each["started_at"])
-        known = ", ".join(each["name"] for each in recorded)
-        raise LookupError(f"expected a service named {service!r}, found {known}")
+        recorded = self._recorded_services()
+        try:
+            return recorded[service]
+        except KeyError as exc:
+            raise LookupError(f"expected a service named {service!r}, found {', '.join(recorded)}") from exc
 
     def leader(self) -> ProcessName:
         """The process of the healer that leads; LookupError when none does."""
@@ -101,13 +159,15 @@ class Lab:
         return ProcessName.of(pid)
 
     def served_pipeline(self) -> str:
-        """The pipeline that `autopilot up` recorded; empty where it recorded none."""
-        recorded = self.home / "processes.json"
-        return str(json.loads(recorded.read_bytes()).get("pipeline", "")) if recorded.exists() else ""
+        """The pipeline that `autopilot up` recorded, or that the target names; empty where neither says it."""
+        recorded = None if self.state is None else self.state / "processes.json"
+        if recorded is not None and recorded.exists():
+            return str(json.loads(recorded.read_bytes()).get("pipeline", ""))
+        return "" if self.target is None else self.target.pipeline
 
     def release_state(self) -> dict[str, Any]:
         """The gateway's own state; httpx.HTTPError when it does not answer."""
-        state: dict[str, Any] = self._get(f"{self.operate}/release")
+        state: dict[str, Any] = http.get(f"{self.operate}/release").raise_for_status().json()
         return state
 
     def champion(self) -> str:
@@ -139,7 +199,7 @@ class Lab:
     def answers(self, url: str) -> bool:
         """Whether `url` answers with a 2xx within TIMEOUT_SECONDS."""
         try:
-            return httpx.get(url, timeout=TIMEOUT_SECONDS, trust_env=False).is_success
+            return http.get(url).is_success
         except httpx.HTTPError:
             return False
 
@@ -151,9 +211,25 @@ class Lab:
                 f"expected a service {name!r}, found none; pipeline {self.pipeline!r} has no feed"
             ) from exc
 
-    @staticmethod
-    def _get(url: str) -> Any:
-        return httpx.get(url, timeout=TIMEOUT_SECONDS, trust_env=False).raise_for_status().json()
+    def _recorded_services(self) -> dict[str, ProcessName]:
+        recorded = json.loads((self.home / "processes.json").read_bytes())["services"]
+        return {each["name"]: ProcessName(pid=each["pid"], started_at=each["started_at"]) for each in recorded}
+
+
+def _addresses(home: Path) -> dict[str, str]:
+    """Where the stack on `home` listens; StackDown when none is up."""
+    path = home / "addresses.json"
+    try:
+        return {name: url.rstrip("/") for name, url in json.loads(path.read_bytes()).items()}
+    except FileNotFoundError as exc:
+        raise StackDown(f"expected a running stack, found no {path}; start `autopilot up` first") from exc
+    except (json.JSONDecodeError, AttributeError) as exc:
+        raise StackDown(f"expected the stack's addresses in {path}, found {exc!r}; restart `autopilot up`") from exc
+
+
+def _given_addresses(target: Target) -> dict[str, str]:
+    services = ("prefect", "gateway", "operate", "proxy", *FEEDS)
+    return {name: getattr(target, name) for name in services if getattr(target, name)}
 
 
 def new_directory(home: Path, name: str) -> Path:

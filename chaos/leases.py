@@ -27,6 +27,7 @@ from chaos.faults.resource import FullDisk
 from chaos.faults.signalled_process import SignalledProcess
 from chaos.faults.toxic import Toxic
 from chaos.processes import ProcessName
+from chaos.staging.credentials import target_environment
 
 __all__ = ["Fault", "Lease", "give_back", "give_back_all", "read_all", "take"]
 
@@ -121,7 +122,7 @@ def start_reaper(directory: Path, holder: ProcessName) -> None:
     pid = os.posix_spawn(
         sys.executable,
         [sys.executable, "-m", "chaos.reaper", str(directory), str(holder.pid), str(holder.started_at)],
-        {"PYTHONPATH": str(_PACKAGE_PARENT), "PATH": os.environ.get("PATH", "")},
+        {"PYTHONPATH": str(_PACKAGE_PARENT), "PATH": os.environ.get("PATH", ""), **target_environment()},
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),

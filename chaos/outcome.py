@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from chaos.spec import DrillSpec
+from chaos.staging.target import active_target
 from chaos.verdict import Counts, Durations, Exit, Judgement
 
 __all__ = ["OUTCOME_FILE", "DrillOutcome", "machine_kind", "outcome_of", "read_outcomes", "revision", "store"]
@@ -26,7 +27,8 @@ class DrillOutcome(BaseModel):
     """One trial. Durations are seconds, [at least, at most]; `timings` are the same, counted from t0.
 
     `causes` are those of the incidents that the system opened, `expected_causes` are true ones of which one had to be
-    found, and `further_causes` are also true. `fault` is False if nothing harmful was done.
+    found, and `further_causes` are also true. `fault` is False if nothing harmful was done. `target` names the target
+    file of a stack elsewhere.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -48,6 +50,7 @@ class DrillOutcome(BaseModel):
     remedies: tuple[str, ...] = ()
     machine: str = ""
     revision: str = ""
+    target: str = ""
 
 
 def outcome_of(
@@ -78,6 +81,7 @@ def outcome_of(
         remedies=findings.remedies if findings else (),
         machine=machine_kind(),
         revision=revision(),
+        target=target.name if (target := active_target()) else "",
     )
 
 

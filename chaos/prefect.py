@@ -6,6 +6,8 @@ from typing import Any
 import httpx
 import stamina
 
+from chaos import http
+
 __all__ = ["call"]
 
 TIMEOUT_SECONDS = 20.0  # it shares two cores with the flows of the drill
@@ -20,12 +22,8 @@ def call(api: str, method: str, path: str, body: Mapping[str, Any] | None = None
     """
     for attempt in stamina.retry_context(on=_is_busy, attempts=ATTEMPTS_MAX, timeout=SECONDS_MAX):
         with attempt:
-            response = httpx.request(
-                method,
-                f"{api}{path}",
-                json=None if body is None else dict(body),
-                timeout=TIMEOUT_SECONDS,
-                trust_env=False,
+            response = http.request(
+                method, f"{api}{path}", json=None if body is None else dict(body), timeout=TIMEOUT_SECONDS
             ).raise_for_status()
     return response.json() if response.content else None
 

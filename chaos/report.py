@@ -33,7 +33,8 @@ class DrillSummary(BaseModel):
 
     `recovered_share_min` is the one-sided 95 % Clopper-Pearson bound on the chance to recover, `recovered_share` the
     two-sided interval. `mean_recover_seconds` is the MTTR, over recovered trials only: read it beside `recovered` and
-    `trials`. `machines` and `revisions` say what was pooled. `diagnosis` is the mean score of `chaos/diagnosis.py`.
+    `trials`. `machines`, `revisions`, `pipelines` and `targets` say what was pooled. `diagnosis` is the mean score of
+    `chaos/diagnosis.py`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -56,6 +57,19 @@ class DrillSummary(BaseModel):
     wrong: int
     machines: tuple[str, ...]
     revisions: tuple[str, ...]
+    pipelines: tuple[str, ...]
+    targets: tuple[str, ...]
+
+    @property
+    def pooled(self) -> str:
+        """What differs between the trials that are summarised together; empty when nothing does."""
+        several = (
+            ("machines", self.machines),
+            ("revisions", self.revisions),
+            ("pipelines", self.pipelines),
+            ("stacks", tuple(target or "this one" for target in self.targets)),
+        )
+        return "; ".join(f"{len(names)} {what} ({', '.join(names)})" for what, names in several if len(names) > 1)
 
 
 class Totals(BaseModel):
@@ -131,6 +145,8 @@ def _summarise(outcomes: Sequence[DrillOutcome]) -> DrillSummary:
         wrong=sum(each.requests.wrong for each in counted),
         machines=tuple(sorted({outcome.machine for outcome in outcomes if outcome.machine})),
         revisions=tuple(dict.fromkeys(outcome.revision for outcome in outcomes if outcome.revision)),
+        pipelines=tuple(sorted({outcome.pipeline for outcome in outcomes})),
+        targets=tuple(sorted({outcome.target for outcome in outcomes})),
     )
 
 

@@ -16,16 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import yaml
 
 from chaos import leases
 from chaos.drill_lock import check_leftovers, only_drill
 from chaos.experiment_files import Experiment, WrongUsage, find
 from chaos.experiment_run import JOURNAL_FILE, run_experiment
 from chaos.faults.disabled_remedy import DisabledRemedy
-from chaos.lab import FEEDS, Lab, new_directory
+from chaos.lab import Lab, new_directory
 from chaos.outcome import DrillOutcome, outcome_of, store
-from chaos.source_files import pipelines_dir, source_databases, source_files
-from chaos.spec import DrillSpec, Indicator
+from chaos.spec import DrillSpec
+from chaos.staging.credentials import check_credentials
+from chaos.staging.refusals import refusals
 from chaos.verdict import Exit, Judgement, judge
 
 __all__ = ["run_drill"]
@@ -59,7 +61,7 @@ def run_drill(
         started_at = datetime.now(UTC)
         store(outcome_of(experiment.spec, pipeline, started_at, ablate, None, directory))  # so that a kill is on record
         try:
-            judgement = _run_ablated(experiment, lab, ablate, variables or {})
+            judgement = _run_ablated(experiment, lab, home, ablate, variables or {})
         except httpx.HTTPError as exc:
             judgement = Judgement(Exit.HARNESS_FAILED, f"remedy {ablate} could not be switched off and on: {exc!r}")
     outcome = outcome_of(experiment.spec, pipeline, started_at, ablate, judgement, directory)
@@ -67,13 +69,15 @@ def run_drill(
     return outcome
 
 
-def _run_ablated(experiment: Experiment, lab: Lab, ablate: str | None, variables: Mapping[str, float]) -> Judgement:
+def _run_ablated(
+    experiment: Experiment, lab: Lab, home: Path, ablate: str | None, variables: Mapping[str, float]
+) -> Judgement:
     """Run and judge the experiment with a remedy switched off; httpx.HTTPError when the switch fails."""
     off = () if ablate is None else (ablate, *experiment.spec.substitutes)
     with ExitStack() as disabled:
         for remedy in off:
             disabled.enter_context(_ablated(lab, experiment.spec, remedy))
-        stopped, left = run_experiment(experiment, lab, variables), _undo(lab)
+        stopped, left = run_experiment(experiment, lab, home, variables), _undo(lab)
     judgement = stopped or left or judge(_journal(lab.directory))
     findings = judgement.findings
     used = [] if findings is None else [remedy for remedy in off if remedy in findings.remedies]
@@ -88,38 +92,14 @@ def _check(experiment: Experiment, home: Path, pipeline: str, ablate: str | None
         known = ", ".join(experiment.spec.ablations) or "none"
         raise WrongUsage(f"drill {experiment.name} can be run without one of these remedies: {known}; found {ablate!r}")
     lab = Lab.open(home, pipeline, home)
+    if lab.target is not None:
+        check_credentials(lab.target)
     served = lab.served_pipeline()
     if served and served != pipeline:
-        raise WrongUsage(f"the stack on {home} serves pipeline {served!r}, found --pipeline {pipeline!r}")
-    if experiment.spec.indicator is Indicator.REQUESTS and not lab.gateway:
-        raise WrongUsage(f"drill {experiment.name} sends requests, found no `gateway` in {home / 'addresses.json'}")
-    needs = experiment.spec.needs
-    if "proxy" in needs and not lab.proxy:
-        raise WrongUsage(
-            f"drill {experiment.name} needs a fault proxy between the services, found no `proxy` in "
-            f"{home / 'addresses.json'}"
-        )
-    if "files" in needs and not source_files(pipelines_dir(), pipeline):
-        raise WrongUsage(
-            f"drill {experiment.name} breaks a data file of a source of kind files; pipeline {pipeline!r} has none in "
-            f"{pipelines_dir()}"
-        )
-    if "database" in needs and not source_databases(pipelines_dir(), pipeline):
-        raise WrongUsage(
-            f"drill {experiment.name} breaks a SQLite database of a source of kind sql; pipeline {pipeline!r} has none "
-            f"in {pipelines_dir()}"
-        )
-    missing = [service for service in needs if service in FEEDS and service not in lab.feeds]
-    if missing:
-        raise WrongUsage(
-            f"drill {experiment.name} breaks the bundled source of a pipeline with `feed:` in its pipeline.yaml; "
-            f"pipeline {pipeline!r} has none (no service {', '.join(missing)})"
-        )
-    if not lab.ledger.exists():
-        raise WrongUsage(
-            f"drills read the SQLite ledger of the state directory, found no {lab.ledger}; release a first model with "
-            f"`autopilot bootstrap`, and leave AUTOPILOT_LEDGER_URL unset"
-        )
+        raise WrongUsage(f"{lab.name} serves pipeline {served!r}, found --pipeline {pipeline!r}")
+    refused = refusals(yaml.safe_load(experiment.text), lab, ablate)
+    if refused:
+        raise WrongUsage(f"drill {experiment.name} cannot run: {'; '.join(refused)}")
 
 
 @contextmanager

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import HomeOption, JsonOption, PipelineOption, default_pipeline, settings_of
+from cli.drill_target import (
+    TargetOption,
+    print_plan,
+    refusals_by_drill,
+    served_pipeline,
+    usage_errors,
+    use_target,
+)
+from cli.options import HomeOption, JsonOption, PipelineOption, settings_of
 
 if TYPE_CHECKING:
     from chaos.outcome import DrillOutcome
@@ -33,35 +41,33 @@ def run(
     ],
     home: HomeOption = None,
     pipeline: PipelineOption = None,
+    target: TargetOption = None,
     ablate: Annotated[str | None, typer.Option(help="Switch this remedy off; the drill should then fail.")] = None,
     trials: Annotated[int, typer.Option(min=1, max=1000, help="How often; ends at the first failed harness.")] = 1,
     dry: Annotated[bool, typer.Option("--dry", help="Print the faults and their leases, and break nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a drill against `autopilot up`.
+    """Run a drill against `autopilot up`, or against the stack of a target file.
 
     Exit 0 recovered, 1 not recovered, 2 usage, 3 no steady state before, 4 fault not proven, 5 harness failure,
     6 aborted. Of several trials, the highest code counts, and a code above 1 ends them.
     """
-    from chaos.experiment_files import WrongUsage, planned_faults
-    from chaos.lab import StackDown
     from chaos.runner import run_drill
 
     settings = settings_of(home)
     code = 0
-    try:
+    with usage_errors():
+        use_target(target)
         if dry:
-            print("\n".join(planned_faults(name)) or "no fault")
+            print_plan(name, settings, pipeline, ablate)
             return
+        served = served_pipeline(settings, pipeline)
         for _ in range(trials):
-            outcome = run_drill(name, settings.home, pipeline=pipeline or default_pipeline(settings), ablate=ablate)
+            outcome = run_drill(name, settings.home, pipeline=served, ablate=ablate)
             print(outcome.model_dump_json(indent=2) if as_json else _describe(outcome))
             code = max(code, int(outcome.exit))
             if code > 1:
                 break
-    except (WrongUsage, StackDown) as error:
-        print(f"autopilot drill: {error}", file=sys.stderr)
-        raise typer.Exit(2) from error
     raise typer.Exit(code)
 
 
@@ -70,29 +76,28 @@ def shrink(
     name: Annotated[str, typer.Argument(help="pair-SEED or liveness-SEED.")],
     home: HomeOption = None,
     pipeline: PipelineOption = None,
+    target: TargetOption = None,
 ) -> None:
     """Find the faults that a sampled drill needs to fail: run it, then smaller parts of it for as long as they fail.
 
     Exit 0 the whole drill recovers, 1 a smallest part is printed, 2 usage, 3 a trial decided nothing.
     """
-    from chaos.experiment_files import WrongUsage, planned_faults
-    from chaos.lab import StackDown
+    from chaos.experiment_files import planned_faults
     from chaos.runner import run_drill
     from chaos.shrink import Undecided, shrink_drill
 
     settings = settings_of(home)
-    served = pipeline or default_pipeline(settings)
-
-    def run_one(part: str) -> "DrillOutcome":
-        outcome = run_drill(part, settings.home, pipeline=served)
-        print(_describe(outcome))
-        return outcome
-
     try:
-        shrunk = shrink_drill(name, len(planned_faults(name)), run_one)
-    except (WrongUsage, StackDown) as error:
-        print(f"autopilot drill: {error}", file=sys.stderr)
-        raise typer.Exit(2) from error
+        with usage_errors():
+            use_target(target)
+            served = served_pipeline(settings, pipeline)
+
+            def run_one(part: str) -> "DrillOutcome":
+                outcome = run_drill(part, settings.home, pipeline=served)
+                print(_describe(outcome))
+                return outcome
+
+            shrunk = shrink_drill(name, len(planned_faults(name)), run_one)
     except Undecided as error:
         print(f"autopilot drill: {error}", file=sys.stderr)
         raise typer.Exit(3) from error
@@ -101,46 +106,51 @@ def shrink(
 
 
 @app.command("list")
-def list_drills(as_json: JsonOption = False) -> None:
-    """List the drills."""
+def list_drills(
+    home: HomeOption = None,
+    pipeline: PipelineOption = None,
+    target: TargetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the drills; with a target, whether each can run there, and why not."""
     from chaos.experiment_files import experiments
+    from chaos.staging.target import active_target
 
+    with usage_errors():
+        use_target(target)
+        reasons = refusals_by_drill(settings_of(home), pipeline) if active_target() else {}
     drills = experiments()
     if as_json:
-        print(
-            json.dumps([{"name": each.name, "tier": each.spec.tier, "title": each.title} for each in drills], indent=2)
-        )
+        documents = [
+            {"name": each.name, "tier": each.spec.tier, "title": each.title}
+            | ({"refused": reasons[each.name]} if reasons else {})
+            for each in drills
+        ]
+        print(json.dumps(documents, indent=2))
         return
     from cli.render.console import print_parts
     from cli.render.drill import drill_list_parts
 
-    print_parts(drill_list_parts(drills))
+    print_parts(drill_list_parts(drills, reasons))
 
 
 @app.command()
 def stop(home: HomeOption = None) -> None:
     """Stop the drill that runs: its faults are undone, and it ends with exit code 6."""
     from chaos.drill_lock import request_stop
-    from chaos.experiment_files import WrongUsage
 
-    try:
+    with usage_errors():
         request_stop(settings_of(home).home)
-    except WrongUsage as error:
-        print(f"autopilot drill: {error}", file=sys.stderr)
-        raise typer.Exit(2) from error
 
 
 @app.command()
-def clear(home: HomeOption = None) -> None:
+def clear(home: HomeOption = None, target: TargetOption = None) -> None:
     """Undo the faults that drills left behind when they were killed."""
     from chaos.drill_lock import clear_leftovers
-    from chaos.experiment_files import WrongUsage
 
-    try:
+    with usage_errors():
+        use_target(target)
         undone = clear_leftovers(settings_of(home).home)
-    except WrongUsage as error:
-        print(f"autopilot drill: {error}", file=sys.stderr)
-        raise typer.Exit(2) from error
     print("\n".join(f"undone: {title}" for title in undone) or "nothing is left")
 
 

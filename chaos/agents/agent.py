@@ -10,6 +10,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict
 
 from chaos.processes import ProcessName
+from chaos.staging.credentials import target_environment
 
 __all__ = ["Agent", "keep_active"]
 
@@ -40,7 +41,7 @@ class Agent(BaseModel):
         pid = os.posix_spawn(
             sys.executable,
             [*command, *self.arguments],
-            {"PYTHONPATH": str(_PACKAGE_PARENT), "PATH": os.environ.get("PATH", "")},
+            {"PYTHONPATH": str(_PACKAGE_PARENT), "PATH": os.environ.get("PATH", ""), **target_environment()},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),

@@ -24,6 +24,7 @@ from chaos.recovery import (
 )
 from chaos.reference_answers import AnswerClass, ReferenceAnswers
 from chaos.spec import DrillSpec, Indicator, spec_of
+from chaos.staging.refusals import REFUSED, refusals
 from chaos.verdict import SECTION, Counts, DrillFindings, Durations, OpenedIncident
 
 __all__ = ["START", "after_experiment_control", "before_experiment_control", "conclude", "configure_control"]
@@ -40,9 +41,10 @@ def configure_control(configuration: MutableMapping[str, Any], experiment: Mappi
         configuration["drill_dir"] = str(new_directory(home, spec_of(experiment).name))
 
 
-def before_experiment_control(context: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:  # noqa: ARG001
-    """Store the last id of the ledger's journal."""
+def before_experiment_control(context: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
+    """Store the last id of the ledger's journal, and why the target does not let the experiment break it."""
     lab = Lab.of(configuration)
+    record.remember(lab.directory, REFUSED, refusals(context, lab))
     record.remember(lab.directory, START, {"ledger_id": ledger.last_id(lab.ledger), "at": time.monotonic()})
 
 
@@ -52,7 +54,7 @@ def after_experiment_control(
     """Compute the findings from the record, and put them into the live journal."""
     lab = Lab.of(configuration)
     start = record.recall(lab.directory, START)
-    record.keep_entries(lab.directory, ledger.read_after(lab.ledger, start["ledger_id"], lab.pipeline))
+    record.keep_entries(lab.directory, lab.journal_after(start["ledger_id"]))
     _complete_reference(lab)
     findings = conclude(spec_of(context), lab.directory)
     section = findings.model_dump(mode="json")

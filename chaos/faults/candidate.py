@@ -7,9 +7,9 @@ from typing import Any, Literal
 import httpx
 from pydantic import BaseModel, ConfigDict
 
-from chaos import release_documents
+from chaos import http, release_documents
 from chaos.bad_models import publish_variant
-from chaos.lab import TIMEOUT_SECONDS, Lab
+from chaos.lab import Lab
 from chaos.reference_answers import ReferenceAnswers
 
 __all__ = ["KIND", "Candidate", "prepare"]
@@ -60,7 +60,7 @@ class Candidate(BaseModel):
     def active(self) -> bool:
         """Whether the gateway has loaded the model and served under its release."""
         try:
-            response = httpx.get(f"{self.operate}/release", timeout=TIMEOUT_SECONDS, trust_env=False)
+            response = http.get(f"{self.operate}/release")
             return bool(response.raise_for_status().json()["active_generation"] >= self.generation)
         except httpx.HTTPError:
             return False
@@ -75,7 +75,7 @@ def prepare(
     """
     champion = lab.champion()
     version = f"0.0.{time.time_ns() // 1_000_000}"
-    published = publish_variant(lab.models, champion, lab.home / "keys", variant, version)
+    published = publish_variant(lab.models, champion, lab.keys or lab.home / "keys", variant, version)
     _add_reference(lab.directory, published.digest, published.answers)
     generation: int = lab.release_state()["desired_generation"]
     return Candidate(

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from chaos.lab import Lab
-from chaos.source_files import pipelines_dir, source_databases, source_files
+from chaos.source_files import source_databases, source_files
 
 __all__ = ["KIND", "ChangedFile", "prepare", "prepare_model", "sha256"]
 
@@ -126,7 +126,7 @@ def prepare_model(lab: Lab, digest: str, part: str, change: Change) -> ChangedFi
 
 def _prepare_source(lab: Lab, file: str, change: Change) -> ChangedFile:
     find = source_files if file == "source" else source_databases
-    files = find(pipelines_dir(), lab.pipeline)
+    files = find(lab.pipelines_dir, lab.pipeline)
     if not files:
         raise LookupError(f"expected data files of the sources of {lab.pipeline}, found none")
     return ChangedFile.prepare(files[-1], lab.leases / f"{files[-1].name}.original", change)

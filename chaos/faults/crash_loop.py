@@ -6,8 +6,9 @@ from typing import Any, Literal
 import httpx
 from pydantic import BaseModel, ConfigDict
 
+from chaos import http
 from chaos.agents.agent import Agent
-from chaos.lab import TIMEOUT_SECONDS, Lab
+from chaos.lab import Lab
 
 __all__ = ["KIND", "CrashLoop", "prepare"]
 
@@ -64,7 +65,7 @@ def prepare(lab: Lab, seconds_max: float = 240.0) -> CrashLoop:
 
 def _worker(operate: str, digest: str) -> Mapping[str, Any] | None:
     try:
-        state = httpx.get(f"{operate}/release", timeout=TIMEOUT_SECONDS, trust_env=False).raise_for_status().json()
+        state = http.get(f"{operate}/release").raise_for_status().json()
     except (httpx.HTTPError, ValueError):
         return None
     workers: list[Mapping[str, Any]] = state["workers"]

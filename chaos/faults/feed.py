@@ -9,8 +9,9 @@ from typing import Any, Literal
 import httpx
 from pydantic import BaseModel, ConfigDict
 
+from chaos import http
 from chaos.actions.advance_clock import DUE_DAY
-from chaos.lab import TIMEOUT_SECONDS, Lab
+from chaos.lab import Lab
 from chaos.record import recall
 from chaos.spoiled_rows import SpoilOrder, spoil
 
@@ -47,19 +48,18 @@ class SpoiledBatch(BaseModel):
     def active(self) -> bool:
         """Whether a client of the feed gets the spoiled batch."""
         try:
-            found = httpx.get(f"{self.feed}/{self.table}/{self.day}.csv", timeout=TIMEOUT_SECONDS, trust_env=False)
+            found = http.get(f"{self.feed}/{self.table}/{self.day}.csv")
         except httpx.HTTPError:
             return False
         return found.is_success and found.content == base64.b64decode(self.body)
 
     def _others(self) -> list[dict[str, Any]]:
-        response = httpx.get(f"{self.feed}/faults", timeout=TIMEOUT_SECONDS, trust_env=False).raise_for_status()
+        response = http.get(f"{self.feed}/faults").raise_for_status()
         ours = ("content", self.table, self.day)
         return [each for each in response.json() if (each["kind"], each["table"], each["day"]) != ours]
 
     def _put(self, faults: list[dict[str, Any]]) -> None:
-        url = f"{self.feed}/faults"
-        httpx.put(url, json=faults, timeout=TIMEOUT_SECONDS, trust_env=False).raise_for_status()
+        http.request("PUT", f"{self.feed}/faults", json=faults).raise_for_status()
 
 
 def prepare(lab: Lab, table: str, change: str, **how: Any) -> SpoiledBatch:
@@ -86,5 +86,4 @@ def _cells(content: bytes) -> list[list[str]]:
 
 
 def _batch(lab: Lab, table: str, day: date) -> bytes:
-    url = f"{lab.mirror}/{table}/{day}.csv"
-    return httpx.get(url, timeout=TIMEOUT_SECONDS, trust_env=False).raise_for_status().content
+    return http.get(f"{lab.mirror}/{table}/{day}.csv").raise_for_status().content

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from chaos.agents.agent import Agent
 from chaos.lab import Lab
-from chaos.source_files import pipelines_dir, source_databases
+from chaos.source_files import source_databases
 
 __all__ = ["KIND", "LockedDatabase", "prepare"]
 
@@ -57,7 +57,7 @@ def prepare(lab: Lab, database: Literal["ledger", "source"] = "ledger", seconds_
     """
     if database not in ("ledger", "source"):
         raise LookupError(f"expected the database ledger or source, found {database!r}")
-    path = lab.ledger if database == "ledger" else _source(lab)
+    path = lab.ledger_file if database == "ledger" else _source(lab)
     agent = Agent(
         module="lock_database",
         arguments=(str(path), "IMMEDIATE" if database == "ledger" else "EXCLUSIVE"),
@@ -68,7 +68,7 @@ def prepare(lab: Lab, database: Literal["ledger", "source"] = "ledger", seconds_
 
 
 def _source(lab: Lab) -> Path:
-    found = source_databases(pipelines_dir(), lab.pipeline)
+    found = source_databases(lab.pipelines_dir, lab.pipeline)
     if not found:
         raise LookupError(f"expected a SQLite database as a source of {lab.pipeline}, found none")
     return found[0]

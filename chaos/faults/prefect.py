@@ -6,9 +6,10 @@ from typing import Any, Literal
 import httpx
 from pydantic import BaseModel, ConfigDict
 
+from chaos import http
 from chaos.faults import signalled_process
 from chaos.faults.signalled_process import SignalledProcess
-from chaos.lab import TIMEOUT_SECONDS, Lab
+from chaos.lab import Lab
 
 __all__ = ["KIND", "IdlePrefect", "prepare"]
 
@@ -50,11 +51,10 @@ class IdlePrefect(BaseModel):
     def _set(self, *, idle: bool) -> None:
         for path in self.paths:
             value = {self.field: self.idle if idle else not self.idle}
-            url = f"{self.api}{path}"
-            httpx.patch(url, json=value, timeout=TIMEOUT_SECONDS, trust_env=False).raise_for_status()
+            http.patch(f"{self.api}{path}", value).raise_for_status()
 
     def _read(self, path: str) -> Mapping[str, Any]:
-        response = httpx.get(f"{self.api}{path}", timeout=TIMEOUT_SECONDS, trust_env=False).raise_for_status()
+        response = http.get(f"{self.api}{path}").raise_for_status()
         document: Mapping[str, Any] = response.json()
         return document
 
@@ -71,7 +71,7 @@ def prepare(
     match change:
         case "paused_pool":
             path = f"/work_pools/{pool}"
-            answer = httpx.get(f"{lab.prefect}{path}", timeout=TIMEOUT_SECONDS, trust_env=False)
+            answer = http.get(f"{lab.prefect}{path}")
             if answer.status_code == httpx.codes.NOT_FOUND:
                 raise LookupError(f"expected a work pool {pool!r} in {lab.prefect}, found none")
             return IdlePrefect(api=lab.prefect, change=change, paths=(path,), field="is_paused", idle=True)
@@ -86,8 +86,7 @@ def prepare(
 
 def _enabled_automations(api: str) -> tuple[str, ...]:
     """Those that are enabled now, so that the undo enables no other one."""
-    url = f"{api}/automations/filter"
-    found = httpx.post(url, json={"limit": PAGE}, timeout=TIMEOUT_SECONDS, trust_env=False).raise_for_status().json()
+    found = http.post(f"{api}/automations/filter", {"limit": PAGE}).raise_for_status().json()
     paths = tuple(f"/automations/{each['id']}" for each in found if each["enabled"])
     if not paths:
         raise LookupError(f"expected an enabled automation in {api}, found none; are the flows deployed?")

@@ -7,16 +7,19 @@ import socket
 import time
 from collections.abc import Mapping
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import httpx
 from pydantic import BaseModel, ConfigDict
 
-from chaos.lab import TIMEOUT_SECONDS, Lab
+from chaos import http
+from chaos.lab import Lab
 
 __all__ = ["KIND", "Toxic", "prepare"]
 
 KIND = "toxic"
 DOWN = "down"
+WILDCARDS = ("", "0.0.0.0", "[::]", "::")  # noqa: S104  as a server reports it
 PROOF_SECONDS = 1.0  # a healthy loopback link answers within milliseconds
 REQUEST = b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
 
@@ -57,7 +60,7 @@ class Toxic(BaseModel):
             self._call("POST", f"/proxies/{self.link}", {"enabled": True})
             return
         path = f"{self.proxy}/proxies/{self.link}/toxics/{self.name}"
-        response = httpx.delete(path, timeout=TIMEOUT_SECONDS, trust_env=False)
+        response = http.request("DELETE", path)
         if response.status_code != httpx.codes.NOT_FOUND:
             response.raise_for_status()
 
@@ -69,8 +72,7 @@ class Toxic(BaseModel):
         return took is None or took >= PROOF_SECONDS
 
     def _call(self, method: str, path: str, document: Mapping[str, Any]) -> None:
-        url = f"{self.proxy}{path}"
-        httpx.request(method, url, json=document, timeout=TIMEOUT_SECONDS, trust_env=False).raise_for_status()
+        http.request(method, f"{self.proxy}{path}", json=document).raise_for_status()
 
 
 def prepare(
@@ -79,13 +81,19 @@ def prepare(
     """`link` is one of the proxy's, `toxic` is down or one of Toxiproxy's. LookupError names the links there are."""
     if not lab.proxy:
         raise LookupError("expected a fault proxy in front of the stack's services, found none in addresses.json")
-    links = httpx.get(f"{lab.proxy}/proxies", timeout=TIMEOUT_SECONDS, trust_env=False).raise_for_status().json()
+    links = http.get(f"{lab.proxy}/proxies").raise_for_status().json()
     if link not in links:
         raise LookupError(f"expected a link among {', '.join(sorted(links))}, found {link!r}")
-    listen = str(links[link]["listen"])
+    listen = _reachable(str(links[link]["listen"]), lab.proxy)
     return Toxic(
         proxy=lab.proxy, link=link, listen=listen, toxic=toxic, attributes=dict(attributes or {}), toxicity=toxicity
     )
+
+
+def _reachable(listen: str, proxy: str) -> str:
+    """The address of a link for a client on this machine: one on all interfaces is at the host of the proxy's API."""
+    host, _, port = listen.rpartition(":")
+    return f"{urlsplit(proxy).hostname}:{port}" if host in WILDCARDS else listen
 
 
 def _seconds_for_answer(address: str) -> float | None:

@@ -1,6 +1,7 @@
 """Keep-alive connections of a load: one request at a time per connection, parsed by httptools."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -158,7 +159,10 @@ class Connections:
     async def _connect(self) -> _Connection:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self.timeout_seconds):
-            _, connection = await loop.create_connection(_Connection, self.address.host, self.address.port)
+            address = self.address
+            _, connection = await loop.create_connection(
+                _Connection, address.host, address.port, ssl=ssl.create_default_context() if address.tls else None
+            )
         connection.last_used_at = time.monotonic()
         return connection
 

@@ -11,6 +11,7 @@ import orjson
 
 __all__ = ["Address", "Request", "RequestFiles", "read_requests", "write_requests"]
 
+PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 CHECK_SECONDS = 0.5  # how long a new file may stay unnoticed
 
 
@@ -30,15 +31,16 @@ class Address:
     host: str
     port: int
     head: bytes
+    tls: bool = False
 
     @classmethod
     def of(cls, url: str) -> Self:
-        """The address of an http:// URL; ValueError when it has no host or port."""
+        """The address of an http:// or https:// URL; ValueError for another one."""
         parts = urlsplit(url)
-        if parts.scheme != "http" or parts.hostname is None or parts.port is None:
-            raise ValueError(f"expected http://HOST:PORT/PATH, found {url!r}")
+        if parts.scheme not in PORTS or parts.hostname is None:
+            raise ValueError(f"expected http://HOST:PORT/PATH or https://HOST/PATH, found {url!r}")
         head = f"POST {parts.path or '/'} HTTP/1.1\r\nhost: {parts.netloc}\r\ncontent-type: application/json\r\n"
-        return cls(parts.hostname, parts.port, head.encode())
+        return cls(parts.hostname, parts.port or PORTS[parts.scheme], head.encode(), parts.scheme == "https")
 
     def encode(self, request: Request) -> bytes:
         """The whole HTTP request."""

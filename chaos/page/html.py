@@ -42,9 +42,15 @@ def _heading(outcomes: Sequence[DrillOutcome]) -> str:
     machines = sorted({each.machine for each in outcomes if each.machine})
     revisions = list(dict.fromkeys(each.revision for each in outcomes if each.revision))
     pipelines = sorted({each.pipeline for each in outcomes})
+    stacks = sorted({each.target or "this one" for each in outcomes})
     pooled = [
         f"{len(values)} {what}: {', '.join(values)}"
-        for what, values in (("machines", machines), ("revisions", revisions), ("pipelines", pipelines))
+        for what, values in (
+            ("machines", machines),
+            ("revisions", revisions),
+            ("pipelines", pipelines),
+            ("stacks", stacks),
+        )
         if len(values) > 1
     ]
     warning = f'<p class="bad">Pooled over {escape("; ".join(pooled))}.</p>' if pooled else ""

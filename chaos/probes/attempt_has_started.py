@@ -1,13 +1,12 @@
 """A remedy has started."""
 
-import sqlite3
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from chaos import ledger
 from chaos.controls.timings import START
 from chaos.lab import Lab
+from chaos.ledger import LedgerUnreadable
 from chaos.record import recall
 
 __all__ = ["POLL_SECONDS", "attempt_has_started", "has_entry"]
@@ -29,7 +28,7 @@ def attempt_has_started(deadline_seconds: float, configuration: Mapping[str, Any
 def has_entry(lab: Lab, kind: str) -> bool:
     """Whether the ledger can be read and has an entry of this kind since the drill began."""
     try:
-        entries = ledger.read_after(lab.ledger, recall(lab.directory, START)["ledger_id"], lab.pipeline)
-    except sqlite3.OperationalError:  # the ledger is away, which may be part of the drill
+        entries = lab.journal_after(recall(lab.directory, START)["ledger_id"])
+    except LedgerUnreadable:  # the ledger is away, which may be part of the drill
         return False
     return any(entry.kind == kind for entry in entries)

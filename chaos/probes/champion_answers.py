@@ -5,8 +5,8 @@ from typing import Any
 
 import httpx
 
-from chaos import golden_rows
-from chaos.lab import TIMEOUT_SECONDS, Lab
+from chaos import golden_rows, http
+from chaos.lab import Lab
 from chaos.load import Request
 from chaos.record import sample
 
@@ -30,12 +30,11 @@ def answered_in_full(lab: Lab, request: Request) -> bool:
 def _ask(lab: Lab, request: Request) -> str:
     """Why the answer to `request` is not full; empty when it is."""
     try:
-        response = httpx.post(
+        response = http.request(
+            "POST",
             f"{lab.gateway}/invocations",
             content=request.content,
             headers={"content-type": "application/json"},
-            timeout=TIMEOUT_SECONDS,
-            trust_env=False,
         )
     except httpx.HTTPError as exc:
         return repr(exc)

@@ -51,7 +51,7 @@ def due_batch_is_in(
 
 def _accepted(lab: Lab, day: str, accepted: frozenset[str]) -> bool:
     """Whether the ledger recorded batches of `day` since the drill's start, the last of each table as `accepted`."""
-    entries = ledger.read_after(lab.ledger, recall(lab.directory, START)["ledger_id"], lab.pipeline)
+    entries = lab.journal_after(recall(lab.directory, START)["ledger_id"])
     statuses = {
         entry.subject: entry.detail["status"]
         for entry in entries

@@ -1,12 +1,12 @@
 """Predictions have been answered in full for a hold time."""
 
-import sqlite3
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from chaos import golden_rows, ledger
 from chaos.lab import Lab
+from chaos.ledger import LedgerUnreadable
 from chaos.probes.attempt_has_started import has_entry
 from chaos.probes.champion_answers import answered_in_full
 from chaos.record import sample
@@ -47,5 +47,5 @@ def _is_quiet(lab: Lab) -> bool:
     """Whether the ledger can be read and has no open incident."""
     try:
         return not ledger.unfinished(lab.ledger, lab.pipeline)
-    except sqlite3.OperationalError:
+    except LedgerUnreadable:
         return False

@@ -1,6 +1,6 @@
 """Drills: the list, and the report over all stored trials."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
@@ -12,9 +12,18 @@ if TYPE_CHECKING:
     from chaos.report import DrillSummary, Spread, Totals
 
 
-def drill_list_parts(drills: "Sequence[Experiment]") -> list[RenderableType]:
-    """One row per drill; its tier says what it needs."""
+def drill_list_parts(
+    drills: "Sequence[Experiment]", reasons: Mapping[str, Sequence[str]] | None = None
+) -> list[RenderableType]:
+    """One row per drill; its tier says what it needs. With `reasons` of a target: whether it can run, and why not."""
+    if reasons:
+        rows = ((each.name, each.spec.tier, _permission(reasons[each.name])) for each in drills)
+        return [table(("drill", "tier", "at the target"), rows)]
     return [table(("drill", "tier", "what happens"), ((each.name, each.spec.tier, each.title) for each in drills))]
+
+
+def _permission(reasons: Sequence[str]) -> str:
+    return "refused: " + "; ".join(reasons) if reasons else "can run"
 
 
 def drill_report_parts(summaries: "Sequence[DrillSummary]", pooled: "Totals") -> list[RenderableType]:
@@ -29,6 +38,7 @@ def drill_report_parts(summaries: "Sequence[DrillSummary]", pooled: "Totals") ->
         ("diagnosis", "none" if pooled.diagnosis is None else f"score {pooled.diagnosis:.2f}"),
         ("controls", f"{pooled.false_incidents} false incidents in {pooled.controls} trials"),
     ]
+    totals += [(f"pooled: {each.name}", f"over {each.pooled}") for each in summaries if each.pooled]
     return [table(columns, map(_row, summaries), numbers=columns[1:]), fields(totals)]
 
 

@@ -5,6 +5,7 @@ tests the harness quickly; tests/recovery tests the real stack.
 """
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -111,8 +112,8 @@ class Source:
 class Stack:
     """Gateway, healer and Prefect in one."""
 
-    def __init__(self, home, *, heals, jumpy):
-        self.home, self.heals, self.jumpy = home, heals, jumpy
+    def __init__(self, home, *, heals, jumpy, token):
+        self.home, self.heals, self.jumpy, self.token = home, heals, jumpy, token
         self.ledger = Ledger(home / "ledger.db")
         self.champion, self.generation, self.run_state = CHAMPION, 2, "PENDING"
         for digest, outputs in OUTPUTS.items():
@@ -180,6 +181,8 @@ class Stack:
         return 200, {}, {**generations, "release": release, "problems": [], "workers": workers}
 
     def route(self, method, path, headers, body):
+        if self.token and headers.get("authorization") != f"Bearer {self.token}":
+            return 401, {}, {"detail": "expected a bearer token"}
         if path == "/invocations":
             return self.predict(headers, body)
         if path == "/release":
@@ -202,11 +205,11 @@ def serve_source(state):
         server.serve_forever()
 
 
-def serve_stack(home, *, heals, jumpy):
-    stack = Stack(home, heals=heals, jumpy=jumpy)
+def serve_stack(home, *, heals, jumpy, token):
+    stack = Stack(home, heals=heals, jumpy=jumpy, token=token)
     clock = home / "clock"
     clock.write_text((date(2013, 3, 1) + timedelta(days=1)).isoformat())
-    services = []
+    services = [{"name": "gateway", "pid": os.getpid(), "started_at": psutil.Process().create_time()}]
     for name in ("feed", "mirror"):
         command = [sys.executable, "-m", "tests.chaos.standin", "--source", str(clock)]
         source = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -227,4 +230,5 @@ if __name__ == "__main__":
     if sys.argv[1] == "--source":
         serve_source(sys.argv[2])
     else:
-        serve_stack(Path(sys.argv[1]), heals="--heals" in sys.argv, jumpy="--jumpy" in sys.argv)
+        token = os.environ.get("STANDIN_TOKEN", "")  # the gateway and Prefect ask for it, if it is set
+        serve_stack(Path(sys.argv[1]), heals="--heals" in sys.argv, jumpy="--jumpy" in sys.argv, token=token)

@@ -5,6 +5,7 @@ import pytest
 from chaos.outcome import OUTCOME_FILE, DrillOutcome, read_outcomes
 from chaos.report import summarise
 from chaos.verdict import Durations, Exit
+from tests.chaos.outcomes import trial
 
 
 def outcome(code, seconds=None, name="model-corruption", ablated=None, minute=0, directory="/nowhere"):
@@ -56,3 +57,11 @@ def test_stored_outcomes_are_read_back_in_order(tmp_path):
         kept = outcome(Exit.RECOVERED, minute=minute, name="noop", directory=directory)
         (directory / OUTCOME_FILE).write_text(kept.model_dump_json())
     assert [each.started_at.minute for each in read_outcomes(tmp_path)] == [1, 2]
+
+
+def test_a_summary_says_what_was_pooled():
+    [one] = summarise([trial(), trial(minute=1)])
+    assert one.pooled == ""
+    others = [trial(), trial(minute=1, revision="def"), trial(minute=2, target="staging")]
+    [pooled] = summarise(others)
+    assert pooled.pooled == "2 revisions (abc, def); 2 stacks (this one, staging)"

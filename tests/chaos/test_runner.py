@@ -13,7 +13,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from chaos import experiment_files, leases
+from chaos import experiment_files, experiment_run, leases
 from chaos.drill_lock import clear_leftovers, request_stop
 from chaos.experiment_files import WrongUsage
 from chaos.faults.disabled_remedy import DisabledRemedy
@@ -22,6 +22,7 @@ from chaos.leases import read_all
 from chaos.outcome import read_outcomes
 from chaos.runner import run_drill
 from chaos.verdict import Exit
+from tests.chaos.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,7 +118,7 @@ def test_a_hanging_source_is_recovered_from_by_the_mirror(tmp_path):
     with standin(tmp_path / "home", "--heals") as home:
         outcome = drill("source-outage", home)
         assert outcome.exit is Exit.RECOVERED, outcome.reason
-        feed = json.loads((home / "processes.json").read_text())["services"][0]
+        feed = json.loads((home / "processes.json").read_text())["services"][1]
         assert psutil.Process(feed["pid"]).status() != psutil.STATUS_STOPPED
 
 
@@ -129,7 +130,7 @@ def test_the_unhealable_drill_reports_not_recovered(tmp_path):
 
 def test_no_fault_is_injected_into_a_stack_that_is_not_steady(tmp_path):
     with standin(tmp_path / "home", "--heals") as home:
-        feed = json.loads((home / "processes.json").read_text())["services"][1]
+        feed = json.loads((home / "processes.json").read_text())["services"][2]
         os.kill(feed["pid"], signal.SIGKILL)
         outcome = drill("source-outage", home)
         assert outcome.exit is Exit.NOT_STEADY, outcome.reason
@@ -231,20 +232,6 @@ def _stop_mid_fault(home):
     request_stop(home)
 
 
-def test_a_drill_whose_runner_is_killed_is_on_record(tmp_path):
-    with standin(tmp_path / "home") as home:
-        call = f"run_drill('noop', Path({str(home)!r}), pipeline='flights')"
-        code = f"from pathlib import Path; from chaos.runner import run_drill; {call}"
-        with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) as process:
-            deadline = time.monotonic() + 60
-            while not list(home.glob("drills/noop/*/outcome.json")):
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-            process.kill()
-        [outcome] = read_outcomes(home)
-        assert outcome.exit is Exit.ABORTED
-
-
 def test_an_unknown_drill_lists_the_known_ones(tmp_path):
     with pytest.raises(WrongUsage, match=r"model-corruption, .*noop, .*prefect-hang, .*unhealable"):
         drill("nope", tmp_path)
@@ -260,7 +247,7 @@ def test_a_drill_of_the_bundled_source_names_what_a_pipeline_without_one_lacks(t
         addresses = json.loads((home / "addresses.json").read_text())
         bare = {name: url for name, url in addresses.items() if name not in ("feed", "mirror")}
         (home / "addresses.json").write_text(json.dumps(bare))
-        with pytest.raises(WrongUsage, match=r"source-outage breaks the bundled source .* \(no service feed, mirror\)"):
+        with pytest.raises(WrongUsage, match=r"source-outage cannot run: .*`feed`.*`mirror`"):
             drill("source-outage", home)
         assert drill("noop", home).exit is Exit.RECOVERED
         assert [path.parent.name for path in home.glob("drills/*/*")] == ["noop"]
@@ -285,3 +272,39 @@ def test_without_a_stack_nothing_is_written(tmp_path):
     with pytest.raises(StackDown, match="autopilot up"):
         drill("noop", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["experiments"]
+
+
+def test_a_drill_that_was_killed_is_on_record_and_its_fault_is_undone(tmp_path):
+    with standin(tmp_path / "home") as home:
+        command = [sys.executable, "-m", "cli", "drill", "run", "model-corruption", "--home", str(home)]
+        process = subprocess.Popen([*command, "--pipeline", "flights"], cwd=ROOT, start_new_session=True)
+        [lease] = wait_for(lambda: _active_file(home), "the model's file is changed", 60)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        os.kill(lease.holder.pid, signal.SIGKILL)  # the experiment, which would undo it
+        wait_for(lambda: not lease.fault.active(), "the reaper has undone the fault", 60)
+        [outcome] = read_outcomes(home)
+        assert (outcome.name, outcome.exit) == ("model-corruption", Exit.ABORTED)
+        assert "it was killed" in outcome.reason
+
+
+def _active_file(home):
+    return [
+        lease
+        for path in home.glob("drills/*/*/leases")
+        for lease in read_all(path)
+        if lease.fault.kind == "changed_file" and lease.fault.active()
+    ]
+
+
+def test_a_drill_is_aborted_when_too_many_requests_fail(tmp_path, quick, monkeypatch):
+    monkeypatch.setattr(experiment_run, "REQUESTS_MAX", 5)
+    content = yaml.safe_load((quick / "model-corruption.yaml").read_text())
+    [stop] = [step for step in content["method"] if step["name"] == "inject-fault-1"]
+    stop["provider"]["arguments"].update(kind="signal", arguments={"process": "gateway", "signal": "STOP"})
+    (quick / "model-corruption.yaml").write_text(yaml.safe_dump(content))
+    with standin(tmp_path / "home", "--heals") as home:
+        outcome = drill("model-corruption", home)
+        assert outcome.exit is Exit.ABORTED, outcome.reason
+        assert "the error budget is spent" in outcome.reason
+        assert not any(lease.outstanding for lease in read_all(outcome.directory / "leases"))

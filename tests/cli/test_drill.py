@@ -121,3 +121,10 @@ def test_the_report_is_written_as_a_page_and_as_a_baseline(command, tmp_path):
     assert command.invoke(app, words).exit_code == 0
     assert "<title>Drills</title>" in page.read_text()
     assert Baseline.model_validate_json(baseline.read_bytes()).drills["noop"].recover_seconds == (12.0,)
+
+
+def test_the_report_says_over_which_revisions_it_pooled(command, tmp_path):
+    store(tmp_path, Exit.RECOVERED, 12.0, revision="abc")
+    assert "pooled" not in command.invoke(app, ["report", "--home", str(tmp_path)]).stdout
+    store(tmp_path, Exit.RECOVERED, 13.0, revision="def")
+    assert "over 2 revisions (" in command.invoke(app, ["report", "--home", str(tmp_path)]).stdout

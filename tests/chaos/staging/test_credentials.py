@@ -1,0 +1,58 @@
+import base64
+
+import pytest
+
+from chaos.staging.credentials import authorization, check_credentials, ledger_password, target_environment
+from chaos.staging.target import TARGET_VARIABLE, WrongTarget, active_target
+
+TARGET = """
+gateway: http://gateway.example:8080
+prefect: https://prefect.example/api
+ledger: postgresql://me@db.example/ledger
+credentials:
+  gateway: {env: GATEWAY_TOKEN}
+  prefect: {file: prefect.secret, scheme: basic}
+  ledger: {env: LEDGER_PASSWORD}
+"""
+
+
+@pytest.fixture
+def target(tmp_path, monkeypatch):
+    (tmp_path / "staging.yaml").write_text(TARGET)
+    (tmp_path / "prefect.secret").write_text("me:hunter2\n")
+    monkeypatch.setenv(TARGET_VARIABLE, str(tmp_path / "staging.yaml"))
+    monkeypatch.setenv("GATEWAY_TOKEN", "t0ken")
+    monkeypatch.setenv("LEDGER_PASSWORD", "s3cret")
+    return tmp_path
+
+
+@pytest.mark.usefixtures("target")
+def test_each_service_gets_its_own_secret_and_another_address_gets_none():
+    assert authorization("http://gateway.example:8080/invocations") == {"Authorization": "Bearer t0ken"}
+    basic = base64.b64encode(b"me:hunter2").decode()
+    assert authorization("https://prefect.example/api/health") == {"Authorization": f"Basic {basic}"}
+    assert authorization("http://gateway.example:8081/invocations") == {}
+    assert authorization("https://gateway.example:8080/") == {}
+    assert ledger_password() == "s3cret"
+
+
+def test_a_process_with_its_own_environment_gets_the_names_and_nothing_else(target):
+    environment = target_environment()
+    assert set(environment) == {TARGET_VARIABLE, "GATEWAY_TOKEN", "LEDGER_PASSWORD"}
+    assert environment[TARGET_VARIABLE] == str(target / "staging.yaml")
+
+
+def test_a_secret_that_is_not_there_is_named_by_its_place(target, monkeypatch):
+    monkeypatch.delenv("GATEWAY_TOKEN")
+    with pytest.raises(WrongTarget, match="environment variable GATEWAY_TOKEN"):
+        check_credentials(active_target())
+    monkeypatch.setenv("GATEWAY_TOKEN", "t0ken")
+    (target / "prefect.secret").unlink()
+    with pytest.raises(WrongTarget, match=r"prefect\.secret, found No such file"):
+        check_credentials(active_target())
+
+
+def test_without_a_target_nothing_is_authorised(monkeypatch):
+    monkeypatch.delenv(TARGET_VARIABLE, raising=False)
+    assert authorization("http://gateway.example:8080") == target_environment() == {}
+    assert ledger_password() is None
