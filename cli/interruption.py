@@ -22,6 +22,18 @@ def end_when_interrupted() -> None:
         signal.signal(number, _interrupt)
 
 
+def stop_at_signals() -> threading.Event:
+    """An event that SIGINT, SIGTERM and SIGHUP set; every wait of the supervisor checks it."""
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    for number in _SIGNALS:
+        signal.signal(number, stop)
+    return stopping
+
+
 def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
     print("autopilot: interrupted; finished steps are kept, run the same command again to continue", file=sys.stderr)
     for each in _SIGNALS:

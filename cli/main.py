@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import drill, quarantine, release
+from cli import drill, lab, quarantine, release
 from cli.backtest import backtest
 from cli.bootstrap import bootstrap
 from cli.demo.command import demo
@@ -46,6 +46,7 @@ app.command()(doctor)
 app.add_typer(release.app, name="release")
 app.add_typer(incident.app, name="incident")
 app.add_typer(drill.app, name="drill")
+app.add_typer(lab.app, name="lab")
 app.add_typer(quarantine.app, name="quarantine")
 
 

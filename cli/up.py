@@ -1,13 +1,11 @@
 """`autopilot up`: the whole stack on loopback ports, until Ctrl-C."""
 
-import signal
-import threading
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
 
+from cli.interruption import stop_at_signals
 from cli.options import HomeOption, PipelineOption, default_pipeline, settings_of
 
 PortOption = Annotated[int | None, typer.Option(min=1, max=65535, help="A free port by default.", show_default=False)]
@@ -32,15 +30,3 @@ def up(
     wanted = {"gateway": gateway_port, "operate": operate_port, "prefect": prefect_port}
     ports = {name: port for name, port in wanted.items() if port}
     run(settings, pipeline or default_pipeline(settings), ports, ready_file, stopping)
-
-
-def stop_at_signals() -> threading.Event:
-    """An event that SIGINT, SIGTERM and SIGHUP set; every wait of the supervisor checks it."""
-    stopping = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
-    return stopping

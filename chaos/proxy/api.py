@@ -1,7 +1,9 @@
 """The HTTP API of the fault proxy: the routes of Toxiproxy 2, with its documents and status codes."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,10 +27,11 @@ class ApiError(Exception):
 
 
 class ProxyApi:
-    """The proxies of one process and the routes that change them."""
+    """The proxies of one process and the routes that change them. `links` are proxies to create at the start."""
 
-    def __init__(self) -> None:
+    def __init__(self, links: Sequence[Mapping[str, Any]] = ()) -> None:
         self.proxies: dict[str, Proxy] = {}
+        self._links = links  # created at the start
 
     def application(self) -> Starlette:
         """The ASGI application. When it shuts down, every proxy closes."""
@@ -50,6 +53,8 @@ class ProxyApi:
 
         @asynccontextmanager
         async def lifespan(_: Starlette) -> Any:
+            for document in self._links:
+                await self._new(document)
             yield
             for proxy in self.proxies.values():
                 await proxy.disable()
@@ -161,6 +166,14 @@ class ProxyApi:
         if name not in toxics:
             raise ApiError(404, f"toxic not found: {name}")
         return toxics[name]
+
+
+def read_links(path: Path) -> list[Mapping[str, Any]]:
+    """The proxies of a configuration file, as Toxiproxy's `-config`; ValueError when it is no list of JSON objects."""
+    documents = json.loads(path.read_bytes())
+    if not isinstance(documents, list) or not all(isinstance(each, dict) for each in documents):
+        raise ValueError(f"expected a list of proxies with name, listen and upstream in {path}, found something else")
+    return documents
 
 
 def _toxic(document: Mapping[str, Any]) -> Toxic:

@@ -21,6 +21,7 @@ from cli.stack.process_tree import ProcessTree
 from cli.stack.progress import StackProgress
 from cli.stack.service_manager import ServiceManager
 from cli.stack.services import PORTS, Stack
+from cli.stack.staging import LAB_PORTS, Staging
 from cli.stack.supervisor import Stopped, Supervisor
 from cli.stack.watched_service import ServiceState
 from releases.files import write_atomically
@@ -30,26 +31,36 @@ from tasks.config.settings import Settings
 
 
 def run(
-    settings: Settings, pipeline: str, wanted: Mapping[str, int], ready_file: Path | None, stopping: threading.Event
+    settings: Settings,
+    pipeline: str,
+    wanted: Mapping[str, int],
+    ready_file: Path | None,
+    stopping: threading.Event,
+    staging: Staging | None = None,
 ) -> None:
-    """Run the stack until `stopping` is set, and end every process.
+    """Run the stack until `stopping` is set, and end every process. With `staging` it runs in a lab.
 
     Whatever can be refused is refused before anything is written.
     """
     feed_module = load_pipeline(pipeline, settings.pipelines_dir).feed
     check_home(settings.home)
     refuse_second(settings.home)
-    stack = _describe(settings, pipeline, feed_module, wanted)
+    stack = _describe(settings, pipeline, feed_module, wanted, staging)
     with locked(settings.home):
         reap_leftovers(settings.home)
         with ProcessTree() as tree:
             try:
-                _run_locked(stack, tree, ready_file, stopping)
+                _run_locked(stack, tree, ready_file, stopping, staging)
             except Stopped:
                 return
 
 
-def _describe(settings: Settings, pipeline: str, feed_module: str | None, wanted: Mapping[str, int]) -> Stack:
+def _describe(
+    settings: Settings, pipeline: str, feed_module: str | None, wanted: Mapping[str, int], staging: Staging | None
+) -> Stack:
+    names = PORTS if staging is None else (*PORTS, *LAB_PORTS)
+    ports = choose_ports(names, wanted, read_processes(settings.home).ports)
+    upstreams = {} if staging is None else staging.upstreams(ports, feeds=feed_module is not None)
     return Stack(
         home=settings.home,
         pipeline=pipeline,
@@ -59,11 +70,15 @@ def _describe(settings: Settings, pipeline: str, feed_module: str | None, wanted
         keys_dir=settings.keys_dir,
         release_root=settings.release_root(pipeline),
         gateway_dir=settings.gateway_dir(pipeline),
-        ports=choose_ports(PORTS, wanted, read_processes(settings.home).ports),
+        ports=ports,
+        upstreams=upstreams,
+        link_environment={} if staging is None else staging.environment(ports, upstreams),
     )
 
 
-def _run_locked(stack: Stack, tree: ProcessTree, ready_file: Path | None, stopping: threading.Event) -> None:
+def _run_locked(
+    stack: Stack, tree: ProcessTree, ready_file: Path | None, stopping: threading.Event, staging: Staging | None
+) -> None:
     keys = ensure_keys(stack.keys_dir)
     logs = stack.home / "logs"
     logs.mkdir(exist_ok=True)
@@ -87,6 +102,8 @@ def _run_locked(stack: Stack, tree: ProcessTree, ready_file: Path | None, stoppi
             progress.show(name, state)
 
         services = stack.services(keys.public, tree.mark, {"gateway": predict, "operate": operate})
+        if staging is not None:
+            services = staging.around(stack, services)
         supervisor = Supervisor(
             tree, services, logs, stopping, on_change=on_change, home=stack.home, on_turn=manager.alive
         )

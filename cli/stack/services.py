@@ -85,6 +85,8 @@ class Stack:
     release_root: Path
     gateway_dir: Path
     ports: Mapping[str, int]
+    upstreams: Mapping[str, str] = field(default_factory=dict)  # of the links of a lab's fault proxy
+    link_environment: Mapping[str, str] = field(default_factory=dict)  # their addresses, as settings
 
     @property
     def prefect_api(self) -> str:
@@ -108,6 +110,7 @@ class Stack:
             "operate": self.url("operate"),
             **feeds,
             "mlflow_tracking_uri": self.tracking_uri,
+            **({"proxy": self.url("proxy")} if self.upstreams else {}),
         }
 
     def services(self, public_key: Path, mark: str, sockets: Mapping[str, int]) -> tuple[Service, ...]:
@@ -140,6 +143,7 @@ class Stack:
             "PREFECT_WORKER_QUERY_SECONDS": "2",  # the default of 10 s would be most of the repair budget
             "PYTHONPATH": os.pathsep.join([str(PROJECT_DIR), *filter(None, [os.environ.get("PYTHONPATH")])]),
             "PYTHONUNBUFFERED": "1",
+            **self.link_environment,
         }
 
     def _prefect_server(self) -> Service:
@@ -190,7 +194,7 @@ class Stack:
             "state-dir": self.gateway_dir,
             "predict-fd": sockets["gateway"],
             "operate-fd": sockets["operate"],
-            "events-url": f"{self.prefect_api}/events",
+            "events-url": f"{self.environment()['PREFECT_API_URL']}/events",
             "control-plane-file": snapshot_file(self.home, self.pipeline),
             "control-plane-metrics-file": metrics_file(self.home, self.pipeline),
         }

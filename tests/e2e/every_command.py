@@ -38,6 +38,8 @@ def commands(home: Path) -> list[list[str]]:
         ["drill", "clear"],
         ["drill", "run", "no-such-drill"],
         ["drill", "shrink", "no-such-drill"],
+        ["lab", "up", "no-such-pipeline"],
+        ["lab", "status"],
         ["init", "rows", *description],
         ["reference", *day],
         ["publish", str(data), "--rows", str(data), "--trained-from", "2013-01-01", "--trained-until", "2013-01-20"],

@@ -1,6 +1,7 @@
 """The fault proxy: each toxic is measured where a client feels it, and a foreign Toxiproxy client drives the API."""
 
 import asyncio
+import json
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import chaostoxi.toxic.actions as toxic_actions
 import httpx
 import pytest
 
+from chaos.proxy.api import read_links
 from chaos.proxy.proxy import AddressError, parse_address
 from tests.chaos.proxy.echo import Echo
 
@@ -277,3 +279,34 @@ def test_a_toxiproxy_client_that_we_did_not_write_drives_it(api, echo):
         assert ask(client) == b"hello"
     proxy_actions.delete_proxy("theirs", configuration=configuration)
     assert not proxy_probes.proxy_exist("theirs", configuration=configuration)
+
+
+def test_links_of_a_configuration_file_are_there_from_the_start(tmp_path, echo):
+    with socket.socket() as one, socket.socket() as other:
+        for probe in (one, other):
+            probe.bind(("127.0.0.1", 0))
+        port, link_port = one.getsockname()[1], other.getsockname()[1]
+    links = [{"name": "echo", "listen": f"127.0.0.1:{link_port}", "upstream": f"127.0.0.1:{echo.port}"}]
+    (tmp_path / "links.json").write_text(json.dumps(links))
+    words = ["--port", str(port), "--config", str(tmp_path / "links.json")]
+    process = subprocess.Popen([sys.executable, "-m", "chaos.proxy", *words])
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                with socket.create_connection(("127.0.0.1", link_port), timeout=PATIENCE_SECONDS) as client:
+                    assert ask(client) == b"hello"
+                break
+            except ConnectionRefusedError:
+                assert process.poll() is None, "the proxy ended at once"
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_SECONDS)
+
+
+def test_a_configuration_that_is_no_list_of_links_is_refused(tmp_path):
+    (tmp_path / "links.json").write_text('{"name": "echo"}')
+    with pytest.raises(ValueError, match="expected a list of proxies"):
+        read_links(tmp_path / "links.json")
