@@ -15,6 +15,7 @@ import httpx
 import psutil
 
 from chaos.ledger import unfinished
+from healer.status_file import metrics_file
 from releases.log import ReleaseLog, promotion_of
 from releases.manifest import ReferenceProfile
 from releases.signing import ensure_keys
@@ -81,6 +82,12 @@ class ServingLab:
         ]
         _write(self.home / "processes.json", {"pipeline": PIPELINE, "services": recorded})
 
+    def stop_healers(self):
+        """End the healers: from now on nothing is healed."""
+        for process in self.healers.values():
+            process.kill()
+            process.wait()
+
     def _promote_another(self):
         log = ReleaseLog(self.root)
         start_canary(self.root, self.publish(), 0.5)
@@ -105,7 +112,10 @@ def serving_lab(folder):
     keys = ensure_keys(home / "keys")
     Ledger(f"sqlite:///{home / 'ledger.db'}").close()
     with ExitStack() as running:
-        gateway = running.enter_context(run_gateway(home / "releases" / PIPELINE, keys, home / "gateway" / PIPELINE))
+        options = ("--control-plane-metrics-file", str(metrics_file(home, PIPELINE)))
+        gateway = running.enter_context(
+            run_gateway(home / "releases" / PIPELINE, keys, home / "gateway" / PIPELINE, *options)
+        )
         addresses = {"gateway": str(gateway.predict.base_url), "operate": str(gateway.operate.base_url)}
         channel = running.enter_context(alert_channel())
         proxy, links = running.enter_context(fault_proxy({**addresses, "alert": channel}))
