@@ -220,6 +220,41 @@ def replay_figures(result: Mapping[str, Any]) -> str:
     return "\n".join(rows) + "\n"
 
 
+def origin_figures(result: Mapping[str, Any]) -> str:
+    """Share of wrong decisions per kind of candidate and number of origins."""
+    figures = result["figures"]
+    suffix = re.compile(r"_(\d)_origins_(refused|accepted)_share$")
+    shares: dict[str, dict[str, Figure]] = {}
+    for name, share in figures.items():
+        found = suffix.search(name)
+        if found is not None:
+            row = f"{name[: found.start()].replace('_', ' ')}: {found[2]}"
+            shares.setdefault(row, {})[found[1]] = share
+    columns = list(next(iter(shares.values())))
+    rows = [
+        f"| candidate | {' | '.join(f'{each} origins' for each in columns)} |",
+        "|---" + "|---:" * len(columns) + "|",
+    ]
+    rows += [
+        f"| {row} | " + " | ".join(f"{float(by[each] or 0):.1%}" for each in columns) + " |"
+        for row, by in shares.items()
+    ]
+    return "\n".join(rows) + f"\n\n{figures['seeds']} seeds, revision `{result['revision']}`.\n"
+
+
+def renewal_figures(result: Mapping[str, Any]) -> str:
+    """Cost area over the optimum's, per stream and policy."""
+    figures, peers = result["figures"], result["peers"]
+    names = [name.removesuffix("_seeds") for name in figures if name.endswith("_seeds")]
+    rows = ["| stream | seeds | ours, cost = price | " + " | ".join(peers).replace("_", " ") + " |"]
+    rows += ["|---|---:" + "|---:" * (1 + len(peers)) + "|"]
+    for name in names:
+        found = [figures[f"{name}_over_optimum"], *(peer[f"{name}_over_optimum"] for peer in peers.values())]
+        shown = " | ".join(f"{float(each):.3f}" for each in found)
+        rows.append(f"| {name} | {figures[f'{name}_seeds']} | {shown} |")
+    return "\n".join(rows) + f"\n\nRevision `{result['revision']}`.\n"
+
+
 _COMPARED: dict[str, Callable[[float, float], bool]] = {
     "<=": lambda found, bound: found <= bound,
     ">=": lambda found, bound: found >= bound,
@@ -247,6 +282,9 @@ _BLOCKS: dict[str, Callable[[], str]] = {
     "drift-quality": lambda: quality_figures(read("drift")),
     "drift-replay": lambda: replay_figures(read("drift")),
     "drift-goals": lambda: goal_figures(read("drift")),
+    "rolling-origins": lambda: origin_figures(read("rolling_origins")),
+    "renewal": lambda: renewal_figures(read("renewal")),
+    "renewal-goals": lambda: goal_figures(read("renewal")),
     "gateway-faults": lambda: fault_figures(read("gateway_faults")),
 }
 
