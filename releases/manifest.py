@@ -1,9 +1,10 @@
 """The manifest of a model: what a server must know about it before loading it."""
 
 import hashlib
-from typing import Literal, Self
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from healing.errors import ModelCorrupt
 from releases.output import Output
@@ -15,6 +16,17 @@ Scalar = str | bool | int | float | None  # int too: 12 read back as 12.0 is no 
 GOLDEN_ROWS = 16  # of a model: enough to reach every important branch, few enough to check at every load
 Flavor = Literal["sklearn-skops", "lightgbm", "xgboost", "catboost", "onnx", "mlflow-pyfunc"]
 ColumnType = Literal["string", "double", "float", "long", "integer", "boolean", "datetime"]
+
+
+def file_inside(name: str) -> str:
+    """The name, if it is a path inside the model's directory; else ValueError."""
+    path = PurePosixPath(name)
+    if path == PurePosixPath() or path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise ValueError(f"expected the path of a file inside the model's directory, found {name!r}")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(file_inside)]
 
 
 class _Frozen(BaseModel):
@@ -114,9 +126,9 @@ class Manifest(_Frozen):
     pipeline: str
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
     created_at: AwareDatetime
-    files: dict[str, str]
+    files: dict[FileName, str]
     flavor: Flavor = "sklearn-skops"
-    model_file: str = "model.skops"
+    model_file: FileName = "model.skops"
     mlflow_run_id: str | None = None
     mlflow_model_version: str | None = None
     lake_version: int | None = None

@@ -10,7 +10,7 @@ from healing.errors import ModelCorrupt, StoreUnavailable
 from healing.release import ModelRef
 from releases import signing
 from releases.files import sync_directory
-from releases.manifest import MANIFEST_FILE, SIGNATURE_FILE, Manifest, digest_of, parse_manifest
+from releases.manifest import MANIFEST_FILE, SIGNATURE_FILE, Manifest, digest_of, file_inside, parse_manifest
 
 
 def file_digest(path: Path) -> str:
@@ -82,10 +82,13 @@ class ModelStore:
 
         `files` maps each path inside the model's directory to its bytes; `manifest.files` is filled in from them. The
         directory appears in one rename, so a reader never sees a part of it, and a crash leaves only a temporary
-        directory. `reached` is called when the files are written, and when they are signed but not yet renamed.
+        directory. ValueError for a path that leads out of the directory. `reached` is called when the files are
+        written, and when they are signed but not yet renamed.
         """
         manifest = manifest.model_copy(
-            update={"files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}}
+            update={
+                "files": {file_inside(name): hashlib.sha256(body).hexdigest() for name, body in sorted(files.items())}
+            }
         )
         content = manifest.to_bytes()
         model = ModelRef(digest=digest_of(content), version=manifest.version)

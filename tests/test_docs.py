@@ -48,6 +48,13 @@ def test_the_page_of_the_doctor_has_every_check_in_order():
     assert re.findall(r"^\| `(\w+)` \|", text("doctor.md"), re.MULTILINE) == [check.name for check in CHECKS]
 
 
+def test_every_test_that_the_threat_model_names_exists():
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text("threat-model.md"))
+    assert len(named) >= 15
+    missing = [name for file, name in named if f"def {name}(" not in (PROJECT / file).read_text()]
+    assert missing == []
+
+
 def test_every_event_of_ingestion_is_documented():
     page = text("ingestion.md")
     events = [name.value for name in EventName if name.value.startswith(("autopilot.batch.", "autopilot.source."))]

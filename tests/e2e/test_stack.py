@@ -1,5 +1,6 @@
 """One stack, from start to Ctrl-C to start again to SIGKILL. The tests share it and run in the order of the file."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -11,6 +12,7 @@ import uuid
 from datetime import UTC, datetime
 
 import httpx
+import psutil
 import pytest
 
 from healing.incident import Cause, Status
@@ -38,6 +40,7 @@ SUCCEEDING = (
     "maintain",
     "monitor",
 )
+SECRET = "planted-secret-4711"
 DEPLOYMENTS = {"ingest", "monitor", "retrain", "release", "rollback", "heal", "maintain", "drill"}
 
 
@@ -56,6 +59,7 @@ def names(home):
 def stack(home, names, tmp_path_factory):
     """Runs from the installed wheel; the commands of the tests run from the checkout."""
     environment = installed(tmp_path_factory.mktemp("installed"), audited(names))
+    environment["AUTOPILOT_ALERT_URLS"] = json.dumps([f"json://user:{SECRET}@127.0.0.1:9/"])  # nobody listens there
     running = RunningStack.start(home, environment, directory=home.parent).await_ready()
     yield running
     running.end()
@@ -209,6 +213,14 @@ def test_an_hour_of_runs_can_be_planned_by_a_schedule_of_the_users_own(stack):
     assert len(planned_runs(stack)) >= RUNS_AFTER_AN_HOUR
 
 
+def test_no_secret_of_the_stack_is_in_a_file_or_a_command_line(stack, bootstrapped):
+    assert bootstrapped
+    assert [line for line in command_lines(stack) if SECRET in line] == []
+    contents = dict(files_below(stack.home))
+    assert len(contents) > 50
+    assert [path for path, content in contents.items() if SECRET.encode() in content] == []
+
+
 def test_no_service_hung_under_the_load_of_these_tests(stack):
     """The feed was killed by a test."""
     assert {service.name: service.restarts for service in stack.recorded().services if service.restarts} == {"feed": 1}
@@ -259,6 +271,21 @@ def test_ctrl_c_in_the_middle_of_starting_leaves_nothing(home):
         assert early.living() == []
     finally:
         early.end()
+
+
+def command_lines(stack):
+    """Of every living process of the stack."""
+    for process in stack.living():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            yield " ".join(process.cmdline())
+
+
+def files_below(directory):
+    """Path and content of every file; one that is deleted meanwhile is left out."""
+    for path in directory.rglob("*"):
+        with contextlib.suppress(OSError):
+            if path.is_file():
+                yield path, path.read_bytes()
 
 
 def post(stack, path, body):

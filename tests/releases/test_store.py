@@ -6,7 +6,7 @@ import pytest
 
 from healing.errors import ConfigError, ModelCorrupt
 from releases import signing
-from releases.manifest import Column, Golden, InputSchema, Manifest, ReferenceProfile
+from releases.manifest import Column, Golden, InputSchema, Manifest, ReferenceProfile, parse_manifest
 from releases.store import ModelStore
 
 FILES = {"model.skops": b"bytes of a model", "notes/card.md": b"# Card"}
@@ -61,6 +61,17 @@ def test_one_flipped_byte_in_any_file_is_found_and_named(store, manifest, keys, 
     path.write_bytes(content)
     with pytest.raises(ModelCorrupt, match="manifest" if name == "manifest.json" else name):
         store.verify(model.digest, keys.public)
+
+
+@pytest.mark.parametrize("name", ["../model.skops", "a/../../model.skops", "/etc/model.skops", "..", ".", ""])
+def test_a_name_that_leads_out_of_the_models_directory_is_refused(store, manifest, keys, tmp_path, name):
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ValueError, match="inside the model's directory"):
+        store.publish({name: b"surprise"}, manifest, keys)
+    assert sorted(tmp_path.rglob("*")) == before
+    content = manifest.model_copy(update={"files": {name: "0" * 64}}).to_bytes()
+    with pytest.raises(ModelCorrupt, match="inside the model's directory"):
+        parse_manifest(content, origin="manifest.json")
 
 
 def test_an_unsigned_extra_file_is_refused(store, manifest, keys):
