@@ -17,7 +17,7 @@ ALERTS = [rule for rule in RULES if "alert" in rule]
 RECORDED = {rule["record"] for rule in RULES if "record" in rule}
 SERIES = {series for metric in ALL_METRICS for series in metric.series}
 OF_PROMETHEUS = {"up"}
-PROMTOOL = shutil.which("promtool")
+PROMTOOL, AMTOOL = shutil.which("promtool"), shutil.which("amtool")
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.get("alert", rule.get("record")))
@@ -83,3 +83,26 @@ def test_promtool_accepts_the_rules_and_their_tests(arguments):
         timeout=100,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_example_of_alertmanager_names_alerts_that_exist():
+    config = yaml.safe_load((RULES_FOLDER / "alertmanager.yml").read_text())
+    matchers = " ".join(
+        matcher
+        for rule in config["inhibit_rules"]
+        for matcher in [*rule["source_matchers"], *rule["target_matchers"]]
+        if matcher.startswith("alertname")
+    )
+    named = set(re.findall(r"\w+", " ".join(re.findall(r'"([^"]*)"', matchers))))
+    assert named != set()
+    assert named <= {rule["alert"] for rule in ALERTS}
+
+
+@pytest.mark.skipif(AMTOOL is None, reason="amtool is not installed (Debian: apt-get install prometheus-alertmanager)")
+@pytest.mark.parametrize(("severity", "receiver"), [("page", "pager"), ("ticket", "tickets")])
+def test_alertmanager_sends_each_severity_to_its_receiver(severity, receiver):
+    arguments = ("config", "routes", "test", f"--config.file={RULES_FOLDER / 'alertmanager.yml'}")
+    done = subprocess.run(
+        [AMTOOL, *arguments, f"severity={severity}"], check=False, capture_output=True, text=True, timeout=100
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, receiver), done.stderr

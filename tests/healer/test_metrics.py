@@ -88,6 +88,13 @@ def test_every_cause_has_a_value_before_its_first_incident(ledger):
     assert all(found[UNFINISHED_INCIDENTS, cause.value] == 0 for cause in Cause)
 
 
+def test_incidents_of_another_pipeline_do_not_count(ledger):
+    for status in (Status.DIAGNOSED, Status.ESCALATED):
+        ledger.set_status(opened(ledger, Cause.MODEL_FAILING), status)
+    found = values(ledger_samples(ledger, "another"))
+    assert found[NEEDING_PERSON, "model_failing"] == found[ESCALATIONS, "model_failing"] == 0
+
+
 def test_attempts_are_counted_once_they_have_ended(ledger):
     incident = opened(ledger, Cause.MODEL_FAILING)
     ledger.set_status(incident, Status.DIAGNOSED)

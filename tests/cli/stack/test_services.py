@@ -1,6 +1,7 @@
 """Environment, databases and health checks of the services."""
 
 import dataclasses
+import itertools
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from cli.stack.services import (
     create_work_pool,
     worker_is_polling,
 )
+from healer.status_file import metrics_file, snapshot_file
 from healing.errors import OrchestratorUnavailable
 from tests.prefect_database import KEPT, names_of_runs, url_of
 
@@ -42,6 +44,13 @@ def service(stack, name):
         each for each in stack.services(Path("key.pub"), "mark", {"gateway": 3, "operate": 4}) if each.name == name
     ]
     return found
+
+
+def test_the_gateway_reads_the_files_that_the_healer_writes(stack):
+    command = service(stack, "gateway").command
+    options = dict(itertools.pairwise(command))
+    assert options["--control-plane-file"] == str(snapshot_file(stack.home, "flights"))
+    assert options["--control-plane-metrics-file"] == str(metrics_file(stack.home, "flights"))
 
 
 def test_prefect_takes_the_short_horizon(monkeypatch):

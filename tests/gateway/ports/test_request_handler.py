@@ -102,3 +102,31 @@ async def test_a_large_body_is_read_in_a_thread_and_a_small_one_in_the_loop(tmp_
         status, _, body = await ask(handler, [["A" * 100, 100.0]] * 3000, protocol)
         assert (status, len(body["predictions"])) == (200, 3000)
     assert threads == [True, False]
+
+
+async def test_a_valid_request_that_gets_no_answer_counts_as_failed(tmp_path):
+    def fail(headers, body):
+        raise RuntimeError("a defect of the gateway")
+
+    async with handling(tmp_path) as handler:
+        assert (await ask(handler, [["AA", "far"]]))[0] == 400
+        assert handler.totals.failed == 0
+        handler.bodies.take(handler.bodies._bytes_max)  # the bodies of other requests
+        assert (await ask(handler, [["AA", 100.0]]))[0] == 503
+        assert handler.totals.failed == 1
+        handler.bodies.give_back(handler.bodies._bytes_max)
+        with pytest.raises(RuntimeError, match="a defect"):
+            await ask(handler, [["AA", 100.0]], WireProtocol(fail, MLFLOW.refuse))
+        assert handler.totals.failed == 2
+
+
+async def test_a_request_in_progress_is_counted_until_it_is_answered(tmp_path):
+    seen = []
+
+    def read(headers, body):
+        seen.append(handler.hangups.under_way)
+        return MLFLOW.read(headers, body)
+
+    async with handling(tmp_path) as handler:
+        assert (await ask(handler, [["AA", 100.0]], WireProtocol(read, MLFLOW.refuse)))[0] == 200
+        assert (seen, handler.hangups.under_way) == ([1], 0)
