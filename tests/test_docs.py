@@ -6,6 +6,7 @@ from healing.incident import Cause
 from healing.policy import DEFAULT_REMEDIES
 from tasks.config.alert_routing import AlertKind
 from tasks.runtime.events import EventName
+from tests.e2e.every_command import known_commands
 
 
 def text(name: str) -> str:
@@ -53,6 +54,18 @@ def test_every_test_that_the_threat_model_names_exists():
     assert len(named) >= 15
     missing = [name for file, name in named if f"def {name}(" not in (PROJECT / file).read_text()]
     assert missing == []
+
+
+def test_the_page_of_the_terminal_has_every_command_and_subcommand():
+    table = text("terminal.md").partition("\n## ")[0]
+    for name in known_commands():
+        command, _, subcommand = name.partition(" ")
+        [row] = [
+            line
+            for line in table.splitlines()
+            if f"| `autopilot {command}`" in line or f", `autopilot {command}`" in line
+        ]
+        assert f"`{subcommand}`" in row or not subcommand, name
 
 
 def test_every_event_of_ingestion_is_documented():
