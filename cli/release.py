@@ -83,8 +83,9 @@ def start(
 def status(pipeline: PipelineArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show the current rollout: stage, requests, evidence, and what is still needed."""
     from cli.output import print_result
+    from cli.render.console import print_parts
+    from cli.render.release import rollout_parts
     from tasks.config.pipeline import load_pipeline
-    from tasks.rollout.progress import progress_page
     from tasks.rollout.rollout_status import read_rollout_status
 
     settings = settings_of(home)
@@ -93,9 +94,7 @@ def status(pipeline: PipelineArgument, home: HomeOption = None, as_json: JsonOpt
     if as_json:
         print_result(state, as_json=True)
         return
-    print(state.in_words)
-    if state.progress is not None:
-        print(f"\n{progress_page(state.progress)}")
+    print_parts(rollout_parts(state))
 
 
 @app.command(cls=PipelineCommand)

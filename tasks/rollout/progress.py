@@ -76,7 +76,7 @@ class RolloutProgress(BaseModel):
 
 def progress_line(progress: RolloutProgress) -> str:
     """One line: stage, share, exposure, the check nearest to its threshold, requests needed, time left."""
-    parts = [f"{progress.version}  {_stage(progress)}  {progress.phase.value}"]
+    parts = [f"{progress.version}  {stage_in_words(progress)}  {progress.phase.value}"]
     if progress.mode is not None:
         parts.append(f"{progress.requests} requests, {progress.errors} errors")
     if progress.requests_needed:
@@ -93,7 +93,7 @@ def progress_line(progress: RolloutProgress) -> str:
 def progress_page(progress: RolloutProgress) -> str:
     """Markdown: stage and counts, and every check with its threshold."""
     lines = [
-        f"# {progress.pipeline}: {progress.version}, {_stage(progress)}, {progress.phase.value}",
+        f"# {progress.pipeline}: {progress.version}, {stage_in_words(progress)}, {progress.phase.value}",
         "",
         f"{progress.at:%Y-%m-%d %H:%M:%S} UTC. Model `{progress.digest[:12]}`.",
     ]
@@ -119,7 +119,8 @@ def progress_page(progress: RolloutProgress) -> str:
     return "\n".join(lines)
 
 
-def _stage(progress: RolloutProgress) -> str:
+def stage_in_words(progress: RolloutProgress) -> str:
+    """Number, mode and share of the stage, such as `stage 2 of 5 (canary 5.0%)`."""
     if progress.mode is None:
         return "no stage"
     return f"stage {progress.stage} of {progress.stages} ({progress.mode.value} {progress.weight:.1%})"

@@ -8,6 +8,7 @@ from cli.render.console import print_parts
 from cli.render.history import history_parts
 from cli.render.ingest import ingest_parts
 from cli.render.monitor import monitor_parts
+from cli.render.release import rollout_parts
 from cli.render.retrain import bootstrap_parts, retrain_parts
 from cli.render.status import status_parts
 from cli.report_lines import IncidentLine, ReleaseLine
@@ -15,11 +16,14 @@ from cli.stack_status import ServiceLine, StackStatus
 from flows.ingest import IngestReport
 from flows.retrain import RetrainOutcome, RetrainResult
 from healing.incident import Cause, Remedy, Status
-from healing.release import Reason
+from healing.release import Mode, Reason
+from healing.trial_rules import TrialCheck
 from healing.verdict import Outcome
 from tasks.monitoring.diagnosis import Diagnosis
 from tasks.monitoring.history import RecordedRun
 from tasks.monitoring.report import MonitorReport, ReportedCheck
+from tasks.rollout.progress import CheckProgress, Phase, RolloutProgress
+from tasks.rollout.rollout_status import RolloutStatus
 from tasks.training.comparison import Comparison, ComparisonOutcome
 
 DAY = date(2013, 3, 1)
@@ -203,3 +207,38 @@ def test_history_is_in_the_order_of_time(lines_of):
         third == "2013-03-01 12:00:00Z incident healing model_slow of aaaaaaaaaaaaaaaaaaaa after 4.0 s (restart_worker)"
     )
     assert lines_of(history_parts([], [], [])) == ["Nothing yet; `autopilot bootstrap` makes the first release."]
+
+
+def test_a_rollout_shows_counts_and_each_check_with_its_limit(lines_of):
+    check = CheckProgress(
+        check=TrialCheck.ERRORS,
+        outcome=Outcome.INCONCLUSIVE,
+        log_e=-0.251,
+        threshold_log_e=3.0,
+        observations=40,
+        votes=True,
+        reason="no error yet",
+    )
+    progress = RolloutProgress(
+        pipeline="flights",
+        digest="d",
+        version="1.1.0",
+        phase=Phase.WATCHING,
+        at=AT,
+        stage=2,
+        stages=5,
+        mode=Mode.CANARY,
+        weight=0.05,
+        requests=1_200,
+        champion_requests=40,
+        requests_needed=7,
+        seconds_left=90.0,
+        checks=(check,),
+    )
+    status = RolloutStatus("flights", 3, "1.0.0", "1.1.0", "canary", 0.05, controlled=True, progress=progress)
+    lines = lines_of(rollout_parts(status))
+    assert lines[0] == "flights: 1.0.0 serves; 1.1.0 is on trial (canary 5.0%)"
+    assert "trial stage 2 of 5 (canary 5.0%), watching" in lines
+    assert "time left 2 min" in lines
+    assert lines[-7:-4] == ["requests 1,200 40", "errors 0 0", "requests needed 7"]
+    assert lines[-1] == "errors INCONCLUSIVE -0.251 3 40 yes no error yet"
