@@ -58,7 +58,7 @@ def drill(lab, tmp_path):
 def test_what_works_by_address_recovers(lab, drill, tmp_path, name):
     lab.renew()
     code, outcome, errors = drill(name)
-    assert code == Exit.RECOVERED, outcome or errors
+    assert code == Exit.RECOVERED, outcome["reason"] if outcome else errors
     assert outcome["target"] == "staging"
     assert outcome["requests"]["failed"] == outcome["requests"]["wrong"] == 0
     assert [each.name for each in (tmp_path / "records" / "drills").iterdir() if each.is_dir()] == [name]
