@@ -46,7 +46,7 @@ def test_help_names_every_command_without_heavy_imports():
     )
     assert done.stdout.strip() == "[]"
     text = autopilot("--help").stdout
-    for command in ("demo", "up", "example", "drill", *REPORTING):
+    for command in ("demo", "up", "example", "drill", "lab", *REPORTING):
         assert f" {command} " in text
 
 
