@@ -46,6 +46,8 @@ class Examined:
             processes = read_processes(settings.home)
         except ConfigError as exc:
             fault = str(exc)
+        except OSError:
+            pass  # the check `permissions` reports it
         return cls(
             settings=settings,
             pipelines=pipelines,
@@ -59,7 +61,7 @@ class Examined:
     @property
     def ledger_file(self) -> Path | None:
         """The file of the ledger; None if its database is a server."""
-        url = sa.make_url(self.settings.ledger_dsn)
+        url = self._ledger_url()
         return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
     @contextmanager
@@ -75,7 +77,7 @@ class Examined:
         try:
             with engine.connect() as connection:
                 yield connection
-        except (sa.exc.DBAPIError, StoreUnavailable) as exc:
+        except (sa.exc.DBAPIError, StoreUnavailable, OSError) as exc:
             raise LedgerUnreadable(str(exc)) from exc
         finally:
             engine.dispose()
@@ -85,9 +87,18 @@ class Examined:
         if file is not None:
             connect = partial(connect_read_only, file, LEDGER_SECONDS_MAX)
             return sa.create_engine("sqlite://", creator=connect, poolclass=sa.NullPool)
-        url = sa.make_url(self.settings.ledger_dsn).difference_update_query([_WAIT_IN_URL])
+        url = self._ledger_url().difference_update_query([_WAIT_IN_URL])
         timeout = {"timeout": LEDGER_SECONDS_MAX} if url.drivername == "postgresql+pg8000" else {}
-        return sa.create_engine(url, connect_args=timeout, poolclass=sa.NullPool)
+        try:
+            return sa.create_engine(url, connect_args=timeout, poolclass=sa.NullPool)
+        except (sa.exc.NoSuchModuleError, ImportError) as exc:
+            raise LedgerUnreadable(f"no driver for {url.drivername}: {exc}") from exc
+
+    def _ledger_url(self) -> sa.URL:
+        try:
+            return sa.make_url(self.settings.ledger_dsn)
+        except sa.exc.ArgumentError as exc:  # its message holds the URL, which may hold a password
+            raise LedgerUnreadable("an address that is no SQLAlchemy URL") from exc
 
 
 Check = Callable[[Examined], Iterator[Finding]]

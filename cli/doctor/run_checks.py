@@ -37,7 +37,7 @@ def run_checks(
             unread = exc
     if unread is not None and not any(each.check == REPORTS_LEDGER for each in findings):
         findings.append(
-            error(REPORTS_LEDGER, "ledger", "the ledger to be readable", str(unread), "see docs/runbook.md")
+            error(REPORTS_LEDGER, "ledger", "the ledger to be readable", str(unread), "correct AUTOPILOT_LEDGER_URL")
         )
     return findings
 

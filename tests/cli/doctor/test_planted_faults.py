@@ -293,3 +293,28 @@ def test_a_setting_that_is_wrong(home, monkeypatch):
 def test_a_pipelines_directory_without_a_pipeline(home, monkeypatch):
     monkeypatch.setenv("AUTOPILOT_PIPELINES_DIR", str(home.parent / "none"))
     assert the_finding("configuration")["fix"].startswith("autopilot init")
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("postgresql+pg8000://someone:secret@127.0.0.1:9/ledger", "127.0.0.1"),
+        ("no url with secret", "no SQLAlchemy URL"),
+        ("nosuch://someone:secret@127.0.0.1/ledger", "no driver for nosuch"),
+    ],
+)
+def test_a_ledger_server_that_cannot_be_reached(home, monkeypatch, url, found):
+    monkeypatch.setenv("AUTOPILOT_LEDGER_URL", url)
+    finding = the_finding("databases")
+    assert found in f"{finding['subject']} {finding['found']}"
+    assert "AUTOPILOT_LEDGER_URL" in finding["fix"]
+    assert "secret" not in json.dumps(finding)
+
+
+def test_a_home_below_a_file(home, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, found = examine("--home", str(tmp_path / "file" / "home"))
+    assert code == 1
+    assert found[0]["check"] == "permissions"
+    assert "found a file" in found[0]["found"]
+    assert not any("defect" in each["fix"] for each in found)
