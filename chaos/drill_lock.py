@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 from filelock import FileLock, Timeout
 
 from chaos import leftovers
@@ -43,11 +44,19 @@ def request_stop(home: Path) -> None:
 
 
 def clear_leftovers(home: Path) -> list[str]:
-    """Undo the faults that earlier drills left; return their titles. WrongUsage while a drill runs."""
+    """Undo the faults that earlier drills left; return their titles. WrongUsage while a drill runs, or when one fails.
+
+    A fault of a stack elsewhere can be undone with its target file only, which has the credentials.
+    """
     if not (home / "drills").is_dir():
         return []
     with only_drill(home.absolute()):
-        return [each.title for each in leftovers.clear(home.absolute())]
+        try:
+            return [each.title for each in leftovers.clear(home.absolute())]
+        except httpx.HTTPError as exc:
+            raise WrongUsage(
+                f"a fault could not be undone, found {exc!r}; start its stack, or name its file with --target"
+            ) from exc
 
 
 @contextmanager
