@@ -20,9 +20,8 @@ def document_parts(document: Any) -> list[RenderableType]:
 
 
 def _mapping_parts(document: Mapping[str, Any]) -> list[RenderableType]:
-    parts: list[RenderableType] = [
-        fields((_words(name), _value(value)) for name, value in document.items() if _is_scalar(value))
-    ]
+    scalars = [(_words(name), _value(value)) for name, value in document.items() if _is_scalar(value)]
+    parts: list[RenderableType] = [fields(scalars)] if scalars else []
     for name, value in document.items():
         if not _is_scalar(value) and value:
             parts += section(_words(name), *document_parts(value))

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 HEAVY = ("prefect", "mlflow", "evidently", "great_expectations", "sklearn", "pandas", "matplotlib", "httpx")
 REPORTING = (
     "status",
+    "doctor",
     "ingest",
     "monitor",
     "retrain",
