@@ -28,6 +28,7 @@ from chaos.outcome import DrillOutcome, outcome_of, store
 from chaos.spec import DrillSpec
 from chaos.staging.credentials import check_credentials
 from chaos.staging.refusals import refusals
+from chaos.staging.target import WrongTarget
 from chaos.verdict import Exit, Judgement, judge
 
 __all__ = ["run_drill"]
@@ -91,9 +92,12 @@ def _check(experiment: Experiment, home: Path, pipeline: str, ablate: str | None
     if ablate is not None and ablate not in experiment.spec.ablations:
         known = ", ".join(experiment.spec.ablations) or "none"
         raise WrongUsage(f"drill {experiment.name} can be run without one of these remedies: {known}; found {ablate!r}")
-    lab = Lab.open(home, pipeline, home)
-    if lab.target is not None:
-        check_credentials(lab.target)
+    try:
+        lab = Lab.open(home, pipeline, home)
+        if lab.target is not None:
+            check_credentials(lab.target)
+    except WrongTarget as exc:
+        raise WrongUsage(str(exc)) from exc
     served = lab.served_pipeline()
     if served and served != pipeline:
         raise WrongUsage(f"{lab.name} serves pipeline {served!r}, found --pipeline {pipeline!r}")

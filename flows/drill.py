@@ -12,7 +12,6 @@ from chaos.lab import StackDown
 from chaos.outcome import DrillOutcome
 from chaos.rotation import WEEKLY, weekly_drill
 from chaos.runner import run_drill
-from chaos.staging.target import WrongTarget
 from chaos.verdict import Exit
 from healing.errors import AutopilotError, UsageError
 from tasks.config.pipeline import load_pipeline
@@ -45,7 +44,7 @@ def run_experiment(home: str, pipeline: str, name: str, ablate: str | None) -> D
     """Run the experiment; UsageError if it cannot be run as requested. It is never retried, so a fault occurs once."""
     try:
         return run_drill(name, Path(home), pipeline=pipeline, ablate=ablate)
-    except (WrongUsage, StackDown, WrongTarget) as exc:
+    except (WrongUsage, StackDown) as exc:
         raise UsageError(str(exc)) from exc
 
 

@@ -2,6 +2,8 @@ import base64
 
 import pytest
 
+from chaos.experiment_files import WrongUsage
+from chaos.runner import run_drill
 from chaos.staging.credentials import authorization, check_credentials, ledger_password, target_environment
 from chaos.staging.target import TARGET_VARIABLE, WrongTarget, active_target
 
@@ -56,3 +58,11 @@ def test_without_a_target_nothing_is_authorised(monkeypatch):
     monkeypatch.delenv(TARGET_VARIABLE, raising=False)
     assert authorization("http://gateway.example:8080") == target_environment() == {}
     assert ledger_password() is None
+
+
+@pytest.mark.usefixtures("target")
+def test_a_drill_whose_secret_is_not_there_is_refused_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.delenv("GATEWAY_TOKEN")
+    with pytest.raises(WrongUsage, match="environment variable GATEWAY_TOKEN"):
+        run_drill("noop", tmp_path / "records", pipeline="flights")
+    assert not (tmp_path / "records").exists()
