@@ -48,7 +48,7 @@ def status(
 
 def _watch(settings: "Settings", pipeline: str, *, as_json: bool) -> NoReturn:
     """Show the status again and again. Ctrl-C is the way to end it, so it ends with 0."""
-    from cli.render.console import output_console
+    from cli.render.console import output_console, print_parts
 
     console = output_console()
     try:
@@ -57,7 +57,7 @@ def _watch(settings: "Settings", pipeline: str, *, as_json: bool) -> NoReturn:
         elif console.is_terminal and not console.is_dumb_terminal:
             _repeat_on_screen(console, lambda: _page(settings, pipeline))
         else:
-            _repeat(lambda: console.print(_page(settings, pipeline)))
+            _repeat(lambda: print_parts([_page(settings, pipeline)]))
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
 

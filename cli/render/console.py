@@ -26,4 +26,4 @@ def print_parts(parts: Iterable[RenderableType]) -> None:
         return
     with console.capture() as captured:
         console.print(Group(*parts))
-    print("\n".join(line.rstrip() for line in captured.get().splitlines()))  # cells are filled with spaces
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()), flush=True)  # cells end in spaces

@@ -47,7 +47,7 @@ def has_tone(text: str) -> bool:
 
 
 def quiet(value: object) -> Text:
-    """Text that steps back behind the rest."""
+    """Dim text, for details."""
     return Text(str(value), style=Tone.QUIET)
 
 

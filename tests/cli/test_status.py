@@ -16,7 +16,8 @@ END_SECONDS_MAX = 60.0
 
 
 @pytest.fixture
-def command(tmp_path):
+def command(tmp_path, monkeypatch):
+    monkeypatch.delenv("AUTOPILOT_PIPELINES_DIR", raising=False)
     return [sys.executable, "-m", "cli", "status", "flights", "--watch", "--home", str(tmp_path / "home")]
 
 
