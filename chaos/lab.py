@@ -125,6 +125,11 @@ class Lab:
         return file
 
     @property
+    def registry(self) -> Path:
+        """MLflow's tracking store where it is a SQLite file in the state directory."""
+        return self.home / "mlflow" / "mlflow.db"
+
+    @property
     def models(self) -> Path:
         """The directory of the models; LookupError when the release root is no directory on this machine."""
         if not self.release_root or "://" in self.release_root:
@@ -176,6 +181,13 @@ class Lab:
         if release is None:
             raise LookupError(f"expected a release of {self.pipeline} to break, found none; run `autopilot bootstrap`")
         return str(release["champion"]["digest"])
+
+    def challenger(self) -> str:
+        """Digest of the model on trial; LookupError when there is none."""
+        release = self.release_state()["release"]
+        if release is None or release["challenger"] is None:
+            raise LookupError(f"expected a challenger of {self.pipeline} to break, found none on trial")
+        return str(release["challenger"]["model"]["digest"])
 
     def fallback(self) -> str:
         """Digest of the first fallback; LookupError when there is none."""

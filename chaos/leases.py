@@ -20,6 +20,7 @@ from chaos.faults.crash_loop import CrashLoop
 from chaos.faults.disabled_remedy import DisabledRemedy
 from chaos.faults.every_model import EveryModel
 from chaos.faults.feed import SpoiledBatch
+from chaos.faults.hanging_release import HangingRelease
 from chaos.faults.hidden_directory import HiddenDirectory
 from chaos.faults.locked_database import LockedDatabase
 from chaos.faults.prefect import IdlePrefect
@@ -35,6 +36,7 @@ Fault = Annotated[
     SignalledProcess
     | ChangedFile
     | EveryModel
+    | HangingRelease
     | HiddenDirectory
     | DisabledRemedy
     | CrashLoop

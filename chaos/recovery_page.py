@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from chaos.compose.drill import CatalogueDrill
+from chaos.compose.remedies import policy_remedies, remedies_section
 from chaos.gate import BASELINES, Baseline, DrillBaseline
 from chaos.resampling import median_interval, nearest_rank, share_bound
 
@@ -21,8 +22,9 @@ chance to recover. A drill without times is one that no client noticed.
 
 
 def recovery_page(baselines: Iterable[Baseline], drills: Sequence[CatalogueDrill]) -> str:
-    """The page: one table per kind of machine, and what was not measured there."""
-    return "\n".join([INTRODUCTION, *(_section(baseline, drills) for baseline in baselines)])
+    """The page: one table per kind of machine with what was not measured there, and the drills of each remedy."""
+    sections = [_section(baseline, drills) for baseline in baselines]
+    return "\n".join([INTRODUCTION, *sections, remedies_section(drills, policy_remedies())])
 
 
 def read_baselines(directory: Path = BASELINES) -> list[Baseline]:

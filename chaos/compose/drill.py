@@ -77,7 +77,10 @@ class CatalogueDrill(_Part):
         default=None, description="When the source's next day becomes due, for a drill of a batch."
     )
     faults_last_seconds: float | None = Field(
-        default=None, gt=0, description="The drill of a batch ends its faults after so long, before the batch is in."
+        default=None,
+        gt=0,
+        description="The drill of a batch ends its faults after so long, before the batch is in. It counts from the "
+        "start of the first remedy where `remedies` expects one.",
     )
     partly: bool = Field(default=False, description="The batch may come in without the rows that ingestion sets aside.")
     load: Load | None = None

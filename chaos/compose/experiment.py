@@ -152,7 +152,7 @@ def _batch_method(drill: CatalogueDrill) -> list[Document]:
     return [
         *(due + faults if drill.due_day == "before the faults" else faults + due),
         _action("request_ingest", deployment="ingest/ingest"),
-        *([] if last is None else [{**end, "pauses": {"before": last}}]),
+        *([] if last is None else [*_until_noticed(drill), {**end, "pauses": {"before": last}}]),
         _probe(
             "due_batch_is_in",
             deadline_seconds="${restored_seconds_max}",
@@ -161,6 +161,11 @@ def _batch_method(drill: CatalogueDrill) -> list[Document]:
         ),
         *([end] if last is None else []),
     ]
+
+
+def _until_noticed(drill: CatalogueDrill) -> list[Document]:
+    """The wait for a first remedy where the drill expects one: an ingest run may take longer to start than a fault."""
+    return [_probe("attempt_has_started", deadline_seconds="${restored_seconds_max}")] if drill.remedies else []
 
 
 def _faults(drill: CatalogueDrill) -> list[Document]:

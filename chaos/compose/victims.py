@@ -18,7 +18,8 @@ def _of_file(arguments: Arguments) -> set[str]:
 
 
 def _of_process(arguments: Arguments) -> set[str]:
-    return {str(arguments["process"]).removesuffix("_worker")}
+    name = str(arguments["process"])
+    return {"healer" if name == "leader" else name.removesuffix("_worker")}
 
 
 def _of_candidate(arguments: Arguments) -> set[str]:
@@ -34,12 +35,13 @@ _VICTIMS: Mapping[str, Callable[[Arguments], set[str]]] = {
     "file": _of_file,
     "every_model": lambda _: {CHAMPION, "fallback", RELEASE_ROOT},
     "signal": _of_process,
-    "crash_loop": lambda _: {CHAMPION},
+    "crash_loop": lambda arguments: {str(arguments.get("role", CHAMPION))},
     "resource": _of_process,
     "prefect": lambda _: {"prefect"},
     "toxic": lambda arguments: {f"link {arguments['link']}"},
     "alert": lambda _: {"link alert"},
     "locked_database": lambda arguments: {str(arguments.get("database", "ledger"))},
+    "hanging_release": lambda _: {RELEASE_ROOT},
     "directory": lambda arguments: {str(arguments.get("directory", "release_root")).replace("_", " ")},
 }
 

@@ -46,9 +46,9 @@ class CrashLoop(BaseModel):
         return self.agent.find() is not None and restarts - self.restarts_before >= CRASHES_MIN
 
 
-def prepare(lab: Lab, seconds_max: float = 240.0) -> CrashLoop:
-    """A crash loop of the champion's worker. LookupError when there is no release."""
-    digest = lab.champion()
+def prepare(lab: Lab, role: Literal["champion", "challenger"] = "champion", seconds_max: float = 240.0) -> CrashLoop:
+    """A crash loop of the worker of the champion or of the challenger. LookupError when there is no such model."""
+    digest = lab.champion() if role == "champion" else lab.challenger()
     worker = _worker(lab.operate, digest)
     return CrashLoop(
         agent=Agent(

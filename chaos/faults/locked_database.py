@@ -50,14 +50,16 @@ class LockedDatabase(BaseModel):
             return False
 
 
-def prepare(lab: Lab, database: Literal["ledger", "source"] = "ledger", seconds_max: float = 240.0) -> LockedDatabase:
-    """`database` is ledger, or source: the SQLite database of the pipeline's source of kind sql, for readers as well.
+def prepare(
+    lab: Lab, database: Literal["ledger", "source", "registry"] = "ledger", seconds_max: float = 240.0
+) -> LockedDatabase:
+    """`database` is ledger; or, for readers as well, source (of kind sql) or registry (MLflow's store), if SQLite.
 
-    LookupError for another name, or when there is no such source.
+    LookupError for another name, or when there is no such database.
     """
-    if database not in ("ledger", "source"):
-        raise LookupError(f"expected the database ledger or source, found {database!r}")
-    path = lab.ledger_file if database == "ledger" else _source(lab)
+    if database not in ("ledger", "source", "registry"):
+        raise LookupError(f"expected the database ledger, source or registry, found {database!r}")
+    path = {"ledger": _ledger, "source": _source, "registry": _registry}[database](lab)
     agent = Agent(
         module="lock_database",
         arguments=(str(path), "IMMEDIATE" if database == "ledger" else "EXCLUSIVE"),
@@ -65,6 +67,16 @@ def prepare(lab: Lab, database: Literal["ledger", "source"] = "ledger", seconds_
         seconds_max=seconds_max,
     )
     return LockedDatabase(agent=agent, path=path)
+
+
+def _ledger(lab: Lab) -> Path:
+    return lab.ledger_file
+
+
+def _registry(lab: Lab) -> Path:
+    if not lab.registry.exists():
+        raise LookupError(f"expected MLflow's store {lab.registry} to lock, found none; was a model trained here?")
+    return lab.registry
 
 
 def _source(lab: Lab) -> Path:

@@ -10,6 +10,7 @@ from typing import Literal
 import psutil
 from pydantic import BaseModel, ConfigDict
 
+from chaos.faults.signalled_process import find_process
 from chaos.lab import Lab
 from chaos.processes import ProcessName
 
@@ -53,10 +54,10 @@ class FullDisk(BaseModel):
 
 
 def prepare(lab: Lab, resource: Literal["disk"], process: str) -> FullDisk:
-    """`resource` is disk, `process` a service of `autopilot up`. LookupError for another resource or service."""
+    """`resource` is disk, `process` as for a signal. LookupError for another resource or process."""
     if resource != "disk":
         raise LookupError(f"expected the resource disk, found {resource!r}")
-    name = lab.process(process)
+    name = find_process(lab, process)
     soft, _ = kernel.prlimit(name.pid, kernel.RLIMIT_FSIZE)
     return FullDisk(process=name, name=process, soft_before=soft)
 

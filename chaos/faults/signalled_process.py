@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from chaos.lab import Lab
 from chaos.processes import ProcessName
 
-__all__ = ["KIND", "SignalledProcess", "prepare"]
+__all__ = ["KIND", "SignalledProcess", "find_process", "prepare"]
 
 KIND = "signal"
 DEATH_SECONDS_MAX = 10.0
@@ -60,10 +60,11 @@ def prepare(lab: Lab, process: str, signal: Literal["STOP", "KILL"]) -> Signalle
 
     LookupError when there is none.
     """
-    return SignalledProcess(process=_process(lab, process), signal=signal, name=process)
+    return SignalledProcess(process=find_process(lab, process), signal=signal, name=process)
 
 
-def _process(lab: Lab, name: str) -> ProcessName:
+def find_process(lab: Lab, name: str) -> ProcessName:
+    """The process that has this part now. LookupError when there is none."""
     match name:
         case "champion_worker":
             return ProcessName.of(lab.worker(lab.champion()))

@@ -14,10 +14,11 @@ class GatewayDouble:
         self.workers = []
         self.generation = 1
         self.champion = "c" * 64
+        self.fallbacks = []
 
     def route(self, method, path, headers, body):
         if path == "/release":
-            release = {"champion": {"digest": self.champion}, "fallbacks": []}
+            release = {"champion": {"digest": self.champion}, "fallbacks": self.fallbacks}
             state = {"workers": self.workers, "release": release}
             return 200, {}, {**state, "active_generation": self.generation, "desired_generation": self.generation}
         return 200, {}, {"predictions": [0.5]}

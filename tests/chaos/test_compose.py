@@ -65,3 +65,11 @@ def test_every_drill_and_every_kind_of_fault_is_documented():
     page = (CATALOGUE.parents[1] / "docs" / "drills.md").read_text()
     assert [drill.name for drill in read_catalogue() if f"| `{drill.name}` |" not in page] == []
     assert [kind for kind in known_kinds() if f"| `{kind}` |" not in page] == []
+
+
+def test_a_fault_of_a_source_lasts_until_a_remedy_has_started_however_long_the_ingest_takes_to_start():
+    drill = next(each for each in read_catalogue() if each.name == "source-file-torn")
+    steps = [step["name"] for step in experiment_of(drill)["method"]]
+    assert steps.index("request-ingest") < steps.index("attempt-has-started") < steps.index("end-the-faults")
+    paused = next(each for each in read_catalogue() if each.name == "prefect-pool-paused")
+    assert "attempt-has-started" not in {step["name"] for step in experiment_of(paused)["method"]}

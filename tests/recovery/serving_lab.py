@@ -5,10 +5,11 @@ The healers reach the gateway through a fault proxy, as clients reach it directl
 
 import json
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 
 import httpx
@@ -111,6 +112,7 @@ def serving_lab(folder):
     (home / "gateway").mkdir(parents=True)
     keys = ensure_keys(home / "keys")
     Ledger(f"sqlite:///{home / 'ledger.db'}").close()
+    make_registry(home / "mlflow" / "mlflow.db")
     with ExitStack() as running:
         options = ("--control-plane-metrics-file", str(metrics_file(home, PIPELINE)))
         gateway = running.enter_context(
@@ -135,6 +137,14 @@ def serving_lab(folder):
         running.enter_context(controlling(f"sqlite:///{home / 'ledger.db'}", PIPELINE))  # else a trial is stranded
         lab.start_healers()
         yield lab
+
+
+def make_registry(file):
+    """A SQLite file as MLflow's tracking store: healing asks it for its tables only."""
+    file.parent.mkdir()
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("CREATE TABLE experiments (experiment_id INTEGER PRIMARY KEY, name TEXT)")
+        database.executemany("INSERT INTO experiments (name) VALUES (?)", [("x" * 500,)] * 100)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Drills of the tier `serving` against a real gateway, real models and real healers: seconds, not minutes.
 
 `DRILL_SUITE=full` runs all of them, smoke (the default) those of the smoke suite; `DRILL_TRIALS` says how often.
-`DRILL_PAIRS=N` adds the pairs of the seeds 0 to N - 1, and `DRILL_LIVENESS=N` as many liveness drills.
+`DRILL_PAIRS=N` adds the pairs of the seeds 0 to N - 1, and `DRILL_LIVENESS=N` as many
+liveness drills (three with `full`).
 """
 
 import os
@@ -20,8 +21,9 @@ pytestmark = [pytest.mark.drill, pytest.mark.timeout(400)]
 TRIALS = int(os.environ.get("DRILL_TRIALS", "3"))
 SUITES = ("smoke", "full") if os.environ.get("DRILL_SUITE") == "full" else ("smoke",)
 SERVING = {drill.name: drill for drill in read_catalogue() if drill.tier is Tier.SERVING and drill.suite in SUITES}
+LIVENESS_FULL = 3  # in the full suite; each takes a minute
 PAIRS = range(int(os.environ.get("DRILL_PAIRS", "0")))
-LIVENESS = range(int(os.environ.get("DRILL_LIVENESS", "0")))
+LIVENESS = range(int(os.environ.get("DRILL_LIVENESS", str(LIVENESS_FULL if "full" in SUITES else 0))))
 ABLATIONS = [(name, remedy) for name, drill in SERVING.items() for remedy in drill.ablations]
 
 
@@ -48,6 +50,7 @@ def test_a_sampled_pair_of_faults_is_survived(lab, seed):
     assert outcome.exit is Exit.RECOVERED, (drill.title, outcome.reason)
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", LIVENESS)
 def test_service_converges_after_much_was_broken_at_once(lab, seed):
     drill = liveness_of_seed(seed, read_catalogue())

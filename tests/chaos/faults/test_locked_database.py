@@ -61,5 +61,20 @@ def test_the_database_of_a_source_is_locked_for_readers_as_well(lab, tmp_path, m
 
 
 def test_another_database_is_refused(lab):
-    with pytest.raises(LookupError, match="ledger or source, found 'mlflow'"):
+    with pytest.raises(LookupError, match="ledger, source or registry, found 'mlflow'"):
         prepare(lab, database="mlflow")
+
+
+def test_mlflows_store_is_locked_where_there_is_one(lab):
+    with pytest.raises(LookupError, match="was a model trained here"):
+        prepare(lab, database="registry")
+    lab.registry.parent.mkdir()
+    with closing(sqlite3.connect(lab.registry)) as database:
+        database.execute("CREATE TABLE experiments (id TEXT)")
+    fault = prepare(lab, database="registry")
+    fault.inject()
+    try:
+        wait_for(fault.active, "the store is locked")
+    finally:
+        fault.undo()
+    assert not fault.active()
