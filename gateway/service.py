@@ -35,7 +35,7 @@ from gateway.workers import memory_watch
 from gateway.workers.memory_watch import MemoryWatch
 from gateway.workers.phase import WorkerPhase
 from gateway.workers.release_cache import ReleaseCache
-from gateway.workers.store_calls import StoreCalls
+from gateway.workers.store_calls import CALLS_MAX, StoreCalls
 from gateway.workers.warm import WarmForks
 from healing.errors import StoreUnavailable
 from healing.incident import Cause
@@ -63,7 +63,7 @@ class Gateway:
         self.trials = CurrentTrial(self._trial_file.begin)
         self.ladder = Ladder(settings.request_deadline_seconds, self.trials)
         self._forks = forks
-        store = StoreCalls()
+        store = StoreCalls(CALLS_MAX * settings.workers_per_version)
         cache = ReleaseCache(settings.state_dir / "cache", settings.release_root)
         self.pool = VersionPool(settings, cache, store, self._forks, self.board)
         releases = ReleaseLog(settings.release_root)
@@ -200,7 +200,7 @@ class Gateway:
         if trial is None or problem.subject != trial.challenger.model.digest:
             return
         version = self.pool.get(problem.subject)
-        if problem.code is Cause.MODEL_CORRUPT or (version and version.worker.state is WorkerPhase.SET_ASIDE):
+        if problem.code is Cause.MODEL_CORRUPT or (version and version.workers.state is WorkerPhase.SET_ASIDE):
             self.trials.abort(f"{TrialCheck.ERRORS.value}: {problem.message}")
 
     def _change_shadow(self, active: ActiveRelease) -> None:

@@ -85,6 +85,13 @@ class GatewaySettings(BaseSettings):
     model_audit_seconds: float = Field(
         default=2.0, ge=0.1, le=3600, description="Time between two checks of the published models that are loaded."
     )
+    workers_per_version: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Worker processes of each version: the next free one takes the next batch, and the version answers "
+        "while one of them is ready.",
+    )
     batch_rows_max: int = Field(default=256, ge=1, le=10_000, description="Rows in one micro-batch.")
     batch_wait_seconds_max: float = Field(
         default=0.005,

@@ -101,17 +101,21 @@ def _measure(batch_rows: int) -> dict[str, float]:
 
 async def _measure_loop(world: World, rows: list[Any], batch_rows: int) -> dict[str, float]:
     """The parts that need an event loop: the queue in front of a model that answers at once, and the log."""
-    from gateway.batching.batcher import Batcher, BatchLimits, RouterCost
+    from gateway.batching.batcher import Batcher
+    from gateway.batching.limits import BatchLimits, RouterCost
     from gateway.log.predictions import PredictionLog
     from gateway.reporting.problems import ProblemBoard
 
     answered = [0.5] * batch_rows
 
-    async def answer(_: bytes) -> tuple[list[float], str]:
-        return answered[:waiting], ""
+    class Workers:
+        ready_count = 1
+
+        async def predict(self, _: bytes) -> tuple[list[float], str]:
+            return answered[:waiting], ""
 
     limits = BatchLimits(batch_rows, 8192, 0.005, 0.25, 60.0, overlaps=False)
-    batcher, waiting, requests = Batcher(answer, limits, RouterCost()), batch_rows, 0
+    batcher, waiting, requests = Batcher(Workers(), limits, RouterCost()), batch_rows, 0
     encoding = _each(lambda _: orjson.dumps(list(zip(*rows[:batch_rows], strict=True))), batch_rows)
     began = time.process_time()
     while (queued := time.process_time() - began) < _SECONDS:

@@ -12,75 +12,42 @@ twice the processor time, so on one or two processors, which clients use as well
 import asyncio
 import contextlib
 import math
-import os
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import orjson
 import structlog
 
+from gateway.batching.limits import BatchLimits, RouterCost
 from gateway.batching.outcomes import Answered, Busy, Crashed, Outcome, RowRefused, Silent
 from gateway.guards.batch_times import BatchTimes
 from gateway.reporting.histogram import BATCH_ROWS, Histogram
 from gateway.rows.table import Row
-from gateway.settings import GatewaySettings
 from gateway.workers.worker import WorkerAbsent, WorkerDied, WorkerSilent
 from releases.exposition import Distribution
 
 _log = structlog.get_logger(__name__)
-Predict = Callable[[bytes], Awaitable[tuple[Sequence[float], str]]]
 _ENOUGH = 0.75  # of those who took part: waiting for the last few leaves the version idle
-_ROUTER_REQUESTS = 256  # answered requests between two measurements of the router's processor time
-_PROCESSORS_TO_OVERLAP = 3
 _RECENT = 0.2  # weight of the latest batch in what is known of the recent ones
 _PIECE_PARTS = 4  # a piece of a large request is at most this part of a batch while other requests share the version
 _FIRST_PIECE_ROWS = 16  # of a large request while nothing is known of the version's speed
 _SHARED_SECONDS = 1.0  # after its last request that fits, a version is no longer shared
 _WAIT_FACTOR = 2  # a wait is foreseen with some error: only beyond twice the allowed one a request leaves the queue
+_SLOWER = 2  # one of several workers may be slow: a batch counts for at most this multiple of the recent ones
 
 
-@dataclass(frozen=True, slots=True)
-class BatchLimits:
-    """Rows and seconds; see the settings of the same names. `batch_seconds` is what a batch should take at most: one
-    that grew to the version's deadline would count as silence."""
+class BatchWorkers(Protocol):
+    """Who answers batches: `ready_count` workers do now, and `predict` chooses one of them."""
 
-    rows_max: int
-    pending_rows_max: int
-    wait_seconds_max: float
-    batch_seconds: float
-    queue_seconds_max: float
-    overlaps: bool = True  # whether router and version have processors of their own
+    @property
+    def ready_count(self) -> int: ...
 
-    @classmethod
-    def of(cls, settings: GatewaySettings) -> "BatchLimits":
-        return cls(
-            rows_max=settings.batch_rows_max,
-            pending_rows_max=settings.pending_rows_max,
-            wait_seconds_max=settings.batch_wait_seconds_max,
-            batch_seconds=settings.batch_deadline_seconds / 4,
-            queue_seconds_max=settings.queue_seconds_max,
-            overlaps=len(os.sched_getaffinity(0)) >= _PROCESSORS_TO_OVERLAP,
-        )
-
-
-class RouterCost:
-    """`note` what versions answered; `seconds` is what each took the router lately, 0 until something is known."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self._requests = 0
-        self._seen = time.thread_time()
-
-    def note(self, requests: int) -> None:
-        """Call it on the router's thread."""
-        self._requests += requests
-        if self._requests >= _ROUTER_REQUESTS:
-            now = time.thread_time()
-            self.seconds = (now - self._seen) / self._requests
-            self._seen, self._requests = now, 0
+    async def predict(self, columns: bytes) -> tuple[Sequence[float], str]:
+        """A value for each row, and a note on rows that are NaN; raises BatchLost."""
+        ...
 
 
 @dataclass(slots=True)
@@ -107,13 +74,14 @@ class _Piece(NamedTuple):
 
 
 class Batcher:
-    """Gathers rows for one version; at most one batch is on its way at a time.
+    """Gathers rows for one version; at most one batch per ready worker is on its way at a time.
 
-    A request that is larger than a batch is sent in pieces, which take turns with the requests that fit. So it delays
-    others by one piece at a time, and only itself where it cannot be answered before its deadline.
+    A batch that a worker loses is sent once more while another worker is ready. A request that is larger than a batch
+    is sent in pieces, one at a time, which take turns with the requests that fit. So it delays others by one piece at a
+    time, and only itself where it cannot be answered before its deadline.
     """
 
-    def __init__(self, predict: Predict, limits: BatchLimits, router: RouterCost) -> None:
+    def __init__(self, workers: BatchWorkers, limits: BatchLimits, router: RouterCost) -> None:
         self.pending_rows = 0  # of requests that fit in a batch
         self.large_rows = 0  # of requests that are sent in pieces
         self.batches = 0
@@ -121,14 +89,17 @@ class Batcher:
         self._batch_seconds = 0.0
         self.times = BatchTimes()
         self.note = ""  # the model's last complaint about a row
-        self._predict = predict
+        self._workers = workers
         self._limits = limits
         self._router = router
         self._queue: deque[_Waiting] = deque()
         self._large: deque[_Waiting] = deque()
         self._fitting_at = -math.inf  # when a request that fits in a batch was last submitted
         self._loop: asyncio.AbstractEventLoop | None = None  # kept, because asking for it takes a system call
-        self._sending: asyncio.Task[None] | None = None
+        self._senders: set[asyncio.Task[None]] = set()  # each sends one batch after the other
+        self._gathering = False  # whether one of them gathers the next batch, or is about to
+        self._slots = 1  # batches that may be on their way at a time
+        self._requests_under_way = 0
         self._enough = asyncio.Event()
         self._enough_requests = 1
         self._rows_after_silence = limits.rows_max
@@ -154,7 +125,7 @@ class Batcher:
     @property
     def wait_seconds(self) -> float:
         """How long a request that came now would wait for the batches before its own."""
-        return self._seconds * self.pending_rows / self._rows_in_time
+        return self._seconds * self.pending_rows / (self._rows_in_time * self._slots)
 
     @property
     def batch_durations(self) -> Distribution:
@@ -179,8 +150,8 @@ class Batcher:
             self._queue.append(waiting)
             self.pending_rows += len(rows)
             self._fitting_at = now
-        if self._sending is None:
-            self._sending = loop.create_task(self._send_all())
+        if not self._gathering and len(self._senders) < self._slots:
+            self._start_sender(loop)
         elif len(self._queue) >= self._enough_requests or self.pending_rows >= self._rows_fitting:
             self._enough.set()
         return waiting.outcome
@@ -192,18 +163,44 @@ class Batcher:
             self._rows_in_time = max(1, min(fitting, self._limits.rows_max))
         self._rows_fitting = max(1, min(self._rows_in_time, self._rows_after_silence))
 
-    async def _send_all(self) -> None:
+    def _start_sender(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._gathering = True
+        self._senders.add(loop.create_task(self._send_all(loop)))
+
+    async def _send_all(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Gather a batch and send it, until nothing waits or another sender does it."""
+        sender = asyncio.current_task(loop)
+        assert sender is not None
         try:
-            while self._queue or self._large:
-                await self._gather()
-                if batch := self._take():
-                    try:
-                        await self._send(batch)
-                    except Exception as exc:  # noqa: BLE001  whatever goes wrong, nobody may wait for ever
-                        _log.exception("batch_not_sent")
-                        self._end(batch, [Busy(f"the batch was not sent: {exc!r}")] * len(batch))
+            while True:
+                batch = await self._next_batch()
+                self._slots = max(1, self._workers.ready_count)
+                if (self._queue or self._large) and len(self._senders) < self._slots:
+                    self._start_sender(loop)
+                if batch:
+                    await self._send_safely(batch)
+                if self._gathering or len(self._senders) > self._slots or not (self._queue or self._large):
+                    return
+                self._gathering = True
         finally:
-            self._sending = None
+            self._senders.discard(sender)
+
+    async def _next_batch(self) -> list[_Piece]:
+        try:
+            await self._gather()
+            return self._take()
+        finally:
+            self._gathering = False
+
+    async def _send_safely(self, batch: list[_Piece]) -> None:
+        self._requests_under_way += len(batch)
+        try:
+            await self._send(batch)
+        except Exception as exc:  # noqa: BLE001  whatever goes wrong, nobody may wait for ever
+            _log.exception("batch_not_sent")
+            self._end(batch, [Busy(f"the batch was not sent: {exc!r}")] * len(batch))
+        finally:
+            self._requests_under_way -= len(batch)
 
     async def _gather(self) -> None:
         """Wait until those who took part lately are there, or for half of the time that a batch takes."""
@@ -223,9 +220,9 @@ class Batcher:
         return time.monotonic() - self._fitting_at < _SHARED_SECONDS
 
     def _together(self, requests: float) -> int:
-        """How many of these make a batch: all, or half of them where the router is the slower one."""
+        """How many of these make a batch: each worker's share, but half of them where the router is the slower one."""
         halves = self._limits.overlaps and self._router.seconds * self._requests > self._seconds
-        return max(1, round(requests / 2 if halves else requests))
+        return max(1, round(requests / max(self._slots, 2 if halves else 1)))
 
     def _take(self) -> list[_Piece]:
         """The next batch: requests that fit, and at most one piece of a larger one."""
@@ -277,9 +274,16 @@ class Batcher:
 
     async def _send(self, batch: list[_Piece]) -> None:
         rows = batch[0].rows if len(batch) == 1 else [row for piece in batch for row in piece.rows]
+        columns = orjson.dumps(list(zip(*rows, strict=True)))
         started = time.monotonic()
         try:
-            values, self.note = await self._predict(orjson.dumps(list(zip(*rows, strict=True))))
+            try:
+                values, self.note = await self._workers.predict(columns)
+            except (WorkerSilent, WorkerDied):
+                if not self._workers.ready_count:
+                    raise
+                started = time.monotonic()
+                values, self.note = await self._workers.predict(columns)
         except WorkerAbsent as exc:
             self._end(batch, [Busy(str(exc))] * len(batch))
             return
@@ -324,9 +328,10 @@ class Batcher:
         self._rows_after_silence = min(2 * self._rows_after_silence, self._limits.rows_max)
         self.times.take(rows, seconds)
         recent = _RECENT if self.batches else 1.0
-        self._seconds += recent * (seconds - self._seconds)
+        counted = min(seconds, _SLOWER * self._seconds) if self._slots > 1 and self.batches else seconds
+        self._seconds += recent * (counted - self._seconds)
         self._rows += recent * (rows - self._rows)
-        self._requests += recent * (requests + len(self._queue) - self._requests)
+        self._requests += recent * (self._requests_under_way + len(self._queue) - self._requests)
         self._router.note(requests)
         self.batches += 1
         self.batch_rows.observe(rows)

@@ -25,7 +25,7 @@ class SlowModelWatch:
         version = self._champion()
         if version is None:
             return
-        digest, restarts, times = version.model.digest, version.worker.restarts, version.batcher.times
+        digest, restarts, times = version.model.digest, version.workers.restarts, version.batcher.times
         if self._restarts.get(digest, restarts) != restarts:
             times.begin_anew()
         self._restarts = {digest: restarts}

@@ -1,4 +1,4 @@
-"""The active model versions: each with its worker, its batcher and its breaker."""
+"""The active model versions: each with its workers, its batcher and its breaker."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import structlog
 
-from gateway.batching.batcher import Batcher, BatchLimits, RouterCost
+from gateway.batching.batcher import Batcher
+from gateway.batching.limits import BatchLimits, RouterCost
 from gateway.guards.breaker import VersionBreaker
 from gateway.guards.refused_rows import RefusedRows
 from gateway.guards.window import StuckOutput, VersionWindow
@@ -17,6 +18,7 @@ from gateway.rows.ranges import TrainingRanges
 from gateway.rows.schema import Binder, binder_of
 from gateway.rows.table import Row
 from gateway.settings import GatewaySettings
+from gateway.workers.group import WorkerGroup
 from gateway.workers.order import LoadOrder
 from gateway.workers.phase import WorkerPhase
 from gateway.workers.release_cache import ReleaseCache
@@ -33,15 +35,14 @@ from releases.output import Output
 _log = structlog.get_logger(__name__)
 _OBTAIN_SECONDS = 60.0  # a model of some hundred megabytes is read twice and copied once
 _MANIFEST_SECONDS = 5.0
-_RESTARTED = (WorkerPhase.SILENT, WorkerPhase.FAILED, WorkerPhase.SET_ASIDE)  # by a release that names their model
 
 
 class Version:
     """One model version. `manifest` is None while it cannot be read; the version then does not answer."""
 
-    def __init__(self, model: ModelRef, worker: Worker, batcher: Batcher) -> None:
+    def __init__(self, model: ModelRef, workers: WorkerGroup, batcher: Batcher) -> None:
         self.model = model
-        self.worker = worker
+        self.workers = workers
         self.batcher = batcher
         self.breaker = VersionBreaker()
         self.window = VersionWindow()
@@ -60,22 +61,24 @@ class Version:
         self._stuck = StuckOutput(manifest)
 
     def restart(self) -> None:
-        """Replace the process. What is known against the version stays known, and one request or death decides anew.
+        """Replace the processes. What is known against the version stays known, and one request or death decides anew.
 
         A worker that was set aside is set aside again by its next death, and an open breaker lets the next request
         through as a probe.
         """
-        self.worker.restart(on_probation=self.worker.state is WorkerPhase.SET_ASIDE)
+        self.workers.restart()
         self.breaker.half_open(time.monotonic())
 
     def conditions(self) -> Iterator[Condition]:
-        """Why requests are kept away from this version now, if they are."""
-        if self.worker.state is WorkerPhase.SET_ASIDE:
-            yield Cause.MODEL_FAILING, self.model.digest, self.worker.set_aside_because
+        """Why requests are kept away from this version or from one of its workers now, if they are."""
+        if self.workers.state is WorkerPhase.SET_ASIDE:
+            yield Cause.MODEL_FAILING, self.model.digest, self.workers.set_aside_because
         elif not self.breaker.closed:
             note = f": {self.batcher.note}" if self.batcher.note else ""
             message = f"version {self.model.version} fails requests that others answer{note}"
             yield Cause.MODEL_FAILING, self.model.digest, message
+        if missing := "; ".join(self.workers.missing()):
+            yield Cause.RESOURCE_PRESSURE, self.model.digest, missing
 
     def output_is_stuck(self, rows: Sequence[Row], values: Sequence[float]) -> bool:
         """Take answers; whether the version gives the same one to everything."""
@@ -131,17 +134,17 @@ class VersionPool:
         for version in self.all():
             yield from version.conditions()
 
-    def workers(self) -> list[Worker]:
-        return [version.worker for version in self._versions.values()]
+    def workers(self) -> list[WorkerGroup]:
+        return [version.workers for version in self._versions.values()]
 
     async def ensure(self, release: Release) -> None:
-        """Have a worker for every model of the release; those that had given up start over."""
+        """Have workers for every model of the release; those that had given up start over."""
         for model in models_of(release):
             version = self._versions.get(model.digest)
             if version is None:
                 version = self._versions[model.digest] = self._begin(model)
-            elif version.worker.state in _RESTARTED:
-                version.worker.restart()
+            else:
+                version.workers.restart_ended()
         await self.describe()
 
     async def describe(self) -> None:
@@ -151,9 +154,10 @@ class VersionPool:
                 await self._describe(version)
 
     def _begin(self, model: ModelRef) -> Version:
-        worker = Worker(model, self._obtain, self._order, self._forks, self._problems, self._timing)
-        worker.start()
-        return Version(model, worker, Batcher(worker.predict, BatchLimits.of(self._settings), self._router))
+        parts = (model, self._obtain, self._order, self._forks, self._problems, self._timing)
+        workers = WorkerGroup([Worker(*parts) for _ in range(self._settings.workers_per_version)])
+        workers.start()
+        return Version(model, workers, Batcher(workers, BatchLimits.of(self._settings), self._router))
 
     async def _obtain(self, model: ModelRef) -> Path:
         """A directory to load the model from; the own copy where the release root hangs."""
@@ -175,7 +179,7 @@ class VersionPool:
         """Stop the versions that are not in `keep`, after as long as a request that knows them may still take."""
         for digest in self._versions.keys() - set(keep):
             version = self._versions.pop(digest)
-            version.worker.retire()
+            version.workers.retire()
             task = asyncio.create_task(self._retire(version))
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
@@ -184,7 +188,7 @@ class VersionPool:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._settings.request_deadline_seconds):
                 await self._stopping.wait()
-        await version.worker.stop()
+        await version.workers.stop()
         _log.info("version_retired", version=version.model.version, digest=version.model.digest)
 
     async def stop(self) -> None:

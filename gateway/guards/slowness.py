@@ -11,7 +11,7 @@ _SHARE_STEPS = 100
 
 
 class WorkerActivity(Protocol):
-    """What slowness reads of a worker: batches it answered, and whether this process is warm."""
+    """What slowness reads of a version's workers: batches they answered, and whether their processes are warm."""
 
     @property
     def batches(self) -> int: ...
@@ -27,7 +27,7 @@ class TimedVersion(Protocol):
     def model(self) -> ModelRef: ...
 
     @property
-    def worker(self) -> WorkerActivity: ...
+    def workers(self) -> WorkerActivity: ...
 
 
 class Slowness:
@@ -54,8 +54,8 @@ class Slowness:
 
     def judge(self, version: TimedVersion, seconds: float, *, challenger: bool, under_way: bool = False) -> bool | None:
         """Whether the batch that the version answered last was slow, or the one that it has not answered yet."""
-        batch, digest = version.worker.batches + under_way, version.model.digest
-        if self.limit is None or not version.worker.warm or self._judged.get(digest) == batch:
+        batch, digest = version.workers.batches + under_way, version.model.digest
+        if self.limit is None or not version.workers.warm or self._judged.get(digest) == batch:
             return None
         self._judged[digest] = batch
         self._batches[challenger] += 1

@@ -30,7 +30,7 @@ def health_document(state: GatewayState, *, known_client: bool) -> dict[str, Any
 def _service_state(active: ActiveRelease | None) -> str:
     if active is None:
         return "no_release"
-    return "serving" if active.champion.worker.ready and active.champion.breaker.closed else "degraded"
+    return "serving" if active.champion.workers.ready and active.champion.breaker.closed else "degraded"
 
 
 def asks_for_json(accept: bytes) -> bool:
@@ -48,7 +48,8 @@ def _model(version: Version, active: ActiveRelease) -> dict[str, Any]:
         "version": version.model.version,
         "digest": version.model.digest,
         "role": active.rung_of(version).value,
-        "worker": version.worker.state.value,
+        "worker": version.workers.state.value,
+        "workers": [worker.state.value for worker in version.workers.all],
         "trained_at": None if manifest is None else manifest.created_at.isoformat(),
         "trained_until": None if manifest is None else manifest.trained_until,
         "flavor": None if manifest is None else manifest.flavor,

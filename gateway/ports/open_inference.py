@@ -106,7 +106,7 @@ class OpenInferencePort:
             self._check_name(name)
             ready = self._state.active is not None
             if version is not None:
-                ready = ready and self._version(version).worker.ready
+                ready = ready and self._version(version).workers.ready
         except BadRequest as exc:
             await self._refuse(send, exc)
         else:

@@ -39,7 +39,7 @@ def _statistics_of(model: str, version: Version) -> dict[str, Any]:
         "name": model,
         "version": version.model.version,
         "inference_count": window.answered_total,
-        "execution_count": version.worker.batches,
+        "execution_count": version.workers.batches,
         "inference_stats": {
             "success": success,
             "fail": {"count": window.failed_total, "ns": 0},
@@ -50,10 +50,10 @@ def _statistics_of(model: str, version: Version) -> dict[str, Any]:
 
 
 def _state(version: Version) -> str:
-    if version.worker.ready:
+    if version.workers.ready:
         return "READY"
-    return "LOADING" if version.worker.state in _LOADING else "UNAVAILABLE"
+    return "LOADING" if version.workers.state in _LOADING else "UNAVAILABLE"
 
 
 def _reason(version: Version) -> str:
-    return "" if version.worker.ready else version.worker.set_aside_because or version.worker.state.value
+    return "" if version.workers.ready else version.workers.set_aside_because or version.workers.state.value

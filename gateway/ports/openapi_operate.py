@@ -43,7 +43,7 @@ def operate_document() -> Node:
 def _paths() -> Node:
     metrics = {200: answer("Metrics in Prometheus' text format.", {TEXT_TYPE: STRING})}
     health = {200: _json("It runs.", record({"pipeline": STRING, "serving": BOOLEAN, "loops": _loops()}))}
-    restarted = {202: _json("Its worker starts over.", record({"digest": STRING, "state": STRING}))}
+    restarted = {202: _json("Its workers start over.", record({"digest": STRING, "state": STRING}))}
     state = {200: _json("It.", ref("ReleaseState"))}
     page = {200: answer("It.", {HTML_TYPE: STRING})}
     status = {200: _json("What the page shows.", {"type": "object"})}
@@ -108,6 +108,7 @@ def _schemas() -> Node:
             "digest": STRING,
             "version": STRING,
             "role": {"enum": ["champion", "challenger", "fallback", "next"]},
+            "number": INTEGER,
             "pid": {"type": ["integer", "null"]},
             "state": STRING,
             "breaker": {"enum": ["open", "closed"]},

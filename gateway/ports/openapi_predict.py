@@ -59,8 +59,9 @@ _INFER = {
 
 _HEALTH = (
     "With `application/json` in `accept`: `state` (`serving`, `degraded`, `no_release`), generation, problems, and of "
-    "champion and challenger the version, when it was trained, its worker's state and its confidence. A client without "
-    "the key that predictions need gets the state only. Without that header, an empty line, as MLflow's server answers."
+    "champion and challenger the version, when it was trained, the states of its workers and its confidence. A client "
+    "without the key that predictions need gets the state only. Without that header, an empty line, as MLflow's server "
+    "answers."
 )
 _STATISTICS = "Requests, failures and batches of each loaded version since it was loaded; times in nanoseconds."
 

@@ -143,7 +143,7 @@ class _Desk:
         if version is None:
             raise BadRequest(f"no version with digest {digest[:80]!r} is loaded", status=404, code="NOT_LOADED")
         version.restart()
-        return _json({"digest": digest, "state": version.worker.state.value}, status=202)
+        return _json({"digest": digest, "state": version.workers.state.value}, status=202)
 
     async def openapi(self, _: Request) -> Response:
         return _json(self._document)

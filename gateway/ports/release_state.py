@@ -7,6 +7,7 @@ from gateway.batching.versions import Version
 from gateway.guards.trial import Arm, ChallengerTrial
 from gateway.ports.state import GatewayState, role_of
 from gateway.routing.shadow import Shadow
+from gateway.workers.worker import Worker
 from healing.release import Release
 from healing.verdict import Outcome
 from releases.document import ReleaseDocument
@@ -27,7 +28,11 @@ def release_state(state: GatewayState) -> dict[str, Any]:
         ],
         "trial": trial and _trial(trial, aborted=trial.challenger.model.digest == state.aborted),
         "shadow": state.shadow and _shadow(state.shadow),
-        "workers": [_worker(version, active.release if active else desired) for version in state.versions],
+        "workers": [
+            _worker(version, number, worker, active.release if active else desired)
+            for version in state.versions
+            for number, worker in enumerate(version.workers.all, 1)
+        ],
         "served": {"good": totals.good, "degraded": totals.degraded, "failed": totals.failed},
         "unlogged_rows": state.log.unlogged,
     }
@@ -69,14 +74,16 @@ def _shadow(shadow: Shadow) -> dict[str, Any]:
     }
 
 
-def _worker(version: Version, release: Release | None) -> dict[str, Any]:
+def _worker(version: Version, number: int, worker: Worker, release: Release | None) -> dict[str, Any]:
+    """A worker, which has its `number` among those of its version; breaker and `lately` are the version's."""
     return {
         "digest": version.model.digest,
         "version": version.model.version,
         "role": role_of(version, release),
-        "pid": version.worker.pid,
-        "state": version.worker.state.value,
+        "number": number,
+        "pid": worker.pid,
+        "state": worker.state.value,
         "breaker": "closed" if version.breaker.closed else "open",
-        "restarts": version.worker.restarts,
+        "restarts": worker.restarts,
         "lately": asdict(version.window.lately()),
     }

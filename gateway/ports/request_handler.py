@@ -212,10 +212,10 @@ class RequestHandler:
         answer = await self._ladder.answer_by(version, request)
         if isinstance(answer, PredictResponse):
             return answer
-        if isinstance(answer, RowRefused) or (isinstance(answer, Crashed) and version.worker.ready):
+        if isinstance(answer, RowRefused) or (isinstance(answer, Crashed) and version.workers.ready):
             message = f"version {version.model.version} has no usable answer to these rows: {answer.message}"
             raise BadRequest(message[:1000], status=502, code="MODEL_FAILED")
-        message = f"version {version.model.version} does not answer now: it is {version.worker.state}"
+        message = f"version {version.model.version} does not answer now: it is {version.workers.state}"
         raise BadRequest(message, status=503, code="NOT_READY")
 
     def _count(self, answer: PredictResponse, seconds: float) -> None:

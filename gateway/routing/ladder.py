@@ -36,7 +36,7 @@ class Ladder:
     def admit(self, active: ActiveRelease) -> None:
         """Raise Overloaded while the champion has more to do than it can in time: before a request is even read."""
         champion = active.champion
-        if champion.worker.ready and champion.batcher.full:
+        if champion.workers.ready and champion.batcher.full:
             raise _overloaded(champion)
 
     async def answer(self, active: ActiveRelease, request: PredictRequest) -> PredictResponse:
@@ -92,8 +92,8 @@ class Ladder:
 
         A challenger has no breaker: its trial's test is the guard, and would starve without its requests.
         """
-        if not version.worker.ready:
-            return Busy(f"version {version.model.version} is {version.worker.state}"), ()
+        if not version.workers.ready:
+            return Busy(f"version {version.model.version} is {version.workers.state}"), ()
         if rung is not Rung.CHALLENGER and not version.breaker.lets_through(time.monotonic()):
             return Busy(f"the breaker of version {version.model.version} is open"), ()
         if version.batcher.full_for(len(request.bound.rows)):

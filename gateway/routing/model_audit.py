@@ -62,9 +62,9 @@ class ModelAudit:
             self._sound[digest] = found
 
     def _clear(self, version: Version) -> None:
-        """A version that does not run is cleared by its own next load, which checks more than digests.
+        """A version with a worker that is about to load is cleared by that load, which checks more than digests.
 
         One that was set aside has no next load by itself, so that only the reason why it was set aside is left.
         """
-        if version.worker.ready or version.worker.state is WorkerPhase.SET_ASIDE:
+        if all(worker.state in (WorkerPhase.READY, WorkerPhase.SET_ASIDE) for worker in version.workers.all):
             self._problems.end(version.model.digest, Cause.MODEL_CORRUPT, Cause.STORE_UNAVAILABLE)

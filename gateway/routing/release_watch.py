@@ -84,7 +84,7 @@ class ReleaseWatch:
             await self._pool.ensure(newest)
             self._pool.retire_all_but(model.digest for model in models_of(newest))
             self._prepared = newest
-        return all(version.worker.settled.is_set() for version in self._pool.all())
+        return all(version.workers.settled for version in self._pool.all())
 
     async def _follow(self) -> None:
         try:
@@ -175,9 +175,9 @@ class ReleaseWatch:
         trial = None if desired.challenger is None else desired.challenger.model
         needed = [desired.champion] if trial is None else [desired.champion, trial]
         if active is None:
-            return all(self._pool[model.digest].worker.settled.is_set() for model in needed)
+            return all(self._pool[model.digest].workers.settled for model in needed)
         on_duty = {model.digest for model in models_of(active)[: 1 + (active.challenger is not None)]}
-        return all(model.digest in on_duty or self._pool[model.digest].worker.ready for model in needed)
+        return all(model.digest in on_duty or self._pool[model.digest].workers.ready for model in needed)
 
     def _switch(self, desired: Release) -> None:
         trial = desired.challenger

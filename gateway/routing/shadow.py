@@ -154,7 +154,7 @@ class Shadow:
         error = ""
         values: Sequence[float | None] = [None] * len(rows)
         try:
-            scores, error = await self.version.worker.predict(orjson.dumps(list(zip(*rows, strict=True))))
+            scores, error = await self.version.workers.predict(orjson.dumps(list(zip(*rows, strict=True))))
             seconds = time.monotonic() - started
             if self._stopped:
                 return

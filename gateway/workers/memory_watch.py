@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from gateway.reporting.problems import ProblemBoard
+from gateway.workers.group import WorkerGroup
 from gateway.workers.memory import resident_bytes
-from gateway.workers.worker import Worker
 from healing.incident import Cause
 
 _log = structlog.get_logger(__name__)
@@ -16,25 +16,27 @@ PERIOD_SECONDS = 1.0
 class MemoryWatch:
     """Kills a worker that holds `bytes_max` more than when it was ready."""
 
-    def __init__(self, workers: Callable[[], Sequence[Worker]], problems: ProblemBoard, bytes_max: int) -> None:
-        self._workers = workers
+    def __init__(self, groups: Callable[[], Sequence[WorkerGroup]], problems: ProblemBoard, bytes_max: int) -> None:
+        self._groups = groups
         self._problems = problems
         self._bytes_max = bytes_max
 
     async def look(self) -> None:
-        for worker in self._workers():
-            if worker.ready and worker.pid is not None:
-                grown = resident_bytes(worker.pid) - worker.resident_bytes_when_ready
-                self._judge(worker, worker.pid, grown)
+        for group in self._groups():
+            self._judge(group)
 
-    def _judge(self, worker: Worker, pid: int, grown: int) -> None:
-        digest = worker.model.digest
-        if grown > self._bytes_max:
-            message = (
-                f"a worker of version {worker.model.version} grew by {grown} bytes, {self._bytes_max} may be; replaced"
-            )
-            _log.warning("worker_grew", version=worker.model.version, digest=digest, pid=pid, grown=grown)
-            self._problems.begin(Cause.RESOURCE_PRESSURE, digest, message)
-            worker.end_process()
-        elif self._problems.has(Cause.RESOURCE_PRESSURE, digest):
+    def _judge(self, group: WorkerGroup) -> None:
+        digest, version = group.model.digest, group.model.version
+        grew = False
+        for worker in group.all:
+            if not worker.ready or worker.pid is None:
+                continue
+            grown = resident_bytes(worker.pid) - worker.resident_bytes_when_ready
+            if grown > self._bytes_max:
+                grew = True
+                message = f"a worker of version {version} grew by {grown} bytes, {self._bytes_max} may be; replaced"
+                _log.warning("worker_grew", version=version, digest=digest, pid=worker.pid, grown=grown)
+                self._problems.begin(Cause.RESOURCE_PRESSURE, digest, message)
+                worker.end_process()
+        if not grew and group.complete and self._problems.has(Cause.RESOURCE_PRESSURE, digest):
             self._problems.end(digest, Cause.RESOURCE_PRESSURE)

@@ -15,6 +15,7 @@ class WorkerTiming:
     backoff: float
     backoff_max: float
     deaths_max: int
+    aside: float = 60.0  # between two tries of a worker that is set aside while others of its version serve
 
     @classmethod
     def of(cls, settings: GatewaySettings) -> "WorkerTiming":

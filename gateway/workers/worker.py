@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -43,7 +44,8 @@ class WorkerDied(BatchLost):
 class Worker:
     """The process behind one version. `start` once; it then looks after itself until `retire` or `stop`.
 
-    `settled` is set once the first load has ended, well or not: a release may be switched to then.
+    `settled` is set once the first load has ended, well or not: a release may be switched to then. `on_change` is
+    called at each change of `state`. A worker that was set aside is tried again now and then while `is_backed`.
     """
 
     def __init__(
@@ -57,6 +59,10 @@ class Worker:
     ) -> None:
         self.model = model
         self.state = WorkerPhase.STARTING
+        self.on_change: Callable[[], None] = _nothing
+        self.is_backed: Callable[[], bool] = _never  # whether another worker of the version is ready
+        self.batches_under_way = 0
+        self.missing_since: float | None = time.monotonic()  # None while it is ready
         self.restarts = 0
         self.resident_bytes_when_ready = 0
         self.set_aside_because = ""
@@ -88,7 +94,14 @@ class Worker:
         return self.batches - self._batches_when_ready >= _WARM_BATCHES
 
     def _happens(self, event: WorkerEvent) -> None:
-        self.state = after(self.state, event)
+        before, self.state = self.state, after(self.state, event)
+        if self.state is before:
+            return
+        if self.ready:
+            self.missing_since = None
+        elif before is WorkerPhase.READY:
+            self.missing_since = time.monotonic()
+        self.on_change()
 
     def start(self) -> None:
         self._life = asyncio.create_task(self._live(), name=f"worker-{self.model.version}")
@@ -130,6 +143,7 @@ class Worker:
             raise WorkerAbsent(f"version {self.model.version} is {self.state}")
         channel = self._channel
         answer = channel.ask(columns)
+        self.batches_under_way += 1
         try:
             async with asyncio.timeout(self._timing.batch_deadline):
                 answered = await asyncio.shield(answer)
@@ -137,7 +151,11 @@ class Worker:
             self._wait_out(channel, answer)
             raise WorkerSilent(f"version {self.model.version} was silent for {self._timing.batch_deadline} s") from exc
         except WorkerGone as exc:
+            if channel is self._channel:
+                self._happens(WorkerEvent.ENDED)  # so that it gets no further batch before its end is reaped
             raise WorkerDied(f"version {self.model.version} ended on a batch: {exc}") from exc
+        finally:
+            self.batches_under_way -= 1
         self.batches += 1
         return answered
 
@@ -242,10 +260,22 @@ class Worker:
             )
 
     async def _pause(self) -> None:
-        """Wait before the next start: longer each time, and until asked when set aside."""
-        wait = None if self.state is WorkerPhase.SET_ASIDE else self._record.pause_seconds
-        try:
-            async with asyncio.timeout(wait):
-                await self._wanted.wait()
-        except TimeoutError:
-            return
+        """Wait before the next start: longer each time, and until asked or backed by another worker when set aside."""
+        aside = self.state is WorkerPhase.SET_ASIDE
+        while not self._wanted.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._timing.aside if aside else self._record.pause_seconds):
+                    await self._wanted.wait()
+            if not aside:
+                return
+            if self.is_backed() and not self._wanted.is_set():
+                self._record.put_on_probation(asyncio.get_running_loop().time())
+                return
+
+
+def _nothing() -> None:
+    """What happens at a change of state where nobody listens."""
+
+
+def _never() -> bool:
+    return False

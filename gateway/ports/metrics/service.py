@@ -15,6 +15,9 @@ ACTIVE = MetricDeclaration(
 )
 PROBLEMS = MetricDeclaration("gateway_problems", MetricKind.GAUGE, "Problems now, by cause.", ("cause",))
 WORKERS_READY = MetricDeclaration("gateway_workers_ready", MetricKind.GAUGE, "Workers that may get traffic.")
+WORKERS_WANTED = MetricDeclaration(
+    "gateway_workers_wanted", MetricKind.GAUGE, "Workers that the loaded versions should have."
+)
 UNLOGGED = MetricDeclaration(
     "gateway_unlogged_rows",
     MetricKind.GAUGE,
@@ -30,14 +33,25 @@ LOOP_FAILING = MetricDeclaration(
     "gateway_loop_failing", MetricKind.GAUGE, "1 while the last step of a background loop failed.", ("loop",)
 )
 
-METRICS = (DESIRED, ACTIVE, PROBLEMS, WORKERS_READY, UNLOGGED, EVENTS_DROPPED, LOOP_FAILURES, LOOP_FAILING)
+METRICS = (
+    DESIRED,
+    ACTIVE,
+    PROBLEMS,
+    WORKERS_READY,
+    WORKERS_WANTED,
+    UNLOGGED,
+    EVENTS_DROPPED,
+    LOOP_FAILURES,
+    LOOP_FAILING,
+)
 
 
 def service_samples(state: GatewayState) -> Iterator[Sample]:
     """What holds now."""
     yield Sample(DESIRED, (), state.desired.generation if state.desired else 0)
     yield Sample(ACTIVE, (), state.active.release.generation if state.active else 0)
-    yield Sample(WORKERS_READY, (), sum(version.worker.ready for version in state.versions))
+    yield Sample(WORKERS_READY, (), sum(version.workers.ready_count for version in state.versions))
+    yield Sample(WORKERS_WANTED, (), sum(len(version.workers.all) for version in state.versions))
     yield Sample(UNLOGGED, (), state.log.unlogged)
     yield Sample(EVENTS_DROPPED, (), state.events_dropped)
     current = [problem.code for problem in state.problems]

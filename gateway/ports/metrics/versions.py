@@ -42,13 +42,13 @@ QUEUE_WAIT = MetricDeclaration(
     "gateway_version_queue_wait_seconds", MetricKind.GAUGE, "Expected wait of a request that came now.", VERSION
 )
 READY = MetricDeclaration(
-    "gateway_version_ready", MetricKind.GAUGE, "1 while the worker of a version may get traffic.", VERSION
+    "gateway_version_ready", MetricKind.GAUGE, "1 while a worker of a version may get traffic.", VERSION
 )
 BREAKER_OPEN = MetricDeclaration(
     "gateway_version_breaker_open", MetricKind.GAUGE, "1 while the breaker keeps traffic away from a version.", VERSION
 )
 RESTARTS = MetricDeclaration(
-    "gateway_version_restarts_total", MetricKind.COUNTER, "Restarts of the worker of a version.", VERSION
+    "gateway_version_restarts_total", MetricKind.COUNTER, "Restarts of the workers of a version.", VERSION
 )
 ERROR_RATIO = MetricDeclaration(
     "gateway_version_error_ratio", MetricKind.GAUGE, "Share of errors in a version's last 512 requests.", VERSION
@@ -107,9 +107,9 @@ def _traffic(version: Version, name: str) -> Iterator[Sample]:
 
 
 def _worker(version: Version, name: str) -> Iterator[Sample]:
-    yield Sample(READY, (name,), int(version.worker.ready))
+    yield Sample(READY, (name,), int(version.workers.ready))
     yield Sample(BREAKER_OPEN, (name,), int(not version.breaker.closed))
-    yield Sample(RESTARTS, (name,), version.worker.restarts)
+    yield Sample(RESTARTS, (name,), version.workers.restarts)
     if version.manifest is not None:
         yield Sample(CREATED, (name,), version.manifest.created_at.timestamp())
 

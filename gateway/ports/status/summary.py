@@ -39,7 +39,7 @@ def summarise(document: Mapping[str, Any]) -> StatusSummary:
             "unknown", "The gateway's state cannot be read", str(serving["error"]), blind=blind, stale=stale
         )
     release = serving.get("release")
-    workers = {each["digest"]: each for each in serving.get("workers", ())}
+    workers = _workers_of(serving)
     roles = {digest: str(each["role"]) for digest, each in workers.items()}
     champion = {} if release is None else dict(workers.get(release["champion"]["digest"], {}), **release["champion"])
     since, exactly = _champion_since(document.get("releases"), champion.get("digest"))
@@ -58,6 +58,13 @@ def summarise(document: Mapping[str, Any]) -> StatusSummary:
         blind=blind,
         stale=stale,
     )
+
+
+def _workers_of(serving: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """A worker of each version, by digest: one that is ready, if there is one, because the version then answers."""
+    return {
+        each["digest"]: each for each in sorted(serving.get("workers", ()), key=lambda each: each["state"] == "ready")
+    }
 
 
 def control_of(document: Mapping[str, Any]) -> Mapping[str, Any]:

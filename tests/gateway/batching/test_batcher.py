@@ -5,7 +5,8 @@ import time
 import orjson
 import pytest
 
-from gateway.batching.batcher import Batcher, BatchLimits, RouterCost
+from gateway.batching.batcher import Batcher
+from gateway.batching.limits import BatchLimits, RouterCost
 from gateway.batching.outcomes import Answered, Busy, Crashed, RowRefused, Silent
 from gateway.workers.worker import WorkerAbsent, WorkerDied, WorkerSilent
 
@@ -21,7 +22,8 @@ class Version:
         self.sizes: list[int] = []
         self.seconds = seconds
         self.row_seconds = row_seconds
-        self.batcher = Batcher(self.predict, limits, RouterCost())
+        self.ready_count = 1
+        self.batcher = Batcher(self, limits, RouterCost())
 
     async def predict(self, columns):
         (values,) = orjson.loads(columns)
@@ -116,20 +118,26 @@ async def test_a_request_that_waits_until_its_deadline_is_not_sent_and_is_nobody
 
 @pytest.mark.parametrize(("lost", "outcome"), [(WorkerDied, Crashed), (WorkerSilent, Silent)])
 async def test_a_batch_that_fails_is_one_failure(lost, outcome):
-    async def fail(_):
-        raise lost("it did not answer")
+    class Lost:
+        ready_count = 0
 
-    batcher = Batcher(fail, LIMITS, RouterCost())
+        async def predict(self, _):
+            raise lost("it did not answer")
+
+    batcher = Batcher(Lost(), LIMITS, RouterCost())
     outcomes = await asyncio.gather(*(batcher.submit([[n]], time.monotonic() + 1) for n in range(10)))
     assert [type(each) for each in outcomes] == [outcome] * 10
     assert sum(each.first for each in outcomes) == 1
 
 
 async def test_a_batch_that_was_not_sent_is_no_failure():
-    async def refuse(_):
-        raise WorkerAbsent("it is starting")
+    class Starting:
+        ready_count = 0
 
-    batcher = Batcher(refuse, LIMITS, RouterCost())
+        async def predict(self, _):
+            raise WorkerAbsent("it is starting")
+
+    batcher = Batcher(Starting(), LIMITS, RouterCost())
     assert await batcher.submit([[1]], time.monotonic() + 1) == Busy("it is starting")
 
 

@@ -33,7 +33,7 @@ class FakeVersion:
     challenger: bool
     deciles: tuple[float, ...] = ()
     disagreement: float | None = None
-    worker: FakeWorker = field(default_factory=FakeWorker)
+    workers: FakeWorker = field(default_factory=FakeWorker)
     window: VersionWindow = field(default_factory=VersionWindow)
 
     @property
@@ -135,9 +135,9 @@ def test_nothing_is_slow_before_the_champion_is_known_and_the_limit_is_fixed_by_
 def test_a_cold_worker_one_stalled_batch_and_one_heavy_client_are_no_evidence_of_slowness(change):
     on_duty = serving(weight=0.5, champion=known_champion())
     trial = ChallengerTrial(on_duty, 0.01)
-    on_duty.challenger.worker.warm = change != "cold"
+    on_duty.challenger.workers.warm = change != "cold"
     if change == "one batch":
-        on_duty.challenger.worker = SimpleNamespace(warm=True, batches=7)
+        on_duty.challenger.workers = SimpleNamespace(warm=True, batches=7)
     for _ in range(200):
         answer(trial, on_duty.champion)
         answer(trial, on_duty.challenger, seconds=1, route_key="a client" if change == "one client" else None)

@@ -4,12 +4,12 @@ import threading
 from array import array
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import orjson
 import pytest
 
-from gateway.batching.batcher import Batcher, BatchLimits, RouterCost
+from gateway.batching.batcher import Batcher
+from gateway.batching.limits import BatchLimits, RouterCost
 from gateway.batching.versions import Version
 from gateway.log.predictions import PredictionLog
 from gateway.ports.request_handler import RequestHandler
@@ -27,8 +27,13 @@ from tests.gateway.rows.test_ranges import MANIFEST
 MODEL = ModelRef("a" * 64, "1.0.0")
 
 
-async def _predict(columns):
-    return array("d", [0.25] * len(orjson.loads(columns)[0])), ""
+class Workers:
+    """One worker that answers 0.25 to every row."""
+
+    ready, ready_count, warm, batches, state = True, 1, True, 0, WorkerPhase.READY
+
+    async def predict(self, columns):
+        return array("d", [0.25] * len(orjson.loads(columns)[0])), ""
 
 
 @asynccontextmanager
@@ -42,8 +47,8 @@ async def handling(tmp_path, **options):
     )
     log = PredictionLog(settings.state_dir, ProblemBoard())
     log.open()
-    worker = SimpleNamespace(ready=True, warm=True, batches=0, state=WorkerPhase.READY)
-    version = Version(MODEL, worker, Batcher(_predict, BatchLimits.of(settings), RouterCost()))
+    workers = Workers()
+    version = Version(MODEL, workers, Batcher(workers, BatchLimits.of(settings), RouterCost()))
     version.describe(MANIFEST)
     release = Release(1, datetime(2013, 3, 1, tzinfo=UTC), "flights", "test", Reason.BOOTSTRAP, MODEL, 0.2)
     ladder = Ladder(10.0, CurrentTrial(lambda _: None))

@@ -31,18 +31,25 @@ class Store:
         return call(*arguments)
 
 
-def version_in(state):
-    worker = SimpleNamespace(state=state, ready=state is WorkerPhase.READY)
-    return SimpleNamespace(model=MODEL, worker=worker)
+def version_in(*states):
+    workers = SimpleNamespace(all=[SimpleNamespace(state=state) for state in states])
+    return SimpleNamespace(model=MODEL, workers=workers)
 
 
 @pytest.mark.parametrize(
-    ("state", "cleared"), [(WorkerPhase.READY, True), (WorkerPhase.SET_ASIDE, True), (WorkerPhase.FAILED, False)]
+    ("states", "cleared"),
+    [
+        ([WorkerPhase.READY], True),
+        ([WorkerPhase.SET_ASIDE], True),
+        ([WorkerPhase.FAILED], False),
+        ([WorkerPhase.READY, WorkerPhase.SET_ASIDE], True),
+        ([WorkerPhase.READY, WorkerPhase.FAILED], False),
+    ],
 )
-def test_a_store_that_is_back_ends_the_problem_unless_the_version_will_load_and_say_so_itself(state, cleared):
+def test_a_store_that_is_back_ends_the_problem_unless_the_version_will_load_and_say_so_itself(states, cleared):
     """A version that was set aside loads no more by itself: its problem would stay, and hide why it was set aside."""
     board, cache = ProblemBoard(), Cache()
-    audit = ModelAudit(cache, Store(), lambda: [version_in(state)], board)
+    audit = ModelAudit(cache, Store(), lambda: [version_in(*states)], board)
     asyncio.run(audit.look())
     assert board.has(Cause.STORE_UNAVAILABLE, MODEL.digest)
     cache.away = False

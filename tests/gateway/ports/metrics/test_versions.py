@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway.batching.batcher import Batcher, BatchLimits, RouterCost
+from gateway.batching.batcher import Batcher
+from gateway.batching.limits import BatchLimits, RouterCost
 from gateway.batching.versions import Version
 from gateway.ports.metrics import versions
 from gateway.ports.metrics.page import GATEWAY_METRICS
@@ -16,13 +17,18 @@ from tests.gateway.rows.test_ranges import MANIFEST
 LIMITS = BatchLimits(rows_max=256, pending_rows_max=1000, wait_seconds_max=0.0, batch_seconds=1.0, queue_seconds_max=1)
 
 
-async def _predict(columns):
-    return [0.5, 0.25, 0.75], ""
+class Workers:
+    """One worker that was restarted twice and answers three rows."""
+
+    ready, ready_count, restarts = True, 1, 2
+
+    async def predict(self, columns):
+        return [0.5, 0.25, 0.75], ""
 
 
 def version(number, digest="a"):
-    worker = SimpleNamespace(ready=True, restarts=2)
-    return Version(ModelRef(digest * 64, number), worker, Batcher(_predict, LIMITS, RouterCost()))
+    workers = Workers()
+    return Version(ModelRef(digest * 64, number), workers, Batcher(workers, LIMITS, RouterCost()))
 
 
 def samples(*loaded):
