@@ -24,20 +24,25 @@ from gateway.ports.openapi import (
     ref,
 )
 from gateway.ports.openapi_schemas import predict_schemas
+from gateway.ports.request_handler import TIMEOUT_MS_MAX
 
 _ANSWERED_BY = {
     "x-request-id": "Name of this request in the log.",
     "x-rung": "Who answered: challenger, champion, fallback or baseline.",
     "x-model-version": "Version of the model, or `baseline`.",
+    "x-model-digest": "Digest of the model; absent for the baseline.",
     "x-release-generation": "Release that the request was answered under.",
     "x-ignored-columns": "Columns of the request that no active version reads; else absent.",
     "x-absent-columns": "Nullable columns of the model that the request does not have; else absent.",
     "x-outside-training": "Columns with numbers beyond all that the champion was trained on; else absent.",
+    "x-ignored": "`params` where the request had MLflow's `params`, which are ignored; else absent.",
     "x-degraded": "`true` where a rung below the champion answered; else absent.",
 }
+_TIMEOUT: Node = {"type": "integer", "minimum": 1, "maximum": TIMEOUT_MS_MAX}
 _ASKING = [
     parameter("header", "x-request-id", "Name of this request in log and answer; made up when absent.", HEADER_NAME),
     parameter("header", "x-route-key", "Requests with one key meet the same arm of a canary.", HEADER_NAME),
+    parameter("header", "x-request-timeout-ms", "How long the client waits.", _TIMEOUT),
     parameter("header", "x-model-digest", "Ask this loaded version and no other; such a probe is not logged.", STRING),
 ]
 _VERSION = parameter("path", "version", "A loaded semantic version.", STRING)

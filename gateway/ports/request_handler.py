@@ -38,7 +38,7 @@ from healing.release import ModelRef
 _ID_BYTES_MAX = 256
 _LARGE_BYTES = 256 * 1024  # of a body that takes a thread milliseconds to read and check, while others are answered
 _MANY_ROWS = 1000  # of which the log's rows are made in a thread: 2 ms for others
-_TIMEOUT_MS_MAX = 120_000
+TIMEOUT_MS_MAX = 120_000
 _BLOCKS_MAX = 64
 
 
@@ -257,9 +257,9 @@ def _until(timeout_ms: bytes | None) -> float | None:
     """When the client gives up, in monotonic seconds."""
     if timeout_ms is None:
         return None
-    if not timeout_ms.isdigit() or not 0 < int(timeout_ms[:10]) <= _TIMEOUT_MS_MAX:
+    if not timeout_ms.isdigit() or not 0 < int(timeout_ms[:10]) <= TIMEOUT_MS_MAX:
         raise BadRequest(
-            f"x-request-timeout-ms is a whole number of milliseconds in 1…{_TIMEOUT_MS_MAX}, found {timeout_ms[:20]!r}",
+            f"x-request-timeout-ms is a whole number of milliseconds in 1…{TIMEOUT_MS_MAX}, found {timeout_ms[:20]!r}",
             field="x-request-timeout-ms",
         )
     return time.monotonic() + int(timeout_ms) / 1000

@@ -59,7 +59,6 @@ class WarmForks:
             )
         ours.setblocking(False)  # a fork server that is stopped reads nothing, and may not block this process
         self._control, self._warm = ours, False
-        _log.info("forkserver_started", pid=self._process.pid)
 
     def fork(self, model_dir: Path, order: LoadOrder) -> socket.socket:
         """Ask for a worker for one model; the socket returned is the way to it, and its end when it dies.
@@ -69,6 +68,7 @@ class WarmForks:
         if self._process is None or self._process.poll() is not None:
             self._discard()
             self.start()
+            _log.info("forkserver_started", pid=self.pid)
         assert self._control is not None
         request = order.to_bytes(model_dir)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -103,6 +103,14 @@ class WarmForks:
         except subprocess.TimeoutExpired:
             process.kill()
             await asyncio.to_thread(process.wait)
+
+    def kill(self) -> None:
+        """End the fork server at once; of no effect after `stop`."""
+        if self._process is not None:
+            self._process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_STOP_SECONDS)
+        self._discard()
 
     def _discard(self) -> None:
         if self._control is not None:

@@ -255,6 +255,7 @@ def test_a_version_and_its_trial_have_metrics_as_long_as_they_are_there(root, ke
 
 def test_the_router_imports_no_model_library():
     heavy = ("sklearn", "pandas", "numpy", "skops", "prefect", "mlflow")
-    code = f"import sys, gateway.__main__; print([name for name in {heavy} if name in sys.modules])"
+    router = "gateway.__main__, gateway.server, gateway.service"
+    code = f"import sys, {router}; print([name for name in {heavy} if name in sys.modules])"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "[]"

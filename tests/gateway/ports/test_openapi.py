@@ -16,6 +16,8 @@ from tests.published import PIPELINE, bootstrap, publish_tiny_model
 
 pytestmark = pytest.mark.timeout(300)
 DOCUMENTS = {"predict": predict_document(PIPELINE), "operate": operate_document()}
+GATEWAY = Path(__file__).parents[3] / "gateway"
+HEADER_SOURCES = "".join(path.read_text(encoding="utf-8") for path in sorted(GATEWAY.rglob("*.py")))
 CHECKS = (
     *("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance"),
     *("response_headers_conformance", "unsupported_method"),
@@ -64,6 +66,19 @@ def test_every_schema_is_one_and_every_reference_leads_somewhere(port):
         Draft202012Validator.check_schema(schema)
     referred = set(re.findall(r"#/components/schemas/(\w+)", str(DOCUMENTS[port])))
     assert referred <= schemas.keys()
+
+
+@pytest.mark.parametrize("path", ["/invocations", "/v2/models/{name}/infer"])
+def test_the_headers_of_a_prediction_are_those_of_the_guide(path):
+    guide = (Path(__file__).parents[3] / "docs" / "gateway.md").read_text(encoding="utf-8")
+    asked, answered = (
+        set(re.findall(r"^\| `(x-[a-z-]+)", guide.partition(f"| header {way} |")[2].partition("\n\n")[0], re.MULTILINE))
+        for way in ("in", "out")
+    )
+    predict = DOCUMENTS["predict"]["paths"][path]["post"]
+    assert {each["name"] for each in predict["parameters"] if each["in"] == "header"} >= asked
+    assert predict["responses"]["200"]["headers"].keys() >= answered
+    assert {name for name in answered if f'b"{name}"' not in HEADER_SOURCES} == set()
 
 
 @pytest.mark.parametrize("port", DOCUMENTS)

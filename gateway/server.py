@@ -1,0 +1,130 @@
+"""Listens on both ports, serves until SIGTERM, and drains."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import structlog
+import uvicorn
+
+from gateway.ports.keys import KeyRing, read_keys
+from gateway.ports.listeners import listen, with_real_host
+from gateway.settings import GatewaySettings, parse_settings
+from gateway.workers.memory import collect_rarely
+from gateway.workers.warm import WarmForks
+
+if TYPE_CHECKING:
+    from gateway.service import Gateway
+
+_log = structlog.get_logger("gateway")
+# Longer than any client keeps an idle connection: a server that closes first meets requests that are on their way.
+_KEEP_ALIVE_SECONDS = 120
+# Of Python's lock: a busy event loop keeps it this long from the thread that writes the log, several times per write.
+_SWITCH_SECONDS = 0.0005
+_ACCEPTED_SECONDS = 0.005  # until the loop has begun to serve a connection that it has accepted
+_FIRST_RELEASE_SECONDS_MAX = 10.0  # that clients wait for a release that is being loaded, before they get 503
+
+
+class _Server(uvicorn.Server):
+    """Two servers share one process, so neither takes the signals for itself."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nothing more, then end; a connection that was just accepted is among those that are closed."""
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(_ACCEPTED_SECONDS)
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def run(arguments: Sequence[str], forks: WarmForks) -> None:
+    """Serve until SIGTERM, with `forks` that are started; raises AutopilotError where that cannot begin."""
+    settings = parse_settings(arguments)
+    with (
+        listen(settings.host, settings.port, settings.predict_fd, "--predict-fd") as predict,
+        listen(settings.host, settings.operate_port, settings.operate_fd, "--operate-fd") as operate,
+    ):
+        keys = read_keys(with_real_host(settings, predict, operate))
+        _log.info("forkserver_started", pid=forks.pid)
+        uvicorn_loop = uvicorn.Config(app="", loop="auto").get_loop_factory()
+        with asyncio.Runner(loop_factory=uvicorn_loop) as runner:
+            runner.run(_serve(settings, keys, forks, predict, operate))
+
+
+async def _serve(
+    settings: GatewaySettings, keys: KeyRing, forks: WarmForks, predict: socket.socket, operate: socket.socket
+) -> None:
+    from gateway.ports.operate import operate_app
+    from gateway.ports.predict import PredictPort
+    from gateway.service import Gateway
+
+    gateway, ending = Gateway(settings, forks), asyncio.Event()
+    servers = [_server(PredictPort(gateway, keys), settings), _server(operate_app(gateway, keys, ending), settings)]
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _end, ending, number)
+    collect_rarely()
+    if settings.standby and not await gateway.stand_by(ending):
+        _log.info("gateway_standby_ended")
+        return
+    async with gateway:
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        _log.info("gateway_listening", predict=predict.getsockname(), operate=operate.getsockname())
+        await _serve_ports(gateway, servers, (predict, operate), ending)
+    _log.info("gateway_drained")
+
+
+async def _serve_ports(
+    gateway: "Gateway", servers: Sequence[_Server], sockets: Sequence[socket.socket], ending: asyncio.Event
+) -> None:
+    """Serve both ports until `ending` is set, and drain them."""
+    from gateway.ports.drain import drain
+
+    settings, (predict, operate) = gateway.settings, servers
+
+    async def serve_predictions() -> None:
+        if settings.standby or settings.predict_fd is not None:  # clients wait in the backlog, and need no 503
+            await gateway.wait_for_release(_FIRST_RELEASE_SECONDS_MAX)
+        await predict.serve([sockets[0]])
+
+    async def wait_for_end() -> None:
+        await ending.wait()
+        await drain(servers, handing_over=gateway.log.lock.awaited)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(serve_predictions())
+        tasks.create_task(operate.serve([sockets[1]]))
+        tasks.create_task(wait_for_end())
+
+
+def _server(app: Any, settings: GatewaySettings) -> _Server:
+    from gateway.wire.http import WholeResponses
+
+    config = uvicorn.Config(
+        app,
+        http=WholeResponses,
+        interface="asgi3",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,  # a header that anybody may send says nothing about who asks
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=int(settings.drain_seconds) or 1,
+    )
+    return _Server(config)
+
+
+def _end(ending: asyncio.Event, number: int) -> None:
+    _log.info("gateway_draining", signal=signal.Signals(number).name)
+    ending.set()
