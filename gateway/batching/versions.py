@@ -78,7 +78,7 @@ class Version:
             message = f"version {self.model.version} fails requests that others answer{note}"
             yield Cause.MODEL_FAILING, self.model.digest, message
         if missing := "; ".join(self.workers.missing()):
-            yield Cause.RESOURCE_PRESSURE, self.model.digest, missing
+            yield Cause.UNKNOWN, self.model.digest, missing
 
     def output_is_stuck(self, rows: Sequence[Row], values: Sequence[float]) -> bool:
         """Take answers; whether the version gives the same one to everything."""

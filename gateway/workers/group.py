@@ -8,7 +8,7 @@ from gateway.workers.worker import Worker
 from healing.release import ModelRef
 
 _RESTARTED = (WorkerPhase.SILENT, WorkerPhase.FAILED, WorkerPhase.SET_ASIDE)  # by a release that names their model
-_MISSING_SECONDS = 10.0  # a hang is found and ended, and a restart done, in less
+_MISSING_SECONDS = 60.0  # a hang is found and ended, and a restart done, in less; also on a busy machine
 # The state of a version is that of its worker which is nearest to answering.
 _NEAREST = (
     WorkerPhase.READY,

@@ -52,6 +52,7 @@ def test_every_metric_is_on_a_dashboard_or_counts_what_another_shows():
         "gateway_version_latency_p99_seconds",
         "gateway_version_queue_wait_seconds",
         "gateway_workers_ready",
+        "gateway_workers_wanted",
     }
 
 
