@@ -102,14 +102,26 @@ def run_backtest(request: BacktestRequest, show: ShowProgress) -> BacktestReport
             for done, _ in enumerate(results_of([partial(_fit, request, keys) for keys in missing]), already + 1):
                 show("fitting", done, len(plan.fits))
             grid = _grid(fits, plan)
-            calls = _replays(request, plan, grid)
+            calls = _replays(plan, grid)
             show("replaying", 0, len(calls))
             runs = _on_grid(grid, plan)
-            for done, (name, found) in enumerate(results_of(calls), 1):
+            pending = [partial(_run, request, plan, name, costs) for name, costs in calls.items()]
+            for done, (name, found) in enumerate(results_of(pending), 1):
                 runs[name] = found
                 show("replaying", done, len(calls))
-        named = {name: runs[name] for name in plan.policies}
-        return build_report(grid, named, every_days=plan.every_days, grid_days=plan.grid_days)
+        return _report(grid, plan, runs)
+
+
+def replay_all(fits: FitStore, plan: BacktestPlan) -> BacktestReport:
+    """Replay the policies of `plan` in this process."""
+    grid = _grid(fits, plan)
+    for keys in plan.fits.values():
+        for key in keys:
+            fits.ensure(key)
+    runs = _on_grid(grid, plan)
+    for name, costs in _replays(plan, grid).items():
+        runs[name] = _runs_of(fits, plan, name, costs)
+    return _report(grid, plan, runs)
 
 
 def plan_backtest(fits: FitStore, request: BacktestRequest) -> BacktestPlan:
@@ -161,11 +173,20 @@ def _on_grid(grid: Grid, plan: BacktestPlan) -> dict[str, tuple[PolicyRun, ...]]
     return runs | {name: grid.cara(name) for name in CARA}
 
 
-def _replays(request: BacktestRequest, plan: BacktestPlan, grid: Grid) -> "list[Callable[[], NamedRuns]]":
-    """The calls that replay the other policies, one per policy: those of `ours_at_price` share their predictions."""
-    prices = tuple(map(float, grid.prices(PRICED_RUNS)))
-    costs = {"ours_at_price": prices, "ours": (plan.cost,)}
-    return [partial(_run, request, plan, name, costs.get(name, (0.0,))) for name in REPLAYED]
+def _replays(plan: BacktestPlan, grid: Grid) -> dict[str, tuple[float, ...]]:
+    """The other policies, each with the cost of a retrain in each of its runs."""
+    costs = {"ours_at_price": tuple(map(float, grid.prices(PRICED_RUNS))), "ours": (plan.cost,)}
+    return {name: costs.get(name, (0.0,)) for name in REPLAYED}
+
+
+def _runs_of(fits: FitStore, plan: BacktestPlan, name: str, costs: Sequence[float]) -> tuple[PolicyRun, ...]:
+    """The runs of a policy, which share their predictions."""
+    return tuple(policy_named(name, plan.every_days, cost)(fits, plan.period) for cost in costs)
+
+
+def _report(grid: Grid, plan: BacktestPlan, runs: dict[str, tuple[PolicyRun, ...]]) -> BacktestReport:
+    named = {name: runs[name] for name in plan.policies}
+    return build_report(grid, named, every_days=plan.every_days, grid_days=plan.grid_days)
 
 
 @lru_cache(maxsize=1)
@@ -184,9 +205,8 @@ def _fit(request: BacktestRequest, keys: Sequence[FitKey]) -> None:
 
 
 def _run(request: BacktestRequest, plan: BacktestPlan, name: str, costs: Sequence[float]) -> NamedRuns:
-    fits = _fits(request)
     with _single_threaded(request):
-        return name, tuple(policy_named(name, plan.every_days, cost)(fits, plan.period) for cost in costs)
+        return name, _runs_of(_fits(request), plan, name, costs)
 
 
 @contextmanager

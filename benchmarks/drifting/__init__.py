@@ -1,0 +1,1 @@
+"""Streams with drift: public data sets, and generators whose changes are known."""
