@@ -21,6 +21,7 @@ from tasks.config.settings import Settings
 PREFIX = "local:"
 _START_TOLERANCE_SECONDS = 0.01
 
+_PREFECT_START_SECONDS_MAX = 180  # of the ephemeral server, whose own limit of 20 s a busy machine exceeds
 _RECORD_SECONDS_MAX = 60.0  # for a new process to record itself, on a busy machine
 
 # Runs outlive a call on purpose; ended ones are reaped at the next start or cancellation.
@@ -65,6 +66,7 @@ def start_local_run(
     if not prefect_answers:
         environment.pop("PREFECT_API_URL", None)
         environment["PREFECT_HOME"] = str(settings.home / "healer" / "prefect")
+        environment.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", str(_PREFECT_START_SECONDS_MAX))
     with record.with_suffix(".log").open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-c", _RUN, str(record), function, json.dumps(dict(parameters))],

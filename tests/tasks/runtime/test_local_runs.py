@@ -1,5 +1,6 @@
 """Local runs: one process per idempotency key, seen as active while it lives."""
 
+import sys
 import time
 
 from tasks.config.settings import Settings
@@ -36,3 +37,14 @@ def test_the_same_key_gives_one_run_which_can_be_cancelled(tmp_path):
     await_state(first, RunState.COMPLETED)
     cancel_run(first)  # nothing happens to a run that has ended
     assert marks.read_text() == "started\n"
+
+
+def test_the_ephemeral_prefect_of_a_run_has_more_time_to_start_than_its_own_20_s(tmp_path, monkeypatch):
+    """On a busy machine every run of the healer failed after 20 s, so that an ingest was never made up for."""
+    monkeypatch.delenv("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", raising=False)
+    code = "from prefect.settings import get_current_settings as s; print(s().server.ephemeral.startup_timeout_seconds)"
+    found = tmp_path / "found"
+    command = {"args": ["sh", "-c", f"{sys.executable} -c '{code}' > {found}"]}
+    run = start_local_run(Settings(home=tmp_path / "home"), "subprocess:run", command, "incident/3")
+    await_text(found, "180\n")
+    await_state(run, RunState.COMPLETED)
