@@ -19,6 +19,7 @@ def init(
     label: Annotated[str, typer.Option(help="Column to predict.")],
     time: Annotated[str, typer.Option(help="Column with the time at which a row became known.")],
     key: Annotated[str, typer.Option(help="Column that identifies each row.")],
+    *,
     task: Annotated[
         Literal["classification", "regression"] | None,
         typer.Option(help="Kind of prediction; guessed from the label by default.", show_default=False),
@@ -29,6 +30,12 @@ def init(
     dates: Annotated[
         Literal["day-first", "month-first"] | None,
         typer.Option(help="Order of day and month in dates such as 03/04/2013.", show_default=False),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with labels that come later: the key, the label, and when it became known.", show_default=False
+        ),
     ] = None,
     directory: Annotated[
         Path | None,
@@ -48,7 +55,7 @@ def init(
     from tasks.onboarding.onboard import onboard
 
     where = settings_of(None).pipelines_dir if directory is None else directory.expanduser().absolute()
-    result = onboard(OnboardingRequest(name, data, label, time, key, task, positive, dates), where)
+    result = onboard(OnboardingRequest(name, data, label, time, key, task, positive, dates, labels), where)
     if as_json:
         print_result(result, as_json=True)
     else:

@@ -17,6 +17,7 @@ from tasks.backtest.fits import AcceptedModel, FitKey, FitKind
 from tasks.backtest.replayed_model import ReplayedModel, ServingModel
 from tasks.evaluation.labels import day_end
 from tasks.evaluation.losses import VARIANCE
+from tasks.evaluation.scores import one_hot
 from tasks.lake.columns import KNOWN_AT, LABEL
 from tasks.monitoring.persistence import CoolDown
 from tasks.monitoring.renewal import is_due
@@ -173,7 +174,11 @@ def _errors(replay: _Replay, day: date) -> "NDArray[np.float64]":
     places = np.flatnonzero(arrived)
     places = places[np.argsort(rows[KNOWN_AT].to_numpy()[places], kind="stable")]
     variance = replay.accepted.model.manifest.reference.metrics.get(VARIANCE, 1.0)  # of a quantity only
-    errors = (replay.fits.scored(fit.key)[places] - rows[LABEL].to_numpy()[places]) ** 2 / variance
+    predictions, labels = replay.fits.scored(fit.key)[places], rows[LABEL].to_numpy()[places]
+    if predictions.ndim == 1:
+        errors = (predictions - labels) ** 2 / variance
+    else:  # of several classes half of the Brier score, which is 2 at most
+        errors = ((predictions - one_hot(labels, predictions.shape[1])) ** 2).sum(axis=1) / 2
     known: NDArray[np.float64] = np.minimum(errors[np.isfinite(errors)], 1.0)
     return known
 

@@ -18,7 +18,8 @@ from tasks.config.pipeline import Pipeline
 from tasks.config.retrain_section import Retrain
 from tasks.config.settings import Settings
 from tasks.evaluation.clustered import DAYS_MIN
-from tasks.lake.columns import BATCH_DAY, LABEL, PREDICTION
+from tasks.evaluation.predictions import predictions_in
+from tasks.lake.columns import BATCH_DAY, LABEL
 from tasks.ledger.store import Ledger
 from tasks.monitoring.checks.promotion import latest_promotion
 from tasks.monitoring.monitored_model import REFERENCE_ROWS, MonitoredModel, monitored_model
@@ -85,7 +86,7 @@ def ask_for_renewal(model: MonitoredModel) -> None:
 
 def _mean_loss(champion: MonitoredModel, model: MonitoredModel, rows: "pd.DataFrame") -> float:
     """The mean loss of `model`, measured by the champion's loss."""
-    predicted = model.with_predictions(rows)[PREDICTION].to_numpy()
+    predicted = predictions_in(model.with_predictions(rows), champion.labels.classes)
     return float(champion.loss.of(predicted, rows[LABEL].to_numpy()).mean())
 
 

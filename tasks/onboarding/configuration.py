@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from glob import escape
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -29,7 +30,7 @@ sources: # docs/sources.md describes other sources: HTTP, databases, one file pe
     url: {url}{encoding}
     tables: # a pattern without {{day}} means a file with many days, split by event time; * matches more files
       {rows_table}: {pattern}
-      {outcomes_table}: {pattern}
+      {outcomes_table}: {labels_pattern}
 
 tables:
   {rows_table}: # one prediction per row
@@ -43,10 +44,10 @@ tables:
     rows_min: {rows_min} # {rows_min_why}
 {volume}
 
-  {outcomes_table}: # the label, from the same file
+  {outcomes_table}: # the label, from {labels_from}
     role: labels
     key: [{key}]
-    event_time: {time}
+    event_time: {known_at}
     columns:
 {outcome_columns}
 {outcome_formats}    suite: {outcomes_suite}
@@ -65,7 +66,7 @@ monitor: # rows on {days_with_rows} of {days} days, about {rows_per_day} per day
 
 retrain:
   lookback_days: {lookback_days}
-  holdout_days: {holdout_days}
+  holdout_days: {compared_days}{delay_why}
   every_days: {holdout_days} # a renewal after as many new days; without this line none by schedule
   rows_min: {train_rows_min}{rare_retrain}
 """
@@ -77,9 +78,10 @@ _RETRAIN_TOLERATED = ("worse_tolerated", "refit_worse_tolerated")
 
 def configuration(draft: PipelineDraft) -> str:
     """Text of the file."""
-    windows, label, time = draft.windows, draft.label, draft.time
+    windows, label, time, known = draft.windows, draft.label, draft.time, draft.known_at
+    labels, delay = draft.request.labels, draft.label_delay_days
     data = draft.request.data.absolute()
-    known_at = {"table": OUTCOMES, "column": label.name, "known_at": time.name}
+    known_at = {"table": OUTCOMES, "column": label.name, "known_at": known.name}
     positive = {} if label.positive is None else {"positive": label.positive}
     classes = {"classes": list(label.classes)} if label.classes else {}
     key_names = {} if draft.key == draft.request.key else {draft.key: draft.request.key}
@@ -90,7 +92,12 @@ def configuration(draft: PipelineDraft) -> str:
         description=_flow(_comment(f"Predicts {label.source_name}")),
         url=_flow(str(data.parent)),
         encoding="" if draft.encoding is None else f"\n    encoding: {draft.encoding} # {_comment(draft.encoding_why)}",
-        pattern=_flow(escape(data.name).replace("{", "{{").replace("}", "}}")),
+        pattern=_pattern(data),
+        labels_pattern=_pattern(data if labels is None else labels),
+        labels_from="the same file" if labels is None else "a file of its own, by the day on which it became known",
+        known_at=_flow(known.name),
+        compared_days=windows.holdout_days + delay,
+        delay_why=f" # {windows.holdout_days}, and {delay} until nearly all labels of a day are known" if delay else "",
         rows_table=ROWS,
         outcomes_table=OUTCOMES,
         key=_flow(draft.key),
@@ -103,8 +110,8 @@ def configuration(draft: PipelineDraft) -> str:
         rows_min=draft.daily_rows.rows_min,
         rows_min_why=draft.daily_rows.rows_min_why,
         volume=_volume(draft.daily_rows),
-        outcome_columns=_columns(draft.key, time, (label,)),
-        outcome_formats=_source_formats(key_names, (time, label)),
+        outcome_columns=_columns(draft.key, known, (label,)),
+        outcome_formats=_source_formats(key_names, (known, label)),
         outcomes_suite=OUTCOMES_SUITE,
         label_section=_flow({**known_at, **positive, **classes}),
         label_why=_comment(label.why),
@@ -130,6 +137,11 @@ def _tolerated(windows: WindowsGuess, section: type[Monitor | Retrain], names: S
     values = {name: section.model_fields[name].default * windows.loss_scale for name in names}
     why = f"of the usual tolerance, because the base rate costs only {entropy(windows.rare_share):.2g} nats per row"
     return "".join(f"\n  {name}: {value:.2g} # {windows.loss_scale:.1%} {why}" for name, value in values.items())
+
+
+def _pattern(file: Path) -> str:
+    """The file's name as a pattern that matches only itself."""
+    return _flow(escape(file.name).replace("{", "{{").replace("}", "}}"))
 
 
 def _columns(key: str, time: ColumnGuess, others: tuple[ColumnGuess | LabelGuess, ...]) -> str:

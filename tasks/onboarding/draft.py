@@ -13,6 +13,7 @@ from tasks.onboarding.daily_rows import DailyRows, guess_daily_rows
 from tasks.onboarding.estimator import EstimatorGuess, guess_estimator
 from tasks.onboarding.files import FileRows
 from tasks.onboarding.label import LabelGuess, Task, guess_label
+from tasks.onboarding.label_file import LabelFile, join_label_file
 from tasks.onboarding.leakage import GivenAway, columns_giving_away
 from tasks.onboarding.numbers import guess_decimal
 from tasks.onboarding.times import READABLE_SHARE_MIN, guess_formats
@@ -38,6 +39,7 @@ class OnboardingRequest:
     task: Task | None = None
     positive: str | None = None
     dates: str | None = None
+    labels: Path | None = None  # a file of its own with the labels, which come later
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,17 @@ class PipelineDraft:
     encoding: str | None = None
     encoding_why: str = ""
     given_away: tuple[GivenAway, ...] = ()
+    label_file: LabelFile | None = None
+
+    @property
+    def known_at(self) -> ColumnGuess:
+        """The time at which a label became known: the row's own time, or that of the label's file."""
+        return self.time if self.label_file is None else self.label_file.known_at
+
+    @property
+    def label_delay_days(self) -> int:
+        """Days after which nearly all labels of a day are known."""
+        return 0 if self.label_file is None else self.label_file.delays.days
 
     @property
     def inputs(self) -> tuple[ColumnGuess, ...]:
@@ -64,16 +77,25 @@ class PipelineDraft:
         return tuple(column for column in self.columns if column.use)
 
 
-def draft_pipeline(request: OnboardingRequest, file: FileRows) -> PipelineDraft:
-    """Guess everything from the rows of a file. UsageError if it does not allow a pipeline."""
+def draft_pipeline(request: OnboardingRequest, file: FileRows, labels: FileRows | None = None) -> PipelineDraft:
+    """Guess everything from the rows of a file, and of a file with their labels, if they have one.
+
+    UsageError if they do not allow a pipeline.
+    """
     rows = file.rows
     _check_named_columns(request, list(rows.columns))
     columns = _text_columns(file)
     key_why = _check_key(request.key, rows)
     time = _guess_time(columns[request.time], request.dates)
-    label = guess_label(columns[request.label], request.task, request.positive)
-    label_text = label.plain(rows[request.label])
-    days = parse_times(rows[request.time], time.formats).dt.date
+    when = parse_times(rows[request.time], time.formats)
+    label_file, label_columns = None, columns
+    if labels is not None:
+        label_columns = _text_columns(labels)
+        label_file = join_label_file(label_columns, request.key, request.label, rows[request.key], when)
+    label = guess_label(label_columns[request.label], request.task, request.positive)
+    label_text = label.plain(label_columns[request.label].text)
+    label_text = label_text if label_file is None else label_file.for_rows(label_text)
+    days = when.dt.date
     daily_rows = guess_daily_rows(list(days.dropna()))
     labelled = days.notna() & label_text.notna() & days.map(daily_rows.whole, na_action="ignore").eq(True)
     windows = guess_windows(list(days[labelled]), request.time, label.rarer_share(label_text[labelled]))
@@ -97,6 +119,7 @@ def draft_pipeline(request: OnboardingRequest, file: FileRows) -> PipelineDraft:
         encoding=file.encoding,
         encoding_why=file.encoding_why,
         given_away=given_away,
+        label_file=label_file,
     )
 
 
@@ -115,7 +138,8 @@ def _text_columns(file: FileRows) -> dict[str, TextColumn]:
 def _check_named_columns(request: OnboardingRequest, columns: list[str]) -> None:
     wanted = {"--label": request.label, "--time": request.time, "--key": request.key}
     for option, name in wanted.items():
-        if name not in columns:
+        elsewhere = option == "--label" and request.labels is not None
+        if name not in columns and not elsewhere:
             raise UsageError(
                 f"{option} {name!r} is not a column of {request.data.name}; columns are {', '.join(columns)[:300]}"
                 f"{did_you_mean(name, columns)}"

@@ -58,7 +58,13 @@ def onboard(request: OnboardingRequest, pipelines_dir: Path) -> OnboardingResult
         raise UsageError(f"expected a name of lower-case letters, digits, _ and -, found {request.name!r}")
     check_free(request.name, pipelines_dir)
     refuse_faulty_policy(pipelines_dir, [*known_pipelines(pipelines_dir), request.name])
-    draft = draft_pipeline(request, read_rows(request.data))
+    if request.labels is not None and request.labels.absolute().parent != request.data.absolute().parent:
+        raise UsageError(
+            f"expected --labels in the folder of --data, {request.data.absolute().parent}, found {request.labels}; "
+            "move the file there"
+        )
+    labels = None if request.labels is None else read_rows(request.labels)
+    draft = draft_pipeline(request, read_rows(request.data), labels)
     results: list[TableDryRun] = []
     folder = write_folder(
         request.name,
@@ -105,9 +111,16 @@ def guesses(draft: PipelineDraft) -> tuple[Guess, ...]:
             f"{windows.train_rows} training rows; holdout {windows.held_out_rows} rows, detects a loss of "
             f"{windows.detected_loss:.2g} with probability 0.8; monitored window about {windows.window_rows} rows",
         ),
-        Guess("label known at", "event time", "set label.known_at in pipeline.yaml if the label becomes known later"),
+        _known_at_guess(draft),
         *(_warning(draft, each) for each in draft.given_away),
     )
+
+
+def _known_at_guess(draft: PipelineDraft) -> Guess:
+    if draft.label_file is None:
+        why = "set label.known_at in pipeline.yaml if the label becomes known later"
+        return Guess("label known at", "event time", why)
+    return Guess("label known at", f"{draft.known_at.name}: timestamp", str(draft.label_file.delays))
 
 
 def _rare_guess(windows: WindowsGuess) -> Iterator[Guess]:
