@@ -25,15 +25,11 @@ def prepare(tmp_path, monkeypatch, frame, label):
 
 
 @pytest.mark.parametrize(
-    ("frame", "label", "measure", "base_loss"),
-    [
-        (classified, "returned", "log-loss", 0.7),  # above ln 2, of an even class
-        (lambda: orders().drop(columns="returned"), "cost", "squared error", 0.7),  # of 1
-        (lambda: orders().drop(columns="returned"), "channel", "log-loss", 1.1),  # above ln 3, of three even classes
-    ],
-    ids=["class", "quantity", "several classes"],
+    ("frame", "label", "measure"),
+    [(classified, "returned", "log-loss"), (lambda: orders().drop(columns="returned"), "cost", "squared error")],
+    ids=["class", "quantity"],
 )
-def test_own_data_are_replayed(tmp_path, monkeypatch, capsys, frame, label, measure, base_loss):
+def test_own_data_are_replayed(tmp_path, monkeypatch, capsys, frame, label, measure):
     prepare(tmp_path, monkeypatch, frame(), label)
     capsys.readouterr()
     backtest(NAME, processes=1, as_json=True)
@@ -42,7 +38,7 @@ def test_own_data_are_replayed(tmp_path, monkeypatch, capsys, frame, label, meas
     assert document["rows"] == document["scored_rows"] > 200
     losses = {policy["name"]: policy["loss"] for policy in document["policies"]}
     assert {"never", "every_alarm", "ours", "ours_on_drops"} < losses.keys()
-    assert 0 < losses["never"] < base_loss
+    assert 0 < losses["never"] < 0.7  # below the base rate's, which is 1 for a quantity and ln 2 for an even class
 
     backtest(NAME, processes=1)
     printed, shown = capsys.readouterr()

@@ -219,6 +219,10 @@ LABELS = {
     "Y N": (label(cycled("Y", "N")), "string", "probability"),
     "booleans": (label(cycled(True, False)), "boolean", "probability"),
     "texts 0 and 1 of Parquet": (label(cycled("0", "1")), "string", "probability"),
+    "three texts": (label(cycled("a", "b", "c")), "string", "probabilities"),
+    "three texts of digits of Parquet": (label(cycled("1", "2", "3")), "string", "probabilities"),
+    "grades": (label(cycled(1, 2, 3, 4, 5)), "long", "probabilities"),
+    "grades and a marker": (label(with_some(cycled("1", "2", "3"), "?", 7)), "long", "probabilities"),
     "dollars": (label([f"${each:,.2f}" for each in AMOUNTS]), "double", "value"),
     "numbers and a marker": (label(with_some(AMOUNTS, "?")), "double", "value"),
     "0 and 1 and a marker": (label(with_some(cycled("0", "1"), "unknown", 7)), "long", "probability"),
@@ -241,7 +245,10 @@ REFUSED: dict[str, tuple[bytes | pd.DataFrame, str]] = {
     "another alphabet": (("id,at\n" + "привет,1\n" * 9).encode("cp1251"), "not UTF-8"),
     "UTF-16 without a mark": (PLAIN.encode("utf-16-le"), "zero bytes"),
     "decoded twice": (NAMED.encode().decode("cp1252").encode(), "was once read as"),
-    "three classes": (ROWS.assign(returned=cycled("a", "b", "c")), "expected two classes, found 3 .* set --positive"),
+    "too many classes": (
+        ROWS.assign(returned=cycled(*map(str.__add__, "c" * 26, "abcdefghijklmnopqrstuvwxyz"))),
+        "expected at most 20 classes, found 26 .* set --positive",
+    ),
     "nested values": (ROWS.assign(tags=[["x"]] * COUNT), "list.* in 'tags', not a single value"),
     "a header only": (b"id,at,returned\n", "only the header"),
 }

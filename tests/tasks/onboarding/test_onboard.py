@@ -112,7 +112,11 @@ def refused_files():
         ),
         "one class": (frame.assign(returned=1), {}, "found only '1'; name another column"),
         "a class with few rows": (few, {}, "expected 50 rows of each class"),
-        "three classes": (frame.assign(returned=frame["channel"]), {}, "set --positive to the class"),
+        "a rare one of three classes": (
+            frame.assign(returned=frame["channel"].where(frame["channel"].ne("web") | (frame.index < 5))),
+            {},
+            "expected 10 rows of each class to train on, found 3 web .* merge it with another, or set --positive",
+        ),
         "nothing to learn from": (frame[["id", "at", "returned"]], {}, "expected a column to learn from"),
         "only later rows": (
             frame.assign(at=frame["at"].str.replace("2024-", "2199-")),
