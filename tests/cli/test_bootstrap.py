@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from tests.orders import write
 
@@ -30,6 +31,7 @@ def linear(rows: int = 4_000) -> pd.DataFrame:
     return frame
 
 
+@pytest.mark.timeout(400)  # it starts two commands and trains two models
 def test_the_linear_model_serves_where_the_pipelines_own_model_is_worse(tmp_path):
     data, pipelines = write(linear(), tmp_path / "rows.csv"), tmp_path / "pipelines"
     made = autopilot(tmp_path, f"init mine --data {data} --label label --time at --key id")
