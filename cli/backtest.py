@@ -1,7 +1,6 @@
 """`autopilot backtest`: what each retraining policy would have done on the pipeline's own history."""
 
 import os
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,12 +10,7 @@ import typer
 from cli.options import HomeOption, JsonOption, PipelineArgument, day_of, settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from rich.console import Console
-
     from tasks.backtest.report import BacktestReport, PolicyResult
-    from tasks.backtest.run import ShowProgress
 
 PROCESSES_MAX = 4  # each keeps the history in memory
 
@@ -40,6 +34,7 @@ def backtest(
     """Replay retraining policies on the ingested days: loss, retrains, wrong promotions and cost, as table and page."""
     from cli.control_plane import log_to_stderr
     from cli.output import print_result
+    from cli.progress_output import progress_shown
 
     log_to_stderr()
     from tasks.backtest.page import write_page
@@ -55,47 +50,13 @@ def backtest(
         until=day_of(until),
         processes=processes or min(PROCESSES_MAX, os.cpu_count() or 1),
     )
-    with _progress() as show:
+    with progress_shown() as show:
         report = run_backtest(request, show)
     page = write_page(report, settings.reports_dir / pipeline)
     if as_json:
         print_result({**report.model_dump(mode="json"), "page": str(page)}, as_json=True)
     else:
         _print_table(report, page)
-
-
-@contextmanager
-def _progress() -> "Iterator[ShowProgress]":
-    """Progress on standard error: a bar in a terminal, else one line per tenth of the steps."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _show_plain(console)
-        return
-    columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
-        tasks = {}
-
-        def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done, total=total)
-
-        yield show
-
-
-def _show_plain(console: "Console") -> "ShowProgress":
-    shown: dict[str, int] = {}
-
-    def show(what: str, done: int, total: int) -> None:
-        tenth = 10 * done // max(1, total)
-        if shown.get(what) != tenth:
-            shown[what] = tenth
-            console.print(f"{what} {done}/{total}", highlight=False, soft_wrap=True)
-
-    return show
 
 
 def _print_table(report: "BacktestReport", page: Path) -> None:

@@ -27,6 +27,7 @@ def bootstrap(
     """
     from cli.control_plane import enter
     from cli.output import as_document, print_result
+    from cli.progress_output import progress_shown
     from cli.render.console import print_parts
     from cli.render.retrain import bootstrap_parts
 
@@ -37,14 +38,15 @@ def bootstrap(
     from tasks.training.baselines import SIMPLE_MODEL
 
     day = until.date()
-    _report(f"ingest {pipeline} until {day}")
-    ingested = ingest(pipeline, until=day)
-    _report(f"train {pipeline}: {ingested.feature_rows} new rows with features")
-    trained = retrain(pipeline, until=day)
-    has_linear = (settings.pipelines_dir / pipeline / LINEAR_FILE).is_file()
-    if trained.result is RetrainResult.NOT_BETTER and SIMPLE_MODEL in _blocking(trained) and has_linear:
-        _report(f"the model is worse than {SIMPLE_MODEL}; train {LINEAR_FILE} in its place")
-        trained = retrain(pipeline, until=day, estimator=LINEAR_REFERENCE)
+    with progress_shown():
+        _report(f"ingest {pipeline} until {day}")
+        ingested = ingest(pipeline, until=day)
+        _report(f"train {pipeline}: {ingested.feature_rows} new rows with features")
+        trained = retrain(pipeline, until=day)
+        has_linear = (settings.pipelines_dir / pipeline / LINEAR_FILE).is_file()
+        if trained.result is RetrainResult.NOT_BETTER and SIMPLE_MODEL in _blocking(trained) and has_linear:
+            _report(f"the model is worse than {SIMPLE_MODEL}; train {LINEAR_FILE} in its place")
+            trained = retrain(pipeline, until=day, estimator=LINEAR_REFERENCE)
     if as_json:
         print_result({"ingest": as_document(ingested), "retrain": as_document(trained)}, as_json=True)
     else:

@@ -20,11 +20,13 @@ def ingest(
     """Bring the lake up to date with the source."""
     from cli.control_plane import enter
     from cli.output import print_result
+    from cli.progress_output import progress_shown
 
     enter(home, pipeline)
     from flows.ingest import ingest as flow
 
-    report = flow(pipeline, since=day_of(since), until=day_of(until), again=again)
+    with progress_shown():
+        report = flow(pipeline, since=day_of(since), until=day_of(until), again=again)
     if as_json:
         print_result(report, as_json=True)
         return

@@ -48,6 +48,7 @@ def init(
     from cli.interruption import end_when_interrupted
     from cli.options import settings_of
     from cli.output import print_result
+    from cli.progress_output import progress_shown
 
     end_when_interrupted()
     log_to_stderr()
@@ -55,7 +56,8 @@ def init(
     from tasks.onboarding.onboard import onboard
 
     where = settings_of(None).pipelines_dir if directory is None else directory.expanduser().absolute()
-    result = onboard(OnboardingRequest(name, data, label, time, key, task, positive, dates, labels), where)
+    with progress_shown():
+        result = onboard(OnboardingRequest(name, data, label, time, key, task, positive, dates, labels), where)
     if as_json:
         print_result(result, as_json=True)
     else:

@@ -27,13 +27,15 @@ def retrain(
     """Train on the newest labelled days, and release the candidate if it is better. Exit 1 if its rollout fails."""
     from cli.control_plane import enter
     from cli.output import print_result
+    from cli.progress_output import progress_shown
     from cli.render.console import print_parts
     from cli.render.retrain import retrain_parts
 
     enter(home, pipeline)
     from flows.retrain import retrain as flow
 
-    outcome = flow(pipeline, until=day_of(until), estimator=estimator, skip_comparison=skip_comparison, again=again)
+    with progress_shown():
+        outcome = flow(pipeline, until=day_of(until), estimator=estimator, skip_comparison=skip_comparison, again=again)
     if as_json:
         print_result(outcome, as_json=True)
     else:

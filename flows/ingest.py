@@ -24,6 +24,7 @@ from tasks.ingestion.data_docs import as_markdown, write_page
 from tasks.ingestion.features import update_features
 from tasks.ingestion.freshness import check_freshness
 from tasks.ingestion.ingest_days import days_in_memory, days_to_ingest, grown_days, missing_days
+from tasks.ingestion.ingest_progress import IngestProgress
 from tasks.ingestion.ingest_table import ingest_table
 from tasks.ingestion.repair_ledger import repair_ledger
 from tasks.ingestion.run_record import record_end, record_start
@@ -98,13 +99,16 @@ def ingest(
         record_start(stores.ledger, pipeline, stores.run_id)
         days = days_to_ingest(stores, chain, since, until, remedies)
         records = repair_ledger(stores)
-        feature_rows = 0
-        chunk_days = chunk_days or days_in_memory(config, chain.rows_per_day(), settings.memory_bytes_max)
+        feature_rows, rows_per_day = 0, chain.rows_per_day()
+        chunk_days = chunk_days or days_in_memory(config, rows_per_day, settings.memory_bytes_max)
+        progress = IngestProgress(len(days), len(config.tables), rows_per_day)
         for chunk in _chunks(days, chunk_days):
             for table in config.tables:
+                progress.show()
                 changed = [*missing_days(stores, table, chunk), *grown_days(stores, chain, table, chunk)]
                 wanted = chunk if again else sorted(changed)
                 records += _ingest_table(stores, chain, table, wanted) if wanted else []
+                progress.add(len(chunk))
             feature_rows += _update_features(stores, chunk_days)
         settle_incidents(stores, chain)
         check_freshness(stores, datetime.now(UTC))

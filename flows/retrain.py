@@ -28,6 +28,7 @@ from tasks.rollout.rollout import ReleaseOutcome, RolloutResult
 from tasks.runtime import crash_points
 from tasks.runtime.events import EventName, emit
 from tasks.runtime.file_locks import exclusive
+from tasks.runtime.progress import report_progress
 from tasks.training.candidate import (
     TrainingContext,
     check_refit,
@@ -46,6 +47,7 @@ from tasks.training.reproducibility import Repetition, require_registered, train
 
 log = structlog.get_logger(__name__)
 
+STEPS = ("fit", "compare", "refit", "publish", "release")
 LOCK_SECONDS_MAX = 60.0  # a training takes minutes, and a run that waits for one holds a slot
 
 _task = task(cache_policy=NO_CACHE, persist_result=False)
@@ -198,6 +200,7 @@ def _train_and_release(settings: Settings, request: RetrainRequest) -> RetrainOu
     _record(settings, plan, "retrain.started", started)
     crash_points.reached("retrain.planned", plan=plan.key)
 
+    _report_step("fit")
     registered = register(context, plan, champion)
     crash_points.reached("retrain.registered", version=registered.version)
     outcome = RetrainOutcome.of(request, plan, registered)
@@ -205,6 +208,7 @@ def _train_and_release(settings: Settings, request: RetrainRequest) -> RetrainOu
         # An earlier run of this plan was killed after the promotion. The candidate is the champion and cannot beat it.
         return outcome.ended(RetrainResult.PROMOTED, digest=champion.digest)
 
+    _report_step("compare")
     compared = compare(context, plan, registered, champion)
     _record(settings, plan, "retrain.compared", {"version": registered.version, **_reasons(compared)})
     crash_points.reached("retrain.compared", version=registered.version)
@@ -215,14 +219,17 @@ def _train_and_release(settings: Settings, request: RetrainRequest) -> RetrainOu
         return outcome.ended(RetrainResult.NOT_BETTER, **shown)
 
     refits = context.pipeline.retrain.refit and compared.accepted  # what a person releases in any case stays as it is
+    _report_step("refit")
     refit, agreement = _refit(settings, context, plan, registered) if refits else (None, None)
     if refit is not None:
         last_day = refit_plan(plan, context.dataset(plan)).train_until
         shown |= {"model_sha256": refit.model_sha256, "trained_until": last_day}
     shown["refit"] = agreement
 
+    _report_step("publish")
     model = publish(settings, context, plan, registered, champion, refit)
     crash_points.reached("retrain.published", digest=model.digest)
+    _report_step("release")
     reason = "; ".join(each.reason for each in compared.comparisons if not each.segment)
     rollout = release(request.pipeline, model.digest, incident_id=request.incident_id, reason=reason)
     crash_points.reached("retrain.released", generation=rollout.generation)
@@ -271,6 +278,10 @@ def reset_checks(ledger_dsn: str, pipeline: str, version: str) -> None:
         for record in ledger.latest_checks(pipeline):
             verdict = replace(record.verdict, outcome=Outcome.INCONCLUSIVE, reason=f"{version} became champion since")
             ledger.record_check(replace(record, verdict=verdict, recorded_at=now))
+
+
+def _report_step(step: str) -> None:
+    report_progress("train", STEPS.index(step), len(STEPS))
 
 
 def _runs_of(model: LoadedModel) -> tuple[str | None, ...]:

@@ -32,6 +32,7 @@ from tasks.backtest.scoring import Scoring
 from tasks.config.pipeline import load_pipeline
 from tasks.evaluation.clustered import DAYS_MIN
 from tasks.runtime.file_locks import exclusive
+from tasks.runtime.progress import ShowProgress
 from tasks.training.fit import limit_threads
 
 GRID_BLOCKS_MAX = 60  # fits of the matrix: a year by weeks
@@ -40,7 +41,6 @@ REPLAYED = ("ours_at_price", "ours", "ours_on_drops", "every_alarm", "adwin")  #
 FIRST_SHARE = 4  # the first model is trained on at least a quarter of the days
 
 NamedRuns = tuple[str, tuple[PolicyRun, ...]]  # a policy's runs, one per price if it knows the price
-ShowProgress = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """A pipeline draft: everything that is guessed from a file, before anything is written."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,6 +19,7 @@ from tasks.onboarding.leakage import GivenAway, columns_giving_away
 from tasks.onboarding.numbers import guess_decimal
 from tasks.onboarding.times import READABLE_SHARE_MIN, guess_formats
 from tasks.onboarding.windows import WindowsGuess, guess_windows
+from tasks.runtime.progress import report_progress
 from tasks.training.dataset import CLASS_ROWS_MIN, POSITIVES_MIN
 
 if TYPE_CHECKING:
@@ -101,7 +103,7 @@ def draft_pipeline(request: OnboardingRequest, file: FileRows, labels: FileRows 
     windows = guess_windows(list(days[labelled]), request.time, label.rarer_share(label_text[labelled]))
     _check_training_rows(label, label_text[labelled], days[labelled], windows)
     others = [column for name, column in columns.items() if name not in (request.key, request.time, request.label)]
-    guesses = tuple(guess_column(column, request.dates) for column in others)
+    guesses = tuple(_guess_columns(others, request.dates))
     _check_inputs(guesses)
     numbers = label.numbers(label_text)
     given_away = columns_giving_away(rows, guesses, time, request.key, label_text if numbers is None else numbers)
@@ -121,6 +123,13 @@ def draft_pipeline(request: OnboardingRequest, file: FileRows, labels: FileRows 
         given_away=given_away,
         label_file=label_file,
     )
+
+
+def _guess_columns(columns: Sequence[TextColumn], dates: str | None) -> Iterator[ColumnGuess]:
+    """One guess per column, with progress."""
+    for done, column in enumerate(columns):
+        report_progress("profile", done, len(columns), "columns")
+        yield guess_column(column, dates)
 
 
 def _text_columns(file: FileRows) -> dict[str, TextColumn]:

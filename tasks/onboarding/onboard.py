@@ -19,6 +19,7 @@ from tasks.onboarding.files import check_free, read_rows, write_folder
 from tasks.onboarding.leakage import GivenAway
 from tasks.onboarding.suites import outcomes_suite, rows_suite
 from tasks.onboarding.windows import WindowsGuess
+from tasks.runtime.progress import report_progress
 
 _ANSWERS: Mapping[Output, str] = {
     "probability": "a probability",
@@ -63,8 +64,12 @@ def onboard(request: OnboardingRequest, pipelines_dir: Path) -> OnboardingResult
             f"expected --labels in the folder of --data, {request.data.absolute().parent}, found {request.labels}; "
             "move the file there"
         )
+    report_progress("init", 0, 3)
     labels = None if request.labels is None else read_rows(request.labels)
-    draft = draft_pipeline(request, read_rows(request.data), labels)
+    rows = read_rows(request.data)
+    report_progress("init", 1, 3)
+    draft = draft_pipeline(request, rows, labels)
+    report_progress("init", 2, 3)
     results: list[TableDryRun] = []
     folder = write_folder(
         request.name,
