@@ -102,7 +102,7 @@ def _rows(case: Case, rng: "np.random.Generator", first: int, count: int, step: 
     numbers = rng.normal(size=(inputs - texts, count))
     numbers[::2] = numbers[::2].round(4)  # the others have all digits of a double
     numbers[3, rng.random(count) < 0.02] = np.nan
-    odds = numbers[0] - 0.8 * numbers[1] + 0.5 * (codes[0] == 2)
+    odds = 2 * np.sin(2 * numbers[0]) * (codes[0] > 1) - numbers[1] * numbers[2]  # not linear: trees are needed
     label = (rng.random(count) < 1 / (1 + np.exp(-odds))).astype(int)
     columns = {"id": pa.array([f"r{each}" for each in index]), "at": pa.array(at), "label": pa.array(label)}
     columns |= {f"text_{position}": pa.array(names[code]) for position, code in enumerate(codes)}

@@ -183,8 +183,10 @@ def _as_timestamp(column: TextColumn, dates: str | None) -> ColumnGuess | None:
 
 def _as_text(column: TextColumn) -> ColumnGuess:
     known = column.known
-    values = known.unique()
-    reason = f"text in the file; {_NUMBERS_AS_TEXT}" if _is_number_text(column) else why_text(known)
+    distinct = known.drop_duplicates()
+    values = distinct.to_numpy()
+    is_number_text = column.declared == "string" and guess_numbers(distinct) is not None
+    reason = f"text in the file; {_NUMBERS_AS_TEXT}" if is_number_text else why_text(distinct)
     doubt = f"; {reason}" if reason else ""
     if len(values) > max(CATEGORIES_MAX, _CATEGORIES_SHARE_MAX * len(known)):
         why = _with_missing(f"{len(values)} different texts in {len(known)} rows{doubt}", column.missing_share)
@@ -195,10 +197,6 @@ def _as_text(column: TextColumn) -> ColumnGuess:
     found = f"{len(categories)} categories: {shown}" if use else f"constant {categories[0]!r}"
     why = _with_missing(f"{found}{doubt}", column.missing_share)
     return ColumnGuess(column.source_name, column.name, "string", use, column.is_complete, why, categories=categories)
-
-
-def _is_number_text(column: TextColumn) -> bool:
-    return column.declared == "string" and guess_numbers(column.text) is not None
 
 
 def _with_missing(why: str, share: float) -> str:

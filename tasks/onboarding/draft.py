@@ -1,6 +1,6 @@
 """A pipeline draft: everything that is guessed from a file, before anything is written."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -84,33 +84,34 @@ def draft_pipeline(request: OnboardingRequest, file: FileRows, labels: FileRows 
 
     UsageError if they do not allow a pipeline.
     """
-    rows = file.rows
-    _check_named_columns(request, list(rows.columns))
-    columns = _text_columns(file)
-    key_why = _check_key(request.key, rows)
-    time = _guess_time(columns[request.time], request.dates)
-    when = parse_times(rows[request.time], time.formats)
+    _check_named_columns(request, list(file.names))
+    columns = _TextColumns(file)
+    key_why = _check_key(request.key, file)
+    time_text = columns[request.time]
+    time = _guess_time(time_text, request.dates)
+    when = parse_times(time_text.text, time.formats)
     label_file, label_columns = None, columns
     if labels is not None:
-        label_columns = _text_columns(labels)
-        label_file = join_label_file(label_columns, request.key, request.label, rows[request.key], when)
-    label = guess_label(label_columns[request.label], request.task, request.positive)
-    label_text = label.plain(label_columns[request.label].text)
+        label_columns = _TextColumns(labels)
+        label_file = join_label_file(label_columns, request.key, request.label, file.column(request.key), when)
+    label_column = label_columns[request.label]
+    label = guess_label(label_column, request.task, request.positive)
+    label_text = label.plain(label_column.text)
     label_text = label_text if label_file is None else label_file.for_rows(label_text)
     days = when.dt.date
     daily_rows = guess_daily_rows(list(days.dropna()))
     labelled = days.notna() & label_text.notna() & days.map(daily_rows.whole, na_action="ignore").eq(True)
     windows = guess_windows(list(days[labelled]), request.time, label.rarer_share(label_text[labelled]))
     _check_training_rows(label, label_text[labelled], days[labelled], windows)
-    others = [column for name, column in columns.items() if name not in (request.key, request.time, request.label)]
-    guesses = tuple(_guess_columns(others, request.dates))
+    others = [name for name in file.names if name not in (request.key, request.time, request.label)]
+    guesses = tuple(_guess_columns(columns, others, request.dates))
     _check_inputs(guesses)
     numbers = label.numbers(label_text)
-    given_away = columns_giving_away(rows, guesses, time, request.key, label_text if numbers is None else numbers)
+    given_away = columns_giving_away(file.take, guesses, time, request.key, label_text if numbers is None else numbers)
     return PipelineDraft(
         request=request,
-        rows=len(rows),
-        key=columns[request.key].name,
+        rows=len(file),
+        key=columns.plain[request.key],
         key_why=key_why,
         time=time,
         label=label,
@@ -125,23 +126,34 @@ def draft_pipeline(request: OnboardingRequest, file: FileRows, labels: FileRows 
     )
 
 
-def _guess_columns(columns: Sequence[TextColumn], dates: str | None) -> Iterator[ColumnGuess]:
+class _TextColumns(Mapping[str, TextColumn]):
+    """The columns by their names in the file; each is read when it is needed, so that one is in memory at a time.
+
+    In a file with semicolons, a comma is probably a decimal comma.
+    """
+
+    def __init__(self, file: FileRows) -> None:
+        self._file = file
+        self.plain = plain_names(file.names)
+        decimal = guess_decimal(file.column(name) for name in file.names if name not in file.declared)
+        self._decimal = "," if decimal is None and file.separator == ";" else decimal
+
+    def __getitem__(self, name: str) -> TextColumn:
+        text, declared = self._file.column(name), self._file.declared.get(name)
+        return TextColumn(name, self.plain[name], text, declared, self._decimal)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._file.names)
+
+    def __len__(self) -> int:
+        return len(self._file.names)
+
+
+def _guess_columns(columns: _TextColumns, names: Sequence[str], dates: str | None) -> Iterator[ColumnGuess]:
     """One guess per column, with progress."""
-    for done, column in enumerate(columns):
-        report_progress("profile", done, len(columns), "columns")
-        yield guess_column(column, dates)
-
-
-def _text_columns(file: FileRows) -> dict[str, TextColumn]:
-    """The columns by their names in the file. In a file with semicolons, a comma is probably a decimal comma."""
-    names = plain_names(file.rows.columns)
-    decimal = guess_decimal(file.rows[name] for name in names if name not in file.declared)
-    if decimal is None and file.separator == ";":
-        decimal = ","
-    return {
-        name: TextColumn(name, plain, file.rows[name], file.declared.get(name), decimal)
-        for name, plain in names.items()
-    }
+    for done, name in enumerate(names):
+        report_progress("profile", done, len(names), "columns")
+        yield guess_column(columns[name], dates)
 
 
 def _check_named_columns(request: OnboardingRequest, columns: list[str]) -> None:
@@ -160,26 +172,27 @@ def _check_named_columns(request: OnboardingRequest, columns: list[str]) -> None
         )
 
 
-def _check_key(column: str, rows: "pd.DataFrame") -> str:
+def _check_key(column: str, file: FileRows) -> str:
     """A description of the key. UsageError unless it identifies each row."""
-    key = rows[column]
+    key = file.column(column)
     missing = float(key.isna().mean())
     if missing > _MISSING_SHARE_MAX:
         raise UsageError(
-            f"key {column!r}: expected a value in every row, found none in {missing:.0%} of {len(rows)} rows; name "
+            f"key {column!r}: expected a value in every row, found none in {missing:.0%} of {len(file)} rows; name "
             "another column"
         )
     repeated = key.notna() & key.duplicated()
-    copies = repeated & rows.duplicated()
-    if repeated.sum() > copies.sum():
+    among = key.index[key.notna() & key.duplicated(keep=False)]
+    copies = int(file.take(among).duplicated().sum()) if len(among) else 0
+    if repeated.sum() > copies:
         example = key[repeated].iloc[0]
         raise UsageError(
-            f"key {column!r}: expected a different value in each row, found {int(repeated.sum())} of {len(rows)} rows "
+            f"key {column!r}: expected a different value in each row, found {int(repeated.sum())} of {len(file)} rows "
             f"that repeat a value ({example!r} occurs {int((key == example).sum())} times); name a column that "
             "identifies each row, or add one"
         )
-    distinct = f"{int(key.nunique())} different values in {len(rows)} rows"
-    parts = [f"{distinct}, {int(copies.sum())} exact copies of rows count once" if copies.any() else distinct]
+    distinct = f"{int(key.nunique())} different values in {len(file)} rows"
+    parts = [f"{distinct}, {copies} exact copies of rows count once" if copies else distinct]
     if missing:
         parts.append(f"{missing:.1%} missing, which are quarantined")
     return "; ".join(parts)

@@ -4,10 +4,12 @@ import codecs
 import shutil
 import string
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from healing.errors import SourceUnavailable, UsageError
 from releases.files import sync_directory, write_atomically
@@ -17,6 +19,7 @@ from tasks.ingestion.sources import csv_rows, parquet_rows
 from tasks.ingestion.sources.document import Document
 from tasks.ingestion.sources.document_errors import BrokenDocument
 from tasks.ingestion.sources.unpacking import unpack
+from tasks.ingestion.sources.whole_files import STREAMED_BYTES_MIN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,27 +30,46 @@ _WESTERN_SHARE_MAX = 0.3  # of letters that are not ASCII, in western languages;
 
 @dataclass(frozen=True)
 class FileRows:
-    """All rows of a file, every column as text, None where a value is missing.
+    """All rows of a file. `read` gives one column as text, null where a value is missing.
 
+    As data frames all columns together would take four times the memory of their text, so one exists at a time.
     `declared` is the type by column that a Parquet file declares, `separator` what separates the fields of a CSV,
     and `encoding` the guessed encoding of a text that is not UTF-8.
     """
 
-    rows: "pd.DataFrame"
+    names: Sequence[str]
+    count: int
+    read: Callable[[str], pa.ChunkedArray]
     declared: Mapping[str, ColumnType] = field(default_factory=dict)
     separator: str | None = None
     encoding: str | None = None
     encoding_why: str = ""
 
+    def __len__(self) -> int:
+        return self.count
 
-def read_rows(path: Path) -> FileRows:
-    """All rows of a CSV, JSON or Parquet file, compressed or not.
+    def column(self, name: str) -> "pd.Series[str]":
+        """One column, None where a value is missing."""
+        values: pd.Series[str] = self.read(name).to_pandas()
+        return values.rename(name)
+
+    def take(self, positions: "pd.Index[int]") -> "pd.DataFrame":
+        """The rows at these positions, in their order; the index holds the positions."""
+        wanted = pa.array(positions.to_numpy())
+        rows: pd.DataFrame = pa.table({name: self.read(name).take(wanted) for name in self.names}).to_pandas()
+        return rows.set_axis(positions, axis="index")
+
+
+def read_rows(path: Path, streamed_bytes_min: int = STREAMED_BYTES_MIN) -> FileRows:
+    """All rows of a CSV, JSON or Parquet file, compressed or not. A large Parquet file stays on disk.
 
     UsageError if the file cannot be read.
     """
     if not path.is_file():
         found = "a directory" if path.is_dir() else "no file"
         raise UsageError(f"expected a CSV, JSON or Parquet file at {path}, found {found}")
+    if path.suffix.lower() in (".parquet", ".pq") and path.stat().st_size >= streamed_bytes_min:
+        return _large_parquet(path)
     endpoint = FilesEndpoint(name="file", kind="files", url=str(path.parent))
     content = path.read_bytes()
     encoding, why = _guess_encoding(content, path, endpoint.batch_bytes_max)
@@ -58,7 +80,28 @@ def read_rows(path: Path) -> FileRows:
         raise UsageError(f"{cause}; a pipeline could not read this file") from exc
     if not rows.num_rows:
         raise UsageError(f"{path}: expected rows, found only the header {', '.join(rows.column_names)[:120]}")
-    return FileRows(rows.to_pandas(), parquet_rows.declared_types(rows), csv_rows.separator_of(rows), encoding, why)
+    declared, separator = parquet_rows.declared_types(rows), csv_rows.separator_of(rows)
+    return FileRows(rows.column_names, rows.num_rows, rows.column, declared, separator, encoding, why)
+
+
+def _large_parquet(path: Path) -> FileRows:
+    """The rows of a Parquet file, each column read from the disk when it is asked for."""
+    try:
+        file = parquet_rows.open_file(path)
+        declared = parquet_rows.declared_types(parquet_rows.as_text(file.schema_arrow.empty_table()))
+    except BrokenDocument as exc:
+        raise UsageError(f"expected Parquet in {path}, found {exc}; a pipeline could not read this file") from exc
+    names, count = list(declared), int(file.metadata.num_rows)
+    if not count:
+        raise UsageError(f"{path}: expected rows, found only the header {', '.join(names)[:120]}")
+
+    def read(name: str) -> pa.ChunkedArray:
+        try:
+            return parquet_rows.as_text(file.read(columns=[name], use_threads=False)).column(0)
+        except (pa.ArrowException, OSError, BrokenDocument) as exc:
+            raise UsageError(f"expected to read column {name!r} of {path}, found {str(exc)[:160]}") from exc
+
+    return FileRows(names, count, read, declared)
 
 
 def _guess_encoding(content: bytes, path: Path, bytes_max: int) -> tuple[str | None, str]:

@@ -4,7 +4,7 @@ Such a column makes a model that is good in the comparison and useless afterward
 label. Whether it does, the file cannot show; so a person is asked.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     Groups = NDArray[np.int64]  # shape (rows,)
     Targets = NDArray[np.float64]  # shape (rows, classes), or (rows, 1) for a quantity
+
+TakeRows = Callable[["pd.Index[int]"], "pd.DataFrame"]
 
 EXPLAINED_MIN = 0.9  # of the label's variance: hardly any column that is known beforehand explains as much by itself
 ROWS_MAX = 20_000  # a random sample: the share is known to a percentage point
@@ -39,17 +41,18 @@ class GivenAway:
 
 
 def columns_giving_away(
-    rows: "pd.DataFrame", columns: Sequence[ColumnGuess], time: ColumnGuess, key: str, label: "pd.Series[Any]"
+    take: "TakeRows", columns: Sequence[ColumnGuess], time: ColumnGuess, key: str, label: "pd.Series[Any]"
 ) -> tuple[GivenAway, ...]:
-    """The columns of `rows`, a file's text by its names, that explain nearly all of `label`, and the key if it does.
+    """The columns of a file that explain nearly all of `label`, and the key if it does.
 
-    `label` has a number per row for a quantity, and a text for a class; rows without a label are left out.
+    `take` returns the text of the rows at some positions, by the file's names of the columns. `label` has a number
+    per row for a quantity, and a text for a class; rows without a label are left out.
     """
     known = label.notna()
     if known.sum() < ROWS_MIN:
         return ()
-    sample = rows[known].sample(min(ROWS_MAX, int(known.sum())), random_state=_SEED)
-    targets = _targets(label.loc[sample.index])
+    sampled = label[known].sample(min(ROWS_MAX, int(known.sum())), random_state=_SEED)
+    sample, targets = take(sampled.index), _targets(sampled)
     when = parse_times(sample[time.source_name], time.formats)
     found = [_judge_column(column, sample[column.source_name], when, targets) for column in columns if column.use]
     return tuple([each for each in found if each is not None] + list(_judge_key(sample[key], key, when, targets)))

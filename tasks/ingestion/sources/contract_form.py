@@ -30,13 +30,17 @@ def contract_names(table: Table, columns: Sequence[str]) -> list[str]:
     return [names.get(column, column) for column in columns]
 
 
+def rewritten_columns(table: Table) -> list[str]:
+    """The columns of which the contract says how the source writes them."""
+    return list(dict.fromkeys([*table.missing, *table.formats, *table.numbers, *table.booleans]))
+
+
 def in_contract_formats(table: Table, rows: "pd.DataFrame") -> "pd.DataFrame":
     """Columns with plain numbers, ISO 8601 times, and missing marks as None.
 
     A text that fits no format stays visible, so that a check finds and shows it.
     """
-    written = dict.fromkeys([*table.missing, *table.formats, *table.numbers, *table.booleans])
-    present = {name: _in_form(table, name, rows[name]) for name in written if name in rows.columns}
+    present = {name: _in_form(table, name, rows[name]) for name in rewritten_columns(table) if name in rows.columns}
     return rows.assign(**present) if present else rows
 
 

@@ -1,6 +1,7 @@
 """A source of files on any file system that fsspec knows: a batch is every file that the day's pattern matches."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import date
 from functools import partial
 from typing import Any, TypeVar
@@ -9,19 +10,23 @@ from zoneinfo import ZoneInfo
 import aiohttp
 import pyarrow as pa
 
-from healing.errors import ConfigError, NotServed, Oversized, SourceUnavailable, Truncated
+from healing.errors import ConfigError, NotData, NotServed, Oversized, SourceUnavailable, Truncated
 from tasks.config.sources_section import FilesEndpoint, path_of
 from tasks.config.table import Table
+from tasks.ingestion.sources import parquet_rows
 from tasks.ingestion.sources.address import Lookup, without_secrets
 from tasks.ingestion.sources.assembly import Assembly
 from tasks.ingestion.sources.batch import Batch, ServedDays, complete_days
 from tasks.ingestion.sources.day_pattern import any_day, day_in
 from tasks.ingestion.sources.document import Document
+from tasks.ingestion.sources.document_errors import BrokenDocument
+from tasks.ingestion.sources.parquet_days import OpenParquet
 from tasks.ingestion.sources.retry import Deadline, Retrier
 
 T = TypeVar("T")
 
 _STEP_BYTES = 1 << 20
+_PARQUET = (".parquet", ".pq")
 
 
 class FilesReader:
@@ -38,9 +43,11 @@ class FilesReader:
         self._files, root = _file_system(endpoint, lookup, url)
         self._root = root.rstrip("/")
         self._address = without_secrets(url)
+        self._opened = ExitStack()
 
     def close(self) -> None:
-        """Does nothing: no connection stays open."""
+        """Close the files that `open_parquet` opened."""
+        self._opened.close()
 
     def days(self) -> ServedDays | None:
         """The first and last day that is over and has files; None when there is none yet."""
@@ -66,6 +73,43 @@ class FilesReader:
             once = partial(self._document, path, assembly.bytes_left, deadline)
             assembly.add(*self._retrier.call(once, deadline))
         return assembly
+
+    def open_parquet(self, pattern: str, bytes_min: int, deadline: Deadline) -> list[OpenParquet] | None:
+        """The files that the pattern matches, opened; None unless all are Parquet and together have `bytes_min` bytes.
+
+        They stay open until `close`. NotServed when there is none, NotData when one is no Parquet.
+        """
+        paths = self._retrier.call(partial(self._matching, pattern.lstrip("/")), deadline)
+        if self._endpoint.format != "parquet" and not all(path.endswith(_PARQUET) for path in paths):
+            return None
+        sizes = self._guard(lambda: [int(self._files.info(path)["size"] or 0) for path in paths])
+        if sum(sizes) < bytes_min:
+            return None
+        return [
+            self._retrier.call(partial(self._open, path, size), deadline)
+            for path, size in zip(paths, sizes, strict=True)
+        ]
+
+    def _open(self, path: str, size: int) -> OpenParquet:
+        file = self._guard(lambda: self._files.open(path, "rb"))
+        self._opened.callback(file.close)
+
+        def read(call: Callable[[], pa.Table]) -> pa.Table:
+            """What `call` returns, if the file has not changed since it was opened."""
+            try:
+                rows = self._guard(call)
+            except pa.ArrowException as exc:
+                raise NotData(f"source {self._endpoint.name}: cannot read {path}: {str(exc)[:160]}") from exc
+            self._files.invalidate_cache()
+            found = self._guard(lambda: self._files.info(path)["size"])
+            if found != size:
+                raise Truncated(f"source {self._endpoint.name}: expected {size} bytes in {path}, found {found}")
+            return rows
+
+        try:
+            return OpenParquet(parquet_rows.open_file(file), read)
+        except BrokenDocument as exc:
+            raise NotData(f"source {self._endpoint.name}: expected Parquet in {path}, found {exc}") from exc
 
     def _matching(self, pattern: str) -> list[str]:
         paths = sorted(self._guard(lambda: self._files.glob(f"{self._root}/{pattern}")))

@@ -3,7 +3,7 @@
 The footer is read before the rows, so their size is known.
 """
 
-from typing import cast
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,14 +17,12 @@ _DECLARED = b"declared"  # key in a field's metadata
 
 def read(content: bytes, bytes_max: int) -> pa.Table:
     """Columns of text; CutShort without a footer, TooLarge when it unpacks to more than `bytes_max`."""
-    import pyarrow.parquet as pq
-
     if not content.startswith(_MAGIC):
         raise BrokenDocument("no Parquet")
     if not content.endswith(_MAGIC) or len(content) <= 2 * len(_MAGIC):
         raise CutShort("Parquet without its footer")
     try:
-        file = pq.ParquetFile(pa.BufferReader(content))
+        file = open_file(pa.BufferReader(content))
         groups = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
         unpacked = sum(group.total_byte_size for group in groups)
         if unpacked > bytes_max:
@@ -32,8 +30,25 @@ def read(content: bytes, bytes_max: int) -> pa.Table:
         rows = file.read()
     except (pa.ArrowException, OSError) as exc:
         raise BrokenDocument(f"no Parquet that can be read: {str(exc)[:160]}") from exc
-    if len(set(rows.column_names)) < rows.num_columns:
+    return as_text(rows)
+
+
+def open_file(source: Any) -> Any:
+    """The Parquet file at a path or in a buffer, with its footer read; BrokenDocument when that is impossible."""
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(source)
+    except (pa.ArrowException, OSError) as exc:
+        raise BrokenDocument(f"no Parquet that can be read: {str(exc)[:160]}") from exc
+    names = file.schema_arrow.names
+    if len(set(names)) < len(names):
         raise BrokenDocument("columns named twice")
+    return file
+
+
+def as_text(rows: pa.Table) -> pa.Table:
+    """The rows of a Parquet file with every column as text; the declared type is in the field's metadata."""
     fields = [
         pa.field(field.name, pa.string(), metadata={_DECLARED: _column_type(field.type).encode()})
         for field in rows.schema

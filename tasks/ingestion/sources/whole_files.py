@@ -1,7 +1,7 @@
 """Files that hold many days: read once, and returned one day at a time by the table's event time.
 
 `files` reads patterns with `{day}`; this reads the others, such as one CSV with everything. What is held in memory is
-bounded by the source's `batch_bytes_max`, as for a batch.
+bounded by the source's `batch_bytes_max`, as for a batch. Large Parquet files stay on disk: see `parquet_days`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,22 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from healing.errors import NotData
+from healing.errors import NotData, Oversized
 from tasks.config.sources_section import FilesEndpoint, names_a_day, path_of
 from tasks.config.table import Table
 from tasks.ingestion.sources.assembly import common_columns
 from tasks.ingestion.sources.batch import Batch, ServedDays, complete_days
 from tasks.ingestion.sources.contract_form import in_contract_form, parse_times
+from tasks.ingestion.sources.document import Document
 from tasks.ingestion.sources.files import FilesReader
+from tasks.ingestion.sources.parquet_days import ParquetDays, parquet_days
 from tasks.ingestion.sources.retry import Deadline, Retrier
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+STREAMED_BYTES_MIN = 64 << 20  # Parquet files of this size are read row group by row group
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,11 @@ class _RowsByDay:
     rows: pa.Table
     spans: Mapping[date, tuple[int, int]]
     columns: Mapping[date, list[str]]
+
+    @property
+    def counts(self) -> Mapping[date, int]:
+        """The number of rows by day."""
+        return {day: count for day, (_, count) in self.spans.items()}
 
     def of(self, day: date) -> pa.Table:
         """The rows of one day; none, with all columns, where the files have no row of it."""
@@ -54,6 +63,7 @@ class WholeFilesReader:
         retrier: Retrier,
         zone: ZoneInfo,
         batch_table: tuple[str, Table],
+        streamed_bytes_min: int = STREAMED_BYTES_MIN,
     ) -> None:
         self._endpoint = endpoint
         self._files = files
@@ -61,7 +71,8 @@ class WholeFilesReader:
         self._zone = zone
         self._batch_table = batch_table
         self._lock = Lock()  # several threads request batches, and the files are read once
-        self._by_day: dict[tuple[str, ...], _RowsByDay] = {}
+        self._streamed_bytes_min = streamed_bytes_min
+        self._by_day: dict[tuple[str, ...], _RowsByDay | ParquetDays] = {}
 
     def close(self) -> None:
         self._files.close()
@@ -71,31 +82,36 @@ class WholeFilesReader:
         name, table = self._batch_table
         if names_a_day(self._pattern(name, table)):
             return self._files.days()
-        known = self._rows_by_day(name, table, self._retrier.deadline()).spans
+        known = self._rows_by_day(name, table, self._retrier.deadline()).counts
         if not known:
             return None
         first, last = min(known), max(known)
-        rows_per_day = sum(count for _, count in known.values()) / ((last - first).days + 1)
+        rows_per_day = sum(known.values()) / ((last - first).days + 1)
         return complete_days(ServedDays(first=first, last=last, rows_per_day=rows_per_day), self._zone)
 
     def read(self, name: str, table: Table, day: date, deadline: Deadline) -> Batch:
         """The rows of one day, in their order in the file; none when the files have no row of that day."""
         if names_a_day(self._pattern(name, table)):
             return self._files.read(name, table, day, deadline)
-        rows = self._rows_by_day(name, table, deadline).of(day)
+        by_day = self._rows_by_day(name, table, deadline)
+        if isinstance(by_day, ParquetDays):
+            with self._lock:
+                rows = self._retrier.call(lambda: by_day.of(day), deadline)
+            self._check_size(name, day, rows)
+        else:
+            rows = by_day.of(day)
         return Batch(name, day, self._endpoint.name, rows, rows)
 
     def row_counts(self, name: str, table: Table) -> Mapping[date, int] | None:
         """The number of rows by day; None where one file holds one day, which is not read for that."""
         if names_a_day(self._pattern(name, table)):
             return None
-        spans = self._rows_by_day(name, table, self._retrier.deadline()).spans
-        return {day: count for day, (_, count) in spans.items()}
+        return self._rows_by_day(name, table, self._retrier.deadline()).counts
 
     def _pattern(self, name: str, table: Table) -> str:
         return self._endpoint.tables.get(name, table.path)
 
-    def _rows_by_day(self, name: str, table: Table, deadline: Deadline) -> _RowsByDay:
+    def _rows_by_day(self, name: str, table: Table, deadline: Deadline) -> "_RowsByDay | ParquetDays":
         """The files' rows by day. Other threads wait, because they need the same files.
 
         Tables that read the same time from the same files share them: rows are in memory once.
@@ -106,9 +122,27 @@ class WholeFilesReader:
         key = (pattern, column, repr(table.formats.get(time)), repr(table.missing.get(time)))
         with self._lock:
             if key not in self._by_day:
-                parts = self._files.assemble(pattern, deadline).parts
-                self._by_day[key] = _by_day(parts, column, table, self._zone, self._endpoint.name)
+                self._by_day[key] = self._read_files(pattern, column, table, deadline)
             return self._by_day[key]
+
+    def _read_files(self, pattern: str, column: str, table: Table, deadline: Deadline) -> "_RowsByDay | ParquetDays":
+        """Large Parquet files stay on disk; others are held in memory, where they have to be read from their start."""
+        large = self._files.open_parquet(pattern, self._streamed_bytes_min, deadline)
+        if large is not None:
+            source, zone = self._endpoint.name, self._zone
+            return self._retrier.call(lambda: parquet_days(large, column, table, zone, source), deadline)
+        parts = self._files.assemble(pattern, deadline).parts
+        return _by_day(parts, column, table, self._zone, self._endpoint.name)
+
+    def _check_size(self, name: str, day: date, rows: pa.Table) -> None:
+        """Oversized when the rows of one day exceed the limits of a batch."""
+        document = Document(self._endpoint, f"{name} of {day}", f"{name}.parquet", b"")
+        document.check_size(rows)
+        if rows.nbytes > self._endpoint.batch_bytes_max:
+            raise Oversized(
+                f"source {self._endpoint.name}: expected at most {self._endpoint.batch_bytes_max} bytes in {name} of "
+                f"{day}, found {rows.nbytes}; raise batch_bytes_max if a batch is that large"
+            )
 
 
 def _by_day(parts: Sequence[pa.Table], column: str, table: Table, zone: ZoneInfo, source: str) -> _RowsByDay:

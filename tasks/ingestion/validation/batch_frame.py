@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from healing.incident import Cause
 from tasks.config.contract_section import Repair
+from tasks.config.table import Table
 from tasks.ingestion.sources import Batch
-from tasks.ingestion.sources.contract_form import in_contract_formats
+from tasks.ingestion.sources.contract_form import in_contract_formats, rewritten_columns
 from tasks.ingestion.sources.text import MISSING
 from tasks.ingestion.validation.schema import TypedRows, cast_rows
 from tasks.ingestion.validation.table_rules import TableRules
@@ -75,9 +77,10 @@ class BatchFrame:
     ) -> "BatchFrame":
         """A frame of batches that have the columns of the contract, with the repairs made so far to each."""
         joined = pa.concat_tables([batch.text.select(list(rules.table.columns)) for batch in batches])
-        text = in_contract_formats(rules.table, joined.replace_schema_metadata(None).to_pandas())
-        for name, kind in rules.table.columns.items():
-            if kind != "string":  # a text column may contain "NA" or an empty text as a value
+        joined = _without_missing_marks(rules.table, joined.replace_schema_metadata(None))
+        text = in_contract_formats(rules.table, joined.to_pandas())
+        for name in rewritten_columns(rules.table):
+            if rules.table.columns[name] != "string":
                 text[name] = text[name].mask(text[name].isin(MISSING), None)
         index = np.repeat(np.arange(len(batches)), [batch.text.num_rows for batch in batches])
         return cls(rules, batches, index, text, cast_rows(rules.table, text), [list(each) for each in repairs])
@@ -146,3 +149,17 @@ class BatchFrame:
                 for row in np.flatnonzero(check.failed).tolist():
                     found[row] = f"{found[row]}; {check.reason}" if row in found else check.reason
         return found
+
+
+def _without_missing_marks(table: Table, text: pa.Table) -> pa.Table:
+    """The text with NA and the like as null, where the column is no text and the contract has no format for it.
+
+    A text column may contain "NA" or an empty text as a value.
+    """
+    columns = dict(zip(text.column_names, text.columns, strict=True))
+    for name, kind in table.columns.items():
+        if kind != "string" and name not in rewritten_columns(table):
+            values = columns[name].cast(pa.string())  # a column without any value has no type
+            is_mark = pc.is_in(values, value_set=pa.array(MISSING))
+            columns[name] = pc.if_else(is_mark, pa.scalar(None, pa.string()), values)
+    return pa.table(columns)

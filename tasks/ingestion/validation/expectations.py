@@ -39,8 +39,11 @@ def evaluate_suite(suite_file: Path, rows: "pd.DataFrame") -> list[ExpectationRe
     """
     batch = _as_batch(rows)
     suite = _read_suite(suite_file)
-    validated = batch.validate(suite, result_format="SUMMARY")
-    if any(_failed_rows(result, suite_file) for result in validated.results):
+    is_strict = all(expectation.mostly == 1 for expectation in suite.expectations)
+    validated = batch.validate(suite, result_format="BOOLEAN_ONLY" if is_strict else "SUMMARY")
+    if is_strict and validated.success:  # no row fails, and each was evaluated
+        return [_result_without_failure(each) for each in validated.results]
+    if is_strict or any(_failed_rows(result, suite_file) for result in validated.results):
         validated = batch.validate(suite, result_format="COMPLETE")  # slower: lists every failing row
     return [_result(each, suite_file) for each in validated.results]
 
@@ -113,6 +116,11 @@ def _exception_text(exception_info: Any) -> str:
     found = exception_info.get("exception_message")
     deeper = [each["exception_message"] for each in exception_info.values() if isinstance(each, dict)]
     return str(found or "; ".join(deeper) or exception_info)[:400]
+
+
+def _result_without_failure(result: Any) -> ExpectationResult:
+    config = result.expectation_config
+    return ExpectationResult(_name(config), _severity(config), (), tuple(_columns(config)))
 
 
 def _result(result: Any, suite_file: Path) -> ExpectationResult:

@@ -9,6 +9,8 @@ from string import Formatter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks.config.contract_section import Repair
 from tasks.ingestion.validation.batch_frame import BatchFrame, Mask
@@ -49,11 +51,17 @@ def check_zones(frame: BatchFrame) -> None:
     """
     for name, kind in frame.rules.table.columns.items():
         if kind == "timestamp":
-            text = frame.text[name]
-            is_time = text.str.contains(_ISO_TIME, na=False).to_numpy(dtype=bool)
-            zoned = is_time & text.str.contains(_WITH_ZONE, na=False).to_numpy(dtype=bool)
+            text = pa.array(frame.text[name], pa.string(), from_pandas=True)
+            is_time = _matches(text, _ISO_TIME)
+            zoned = is_time & _matches(text, _WITH_ZONE)
             bare = is_time & ~zoned & (frame.count_per_batch(zoned) > 0)[frame.batch_index]
             frame.record_check(f"time zone: {name} has none, other rows have one", bare, [name])
+
+
+def _matches(text: pa.Array, pattern: str) -> Mask:
+    """Which texts contain the pattern; a missing one does not."""
+    found: Mask = pc.fill_null(pc.match_substring_regex(text, pattern), False).to_numpy(zero_copy_only=False)
+    return found
 
 
 def check_event_day(frame: BatchFrame) -> None:

@@ -90,3 +90,39 @@ def test_a_reason_says_why_a_column_that_looks_like_numbers_is_text():
     why = guess_column(TextColumn("c", "c", pd.Series(["$12", "€12"] * 9))).why
     assert "different units: '$', '€'" in why
     assert "a number would round" in guess_column(TextColumn("c", "c", pd.Series([str(2**53 + 1)] * 9))).why
+
+
+PLAIN = {
+    "whole": [str(number) for number in range(300)],
+    "halves": [f"{number / 2}" for number in range(-150, 150)],
+    "doubles": [repr(number / 7 * 10 ** (number % 40 - 20)) for number in range(1, 300)],
+    "perhaps thousands": [f"{number}.{number}" for number in range(100, 400)],
+    "one with a short fraction": ["1.234"] * 299 + ["1.5"],
+    "exponents": ["1e5"] * 300,
+    "leading zero": ["1"] * 299 + ["01"],
+    "long": ["1"] * 299 + [str(2**53 + 1)],
+    "plus": ["+1", "2"] * 150,
+    "spaces": [" 1", "2"] * 150,
+    "infinite": ["inf", "2", "3"] * 100,
+    "a word": ["1"] * 299 + ["one"],
+    "hexadecimal": ["1"] * 299 + ["0x10"],
+}
+
+
+@pytest.mark.parametrize("decimal", [None, ".", ","])
+@pytest.mark.parametrize("name", PLAIN)
+def test_the_short_cut_for_plain_numbers_changes_no_guess(name, decimal, monkeypatch):
+    text = pd.Series([*PLAIN[name], None], dtype=object)
+
+    def guess():
+        found = guess_numbers(text, decimal)
+        if found is None:
+            return None, []
+        rest = (found.plain.tolist(), found.missing, found.odd.tolist(), found.format, found.doubt)
+        return rest, found.numbers.tolist()
+
+    quick, numbers = guess()
+    monkeypatch.setattr("tasks.onboarding.numbers._plain_numbers", lambda *_: None)
+    slow, others = guess()
+    assert quick == slow
+    assert numbers == pytest.approx(others, rel=1e-15)  # pandas may miss the nearest double by the last digit
