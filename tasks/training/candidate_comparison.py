@@ -1,7 +1,8 @@
 """The candidate compared with every baseline on the held-out rows, overall and by segment.
 
-The candidate must be better than the base rate. It must not be worse than the champion nor than a simple model, nor
-worse in any segment than the champion (before there is one: than the base rate).
+The candidate must be better than the base rate. It must not be worse than the champion, nor worse in any segment than
+the champion (before there is one: than the base rate). It must not be worse than a simple model either, unless it is
+better than the champion: to refuse it would keep a model that is worse than both.
 """
 
 import textwrap
@@ -100,7 +101,9 @@ def _compare_overall(pipeline: Pipeline, losses: _HeldOutLosses) -> tuple[Compar
     found = [compare(BASE_RATE, losses.gains(BASE_RATE), rule)]
     if CHAMPION in losses.baselines:
         found += compare_no_worse(CHAMPION, {"": losses.gains(CHAMPION)}, tolerant, unknown_blocks=True)
-    return (*found, *compare_no_worse(SIMPLE_MODEL, {"": losses.gains(SIMPLE_MODEL)}, tolerant))
+    [simple] = compare_no_worse(SIMPLE_MODEL, {"": losses.gains(SIMPLE_MODEL)}, tolerant)
+    beats_champion = any(each.against == CHAMPION and each.outcome is ComparisonOutcome.WIN for each in found)
+    return (*found, replace(simple, blocks=simple.blocks and not beats_champion))
 
 
 def _compare_segments(pipeline: Pipeline, losses: _HeldOutLosses, against: str) -> tuple[Comparison, ...]:

@@ -94,6 +94,23 @@ def test_a_candidate_worse_than_a_simple_model_is_blocked(pipeline, plan, lake):
     assert {c.against: c.blocks for c in result.comparisons if not c.segment}["a simple model"]
 
 
+@pytest.mark.parametrize(("better_than_champion", "accepted"), [(True, True), (False, False)])
+def test_worse_than_a_simple_model_blocks_only_a_candidate_that_does_not_beat_the_champion(
+    pipeline, plan, lake, better_than_champion, accepted
+):
+    """After a drift a large model may need more new rows than a simple one, and still be far better than the old one."""
+
+    def blurred(_inputs, truth):
+        return 0.45 + 0.5 * (truth - 0.45)
+
+    champion = constant if better_than_champion else blurred
+    result = compare(pipeline, plan, lake, blurred, champion=champion)
+    overall = {c.against: c for c in result.comparisons if not c.segment}
+    assert overall["a simple model"].outcome is ComparisonOutcome.WORSE
+    assert overall["a simple model"].blocks is not better_than_champion
+    assert result.accepted is accepted
+
+
 def test_segments_with_too_few_rows_share_one_comparison_that_names_them(pipeline, plan, lake):
     many = pipeline.retrain.model_copy(update={"segment_rows_min": 10_000})
     strict = pipeline.model_copy(update={"retrain": many})
