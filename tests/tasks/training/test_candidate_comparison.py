@@ -98,7 +98,7 @@ def test_a_candidate_worse_than_a_simple_model_is_blocked(pipeline, plan, lake):
 def test_worse_than_a_simple_model_blocks_only_a_candidate_that_does_not_beat_the_champion(
     pipeline, plan, lake, better_than_champion, accepted
 ):
-    """After a drift a large model may need more new rows than a simple one, and still be far better than the old one."""
+    """After a drift a large model may need more rows than a simple one, and still be far better than the old one."""
 
     def blurred(_inputs, truth):
         return 0.45 + 0.5 * (truth - 0.45)
