@@ -20,7 +20,7 @@ from statistics import quantiles
 from benchmarks.canaries.ours import aborted_at
 from benchmarks.canaries.peers import MINUTE_REQUESTS, PEERS, Method
 from benchmarks.canaries.stream import CHAMPION_RATE, Stage, Stream, outage, steady, sticky, turning
-from benchmarks.result import Comparison, Figure, Result, keep
+from benchmarks.result import Comparison, Figure, Result, finish
 from healing.trial_rules import DEFAULT_RULES
 
 TRIAL = (Stage(0.05, 20_000), Stage(0.25, 20_000), Stage(0.5, 20_000), Stage(1.0, 2_000))
@@ -218,10 +218,7 @@ def main() -> int:
     sizes["alpha"] = DEFAULT_RULES.alpha
     goals = {**GOALS, **(BOUND_GOAL if plan.sound >= BOUND_RUNS_MIN else {})}
     result = Result("canary", {**sizes, **measured.pop(OURS)}, goals, measured)
-    keep(result)
-    for missed in result.missed():
-        print(f"missed: {missed}", file=sys.stderr)
-    return 1 if result.missed() else 0
+    return finish(result)
 
 
 if __name__ == "__main__":

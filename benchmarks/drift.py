@@ -9,7 +9,6 @@ when a goal was missed. 20 minutes, 3 with --quick.
 """
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Callable, Mapping
@@ -19,7 +18,7 @@ from functools import cached_property
 
 import structlog
 
-from benchmarks.result import Comparison, Figure, Result, keep
+from benchmarks.result import Comparison, Figure, Result, finish
 from benchmarks.year.concept import quality_alarms
 from benchmarks.year.lake import LAST
 from benchmarks.year.preset import disagreements
@@ -139,13 +138,7 @@ def main() -> int:
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     result = run(QUICK if arguments.quick else FULL, arguments.only or list(PARTS))
-    if arguments.only:
-        print(json.dumps({"figures": dict(result.figures), "peers": dict(result.peers)}))
-    else:
-        keep(result)
-    for missed in result.missed():
-        print(f"missed: {missed}", file=sys.stderr)
-    return 1 if result.missed() else 0
+    return finish(result, partial=bool(arguments.only))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.result import Result, keep
+from benchmarks.result import Result, finish
 from tasks.lake.columns import BATCH_DAY
 from tasks.monitoring.column_drift import DriftRule, judge_drift
 from tasks.monitoring.distances import ColumnKind
@@ -139,10 +139,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows")
     result = compare(QUICK_ROWS if parser.parse_args().quick else ROWS)
-    keep(result)
-    for missed in result.missed():
-        print(f"missed: {missed}", file=sys.stderr)
-    return 1 if result.missed() else 0
+    return finish(result)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.result import Comparison, Figure, Result, keep
+from benchmarks.result import Comparison, Figure, Result, finish
 from benchmarks.serving import peers
 from benchmarks.serving.alone import measure_alone
 from benchmarks.serving.flights import build_world
@@ -161,10 +161,7 @@ def main() -> int:
     if partial:
         print(json.dumps(dict(result.figures)))
         return 0
-    keep(result)
-    for missed in result.missed():
-        print(f"missed: {missed}", file=sys.stderr)
-    return 1 if result.missed() else 0
+    return finish(result)
 
 
 if __name__ == "__main__":

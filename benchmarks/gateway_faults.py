@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from benchmarks.result import Comparison, Figure, Result, keep
+from benchmarks.result import Comparison, Figure, Result, finish
 from benchmarks.serving import peers
 from benchmarks.serving.faults import FAULTS, Fault, Victim
 from benchmarks.serving.flights import build_world
@@ -105,10 +105,7 @@ def main() -> int:
         print(json.dumps(found))
         return 0
     result = Result("gateway_faults", found.pop("gateway"), goals=GOALS, peers=found)
-    keep(result)
-    for missed in result.missed():
-        print(f"missed: {missed}", file=sys.stderr)
-    return 1 if result.missed() else 0
+    return finish(result)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from statistics import median
 
 import httpx
 
-from benchmarks.result import Comparison, Figure, Result, keep
+from benchmarks.result import Comparison, Figure, Result, finish
 from benchmarks.serving.flights import build_world
 from benchmarks.serving.load import Load, send
 from benchmarks.serving.ours import Gateway, gateway, release_root
@@ -128,10 +128,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are ended as on Ctrl-C
     figures = measure(ROUNDS_QUICK, _SECONDS_QUICK) if quick else measure(ROUNDS, _SECONDS)
     result = Result("gateway_time", figures, goals=GOALS)
-    keep(result)
-    for missed in result.missed():
-        print(f"missed: {missed}", file=sys.stderr)
-    return 1 if result.missed() else 0
+    return finish(result)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.result import PROJECT, Figure, Result, keep
+from benchmarks.result import PROJECT, Figure, Result, finish
 from tasks.runtime.telemetry import OPT_OUTS
 
 FIRST = date(2013, 1, 1)
@@ -198,10 +198,7 @@ def main() -> int:
         run_part(arguments.part, arguments.days)
         return 0
     result = compare(QUICK_DAYS if arguments.quick else YEAR_DAYS)
-    keep(result)
-    for missed in result.missed():
-        print(f"missed: {missed}", file=sys.stderr)
-    return 1 if result.missed() else 0
+    return finish(result)
 
 
 if __name__ == "__main__":

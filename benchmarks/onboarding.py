@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from benchmarks.result import PROJECT, Comparison, Figure, Result, keep
+from benchmarks.result import PROJECT, Comparison, Figure, Result, finish
 from tasks.runtime.telemetry import OPT_OUTS
 
 if TYPE_CHECKING:
@@ -214,10 +214,7 @@ def main() -> int:
     ]
     before = None if arguments.before is None else arguments.before.resolve()
     result = compare(names, before, arguments.folder)
-    keep(result)
-    for missed in result.missed():
-        print(f"missed: {missed}", file=sys.stderr)
-    return 1 if result.missed() else 0
+    return finish(result)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import structlog
 
 from benchmarks.drifting.streams import Stream, data_sets, generators
 from benchmarks.drifting.world import backtest
-from benchmarks.result import Comparison, Figure, Result, keep
+from benchmarks.result import Comparison, Figure, Result, finish
 
 OURS = "ours_at_price"
 RIVALS = ("never", "random", "every_alarm", "adwin", "cara_threshold", "cara_cumulative")
@@ -87,13 +87,7 @@ def main() -> int:
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     result = run(SEEDS_QUICK if arguments.quick else SEEDS, arguments.only)
-    if arguments.only:
-        print(json.dumps({"figures": dict(result.figures), "peers": dict(result.peers)}))
-    else:
-        keep(result)
-    for missed in result.missed():
-        print(f"missed: {missed}", file=sys.stderr)
-    return 1 if result.missed() else 0
+    return finish(result, partial=bool(arguments.only))
 
 
 if __name__ == "__main__":

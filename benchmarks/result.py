@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -78,3 +79,14 @@ def _revision() -> str:
         check=False,
     )
     return asked.stdout.strip() or "unknown"
+
+
+def finish(result: Result, *, partial: bool = False) -> int:
+    """Keep the result, or print one that has only some parts; the exit code, 1 where a goal is missed."""
+    if partial:
+        print(json.dumps({"figures": dict(result.figures), "peers": dict(result.peers)}))
+    else:
+        keep(result)
+    for missed in result.missed():
+        print(f"missed: {missed}", file=sys.stderr)
+    return 1 if result.missed() else 0
