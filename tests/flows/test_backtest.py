@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from cli import progress_output
 from cli.backtest import backtest
 from flows.ingest import ingest
 from tasks.onboarding.draft import OnboardingRequest
@@ -40,6 +41,7 @@ def test_own_data_are_replayed(tmp_path, monkeypatch, capsys, frame, label, meas
     assert {"never", "every_alarm", "ours", "ours_on_drops"} < losses.keys()
     assert 0 < losses["never"] < 0.7  # below the base rate's, which is 1 for a quantity and ln 2 for an even class
 
+    monkeypatch.setattr(progress_output, "LINE_SECONDS", 0.0)
     backtest(NAME, processes=1)
     printed, shown = capsys.readouterr()
     assert re.search(r"^autopilot, every 10 days \*", printed, re.MULTILINE)

@@ -60,9 +60,15 @@ class RunningGateway:
         return next((w for w in self.release()["workers"] if w["digest"] == digest), {"state": "absent", "pid": None})
 
     def wait_for_worker(self, digest: str, state: str = "ready") -> dict[str, Any]:
+        """A worker in this state. The first release is active then, if its champion answers."""
+
         def there() -> dict[str, Any] | None:
-            worker = self.worker(digest)
-            return worker if worker["state"] == state else None
+            release = self.release()
+            named = (worker for worker in release["workers"] if worker["digest"] == digest)
+            worker = next(named, {"state": "absent", "pid": None})
+            ready = {each["role"] for each in release["workers"] if each["state"] == "ready"}
+            activating = release["active_generation"] == 0 and "champion" in ready
+            return worker if worker["state"] == state and not activating else None
 
         found: dict[str, Any] = wait_until(there, f"worker {digest[:8]} is {state}; now {self.release()}")
         return found

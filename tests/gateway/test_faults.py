@@ -342,7 +342,8 @@ def test_a_full_disk_under_the_log_of_the_gateway_itself_fails_no_request_and_no
         psutil.Process(gateway.process.pid).rlimit(psutil.RLIMIT_FSIZE, (1, 1))
         corrupt(root, champion)
         for _ in range(20):
-            assert gateway.ask().status_code == 200
+            answer = gateway.ask()
+            assert answer.status_code == 200, answer.text
             assert gateway.operate.get("/release").status_code == 200
             assert gateway.operate.get("/metrics").status_code == 200
         wait_until(lambda: "disk_full" in {code for code, _ in gateway.problems()}, "the full disk is a problem")
