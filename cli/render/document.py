@@ -11,7 +11,7 @@ _DIGEST_CHARACTERS = 64
 
 
 def document_parts(document: Any) -> list[RenderableType]:
-    """The values of a JSON document with their names in words: scalars first, then each nested part in a section."""
+    """The values of a JSON document under readable names: scalars first, then each nested part in a section."""
     if isinstance(document, Mapping):
         return _mapping_parts(document)
     if isinstance(document, Sequence) and not isinstance(document, str):

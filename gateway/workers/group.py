@@ -110,7 +110,7 @@ class WorkerGroup:
             await worker.stop()
 
     def missing(self) -> Iterator[str]:
-        """Workers that have not been ready for a while although others of the version are, in words."""
+        """A message for each worker that has not been ready for a while although another of the version is."""
         if not self.ready:
             return
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""Each report says in words what its result holds."""
+"""Each report shows what its result holds."""
 
 from datetime import UTC, date, datetime
 
