@@ -68,20 +68,33 @@ def judge_pairs(blocks: Mapping[str, Sequence[PairedBlock]], rule: PairedRule) -
 
     Evidence is averaged over segments by their weights: a segment FAILs when its weighted e-value has reached 1/alpha
     at any of its blocks, which bounds the probability of any FAIL by alpha. `reason` names the segment and its numbers;
-    for `EVERYTHING` also the worst failed segment. There is no PASS, because it is not tested that a challenger is no
-    worse.
+    for `EVERYTHING` also the worst segment, as soon as anything fails. There is no PASS, because it is not tested that
+    a challenger is no worse.
     """
     if len(blocks) - (EVERYTHING in blocks) > max(rule.segments_known, 0):
         raise ValueError(
             f"expected at most {rule.segments_known} segments, found {len(blocks)}; fix them before the first label"
         )
     states = {segment: _judge(segment, seen, rule) for segment, seen in blocks.items()}
-    failing = [name for name, state in states.items() if name != EVERYTHING and state.outcome is Outcome.FAIL]
-    if EVERYTHING in states and failing:
-        increase, worst = max((_increase(_up_to_last_label(blocks[name])), name) for name in failing)
-        reason = f"{states[EVERYTHING].reason}; worst in {worst}, {increase:+.4f}"
+    if EVERYTHING in states and any(state.outcome is Outcome.FAIL for state in states.values()):
+        reason = states[EVERYTHING].reason + _worst_segment(blocks, states)
         states[EVERYTHING] = replace(states[EVERYTHING], reason=reason)
     return tuple(states.values())
+
+
+def _worst_segment(blocks: Mapping[str, Sequence[PairedBlock]], states: Mapping[str, CheckState]) -> str:
+    """The segment with the largest increase, as the end of a reason: of those that failed, else of all with labels.
+
+    A segment has fewer rows and a smaller part of the evidence, so all rows can fail before the segment that causes it.
+    """
+    segments = {name: _up_to_last_label(seen) for name, seen in blocks.items() if name != EVERYTHING}
+    labelled = {name: _increase(seen) for name, seen in segments.items() if seen}
+    failed = {name: increase for name, increase in labelled.items() if states[name].outcome is Outcome.FAIL}
+    if not labelled:
+        return ""
+    named = failed or labelled
+    worst = max(named, key=lambda name: (named[name], name))
+    return f"; worst in {worst}, {named[worst]:+.4f}" + ("" if failed else ", which alone has not failed yet")
 
 
 def _judge(segment: str, blocks: Sequence[PairedBlock], rule: PairedRule) -> CheckState:

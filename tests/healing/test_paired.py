@@ -1,6 +1,7 @@
 """Check QUALITY: false failures, power, and the effect of late and missing labels."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -140,7 +141,20 @@ def test_a_failed_segment_is_named():
     assert [state.outcome for state in states] == [Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE, Outcome.FAIL]
     assert states[2].reason.startswith("kind=b: ")
     everywhere = judge_pairs({EVERYTHING: bad, "kind=a": good, "kind=b": bad}, PairedRule(ALPHA, TOLERATED, 2))
-    assert "worst in kind=b" in everywhere[0].reason
+    assert everywhere[0].reason.endswith(
+        "blocks, rows without a label counted at their lower bound; +0.0100 is tolerated"
+        f"; worst in kind=b, {sum(b.increase for b in bad) / sum(b.rows for b in bad):+.4f}"
+    )
+
+
+def test_the_worst_segment_is_named_also_where_only_all_rows_have_failed():
+    """A segment has a smaller part of the evidence, so fewer blocks are enough for all rows than for the segment."""
+    good, bad = blocks(*world(1))[:30], blocks(*world(2, off=0.3))[:30]
+    states = judge_pairs({EVERYTHING: bad, "kind=a": good, "kind=b": bad}, PairedRule(ALPHA, TOLERATED, 400))
+    assert [state.outcome for state in states] == [Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE]
+    assert re.search(r"; worst in kind=b, \+0\.\d{4}, which alone has not failed yet$", states[0].reason)
+    unlabelled = judge_pairs({EVERYTHING: bad}, PairedRule(ALPHA, TOLERATED, 400))
+    assert "worst in" not in unlabelled[0].reason
 
 
 def test_many_segments_together_fail_a_challenger_at_the_tolerance_in_at_most_alpha_of_runs():
