@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo up test check format drills bench lock clean
+.PHONY: help setup demo up test check format drills bench site sbom lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,14 @@ drills: $(VENV)/.dev ## run the recovery drills (SUITE=smoke or full); writes va
 bench: $(VENV)/.dev ## run every benchmark, or one: make bench NAME=gateway
 	@set -e; for script in $(if $(NAME),$(NAME),$(BENCHMARKS)); do \
 	  echo "$$script"; $(BIN)/python -m "benchmarks.$$script"; done
+
+site: $(VENV)/.dev ## build the documentation as a site that needs no network: var/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+sbom: $(VENV)/.dev ## write the bill of materials of a serving machine, in CycloneDX: var/sbom.cdx.json
+	@mkdir -p var
+	$(BIN)/cyclonedx-py requirements requirements/demo.txt --pyproject pyproject.toml --output-reproducible \
+	  --output-file var/sbom.cdx.json
 
 lock: $(VENV)/.tools ## regenerate the locks from pyproject.toml
 	$(LOCK) requirements/setup.in --output-file requirements/setup.txt
