@@ -21,6 +21,7 @@ from benchmarks.serving import peers
 from benchmarks.serving.alone import measure_alone
 from benchmarks.serving.flights import build_world
 from benchmarks.serving.hand_over import measure_hand_over
+from benchmarks.serving.large_request import measure_large_request
 from benchmarks.serving.memory import measure_memory
 from benchmarks.serving.ours import gateway, release_root
 from benchmarks.serving.overload import measure_overload
@@ -54,6 +55,10 @@ GOALS: dict[str, tuple[Comparison, float]] = {
     "switch_worst_request_ms": ("<=", 250),
     "switch_to_first_answer_seconds": ("<=", 1),
     "overload_goodput_share": (">=", 0.9),
+    "large_request_p99_ratio": ("<=", 3),
+    "large_request_singles_degraded": ("==", 0),
+    "large_request_degraded": ("==", 0),
+    "large_request_failed": ("==", 0),
     "start_from_cache_to_first_answer_seconds": ("<=", 2),
     "upgrade_requests_failed": ("==", 0),
     "killed_connections_refused": ("==", 0),
@@ -112,6 +117,7 @@ PARTS: dict[str, Callable[[Bench], Figures]] = {
     "trials": measure_trials,
     "switch": measure_switch,
     "overload": measure_overload,
+    "large_request": measure_large_request,
     "start": measure_start,
     "hand_over": measure_hand_over,
     "two_routers": measure_two_routers,
