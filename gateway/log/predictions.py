@@ -212,6 +212,9 @@ class PredictionLog:
                     f"lines of {path.name} are damaged, the sound ones are kept; read this file, then move it away"
                 )
                 yield Cause.UNKNOWN, str(path), message
+            for path, ends in list(segments.unsound.items()):
+                message = f"{len(ends)} places of {path.name} are damaged; the sound lines are read"
+                yield Cause.UNKNOWN, str(path), message
 
 
 def _name(first_row: Sequence[Any]) -> tuple[str, int]:

@@ -5,7 +5,8 @@
 
 An append is one `write`: once it returned, the entry survives any death of this process. A kill leaves at most half a
 line at the end of the newest segment, of a request that was never answered; `open` cuts it off. Other damage comes from
-the disk: `open` keeps the sound lines and puts the whole file aside, as NAME.log.damaged.
+the disk. It costs the lines that it hits and no other one: a reader passes over them, and `open` keeps the sound lines
+and puts the whole file aside, as NAME.log.damaged. A segment that was cut off meanwhile is continued by another one.
 
 The newest segment is never deleted, so it carries the epoch and the count on. `close` leaves a mark of the last number.
 Without that mark entries may have been lost that a reader has seen, so the count goes on far above, and no number is
@@ -27,11 +28,11 @@ from typing import Any
 
 import orjson
 
-from healing.errors import LogCorrupt
 from releases.files import sync_directory, write_atomically
 
 AGE_SECONDS_MAX = 3600.0
 BYTES_MAX = 4 * 2**30
+CUT_OFF = -1  # instead of where a line ends: the end of the segment is missing
 _CHECKSUM_BYTES = 9  # with the space behind it
 _READ_BYTES = 1 << 20
 _PLACE_LINES = 500  # between two places that a reader remembers, so that the next page does not begin at the top
@@ -76,6 +77,7 @@ class Segments:
     ) -> None:
         self.epoch = ""
         self.damaged: list[Path] = []  # files put aside at `open`, as lines of them were not what was written
+        self.unsound: dict[Path, set[int]] = {}  # where lines end that a reader has passed over, or CUT_OFF
         self._directory = directory
         self._stream = stream
         self._name = re.compile(rf"{stream}-([0-9a-f]{{8}})-(\d{{16}})\.log")
@@ -136,7 +138,10 @@ class Segments:
         if not found.st_nlink:
             self.epoch = os.urandom(4).hex()  # wiped under this process; what is there from now on is another log
             self._begin(first)
-        elif found.st_size != self._size:
+        elif found.st_size < self._size:
+            self.unsound.setdefault(self._path, set()).add(CUT_OFF)
+            self._begin(first)  # zeros in place of what was cut off would spoil the next line as well
+        elif found.st_size > self._size:
             os.ftruncate(self._descriptor, self._size)  # half a line of a write that failed
         written = 0
         try:
@@ -161,6 +166,7 @@ class Segments:
         for path in whole:
             path.unlink()
             self._places.pop(path, None)
+            self.unsound.pop(path, None)
         self._weigh()
         return len(whole)
 
@@ -216,7 +222,7 @@ class Segments:
         return int(path.stem.rpartition("-")[2])
 
     def read(self, after: int, limit: int) -> Iterator[list[Any]]:
-        """Entries with a number above `after`, oldest first; LogCorrupt names a line that is not what was written."""
+        """Entries with a number above `after`, oldest first, without those that are not what was written."""
         paths = self.paths()
         for path, following in zip(paths, [*paths[1:], None], strict=True):
             if following is not None and self.first_of(following) <= after + 1:
@@ -242,16 +248,22 @@ class Segments:
                 entry = decode_line(line[:-1]) if line.endswith(b"\n") else None
                 offset += len(line)
                 if entry is not None:
+                    self._find_sound(path, offset)
                     if number % _PLACE_LINES == 0 and entry[0] > places[-1][0]:
                         places.append((entry[0], offset))
                     yield entry
                 elif newest and not line.endswith(b"\n"):
                     return  # is being written
                 else:
-                    raise LogCorrupt(
-                        f"{path.name}: the checksum of the line that ends at byte {offset} does not hold; move the "
-                        "file away"
-                    )
+                    self.unsound.setdefault(path, set()).add(offset)
+
+    def _find_sound(self, path: Path, offset: int) -> None:
+        """Take that the line which ends at `offset` holds; a disk may give back what it has held back."""
+        ends = self.unsound.get(path)
+        if ends is not None:
+            ends.discard(offset)
+            if not ends:
+                self.unsound.pop(path, None)
 
     def _begin(self, first: int) -> None:
         """Close the segment that is open, and begin the next."""

@@ -1,9 +1,9 @@
+import os
 import random
 
 import pytest
 
-from gateway.log.segments import Segments, decode_line, encode_line
-from healing.errors import LogCorrupt
+from gateway.log.segments import CUT_OFF, Segments, decode_line, encode_line
 
 
 def opened(directory, segment_bytes_max=10_000):
@@ -111,10 +111,39 @@ def test_a_flipped_byte_costs_its_own_line_and_no_other_and_the_file_is_kept_as_
     assert numbers(log)[-1] == last + 1
 
 
-def test_a_line_that_changed_is_named(tmp_path):
+def test_a_line_that_changed_meanwhile_costs_itself_and_no_other_and_is_named(tmp_path):
     log, _ = opened(tmp_path)
     write(log, 1, 5)
     path = log.paths()[-1]
-    path.write_bytes(path.read_bytes().replace(b"r3", b"r9"))
-    with pytest.raises(LogCorrupt, match=r"predictions-.*checksum"):
-        numbers(log)
+    content = path.read_bytes()
+    _write_over(path, content.replace(b"r3", b"r9"))
+    assert numbers(log) == [1, 2, 4, 5]
+    assert {path: len(ends) for path, ends in log.unsound.items()} == {path: 1}
+    write(log, 6, 7)
+    assert numbers(log) == [1, 2, 4, 5, 6, 7]
+    _write_over(path, content)
+    assert numbers(log) == [1, 2, 3, 4, 5, 6, 7]
+    assert log.unsound == {}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_log_that_is_cut_off_meanwhile_loses_what_was_cut_off_and_nothing_that_comes_later(tmp_path, seed):
+    log, _ = opened(tmp_path)
+    write(log, 1, 8)
+    path = log.paths()[-1]
+    content = path.read_bytes()
+    cut = random.Random(seed).randrange(len(content))
+    os.truncate(path, cut)
+    write(log, 9, 12)
+    left = content[:cut].count(b"\n")
+    assert numbers(log) == [*range(1, left + 1), 9, 10, 11, 12]
+    assert CUT_OFF in log.unsound[path]
+    log, last = opened(tmp_path)
+    assert last >= 12
+    assert numbers(log) == [*range(1, left + 1), 9, 10, 11, 12]
+
+
+def _write_over(path, content):
+    """Change bytes of a file that stays open elsewhere."""
+    with path.open("r+b") as file:
+        file.write(content)
