@@ -82,7 +82,7 @@ class Gateway:
         self._audit = ModelAudit(cache, store, self.pool.all, self.board)
         self._memory = MemoryWatch(self.pool.workers, self.board, settings.worker_memory_bytes_max)
         self._slow = SlowModelWatch(
-            self._champion, self.board, settings.model_slow_multiple, settings.model_slow_seconds_min
+            self._in_service, self.board, settings.model_slow_multiple, settings.model_slow_seconds_min
         )
         self._abort = CanaryAbort(releases, self.events)
         self._shadow_rows_before: Counter[str] = Counter()
@@ -191,8 +191,9 @@ class Gateway:
         if self.shadow is not None:
             await self.shadow.score_waiting()
 
-    def _champion(self) -> Version | None:
-        return None if self.active is None else self.active.champion
+    def _in_service(self) -> Sequence[Version]:
+        """The champion and its fallbacks."""
+        return () if self.active is None else (self.active.champion, *self.active.fallbacks)
 
     def _abort_hopeless_challenger(self, problem: GatewayProblem) -> None:
         """A challenger that cannot be loaded again, or that keeps dying, ends its trial."""

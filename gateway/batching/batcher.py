@@ -66,6 +66,13 @@ class _Waiting:
         return len(self.rows) - self.sent
 
 
+class TimedBatch(NamedTuple):
+    """A batch as it was sent, and how long its answer took."""
+
+    columns: bytes
+    seconds: float
+
+
 class _Piece(NamedTuple):
     """The part of a request that travels in one batch; most requests are one piece."""
 
@@ -89,6 +96,7 @@ class Batcher:
         self._batch_seconds = 0.0
         self.times = BatchTimes()
         self.note = ""  # the model's last complaint about a row
+        self._slowest: TimedBatch | None = None
         self._workers = workers
         self._limits = limits
         self._router = router
@@ -131,6 +139,11 @@ class Batcher:
     def batch_durations(self) -> Distribution:
         """How many batches were answered, and the sum of their seconds."""
         return Distribution(self.batches, self._batch_seconds)
+
+    def take_slowest(self) -> TimedBatch | None:
+        """The answered batch that took longest since the last call; None without any."""
+        slowest, self._slowest = self._slowest, None
+        return slowest
 
     def submit(self, rows: Sequence[Row], until: float) -> "asyncio.Future[Outcome]":
         """Queue rows; the future gives the outcome and never an exception.
@@ -299,7 +312,10 @@ class Batcher:
             wrong = f"the model answered {len(rows)} rows with {len(values)} values"
             self._end(batch, [Crashed(wrong, first=number == 0) for number in range(len(batch))])
             return
-        self._learn(len(batch), len(rows), time.monotonic() - started)
+        seconds = time.monotonic() - started
+        if self._slowest is None or seconds > self._slowest.seconds:
+            self._slowest = TimedBatch(columns, seconds)
+        self._learn(len(batch), len(rows), seconds)
         self._deliver(batch, values)
 
     def _deliver(self, batch: list[_Piece], values: Sequence[float]) -> None:

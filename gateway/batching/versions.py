@@ -70,8 +70,11 @@ class Version:
         self.breaker.half_open(time.monotonic())
 
     def conditions(self) -> Iterator[Condition]:
-        """Why requests are kept away from this version or from one of its workers now, if they are."""
-        if self.workers.state is WorkerPhase.SET_ASIDE:
+        """Why requests are kept away from this version or from one of its workers now, or soon will be again."""
+        if self.workers.keeps_growing:
+            message = f"workers of version {self.model.version} grow beyond their memory limit after each restart"
+            yield Cause.MODEL_FAILING, self.model.digest, message
+        elif self.workers.state is WorkerPhase.SET_ASIDE:
             yield Cause.MODEL_FAILING, self.model.digest, self.workers.set_aside_because
         elif not self.breaker.closed:
             note = f": {self.batcher.note}" if self.batcher.note else ""

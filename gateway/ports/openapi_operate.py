@@ -113,6 +113,7 @@ def _schemas() -> Node:
             "state": STRING,
             "breaker": {"enum": ["open", "closed"]},
             "restarts": INTEGER,
+            "keeps_growing": {"type": "boolean"},
         }
     )
     counts = record({"good": INTEGER, "degraded": INTEGER, "failed": INTEGER})

@@ -75,7 +75,10 @@ def _shadow(shadow: Shadow) -> dict[str, Any]:
 
 
 def _worker(version: Version, number: int, worker: Worker, release: Release | None) -> dict[str, Any]:
-    """A worker, which has its `number` among those of its version; breaker and `lately` are the version's."""
+    """A worker, which has its `number` among those of its version.
+
+    `breaker`, `keeps_growing` and `lately` are the version's.
+    """
     return {
         "digest": version.model.digest,
         "version": version.model.version,
@@ -85,5 +88,6 @@ def _worker(version: Version, number: int, worker: Worker, release: Release | No
         "state": worker.state.value,
         "breaker": "closed" if version.breaker.closed else "open",
         "restarts": worker.restarts,
+        "keeps_growing": version.workers.keeps_growing,
         "lately": asdict(version.window.lately()),
     }

@@ -1,6 +1,7 @@
 """The workers of one version: any of them takes a batch, and the version answers while at least one is ready."""
 
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 from gateway.workers.phase import WorkerPhase
@@ -8,6 +9,8 @@ from gateway.workers.worker import Worker
 from healing.release import ModelRef
 
 _RESTARTED = (WorkerPhase.SILENT, WorkerPhase.FAILED, WorkerPhase.SET_ASIDE)  # by a release that names their model
+OUTGROWN_MAX = 2  # within an hour: once may be an odd request, and each time costs the requests of one restart
+OUTGROWN_WINDOW_SECONDS = 3600.0
 _MISSING_SECONDS = 60.0  # a hang is found and ended, and a restart done, in less; also on a busy machine
 # The state of a version is that of its worker which is nearest to answering.
 _NEAREST = (
@@ -28,6 +31,7 @@ class WorkerGroup:
         self.model: ModelRef = self.all[0].model
         self.ready_count = 0
         self._ready_since = 0.0  # when a first worker became ready
+        self._outgrown_at: deque[float] = deque(maxlen=OUTGROWN_MAX)
         for worker in self.all:
             worker.on_change = self._count_ready
             worker.is_backed = self._is_ready
@@ -77,6 +81,16 @@ class WorkerGroup:
         """Why the first worker that is set aside is; empty where none is."""
         aside = (worker.set_aside_because for worker in self.all if worker.state is WorkerPhase.SET_ASIDE)
         return next(aside, "")
+
+    def outgrew(self) -> None:
+        """Take that one of the workers grew beyond its memory limit now."""
+        self._outgrown_at.append(time.monotonic())
+
+    @property
+    def keeps_growing(self) -> bool:
+        """Whether workers outgrew their limit again after a restart: the model grows, and no restart ends that."""
+        within = self._outgrown_at and time.monotonic() - self._outgrown_at[0] <= OUTGROWN_WINDOW_SECONDS
+        return bool(within) and len(self._outgrown_at) == OUTGROWN_MAX
 
     def start(self) -> None:
         for worker in self.all:

@@ -1,4 +1,8 @@
-"""Replaces a worker that grows beyond its memory limit: it is killed, the next rung answers, another one starts."""
+"""Replaces a worker that grows beyond its memory limit: it is killed, the next rung answers, another one starts.
+
+The first time is reported as `resource_pressure` until the new worker is ready. A version that outgrows its limit again
+is reported as `model_failing` by its condition (`Version.conditions`), and no longer as pressure on the machine.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -34,9 +38,12 @@ class MemoryWatch:
             grown = resident_bytes(worker.pid) - worker.resident_bytes_when_ready
             if grown > self._bytes_max:
                 grew = True
+                group.outgrew()
                 message = f"a worker of version {version} grew by {grown} bytes, {self._bytes_max} may be; replaced"
                 _log.warning("worker_grew", version=version, digest=digest, pid=worker.pid, grown=grown)
-                self._problems.begin(Cause.RESOURCE_PRESSURE, digest, message)
+                if not group.keeps_growing:
+                    self._problems.begin(Cause.RESOURCE_PRESSURE, digest, message)
                 worker.end_process()
-        if not grew and group.complete and self._problems.has(Cause.RESOURCE_PRESSURE, digest):
+        over = group.keeps_growing or (not grew and group.complete)
+        if over and self._problems.has(Cause.RESOURCE_PRESSURE, digest):
             self._problems.end(digest, Cause.RESOURCE_PRESSURE)

@@ -95,6 +95,7 @@ class GatewayWorker(_View):
     state: str
     pid: int | None = None
     restarts: int = 0
+    keeps_growing: bool = False
 
 
 class ServedCounts(_View):

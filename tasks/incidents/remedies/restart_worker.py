@@ -27,7 +27,12 @@ class RestartRemedy(RemedyAction):
     def apply(self, context: RemedyContext) -> RemedyResult:
         if _role(context) is Role.ABSENT:
             return RemedyResult(AttemptOutcome.FUTILE, f"{context.incident.subject[:12]} serves no more")
-        restart_worker(context.settings.addresses().require("operate"), context.incident.subject)
+        operate = context.settings.addresses().require("operate")
+        workers = read_gateway_once(operate).workers
+        if any(worker.keeps_growing for worker in workers if worker.digest == context.incident.subject):
+            note = "each new worker grows beyond its memory limit: the gateway has restarted it already"
+            return RemedyResult(AttemptOutcome.FUTILE, note)
+        restart_worker(operate, context.incident.subject)
         return RemedyResult(AttemptOutcome.SUCCEEDED, "the gateway restarts the worker")
 
     def observe(self, context: RemedyContext) -> Verdict:

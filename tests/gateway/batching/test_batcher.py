@@ -206,3 +206,14 @@ async def test_who_waits_twice_as_long_as_the_queue_may_be_is_turned_away():
     turned_away = [each for each in outcomes if isinstance(each, Busy)]
     assert turned_away
     assert all(each.overloaded for each in turned_away)
+
+
+async def test_the_slowest_batch_since_the_last_call_is_kept_with_its_rows():
+    version = Version(row_seconds=0.02)
+    assert version.batcher.take_slowest() is None
+    await version.ask(1)
+    await asyncio.gather(*(version.ask(value) for value in range(8)))
+    slowest = version.batcher.take_slowest()
+    assert len(orjson.loads(slowest.columns)[0]) == max(version.sizes)
+    assert slowest.seconds >= 0.02 * max(version.sizes)
+    assert version.batcher.take_slowest() is None

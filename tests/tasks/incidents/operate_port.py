@@ -14,6 +14,7 @@ class OperatePort:
         self.workers: dict[str, str] = {}
         self.problems: Callable[[], list[tuple[str, str]]] = list
         self.restarts: list[str] = []
+        self.keeps_growing = False
         self.is_silent = False
         self.url = ""
 
@@ -23,7 +24,10 @@ class OperatePort:
             "pipeline": "tiny",
             "desired_generation": 1,
             "active_generation": 1,
-            "workers": [{"digest": key, "role": "champion", "state": state} for key, state in self.workers.items()],
+            "workers": [
+                {"digest": key, "role": "champion", "state": state, "keeps_growing": self.keeps_growing}
+                for key, state in self.workers.items()
+            ],
             "problems": [{"code": code, "subject": subject, "since": since} for code, subject in self.problems()],
         }
 

@@ -49,6 +49,14 @@ def test_only_a_worker_that_is_set_aside_speaks_against_its_model(settings, cham
         assert REMEDIES[0].observe(context(settings, port, champion)).outcome is outcome
 
 
+def test_a_worker_that_grows_after_each_restart_is_not_restarted_once_more(settings, champion):
+    with operate_port() as port:
+        port.workers[champion], port.keeps_growing = "ready", True
+        result = REMEDIES[0].apply(context(settings, port, champion))
+        assert (result.outcome, port.restarts) == (AttemptOutcome.FUTILE, [])
+        assert "grows beyond its memory limit" in result.note
+
+
 def test_the_worker_of_a_model_that_left_service_is_not_restarted(settings, champion):
     """As when the gateway aborts a trial at the same time: its copy of the model may be gone already."""
     with operate_port() as port:
