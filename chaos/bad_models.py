@@ -1,23 +1,33 @@
 """Variants of a published model: one correct copy, and several that are wrong in one way each.
 
 Each is made from the model's own scikit-learn estimator with classes of scikit-learn only, so that the gateway accepts
-its types, signature and golden rows. What is wrong shows on live rows alone.
+its types, signature and golden rows. What is wrong shows on live rows alone. Only `growing` needs a class of its own,
+which a gateway has to trust (`chaos/growing_model.py`).
 """
 
 import hashlib
 import json
 import math
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 __all__ = ["VARIANTS", "PublishedVariant", "publish_variant"]
 
 SLOW_COPIES = 60  # of the estimator in an ensemble that answers the same
 BIAS = 0.6  # weight of the constant answer in a biased model
+GROWTH_BYTES = 2 * 2**20  # that a growing model keeps per batch
+ROW_SECONDS = 0.02  # that one row costs a model which is slow under load
+TIMED_POINTS = 50_000  # training points of the first part that is timed, to find out how many cost ROW_SECONDS
+TIMED_ROWS = 9
+TIMED_ANSWERS = 9
+# Answers to held-out rows of a model that knew more than it will know live: far from the middle on both sides.
+LEAKED_DECILES = (0.0, 0.001, 0.002, 0.003, 0.004, 0.005, 0.995, 0.996, 0.997, 0.998, 1.0)
 NEGLIGIBLE = 1e-12  # weight of a part that only decides whether there is an answer
 FLAVOUR = "sklearn-skops"
 CLASSES = 2
@@ -59,7 +69,9 @@ def publish_variant(models: Path, digest: str, keys: Path, variant: str, version
     pairs = zip(manifest["golden"]["rows"], answers, strict=True)
     given = [(row, answer) for row, answer in pairs if answer is not None]
     golden = {**manifest["golden"], "rows": [row for row, _ in given], "outputs": [answer for _, answer in given]}
-    published = _publish(models, keys, {**manifest, "golden": golden, "version": version}, _dump(changed))
+    reference = _leaked_profile(manifest["reference"]) if variant == "leaked" else manifest["reference"]
+    document = {**manifest, "golden": golden, "reference": reference, "version": version}
+    published = _publish(models, keys, document, _dump(changed))
     return PublishedVariant(published, version, answers)
 
 
@@ -86,6 +98,34 @@ def biased(estimator: Any, rows: Any, strings: list[str]) -> Any:  # noqa: ARG00
 def slow(estimator: Any, rows: Any, strings: list[str]) -> Any:  # noqa: ARG001
     """The same answers for SLOW_COPIES times the computing time."""
     return _ensemble([estimator] * SLOW_COPIES, [1.0] * SLOW_COPIES)
+
+
+def slow_under_load(estimator: Any, rows: Any, strings: list[str]) -> Any:
+    """The same answers for ROW_SECONDS per row: quick for one client, and slow for many at once."""
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import Pipeline
+
+    encoder = _encoder(_telling_column(rows, strings)).fit(rows)
+
+    def part(points: int) -> Any:
+        neighbours = KNeighborsClassifier(n_neighbors=1, algorithm="brute", metric="minkowski", p=1.5)
+        column = [[float(number)] for number in range(points)]
+        return Pipeline([("encoder", encoder), ("neighbours", neighbours.fit(column, _alternating(points)))])
+
+    points = max(2, int(TIMED_POINTS * ROW_SECONDS / _seconds_per_row(part(TIMED_POINTS), rows[:1])))
+    return _ensemble([estimator, part(points)], [1.0, NEGLIGIBLE])
+
+
+def growing(estimator: Any, rows: Any, strings: list[str]) -> Any:  # noqa: ARG001
+    """The same answers, with GROWTH_BYTES of memory kept per batch."""
+    from chaos.growing_model import GrowingClassifier
+
+    return GrowingClassifier(estimator, GROWTH_BYTES)
+
+
+def leaked(estimator: Any, rows: Any, strings: list[str]) -> Any:  # noqa: ARG001
+    """The same model, whose profile promises far more confident answers than it gives live."""
+    return estimator
 
 
 def nan(estimator: Any, rows: Any, strings: list[str]) -> Any:
@@ -120,6 +160,9 @@ VARIANTS: Mapping[str, Variant] = {
     "constant": constant,
     "biased": biased,
     "slow": slow,
+    "slow_under_load": slow_under_load,
+    "growing": growing,
+    "leaked": leaked,
     "nan": nan,
     "raising": raising,
 }
@@ -127,16 +170,21 @@ VARIANTS: Mapping[str, Variant] = {
 
 def _gate(rows: Any, strings: list[str]) -> Any:
     """A decision tree that separates the first golden row from those that differ in one column."""
-    from sklearn.compose import make_column_transformer
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OrdinalEncoder
     from sklearn.tree import DecisionTreeClassifier
 
     column = _telling_column(rows, strings)
-    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
     like_first = (rows[column] == rows[column].iloc[0]).astype(int)
-    chosen = make_column_transformer((encoder, [column])) if column in strings else _passed(column)
+    chosen = _encoder(column) if column in strings else _passed(column)
     return make_pipeline(chosen, DecisionTreeClassifier(max_depth=2)).fit(rows, like_first)
+
+
+def _encoder(column: str) -> Any:
+    """A number per value of the column; -1 for a value that it has not seen."""
+    from sklearn.compose import make_column_transformer
+    from sklearn.preprocessing import OrdinalEncoder
+
+    return make_column_transformer((OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), [column]))
 
 
 def _passed(column: str) -> Any:
@@ -166,6 +214,30 @@ def _ensemble(estimators: list[Any], weights: list[float]) -> Any:
     ensemble.le_ = LabelEncoder().fit(estimators[0].classes_)
     ensemble.classes_ = np.asarray(estimators[0].classes_)
     return ensemble
+
+
+def _seconds_per_row(estimator: Any, row: Any) -> float:
+    """What each row after the first one costs now, on one thread as in a worker."""
+    from threadpoolctl import threadpool_limits
+
+    def usual(rows: Any) -> float:
+        seconds = []
+        for _ in range(TIMED_ANSWERS):
+            started = time.perf_counter()
+            estimator.predict_proba(rows)
+            seconds.append(time.perf_counter() - started)
+        return median(seconds)
+
+    with threadpool_limits(1):
+        several = usual(row.loc[row.index.repeat(TIMED_ROWS)])
+        return max(several - usual(row), several / TIMED_ROWS / 2) / (TIMED_ROWS - 1)
+
+
+def _leaked_profile(reference: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The profile with other answers to held-out rows; ValueError where the model has none to be compared with."""
+    if not reference["answer_deciles"]:
+        raise ValueError("expected a model whose profile has the deciles of its answers to held-out rows, found none")
+    return {**reference, "answer_deciles": LEAKED_DECILES}
 
 
 def _alternating(count: int) -> list[int]:

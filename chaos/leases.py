@@ -17,15 +17,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from chaos.faults.candidate import Candidate
 from chaos.faults.changed_file import ChangedFile
 from chaos.faults.crash_loop import CrashLoop
+from chaos.faults.crowd import Crowd
 from chaos.faults.disabled_remedy import DisabledRemedy
 from chaos.faults.every_model import EveryModel
 from chaos.faults.feed import SpoiledBatch
 from chaos.faults.hanging_release import HangingRelease
 from chaos.faults.hidden_directory import HiddenDirectory
 from chaos.faults.locked_database import LockedDatabase
+from chaos.faults.machine_load import BusyProcessors, HeldMemory
 from chaos.faults.prefect import IdlePrefect
 from chaos.faults.resource import FullDisk
 from chaos.faults.signalled_process import SignalledProcess
+from chaos.faults.spoiled_log import SpoiledLog
 from chaos.faults.toxic import Toxic
 from chaos.processes import ProcessName
 from chaos.staging.credentials import target_environment
@@ -40,8 +43,12 @@ Fault = Annotated[
     | HiddenDirectory
     | DisabledRemedy
     | CrashLoop
+    | Crowd
     | LockedDatabase
     | FullDisk
+    | BusyProcessors
+    | HeldMemory
+    | SpoiledLog
     | Toxic
     | Candidate
     | SpoiledBatch

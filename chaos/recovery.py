@@ -12,6 +12,7 @@ from chaos.record import LedgerEntry, Sample
 from chaos.reference_answers import AnswerClass
 
 __all__ = [
+    "ESCALATED",
     "FAULT_ACTIVE",
     "INDICATOR_BREACHED",
     "INDICATOR_MET",
@@ -29,6 +30,7 @@ __all__ = [
     "unproven_faults",
 ]
 
+ESCALATED = "incident.escalated"  # a kind of entry in the ledger's journal
 FAULT_ACTIVE = "fault_active"
 LATER_FAULT_ACTIVE = "later_fault_active"
 SERVICE_RESTORED = "service_restored"

@@ -76,10 +76,16 @@ class DrillSpec(BaseModel):
         description="Clients must not notice the fault: no answer is degraded, failed or wrong. With `causes`, an "
         "incident of one of them is needed all the same.",
     )
+    unhealable: bool = Field(
+        default=False,
+        description="Nothing heals it: the drill has to report that service was not restored, that a remedy was tried, "
+        "and that people were notified.",
+    )
     quiet: bool = Field(default=False, description="What is done is harmless; it must open no incident.")
     needs: tuple[str, ...] = Field(
         default=(),
-        description="What the drill needs besides its tier: feed, mirror, proxy, files or database (as a source).",
+        description="What the drill needs besides its tier: feed, mirror, proxy, files or database (as a source), or "
+        "growing_model (a gateway that trusts its class).",
     )
     ablations: tuple[str, ...] = Field(default=(), description="Remedies that can be switched off for the drill.")
     substitutes: tuple[str, ...] = Field(

@@ -75,6 +75,8 @@ class DrillFindings(BaseModel):
     latency_seconds: Mapping[str, float]
     incidents: tuple[OpenedIncident, ...]
     remedies: tuple[str, ...] = ()  # that were started during the drill, in order
+    escalations: int = 0  # incidents of which people were notified
+    unlogged: int = 0  # requests that were answered, and whose answers the prediction log lacks afterwards
     unproven: tuple[str, ...]
     outstanding_leases: int
 
@@ -97,7 +99,9 @@ def judge(journal: Mapping[str, Any] | None) -> Judgement:
     if unmet is not None:
         return Judgement(*unmet, findings)
     assert findings is not None
-    unmet = _judge_harness(findings) or _judge_service(journal, findings)
+    unmet = _judge_harness(findings)
+    if unmet is None:
+        unmet = _judge_unhealable(findings) if findings.spec.unhealable else _judge_service(journal, findings)
     if unmet is not None:
         return Judgement(*unmet, findings)
     recover = findings.durations.recover
@@ -152,6 +156,21 @@ def _judge_harness(findings: DrillFindings) -> Unmet | None:
     return None
 
 
+def _judge_unhealable(findings: DrillFindings) -> Unmet:
+    """A drill that nothing heals: "not recovered" once a remedy was tried and people were notified; else no verdict."""
+    if findings.durations.recover is not None:
+        return Exit.HARNESS_FAILED, "nothing can heal this fault, and service was found to be restored"
+    if not findings.remedies:
+        return Exit.HARNESS_FAILED, "expected a remedy to be tried before people are notified, found no attempt"
+    if not findings.escalations:
+        return (
+            Exit.HARNESS_FAILED,
+            f"expected people to be notified after {len(findings.remedies)} attempts, found none",
+        )
+    tried = ", ".join(dict.fromkeys(findings.remedies))
+    return Exit.NOT_RECOVERED, f"not restored, as nothing can; {tried} was tried, and people were notified"
+
+
 def _judge_service(journal: Mapping[str, Any], findings: DrillFindings) -> Unmet | None:
     """Whether the system did what the drill promises."""
     limits, requests = findings.spec.limits, findings.requests
@@ -159,6 +178,8 @@ def _judge_service(journal: Mapping[str, Any], findings: DrillFindings) -> Unmet
         return Exit.NOT_RECOVERED, f"{requests.wrong} answers were wrong, at most {limits.wrong_max} may be"
     if requests.failed > limits.failed_max:
         return Exit.NOT_RECOVERED, f"{requests.failed} requests failed, at most {limits.failed_max} may"
+    if findings.unlogged:
+        return Exit.NOT_RECOVERED, f"{findings.unlogged} requests were answered and are not in the prediction log"
     return _judge_promise(findings) or _judge_after(journal)
 
 

@@ -95,7 +95,11 @@ class CatalogueDrill(_Part):
     requests_during_fault: int = Field(
         default=0, ge=0, description="So many more requests are answered before the drill itself ends the faults."
     )
+    logged: bool = Field(default=False, description="Every answer is in the prediction log afterwards.")
     unaffected: bool = Field(default=False, description="No client notices the faults while they last.")
+    unhealable: bool = Field(
+        default=False, description="Nothing heals it: a remedy has to be tried, and people have to be notified."
+    )
     quiet: bool = Field(default=False, description="The change is harmless: no incident may be opened.")
     ablations: tuple[str, ...] = ()
     substitutes: tuple[str, ...] = Field(
@@ -124,6 +128,10 @@ class CatalogueDrill(_Part):
             raise ValueError("expected faults and the indicator requests beside `requests_during_fault`")
         if self.unaffected and not self.requests_during_fault:
             raise ValueError("expected `requests_during_fault` in a drill that must leave clients unaffected")
+        if self.unhealable and (self.indicator is not Indicator.BATCH or self.remedies or self.faults_last_seconds):
+            raise ValueError(
+                "expected the indicator batch, no `remedies` and no end of the faults in an unhealable drill"
+            )
         if self.reflex and self.remedies:
             raise ValueError("expected no `remedies` in a drill that a reflex heals")
         if self.quiet and (self.causes or self.remedies or not self.unaffected):

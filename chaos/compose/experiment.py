@@ -12,6 +12,7 @@ __all__ = ["experiment_of", "to_yaml"]
 
 Document = dict[str, Any]
 HEADING = "# Rendered from chaos/catalogue/{name}.yaml by `python -m chaos.compose`. Change that file.\n"
+LAST_LOOK_SECONDS = 2.0  # at what was given up
 LATE_FACTOR = 3.0  # a load may take so much longer than its rate says
 
 
@@ -69,6 +70,7 @@ def _promise(drill: CatalogueDrill) -> Document:
         "remedies": list(drill.remedies),
         **({"forbidden_remedies": list(drill.forbidden_remedies)} if drill.forbidden_remedies else {}),
         **({"quiet": True} if drill.quiet else {}),
+        **({"unhealable": True} if drill.unhealable else {}),
         "reflex": drill.reflex,
         "unaffected": drill.unaffected,
         "needs": list(drill.needs),
@@ -123,6 +125,7 @@ def _requests_method(drill: CatalogueDrill) -> list[Document]:
             **({"after_incident": True} if drill.remedies else {}),
         ),
         _action("stop_load"),
+        *([_probe("answers_are_logged")] if drill.logged else []),
     ]
 
 
@@ -153,9 +156,10 @@ def _batch_method(drill: CatalogueDrill) -> list[Document]:
         *(due + faults if drill.due_day == "before the faults" else faults + due),
         _action("request_ingest", deployment="ingest/ingest"),
         *([] if last is None else [*_until_noticed(drill), {**end, "pauses": {"before": last}}]),
+        *([_probe("incident_is_escalated", deadline_seconds="${restored_seconds_max}")] if drill.unhealable else []),
         _probe(
             "due_batch_is_in",
-            deadline_seconds="${restored_seconds_max}",
+            deadline_seconds=LAST_LOOK_SECONDS if drill.unhealable else "${restored_seconds_max}",
             **({} if last is None else {"by_any_run": True}),
             **({"partly": True} if drill.partly else {}),
         ),

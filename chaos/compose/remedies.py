@@ -19,7 +19,7 @@ Each remedy of `pipelines/policy.yaml`, and the drills that fail when it is disa
 |---|---|---|"""
 WITHOUT_ABLATION: Mapping[str, str] = {
     "wait": "none: it does nothing, so that the same drill recovers without it",
-    "escalate": "none: it heals nothing; `unhealable` requires that its drill does not recover",
+    "escalate": "none: it heals nothing; `unhealable` requires it",
     "abort_canary": "none: the gateway aborts a bad trial by itself, before the healer (`candidate-nan`)",
     "restart_service": "none: the supervisor of `autopilot up` restarts a dead or hung service by itself",
     "free_disk": "none: the full disk of a drill is a limit of one process, which deleting files does not lift",

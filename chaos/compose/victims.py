@@ -22,6 +22,10 @@ def _of_process(arguments: Arguments) -> set[str]:
     return {"healer" if name == "leader" else name.removesuffix("_worker")}
 
 
+def _of_resource(arguments: Arguments) -> set[str]:
+    return _of_process(arguments) if arguments["resource"] == "disk" else {f"machine {arguments['resource']}"}
+
+
 def _of_candidate(arguments: Arguments) -> set[str]:
     return {str(arguments.get("role", "challenger")), RELEASE_ROOT}
 
@@ -36,7 +40,9 @@ _VICTIMS: Mapping[str, Callable[[Arguments], set[str]]] = {
     "every_model": lambda _: {CHAMPION, "fallback", RELEASE_ROOT},
     "signal": _of_process,
     "crash_loop": lambda arguments: {str(arguments.get("role", CHAMPION))},
-    "resource": _of_process,
+    "prediction_log": lambda _: {"prediction log"},
+    "crowd": lambda _: {"load"},
+    "resource": _of_resource,
     "prefect": lambda _: {"prefect"},
     "toxic": lambda arguments: {f"link {arguments['link']}"},
     "alert": lambda _: {"link alert"},

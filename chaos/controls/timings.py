@@ -13,7 +13,9 @@ from typing import Any
 
 from chaos import golden_rows, leases, ledger, record
 from chaos.lab import Lab, new_directory
+from chaos.probes.answers_are_logged import UNLOGGED
 from chaos.recovery import (
+    ESCALATED,
     ClassifiedAnswer,
     Interval,
     Timings,
@@ -95,9 +97,19 @@ def conclude(spec: DrillSpec, directory: Path) -> DrillFindings:
             if entry.kind == "incident.opened"
         ),
         remedies=tuple(str(e.detail.get("remedy", "")) for e in entries if e.kind == "attempt.started"),
+        escalations=sum(entry.kind == ESCALATED for entry in entries),
+        unlogged=_unlogged(directory),
         unproven=tuple(unproven_faults(samples)),
         outstanding_leases=sum(lease.outstanding for lease in leases.read_all(directory / "leases")),
     )
+
+
+def _unlogged(directory: Path) -> int:
+    """What a probe has counted; 0 in a drill without that probe."""
+    try:
+        return int(record.recall(directory, UNLOGGED))
+    except FileNotFoundError:
+        return 0
 
 
 def _complete_reference(lab: Lab) -> None:

@@ -1,4 +1,4 @@
-"""A resource that a process lacks: room for files.
+"""A resource that is short: room for files of one process, or processors or memory of the machine.
 
 The size of a process's files is limited by the kernel, so the same errors appear as on a full disk, and no other
 process on the machine is affected.
@@ -10,6 +10,7 @@ from typing import Literal
 import psutil
 from pydantic import BaseModel, ConfigDict
 
+from chaos.faults.machine_load import BusyProcessors, HeldMemory, prepare_burners, prepare_memory
 from chaos.faults.signalled_process import find_process
 from chaos.lab import Lab
 from chaos.processes import ProcessName
@@ -53,10 +54,25 @@ class FullDisk(BaseModel):
         return process is not None and process.rlimit(psutil.RLIMIT_FSIZE)[0] == BYTES_LEFT
 
 
-def prepare(lab: Lab, resource: Literal["disk"], process: str) -> FullDisk:
-    """`resource` is disk, `process` as for a signal. LookupError for another resource or process."""
-    if resource != "disk":
-        raise LookupError(f"expected the resource disk, found {resource!r}")
+def prepare(
+    lab: Lab, resource: Literal["disk", "cpu", "memory"], process: str = "", seconds_max: float = 240.0
+) -> FullDisk | BusyProcessors | HeldMemory:
+    """`resource` is disk, with `process` as for a signal, or cpu or memory of the machine.
+
+    LookupError for another resource or process, or where the machine has no memory to spare.
+    """
+    match resource:
+        case "disk":
+            return _full_disk(lab, process)
+        case "cpu":
+            return prepare_burners(lab, seconds_max)
+        case "memory":
+            return prepare_memory(lab, seconds_max)
+        case _:
+            raise LookupError(f"expected the resource disk, cpu or memory, found {resource!r}")
+
+
+def _full_disk(lab: Lab, process: str) -> FullDisk:
     name = find_process(lab, process)
     soft, _ = kernel.prlimit(name.pid, kernel.RLIMIT_FSIZE)
     return FullDisk(process=name, name=process, soft_before=soft)

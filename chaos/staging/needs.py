@@ -5,12 +5,17 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from chaos.lab import Lab
 from chaos.ledger import LedgerUnreadable, last_id
 from chaos.source_files import source_databases, source_files
 from chaos.spec import DrillSpec, Indicator
 
 __all__ = ["Need", "needs_of_drill", "needs_of_fault"]
+
+GROWING_TYPE = "chaos.growing_model.GrowingClassifier"
+TRUSTED_TYPES_VARIABLE = "AUTOPILOT_GATEWAY_TRUSTED_TYPES"
 
 
 class Need(Enum):
@@ -27,6 +32,10 @@ class Need(Enum):
     SOURCE_FILES = "a data file of a source of kind files on this machine (`home`, `pipelines_dir`)"
     SOURCE_DATABASE = "a SQLite database of a source of kind sql on this machine (`home`, `pipelines_dir`)"
     PROXY = "a fault proxy in front of the services (`proxy`)"
+    GROWING_MODEL = (
+        "a gateway on this machine that trusts the class of a growing model "
+        "(`AUTOPILOT_GATEWAY_TRUSTED_TYPES=chaos.growing_model.GrowingClassifier`)"
+    )
     PREFECT = "Prefect's API (`prefect`)"
     RUNS = "ingest runs: Prefect's API (`prefect`), or the state directory on this machine (`home`)"
     FEED = "the primary of a bundled source (`feed`), which a pipeline with `feed:` in its pipeline.yaml has"
@@ -69,6 +78,7 @@ _FAULTS: Mapping[str, Callable[[Mapping[str, Any]], tuple[Need, ...]]] = {
     "alert": lambda _: (Need.PROXY,),
     "candidate": lambda _: (Need.RELEASES, Need.KEYS),
     "directory": lambda _: (Need.RELEASES,),
+    "crowd": lambda _: (Need.GATEWAY,),
     "feed": lambda _: (Need.FEED, Need.MIRROR),
     "file": _file,
     "labels": lambda _: (Need.FEED, Need.MIRROR),
@@ -80,6 +90,7 @@ _NAMED: Mapping[str, Need] = {
     "database": Need.SOURCE_DATABASE,
     "feed": Need.FEED,
     "files": Need.SOURCE_FILES,
+    "growing_model": Need.GROWING_MODEL,
     "mirror": Need.MIRROR,
     "proxy": Need.PROXY,
 }
@@ -97,6 +108,18 @@ def _has_ledger_file(lab: Lab) -> bool:
         return lab.ledger_file.is_file()
     except LookupError:
         return False
+
+
+def _trusts_growing_model(lab: Lab) -> bool:
+    """Whether the gateway was started with the type among those that it trusts."""
+    if not lab.is_local:
+        return False
+    try:
+        process = lab.process("gateway").find()
+        words = [] if process is None else [*process.cmdline(), process.environ().get(TRUSTED_TYPES_VARIABLE, "")]
+    except (LookupError, OSError, psutil.Error):
+        return False
+    return any(GROWING_TYPE in word for word in words)
 
 
 def _has_directory(lab: Lab) -> bool:
@@ -122,6 +145,7 @@ _MET: Mapping[Need, Callable[[Lab], bool]] = {
     Need.SOURCE_FILES: lambda lab: lab.is_local and bool(source_files(lab.pipelines_dir, lab.pipeline)),
     Need.SOURCE_DATABASE: lambda lab: lab.is_local and bool(source_databases(lab.pipelines_dir, lab.pipeline)),
     Need.PROXY: lambda lab: bool(lab.proxy),
+    Need.GROWING_MODEL: _trusts_growing_model,
     Need.PREFECT: lambda lab: bool(lab.prefect),
     Need.RUNS: lambda lab: bool(lab.prefect) or lab.is_local,
     Need.FEED: lambda lab: "feed" in lab.feeds,

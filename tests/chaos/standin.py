@@ -55,7 +55,7 @@ class JsonHandler(BaseHTTPRequestHandler):
         length = int(self.headers.get("content-length") or 0)
         body = json.loads(self.rfile.read(length)) if length else None
         status, headers, document = self.server.route(self.command, self.path, self.headers, body)
-        content = json.dumps(document).encode()
+        content = b"" if document is None else json.dumps(document).encode()
         self.send_response(status)
         for name, value in {**headers, "content-length": str(len(content))}.items():
             self.send_header(name, value)
@@ -159,6 +159,8 @@ class Stack:
             self.ledger.write("incident.recovered", "feed", cause="source_unavailable")
             self.run_state = "COMPLETED"
             return
+        if self.heals:
+            self.ledger.write("incident.escalated", "feed", cause="source_unavailable")
         self.run_state = "FAILED"
 
     def predict(self, headers, body):

@@ -126,6 +126,14 @@ def test_the_unhealable_drill_reports_not_recovered(tmp_path):
     with standin(tmp_path / "home", "--heals") as home:
         outcome = drill("unhealable", home)
         assert outcome.exit is Exit.NOT_RECOVERED, outcome.reason
+        assert "switch_source was tried, and people were notified" in outcome.reason
+
+
+def test_the_unhealable_drill_has_no_verdict_unless_people_were_notified(tmp_path):
+    with standin(tmp_path / "home") as home:
+        outcome = drill("unhealable", home)
+        assert outcome.exit is Exit.HARNESS_FAILED
+        assert "expected people to be notified after 2 attempts" in outcome.reason
 
 
 def test_no_fault_is_injected_into_a_stack_that_is_not_steady(tmp_path):

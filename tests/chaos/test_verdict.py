@@ -61,6 +61,12 @@ def promising(used=(), missing=(), good=400, **promise):
     return findings(spec={**SPEC, **promise}, remedies=list(used), timings=timings, requests=requests)
 
 
+def unhealable(**changes):
+    """A drill that nothing heals, with remedies that were tried and an escalation."""
+    tried = {"remedies": ["retry", "switch_source", "retry"], "escalations": 1, "durations": {}}
+    return findings(**{"spec": {**SPEC, "unhealable": True}, **tried, **changes})
+
+
 def limited(**limits):
     """A drill with further limits."""
     return findings(spec={**SPEC, "limits": {**SPEC["limits"], **limits}})
@@ -100,6 +106,13 @@ def limited(**limits):
         (limited(detection_seconds=1.5), Exit.NOT_RECOVERED, "detected in 2.0 s, at most 1.5 s"),
         (limited(mitigation_seconds=0.5), Exit.NOT_RECOVERED, "mitigated in 1.0 s, at most 0.5 s"),
         (limited(detection_seconds=2, mitigation_seconds=1), Exit.RECOVERED, "recovered in 5.5 s"),
+        (findings(unlogged=2), Exit.NOT_RECOVERED, "2 requests were answered and are not in the prediction log"),
+        # nothing heals it
+        (unhealable(), Exit.NOT_RECOVERED, "retry, switch_source was tried, and people were notified"),
+        (unhealable(escalations=0), Exit.HARNESS_FAILED, "expected people to be notified after 3 attempts"),
+        (unhealable(remedies=[]), Exit.HARNESS_FAILED, "found no attempt"),
+        (unhealable(durations={"recover": [1, 2]}), Exit.HARNESS_FAILED, "found to be restored"),
+        (unhealable(unproven=["feed stopped"]), Exit.FAULT_NOT_PROVEN, "feed stopped"),
         # steady state
         (journal(steady_states={"before": NOT_STEADY, "after": None}), Exit.NOT_STEADY, "champion-answers"),
         # a vacuous pass

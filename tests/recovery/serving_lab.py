@@ -13,9 +13,11 @@ from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 
 import httpx
+import numpy as np
 import psutil
 
 from chaos.ledger import unfinished
+from chaos.staging.needs import GROWING_TYPE
 from healer.status_file import metrics_file
 from releases.log import ReleaseLog, promotion_of
 from releases.manifest import ReferenceProfile
@@ -26,12 +28,20 @@ from tests.chaos.standin import JsonServer
 from tests.flows.release_bench import PIPELINE_YAML
 from tests.gateway.running import run_gateway, wait_until
 from tests.healer.resident import healer, leader
-from tests.published import PIPELINE, bootstrap, publish_tiny_model, start_canary, tiny_rows
+from tests.published import (
+    PIPELINE,
+    bootstrap,
+    frame,
+    publish_tiny_model,
+    start_canary,
+    tiny_estimator,
+    tiny_rows,
+)
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing here asks Prefect or a source
 READY_SECONDS = 240.0  # a remedy of the drill before may be observed for two minutes
 GOLDEN_ROWS = 32  # the load of a drill; a gateway judges a model by at least 20 different rows
-REFERENCE = ReferenceProfile(rows=200, prediction_quantiles=(0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0))  # answers vary
+WORKER_BYTES_MAX = 128 * 2**20  # a growing model keeps 2 MiB per batch
 HEALERS = ("healer", "standby")
 
 
@@ -50,13 +60,15 @@ class ServingLab:
     def publish(self):
         """Another model, with a version and a digest of its own."""
         self.published += 1
+        estimator, rows = tiny_estimator(self.published), tiny_rows(GOLDEN_ROWS, seed=self.published)
         return publish_tiny_model(
             self.root,
             self.keys,
             version=f"0.{self.published}.0",
             seed=self.published,
-            reference=REFERENCE,
-            golden_rows=tiny_rows(GOLDEN_ROWS, seed=self.published),
+            estimator=estimator,
+            reference=reference_of(estimator, rows),
+            golden_rows=rows,
         )
 
     def renew(self, fallbacks=1):
@@ -103,6 +115,13 @@ class ServingLab:
         return serves and settled and quiet and champion in ready and len(ready) > fallbacks
 
 
+def reference_of(estimator, rows):
+    """The profile of a model whose live rows are its golden ones."""
+    answers = estimator.predict_proba(frame(rows))[:, 1]
+    deciles = tuple(float(each) for each in np.quantile(answers, np.linspace(0, 1, 11)))
+    return ReferenceProfile(rows=200, prediction_quantiles=deciles, answer_deciles=deciles)
+
+
 @contextmanager
 def serving_lab(folder):
     """A home with a champion, a gateway that serves it, and healers of which one leads."""
@@ -114,7 +133,10 @@ def serving_lab(folder):
     Ledger(f"sqlite:///{home / 'ledger.db'}").close()
     make_registry(home / "mlflow" / "mlflow.db")
     with ExitStack() as running:
-        options = ("--control-plane-metrics-file", str(metrics_file(home, PIPELINE)))
+        options = (
+            *("--control-plane-metrics-file", str(metrics_file(home, PIPELINE))),
+            *("--trusted-types", GROWING_TYPE, "--worker-memory-bytes-max", str(WORKER_BYTES_MAX)),
+        )
         gateway = running.enter_context(
             run_gateway(home / "releases" / PIPELINE, keys, home / "gateway" / PIPELINE, *options)
         )
