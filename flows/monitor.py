@@ -52,13 +52,13 @@ def monitor(pipeline: str, until: date | None = None, renew: bool = True) -> Mon
     cooling_until = cool_down_end(ledger_dsn, model)
     acts = is_actionable(conclusion) and cooling_until is None
     record_results(ledger_dsn, model, found, conclusion, acts=acts)
-    distributions = (
-        write_distribution_report(model, settings.reports_dir / pipeline) if found.distributions_failed else None
-    )
     incident = report_incident(ledger_dsn, model, found.quality, conclusion) if acts else None
     renews = renew and not acts and renewal_due(settings, config, model)
     if renews:
         ask_for_renewal(model)
+    distributions = None
+    if found.distributions_failed or config.monitor.reports == "every":  # last: healing does not wait for a page
+        distributions = write_distribution_report(model, settings.reports_dir / pipeline, settings.evidently_workspace)
 
     report = MonitorReport.of(
         model,

@@ -1,5 +1,7 @@
 """The section `monitor:` of a pipeline: windows, thresholds of the checks, and when the monitor acts."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from tasks.config.section import Section
@@ -56,5 +58,14 @@ class Monitor(Section):
     cooldown_days: int = Field(
         default=14, ge=0, description="Days without further action after a model was accepted, and after an action."
     )
-    reports_kept: int = Field(default=20, ge=1, description="HTML reports that are kept; older ones are deleted.")
+    reports: Literal["failed", "every"] = Field(
+        default="failed",
+        description="Which runs write a report of distributions: those in which a check failed that it explains, or "
+        "every run, which takes about ten seconds longer.",
+    )
+    reports_kept: int = Field(
+        default=20,
+        ge=1,
+        description="HTML reports, and snapshots for Evidently, that are kept; older ones are deleted.",
+    )
     reports_days: int = Field(default=90, ge=1, description="Days after which an HTML report is deleted.")

@@ -139,6 +139,11 @@ class Settings(BaseSettings):
         return self.home / "reports"
 
     @property
+    def evidently_workspace(self) -> Path:
+        """One project per pipeline; `evidently ui --workspace` opens it."""
+        return self.home / "evidently"
+
+    @property
     def alerts_file(self) -> Path:
         return self.home / "alerts.jsonl"
 
