@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -15,15 +16,18 @@ from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import Settings
 
 
-def enter(home: Path | None, pipeline: str) -> Settings:
-    """Settings for a command that runs a flow. Wrong arguments are refused before anything starts."""
+def enter(home: Path | None, pipeline: str, meanwhile: Callable[[], None] | None = None) -> Settings:
+    """Settings for a command that runs a flow. Wrong arguments are refused before anything starts.
+
+    `meanwhile` is called while a temporary Prefect starts: it may import what the command needs in any case.
+    """
     settings = settings_of(home)
     load_pipeline(pipeline, settings.pipelines_dir)
     check_home(settings.home)
     (settings.home / "prefect").mkdir(parents=True, exist_ok=True)  # Prefect makes the last directory only
     end_when_interrupted()
     connect(settings)
-    _require_prefect(settings.home)
+    _require_prefect(settings.home, meanwhile)
     return settings
 
 
@@ -43,14 +47,16 @@ def connect(settings: Settings) -> None:
     log_to_stderr()
 
 
-def _require_prefect(home: Path) -> None:
+def _require_prefect(home: Path, meanwhile: Callable[[], None] | None) -> None:
     """Start a temporary Prefect for this command, unless the environment names one. It starts while Prefect loads."""
     if "PREFECT_API_URL" in os.environ:
         return
     server = TemporaryPrefect(home / "prefect" / "temporary.log")
     os.environ["PREFECT_API_URL"] = server.api_url
-    import prefect  # noqa: F401  # takes as long as the start of the server
+    import prefect  # noqa: F401  # takes as long as the start of the server, if its database exists
 
+    if meanwhile is not None:
+        meanwhile()
     server.wait_until_it_answers()
 
 

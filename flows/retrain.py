@@ -90,7 +90,7 @@ class RetrainOutcome(BaseModel):
     `digest` is set once the model is published. `model_sha256` is the digest of the model's bytes alone, equal for
     equal models. `comparison_skipped` means that the comparisons were allowed to block nothing. `leakage_warning` says
     why the candidate may have seen the labels. `refit` compares the refit with the compared fit; where it blocks, the
-    compared fit was released in its place.
+    compared fit was released in its place. `sample` says how many of the labelled rows were used; empty if all were.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -105,6 +105,7 @@ class RetrainOutcome(BaseModel):
     until: date
     comparisons: tuple[Comparison, ...] = ()
     refit: Comparison | None = None
+    sample: str = ""
     leakage_warning: str = ""
     comparison_skipped: bool = False
     repetition: Repetition | None = None
@@ -136,6 +137,8 @@ class RetrainOutcome(BaseModel):
         """The result, warnings, and a table with one row per comparison."""
         skipped = " (comparison skipped on request)" if self.comparison_skipped else ""
         lines = [f"Candidate {self.version}, trained until {self.trained_until}: **{self.result}**{skipped}", ""]
+        if self.sample:
+            lines += [f"A sample: {self.sample}.", ""]
         if self.leakage_warning:
             lines += [f"**{self.leakage_warning}**", ""]
         if self.repetition is not None:
@@ -212,7 +215,11 @@ def _train_and_release(settings: Settings, request: RetrainRequest) -> RetrainOu
     compared = compare(context, plan, registered, champion)
     _record(settings, plan, "retrain.compared", {"version": registered.version, **_reasons(compared)})
     crash_points.reached("retrain.compared", version=registered.version)
-    shown: dict[str, Any] = {"comparisons": compared.comparisons, "leakage_warning": compared.leakage_warning}
+    shown: dict[str, Any] = {
+        "comparisons": compared.comparisons,
+        "leakage_warning": compared.leakage_warning,
+        "sample": context.dataset(plan).sample,
+    }
     if request.dry_run:
         return outcome.ended(RetrainResult.COMPARED, **shown)
     if not (compared.accepted or request.skip_comparison):

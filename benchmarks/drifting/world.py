@@ -48,6 +48,8 @@ def history_of(stream: Stream) -> History:
         estimator_sha256="",
         rows_min=pipeline.retrain.rows_min,
         requirements_sha256="",
+        rows_max=pipeline.retrain.rows_max,
+        holdout_rows_max=pipeline.retrain.holdout_rows_max,
         output=pipeline.prediction.output,
     )
     rows = stream.rows.drop(columns=OUTCOME)

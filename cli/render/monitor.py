@@ -22,6 +22,7 @@ def monitor_parts(report: MonitorReport) -> list[RenderableType]:
                 ("because", report.because),
                 ("labels", labels),
                 ("logged", logged),
+                ("samples", "; ".join(report.samples)),
                 ("cooling until", None if report.cooling_until is None else str(report.cooling_until)),
                 ("incident", report.incident_id),
                 ("renewal", "asked for, by schedule" if report.renewal_due else None),

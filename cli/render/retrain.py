@@ -31,6 +31,7 @@ def retrain_parts(outcome: "RetrainOutcome") -> list[RenderableType]:
         fields(
             [
                 ("trained on", f"{outcome.trained_from} to {outcome.trained_until}"),
+                ("sample", outcome.sample),
                 ("digest", outcome.digest or "none: nothing was published"),
                 ("release", None if rollout is None else f"generation {rollout.generation}, {rollout.result}"),
                 ("warning", outcome.leakage_warning),

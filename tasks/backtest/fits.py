@@ -1,7 +1,7 @@
 """Fits of the pipeline's estimator at the end of a day, and the models that a replayed retrain makes of them."""
 
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
-
-
-AGREEMENT_ROWS_MAX = 30_000
-_SEED = 20130101
 
 
 class FitKind(StrEnum):
@@ -88,17 +84,11 @@ def fit(history: History, key: FitKey) -> Fit:
 
 
 def refit_agrees(history: History, compared: Fit, whole: Fit) -> bool:
-    """Whether `retrain` would release the refit `whole` in place of the fit that was compared.
-
-    Both are compared on a sample of their common training rows, because a prediction of all takes longer than the fit.
-    """
+    """Whether `retrain` would release the refit `whole` in place of the fit that was compared."""
     if not history.pipeline.retrain.refit:
         return False
     plan = history.plan_at(compared.key.until)
     dataset = history.dataset(plan)
-    if len(dataset.train) > AGREEMENT_ROWS_MAX:
-        sample = dataset.train.sample(AGREEMENT_ROWS_MAX, random_state=_SEED).sort_index()
-        dataset = replace(dataset, train=sample)
     estimators = compared.model.estimator, whole.model.estimator
     return not compare_refit(history.pipeline, plan, dataset, *estimators).blocks
 

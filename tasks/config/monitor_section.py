@@ -19,6 +19,9 @@ class Monitor(Section):
     window_days: int = Field(default=7, ge=1, description="Days: length of a window of inputs and predictions.")
     quality_window_days: int = Field(default=14, ge=7, description="Days: length of a window of labelled losses.")
     rows_min: int = Field(default=1000, ge=1, description="Rows: a window with fewer is INCONCLUSIVE.")
+    rows_max: int = Field(
+        default=100_000, ge=1, description="Rows of a window that are read at most. Of more, each day keeps its share."
+    )
     label_coverage_min: float = Field(
         default=0.8, gt=0, le=1, description="Share of rows with labels below which a day, and a window, is not judged."
     )

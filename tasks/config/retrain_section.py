@@ -69,6 +69,14 @@ class Retrain(Section):
         "Postpones a renewal by schedule as far as the last one gained less; 0 postpones none.",
     )
     rows_min: int = Field(default=5000, ge=1, description="Training is refused with fewer labelled rows.")
+    rows_max: int = Field(
+        default=200_000,
+        ge=1,
+        description="Rows that a model is fitted on at most. Of more, each day and class keeps its share.",
+    )
+    holdout_rows_max: int = Field(
+        default=100_000, ge=1, description="Held-out rows that models are compared on at most, chosen in the same way."
+    )
     label_coverage_min: float = Field(
         default=0.8,
         ge=0,

@@ -1,5 +1,6 @@
 """Labels: read from the lake and joined to rows by key, without any label that was not known at the time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from tasks.config.pipeline import ClassNames, Pipeline
+from tasks.evaluation.row_sample import RowSample, sample_positions
 from tasks.lake.columns import ASKED_AT, BATCH_DAY, FEATURES, KNOWN_AT, LABEL
 from tasks.lake.lake_table import LakeTable
 
@@ -49,11 +51,40 @@ def day_start(day: date, zone: ZoneInfo) -> datetime:
 
 
 def read_features(
-    lake_root: Path, key: str, since: date | None, until: date | None, version: int | None = None
+    lake_root: Path,
+    key: str,
+    since: date | None,
+    until: date | None,
+    version: int | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    keys: Sequence[str] | None = None,
 ) -> "pd.DataFrame":
-    """Rows of the features table whose day is in [since, until], in the order of their requests."""
-    rows = LakeTable(lake_root, FEATURES, [key]).read(since=since, until=until, version=version)
+    """Rows of the features table whose day is in [since, until], in the order of their requests.
+
+    With `columns` only these, the key and the times among them; with `keys` only the rows that have one of these keys.
+    """
+    table = LakeTable(lake_root, FEATURES, [key])
+    rows = table.read(since=since, until=until, version=version, columns=columns, keys=keys)
     return rows.sort_values([ASKED_AT, key], ignore_index=True)
+
+
+def sample_features(
+    lake_root: Path, key: str, since: date, until: date, rows_max: int
+) -> tuple["pd.DataFrame", RowSample]:
+    """At most `rows_max` rows of the features table, as `read_features` returns them, and how many rows there are.
+
+    If there are more, each day keeps its share. Only their keys and days are read together.
+    """
+    table = LakeTable(lake_root, FEATURES, [key])
+    version, names = table.version(), [key, ASKED_AT, BATCH_DAY]
+    if table.count(since, until) <= rows_max:
+        rows = read_features(lake_root, key, since, until, version)
+        return rows, RowSample(len(rows), len(rows))
+    known = read_features(lake_root, key, since, until, version, columns=names)
+    chosen = known[key].iloc[sample_positions(known[key], [known[BATCH_DAY]], rows_max)]
+    rows = read_features(lake_root, key, since, until, version, keys=chosen.tolist())
+    return rows, RowSample(len(rows), len(known))
 
 
 def join_labels(

@@ -6,19 +6,20 @@ another writer was first, the caller plans again.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 
 from healing.errors import Conflict, StoreUnavailable
 from tasks.lake.columns import BATCH_DAY
 from tasks.lake.delta_write import write_plan
 from tasks.lake.key_lookup import stored_rows
 from tasks.lake.merge_plan import NEW_TABLE, MergePlan, plan_merge
+from tasks.lake.row_scan import Days, count, day_range, exact_frame, scan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,13 +124,11 @@ class LakeTable:
         day_column: str = BATCH_DAY,
         columns: Sequence[str] | None = None,
         version: int | None = None,
+        keys: Sequence[str] | None = None,
     ) -> "pd.DataFrame":
-        """Rows whose day is in [since, until], of the newest or of a pinned version, as a data frame: see `rows`.
-
-        Whole numbers with missing values are `Int64`; as floats, those above 2^53 would change.
-        """
-        read = self.rows(since=since, until=until, day_column=day_column, columns=columns, version=version)
-        return _exact_frame(read)
+        """Rows whose day is in [since, until], of the newest or of a pinned version, as a data frame: see `rows`."""
+        read = self.rows(since=since, until=until, day_column=day_column, columns=columns, version=version, keys=keys)
+        return exact_frame(read)
 
     def rows(
         self,
@@ -139,30 +138,41 @@ class LakeTable:
         day_column: str = BATCH_DAY,
         columns: Sequence[str] | None = None,
         version: int | None = None,
+        keys: Sequence[str] | None = None,
     ) -> pa.Table:
         """Rows whose day is in [since, until], in Arrow's types, sorted by day and key.
 
         The order is fixed because a model that is fitted on the same rows in another order is another model. Instants
-        are UTC microseconds, days `datetime.date`. StoreUnavailable when the table does not exist yet, or when one of
-        its files is missing.
+        are UTC microseconds, days `datetime.date`. With `keys`, values of the first key column, other rows are never
+        in memory together. StoreUnavailable when the table does not exist yet, or when one of its files is missing.
         """
+        chosen = None if keys is None else (self._key[0], pa.array(keys, pa.string()))
+        order = (day_column, *self._key)
+        with self._reading(version) as table:
+            return scan(table, Days(day_column, since, until), order, columns, chosen)
+
+    def count(self, since: date | None = None, until: date | None = None, version: int | None = None) -> int:
+        """Number of rows whose day is in [since, until]; 0 before the first commit."""
+        if version is None and self._open() is None:
+            return 0
+        with self._reading(version) as table:
+            return count(table, Days(BATCH_DAY, since, until))
+
+    def day_range(self) -> tuple[date, date] | None:
+        """The first and the last day, None without rows; StoreUnavailable as in `rows`."""
+        with self._reading(None) as table:
+            return day_range(table, BATCH_DAY)
+
+    @contextmanager
+    def _reading(self, version: int | None) -> "Iterator[DeltaTable]":
+        """The table at a version (None: the newest), with errors of its files as StoreUnavailable."""
         table = self._open() if version is None else self._pinned(version)
         if table is None:
             raise StoreUnavailable(f"expected table {self._name} at {self.path}, found none; ingest a day first")
         try:
-            data = table.to_pyarrow_dataset()
-            order = [name for name in (day_column, *self._key) if name in data.schema.names]
-            shown = list(columns) if columns is not None else data.schema.names
-            wanted = [*shown, *(name for name in order if name not in shown)]
-            rows = data.to_table(columns=wanted, filter=_between(day_column, since, until))
+            yield table
         except OSError as exc:
             raise self._unreadable(exc) from exc
-        return rows.sort_by([(name, "ascending") for name in order]).select(shown)
-
-    def count(self) -> int:
-        """Number of rows in the newest version."""
-        table = self._open()
-        return 0 if table is None else int(table.to_pyarrow_dataset().count_rows())
 
     def _open(self) -> "DeltaTable | None":
         """The table as it is now; once open, only new commits are read."""
@@ -226,16 +236,6 @@ class LakeTable:
         return StoreUnavailable(f"table {self._name}: cannot read {self.path}: {exc}; fix access, or restore it")
 
 
-def _exact_frame(rows: pa.Table) -> "pd.DataFrame":
-    import pandas as pd
-
-    frame: pd.DataFrame = rows.to_pandas()
-    for field in rows.schema:
-        if pa.types.is_integer(field.type) and rows[field.name].null_count:
-            frame[field.name] = rows[field.name].to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-    return frame
-
-
 def _properties(transactions: Sequence[Progress], notes: Notes, *, retry: bool) -> "CommitProperties":
     """Without `retry`, Delta must not commit on top of a version that the plan was not made for."""
     from deltalake import CommitProperties, Transaction
@@ -245,11 +245,3 @@ def _properties(transactions: Sequence[Progress], notes: Notes, *, retry: bool) 
         custom_metadata={_NOTES: json.dumps(notes)},
         max_commit_retries=None if retry else 0,
     )
-
-
-def _between(column: str, since: date | None, until: date | None) -> ds.Expression | None:
-    bounds = [ds.field(column) >= since] if since is not None else []
-    bounds += [ds.field(column) <= until] if until is not None else []
-    if not bounds:
-        return None
-    return bounds[0] if len(bounds) == 1 else bounds[0] & bounds[1]

@@ -11,7 +11,7 @@ from healing.verdict import Outcome, Verdict
 from releases.loader import LoadedModel
 from tasks.config.monitor_section import Monitor
 from tasks.config.pipeline import Pipeline
-from tasks.evaluation.labels import LabelDelay, LabelSource, day_end, join_labels, label_source, read_features
+from tasks.evaluation.labels import LabelDelay, LabelSource, day_end, join_labels, label_source, sample_features
 from tasks.evaluation.losses import Loss, loss_of
 from tasks.evaluation.predictions import (
     class_columns,
@@ -20,6 +20,7 @@ from tasks.evaluation.predictions import (
     unknown_predictions,
     with_predictions,
 )
+from tasks.evaluation.row_sample import RowSample
 from tasks.lake.columns import PREDICTION
 from tasks.monitoring.distances import ColumnKind, column_kinds
 from tasks.monitoring.windows import DayRange, predicted_rows, windows_back
@@ -79,8 +80,27 @@ class MonitoredModel:
         return rows
 
     def features(self, since: date, until: date) -> "pd.DataFrame":
-        """Rows of the features table whose day is in [since, until], in the order of their requests."""
-        return read_features(self.labels.lake_root, self.labels.key, since, until)
+        """Rows of the features table whose day is in [since, until], in the order of their requests.
+
+        Of more than `monitor.rows_max`, a sample in which each day keeps its share: see `sample_of`.
+        """
+        labels, window = self.labels, DayRange(since, until)
+        rows, sample = sample_features(labels.lake_root, labels.key, since, until, self.rules.rows_max)
+        self._samples[window] = sample
+        return rows
+
+    def sample_of(self, window: DayRange) -> RowSample | None:
+        """How many of the window's rows `features` returned; None if it was not asked for them."""
+        return self._samples.get(window)
+
+    @property
+    def samples(self) -> "dict[DayRange, RowSample]":
+        """The samples of the days of which not all rows were read."""
+        return {window: sample for window, sample in self._samples.items() if not sample.is_whole}
+
+    @cached_property
+    def _samples(self) -> "dict[DayRange, RowSample]":
+        return {}
 
     def with_labels(self, rows: "pd.DataFrame") -> "pd.DataFrame":
         """The rows with the labels that were known at the end of day `until`."""
@@ -118,7 +138,8 @@ class MonitoredModel:
     def predicted(self, window: DayRange) -> "pd.DataFrame":
         """The window's rows with the champion's predictions, see `predicted_rows`."""
         if window not in self._predicted:
-            self._predicted[window] = predicted_rows(self.labels.lake_root, self.labels.key, window, self.champion)
+            rows = self.features(window.since, window.until)
+            self._predicted[window] = predicted_rows(self.labels.lake_root, self.labels.key, rows, self.champion)
         return self._predicted[window]
 
     @cached_property

@@ -23,6 +23,7 @@ from tasks.lake.columns import BATCH_DAY, LABEL
 from tasks.ledger.store import Ledger
 from tasks.monitoring.checks.promotion import latest_promotion
 from tasks.monitoring.monitored_model import REFERENCE_ROWS, MonitoredModel, monitored_model
+from tasks.monitoring.windows import DayRange
 from tasks.runtime.events import EventName, emit
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def freshness_gain(champion: MonitoredModel, before: MonitoredModel) -> Freshnes
 
     None with fewer than `monitor.rows_min` rows or seven days. A sample of many rows stands for all.
     """
-    rows = champion.with_labels(champion.features(champion.accepted_until + timedelta(days=1), champion.until))
+    served = DayRange(champion.accepted_until + timedelta(days=1), champion.until)
+    rows = champion.with_labels(champion.features(served.since, served.until))
     labelled = rows[rows[LABEL].notna()]
     days = labelled[BATCH_DAY].nunique()
     if len(labelled) < champion.rules.rows_min or days < DAYS_MIN:
@@ -75,7 +77,9 @@ def freshness_gain(champion: MonitoredModel, before: MonitoredModel) -> Freshnes
         sample = labelled.sample(REFERENCE_ROWS, random_state=_SEED).sort_index()
     gain = _mean_loss(champion, before, sample) - _mean_loss(champion, champion, sample)
     newer_days = (champion.accepted_until - before.accepted_until).days
-    return FreshnessGain(per_row=gain, newer_days=newer_days, rows_per_day=len(labelled) / days)
+    read = champion.sample_of(served)
+    share = 1.0 if read is None else read.share
+    return FreshnessGain(per_row=gain, newer_days=newer_days, rows_per_day=len(labelled) / share / days)
 
 
 def ask_for_renewal(model: MonitoredModel) -> None:

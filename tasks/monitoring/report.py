@@ -52,7 +52,7 @@ class MonitorReport(BaseModel):
     `logged_share` is the share of the newest quality window's predictions that the gateway logged. `label_coverage` is
     the share of its rows with labels, `label_hours` the median time until a label arrived. `incident_id` is set when
     the diagnosis led to an incident, `report` when an HTML report of distributions was written. `renewal_due` says that
-    a retrain was asked for by schedule.
+    a retrain was asked for by schedule, `samples` names the days of which only some rows were read.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -71,6 +71,7 @@ class MonitorReport(BaseModel):
     cooling_until: date | None = None
     incident_id: str | None = None
     renewal_due: bool = False
+    samples: tuple[str, ...] = ()
     report: str | None = None
 
     @classmethod
@@ -102,6 +103,7 @@ class MonitorReport(BaseModel):
             cooling_until=cooling_until,
             incident_id=None if incident is None else incident.id,
             renewal_due=renewal_due,
+            samples=tuple(f"{each} rows from {days.since} to {days.until}" for days, each in model.samples.items()),
             report=None if distributions is None else str(distributions),
         )
 
@@ -142,6 +144,7 @@ def markdown(report: MonitorReport) -> str:
         *rows,
         *([f"\nCool-down until {report.cooling_until}."] if report.cooling_until else []),
         *([f"\nIncident {report.incident_id}."] if report.incident_id else []),
+        *([f"\nSamples: {'; '.join(report.samples)}."] if report.samples else []),
         *([f"\nDistributions: `{report.report}`"] if report.report else []),
     ]
     return "\n".join(lines)

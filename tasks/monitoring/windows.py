@@ -1,4 +1,4 @@
-"""Windows of whole days, and the features rows of a window with the model's predictions."""
+"""Windows of whole days, and rows with the model's predictions."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from releases.loader import LoadedModel
-from tasks.evaluation.labels import read_features
 from tasks.evaluation.predictions import classes_of, is_known, predictions_of, with_predictions
-from tasks.lake.columns import BATCH_DAY, LOGGED, PREDICTION
+from tasks.lake.columns import LOGGED, PREDICTION
 from tasks.serving.prediction_log import logged_outputs, read_predictions
 from tasks.training.inference import as_inputs
 
@@ -43,7 +42,7 @@ def windows_back(until: date, days: int, count: int, after: date) -> tuple[DayRa
     return tuple(windows)
 
 
-def predicted_rows(lake_root: Path, key: str, days: DayRange, model: LoadedModel) -> "pd.DataFrame":
+def predicted_rows(lake_root: Path, key: str, rows: "pd.DataFrame", model: LoadedModel) -> "pd.DataFrame":
     """Rows of the features table with the model's predictions, and whether each was `logged`.
 
     The gateway's logged predictions are used where they exist. The model computes the others here, so that a window can
@@ -51,7 +50,7 @@ def predicted_rows(lake_root: Path, key: str, days: DayRange, model: LoadedModel
     """
     import numpy as np
 
-    rows, classes = read_features(lake_root, key, days.since, days.until), classes_of(model.manifest)
+    classes = classes_of(model.manifest)
     logged = read_predictions(lake_root, model.digest).set_index("key")
     if classes:
         predictions = logged_outputs(rows[key].map(logged["outputs"]), len(classes))
@@ -62,8 +61,3 @@ def predicted_rows(lake_root: Path, key: str, days: DayRange, model: LoadedModel
     if missing.size:
         predictions[missing] = predictions_of(model, as_inputs(rows.iloc[missing], model.manifest.input_schema))
     return with_predictions(rows, predictions, classes).assign(**{LOGGED: is_logged})
-
-
-def rows_of(rows: "pd.DataFrame", days: DayRange) -> "pd.DataFrame":
-    """The rows of one window."""
-    return rows[(rows[BATCH_DAY] >= days.since) & (rows[BATCH_DAY] <= days.until)]

@@ -75,12 +75,18 @@ class ColumnGuess:
     high: float | None = None
 
 
-def plain_names(names: Iterable[str]) -> dict[str, str]:
-    """The pipeline's name for each column: lower case, ASCII, unique, not reserved. Such names stay unchanged."""
+def plain_names(names: Iterable[str], label: str | None = None) -> dict[str, str]:
+    """The pipeline's name for each column: lower case, ASCII, unique, not reserved. Such names stay unchanged.
+
+    Only the column `label` may be called `label`: it is in a table of its own, without the columns of the system.
+    """
     plain: dict[str, str] = {}
     taken = set(_RESERVED)
     for place, name in enumerate(names, 1):
         wanted = _plain(name) or f"column_{place}"
+        if name == label and wanted == LABEL:
+            plain[name] = LABEL
+            continue
         free, number = wanted, 2
         while free in taken:
             free, number = f"{wanted}_{number}", number + 1

@@ -68,7 +68,7 @@ retrain:
   lookback_days: {lookback_days}
   holdout_days: {compared_days}{delay_why}
   every_days: {holdout_days} # a renewal after as many new days; without this line none by schedule
-  rows_min: {train_rows_min}{rare_retrain}
+  rows_min: {train_rows_min}{rows_max}{rare_retrain}
 """
 
 # Settings whose defaults suit two classes of about the same size; nats per row.
@@ -125,8 +125,19 @@ def configuration(draft: PipelineDraft) -> str:
         lookback_days=windows.lookback_days,
         compare_rows_min=windows.compare_rows_min,
         train_rows_min=windows.train_rows_min,
+        rows_max=_rows_max(windows),
         rare_monitor=_tolerated(windows, Monitor, _MONITOR_TOLERATED),
         rare_retrain=_tolerated(windows, Retrain, _RETRAIN_TOLERATED),
+    )
+
+
+def _rows_max(windows: WindowsGuess) -> str:
+    """Lines for a rare class of which the default sizes of samples would have too few rows."""
+    found = {"rows_max": (windows.rows_max, 1_000), "holdout_rows_max": (windows.holdout_rows_max, 100)}
+    return "".join(
+        f"\n  {name}: {rows} # a sample with {wanted} rows of the rare class"
+        for name, (rows, wanted) in found.items()
+        if rows > Retrain.model_fields[name].default
     )
 
 

@@ -85,14 +85,14 @@ def draft_pipeline(request: OnboardingRequest, file: FileRows, labels: FileRows 
     UsageError if they do not allow a pipeline.
     """
     _check_named_columns(request, list(file.names))
-    columns = _TextColumns(file)
+    columns = _TextColumns(file, request.label)
     key_why = _check_key(request.key, file)
     time_text = columns[request.time]
     time = _guess_time(time_text, request.dates)
     when = parse_times(time_text.text, time.formats)
     label_file, label_columns = None, columns
     if labels is not None:
-        label_columns = _TextColumns(labels)
+        label_columns = _TextColumns(labels, request.label)
         label_file = join_label_file(label_columns, request.key, request.label, file.column(request.key), when)
     label_column = label_columns[request.label]
     label = guess_label(label_column, request.task, request.positive)
@@ -132,9 +132,9 @@ class _TextColumns(Mapping[str, TextColumn]):
     In a file with semicolons, a comma is probably a decimal comma.
     """
 
-    def __init__(self, file: FileRows) -> None:
+    def __init__(self, file: FileRows, label: str) -> None:
         self._file = file
-        self.plain = plain_names(file.names)
+        self.plain = plain_names(file.names, label)
         decimal = guess_decimal(file.column(name) for name in file.names if name not in file.declared)
         self._decimal = "," if decimal is None and file.separator == ";" else decimal
 

@@ -48,7 +48,7 @@ def run_dry(name: str, pipelines_dir: Path, until: date) -> tuple[TableDryRun, .
     UsageError if the file has no completed day, or if the contract rejects the file that it was guessed from.
     """
     pipeline = load_pipeline(name, pipelines_dir)
-    with tempfile.TemporaryDirectory() as state:
+    with tempfile.TemporaryDirectory(prefix=".dry-run.", dir=pipelines_dir) as state:
         source = open_source(pipeline, pipeline.sources[0], Lookup(), Path(state))
         try:
             served = _served_until(source, until)

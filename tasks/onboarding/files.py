@@ -5,9 +5,9 @@ import shutil
 import string
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -16,6 +16,7 @@ from releases.files import sync_directory, write_atomically
 from tasks.config.sources_section import FilesEndpoint
 from tasks.config.table import ColumnType
 from tasks.ingestion.sources import csv_rows, parquet_rows
+from tasks.ingestion.sources.csv_conversion import convert_csv
 from tasks.ingestion.sources.document import Document
 from tasks.ingestion.sources.document_errors import BrokenDocument
 from tasks.ingestion.sources.unpacking import unpack
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_STEP_BYTES = 4 << 20
 _WESTERN_SHARE_MAX = 0.3  # of letters that are not ASCII, in western languages; more are another alphabet
 
 
@@ -60,16 +62,21 @@ class FileRows:
         return rows.set_axis(positions, axis="index")
 
 
-def read_rows(path: Path, streamed_bytes_min: int = STREAMED_BYTES_MIN) -> FileRows:
-    """All rows of a CSV, JSON or Parquet file, compressed or not. A large Parquet file stays on disk.
+def read_rows(path: Path, streamed_bytes_min: int = STREAMED_BYTES_MIN, folder: Path | None = None) -> FileRows:
+    """All rows of a CSV, JSON or Parquet file, compressed or not.
 
+    A large Parquet or CSV file stays on disk; CSV is converted to Parquet in `folder`, by default the temporary folder.
     UsageError if the file cannot be read.
     """
     if not path.is_file():
         found = "a directory" if path.is_dir() else "no file"
         raise UsageError(f"expected a CSV, JSON or Parquet file at {path}, found {found}")
-    if path.suffix.lower() in (".parquet", ".pq") and path.stat().st_size >= streamed_bytes_min:
-        return _large_parquet(path)
+    if path.stat().st_size >= streamed_bytes_min:
+        match path.suffix.lower():
+            case ".parquet" | ".pq":
+                return _large_parquet(path)
+            case ".csv":
+                return _large_csv(path, Path(tempfile.gettempdir()) if folder is None else folder)
     endpoint = FilesEndpoint(name="file", kind="files", url=str(path.parent))
     content = path.read_bytes()
     encoding, why = _guess_encoding(content, path, endpoint.batch_bytes_max)
@@ -91,7 +98,25 @@ def _large_parquet(path: Path) -> FileRows:
         declared = parquet_rows.declared_types(parquet_rows.as_text(file.schema_arrow.empty_table()))
     except BrokenDocument as exc:
         raise UsageError(f"expected Parquet in {path}, found {exc}; a pipeline could not read this file") from exc
-    names, count = list(declared), int(file.metadata.num_rows)
+    return replace(_columns_on_disk(file, path), declared=declared)
+
+
+def _large_csv(path: Path, folder: Path) -> FileRows:
+    """The rows of a CSV file, converted to Parquet first."""
+    encoding, why = _encoding_of_large(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("rb") as source:
+            converted = convert_csv(source.read, folder, encoding)
+    except BrokenDocument as exc:
+        raise UsageError(f"expected CSV in {path}, found {exc}; a pipeline could not read this file") from exc
+    rows = _columns_on_disk(converted.parquet, path)
+    return replace(rows, separator=converted.separator, encoding=encoding, encoding_why=why)
+
+
+def _columns_on_disk(file: Any, path: Path) -> FileRows:
+    """The rows of an open Parquet file. `path` is shown in messages."""
+    names, count = list(file.schema_arrow.names), int(file.metadata.num_rows)
     if not count:
         raise UsageError(f"{path}: expected rows, found only the header {', '.join(names)[:120]}")
 
@@ -101,7 +126,21 @@ def _large_parquet(path: Path) -> FileRows:
         except (pa.ArrowException, OSError, BrokenDocument) as exc:
             raise UsageError(f"expected to read column {name!r} of {path}, found {str(exc)[:160]}") from exc
 
-    return FileRows(names, count, read, declared)
+    return FileRows(names, count, read)
+
+
+def _encoding_of_large(path: Path) -> tuple[str | None, str]:
+    """The encoding of a large text and the reason, as `_guess_encoding`, from the first bytes that are not UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with path.open("rb") as source:
+        while step := source.read(_STEP_BYTES):
+            if step.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                return None, ""
+            try:
+                decoder.decode(step)
+            except UnicodeDecodeError:
+                return _guess_encoding(step, path, len(step))
+    return None, ""
 
 
 def _guess_encoding(content: bytes, path: Path, bytes_max: int) -> tuple[str | None, str]:

@@ -65,8 +65,8 @@ def onboard(request: OnboardingRequest, pipelines_dir: Path) -> OnboardingResult
             "move the file there"
         )
     report_progress("init", 0, 3)
-    labels = None if request.labels is None else read_rows(request.labels)
-    rows = read_rows(request.data)
+    labels = None if request.labels is None else read_rows(request.labels, folder=pipelines_dir)
+    rows = read_rows(request.data, folder=pipelines_dir)
     report_progress("init", 1, 3)
     draft = draft_pipeline(request, rows, labels)
     report_progress("init", 2, 3)
@@ -109,15 +109,25 @@ def guesses(draft: PipelineDraft) -> tuple[Guess, ...]:
         ),
         *_daily_guesses(draft.daily_rows),
         *_rare_guess(windows),
-        Guess(
-            "windows",
-            f"{windows.lookback_days} training days, {windows.holdout_days} held-out days, "
-            f"{windows.window_days} monitored days",
-            f"{windows.train_rows} training rows; holdout {windows.held_out_rows} rows, detects a loss of "
-            f"{windows.detected_loss:.2g} with probability 0.8; monitored window about {windows.window_rows} rows",
-        ),
+        _windows_guess(draft),
         _known_at_guess(draft),
         *(_warning(draft, each) for each in draft.given_away),
+    )
+
+
+def _windows_guess(draft: PipelineDraft) -> Guess:
+    """The windows in days and in rows, and what the tests on them can detect."""
+    windows, columns = draft.windows, len(draft.inputs)
+    fitted = f"{windows.train_rows} training rows"
+    if windows.train_rows > windows.rows_max:
+        fitted = f"{windows.rows_max} of {fitted}"
+    return Guess(
+        "windows",
+        f"{windows.lookback_days} training days, {windows.holdout_days} held-out days, "
+        f"{windows.window_days} monitored days",
+        f"{fitted}; holdout {windows.held_out_rows} rows, detects a loss of {windows.detected_loss:.2g} with "
+        f"probability 0.8; monitored window about {windows.window_rows} rows, a column's shift below "
+        f"{windows.unnoticed_shift(columns):.2g} standard deviations probably stays unnoticed",
     )
 
 

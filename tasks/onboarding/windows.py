@@ -9,8 +9,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from statistics import NormalDist
 
 from healing.errors import UsageError
+from tasks.config.monitor_section import Monitor
+from tasks.config.retrain_section import Retrain
 from tasks.evaluation.clustered import DAYS_MIN
 
 _DAYS_NEEDED = DAYS_MIN + 3  # a comparison needs 7 days with rows, and some days before them are needed for training
@@ -85,14 +88,38 @@ class WindowsGuess:
         return max(1, min(_TRAIN_ROWS_MAX, self.train_rows // 2))
 
     @property
+    def rows_max(self) -> int:
+        """Rows that a model is fitted on at most: the default, or as many as it takes to have 1,000 of a rare class."""
+        return max(_default("rows_max"), math.ceil(_RARE_TRAINED / (self.rare_share or 1.0)))
+
+    @property
+    def holdout_rows_max(self) -> int:
+        """Rows that models are compared on at most: the default, or those that have 100 of a rare class."""
+        return max(_default("holdout_rows_max"), math.ceil(_RARE_HELD_OUT / (self.rare_share or 1.0)))
+
+    @property
     def detected_loss(self) -> float:
-        """The loss per row that the held-out rows detect with probability 0.8."""
-        return detected_loss(self.held_out_rows, self.rare_share)
+        """The loss per row that a comparison and a window of quality detect with probability 0.8."""
+        return detected_loss(min(self.held_out_rows, self.holdout_rows_max), self.rare_share)
+
+    def unnoticed_shift(self, columns: int) -> float:
+        """The shift of one of `columns` columns below which a monitored window probably does not detect it.
+
+        In standard deviations, from the rows alone: the usual movement from week to week hides more.
+        """
+        rules = Monitor()
+        quantiles = NormalDist().inv_cdf(1 - rules.drift_alpha / max(1, columns)) + NormalDist().inv_cdf(0.8)
+        return max(rules.drift_distance_min, quantiles / math.sqrt(max(1, min(self.window_rows, rules.rows_max))))
 
     @property
     def loss_scale(self) -> float:
         """Tolerated losses relative to the defaults: the entropy of a rare class relative to that of an even one."""
         return 1.0 if self.rare_share is None else entropy(self.rare_share) / entropy(0.5)
+
+
+def _default(setting: str) -> int:
+    """The default of a setting of `retrain`."""
+    return int(Retrain.model_fields[setting].default)
 
 
 def detected_loss(rows: int, rare_share: float | None = None) -> float:

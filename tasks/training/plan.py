@@ -12,7 +12,7 @@ from releases.output import Output as ModelOutput
 from tasks.config.pipeline import ClassNames, Output, Pipeline
 from tasks.config.retrain_section import Retrain, Search
 from tasks.evaluation.labels import LabelSource, day_end
-from tasks.lake.columns import BATCH_DAY, FEATURES
+from tasks.lake.columns import FEATURES
 from tasks.lake.lake_table import LakeTable
 from tasks.training.provenance import installed_environment, source_sha256
 
@@ -23,7 +23,8 @@ class TrainingPlan:
 
     Days are inclusive: the training days are [train_from, train_until], the held-out days (train_until, until]. A label
     counts if it was known at `as_of`. The versions pin the lake tables; the digests pin the estimator's source file and
-    the installed libraries. With `refit`, the recipe of the plan without it is fitted on the held-out rows too.
+    the installed libraries. Of more labelled rows than `rows_max` and `holdout_rows_max`, a sample is used. With
+    `refit`, the recipe of the plan without it is fitted on the held-out rows too.
     """
 
     pipeline: str
@@ -37,6 +38,8 @@ class TrainingPlan:
     estimator_sha256: str
     rows_min: int
     requirements_sha256: str
+    rows_max: int
+    holdout_rows_max: int
     output: Output = "probability"
     classes: ClassNames = ()
     label_coverage_min: float = 0.0
@@ -95,6 +98,8 @@ def plan_training(
         estimator_sha256=source_sha256(pipeline.resolve(reference)),
         rows_min=rules.rows_min,
         requirements_sha256=installed_environment().sha256,
+        rows_max=rules.rows_max,
+        holdout_rows_max=rules.holdout_rows_max,
         output=pipeline.prediction.output,
         classes=pipeline.label.classes,
         label_coverage_min=rules.label_coverage_min,
@@ -121,10 +126,10 @@ def training_days(until: date, lookback_days: int, holdout_days: int) -> tuple[d
 
 def feature_days(lake_root: Path, key: str) -> tuple[date, date]:
     """First and last day with features. StoreUnavailable when no day has features."""
-    days = LakeTable(lake_root, FEATURES, [key]).read(columns=[BATCH_DAY])[BATCH_DAY]
-    if days.empty:
+    days = LakeTable(lake_root, FEATURES, [key]).day_range()
+    if days is None:
         raise StoreUnavailable(f"expected rows in table {FEATURES} of {lake_root}, found none; ingest a day first")
-    return days.min(), days.max()
+    return days
 
 
 def pinned_versions(source: LabelSource) -> tuple[int, int]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 COMPARED_FIT = "the compared fit"
+AGREEMENT_ROWS_MAX = 30_000  # more would take longer to predict than the fit takes
 
 
 def refit_plan(plan: TrainingPlan, dataset: TrainingDataset) -> TrainingPlan:
@@ -31,12 +32,13 @@ def refit_plan(plan: TrainingPlan, dataset: TrainingDataset) -> TrainingPlan:
 def compare_refit(
     pipeline: Pipeline, plan: TrainingPlan, dataset: TrainingDataset, compared: Any, refit: Any
 ) -> Comparison:
-    """The refit against the compared fit on the training rows of both (`dataset.train`).
+    """The refit against the compared fit on the training rows of both (`dataset.train`), or a sample of them.
 
     WORSE, which blocks, when its loss is larger by significantly more than `retrain.refit_worse_tolerated`, and
     NOT_BETTER when it raises on these rows.
     """
-    loss, labels = training_loss(plan, dataset), dataset.train[LABEL].to_numpy()
+    loss, dataset = training_loss(plan, dataset), dataset.with_training_sample(AGREEMENT_ROWS_MAX)
+    labels = dataset.train[LABEL].to_numpy()
     before = _losses(loss.of, compared, dataset, labels)
     after = _losses(loss.of, refit, dataset, labels)
     if before is None or after is None:

@@ -135,6 +135,11 @@ def _metrics_and_figures(
 def _dataset_metrics(plan: TrainingPlan, trained: TrainedModel) -> dict[str, float]:
     dataset, loss = trained.dataset, training_loss(plan, trained.dataset)
     counts = {"train_rows": float(len(dataset.train)), "immature_days": float(len(dataset.immature))}
+    if dataset.sample:
+        counts |= {
+            "train_rows_all": float(dataset.train_sample.of),
+            "held_out_rows_all": float(dataset.held_out_sample.of),
+        }
     if isinstance(loss, SquaredError):
         return {**counts, "train_label_mean": base_rate(dataset), VARIANCE: loss.variance}
     if not plan.classes:

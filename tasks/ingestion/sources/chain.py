@@ -133,7 +133,7 @@ class SourceChain:
 def open_sources(pipeline: Pipeline, lookup: Lookup, state_dir: Path) -> SourceChain:
     """The pipeline's sources, avoided ones last; ConfigError names an address or a secret without a value.
 
-    `state_dir` stores their circuits, and which are avoided, between runs.
+    `state_dir` stores their circuits, and which are avoided, between runs. Large CSV files are converted there.
     """
     order = sorted(pipeline.sources, key=lambda source: avoided_seconds(state_dir, source.name) > 0)
     return SourceChain([open_source(pipeline, source, lookup, state_dir) for source in order])
@@ -144,10 +144,10 @@ def open_source(pipeline: Pipeline, source: Source, lookup: Lookup, state_dir: P
     address = without_secrets(lookup.fill(source.name, source.url))
     circuit = StoredCircuit(state_dir / f"{source.name}.json", f"source {source.name} at {address}")
     retrier = Retrier(source, circuit)
-    return OpenSource(source.name, _reader(pipeline, source, lookup, retrier), retrier)
+    return OpenSource(source.name, _reader(pipeline, source, lookup, retrier, state_dir), retrier)
 
 
-def _reader(pipeline: Pipeline, source: Source, lookup: Lookup, retrier: Retrier) -> Reader:
+def _reader(pipeline: Pipeline, source: Source, lookup: Lookup, retrier: Retrier, state_dir: Path) -> Reader:
     name = pipeline.batch_table
     match source:
         case HttpEndpoint():
@@ -160,7 +160,7 @@ def _reader(pipeline: Pipeline, source: Source, lookup: Lookup, retrier: Retrier
 
             batch_table = (name, pipeline.tables[name])
             pattern = source.tables.get(name, batch_table[1].path).replace("{table}", name)
-            files = FilesReader(source, lookup, retrier, pipeline.zone, pattern)
+            files = FilesReader(source, lookup, retrier, pipeline.zone, pattern, state_dir)
             return WholeFilesReader(source, files, retrier, pipeline.zone, batch_table)
         case SqlEndpoint():
             from tasks.ingestion.sources.sql import SqlReader

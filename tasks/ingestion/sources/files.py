@@ -1,9 +1,11 @@
 """A source of files on any file system that fsspec knows: a batch is every file that the day's pattern matches."""
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import date
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -17,23 +19,34 @@ from tasks.ingestion.sources import parquet_rows
 from tasks.ingestion.sources.address import Lookup, without_secrets
 from tasks.ingestion.sources.assembly import Assembly
 from tasks.ingestion.sources.batch import Batch, ServedDays, complete_days
+from tasks.ingestion.sources.csv_conversion import convert_csv
 from tasks.ingestion.sources.day_pattern import any_day, day_in
 from tasks.ingestion.sources.document import Document
-from tasks.ingestion.sources.document_errors import BrokenDocument
+from tasks.ingestion.sources.document_errors import BrokenDocument, CutShort, TooLarge
 from tasks.ingestion.sources.parquet_days import OpenParquet
 from tasks.ingestion.sources.retry import Deadline, Retrier
+from tasks.ingestion.sources.unpacking import COMPRESSIONS
 
 T = TypeVar("T")
 
 _STEP_BYTES = 1 << 20
-_PARQUET = (".parquet", ".pq")
+_PARQUET, _CSV = (".parquet", ".pq"), (".csv",)  # extensions
 
 
 class FilesReader:
-    """Reads batches from files below one address. `batch_pattern` is the one whose files show the served days."""
+    """Reads batches from files below one address. `batch_pattern` is the one whose files show the served days.
+
+    `folder` is where large CSV files are converted; by default the temporary folder.
+    """
 
     def __init__(
-        self, endpoint: FilesEndpoint, lookup: Lookup, retrier: Retrier, zone: ZoneInfo, batch_pattern: str
+        self,
+        endpoint: FilesEndpoint,
+        lookup: Lookup,
+        retrier: Retrier,
+        zone: ZoneInfo,
+        batch_pattern: str,
+        folder: Path | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._retrier = retrier
@@ -44,9 +57,11 @@ class FilesReader:
         self._root = root.rstrip("/")
         self._address = without_secrets(url)
         self._opened = ExitStack()
+        self._folder = Path(tempfile.gettempdir()) if folder is None else folder
+        self._converted: dict[tuple[str, int], Any] = {}  # by path and size
 
     def close(self) -> None:
-        """Close the files that `open_parquet` opened."""
+        """Close the files that `open_large` opened."""
         self._opened.close()
 
     def days(self) -> ServedDays | None:
@@ -74,21 +89,49 @@ class FilesReader:
             assembly.add(*self._retrier.call(once, deadline))
         return assembly
 
-    def open_parquet(self, pattern: str, bytes_min: int, deadline: Deadline) -> list[OpenParquet] | None:
-        """The files that the pattern matches, opened; None unless all are Parquet and together have `bytes_min` bytes.
+    def open_large(self, pattern: str, bytes_min: int, deadline: Deadline) -> list[OpenParquet] | None:
+        """The files that the pattern matches, opened as Parquet; None below `bytes_min` bytes together.
 
-        They stay open until `close`. NotServed when there is none, NotData when one is no Parquet.
+        None also unless all are Parquet, or all are CSV without compression, which is converted first. They stay open
+        until `close`. NotServed when there is none, NotData when one is not in its format.
         """
         paths = self._retrier.call(partial(self._matching, pattern.lstrip("/")), deadline)
-        if self._endpoint.format != "parquet" and not all(path.endswith(_PARQUET) for path in paths):
-            return None
+        open_one = {_PARQUET: self._open, _CSV: self._convert}.get(self._common_format(paths))
         sizes = self._guard(lambda: [int(self._files.info(path)["size"] or 0) for path in paths])
-        if sum(sizes) < bytes_min:
+        if open_one is None or sum(sizes) < bytes_min:
             return None
         return [
-            self._retrier.call(partial(self._open, path, size), deadline)
+            self._retrier.call(partial(open_one, path, size), self._retrier.deadline())
             for path, size in zip(paths, sizes, strict=True)
         ]
+
+    def _common_format(self, paths: Sequence[str]) -> tuple[str, ...]:
+        """The extensions of the format that all files have; empty for another format, and for several formats."""
+        formats = {"parquet": _PARQUET, "csv": _CSV}
+        declared = formats.get(self._endpoint.format or "")
+        if declared is _CSV and any(path.endswith(tuple(COMPRESSIONS)) for path in paths):
+            return ()
+        if self._endpoint.format is not None:
+            return declared or ()
+        return next((each for each in formats.values() if all(path.lower().endswith(each) for path in paths)), ())
+
+    def _convert(self, path: str, size: int) -> OpenParquet:
+        """A CSV file as Parquet in a file without a name. It is converted once, also for several tables."""
+        if (path, size) not in self._converted:
+            try:
+                with self._guard(lambda: self._files.open(path, "rb")) as file:
+                    read = partial(self._read_step, file)
+                    converted = convert_csv(read, self._folder, self._endpoint.encoding)
+            except BrokenDocument as exc:
+                kind = Truncated if isinstance(exc, CutShort) else Oversized if isinstance(exc, TooLarge) else NotData
+                raise kind(f"source {self._endpoint.name}: expected CSV in {path}, found {exc}") from exc
+            self._opened.callback(converted.close)
+            self._converted[path, size] = converted.parquet
+        return OpenParquet(self._converted[path, size], self._guard)
+
+    def _read_step(self, file: Any, size: int) -> bytes:
+        found: bytes = self._guard(lambda: file.read(size))
+        return found
 
     def _open(self, path: str, size: int) -> OpenParquet:
         file = self._guard(lambda: self._files.open(path, "rb"))

@@ -54,8 +54,9 @@ class SqlReader:
                 span = DayRows(connection, name, table, relation, self._zone).span()
             if span is None:
                 return None
-            days = ServedDays(first=local_day(span[0], self._zone), last=local_day(span[1], self._zone))
-            return complete_days(days, self._zone)
+            first, last = (local_day(each, self._zone) for each in span[:2])
+            per_day = span[2] / ((last - first).days + 1)
+            return complete_days(ServedDays(first=first, last=last, rows_per_day=per_day), self._zone)
 
         return self._retrier.call(once, self._retrier.deadline())
 

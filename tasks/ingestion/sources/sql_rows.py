@@ -38,11 +38,12 @@ class DayRows:
                         f"{', '.join(self.columns)}; name it in `time` or `keyset` of the source's table"
                     )
 
-    def span(self) -> tuple[object, object] | None:
-        """The first and the last event time; None without rows."""
+    def span(self) -> tuple[object, object, int] | None:
+        """The first and the last event time, and the number of rows; None without rows."""
         time = self._relation.c[self._time]
-        first, last = self._connection.execute(sa.select(sa.func.min(time), sa.func.max(time))).one()
-        return None if first is None else (first, last)
+        query = sa.select(sa.func.min(time), sa.func.max(time), sa.func.count())
+        first, last, rows = self._connection.execute(query).one()
+        return None if first is None else (first, last, int(rows))
 
     def count(self, day: date) -> int:
         """Number of rows of the day."""

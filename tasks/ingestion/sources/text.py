@@ -32,7 +32,9 @@ def checked_text(content: bytes) -> bytes:
         raise BrokenDocument(
             f"bytes that are not UTF-8 at {exc.start}: {content[max(0, exc.start - 10) : exc.end + 10]!r}"
         ) from exc
-    _refuse_decoded_twice(text)
+    twice = DecodedTwice()
+    twice.add(text)
+    twice.refuse()
     return content
 
 
@@ -43,19 +45,37 @@ def refuse_markup(content: bytes) -> None:
         raise BrokenDocument("a page" if b"html" in start.lower() else "markup")
 
 
-def _refuse_decoded_twice(text: str) -> None:
-    """BrokenDocument for UTF-8 that was read as Latin-1 (or Windows-1252) and written as UTF-8 again.
+class DecodedTwice:
+    """Recognises UTF-8 that was read as Latin-1 (or Windows-1252) and written as UTF-8 again. The text comes in steps.
 
     Such text is valid but wrong: `Zürich` became `ZÃ¼rich`. It is recognised because decoding it backwards gives valid
     UTF-8 for the whole text, which almost never happens with correct text that is not ASCII.
     """
-    for table in ("latin-1", "cp1252"):
-        try:
-            right = text.encode(table).decode("utf-8")
-        except UnicodeError:
-            continue
-        position = next(index for index, letter in enumerate(text) if not letter.isascii())
-        raise BrokenDocument(
-            f"UTF-8 that was once read as {table} and written again: {text[position : position + 12]!r}, "
-            f"where {right[position : position + 6]!r} was meant"
-        )
+
+    def __init__(self) -> None:
+        self._tables = {table: codecs.getincrementaldecoder("utf-8")() for table in ("latin-1", "cp1252")}
+        self._first = ""  # the first letters that are not ASCII
+
+    def add(self, text: str) -> None:
+        """The next text that is not all ASCII."""
+        if not self._first:
+            position = next(index for index, letter in enumerate(text) if not letter.isascii())
+            self._first = text[position : position + 12]
+        for table, decoder in list(self._tables.items()):
+            try:
+                decoder.decode(text.encode(table))
+            except UnicodeError:
+                del self._tables[table]
+
+    def refuse(self) -> None:
+        """BrokenDocument if all texts together are such text."""
+        for table, decoder in self._tables.items():
+            try:
+                decoder.decode(b"", final=True)
+            except UnicodeError:
+                continue
+            if self._first:
+                meant = self._first.encode(table).decode("utf-8", errors="ignore")[:6]
+                raise BrokenDocument(
+                    f"UTF-8 that was once read as {table} and written again: {self._first!r}, where {meant!r} was meant"
+                )

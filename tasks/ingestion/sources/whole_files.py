@@ -1,7 +1,7 @@
 """Files that hold many days: read once, and returned one day at a time by the table's event time.
 
 `files` reads patterns with `{day}`; this reads the others, such as one CSV with everything. What is held in memory is
-bounded by the source's `batch_bytes_max`, as for a batch. Large Parquet files stay on disk: see `parquet_days`.
+bounded by the source's `batch_bytes_max`, as for a batch. Large Parquet and CSV files stay on disk: see `parquet_days`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-STREAMED_BYTES_MIN = 64 << 20  # Parquet files of this size are read row group by row group
+STREAMED_BYTES_MIN = 64 << 20  # Parquet and CSV files of this size are read row group by row group
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class WholeFilesReader:
         by_day = self._rows_by_day(name, table, deadline)
         if isinstance(by_day, ParquetDays):
             with self._lock:
-                rows = self._retrier.call(lambda: by_day.of(day), deadline)
+                rows = self._retrier.call(lambda: by_day.of(day), self._retrier.deadline())
             self._check_size(name, day, rows)
         else:
             rows = by_day.of(day)
@@ -126,10 +126,13 @@ class WholeFilesReader:
             return self._by_day[key]
 
     def _read_files(self, pattern: str, column: str, table: Table, deadline: Deadline) -> "_RowsByDay | ParquetDays":
-        """Large Parquet files stay on disk; others are held in memory, where they have to be read from their start."""
-        large = self._files.open_parquet(pattern, self._streamed_bytes_min, deadline)
+        """Large Parquet and CSV files stay on disk; others are held in memory.
+
+        Opening large files may take longer than a batch, whose `deadline` it is.
+        """
+        large = self._files.open_large(pattern, self._streamed_bytes_min, deadline)
         if large is not None:
-            source, zone = self._endpoint.name, self._zone
+            source, zone, deadline = self._endpoint.name, self._zone, self._retrier.deadline()
             return self._retrier.call(lambda: parquet_days(large, column, table, zone, source), deadline)
         parts = self._files.assemble(pattern, deadline).parts
         return _by_day(parts, column, table, self._zone, self._endpoint.name)

@@ -16,7 +16,6 @@ from healing.verdict import Outcome, Verdict
 from releases.manifest import ReferenceProfile
 from tasks.config.monitor_section import Monitor
 from tasks.evaluation.holm import holm
-from tasks.evaluation.labels import read_features
 from tasks.lake.columns import BATCH_DAY
 from tasks.monitoring.check import CheckContext, monitor_check
 from tasks.monitoring.diagnosis import Topic
@@ -100,7 +99,7 @@ def check_data_quality(context: CheckContext) -> tuple[WindowVerdict, ...]:
     if not windows:
         return (model.too_new(CHECK, days),)
     [window] = windows
-    rows = read_features(model.labels.lake_root, model.labels.key, window.since, window.until)
+    rows = model.features(window.since, window.until)
     return (WindowVerdict(window, judge_data(fault_shares(model, rows), len(rows), DataRule.of(model.rules))),)
 
 

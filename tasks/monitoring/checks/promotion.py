@@ -96,11 +96,12 @@ def _window(pipeline: Pipeline, model: MonitoredModel, promoted: Release) -> Day
 
 
 def _paired_rows(model: MonitoredModel, previous: LoadedModel, window: DayRange) -> "pd.DataFrame":
-    """All rows of the window with the predictions of both models, the label, and the time of the request."""
+    """The window's rows with the predictions of both models, the label, and the time of the request."""
     key, lake_root = model.labels.key, model.labels.lake_root
     classes = model.labels.classes
     now = model.predicted(window)
-    before = predicted_rows(lake_root, key, window, previous).set_index(key).reindex(now[key])
+    rows = model.features(window.since, window.until)
+    before = predicted_rows(lake_root, key, rows, previous).set_index(key).reindex(now[key])
     rows = now.assign(**{AT: now[ASKED_AT]})
     for name, found in ((CHALLENGER, now), (CHAMPION, before)):
         rows = with_predictions(rows, predictions_in(found, classes), classes, name)

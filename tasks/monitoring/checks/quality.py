@@ -18,7 +18,7 @@ from tasks.monitoring.check import CheckContext, monitor_check
 from tasks.monitoring.diagnosis import Topic
 from tasks.monitoring.label_cohorts import LabelledWindow, expected_coverage, labelled_window, unpredicted_cohorts
 from tasks.monitoring.monitored_model import MonitoredModel, WindowVerdict
-from tasks.monitoring.windows import DayRange, rows_of
+from tasks.monitoring.windows import DayRange
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,10 +110,8 @@ def _judge_windows(model: MonitoredModel, count: int) -> tuple[WindowVerdict, ..
     windows = model.windows(days, count, lag)
     if not windows:
         return (model.too_new(CHECK, days, lag),)
-    rows = model.predicted(DayRange(windows[-1].since, windows[0].until))
-    joined = model.with_labels(rows)
     usual = usual_coverage(model)
-    return tuple(_judge_window(model, window, rows_of(joined, window), usual) for window in windows)
+    return tuple(_judge_window(model, each, model.with_labels(model.predicted(each)), usual) for each in windows)
 
 
 def _judge_window(

@@ -96,6 +96,15 @@ def test_reads_a_window_of_days_and_a_pinned_version(table):
     assert table.read(version=first, columns=["id"])["id"].tolist() == ["a"]
 
 
+def test_reads_and_counts_the_rows_of_some_keys_and_days(table):
+    assert put(table, "t/1", rows(("b", 1.0, MONDAY), ("a", 2.0, MONDAY), ("c", 3.0, TUESDAY)))[1] == 0
+    assert table.read(keys=["c", "b", "z"])["id"].tolist() == ["b", "c"]
+    assert table.read(keys=["c", "b"], until=MONDAY)["value"].tolist() == [1.0]
+    assert table.read(keys=[], columns=["value"]).empty
+    assert (table.count(until=MONDAY), table.count(since=TUESDAY, version=0)) == (2, 1)
+    assert table.day_range() == (MONDAY, TUESDAY)
+
+
 def test_one_of_two_writers_of_a_batch_wins(tmp_path):
     one, other = (LakeTable(tmp_path, "t", ["id"]) for _ in range(2))
     put(one, "t/0", rows(("z", 0.0, MONDAY)))

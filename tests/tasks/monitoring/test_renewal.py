@@ -12,9 +12,11 @@ from releases.log import ReleaseLog, promotion_of, trial_of
 from releases.signing import ensure_keys
 from releases.store import ModelStore
 from tasks.config.settings import load_settings
+from tasks.evaluation.row_sample import RowSample
 from tasks.ledger.store import Ledger
 from tasks.monitoring.monitored_model import monitored_model
 from tasks.monitoring.renewal import freshness_gain, renewal_due
+from tasks.monitoring.windows import DayRange
 from tasks.training.dataset import read_dataset
 from tasks.training.fit import fit_model
 from tasks.training.mlflow_registry import RegisteredModel
@@ -87,6 +89,21 @@ def model_of(settings, ref, age):
     loaded = load(folder, ensure_keys(settings.keys_dir).public)
     lake = settings.lake_root(PIPELINE)
     return monitored_model(loaded, folder, toy_pipeline(), lake, day_of(ACCEPTED + age))
+
+
+def test_the_monitor_reads_a_sample_of_a_window_and_says_how_large_it_is(promoted):
+    settings, older, champion = promoted()
+    model = model_of(settings, champion, 14)
+    few = replace(model, rules=model.rules.model_copy(update={"rows_max": 700}))
+    window = DayRange(day_of(ACCEPTED + 1), day_of(ACCEPTED + 14))
+    whole, sample = model.predicted(window), few.predicted(window)
+    assert sample.groupby("event_day").size().tolist() == [50] * 14
+    assert few.samples == {window: RowSample(700, 14 * ROWS_PER_DAY)}
+    assert model.samples == {}
+    among = whole.set_index("id").loc[sample["id"]]
+    assert among["prediction"].tolist() == sample["prediction"].tolist()
+    before = model_of(settings, older, 14)
+    assert freshness_gain(few, before).rows_per_day == pytest.approx(ROWS_PER_DAY)
 
 
 def due(settings, champion, age, cost):

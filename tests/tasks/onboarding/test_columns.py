@@ -92,3 +92,8 @@ def test_a_name_becomes_lower_case_ascii_and_not_reserved(name, plain):
 
 def test_names_that_differ_only_in_case_stay_different():
     assert plain_names(["Price", "price", "PRICE "]) == {"Price": "price", "price": "price_2", "PRICE ": "price_3"}
+
+
+def test_only_the_label_may_be_called_label():
+    assert plain_names(["Label", "label"], "Label") == {"Label": "label", "label": "label_2"}
+    assert plain_names(["label", "prediction"], "prediction") == {"label": "label_2", "prediction": "prediction_2"}

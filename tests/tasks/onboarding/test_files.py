@@ -53,3 +53,13 @@ def test_a_large_file_that_is_no_parquet_is_refused_in_one_line(tmp_path):
     path.write_bytes(b"id,at\n" * 9)
     with pytest.raises(UsageError, match="expected Parquet in"):
         read_rows(path, 0)
+
+
+def test_the_guesses_of_a_large_csv_are_those_of_a_small_one(tmp_path):
+    frame = pq.read_table(write(tmp_path / "rows.parquet")).to_pandas().drop(columns="long")
+    path = tmp_path / "rows.csv"
+    frame.assign(word="Größe").to_csv(path, sep=";", decimal=",", index=False, encoding="cp1252")
+    request = OnboardingRequest("mine", path, "label", "at", "id")
+    large, small = (draft_pipeline(request, read_rows(path, bytes_min, tmp_path)) for bytes_min in (0, 1 << 40))
+    assert large.encoding == "cp1252"
+    assert replace(large, encoding_why="") == replace(small, encoding_why="")

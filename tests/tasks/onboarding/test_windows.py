@@ -77,3 +77,18 @@ def test_a_rare_class_gets_windows_with_enough_of_its_rows_and_smaller_tolerance
 def test_of_a_short_file_a_rare_class_gets_a_share():
     found = guess_windows(days(*range(100), rows=100), "at", 0.02)
     assert (found.holdout_days, found.lookback_days) == (25, 75)
+
+
+def test_samples_are_large_enough_for_a_rare_class():
+    usual, rare = (guess_windows(days(*range(800), rows=100), "at", share) for share in (0.5, 0.001))
+    assert (usual.rows_max, usual.holdout_rows_max) == (200_000, 100_000)
+    assert (rare.rows_max, rare.holdout_rows_max) == (1_000_000, 100_000)
+
+
+def test_a_shift_below_the_stated_one_is_found_in_fewer_than_four_of_five_windows():
+    """A one-sided test of the mean with a known variance, which no test of a whole distribution surpasses here."""
+    windows = guess_windows(days(*range(100), rows=5), "at")
+    rng, rows = np.random.default_rng(5), windows.window_rows
+    shift = windows.unnoticed_shift(10)
+    means = rng.normal(0.9 * shift, 1.0, (2_000, rows)).mean(axis=1)
+    assert 0.6 < (means * rows**0.5 > 2.878).mean() < 0.8  # the normal quantile at 0.02 / 10

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from healing.errors import TrainingRefused
-from tasks.training.dataset import immature_days, read_dataset
+from tasks.evaluation.labels import join_labels, read_features
+from tasks.training.dataset import dataset_of, immature_days, read_dataset
 from tasks.training.plan import plan_training
 from tests.toy import ROWS_PER_DAY, day_of, toy_labels, toy_pipeline, write_days
 
@@ -68,3 +69,40 @@ def test_an_older_day_with_missing_labels_is_used():
     joined.loc[45:49, "label"] = np.nan
     assert immature_days(joined, 0.8) == (day_of(4),)
     assert immature_days(joined, 0.0) == ()
+
+
+def sampled_plan(lake, rows_max=400, holdout_rows_max=300):
+    return replace(plan_of(lake), rows_max=rows_max, holdout_rows_max=holdout_rows_max, rows_min=100)
+
+
+def test_a_sample_has_each_day_in_its_share_and_says_how_large_it_is(lake):
+    dataset, whole = read_dataset(sampled_plan(lake), toy_labels(lake)), read_dataset(plan_of(lake), toy_labels(lake))
+    assert (len(dataset.train), len(dataset.held_out)) == (400, 300)
+    assert dataset.train.groupby("event_day").size().tolist() == [25] * 16
+    assert dataset.sample == "400 of 1,920 (21%) training rows, 300 of 1,680 (18%) held-out rows"
+    assert whole.sample == ""
+    among = whole.train[whole.train["id"].isin(dataset.train["id"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(dataset.train, among)
+    assert abs(dataset.train["label"].mean() - whole.train["label"].mean()) < 0.03
+
+
+def test_a_sample_of_rows_in_memory_is_that_of_the_lake(lake):
+    plan, source = sampled_plan(lake), toy_labels(lake)
+    features = read_features(lake, source.key, plan.train_from, plan.until, plan.features_version)
+    here = dataset_of(plan, join_labels(features, source, plan.as_of, plan.labels_version), source.key)
+    there = read_dataset(plan, source)
+    pd.testing.assert_frame_equal(there.train, here.train)
+    pd.testing.assert_frame_equal(there.held_out, here.held_out)
+    assert there.schema == here.schema
+
+
+def test_a_refit_on_a_sample_does_not_weigh_the_newest_rows_more(lake):
+    dataset = read_dataset(sampled_plan(lake, holdout_rows_max=10_000), toy_labels(lake))
+    assert len(dataset.held_out) == 14 * ROWS_PER_DAY
+    refitted = dataset.with_held_out()
+    assert refitted.train.groupby("event_day").size().tolist() == [25] * 30
+    assert str(refitted.train_sample) == "750 of 3,600 (21%)"
+
+
+def test_plans_with_samples_of_other_sizes_are_other_plans(lake):
+    assert sampled_plan(lake, rows_max=400).key != sampled_plan(lake, rows_max=401).key
