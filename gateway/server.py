@@ -1,4 +1,4 @@
-"""Listens on both ports, serves until SIGTERM, and drains."""
+"""Listens on its ports, serves until SIGTERM, and drains."""
 
 import asyncio
 import contextlib
@@ -13,9 +13,11 @@ import uvicorn
 
 from gateway.ports.keys import KeyRing, read_keys
 from gateway.ports.listeners import listen, with_real_host
-from gateway.settings import GatewaySettings, parse_settings
+from gateway.ports.software import NAME
+from gateway.settings import GatewaySettings, is_loopback, parse_settings
 from gateway.workers.memory import collect_rarely
 from gateway.workers.warm import WarmForks
+from healing.errors import ConfigError
 
 if TYPE_CHECKING:
     from gateway.service import Gateway
@@ -47,20 +49,40 @@ class _Server(uvicorn.Server):
 def run(arguments: Sequence[str], forks: WarmForks) -> None:
     """Serve until SIGTERM, with `forks` that are started; raises AutopilotError where that cannot begin."""
     settings = parse_settings(arguments)
-    with (
-        listen(settings.host, settings.port, settings.predict_fd, "--predict-fd") as predict,
-        listen(settings.host, settings.operate_port, settings.operate_fd, "--operate-fd") as operate,
-    ):
-        keys = read_keys(with_real_host(settings, predict, operate))
+    if settings.speaks_grpc:
+        _require_grpc()
+    with contextlib.ExitStack() as stack:
+        predict = stack.enter_context(listen(settings.host, settings.port, settings.predict_fd, "--predict-fd"))
+        operate = stack.enter_context(listen(settings.host, settings.operate_port, settings.operate_fd, "--operate-fd"))
+        sockets = [predict, operate]
+        if settings.grpc_fd is not None or (settings.speaks_grpc and not settings.standby):
+            sockets.append(stack.enter_context(_listen_for_grpc(settings)))
+        binds_later = settings.speaks_grpc and len(sockets) == 2 and not is_loopback(settings.host)
+        keys = read_keys(settings if binds_later else with_real_host(settings, *sockets))
         _log.info("forkserver_started", pid=forks.pid)
         uvicorn_loop = uvicorn.Config(app="", loop="auto").get_loop_factory()
         with asyncio.Runner(loop_factory=uvicorn_loop) as runner:
-            runner.run(_serve(settings, keys, forks, predict, operate))
+            runner.run(_serve(settings, keys, forks, sockets))
 
 
-async def _serve(
-    settings: GatewaySettings, keys: KeyRing, forks: WarmForks, predict: socket.socket, operate: socket.socket
-) -> None:
+def _listen_for_grpc(settings: GatewaySettings) -> socket.socket:
+    return listen(settings.host, settings.grpc_port or 0, settings.grpc_fd, "--grpc-fd")
+
+
+def _require_grpc() -> None:
+    """ConfigError where the extra is not installed."""
+    try:
+        import google.protobuf.message  # noqa: F401
+        import grpc  # noqa: F401
+    except ImportError as exc:
+        raise ConfigError(
+            f"--grpc-port needs the extra `grpc`, and {exc.name!r} is not installed: run "
+            f"pip install '{NAME}[grpc]', or leave the option out"
+        ) from exc
+
+
+async def _serve(settings: GatewaySettings, keys: KeyRing, forks: WarmForks, sockets: list[socket.socket]) -> None:
+    """Serve on the sockets of the predict port, the operate port and, where it is on, the gRPC port."""
     from gateway.ports.operate import operate_app
     from gateway.ports.predict import PredictPort
     from gateway.service import Gateway
@@ -74,25 +96,41 @@ async def _serve(
     if settings.standby and not await gateway.stand_by(ending):
         _log.info("gateway_standby_ended")
         return
+    if settings.speaks_grpc and len(sockets) == 2:
+        sockets.append(_listen_for_grpc(settings))  # a standby without `--grpc-fd`: the other gateway had the port
     async with gateway:
         sys.setswitchinterval(_SWITCH_SECONDS)
-        _log.info("gateway_listening", predict=predict.getsockname(), operate=operate.getsockname())
-        await _serve_ports(gateway, servers, (predict, operate), ending)
+        names = ("predict", "operate", "grpc")[: len(sockets)]
+        _log.info("gateway_listening", **{name: each.getsockname() for name, each in zip(names, sockets, strict=True)})
+        await _serve_ports(gateway, keys, servers, sockets, ending)
     _log.info("gateway_drained")
 
 
 async def _serve_ports(
-    gateway: "Gateway", servers: Sequence[_Server], sockets: Sequence[socket.socket], ending: asyncio.Event
+    gateway: "Gateway",
+    keys: KeyRing,
+    servers: Sequence[_Server],
+    sockets: Sequence[socket.socket],
+    ending: asyncio.Event,
 ) -> None:
-    """Serve both ports until `ending` is set, and drain them."""
+    """Serve all ports until `ending` is set, and drain them."""
     from gateway.ports.drain import drain
 
     settings, (predict, operate) = gateway.settings, servers
 
-    async def serve_predictions() -> None:
-        if settings.standby or settings.predict_fd is not None:  # clients wait in the backlog, and need no 503
+    async def wait_for_release(descriptor: int | None) -> None:
+        if settings.standby or descriptor is not None:  # clients wait in the backlog, and need no 503
             await gateway.wait_for_release(_FIRST_RELEASE_SECONDS_MAX)
+
+    async def serve_predictions() -> None:
+        await wait_for_release(settings.predict_fd)
         await predict.serve([sockets[0]])
+
+    async def serve_grpc(listener: socket.socket) -> None:
+        from gateway.ports.grpc.port import GrpcPort, serve_until
+
+        await wait_for_release(settings.grpc_fd)
+        await serve_until(GrpcPort(gateway, keys), listener, ending)
 
     async def wait_for_end() -> None:
         await ending.wait()
@@ -101,6 +139,8 @@ async def _serve_ports(
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(serve_predictions())
         tasks.create_task(operate.serve([sockets[1]]))
+        for listener in sockets[2:]:
+            tasks.create_task(serve_grpc(listener))
         tasks.create_task(wait_for_end())
 
 

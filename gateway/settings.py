@@ -38,6 +38,15 @@ class GatewaySettings(BaseSettings):
         description="Descriptor of a listening socket that a supervisor holds open, instead of `--host` and `--port`.",
     )
     operate_fd: int | None = Field(default=None, ge=3, description="The same for the operate port.")
+    grpc_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port for gRPC, which needs the extra `grpc`; 0 takes a free one. There is none when unset.",
+    )
+    grpc_fd: int | None = Field(
+        default=None, ge=3, description="Descriptor of a listening socket for gRPC, instead of `--grpc-port`."
+    )
     standby: CliImplicitFlag[bool] = Field(
         default=False,
         description="While another gateway holds the state directory, load its models, and take over when it ends.",
@@ -177,6 +186,10 @@ class GatewaySettings(BaseSettings):
         description="In a trial, no answer within this time is slow, however fast the champion is.",
     )
     drain_seconds: float = Field(default=10.0, gt=0, le=300, description="Time running requests have after SIGTERM.")
+
+    @property
+    def speaks_grpc(self) -> bool:
+        return self.grpc_port is not None or self.grpc_fd is not None
 
     @field_validator("host")
     @classmethod

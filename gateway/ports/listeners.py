@@ -10,7 +10,7 @@ import socket
 from gateway.settings import GatewaySettings
 from healing.errors import ConfigError, StoreUnavailable
 
-_BACKLOG = 2048
+BACKLOG = 2048
 
 
 def listen(host: str, port: int, descriptor: int | None, option: str) -> socket.socket:
@@ -31,7 +31,7 @@ def _bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
     except OSError as exc:
         listener.close()
         raise StoreUnavailable(f"cannot listen on {host} port {port}: {exc.strerror}; choose another port") from exc

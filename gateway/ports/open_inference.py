@@ -1,38 +1,23 @@
 """The paths of the Open Inference Protocol: health and metadata of server and model, and inference.
 
-One gateway serves one pipeline, whose name is the model's. A version is a loaded semantic version; one in the path
-forces it, as `x-model-digest` does: a probe, neither logged nor counted.
+A version in the path forces it, as `x-model-digest` does: a probe, neither logged nor counted.
 """
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import orjson
 
-from gateway.batching.versions import Version
 from gateway.ports.keys import ForcedVersions, Purpose
-from gateway.ports.open_inference_extensions import EXTENSIONS, refuse_change, repository_index, statistics
+from gateway.ports.model_catalog import ModelCatalog
+from gateway.ports.open_inference_extensions import refuse_change
 from gateway.ports.routes import Route
-from gateway.ports.software import NAME, software_version
 from gateway.ports.state import GatewayState
-from gateway.routing.active_release import ActiveRelease
-from gateway.rows.refusals import NO_RELEASE, BadRequest
+from gateway.rows.refusals import BadRequest
 from gateway.wire.asgi import JSON, RETRY_AFTER, Receive, Scope, Send, read_body, respond
 from gateway.wire.json_body import parse_object
-from gateway.wire.open_inference import OUTPUT, datatype_of, open_inference, refuse
-from releases.manifest import Column, InputSchema
-from releases.output import Output
+from gateway.wire.open_inference import open_inference, refuse
 
-_DATATYPES = {
-    "string": "BYTES",
-    "double": "FP64",
-    "float": "FP32",
-    "long": "INT64",
-    "integer": "INT32",
-    "boolean": "BOOL",
-    "datetime": "BYTES",  # in ISO 8601
-}
 _INDEX_BYTES_MAX = 64 * 1024
 
 
@@ -42,7 +27,8 @@ class OpenInferencePort:
     def __init__(self, state: GatewayState, forcing: ForcedVersions) -> None:
         self._state = state
         self._forcing = forcing
-        self._model = state.settings.pipeline
+        self._catalog = ModelCatalog(state)
+        self._model = self._catalog.model
         self._protocol = open_inference(self._model)
         self.routes = {
             "/v2": Route("GET", self._server, Purpose.PREDICT, refuse),
@@ -80,33 +66,29 @@ class OpenInferencePort:
         headers = dict(scope["headers"])
         forced: str | None = headers.get(b"x-model-digest", b"").decode("latin-1") or None
         try:
-            self._check_name(name)
+            self._catalog.check_name(name)
             if version is not None or forced is not None:
                 self._forcing.demand(headers)
             if version is not None:
-                forced = self._version(version).model.digest
+                forced = self._catalog.version(version).model.digest
         except BadRequest as exc:
             await self._refuse(send, exc)
             return
         await self._state.requests.answer(self._protocol, headers, receive, send, forced)
 
     async def _server(self, _: Scope, __: Receive, send: Send) -> None:
-        await _respond_json(send, {"name": NAME, "version": software_version(), "extensions": EXTENSIONS})
+        await _respond_json(send, self._catalog.server())
 
     async def _live(self, _: Scope, __: Receive, send: Send) -> None:
         await _respond_json(send, {"live": True})
 
     async def _ready(self, _: Scope, __: Receive, send: Send) -> None:
-        ready = self._state.active is not None
+        ready = self._catalog.ready
         await _respond_json(send, {"ready": ready}, 200 if ready else 503)
 
     async def _model_ready(self, name: str, version: str | None, _: Scope, __: Receive, send: Send) -> None:
-        """The model is ready while a release is active, because a rung always answers; a version when its worker is."""
         try:
-            self._check_name(name)
-            ready = self._state.active is not None
-            if version is not None:
-                ready = ready and self._version(version).workers.ready
+            ready = self._catalog.model_ready(name, version)
         except BadRequest as exc:
             await self._refuse(send, exc)
         else:
@@ -114,23 +96,11 @@ class OpenInferencePort:
 
     async def _metadata(self, name: str, version: str | None, _: Scope, __: Receive, send: Send) -> None:
         try:
-            self._check_name(name)
-            found = self._version(version)
-            schema = _schema_of(found)
+            metadata = self._catalog.metadata(name, version)
         except BadRequest as exc:
             await self._refuse(send, exc)
-            return
-        await _respond_json(
-            send,
-            {
-                "name": name,
-                "versions": list(dict.fromkeys(v.model.version for v in self._versions())),
-                "platform": _platform(found),
-                "inputs": [_tensor(column) for column in schema.columns],
-                "outputs": [_output_tensor(found.output)],
-                "parameters": {"key": schema.key} if schema.key else {},
-            },
-        )
+        else:
+            await _respond_json(send, metadata)
 
     async def _index(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -139,11 +109,11 @@ class OpenInferencePort:
         except BadRequest as exc:
             await self._refuse(send, exc)
         else:
-            await _respond_json(send, repository_index(self._model, self._versions(), ready_only=ready_only))
+            await _respond_json(send, self._catalog.index(ready_only=ready_only))
 
     async def _refuse_change(self, name: str, action: str, _: Scope, __: Receive, send: Send) -> None:
         try:
-            self._check_name(name)
+            self._catalog.check_name(name)
         except BadRequest as exc:
             await self._refuse(send, exc)
         else:
@@ -151,73 +121,16 @@ class OpenInferencePort:
 
     async def _statistics(self, name: str, version: str | None, _: Scope, __: Receive, send: Send) -> None:
         try:
-            self._check_name(name)
-            chosen = self._versions() if version is None else [self._version(version)]
+            counts = self._catalog.statistics(name, version)
         except BadRequest as exc:
             await self._refuse(send, exc)
         else:
-            await _respond_json(send, statistics(name, chosen))
-
-    def _check_name(self, name: str) -> None:
-        if name != self._model:
-            message = f"there is no model {name[:80]!r}; this gateway serves {self._model!r}"
-            raise BadRequest(message, status=404, code="NOT_FOUND")
-
-    def _versions(self) -> Iterator[Version]:
-        """The active versions, champion first, then others that are loaded."""
-        active = self._state.active
-        on_duty = _on_duty(active) if active is not None else []
-        yield from on_duty
-        yield from (version for version in self._state.versions if version not in on_duty)
-
-    def _version(self, name: str | None) -> Version:
-        """The first version of this name, or the champion; BadRequest where there is none."""
-        if name is None:
-            if self._state.active is None:
-                raise BadRequest(NO_RELEASE, status=503, code="NO_RELEASE")
-            return self._state.active.champion
-        loaded = {version.model.version: version for version in reversed(list(self._versions()))}
-        if name not in loaded:
-            message = f"version {name[:80]!r} of {self._model!r} is not loaded; there is {', '.join(loaded) or 'none'}"
-            raise BadRequest(message, status=404, code="NOT_LOADED")
-        return loaded[name]
+            await _respond_json(send, counts)
 
     async def _refuse(self, send: Send, refusal: BadRequest) -> None:
         self._state.requests.counts.refuse(refusal.status)
         headers = [JSON, RETRY_AFTER] if refusal.status == 503 else [JSON]
         await respond(send, refusal.status, refuse(refusal.code, str(refusal)), headers)
-
-
-def _on_duty(active: ActiveRelease) -> list[Version]:
-    challenger = [] if active.challenger is None else [active.challenger]
-    return [active.champion, *challenger, *active.fallbacks]
-
-
-def _schema_of(version: Version) -> InputSchema:
-    if version.binder is None:
-        message = f"the manifest of version {version.model.version} cannot be read"
-        raise BadRequest(message, status=503, code="NOT_READY")
-    return version.binder.schema
-
-
-def _tensor(column: Column) -> dict[str, Any]:
-    return {
-        "name": column.name,
-        "datatype": _DATATYPES[column.type],
-        "shape": [-1],
-        "parameters": {"nullable": column.nullable},
-    }
-
-
-def _platform(version: Version) -> str:
-    return "" if version.manifest is None else version.manifest.flavor.replace("-", "_")
-
-
-def _output_tensor(output: Output | None) -> dict[str, Any]:
-    """`names` are the classes or outputs, in the order of the second dimension, or the labels that it has."""
-    shape = [-1, output.width] if output is not None and output.width else [-1]
-    tensor: dict[str, Any] = {"name": OUTPUT, "datatype": datatype_of(output), "shape": shape}
-    return tensor if output is None else {**tensor, "parameters": {"names": list(output.names)}}
 
 
 async def _respond_json(send: Send, document: Any, status: int = 200) -> None:

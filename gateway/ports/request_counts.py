@@ -4,6 +4,7 @@ from collections import Counter
 
 from gateway.reporting.histogram import LATENCY_SECONDS, Histogram
 from gateway.routing.request import Rung
+from gateway.wire.protocol import ProtocolName
 
 
 class RequestCounts:
@@ -11,13 +12,15 @@ class RequestCounts:
 
     def __init__(self) -> None:
         self.answered: Counter[Rung] = Counter()
+        self.protocols: Counter[ProtocolName] = Counter()
         self.refused: Counter[int] = Counter()
         self.rows = 0
         self.durations = Histogram(LATENCY_SECONDS)
 
-    def answer(self, rung: Rung, rows: int, seconds: float) -> None:
+    def answer(self, protocol: ProtocolName, rung: Rung, rows: int, seconds: float) -> None:
         """Take an answered request, from its whole body read to its answer logged."""
         self.answered[rung] += 1
+        self.protocols[protocol] += 1
         self.rows += rows
         self.durations.observe(seconds)
 

@@ -40,6 +40,7 @@ _LARGE_BYTES = 256 * 1024  # of a body that takes a thread milliseconds to read 
 _MANY_ROWS = 1000  # of which the log's rows are made in a thread: 2 ms for others
 TIMEOUT_MS_MAX = 120_000
 _BLOCKS_MAX = 64
+_PROBE_UNANSWERED = "NOT_READY"
 
 
 class RequestTotals:
@@ -87,7 +88,7 @@ class RequestHandler:
         except BadRequest as exc:
             status, body, headers_out = exc.status, protocol.refuse(exc.code, str(exc), exc.field), [JSON]
             if status == 503:
-                self.totals.failed += forced is None
+                self.totals.failed += forced is None and exc.code != _PROBE_UNANSWERED
                 headers_out.append(RETRY_AFTER)
         except Overloaded as exc:
             self.totals.failed += 1
@@ -148,6 +149,8 @@ class RequestHandler:
         else:
             parsed = _parse(protocol, headers, request_id, content, active)
         asked, request = parsed
+        if asked.choose is not None:
+            forced = asked.choose()
         bound = request.bound
         beside = self._columns_policy.headers(bound) if bound.ignored or bound.absent else ()
         outside = self._columns_outside(active, request)
@@ -160,7 +163,7 @@ class RequestHandler:
             else:
                 rows = log_rows(request, answer)
             await self._log.record(rows)
-            self._count(answer, time.perf_counter() - started)
+            self._count(protocol, answer, time.perf_counter() - started)
             if self.shadow is not None and self.shadow.generation == answer.generation:
                 self.shadow.copy(request, answer)
         body, content_headers = asked.write(answer)
@@ -216,14 +219,14 @@ class RequestHandler:
             message = f"version {version.model.version} has no usable answer to these rows: {answer.message}"
             raise BadRequest(message[:1000], status=502, code="MODEL_FAILED")
         message = f"version {version.model.version} does not answer now: it is {version.workers.state}"
-        raise BadRequest(message, status=503, code="NOT_READY")
+        raise BadRequest(message, status=503, code=_PROBE_UNANSWERED)
 
-    def _count(self, answer: PredictResponse, seconds: float) -> None:
+    def _count(self, protocol: WireProtocol, answer: PredictResponse, seconds: float) -> None:
         if answer.rung.degraded:
             self.totals.degraded += 1
         else:
             self.totals.good += 1
-        self.counts.answer(answer.rung, len(answer.values), seconds)
+        self.counts.answer(protocol.name, answer.rung, len(answer.values), seconds)
 
 
 def _parse(

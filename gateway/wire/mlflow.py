@@ -186,4 +186,4 @@ def _parse_csv(body: bytes) -> RequestTable:
     return RequestTable(columns, rows, textual=True)
 
 
-MLFLOW = WireProtocol(read_request, error_body)
+MLFLOW = WireProtocol("mlflow", read_request, error_body)

@@ -25,14 +25,14 @@ from releases.output import Output
 
 OUTPUT = "predict"
 _ID_CHARACTERS_MAX = 256
-_INPUTS_MAX = 10_000
+INPUTS_MAX = 10_000
 _BINARY: Header = (b"content-type", b"application/octet-stream")
 _MEDIA_TYPES = frozenset({"application/json", "application/octet-stream", ""})
 
 
 def open_inference(model_name: str) -> WireProtocol:
     """The protocol as it is spoken about one model."""
-    return WireProtocol(partial(read_request, model_name), refuse)
+    return WireProtocol("open-inference", partial(read_request, model_name), refuse)
 
 
 def refuse(code: str, message: str, field: str | None = None) -> bytes:  # noqa: ARG001  one shape for every protocol
@@ -47,14 +47,14 @@ def read_request(model_name: str, headers: Mapping[bytes, bytes], body: bytes) -
     document = parse_object(head, "a JSON object with `inputs`")
     request_id = document.get("id")
     if request_id is not None:
-        _check_id(request_id)
-    tensors = _heads(document)
+        check_id(request_id)
+    tensors = read_heads(document)
     columns = _columns(tensors, tail)
-    write = partial(_write, model_name, request_id, _wants_binary(document))
-    return ParsedRequest(_table(tensors, columns), write, request_id or None)
+    write = partial(_write, model_name, request_id, wants_binary(document))
+    return ParsedRequest(table_of(tensors, columns), write, request_id or None)
 
 
-def _table(tensors: Sequence[Tensor], columns: Sequence[Sequence[Any]]) -> RequestTable:
+def table_of(tensors: Sequence[Tensor], columns: Sequence[Sequence[Any]]) -> RequestTable:
     """A tensor per column, by name; or one tensor with all columns, in the order of the schema."""
     width = tensors[0].columns
     if width == 1:
@@ -84,7 +84,7 @@ def _split(headers: Mapping[bytes, bytes], body: bytes) -> tuple[bytes, bytes]:
     return body[:length], body[length:]
 
 
-def _check_id(request_id: Any) -> None:
+def check_id(request_id: Any) -> None:
     """It names the request in the log and comes back in a header, so it is what a header can hold."""
     if type(request_id) is not str or len(request_id) > _ID_CHARACTERS_MAX:
         raise BadRequest(f"id is a string of at most {_ID_CHARACTERS_MAX} characters", field="id")
@@ -92,9 +92,10 @@ def _check_id(request_id: Any) -> None:
         raise BadRequest("id has printable ASCII characters", field="id")
 
 
-def _heads(document: dict[str, Any]) -> list[Tensor]:
+def read_heads(document: dict[str, Any]) -> list[Tensor]:
+    """The heads of `inputs`, which have the same number of rows; BadRequest names the tensor that is wrong."""
     inputs = document.get("inputs")
-    if type(inputs) is not list or not 1 <= len(inputs) <= _INPUTS_MAX:
+    if type(inputs) is not list or not 1 <= len(inputs) <= INPUTS_MAX:
         raise BadRequest("inputs is a list of tensors, one for each column", field="inputs")
     tensors = [read_head(item, index) for index, item in enumerate(inputs)]
     rows = tensors[0].rows
@@ -122,7 +123,7 @@ def _columns(tensors: Sequence[Tensor], tail: bytes) -> list[Sequence[Any]]:
     return columns
 
 
-def _wants_binary(document: dict[str, Any]) -> bool:
+def wants_binary(document: dict[str, Any]) -> bool:
     """Whether the answer is to be binary: said for the output, else for all; other parameters are let be."""
     wanted = _parameters(document, "the request").get("binary_data_output", False)
     outputs = document.get("outputs")
@@ -152,15 +153,15 @@ def _parameters(document: dict[str, Any], whose: str) -> dict[str, Any]:
 
 
 def _write(model_name: str, request_id: str | None, binary: bool, answer: PredictResponse) -> EncodedResponse:
-    version = "baseline" if answer.version is None else answer.version.model.version
-    datatype, shape = datatype_of(answer.output), [len(answer.values)]
-    if answer.output is not None and answer.output.width:
-        shape.append(answer.output.width)
+    datatype, shape, values = output_tensor(answer)
     output: dict[str, Any] = {"name": OUTPUT, "datatype": datatype, "shape": shape}
-    document: dict[str, Any] = {"model_name": model_name, "model_version": version, "outputs": [output]}
+    document: dict[str, Any] = {
+        "model_name": model_name,
+        "model_version": version_name(answer),
+        "outputs": [output],
+    }
     if request_id is not None:
         document["id"] = request_id
-    values = _flat_values(answer)
     if not binary:
         output["data"] = values
         return orjson.dumps(document), (JSON,)
@@ -169,6 +170,19 @@ def _write(model_name: str, request_id: str | None, binary: bool, answer: Predic
     head = orjson.dumps(document)
     length = (b"inference-header-content-length", str(len(head)).encode())
     return head + content, (_BINARY, length)
+
+
+def version_name(answer: PredictResponse) -> str:
+    """The version that answered, or `baseline`."""
+    return "baseline" if answer.version is None else answer.version.model.version
+
+
+def output_tensor(answer: PredictResponse) -> tuple[str, list[int], list[Any]]:
+    """Datatype, shape and elements of the output tensor."""
+    shape = [len(answer.values)]
+    if answer.output is not None and answer.output.width:
+        shape.append(answer.output.width)
+    return datatype_of(answer.output), shape, _flat_values(answer)
 
 
 def _flat_values(answer: PredictResponse) -> list[Any]:

@@ -1,5 +1,6 @@
 """A gateway is replaced by its standby under load: upgraded, then killed."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -9,11 +10,11 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
 
 import pytest
 
 from gateway.log.segments import Segments
+from tests.gateway.ports.grpc.running import keep_calling
 from tests.gateway.running import WAIT_SECONDS, gateway_command, split_body, wait_until
 from tests.published import bootstrap, publish_tiny_model, tiny_rows
 
@@ -85,7 +86,7 @@ class Clients:
             f"{more} more answers for each client",
         )
 
-    @contextmanager
+    @contextlib.contextmanager
     def asking(self):
         stopping = threading.Event()
         threads = [threading.Thread(target=client.ask_until, args=(stopping,)) for client in self.all]
@@ -102,9 +103,13 @@ class Clients:
 class Gateways:
     """Starts gateways of one state directory, on sockets that outlive them."""
 
-    def __init__(self, root, keys, state_dir, predict, operate):
+    def __init__(self, root, keys, state_dir, predict, operate, grpc):
         self._command = gateway_command(root, keys, state_dir, "--standby", *PATIENT)
-        self._sockets = {"--predict-fd": predict.fileno(), "--operate-fd": operate.fileno()}
+        self._sockets = {
+            "--predict-fd": predict.fileno(),
+            "--operate-fd": operate.fileno(),
+            "--grpc-fd": grpc.fileno(),
+        }
         self._folder = state_dir.parent
         self.started = []
 
@@ -126,9 +131,10 @@ class Gateways:
 @pytest.fixture
 def gateways(root, keys, state_dir):
     bootstrap(root, publish_tiny_model(root, keys))
-    with socket.create_server(("127.0.0.1", 0)) as predict, socket.create_server(("127.0.0.1", 0)) as operate:
-        gateways = Gateways(root, keys, state_dir, predict, operate)
-        gateways.port = predict.getsockname()[1]
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        gateways = Gateways(root, keys, state_dir, *sockets)
+        gateways.port, gateways.grpc_port = sockets[0].getsockname()[1], sockets[2].getsockname()[1]
         yield gateways
         for process in gateways.started:
             process.kill()
@@ -145,10 +151,14 @@ def test_an_upgrade_fails_no_request_and_a_kill_refuses_no_connection(gateways, 
     with clients.asking():
         clients.wait_for_answers(20)
         wait_until(lambda: second_said("gateway_standby_ready"), "the standby is warm")
-        first.send_signal(signal.SIGTERM)
-        assert first.wait(WAIT_SECONDS) == 0
+        with keep_calling(gateways.grpc_port, CLIENTS) as calls:
+            calls.wait_for(20)
+            first.send_signal(signal.SIGTERM)
+            assert first.wait(WAIT_SECONDS) == 0
+            calls.wait_for(20)
         clients.wait_for_answers(20)
         assert clients.outcomes.keys() == {200}
+        assert calls.failed == []
 
         _, third_said = gateways.start()
         wait_until(lambda: third_said("gateway_standby_ready"), "the next standby is warm")

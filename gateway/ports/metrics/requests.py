@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from gateway.ports.state import GatewayState
 from gateway.routing.request import Rung
+from gateway.wire.protocol import PROTOCOLS
 from releases.exposition import MetricDeclaration, MetricKind, Sample
 
 ANSWERED = MetricDeclaration(
@@ -11,6 +12,12 @@ ANSWERED = MetricDeclaration(
     MetricKind.COUNTER,
     "Answered requests by the rung that answered; `fallback` and `baseline` are degraded answers.",
     ("rung",),
+)
+BY_PROTOCOL = MetricDeclaration(
+    "gateway_protocol_requests_total",
+    MetricKind.COUNTER,
+    "Answered requests by protocol: `mlflow`, `open-inference` (over HTTP) or `open-inference-grpc`.",
+    ("protocol",),
 )
 FAILED = MetricDeclaration(
     "gateway_requests_failed_total",
@@ -37,7 +44,7 @@ SHADOW_ROWS = MetricDeclaration(
     "gateway_shadow_rows_total", MetricKind.COUNTER, "Rows copied to a shadow, by outcome.", ("outcome",)
 )
 
-METRICS = (ANSWERED, FAILED, REFUSED, ABANDONED, IN_FLIGHT, DURATION, ROWS, SHADOW_ROWS)
+METRICS = (ANSWERED, BY_PROTOCOL, FAILED, REFUSED, ABANDONED, IN_FLIGHT, DURATION, ROWS, SHADOW_ROWS)
 _SHADOW_OUTCOMES = ("scored", "failed", "dropped")
 
 
@@ -46,6 +53,8 @@ def request_samples(state: GatewayState) -> Iterator[Sample]:
     requests, counts = state.requests, state.requests.counts
     for rung in Rung:
         yield Sample(ANSWERED, (rung.value,), counts.answered[rung])
+    for protocol in PROTOCOLS:
+        yield Sample(BY_PROTOCOL, (protocol,), counts.protocols[protocol])
     for status, count in counts.refused.items():
         yield Sample(REFUSED, (str(status),), count)
     yield Sample(FAILED, (), requests.totals.failed)

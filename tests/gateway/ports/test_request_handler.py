@@ -101,7 +101,7 @@ async def test_a_large_body_is_read_in_a_thread_and_a_small_one_in_the_loop(tmp_
         threads.append(threading.current_thread() is threading.main_thread())
         return MLFLOW.read(headers, body)
 
-    protocol = WireProtocol(read, MLFLOW.refuse)
+    protocol = WireProtocol("mlflow", read, MLFLOW.refuse)
     async with handling(tmp_path) as handler:
         assert (await ask(handler, [["AA", 100.0]], protocol))[0] == 200
         status, _, body = await ask(handler, [["A" * 100, 100.0]] * 3000, protocol)
@@ -121,7 +121,7 @@ async def test_a_valid_request_that_gets_no_answer_counts_as_failed(tmp_path):
         assert handler.totals.failed == 1
         handler.bodies.give_back(handler.bodies._bytes_max)
         with pytest.raises(RuntimeError, match="a defect"):
-            await ask(handler, [["AA", 100.0]], WireProtocol(fail, MLFLOW.refuse))
+            await ask(handler, [["AA", 100.0]], WireProtocol("mlflow", fail, MLFLOW.refuse))
         assert handler.totals.failed == 2
 
 
@@ -133,5 +133,5 @@ async def test_a_request_in_progress_is_counted_until_it_is_answered(tmp_path):
         return MLFLOW.read(headers, body)
 
     async with handling(tmp_path) as handler:
-        assert (await ask(handler, [["AA", 100.0]], WireProtocol(read, MLFLOW.refuse)))[0] == 200
+        assert (await ask(handler, [["AA", 100.0]], WireProtocol("mlflow", read, MLFLOW.refuse)))[0] == 200
         assert (seen, handler.hangups.under_way) == ([1], 0)

@@ -1,0 +1,1 @@
+"""The gRPC port: the Open Inference Protocol v2 for clients that speak gRPC. It needs the extra `grpc`."""
