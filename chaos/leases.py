@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chaos.faults.candidate import Candidate
 from chaos.faults.changed_file import ChangedFile
+from chaos.faults.clock import SteppedClock
 from chaos.faults.crash_loop import CrashLoop
 from chaos.faults.crowd import Crowd
 from chaos.faults.disabled_remedy import DisabledRemedy
@@ -49,6 +50,7 @@ Fault = Annotated[
     | BusyProcessors
     | HeldMemory
     | SpoiledLog
+    | SteppedClock
     | Toxic
     | Candidate
     | SpoiledBatch

@@ -85,7 +85,7 @@ class DrillSpec(BaseModel):
     needs: tuple[str, ...] = Field(
         default=(),
         description="What the drill needs besides its tier: feed, mirror, proxy, files or database (as a source), or "
-        "growing_model (a gateway that trusts its class).",
+        "growing_model (a gateway that trusts its class), or clock (one that can be set).",
     )
     ablations: tuple[str, ...] = Field(default=(), description="Remedies that can be switched off for the drill.")
     substitutes: tuple[str, ...] = Field(

@@ -124,6 +124,7 @@ def _is_single(drill: CatalogueDrill) -> bool:
         drill.tier is Tier.SERVING
         and bool(drill.faults)
         and not drill.quiet
+        and set(drill.needs) <= {"proxy"}
         and "two-at-once" not in drill.tags
         and all(fault.when is None for fault in drill.faults)
     )

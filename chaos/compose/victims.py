@@ -41,6 +41,7 @@ _VICTIMS: Mapping[str, Callable[[Arguments], set[str]]] = {
     "signal": _of_process,
     "crash_loop": lambda arguments: {str(arguments.get("role", CHAMPION))},
     "prediction_log": lambda _: {"prediction log"},
+    "clock": lambda _: {"clock"},
     "crowd": lambda _: {"load"},
     "resource": _of_resource,
     "prefect": lambda _: {"prefect"},

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 import orjson
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from chaos import http
 from chaos.lab import Lab
 
-__all__ = ["KIND", "SpoiledLog", "prepare"]
+__all__ = ["KIND", "SpoiledLog", "newest_entries", "prepare"]
 
 KIND = "prediction_log"
 CHECKSUM_BYTES = 9  # in front of each entry, with the space behind it
@@ -68,12 +68,28 @@ class SpoiledLog(BaseModel):
 
 def prepare(lab: Lab) -> SpoiledLog:
     """An entry near the end of the newest segment. LookupError before the gateway has logged enough."""
-    segments = sorted((lab.home / "gateway" / lab.pipeline).glob("predictions-*.log"), key=lambda each: each.stem[-16:])
-    lines = segments[-1].read_bytes().splitlines(keepends=True) if segments else []
-    if len(lines) < LINES_MIN:
+    path = _newest_segment(lab)
+    lines = [] if path is None else path.read_bytes().splitlines(keepends=True)
+    if path is None or len(lines) < LINES_MIN:
         raise LookupError(f"expected {LINES_MIN} entries in the prediction log of {lab.pipeline}, found {len(lines)}")
     place = len(lines) - FROM_END
     offset = sum(len(line) for line in lines[:place]) + len(lines[place]) // 2
-    seq = orjson.loads(lines[place][CHECKSUM_BYTES:])[0]
     byte = lines[place][len(lines[place]) // 2]
-    return SpoiledLog(operate=lab.operate, path=segments[-1], offset=offset, byte=byte, seq=seq)
+    return SpoiledLog(operate=lab.operate, path=path, offset=offset, byte=byte, seq=_entry(lines[place])[0])
+
+
+def newest_entries(lab: Lab) -> list[list[Any]]:
+    """The whole entries of the newest segment of the gateway's prediction log; empty before there is one."""
+    path = _newest_segment(lab)
+    lines = [] if path is None else path.read_bytes().splitlines(keepends=True)
+    return [_entry(line) for line in lines if line.endswith(b"\n")]
+
+
+def _newest_segment(lab: Lab) -> Path | None:
+    segments = (lab.home / "gateway" / lab.pipeline).glob("predictions-*.log")
+    return max(segments, key=lambda path: path.stem.rpartition("-")[2], default=None)
+
+
+def _entry(line: bytes) -> list[Any]:
+    entry: list[Any] = orjson.loads(line[CHECKSUM_BYTES:])
+    return entry

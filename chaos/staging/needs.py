@@ -9,10 +9,11 @@ import psutil
 
 from chaos.lab import Lab
 from chaos.ledger import LedgerUnreadable, last_id
+from chaos.settable_clock import FILE_VARIABLE
 from chaos.source_files import source_databases, source_files
 from chaos.spec import DrillSpec, Indicator
 
-__all__ = ["Need", "needs_of_drill", "needs_of_fault"]
+__all__ = ["Need", "needs_of_drill", "needs_of_fault", "variable_of"]
 
 GROWING_TYPE = "chaos.growing_model.GrowingClassifier"
 TRUSTED_TYPES_VARIABLE = "AUTOPILOT_GATEWAY_TRUSTED_TYPES"
@@ -32,6 +33,7 @@ class Need(Enum):
     SOURCE_FILES = "a data file of a source of kind files on this machine (`home`, `pipelines_dir`)"
     SOURCE_DATABASE = "a SQLite database of a source of kind sql on this machine (`home`, `pipelines_dir`)"
     PROXY = "a fault proxy in front of the services (`proxy`)"
+    CLOCK = "a gateway and healers on this machine with a clock that can be set (`python -m chaos.settable_clock`)"
     GROWING_MODEL = (
         "a gateway on this machine that trusts the class of a growing model "
         "(`AUTOPILOT_GATEWAY_TRUSTED_TYPES=chaos.growing_model.GrowingClassifier`)"
@@ -78,6 +80,7 @@ _FAULTS: Mapping[str, Callable[[Mapping[str, Any]], tuple[Need, ...]]] = {
     "alert": lambda _: (Need.PROXY,),
     "candidate": lambda _: (Need.RELEASES, Need.KEYS),
     "directory": lambda _: (Need.RELEASES,),
+    "clock": lambda _: (Need.CLOCK,),
     "crowd": lambda _: (Need.GATEWAY,),
     "feed": lambda _: (Need.FEED, Need.MIRROR),
     "file": _file,
@@ -87,6 +90,7 @@ _FAULTS: Mapping[str, Callable[[Mapping[str, Any]], tuple[Need, ...]]] = {
     "toxic": lambda _: (Need.PROXY,),
 }
 _NAMED: Mapping[str, Need] = {
+    "clock": Need.CLOCK,
     "database": Need.SOURCE_DATABASE,
     "feed": Need.FEED,
     "files": Need.SOURCE_FILES,
@@ -110,16 +114,30 @@ def _has_ledger_file(lab: Lab) -> bool:
         return False
 
 
+def variable_of(lab: Lab, service: str, name: str) -> str:
+    """An environment variable of a service's process; empty where it has none, or cannot be read."""
+    try:
+        process = lab.process(service).find()
+        return "" if process is None else process.environ().get(name, "")
+    except (LookupError, OSError, psutil.Error):
+        return ""
+
+
 def _trusts_growing_model(lab: Lab) -> bool:
     """Whether the gateway was started with the type among those that it trusts."""
     if not lab.is_local:
         return False
     try:
         process = lab.process("gateway").find()
-        words = [] if process is None else [*process.cmdline(), process.environ().get(TRUSTED_TYPES_VARIABLE, "")]
+        words = [] if process is None else process.cmdline()
     except (LookupError, OSError, psutil.Error):
         return False
-    return any(GROWING_TYPE in word for word in words)
+    return any(GROWING_TYPE in word for word in [*words, variable_of(lab, "gateway", TRUSTED_TYPES_VARIABLE)])
+
+
+def _has_settable_clock(lab: Lab) -> bool:
+    """Whether the gateway reads an offset of its wall clock from a file on this machine."""
+    return lab.is_local and bool(variable_of(lab, "gateway", FILE_VARIABLE))
 
 
 def _has_directory(lab: Lab) -> bool:
@@ -145,6 +163,7 @@ _MET: Mapping[Need, Callable[[Lab], bool]] = {
     Need.SOURCE_FILES: lambda lab: lab.is_local and bool(source_files(lab.pipelines_dir, lab.pipeline)),
     Need.SOURCE_DATABASE: lambda lab: lab.is_local and bool(source_databases(lab.pipelines_dir, lab.pipeline)),
     Need.PROXY: lambda lab: bool(lab.proxy),
+    Need.CLOCK: _has_settable_clock,
     Need.GROWING_MODEL: _trusts_growing_model,
     Need.PREFECT: lambda lab: bool(lab.prefect),
     Need.RUNS: lambda lab: bool(lab.prefect) or lab.is_local,

@@ -4,6 +4,7 @@ The healers reach the gateway through a fault proxy, as clients reach it directl
 """
 
 import json
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -15,8 +16,10 @@ from datetime import UTC, datetime
 import httpx
 import numpy as np
 import psutil
+import pytest
 
 from chaos.ledger import unfinished
+from chaos.settable_clock import COMPILER, variables
 from chaos.staging.needs import GROWING_TYPE
 from healer.status_file import metrics_file
 from releases.log import ReleaseLog, promotion_of
@@ -42,6 +45,7 @@ NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing here asks Prefect or
 READY_SECONDS = 240.0  # a remedy of the drill before may be observed for two minutes
 GOLDEN_ROWS = 32  # the load of a drill; a gateway judges a model by at least 20 different rows
 WORKER_BYTES_MAX = 128 * 2**20  # a growing model keeps 2 MiB per batch
+HAS_COMPILER = shutil.which(COMPILER) is not None
 HEALERS = ("healer", "standby")
 
 
@@ -126,6 +130,7 @@ def reference_of(estimator, rows):
 def serving_lab(folder):
     """A home with a champion, a gateway that serves it, and healers of which one leads."""
     home, pipelines = folder / "home", folder / "pipelines"
+    clock = settable_clock(folder)
     (pipelines / PIPELINE).mkdir(parents=True)
     (pipelines / PIPELINE / "pipeline.yaml").write_text(PIPELINE_YAML)
     (home / "gateway").mkdir(parents=True)
@@ -137,9 +142,12 @@ def serving_lab(folder):
             *("--control-plane-metrics-file", str(metrics_file(home, PIPELINE))),
             *("--trusted-types", GROWING_TYPE, "--worker-memory-bytes-max", str(WORKER_BYTES_MAX)),
         )
-        gateway = running.enter_context(
-            run_gateway(home / "releases" / PIPELINE, keys, home / "gateway" / PIPELINE, *options)
-        )
+        with pytest.MonkeyPatch.context() as patched:
+            for name, value in clock.items():
+                patched.setenv(name, value)
+            gateway = running.enter_context(
+                run_gateway(home / "releases" / PIPELINE, keys, home / "gateway" / PIPELINE, *options)
+            )
         addresses = {"gateway": str(gateway.predict.base_url), "operate": str(gateway.operate.base_url)}
         channel = running.enter_context(alert_channel())
         proxy, links = running.enter_context(fault_proxy({**addresses, "alert": channel}))
@@ -151,6 +159,7 @@ def serving_lab(folder):
             "AUTOPILOT_OPERATE_URL": links["operate"],
             "AUTOPILOT_ALERT_URLS": json.dumps([links["alert"].replace("http://", "json://")]),
             "PREFECT_API_URL": f"{NOWHERE}/api",
+            **clock,
         }
         start = lambda name: running.enter_context(healer(folder / f"{name}.log", environment))  # noqa: E731
         lab = ServingLab(home, gateway, keys, start)
@@ -159,6 +168,11 @@ def serving_lab(folder):
         running.enter_context(controlling(f"sqlite:///{home / 'ledger.db'}", PIPELINE))  # else a trial is stranded
         lab.start_healers()
         yield lab
+
+
+def settable_clock(folder):
+    """The environment of a process whose wall clock can be set; empty without a C compiler."""
+    return variables(folder / "clock") if HAS_COMPILER else {}
 
 
 def make_registry(file):
