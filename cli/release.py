@@ -15,6 +15,7 @@ from cli.options import (
     complete_pipeline,
     settings_of,
 )
+from healing.ab_rules import Ends
 
 START = "start"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -47,6 +48,7 @@ ByOption = Annotated[str, typer.Option(help="Your name, for the record.")]
 def start(
     pipeline: PipelineArgument,
     digest: Annotated[str, typer.Argument(help="SHA-256 of a published model.")],
+    *,
     reason: Annotated[str, typer.Option(help="Why, for the log.")] = "",
     approved_by: Annotated[
         str | None, typer.Option(help="Person who approves in advance, if an approval is needed.", show_default=False)
@@ -54,11 +56,31 @@ def start(
     unfence_by: Annotated[
         str | None, typer.Option(help="Person who lifts the fence of a banned model.", show_default=False)
     ] = None,
+    ab: Annotated[
+        bool, typer.Option("--ab", help="Hold a fixed split and compare an outcome, instead of the canary stages.")
+    ] = False,
+    outcome: Annotated[
+        str | None, typer.Option(help="A/B: an outcome in pipeline.yaml, or loss.", show_default=False)
+    ] = None,
+    split: Annotated[
+        float | None, typer.Option(help="A/B: the challenger's share of clients.", show_default=False)
+    ] = None,
+    effect_min: Annotated[
+        float | None, typer.Option(help="A/B: the smallest improvement that matters.", show_default=False)
+    ] = None,
+    ends: Annotated[
+        Ends | None, typer.Option(help="A/B: who ends it before its time is over.", show_default=False)
+    ] = None,
+    days_max: Annotated[float | None, typer.Option(help="A/B: days after which it ends.", show_default=False)] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Print the progress on standard error.")] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Put a model on trial, and promote or abort it by the results. Exit 1 unless it serves at the end."""
+    """Put a model on trial, and promote or abort it by the results. Exit 1 unless it serves at the end.
+
+    With --ab, clients are split until a person ends the test (`release approve`, `release approve --reject`, `release
+    abort`), or the policy does. Without the options marked A/B, `release.ab` in pipeline.yaml holds.
+    """
     from cli.control_plane import enter
     from cli.output import print_result
     from cli.release_watch import shown
@@ -69,13 +91,19 @@ def start(
             f"expected the SHA-256 of a published model, 64 hexadecimal digits, found {digest!r}; "
             "`autopilot retrain` and `autopilot publish` print it"
         )
+    given = {"outcome": outcome, "split": split, "effect_min": effect_min, "ends": ends, "days_max": days_max}
+    if not ab and any(value is not None for value in given.values()):
+        named = ", ".join("--" + name.replace("_", "-") for name, value in given.items() if value is not None)
+        raise UsageError(f"expected --ab with {named}, found none; these are rules of an A/B test")
     settings = enter(home, pipeline)
     from flows.release import release as flow
+    from tasks.config.ab_section import ABChanges
 
+    changes = ABChanges.model_validate(given) if ab else None
     with shown(settings.release_root(pipeline), digest, enabled=watch):
-        outcome = flow(pipeline, digest, reason=reason, approved_by=approved_by, unfence_by=unfence_by)
-    print_result(outcome, as_json=as_json)
-    if outcome.result not in ("promoted", "bootstrapped"):
+        ended = flow(pipeline, digest, reason=reason, approved_by=approved_by, unfence_by=unfence_by, ab=changes)
+    print_result(ended, as_json=as_json)
+    if ended.result not in ("promoted", "bootstrapped"):
         raise typer.Exit(1)
 
 

@@ -10,6 +10,8 @@ from releases.log import ReleaseLog
 from tasks.config.settings import Settings
 from tasks.ledger.pauses import current_pause
 from tasks.ledger.store import Ledger
+from tasks.rollout.ab_progress import ABProgress
+from tasks.rollout.rollout_status import current_progress
 from tasks.serving.gateway_client import GatewayReport, read_gateway
 
 INCIDENTS_MAX = 200
@@ -34,7 +36,8 @@ class ServiceLine:
 class StackStatus:
     """`up`: a supervisor holds the home. `serving`: the generation that the gateway answers with.
 
-    `paused`: who paused the pipeline and why, None while it is not paused.
+    `paused`: who paused the pipeline and why, None while it is not paused. `ab`: the A/B test as its controller last
+    reported it, None without one.
     """
 
     up: bool
@@ -45,6 +48,7 @@ class StackStatus:
     problems: tuple[str, ...]
     incidents: tuple[IncidentLine, ...]
     paused: str | None = None
+    ab: ABProgress | None = None
 
     @property
     def healthy(self) -> bool:
@@ -57,7 +61,9 @@ class StackStatus:
 def read_status(settings: Settings, pipeline: str) -> StackStatus:
     """Read files and gateway once."""
     up = is_up(settings.home)
-    release = ReleaseLog(settings.release_root(pipeline)).current()
+    root = settings.release_root(pipeline)
+    release = ReleaseLog(root).current()
+    progress = None if release is None else current_progress(root, release)
     gateway = _gateway(settings) if up else None
     services = read_processes(settings.home).services
     open_incidents = [line for line in incidents_of(settings, pipeline, INCIDENTS_MAX) if line.status not in ENDED]
@@ -70,6 +76,7 @@ def read_status(settings: Settings, pipeline: str) -> StackStatus:
         problems=() if gateway is None else tuple(f"{each.code}: {each.message}" for each in gateway.problems),
         incidents=tuple(open_incidents),
         paused=_pause(settings, pipeline),
+        ab=None if progress is None else progress.ab,
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from healing.ab_rules import ABRules
 from healing.errors import IllegalTransition
 from healing.fence import Fence, check_lifted, check_unfenced
 from healing.trial_rules import DEFAULT_RULES, TrialRules
@@ -42,12 +43,16 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class Challenger:
-    """A model on trial. `weight` is the share of requests it answers (canary) or copies (shadow), in [0, 1]."""
+    """A model on trial. `weight` is the share of requests it answers (canary) or copies (shadow), in [0, 1].
+
+    With `ab` the canary is an A/B test: share and rules stay as they are until the trial ends.
+    """
 
     model: ModelRef
     mode: Mode
     weight: float
     rules: TrialRules = DEFAULT_RULES
+    ab: ABRules | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +110,18 @@ def _check_document(release: Release) -> None:
         raise IllegalTransition(f"a {release.reason} release ends the trial, found challenger {challenger.model}")
     if challenger.model.digest == release.champion.digest:
         raise IllegalTransition(f"release {release.generation} has champion {challenger.model} challenge itself")
+    _check_share(challenger)
+
+
+def _check_share(challenger: Challenger) -> None:
+    """Raise IllegalTransition unless the share is one that the gateway can hold."""
     steps = challenger.weight * WEIGHT_STEPS
     if not 0 <= challenger.weight <= 1 or abs(steps - round(steps)) > 1e-6:
         raise IllegalTransition(f"a weight is in [0, 1] in steps of 0.001, found {challenger.weight}")
+    if challenger.ab is not None and not (challenger.mode is Mode.CANARY and 0 < challenger.weight < 1):
+        raise IllegalTransition(
+            f"an A/B test is a canary with a weight between 0 and 1, found {challenger.mode} at {challenger.weight}"
+        )
 
 
 def check_transition(previous: Release | None, following: Release) -> None:
@@ -152,13 +166,15 @@ def _check_champion(previous: Release, following: Release) -> None:
 
 
 def _check_challenger(previous: Release, following: Release) -> None:
-    """One challenger at a time; an abort needs one."""
+    """One challenger at a time; an abort needs one. The rules of an A/B test do not change while it runs."""
     if following.reason is Reason.ABORT and previous.challenger is None:
         raise IllegalTransition("there is no challenger to abort; re-read the log")
     if following.challenger is None or previous.challenger is None:
         return
     if following.challenger.model.digest != previous.challenger.model.digest:
         raise IllegalTransition(f"challenger {previous.challenger.model} is still on trial; abort or promote it first")
+    if previous.challenger.ab is not None and following.challenger != previous.challenger:
+        raise IllegalTransition("share and rules of an A/B test are fixed; abort or promote its challenger first")
 
 
 def _check_fences(previous: Release, following: Release) -> None:

@@ -2,10 +2,11 @@
 
 import json
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from healing.ab_rules import ABRules, Better, Ends
 from healing.errors import IllegalTransition, LogCorrupt
 from healing.fence import Fence
 from healing.release import Challenger, Mode, ModelRef, Reason, Release
@@ -53,20 +54,54 @@ class RulesDocument(_Document):
         return TrialRules(**{**self.model_dump(), "votes": frozenset(self.votes)})
 
 
+class ABDocument(_Document):
+    """The rules of an A/B test, see `healing.ab_rules`."""
+
+    outcome: str = Field(min_length=1, max_length=64)
+    low: float = Field(allow_inf_nan=False)
+    high: float = Field(allow_inf_nan=False)
+    better: Better
+    absent: float | None
+    effect_min: float | None
+    ends: Ends
+    seconds_max: float = Field(ge=0)
+    client_seconds: float = Field(ge=0)
+    outcome_seconds: float = Field(ge=0)
+    alpha: float = Field(gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        self.rules()
+        return self
+
+    @classmethod
+    def of(cls, rules: ABRules) -> "ABDocument":
+        return cls(**asdict(rules))
+
+    def rules(self) -> ABRules:
+        return ABRules(**self.model_dump())
+
+
 class ChallengerDocument(_Document):
+    """A trial. Documents without `ab` are no A/B test."""
+
     model: ModelDocument
     mode: Mode
     weight: float = Field(ge=0, le=1)
     rules: RulesDocument | None = None
+    ab: ABDocument | None = None
 
     @classmethod
     def of(cls, trial: Challenger) -> "ChallengerDocument":
         rules = RulesDocument.of(trial.rules)
-        return cls(model=ModelDocument.of(trial.model), mode=trial.mode, weight=trial.weight, rules=rules)
+        ab = None if trial.ab is None else ABDocument.of(trial.ab)
+        return cls(model=ModelDocument.of(trial.model), mode=trial.mode, weight=trial.weight, rules=rules, ab=ab)
 
     def challenger(self) -> Challenger:
         rules = DEFAULT_RULES if self.rules is None else self.rules.rules()
-        return Challenger(self.model.reference(), self.mode, self.weight, rules)
+        return Challenger(
+            self.model.reference(), self.mode, self.weight, rules, None if self.ab is None else self.ab.rules()
+        )
 
 
 class FenceDocument(_Document):
@@ -147,8 +182,12 @@ class ReleaseDocument(_Document):
 
 
 def encode_release(release: Release) -> bytes:
-    unsigned = set() if release.signature else {"signature"}  # older software refuses fields that it does not know
-    return ReleaseDocument.of(release).model_dump_json(indent=1, exclude=unsigned).encode() + b"\n"
+    unknown: dict[str, Any] = {}  # to older software, which refuses fields that it does not know
+    if not release.signature:
+        unknown["signature"] = True
+    if release.challenger is not None and release.challenger.ab is None:
+        unknown["challenger"] = {"ab"}
+    return ReleaseDocument.of(release).model_dump_json(indent=1, exclude=unknown).encode() + b"\n"
 
 
 def signed_content(release: Release) -> bytes:

@@ -18,6 +18,7 @@ def rollout_parts(status: "RolloutStatus") -> list[RenderableType]:
 
 
 def _progress_parts(progress: "RolloutProgress") -> list[RenderableType]:
+    from tasks.rollout.ab_progress import ab_rows
     from tasks.rollout.progress import stage_in_words
 
     counts = [
@@ -37,6 +38,7 @@ def _progress_parts(progress: "RolloutProgress") -> list[RenderableType]:
                 ("reason", progress.reason),
             ]
         ),
+        *([] if progress.ab is None else section("A/B test", fields([*ab_rows(progress.ab)]))),
         *section("counts", table(("", "challenger", "champion"), counts, numbers=("challenger", "champion"))),
         *section(
             "checks",

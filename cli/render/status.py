@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 
 def status_parts(pipeline: str, status: "StackStatus") -> list[RenderableType]:
     """Problems come before what is as it should be only where there are any."""
+    from tasks.rollout.ab_progress import ab_line
+
     release = status.release
     parts: list[RenderableType] = [_headline(pipeline, status)]
     details = [] if release is None else _release(release, status.serving)
     addresses = ((name.removesuffix("_tracking_uri"), address) for name, address in status.addresses.items())
-    parts.append(fields([*details, ("paused", status.paused), *addresses]))
+    comparison = None if status.ab is None else ab_line(status.ab)
+    parts.append(fields([*details, ("A/B test", comparison), ("paused", status.paused), *addresses]))
     if status.services:
         parts += section("services", table(("name", "state", "pid", "restarts"), map(_service, status.services)))
     if status.problems:

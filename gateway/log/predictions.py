@@ -1,4 +1,4 @@
-"""The prediction log: every answered request is on disk before its answer leaves; shadow scores and labels beside it.
+"""The prediction log: every answered request is on disk before its answer leaves; shadow scores and feedback beside it.
 
 What is written survives the death of this process at any moment. A power cut may lose the last seconds: only closed
 segments are synced. A drain reads the streams by number and reports how far the lake has them. Closed segments are
@@ -33,11 +33,12 @@ LogRow = tuple[
 ]
 """Request id, row, time in ISO 8601, generation, digest, version, rung, key, features by name, prediction; the number
 of the row whose place this one takes, if it takes one; the digest of the version that was asked first and failed, or
-nothing; milliseconds from the question to the answer; where a client gets something else than the prediction, that."""
+nothing; milliseconds from the question to the answer; where a client gets something else than the prediction, that;
+in an A/B test the number of the client."""
 _PREDICTION = (
     *("seq", "request_id", "row", "at", "generation", "digest", "version", "rung", "key", "features", "prediction"),
     *("replaces", "failed", "latency_ms"),  # an older log has no entries with the last two, and few with the third
-    "outputs",  # in few entries
+    *("outputs", "client"),  # in few entries
 )
 _ROW, _END = _PREDICTION.index("row"), [0, "", 0]
 _REPLACES = _PREDICTION.index("replaces")
@@ -47,6 +48,7 @@ _REQUEST_ID, _DIGEST, _KEY, _FEATURES, _ANSWER = (  # in a row, which has no num
 ShadowRow = tuple[str, int, str, int, str, str, float | None, str]
 _SHADOW = ("seq", "request_id", "row", "at", "generation", "digest", "version", "prediction", "error")
 _LABEL = ("seq", "request_id", "row", "label", "at")
+_OUTCOME = ("seq", "request_id", "row", "name", "value", "at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,17 @@ class FeedbackLabel:
     request_id: str
     row: int
     label: float
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackOutcome:
+    """The value of one outcome, such as revenue, for one row of one request."""
+
+    request_id: str
+    row: int
+    name: str
+    value: float
     at: str
 
 
@@ -74,6 +87,7 @@ class LogStream(StrEnum):
     PREDICTIONS = "predictions"
     SHADOW = "shadow"
     LABELS = "labels"
+    OUTCOMES = "outcomes"
 
 
 class PredictionLog:
@@ -144,6 +158,11 @@ class PredictionLog:
         """Log labels; of several for one row the last one holds, so that saying the same twice changes nothing."""
         return self._appenders[LogStream.LABELS].record([(x.request_id, x.row, x.label, x.at) for x in labels])
 
+    def record_outcomes(self, outcomes: Sequence[FeedbackOutcome]) -> "asyncio.Future[bool]":
+        """Log outcomes; of several for one row and name the last one holds."""
+        rows = [(x.request_id, x.row, x.name, x.value, x.at) for x in outcomes]
+        return self._appenders[LogStream.OUTCOMES].record(rows)
+
     def read(self, after: int, limit: int) -> Iterator[bytes]:
         """Logged answers with `seq` > `after`, oldest first, as JSON lines. Blocking: call it in a thread."""
         return _as_lines(_PREDICTION, self._segments[LogStream.PREDICTIONS].read(after, limit))
@@ -155,6 +174,10 @@ class PredictionLog:
     def read_labels(self, after: int, limit: int) -> Iterator[bytes]:
         """Labels with `seq` > `after`, likewise; a later one replaces an earlier one of the same request and row."""
         return _as_lines(_LABEL, self._segments[LogStream.LABELS].read(after, limit))
+
+    def read_outcomes(self, after: int, limit: int) -> Iterator[bytes]:
+        """Outcomes with `seq` > `after`, likewise; a later one replaces an earlier one of the same row and name."""
+        return _as_lines(_OUTCOME, self._segments[LogStream.OUTCOMES].read(after, limit))
 
     def epoch(self, stream: LogStream) -> str:
         """The identity of a stream: numbers of another epoch are numbers of another log."""

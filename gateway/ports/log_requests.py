@@ -1,17 +1,19 @@
-"""Bodies that clients of the prediction log send: labels, and how far the lake has drained a stream."""
+"""Bodies that clients of the prediction log send: labels, outcomes, and how far the lake has drained a stream."""
 
+import asyncio
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Self
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from gateway.log.predictions import FeedbackLabel, LogStream, PredictionLog
+from gateway.log.predictions import FeedbackLabel, FeedbackOutcome, LogStream, PredictionLog
 from gateway.rows.refusals import BadRequest
 from gateway.rows.table import ROWS_MAX
 from releases.output import Output
 
 LABELS_MAX = 10_000
+OUTCOME_NAME = r"^[a-z][a-z0-9_]{0,63}$"
 SEQ_MAX = 2**63 - 1
 
 
@@ -28,19 +30,41 @@ class Feedback(BaseModel):
     )
 
 
-class FeedbackBody(BaseModel):
-    """A request with labels. Saying the same label again changes nothing, another one for the same row replaces it."""
+class OutcomeFeedback(BaseModel):
+    """The value of an outcome, such as revenue or clicks, that followed from one row of one answered request."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    labels: Annotated[list[Feedback], Field(min_length=1, max_length=LABELS_MAX)]
+    request_id: Annotated[str, Field(min_length=1, max_length=256, description="`x-request-id` of the answer.")]
+    row: Annotated[int, Field(ge=0, lt=ROWS_MAX, description="Place of the row in the request.")] = 0
+    name: Annotated[str, Field(pattern=OUTCOME_NAME, description="Name of the outcome in pipeline.yaml.")]
+    value: Annotated[float, Field(allow_inf_nan=False, description="The value; of several the last one counts.")]
 
 
-async def take_labels(log: PredictionLog, body: bytes, output: Output | None) -> bytes:
-    """Store the labels in a request body and return the answer's; BadRequest names the field that is wrong.
+class FeedbackBody(BaseModel):
+    """A request with labels, outcomes or both.
+
+    Saying the same again changes nothing; another label for the same row, or another value of the same outcome,
+    replaces the one before.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"minProperties": 1})
+
+    labels: Annotated[list[Feedback], Field(min_length=1, max_length=LABELS_MAX)] = []
+    outcomes: Annotated[list[OutcomeFeedback], Field(min_length=1, max_length=LABELS_MAX)] = []
+
+    @model_validator(mode="after")
+    def _is_not_empty(self) -> Self:
+        if not self.labels and not self.outcomes:
+            raise ValueError("expected `labels`, `outcomes` or both, found neither")
+        return self
+
+
+async def take_feedback(log: PredictionLog, body: bytes, output: Output | None) -> bytes:
+    """Store labels and outcomes of a request body and return the answer's; BadRequest names the field that is wrong.
 
     A label that is text is stored as its value in `output`, the output of the champion.
-    A label whose request is not in the log is kept like any other: the answer may be in another gateway's log.
+    Feedback whose request is not in the log is kept like any other: the answer may be in another gateway's log.
     """
     try:
         document = FeedbackBody.model_validate_json(body)
@@ -53,10 +77,14 @@ async def take_labels(log: PredictionLog, body: bytes, output: Output | None) ->
         FeedbackLabel(given.request_id, given.row, _value_of(given.label, output, place), at)
         for place, given in enumerate(document.labels)
     ]
-    if not await log.record_labels(labels):
-        message = "the labels could not be written; see /release on the operate port for why, and send them again"
+    outcomes = [FeedbackOutcome(x.request_id, x.row, x.name, x.value, at) for x in document.outcomes]
+    written = [log.record_labels(labels)] if labels else []
+    if outcomes:
+        written.append(log.record_outcomes(outcomes))
+    if not all(await asyncio.gather(*written)):
+        message = "the feedback could not be written; see /release on the operate port for why, and send it again"
         raise BadRequest(message, status=503, code="NOT_STORED")
-    return orjson.dumps({"accepted": len(labels)})
+    return orjson.dumps({"accepted": len(labels) + len(outcomes)})
 
 
 def _value_of(label: float | str, output: Output | None, place: int) -> float:

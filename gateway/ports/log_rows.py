@@ -10,15 +10,23 @@ from healing.release import ModelRef
 _BASELINE = ModelRef(digest="", version="baseline")  # how the log names an answer that no model gave
 
 
-def log_rows(request: PredictRequest, answer: PredictResponse) -> list[LogRow]:
-    """A row per prediction. It is made for every request, so the usual case has a path of its own."""
+def log_rows(request: PredictRequest, answer: PredictResponse, client: str | None = None) -> list[LogRow]:
+    """A row per prediction. It is made for every request, so the usual case has a path of its own.
+
+    `client` is the client's number in an A/B test; it comes behind all others.
+    """
+    rows = _log_rows(request, answer) if answer.output is None else _log_rows_with_outputs(request, answer)
+    if client is None:
+        return rows
+    return [(*row, *([] if answer.output is not None else [None]), client) for row in rows]
+
+
+def _log_rows(request: PredictRequest, answer: PredictResponse) -> list[LogRow]:
     at = datetime.now(UTC).isoformat()
-    model = answer.version.model if answer.version is not None else _BASELINE
+    model = _BASELINE if answer.version is None else answer.version.model
     request_id, generation, rung = request.request_id, answer.generation, answer.rung.value
     digest, version, names = model.digest, model.version, answer.names
     failed, latency_ms = answer.failed, round(1000 * answer.seconds, 3)
-    if answer.output is not None:
-        return _log_rows_with_outputs(request, answer, at, model)
     return [
         (
             *(request_id, number, at, generation, digest, version, rung, key),
@@ -28,9 +36,10 @@ def log_rows(request: PredictRequest, answer: PredictResponse) -> list[LogRow]:
     ]
 
 
-def _log_rows_with_outputs(request: PredictRequest, answer: PredictResponse, at: str, model: ModelRef) -> list[LogRow]:
+def _log_rows_with_outputs(request: PredictRequest, answer: PredictResponse) -> list[LogRow]:
     """Rows whose prediction is the value, with the outputs or the label that the client got behind all others."""
     assert answer.output is not None
+    at, model = datetime.now(UTC).isoformat(), _BASELINE if answer.version is None else answer.version.model
     shown = answer.output.shown(answer.values, outputs_of(answer.values))
     latency_ms, request_id, rung = round(1000 * answer.seconds, 3), request.request_id, answer.rung.value
     return [

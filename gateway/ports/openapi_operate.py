@@ -60,9 +60,11 @@ def _paths() -> Node:
         "/predictions": {"get": _stream("predictions", "Answered rows, oldest first")},
         "/shadow": {"get": _stream("shadow", "What shadow challengers scored, oldest first")},
         "/labels": {"get": _stream("labels", "Labels that clients sent, oldest first")},
+        "/outcomes": {"get": _stream("outcomes", "Outcomes that clients sent, oldest first")},
         "/predictions/drained": {"post": _drained("predictions")},
         "/shadow/drained": {"post": _drained("shadow")},
         "/labels/drained": {"post": _drained("labels")},
+        "/outcomes/drained": {"post": _drained("outcomes")},
         "/feedback": {"post": feedback_operation()},
         "/workers/{digest}/restart": {
             "post": operation(

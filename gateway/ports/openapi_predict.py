@@ -119,7 +119,7 @@ def feedback_operation() -> Node:
     """The same on both ports."""
     return operation(
         "feedback",
-        "Give labels to answered requests",
+        "Give labels and outcomes to answered requests",
         Purpose.FEEDBACK,
         {200: answer("They are stored.", {JSON_TYPE: record({"accepted": INTEGER})})},
         refusals=(400, 408, 413, 503),

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.log.predictions import LogStream
 from gateway.ports.docs_page import render_page
 from gateway.ports.keys import KeyRing, Purpose
-from gateway.ports.log_requests import take_drained, take_labels
+from gateway.ports.log_requests import take_drained, take_feedback
 from gateway.ports.metrics.page import MetricsPage
 from gateway.ports.openapi_operate import operate_document
 from gateway.ports.release_state import release_state
@@ -51,6 +51,8 @@ def operate_app(state: GatewayState, keys: KeyRing, ending: asyncio.Event) -> AS
             Route("/shadow/drained", desk.shadow_drained, methods=["POST"]),
             Route("/labels", desk.labels, methods=["GET"]),
             Route("/labels/drained", desk.labels_drained, methods=["POST"]),
+            Route("/outcomes", desk.outcomes, methods=["GET"]),
+            Route("/outcomes/drained", desk.outcomes_drained, methods=["POST"]),
             Route("/feedback", desk.feedback, methods=["POST"]),
             Route("/workers/{digest}/restart", desk.restart_worker, methods=["POST"]),
             Route("/openapi.json", desk.openapi, methods=["GET"]),
@@ -117,6 +119,10 @@ class _Desk:
         log = self._state.log
         return _page(request, log.read_labels, log.epoch(LogStream.LABELS))
 
+    async def outcomes(self, request: Request) -> Response:
+        log = self._state.log
+        return _page(request, log.read_outcomes, log.epoch(LogStream.OUTCOMES))
+
     async def predictions_drained(self, request: Request) -> Response:
         return await self._drained(request, LogStream.PREDICTIONS)
 
@@ -126,6 +132,9 @@ class _Desk:
     async def labels_drained(self, request: Request) -> Response:
         return await self._drained(request, LogStream.LABELS)
 
+    async def outcomes_drained(self, request: Request) -> Response:
+        return await self._drained(request, LogStream.OUTCOMES)
+
     async def _drained(self, request: Request, stream: LogStream) -> Response:
         body = await read_body(request.receive, self._state.settings.body_bytes_max)
         deleted = await asyncio.to_thread(take_drained, self._state.log, stream, body)
@@ -134,7 +143,7 @@ class _Desk:
     async def feedback(self, request: Request) -> Response:
         body = await read_body(request.receive, self._state.settings.body_bytes_max)
         return Response(
-            await take_labels(self._state.log, body, champion_output(self._state)), media_type="application/json"
+            await take_feedback(self._state.log, body, champion_output(self._state)), media_type="application/json"
         )
 
     async def restart_worker(self, request: Request) -> Response:

@@ -7,7 +7,7 @@ import orjson
 from gateway.ports.docs_page import render_page
 from gateway.ports.health import asks_for_json, health_document
 from gateway.ports.keys import ForcedVersions, KeyRing, Purpose
-from gateway.ports.log_requests import take_labels
+from gateway.ports.log_requests import take_feedback
 from gateway.ports.open_inference import OpenInferencePort
 from gateway.ports.openapi_predict import predict_document
 from gateway.ports.routes import Route
@@ -101,7 +101,7 @@ class PredictPort:
     async def _feedback(self, _: Scope, receive: Receive, send: Send) -> None:
         try:
             body = await read_body(receive, self._state.settings.body_bytes_max)
-            stored = await take_labels(self._state.log, body, champion_output(self._state))
+            stored = await take_feedback(self._state.log, body, champion_output(self._state))
             await respond(send, 200, stored, [JSON])
         except BadRequest as exc:
             retry = [RETRY_AFTER] if exc.status == 503 else []

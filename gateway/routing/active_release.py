@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 
 from gateway.batching.versions import Version
-from gateway.routing.request import Rung
+from gateway.routing.request import PredictRequest, Rung
 from gateway.rows.answers import RowAnswer
 from gateway.rows.schema import Binder
-from healing.release import WEIGHT_STEPS, Challenger, Release
+from healing.assignment import client_of, is_assigned
+from healing.release import Challenger, Release
 from releases.output import Output
 
 
@@ -39,6 +39,13 @@ class ActiveRelease:
         baseline, output = _baseline_answer(release, described), described.output
         return cls(release, champion, challenger, tuple(fallbacks), binders[0], known, baseline, output)
 
+    def client_of(self, request: PredictRequest) -> str | None:
+        """The client's number in the A/B test of this release; None where the release is no A/B test."""
+        trial = self.release.challenger
+        if trial is None or trial.ab is None:
+            return None
+        return client_of(trial.model.digest, request.route_key or request.request_id)
+
     def rungs(self, *, challenger: bool) -> Iterator[tuple[Rung, Version]]:
         """Who is asked, in order."""
         if challenger and self.challenger is not None:
@@ -61,12 +68,5 @@ def _baseline_answer(release: Release, version: Version) -> float:
 
 
 def falls_to_challenger(challenger: Challenger, route_key: str) -> bool:
-    """Whether requests with this route key are in the challenger's share: to answer (canary) or to copy (shadow).
-
-    The key is hashed together with the challenger's digest, so that it is not the same clients that meet every trial.
-    A larger weight keeps all who were there before.
-    """
-    if challenger.weight <= 0:
-        return False
-    digest = blake2b(route_key.encode(), digest_size=8, key=bytes.fromhex(challenger.model.digest)).digest()
-    return int.from_bytes(digest, "big") % WEIGHT_STEPS < round(challenger.weight * WEIGHT_STEPS)
+    """Whether requests with this route key are in the challenger's share: to answer (canary) or to copy (shadow)."""
+    return challenger.weight > 0 and is_assigned(client_of(challenger.model.digest, route_key), challenger.weight)

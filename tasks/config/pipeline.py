@@ -6,6 +6,7 @@ file names are looked up when the pipeline is loaded, so that a flow never finds
 
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -16,9 +17,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import yaml
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
+from healing.ab_rules import LOSS
 from healing.errors import ConfigError, UsageError
 from healing.incident import Cause
 from healing.policy import Policy
+from tasks.config.ab_section import Outcome
 from tasks.config.alert_routing import AlertRouting
 from tasks.config.contract_section import Contract
 from tasks.config.monitor_section import Monitor
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ColumnType", "Contract", "Pipeline", "Table", "known_pipelines", "load_pipeline"]
 
+_OUTCOME_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")  # as the gateway accepts them
 PIPELINE_FILE = "pipeline.yaml"
 
 Output = Literal["probability", "probabilities", "value"]
@@ -103,6 +107,10 @@ class Pipeline(Section):
     segments: tuple[str, ...] = Field(
         default=(), description="Categorical columns of the features; quality is also checked per value of each."
     )
+    outcomes: dict[str, Outcome] = Field(
+        default_factory=dict,
+        description="Numbers that clients report to `/feedback`, by name; an A/B test compares one of them (ab.md).",
+    )
     monitor: Monitor = Field(default=Monitor(), description="Windows and limits of the monitor (monitoring.md).")
     retrain: Retrain = Field(default=Retrain(), description="Training days, refusals and search (retraining.md).")
     release: ReleaseRules = Field(
@@ -127,6 +135,16 @@ class Pipeline(Section):
             raise ValueError(f"{name!r} is no IANA time zone such as America/New_York") from exc
         return name
 
+    @field_validator("outcomes")
+    @classmethod
+    def _has_outcome_names(cls, outcomes: dict[str, Outcome]) -> dict[str, Outcome]:
+        for name in outcomes:
+            if name == LOSS or not _OUTCOME_NAME.fullmatch(name):
+                raise ValueError(
+                    f"expected outcomes named by lower-case letters, digits and _, and not {LOSS!r}, found {name!r}"
+                )
+        return outcomes
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         batches = [name for name, table in self.tables.items() if table.role == "batch"]
@@ -150,6 +168,13 @@ class Pipeline(Section):
                     raise ValueError(
                         f"source {source.name!r} names table {name!r}; tables are {', '.join(self.tables)}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _compares_an_outcome(self) -> Self:
+        if self.release.ab.outcome not in (LOSS, *self.outcomes):
+            known = ", ".join((LOSS, *self.outcomes))
+            raise ValueError(f"release.ab.outcome {self.release.ab.outcome!r} is none of {known}")
         return self
 
     @property

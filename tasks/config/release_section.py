@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from healing.release import WEIGHT_STEPS, Mode
 from healing.trial_rules import DEFAULT_RULES, TrialCheck, TrialRules
+from tasks.config.ab_section import ABSection
 from tasks.config.section import Section
 
 
@@ -107,6 +108,7 @@ class ReleaseRules(Section):
     watch_days: int = Field(
         default=14, ge=0, description="Days in which a new champion is compared with the one before."
     )
+    ab: ABSection = Field(default=ABSection(), description="Rules of A/B tests (ab.md).")
 
     checks: dict[TrialCheck, Literal["vote", "show"]] = Field(
         default_factory=dict,

@@ -7,7 +7,7 @@ predicting the mean always costs 1 per row. The log-loss is unbounded: one confi
 sequential test can bound that (docs/decisions/0020).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from releases.manifest import Manifest
@@ -28,7 +28,16 @@ _VARIANCE_MIN = 0.001  # a class share of one in a thousand; a smaller unit woul
 
 
 class PairedLoss(Protocol):
-    """A positive increase favours the champion."""
+    """The loss of one model, and its increase from the champion to the challenger. It lies in [0, `largest`]."""
+
+    @property
+    def largest(self) -> float:
+        """The largest possible loss of a row."""
+        ...
+
+    def loss(self, predictions: "Predictions", labels: "Values") -> "Values":
+        """The loss of each row; NaN where the label is missing or impossible."""
+        ...
 
     def increase(self, challenger: "Predictions", champion: "Predictions", labels: "Values") -> "Values":
         """The challenger's loss minus the champion's; NaN where the label is missing or impossible."""
@@ -47,6 +56,21 @@ class BrierIncrease:
     """
 
     variance: float
+    classes: int = field(default=0, compare=False)  # of a model that answers with one probability per class
+
+    @property
+    def largest(self) -> float:
+        return (2.0 if self.classes else 1.0) / self.variance
+
+    def loss(self, predictions: "Predictions", labels: "Values") -> "Values":
+        import numpy as np
+
+        if predictions.ndim == 1:
+            true, possible = labels, np.asarray((labels >= 0) & (labels <= 1))
+        else:
+            true = one_hot(labels, predictions.shape[1])
+            possible = np.asarray(true.any(axis=1))
+        return np.where(possible, _row_sums((_share(predictions) - true) ** 2), np.nan) / self.variance
 
     def increase(self, challenger: "Predictions", champion: "Predictions", labels: "Values") -> "Values":
         import numpy as np
@@ -76,8 +100,18 @@ class SquaredErrorIncrease:
 
     variance: float
 
+    @property
+    def largest(self) -> float:
+        return _SQUARES_MAX
+
+    def loss(self, predictions: "Values", labels: "Values") -> "Values":
+        import numpy as np
+
+        found: Values = np.minimum((predictions - labels) ** 2 / self.variance, _SQUARES_MAX)
+        return found
+
     def increase(self, challenger: "Values", champion: "Values", labels: "Values") -> "Values":
-        return self._squares(challenger, labels) - self._squares(champion, labels)
+        return self.loss(challenger, labels) - self.loss(champion, labels)
 
     def least(self, challenger: "Values", champion: "Values") -> "Values":
         """A bound: a capped square changes by at most twice the root of its cap per standard deviation."""
@@ -85,12 +119,6 @@ class SquaredErrorIncrease:
 
         apart = np.abs(challenger - champion) / np.sqrt(self.variance)
         found: Values = -np.minimum(2 * np.sqrt(_SQUARES_MAX) * apart, _SQUARES_MAX)
-        return found
-
-    def _squares(self, predictions: "Values", labels: "Values") -> "Values":
-        import numpy as np
-
-        found: Values = np.minimum((predictions - labels) ** 2 / self.variance, _SQUARES_MAX)
         return found
 
 
@@ -101,8 +129,9 @@ def paired_loss_of(manifest: Manifest | None) -> PairedLoss:
     variance = manifest.reference.metrics.get(VARIANCE)
     if variance is not None:
         return SquaredErrorIncrease(variance)
-    if classes_of(manifest):
-        return BrierIncrease(max(1 - sum(share**2 for share in manifest.baseline_outputs), _VARIANCE_MIN))
+    classes = len(classes_of(manifest))
+    if classes:
+        return BrierIncrease(max(1 - sum(share**2 for share in manifest.baseline_outputs), _VARIANCE_MIN), classes)
     return BrierIncrease(max(manifest.baseline * (1 - manifest.baseline), _VARIANCE_MIN))
 
 

@@ -21,7 +21,7 @@ from tasks.evaluation.predictions import (
     unknown_predictions,
     with_predictions,
 )
-from tasks.lake.columns import BATCH_DAY, FEATURES, LABEL
+from tasks.lake.columns import BATCH_DAY, FEATURES, KNOWN_AT, LABEL
 from tasks.lake.lake_table import LakeTable
 from tasks.serving.gateway_client import PROBE_PREFIX
 from tasks.serving.prediction_log import feedback_table, logged_outputs, predictions_table, read_log, shadow_table
@@ -107,16 +107,22 @@ def _completed(
 
 
 def with_labels(
-    rows: "pd.DataFrame", pipeline: Pipeline, lake_root: Path, as_of: datetime, answering: tuple[Any, ...] = ()
+    rows: "pd.DataFrame",
+    pipeline: Pipeline,
+    lake_root: Path,
+    as_of: datetime,
+    answering: tuple[Any, ...] = (),
+    until: "pd.Series[pd.Timestamp] | None" = None,
 ) -> "pd.DataFrame":
     """`rows` with `label`: a client's feedback on the row, else the label table's value for its key, else NaN.
 
-    `answering` are the classes of the model that answered: the gateway logs a label as its number among them.
+    `answering` are the classes of the model that answered: the gateway logs a label as its number among them. With
+    `until` a label counts only if it was known by the time given for its row.
     """
-    feedback = _feedback_labels(lake_root, rows, as_of)
+    feedback = _feedback_labels(lake_root, rows, as_of, until)
     if pipeline.label.classes:
         feedback = _among(feedback, answering, pipeline.label.classes)
-    by_key = _labels_by_key(label_source(pipeline, lake_root), rows, as_of)
+    by_key = _labels_by_key(label_source(pipeline, lake_root), rows, as_of, until)
     return rows.assign(**{LABEL: feedback.fillna(by_key)})
 
 
@@ -185,13 +191,20 @@ def _predict_in_parts(model: LoadedModel, rows: "pd.DataFrame") -> "NDArray[np.f
     return predictions
 
 
-def _feedback_labels(lake_root: Path, rows: "pd.DataFrame", as_of: datetime) -> "pd.Series[float]":
+def _feedback_labels(
+    lake_root: Path, rows: "pd.DataFrame", as_of: datetime, until: "pd.Series[pd.Timestamp] | None"
+) -> "pd.Series[float]":
     import pandas as pd
 
     table = feedback_table(lake_root)
     if table.version() is None or rows.empty:
         return pd.Series(float("nan"), index=rows.index)
-    labels = table.read(since=rows[AT].min(), until=as_of, day_column=AT, columns=[*_ROW, "label"])
+    labels = table.read(since=rows[AT].min(), until=as_of, day_column=AT, columns=[*_ROW, "label", AT])
+    if until is not None:
+        due = rows[_ROW].assign(until=until)
+        labels = labels.merge(due, how="inner", on=_ROW)
+        labels = labels[labels[AT] <= labels["until"]]
+    labels = labels[[*_ROW, "label"]]
     last = labels.drop_duplicates(_ROW, keep="last")
     return rows[_ROW].merge(last, how="left", on=_ROW)["label"].astype("float64").set_axis(rows.index)
 
@@ -204,7 +217,9 @@ def _among(labels: "pd.Series[float]", answering: tuple[Any, ...], classes: Clas
     return labels.map(positions).astype("float64")
 
 
-def _labels_by_key(source: LabelSource, rows: "pd.DataFrame", as_of: datetime) -> "pd.Series[float]":
+def _labels_by_key(
+    source: LabelSource, rows: "pd.DataFrame", as_of: datetime, until: "pd.Series[pd.Timestamp] | None"
+) -> "pd.Series[float]":
     """Labels by key. The features table gives the day of each key: a day of the data, not of the request."""
     import pandas as pd
 
@@ -216,5 +231,8 @@ def _labels_by_key(source: LabelSource, rows: "pd.DataFrame", as_of: datetime) -
     days = features.read(columns=[source.key, BATCH_DAY]).set_index(source.key)[BATCH_DAY]
     dated = pd.DataFrame({source.key: rows["key"], BATCH_DAY: rows["key"].map(days)})
     dated = dated[dated[BATCH_DAY].notna()]
-    found: pd.Series[float] = join_labels(dated, source, as_of)[LABEL]
+    joined = join_labels(dated, source, as_of)
+    found: pd.Series[float] = joined[LABEL]
+    if until is not None:
+        found = found.where(joined[KNOWN_AT] <= until.reindex(found.index))
     return unknown.where(~rows.index.isin(found.index), found.reindex(rows.index))

@@ -76,6 +76,13 @@ def stage_question(release_root: Path, model: ModelRef, why: str) -> ApprovalQue
     )
 
 
+def ab_question(release_root: Path, model: ModelRef) -> ApprovalQuestion:
+    """Whether the challenger of a running A/B test becomes champion; the answer, at any time, ends the test."""
+    stage = stage_start(release_root, current_release(release_root))
+    text = f"the A/B test of {model.version} is running; yes promotes it now, no aborts it"
+    return ApprovalQuestion(f"ab/{stage.generation}", text, stage.generation)
+
+
 def put_question(journal: RolloutJournal, question: ApprovalQuestion) -> datetime:
     """When the question was first asked; recorded now if it is new."""
     detail = {"text": question.text, "generation": question.generation}
@@ -125,7 +132,8 @@ def waiting_for_answer(
 def answer_rollout(release_root: Path, ledger_dsn: str, pipeline: str, answer: ApprovalAnswer) -> str:
     """Record a person's answer to the rollout's open question; returns the question.
 
-    Without an open question, the answer is for the one that the current trial asks before its challenger answers users.
+    Without an open question, the answer is for the one that the current trial asks before its challenger answers users,
+    or for that of its A/B test.
     UsageError when no rollout waits and no model is on trial.
     """
     current = current_release(release_root)
@@ -142,7 +150,7 @@ def answer_rollout(release_root: Path, ledger_dsn: str, pipeline: str, answer: A
             f"no rollout of {pipeline} waits for an answer; to approve one in advance, start it with --approved-by"
         )
     model = current.challenger.model
-    ahead = version_question(release_root, model)
+    ahead = (version_question if current.challenger.ab is None else ab_question)(release_root, model)
     give_answer(RolloutJournal(ledger_dsn, pipeline, model.digest), ahead.id, answer)
     return f"(in advance) {ahead.text}"
 

@@ -1,13 +1,15 @@
 """The rollout controller: takes one model through the pipeline's stages until it is champion or its trial has ended."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
 
 from healing.promotion import Decision
-from healing.release import Mode, Reason, Release
+from healing.release import Challenger, Mode, Reason, Release
 from releases.log import ReleaseLog
-from tasks.config.release_section import ReleaseRules, WhenInconclusive
+from tasks.config.release_section import ReleaseRules, Stage, WhenInconclusive
+from tasks.rollout.ab_stage import ABEvidenceSource, run_ab
 from tasks.rollout.approval import needs_approval, stage_question
 from tasks.rollout.approval_wait import approve_version, request_approval
 from tasks.rollout.release_changes import abort_trial
@@ -22,7 +24,9 @@ from tasks.rollout.trial_observer import LabelEvidence
 log = structlog.get_logger(__name__)
 
 
-def roll_out(rollout: Rollout, rules: ReleaseRules, labels: LabelEvidence) -> ReleaseOutcome:
+def roll_out(
+    rollout: Rollout, rules: ReleaseRules, labels: LabelEvidence, ab_evidence: ABEvidenceSource
+) -> ReleaseOutcome:
     """Roll one model out; the caller holds the pipeline's rollout lease."""
     current = ReleaseLog(rollout.release_root).current()
     if current is None:
@@ -31,29 +35,60 @@ def roll_out(rollout: Rollout, rules: ReleaseRules, labels: LabelEvidence) -> Re
         return ReleaseOutcome.of(rollout, current, RolloutResult.PROMOTED, reason="it is champion already")
     refuse_fenced(rollout, current)
     _abort_stranded(rollout, current)
-    returned = return_champion(rollout, rules.rollback_window_days)
+    returned = None if rollout.ab is not None else return_champion(rollout, rules.rollback_window_days)
     if returned is not None:
         return ReleaseOutcome.of(rollout, returned, RolloutResult.PROMOTED, reason=returned.note)
-    return _run_stages(_with_logged_note(rollout), rules, Watchers.of(rollout, labels))
+    return _run_stages(_with_logged_note(rollout), rules, Watchers.of(rollout, labels), ab_evidence)
 
 
-def _run_stages(rollout: Rollout, rules: ReleaseRules, watchers: Watchers) -> ReleaseOutcome:
-    """Run the stages from the one that the log shows, then promote."""
+def _run_stages(
+    rollout: Rollout, rules: ReleaseRules, watchers: Watchers, ab_evidence: ABEvidenceSource
+) -> ReleaseOutcome:
+    """Run the stages from the one that the log shows, then promote. An A/B test follows the shadow stages."""
     verdicts: tuple[StageVerdict, ...] = ()
-    for place in range(_first_stage(rollout, rules), len(rules.stages)):
-        if _needs_approval_before(rollout, rules, place):
+    ab = _ab_challenger(rollout, rules)
+    for step in _steps(rollout, rules, ab):
+        answers_users = step.mode is Mode.CANARY
+        if answers_users and _needs_approval(rollout, rules):
             approved = approve_version(rollout, rules, watchers.reporter)
             if isinstance(approved, StageEnd):
                 return _end(rollout, approved, verdicts)
             rollout = approved
-        end = resolve_inconclusive(rollout, rules, run_stage(rollout, rules, place, watchers), watchers.reporter)
-        verdicts = (*verdicts, StageVerdict.of(rules.stages[place], end))
+        if isinstance(step, Challenger):
+            ended = run_ab(rollout, rules, step, watchers, ab_evidence)
+        else:
+            ended = run_stage(rollout, rules, rules.stages.index(step), watchers)
+        end = resolve_inconclusive(rollout, rules, ended, watchers.reporter)
+        verdicts = (*verdicts, StageVerdict.of(step, end))
         if end.decision is not Decision.PROMOTE:
             return _end(rollout, end, verdicts)
+    if ab is not None:
+        rollout = replace(rollout, note="; ".join(text for text in (rollout.note, end.reason) if text))
     promoted = promote(rollout, end)
     if isinstance(promoted, StageEnd):
         return _end(rollout, promoted, verdicts)
-    return ReleaseOutcome.of(rollout, promoted, RolloutResult.PROMOTED, verdicts)
+    return ReleaseOutcome.of(rollout, promoted, RolloutResult.PROMOTED, verdicts, ab=end.ab)
+
+
+def _ab_challenger(rollout: Rollout, rules: ReleaseRules) -> Challenger | None:
+    """The challenger of the A/B test: as the log has it, else as it was ordered; None without an A/B test."""
+    current = current_release(rollout.release_root)
+    if on_trial(current, rollout.model) and current.challenger is not None and current.challenger.ab is not None:
+        return current.challenger
+    if rollout.ab is None:
+        return None
+    return Challenger(rollout.model, Mode.CANARY, rollout.ab.weight, rules.trial_rules, rollout.ab.rules)
+
+
+def _steps(rollout: Rollout, rules: ReleaseRules, ab: Challenger | None) -> Sequence[Stage | Challenger]:
+    """The stages that are still to run; an A/B test, which takes the place of the canary stages, is a challenger."""
+    trial = current_release(rollout.release_root).challenger
+    if ab is None:
+        return rules.stages[_first_stage(rollout, rules) :]
+    if trial is not None and trial.mode is Mode.CANARY:
+        return (ab,)
+    shadows = [stage for stage in rules.stages[_first_stage(rollout, rules) :] if stage.mode is Mode.SHADOW]
+    return (*shadows, ab)
 
 
 def resolve_inconclusive(rollout: Rollout, rules: ReleaseRules, end: StageEnd, reporter: ProgressReporter) -> StageEnd:
@@ -104,11 +139,9 @@ def _first_stage(rollout: Rollout, rules: ReleaseRules) -> int:
     return rules.stage_of(current.challenger.mode, current.challenger.weight) or 0
 
 
-def _needs_approval_before(rollout: Rollout, rules: ReleaseRules, place: int) -> bool:
-    """Whether a person must approve before this stage: the first one that answers users, unless it began already."""
+def _needs_approval(rollout: Rollout, rules: ReleaseRules) -> bool:
+    """Whether a person must approve before the first stage that answers users, unless it began already."""
     current = current_release(rollout.release_root)
-    if rules.stages[place].mode is not Mode.CANARY:
-        return False
     trial = current.challenger if on_trial(current, rollout.model) else None
     begun = trial is not None and trial.mode is Mode.CANARY
     return not begun and needs_approval(rules.approval, current.champion.version, rollout.model.version)
@@ -118,6 +151,6 @@ def _end(rollout: Rollout, end: StageEnd, verdicts: tuple[StageVerdict, ...]) ->
     """Abort the trial, unless another controller promoted the model meanwhile."""
     ended = abort(rollout, end)
     if ended.reason is Reason.PROMOTE and ended.champion.digest == rollout.model.digest:
-        return ReleaseOutcome.of(rollout, ended, RolloutResult.PROMOTED, verdicts, end.reason)
+        return ReleaseOutcome.of(rollout, ended, RolloutResult.PROMOTED, verdicts, end.reason, end.ab)
     result = RolloutResult.ABORTED if end.decision is Decision.ABORT else RolloutResult.INCONCLUSIVE
-    return ReleaseOutcome.of(rollout, ended, result, verdicts, end.reason)
+    return ReleaseOutcome.of(rollout, ended, result, verdicts, end.reason, end.ab)

@@ -126,9 +126,10 @@ def _manifest(store: ModelStore, model: ModelRef) -> Manifest | None:
 def _stage_rule(challenger: Challenger, rules: ReleaseRules, judged_by: TrialRules) -> StageRule:
     """The pipeline's current rule for such a stage; that of its first stage when it has no such stage any more."""
     stage = rules.stages[rules.stage_of(challenger.mode, challenger.weight) or 0]
+    deadline = stage.deadline_seconds + stage.hold_seconds
     return StageRule(
         requests_min=stage.requests_min,
-        deadline_seconds=stage.deadline_seconds + stage.hold_seconds,
+        deadline_seconds=deadline if challenger.ab is None else challenger.ab.seconds_max,
         error_rate_tolerated=judged_by.error_rate_tolerated,
         abort_alpha=abort_alpha_of(judged_by, len(rules.stages)),
         seconds_min=stage.seconds_min,

@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from healing.release import Mode
 from healing.trial_rules import CheckState, TrialCheck
 from healing.verdict import Outcome
+from tasks.rollout.ab_progress import ABProgress, ab_line, ab_rows
 
 
 class Phase(StrEnum):
@@ -67,6 +68,7 @@ class RolloutProgress(BaseModel):
     checks: tuple[CheckProgress, ...] = ()
     question: str = ""
     reason: str = ""
+    ab: ABProgress | None = None
 
     @property
     def step(self) -> tuple[int, Phase]:
@@ -79,6 +81,8 @@ def progress_line(progress: RolloutProgress) -> str:
     parts = [f"{progress.version}  {stage_in_words(progress)}  {progress.phase.value}"]
     if progress.mode is not None:
         parts.append(f"{progress.requests} requests, {progress.errors} errors")
+    if progress.ab is not None:
+        parts.append(ab_line(progress.ab))
     if progress.requests_needed:
         parts.append(f"{progress.requests_needed} more needed")
     nearest = _nearest(progress)
@@ -108,6 +112,7 @@ def progress_page(progress: RolloutProgress) -> str:
         f"| requests needed without a further error | {_or_dash(progress.requests_needed)} | |",
         f"| seconds left | {_or_dash(left)} | |",
         "",
+        *_ab_table(progress.ab),
         "| check | verdict | log e / threshold | observations | vote | |",
         "|---|---|---|---|---|---|",
         *(
@@ -119,10 +124,18 @@ def progress_page(progress: RolloutProgress) -> str:
     return "\n".join(lines)
 
 
+def _ab_table(ab: ABProgress | None) -> list[str]:
+    if ab is None:
+        return []
+    return ["| A/B test | |", "|---|---|", *(f"| {name} | {value} |" for name, value in ab_rows(ab)), ""]
+
+
 def stage_in_words(progress: RolloutProgress) -> str:
-    """Number, mode and share of the stage, such as `stage 2 of 5 (canary 5.0%)`."""
+    """Number, mode and share of the stage, such as `stage 2 of 5 (canary 5.0%)`, or `A/B test (50.0%)`."""
     if progress.mode is None:
         return "no stage"
+    if progress.ab is not None:
+        return f"A/B test ({progress.weight:.1%})"
     return f"stage {progress.stage} of {progress.stages} ({progress.mode.value} {progress.weight:.1%})"
 
 

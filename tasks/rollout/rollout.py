@@ -7,14 +7,16 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from healing.ab_rules import ABRules
 from healing.promotion import Decision, Exposure
-from healing.release import Mode, ModelRef, Release
+from healing.release import Challenger, Mode, ModelRef, Release
 from healing.trial_rules import TrialCheck
 from releases.trusted_log import Signing
 from tasks.config.release_section import Stage
 from tasks.ledger.held_lease import HeldLease
 from tasks.ledger.records import JournalEntry
 from tasks.ledger.store import Ledger
+from tasks.rollout.ab_progress import ABProgress
 
 AUTHOR = "release"  # of the releases that a controller writes
 GATEWAY_AUTHOR = "gateway"  # of the aborts that the gateway writes itself
@@ -67,10 +69,19 @@ class RolloutJournal:
 
 
 @dataclass(frozen=True, slots=True)
+class ABPlan:
+    """Share and rules of an A/B test, before it is in the release log."""
+
+    weight: float
+    rules: ABRules
+
+
+@dataclass(frozen=True, slots=True)
 class Rollout:
     """The order to roll out one model, and where its progress is recorded.
 
-    `approved_by` is a person who approved in advance, `unfence_by` the person who lifts the model's fence.
+    `approved_by` is a person who approved in advance, `unfence_by` the person who lifts the model's fence. With `ab`
+    an A/B test takes the place of the canary stages.
     """
 
     pipeline: str
@@ -84,6 +95,7 @@ class Rollout:
     approved_by: str | None = None
     unfence_by: str | None = None
     signing: Signing | None = None
+    ab: ABPlan | None = None
     lease: HeldLease | None = field(default=None, repr=False, compare=False)  # of the controller, for this rollout
 
     def check_controlled(self) -> None:
@@ -110,6 +122,7 @@ class StageEnd:
     check: TrialCheck | None = None
     timed_out: bool = False
     ended_by: Release | None = None
+    ab: ABProgress | None = None  # of an A/B test, as it was at the end
 
 
 class RolloutResult(StrEnum):
@@ -134,7 +147,7 @@ class StageVerdict(BaseModel):
     reason: str
 
     @classmethod
-    def of(cls, stage: Stage, end: StageEnd) -> "StageVerdict":
+    def of(cls, stage: Stage | Challenger, end: StageEnd) -> "StageVerdict":
         return cls(
             mode=stage.mode,
             weight=stage.weight,
@@ -157,6 +170,7 @@ class ReleaseOutcome(BaseModel):
     generation: int
     verdicts: tuple[StageVerdict, ...] = ()
     reason: str = ""
+    ab: ABProgress | None = None
 
     @classmethod
     def of(
@@ -166,6 +180,7 @@ class ReleaseOutcome(BaseModel):
         result: RolloutResult,
         verdicts: tuple[StageVerdict, ...] = (),
         reason: str = "",
+        ab: ABProgress | None = None,
     ) -> "ReleaseOutcome":
         return cls(
             pipeline=rollout.pipeline,
@@ -175,4 +190,5 @@ class ReleaseOutcome(BaseModel):
             generation=release.generation,
             verdicts=verdicts,
             reason=reason or rollout.note,
+            ab=ab,
         )

@@ -131,7 +131,7 @@ def read_rollout_status(release_root: Path, ledger_dsn: str, pipeline: str) -> R
         generation=current.generation,
         champion=current.champion.version,
         challenger=None if trial is None else trial.model.version,
-        mode=None if trial is None else trial.mode.value,
+        mode=None if trial is None else ("A/B test" if trial.ab is not None else trial.mode.value),
         weight=None if trial is None else trial.weight,
         controlled=trial is not None and stranded_trial(release_root, ledger_dsn, pipeline) is None,
         progress=current_progress(release_root, current),

@@ -1,6 +1,7 @@
 """One stage of a trial: the challenger gets its share and is observed until there is a decision or its time is over."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -62,11 +63,32 @@ def run_stage(rollout: Rollout, rules: ReleaseRules, place: int, watchers: Watch
     """
     stage = rules.stages[place]
     progress = _starting(rollout, rules, place)
-    watchers.reporter.report(progress)
+    challenger = Challenger(rollout.model, stage.mode, stage.weight, rules.trial_rules)
+    begun = begin_stage(rollout, challenger, progress, watchers.reporter)
+    if isinstance(begun, StageEnd):
+        return begun
+    watch = _Watch(rollout, stage, stage_rule(rules, stage), begun.generation, begun.running, progress)
+    return end_stage(rollout, begun, watch.until_decided(watchers))
+
+
+@dataclass(frozen=True, slots=True)
+class BegunStage:
+    """A stage that the gateway serves: the generation that began it, how long ago, and its journal detail."""
+
+    generation: int
+    running: Stopwatch
+    detail: Mapping[str, object]
+
+
+def begin_stage(
+    rollout: Rollout, challenger: Challenger, starting: RolloutProgress, reporter: ProgressReporter
+) -> BegunStage | StageEnd:
+    """Write the challenger's share to the log, and wait for the gateway; how the trial ends if it cannot begin."""
+    reporter.report(starting)
     if rollout.operate_url is None:
         reason = "there is no gateway to try it on; start `autopilot up` and release again"
         return StageEnd(Decision.INCONCLUSIVE, Exposure(0, 0, 0), reason)
-    trial = put_on_trial(rollout, Challenger(rollout.model, stage.mode, stage.weight, rules.trial_rules))
+    trial = put_on_trial(rollout, challenger)
     points.reached("release.stage_written", generation=trial.generation)
     try:
         await_generation(rollout.operate_url, trial.generation, FOLLOW_SECONDS_MAX)
@@ -74,14 +96,23 @@ def run_stage(rollout: Rollout, rules: ReleaseRules, place: int, watchers: Watch
         ended_by = end_of_trial(rollout.release_root, trial, rollout.model)
         return StageEnd(Decision.INCONCLUSIVE, Exposure(0, 0, 0), str(exc), ended_by=ended_by)
     generation = stage_start(rollout.release_root, trial).generation
-    detail = {"stage": place + 1, "stages": len(rules.stages), "mode": stage.mode.value, "weight": stage.weight}
+    detail: dict[str, object] = {
+        "stage": starting.stage,
+        "stages": starting.stages,
+        "mode": challenger.mode.value,
+        "weight": challenger.weight,
+    }
     began = rollout.journal.write_once(Step.STAGE_STARTED, {"generation": generation}, detail).at
     points.reached("release.stage_started", generation=generation)
-    watch = _Watch(rollout, stage, stage_rule(rules, stage), generation, Stopwatch.since(began), progress)
-    end = watch.until_decided(watchers)
+    return BegunStage(generation, Stopwatch.since(began), detail)
+
+
+def end_stage(rollout: Rollout, begun: BegunStage, end: StageEnd) -> StageEnd:
+    """The end of a stage, recorded in the journal."""
     result = {"decision": end.decision.value, "requests": end.exposure.requests, "errors": end.exposure.errors}
-    rollout.journal.write(Step.STAGE_ENDED, {**detail, **result, "generation": generation, "reason": end.reason})
-    points.reached("release.stage_ended", generation=generation)
+    detail = {**begun.detail, **result, "generation": begun.generation, "reason": end.reason}
+    rollout.journal.write(Step.STAGE_ENDED, detail)
+    points.reached("release.stage_ended", generation=begun.generation)
     return end
 
 

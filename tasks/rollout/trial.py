@@ -171,7 +171,8 @@ def abort(rollout: Rollout, end: StageEnd) -> Release:
     points.reached("release.aborted", digest=rollout.model.digest)
     ended = aborted or end.ended_by or current_release(rollout.release_root)
     announce_release(rollout.ledger_dsn, ended)
-    if end.decision is Decision.ABORT and (end.ended_by is None or end.ended_by.author == GATEWAY_AUTHOR):
+    failed = end.check is not None if end.ended_by is None else end.ended_by.author == GATEWAY_AUTHOR
+    if end.decision is Decision.ABORT and failed:
         record_bad_candidate(rollout.ledger_dsn, ended, rollout.model, end.reason, end.exposure)
     return ended
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from healing.ab_rules import ABRules
 from healing.errors import Conflict
-from healing.release import ModelRef, Release
+from healing.release import Challenger, Mode, ModelRef, Release
 from releases.log import ReleaseLog
 from tasks.config.release_section import ReleaseRules
 from tasks.rollout.rollout import AUTHOR, RolloutJournal, Step
@@ -28,13 +29,16 @@ def trial_start(release_root: Path, current: Release) -> Release:
 def stage_start(release_root: Path, current: Release) -> Release:
     """The release with which the current stage began; republishing the champion begins no new stage."""
     assert current.challenger is not None
-    step = (current.challenger.model.digest, current.challenger.mode, current.challenger.weight)
+    step = _step_of(current.challenger)
 
     def same(earlier: Release) -> bool:
-        other = earlier.challenger
-        return other is not None and (other.model.digest, other.mode, other.weight) == step
+        return earlier.challenger is not None and _step_of(earlier.challenger) == step
 
     return _first_while(release_root, current, same)
+
+
+def _step_of(trial: Challenger) -> tuple[str, Mode, float, ABRules | None]:
+    return trial.model.digest, trial.mode, trial.weight, trial.ab
 
 
 def end_of_trial(release_root: Path, trial: Release, model: ModelRef) -> Release | None:
@@ -79,20 +83,27 @@ def resumable(release_root: Path, ledger_dsn: str, rules: ReleaseRules, now: dat
     if current is None or current.challenger is None:
         return None
     trial, began = current.challenger, stage_start(release_root, current)
-    place = rules.stage_of(trial.mode, trial.weight)
-    if place is None or began.author != AUTHOR:
+    lasts = _seconds_max(trial, rules)
+    if lasts is None or began.author != AUTHOR:
         return None
-    stage = rules.stages[place]
     journal = RolloutJournal(ledger_dsn, current.pipeline, trial.model.digest)
     started = journal.last(Step.STAGE_STARTED, {"generation": began.generation})
     since = began.created_at if started is None else started.at
-    until = since + timedelta(seconds=stage.deadline_seconds + stage.hold_seconds + START_SECONDS_MAX)
+    until = since + timedelta(seconds=lasts + START_SECONDS_MAX)
     asked = journal.last(Step.APPROVAL_ASKED, {"generation": began.generation})
     if asked is not None:
         until = max(until, asked.at + timedelta(seconds=rules.approval_seconds_max))
     if now >= until:
         return None
     return Resumption(trial.model.digest, trial.model.version, began.incident_id, f"resume/{current.generation}")
+
+
+def _seconds_max(trial: Challenger, rules: ReleaseRules) -> float | None:
+    """How long the stage of the trial lasts at most; None when the pipeline has no such stage any more."""
+    if trial.ab is not None:
+        return trial.ab.seconds_max
+    place = rules.stage_of(trial.mode, trial.weight)
+    return None if place is None else rules.stages[place].deadline_seconds + rules.stages[place].hold_seconds
 
 
 def _first_while(release_root: Path, current: Release, holds: Callable[[Release], bool]) -> Release:

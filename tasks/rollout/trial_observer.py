@@ -1,10 +1,12 @@
 """Observations of a running trial: counts and checks from the gateway, and the check on labels from the lake."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import structlog
 
@@ -24,6 +26,9 @@ log = structlog.get_logger(__name__)
 REFRESH_SECONDS = 5.0  # labels take hours; feedback that the gateway logged is read this often
 REFRESH_SECONDS_MAX = 20.0  # how long a stage waits for one measurement before it passes
 
+_REST_TIMES = 4.0  # as long as a measurement took: it takes at most a fifth of the time
+
+T = TypeVar("T")
 Measure = Callable[[], tuple[CheckState, ...]]
 
 
@@ -39,7 +44,7 @@ class TrialObserver:
     def observe(self, generation: int, elapsed_seconds: float) -> Exposure:
         """What is known now of the stage that `generation` began."""
         self._read(generation)
-        exposure = Exposure(0, 0, elapsed_seconds, checks=() if self._labels is None else self._labels.states())
+        exposure = Exposure(0, 0, elapsed_seconds, checks=() if self._labels is None else self._labels.current())
         trial = self._trial
         if trial is None or trial.generation < generation:
             return exposure
@@ -72,44 +77,55 @@ class TrialObserver:
             self._trial = trial
 
 
-class LabelEvidence:
-    """The latest states of the check on labels, measured in the background: a slow or broken lake never blocks a trial.
+class BackgroundEvidence(Generic[T]):
+    """The latest result of a measurement that runs in the background: a slow or broken lake never blocks a trial.
 
-    Each measurement has a daemon thread of its own, which ends with the process.
+    Each measurement has a daemon thread of its own, which ends with the process. A measurement that takes long is
+    repeated less often.
     """
 
-    def __init__(self, measure: Measure) -> None:
+    def __init__(self, measure: Callable[[], T], first: T, what: str) -> None:
         self._measure = measure
-        self._states: tuple[CheckState, ...] = ()
+        self._result = first
+        self._what = what
         self._running: threading.Thread | None = None
-        self._began = -REFRESH_SECONDS
+        self._due = -math.inf
 
-    def states(self) -> tuple[CheckState, ...]:
-        """The last measurement; starts the next one if it is old."""
-        old = time.monotonic() - self._began >= REFRESH_SECONDS
-        if old and (self._running is None or not self._running.is_alive()):
+    def current(self) -> T:
+        """The last result; starts the next measurement if it is old."""
+        if time.monotonic() >= self._due and (self._running is None or not self._running.is_alive()):
             self._begin()
-        return self._states
+        return self._result
 
-    def latest(self) -> tuple[CheckState, ...]:
-        """The states after one more measurement; waits for it at most twice REFRESH_SECONDS_MAX."""
+    def latest(self) -> T:
+        """The result of one more measurement; waits for it at most twice REFRESH_SECONDS_MAX."""
         if self._running is not None:
             self._running.join(REFRESH_SECONDS_MAX)
         if self._running is None or not self._running.is_alive():
             self._begin().join(REFRESH_SECONDS_MAX)
-        return self._states
+        return self._result
 
     def _begin(self) -> threading.Thread:
-        self._began = time.monotonic()
-        self._running = threading.Thread(target=self._refresh, name="label evidence", daemon=True)
+        self._due = time.monotonic() + REFRESH_SECONDS
+        self._running = threading.Thread(target=self._refresh, name=self._what, daemon=True)
         self._running.start()
         return self._running
 
     def _refresh(self) -> None:
+        began = time.monotonic()
         try:
-            self._states = self._measure()
-        except Exception as exc:  # noqa: BLE001 - it runs the challenger, a user's code that may raise anything
-            log.warning("labels_not_read", cause=repr(exc))
+            self._result = self._measure()
+        except Exception as exc:  # noqa: BLE001 - it may run the challenger, a user's code that may raise anything
+            log.warning("evidence_not_read", what=self._what, cause=repr(exc))
+        ended = time.monotonic()
+        self._due = max(began + REFRESH_SECONDS, ended + _REST_TIMES * (ended - began))
+
+
+class LabelEvidence(BackgroundEvidence[tuple[CheckState, ...]]):
+    """The latest states of the check on labels."""
+
+    def __init__(self, measure: Measure) -> None:
+        super().__init__(measure, (), "labels")
 
 
 class LabelMeasure:

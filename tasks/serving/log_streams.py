@@ -37,12 +37,13 @@ class LoggedEntry(BaseModel):
 class DrainedStream:
     """One stream of the log: its path on the operate port, the type of its lines, and the schema of its lake table.
 
-    `schema` begins with `epoch` and `seq`, which identify a row.
+    `schema` begins with `epoch` and `seq`, which identify a row. A gateway of an older version lacks a `recent` stream.
     """
 
     path: str
     entry: type[LoggedEntry]
     schema: pa.Schema
+    recent: bool = False
 
     def drain(self, client: httpx.Client, table: LakeTable) -> tuple[int, int]:
         """Copy new entries into the lake. Returns the number of rows, and up to which entry the lake is complete.
@@ -50,6 +51,8 @@ class DrainedStream:
         The caller holds a lock, so that one drain runs at a time. GatewayUnavailable when the gateway does not answer;
         entries copied before that stay.
         """
+        if self.recent and not self._exists(client):
+            return 0, 0
         epoch, _ = self._page(client, after=0, limit=1)
         table.add_columns(self.schema)  # an older version of this program may have created the table
         app = f"{self.path}/{epoch}"
@@ -76,6 +79,14 @@ class DrainedStream:
             if len(page) < PAGE_ROWS:
                 return
             after = page[-1].seq
+
+    def _exists(self, client: httpx.Client) -> bool:
+        try:
+            return client.get(self.path, params={"after": 0, "limit": 1}).status_code != httpx.codes.NOT_FOUND
+        except httpx.HTTPError as exc:
+            raise GatewayUnavailable(
+                f"expected the log at {client.base_url}, found {type(exc).__name__}: {exc}"
+            ) from exc
 
     def _page(self, client: httpx.Client, after: int, limit: int) -> tuple[str, list[LoggedEntry]]:
         try:

@@ -1,4 +1,4 @@
-"""The gateway's log in the lake: predictions, shadow scores, and labels that clients sent back."""
+"""The gateway's log in the lake: predictions, shadow scores, and the labels and outcomes that clients sent back."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 PREDICTIONS = "predictions"  # tables of the lake
 SHADOW = "shadow"
 FEEDBACK = "feedback"
+OUTCOMES = "outcomes"
 
 _PLACE = [
     ("epoch", pa.string()),
@@ -53,6 +54,7 @@ class LoggedPrediction(LoggedEntry):
     prediction: float | None
     failed: str | None = None  # digest of the version that was tried first and failed; "" if none failed
     outputs: JsonValue = None  # what the client got, where that is not the prediction
+    client: str | None = None  # its number in an A/B test
     latency_ms: float | None = None  # from request to answer; `failed` and this are None in logs of older gateways
 
     def record(self) -> dict[str, Any]:
@@ -82,6 +84,16 @@ class LoggedLabel(LoggedEntry):
     at: AwareDatetime
 
 
+class LoggedOutcome(LoggedEntry):
+    """The value of an outcome that a client sent for one answered row. If there are several, the last one counts."""
+
+    request_id: str
+    row: int
+    name: str
+    value: float
+    at: AwareDatetime
+
+
 PREDICTION_STREAM = DrainedStream(
     "/predictions",
     LoggedPrediction,
@@ -95,6 +107,7 @@ PREDICTION_STREAM = DrainedStream(
             ("failed", pa.string()),
             ("latency_ms", pa.float64()),
             ("outputs", pa.list_(pa.float64())),  # of a model with several, such as the probability of each class
+            ("client", pa.string()),
         ]
     ),
 )
@@ -103,6 +116,9 @@ SHADOW_STREAM = DrainedStream(
 )
 
 LABEL_STREAM = DrainedStream("/labels", LoggedLabel, pa.schema([*_PLACE[:5], ("label", pa.float64())]))
+OUTCOME_STREAM = DrainedStream(
+    "/outcomes", LoggedOutcome, pa.schema([*_PLACE[:5], ("name", pa.string()), ("value", pa.float64())]), recent=True
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +141,12 @@ def feedback_table(lake_root: Path) -> LakeTable:
     return LakeTable(lake_root, FEEDBACK, ["epoch", "seq"])
 
 
+def outcomes_table(lake_root: Path) -> LakeTable:
+    return LakeTable(lake_root, OUTCOMES, ["epoch", "seq"])
+
+
 def drain_predictions(operate_url: str, lake_root: Path) -> Drained:
-    """Copy what the gateway logged since the last drain into the lake: predictions, shadow scores, labels.
+    """Copy what the gateway logged since the last drain into the lake: predictions, shadow scores, feedback.
 
     One drain runs at a time. GatewayUnavailable when the gateway does not answer; entries copied before that stay.
     """
@@ -137,7 +157,8 @@ def drain_predictions(operate_url: str, lake_root: Path) -> Drained:
         rows, until = PREDICTION_STREAM.drain(client, predictions_table(lake_root))
         scores, _ = SHADOW_STREAM.drain(client, shadow_table(lake_root))
         labels, _ = LABEL_STREAM.drain(client, feedback_table(lake_root))
-    log.info("predictions_drained", rows=rows, until_seq=until, shadow_rows=scores, labels=labels)
+        outcomes, _ = OUTCOME_STREAM.drain(client, outcomes_table(lake_root))
+    log.info("predictions_drained", rows=rows, until_seq=until, shadow_rows=scores, labels=labels, outcomes=outcomes)
     return Drained(rows=rows, until_seq=until)
 
 

@@ -12,8 +12,10 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from cli.release_watch import shown
+from healing.ab_rules import ABRules
 from healing.errors import IllegalTransition, UsageError
-from healing.release import Mode, ModelRef
+from healing.release import Challenger, Mode, ModelRef
+from releases.log import ReleaseLog, trial_of
 from tasks.rollout.progress import Phase, RolloutProgress
 from tasks.rollout.rollout_status import ProgressFile
 from tests.gateway.running import wait_until
@@ -94,6 +96,20 @@ def test_an_answer_may_be_given_before_the_question(root):
     bootstrap(root, CHAMPION)
     start_canary(root, CHALLENGER, 1.0, Mode.SHADOW)
     assert "may 1.0.1 answer users in place of 1.0.0?" in run("approve", "flights", "--by", "Ada", "--reject")
+
+
+def test_an_answer_to_an_ab_test_is_kept_for_its_next_controller(root):
+    bootstrap(root, CHAMPION)
+    log = ReleaseLog(root)
+    split = Challenger(CHALLENGER, Mode.CANARY, 0.5, ab=ABRules("revenue", 0.0, 1.0))
+    log.append(trial_of(log.current(), split, author="release", now=datetime.now(UTC)))
+    assert "the A/B test of 1.0.1 is running; yes promotes it now" in run("approve", "flights", "--by", "Ada")
+    assert "A/B test 50.0%" in run("status", "flights")
+
+
+def test_rules_of_an_ab_test_need_ab(root):
+    with pytest.raises(UsageError, match="expected --ab with --outcome, --days-max"):
+        run("start", "flights", "a" * 64, "--outcome", "revenue", "--days-max", "3")
 
 
 def test_watch_prints_only_changes_of_this_rollout(tmp_path, capsys):

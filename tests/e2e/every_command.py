@@ -44,7 +44,7 @@ def commands(home: Path) -> list[list[str]]:
         ["reference", *day],
         ["publish", str(data), "--rows", str(data), "--trained-from", "2013-01-01", "--trained-until", "2013-01-20"],
         ["release", "status"],
-        ["release", "start", "0" * 64],
+        ["release", "start", "0" * 64, "--ab", "--ends", "by_person"],
         ["release", "approve", "--by", "a test"],
         ["release", "abort", "--by", "a test", "--reason", "a test"],
         ["retrospect"],

@@ -12,6 +12,8 @@ from healing.incident import Status
 from healing.release import ModelRef, Reason
 from tests.flows.killable import Ended, Killable, Order
 from tests.flows.release_bench import Bench, make_bench, traffic
+from tests.flows.test_release_ab import SECTION as AB_SECTION
+from tests.flows.test_release_ab import shoppers
 from tests.gateway.running import wait_until
 from tests.published import PIPELINE, bootstrap, publish_tiny_model, raising_estimator
 
@@ -23,7 +25,8 @@ SOURCES = [*Path("tasks/rollout").glob("*.py"), *Path("flows").glob("*.py")]
 POINTS = {name for path in SOURCES for name in re.findall(r'reached\("(release\.\w+)"', path.read_text())}
 ABORTING = {"release.aborting", "release.aborted"}
 OFTEN = ["release.stage_started", "release.promoted"]
-REST = sorted(POINTS - ABORTING - set(OFTEN))
+AB = {"release.ab_asked"}
+REST = sorted(POINTS - ABORTING - AB - set(OFTEN))
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +45,9 @@ def bench(tmp_path, monkeypatch) -> Bench:
     return make_bench(tmp_path, monkeypatch, STAGES)
 
 
-def roll_out(killable: Killable, model: ModelRef, point: str | None = None) -> Ended:
+def roll_out(killable: Killable, model: ModelRef, point: str | None = None, **changed: object) -> Ended:
     environment = {name: value for name, value in os.environ.items() if name.startswith("AUTOPILOT_")}
-    arguments = {"pipeline": PIPELINE, "digest": model.digest, "approved_by": "Ada"}
+    arguments = {"pipeline": PIPELINE, "digest": model.digest, "approved_by": "Ada", **changed}
     return killable.run(Order("flows.release:release", arguments, environment, point))
 
 
@@ -94,6 +97,24 @@ def test_an_abort_killed_anywhere_is_recorded_by_the_next_run(bench, killables, 
     with bench.ledger() as ledger:
         (incident,) = ledger.incidents(PIPELINE)
     assert (incident.subject, incident.status) == (failing.digest, Status.RECOVERED)
+
+
+def test_the_next_controller_ends_a_killed_ones_ab_test_by_the_rules_in_the_log(tmp_path, monkeypatch, killables):
+    bench = make_bench(tmp_path, monkeypatch, AB_SECTION)
+    champion, candidate = bench.publish(1), bench.publish(2)
+    bootstrap(bench.root, champion)
+    with bench.serve() as gateway:
+        gateway.wait_for_generation(1)
+        with shoppers(gateway, better=candidate.version):
+            killed = roll_out(killables[0], candidate, *AB, ab={"ends": "when_decided"})
+            assert killed.killed, killed
+            trial = bench.current.challenger
+            assert trial is not None
+            assert trial.ab is not None
+            ended = roll_out(killables[0], candidate)  # as `heal` resumes it, without the rules of the order
+    assert (ended.killed, ended.error) == (False, ""), ended
+    assert [each.reason for each in bench.log.history()] == [Reason.BOOTSTRAP, Reason.CANARY, Reason.PROMOTE]
+    assert bench.current.champion == candidate
 
 
 def test_of_two_controllers_at_once_one_continues_and_the_other_raises_conflict(bench, killables):

@@ -111,6 +111,14 @@ def test_labels_are_taken_and_handed_out(served):
     assert (last["request_id"], last["row"], last["label"]) == ("logged", 0, 1.0)
 
 
+def test_outcomes_are_taken_and_handed_out(served):
+    given = {"request_id": "logged", "row": 2, "name": "revenue", "value": 9.5}
+    body = {"labels": [{"request_id": "logged", "label": 0}], "outcomes": [given]}
+    assert served[0].operate.post("/feedback", json=body).json() == {"accepted": 2}
+    last = json.loads(served[0].operate.get("/outcomes").text.splitlines()[-1])
+    assert {name: last[name] for name in given} == given
+
+
 def test_metrics_count_what_was_answered(served):
     gateway = served[0]
     gateway.ask()

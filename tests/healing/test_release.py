@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from healing.ab_rules import ABRules
 from healing.errors import IllegalTransition
 from healing.fence import Fence
 from healing.release import Challenger, Mode, Reason, check_transition
+from healing.trial_rules import TrialRules
 from tests.releases.documents import NOW, bootstrap, model
 
 FIRST = bootstrap("a")
@@ -20,6 +22,15 @@ def fence(letter):
 
 BACK = replace(FIRST, generation=4, reason=Reason.ROLLBACK, fenced=(fence("b"),))
 AGAIN = replace(CANARY, generation=5, unfenced_by="Ada Lovelace")  # this release puts b on trial and lifts its fence
+
+SPLIT = Challenger(model("b"), Mode.CANARY, 0.5, ab=ABRules("revenue", 0.0, 100.0))
+AB_TEST = replace(CANARY, generation=3, challenger=SPLIT)
+
+
+@pytest.mark.parametrize("changed", [{"mode": Mode.SHADOW}, {"weight": 1.0}, {"weight": 0.0}])
+def test_an_ab_test_is_a_canary_with_two_arms(changed):
+    with pytest.raises(IllegalTransition, match="weight between 0 and 1"):
+        replace(AB_TEST, challenger=replace(SPLIT, **changed))
 
 
 @pytest.mark.parametrize(
@@ -39,6 +50,10 @@ AGAIN = replace(CANARY, generation=5, unfenced_by="Ada Lovelace")  # this releas
             replace(AGAIN, generation=6, reason=Reason.PROMOTE, challenger=None, champion=model("b"), unfenced_by=None),
         ),
         (FIRST, replace(FIRST, generation=2, reason=Reason.REPUBLISH)),
+        (CANARY, AB_TEST),
+        (AB_TEST, replace(AB_TEST, generation=4, reason=Reason.REPUBLISH)),
+        (AB_TEST, replace(PROMOTED, generation=4)),
+        (AB_TEST, replace(FIRST, generation=4, reason=Reason.ABORT)),
     ],
 )
 def test_a_legal_transition_is_accepted(previous, following):
@@ -50,6 +65,13 @@ def test_a_legal_transition_is_accepted(previous, following):
     [
         (None, replace(FIRST, reason=Reason.REPUBLISH), "starts with generation 1"),
         (FIRST, replace(FIRST, generation=3, reason=Reason.REPUBLISH), "expected generation 2"),
+        (
+            AB_TEST,
+            replace(AB_TEST, generation=4, challenger=replace(SPLIT, weight=0.6)),
+            "rules of an A/B test are fixed",
+        ),
+        (AB_TEST, replace(AB_TEST, generation=4, challenger=replace(SPLIT, ab=None)), "rules of an A/B test are fixed"),
+        (AB_TEST, replace(AB_TEST, generation=4, challenger=replace(SPLIT, rules=TrialRules(alpha=0.5))), "are fixed"),
         (FIRST, replace(FIRST, generation=2), "already has a champion"),
         (FIRST, replace(FIRST, generation=2, reason=Reason.PROMOTE, champion=model("b")), "only the challenger"),
         (FIRST, replace(FIRST, generation=2, reason=Reason.ABORT), "no challenger to abort"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from healing.ab_rules import ABRules, Better, Ends
 from healing.errors import Conflict, IllegalTransition, LogCorrupt
 from healing.release import FALLBACKS_MAX, Challenger, Mode, Reason
 from releases.log import ReleaseLog, abort_of, promotion_of, rollback_of, trial_of
@@ -37,6 +38,33 @@ def test_appended_releases_are_read_back_unchanged(log):
     assert log.current() == third
     assert third.champion == CANARY.model
     assert third.fallbacks == (first.champion,)
+
+
+def test_the_rules_of_an_ab_test_are_in_the_log_and_no_other_release_has_their_field(log, tmp_path):
+    """Older software refuses fields that it does not know, and may go on reading logs without an A/B test."""
+    rules = ABRules("delay", -30.0, 600.0, Better.LOWER, None, 0.5, Ends.WHEN_DECIDED, 3600.0, 60.0, 30.0, 0.1)
+    first = bootstrap()
+    trial = trial_of(first, CANARY, author="test", now=NOW)
+    split = trial_of(trial, replace(CANARY, weight=0.5, ab=rules), author="test", now=NOW)
+    for release in (first, trial, split):
+        log.append(release)
+    assert log.history() == [first, trial, split]
+    assert log.current().challenger.ab == rules
+    fields = [json.loads(path.read_text())["challenger"] or {} for path in sorted((tmp_path / "log").glob("*.json"))]
+    assert ["ab" in each for each in fields] == [False, False, True]
+
+
+def test_a_document_with_rules_that_contradict_themselves_is_refused(log, tmp_path):
+    first = bootstrap()
+    log.append(first)
+    split = Challenger(CANARY.model, Mode.CANARY, 0.5, ab=ABRules("delay", 0.0, 1.0))
+    log.append(trial_of(first, split, author="test", now=NOW))
+    path = max((tmp_path / "log").glob("*.json"))
+    document = json.loads(path.read_text())
+    document["challenger"]["ab"]["high"] = -1.0
+    path.write_text(json.dumps(document))
+    with pytest.raises(LogCorrupt, match="low < high"):
+        ReleaseLog(tmp_path).current()
 
 
 def test_a_stale_writer_gets_a_conflict_and_changes_nothing(log):

@@ -15,6 +15,7 @@ from cli.report_lines import IncidentLine, ReleaseLine
 from cli.stack_status import ServiceLine, StackStatus
 from flows.ingest import IngestReport
 from flows.retrain import RetrainOutcome, RetrainResult
+from healing.ab_rules import Better, Ends
 from healing.incident import Cause, Remedy, Status
 from healing.release import Mode, Reason
 from healing.trial_rules import TrialCheck
@@ -22,6 +23,7 @@ from healing.verdict import Outcome
 from tasks.monitoring.diagnosis import Diagnosis
 from tasks.monitoring.history import RecordedRun
 from tasks.monitoring.report import MonitorReport, ReportedCheck
+from tasks.rollout.ab_progress import ABProgress
 from tasks.rollout.progress import CheckProgress, Phase, RolloutProgress
 from tasks.rollout.rollout_status import RolloutStatus
 from tasks.training.comparison import Comparison, ComparisonOutcome
@@ -193,6 +195,46 @@ def test_a_retrain_has_one_row_per_comparison(lines_of):
 def test_a_bootstrap_shows_its_ingest_first(lines_of):
     lines = lines_of(bootstrap_parts(ingested(), trained()))
     assert lines.index("flights: ingested 8 rows of 2 batches") < lines.index("flights: candidate 1.1.0: not better")
+
+
+AB = ABProgress(
+    outcome="revenue",
+    better=Better.HIGHER,
+    ends=Ends.BY_PERSON,
+    effect_min=0.5,
+    alpha=0.05,
+    measured_at=AT,
+    estimate=0.5,
+    lower=-0.25,
+    upper=1.25,
+    challenger_clients=1200,
+    champion_clients=1180,
+    days_needed=3.21,
+    days_left=20.0,
+)
+
+
+def test_an_ab_test_shows_its_interval_and_the_days_needed(lines_of):
+    lines = lines_of(status_parts("flights", stack(ab=AB)))
+    assert "A/B test revenue +0.5 [-0.25, +1.25] at 95%, 1200 + 1180 clients, about 3.2 more days" in lines
+    progress = RolloutProgress(
+        pipeline="flights",
+        digest="d",
+        version="1.1.0",
+        phase=Phase.WATCHING,
+        at=AT,
+        stage=1,
+        stages=1,
+        mode=Mode.CANARY,
+        weight=0.5,
+        ab=AB,
+    )
+    status = RolloutStatus("flights", 3, "1.0.0", "1.1.0", "A/B test", 0.5, controlled=True, progress=progress)
+    lines = lines_of(rollout_parts(status))
+    assert lines[0] == "flights: 1.0.0 serves; 1.1.0 is on trial (A/B test 50.0%)"
+    assert "trial A/B test (50.0%), watching" in lines
+    assert "interval (95%, at every look) [-0.25, +1.25]" in lines
+    assert "days needed, if effect, spread and traffic stay as they were 3.2" in lines
 
 
 def test_history_is_in_the_order_of_time(lines_of):

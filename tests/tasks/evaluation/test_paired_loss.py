@@ -38,6 +38,23 @@ def test_the_loss_is_capped_at_an_error_of_two_standard_deviations():
     assert loss.increase(np.array([1e9]), np.array([0.0]), np.array([0.0])) == pytest.approx([4.0])
 
 
+@pytest.mark.parametrize("loss", [BrierIncrease(0.25), BrierIncrease(0.05), SquaredErrorIncrease(2.0)])
+def test_the_increase_is_the_difference_of_two_losses_within_their_bounds(loss):
+    generator = np.random.default_rng(1)
+    challenger, champion = generator.uniform(0, 1, 300), generator.uniform(0, 1, 300)
+    labels = generator.choice([0.0, 1.0, np.nan], 300)
+    losses = loss.loss(challenger, labels), loss.loss(champion, labels)
+    assert loss.increase(challenger, champion, labels) == pytest.approx(losses[0] - losses[1], nan_ok=True)
+    known = losses[0][np.isfinite(losses[0])]
+    assert (known >= 0).all()
+    assert (known <= loss.largest).all()
+
+
+def test_the_largest_loss_of_several_classes_is_certainty_in_a_wrong_one():
+    loss = BrierIncrease(0.5, classes=3)
+    assert loss.loss(np.array([[1.0, 0.0, 0.0]]), np.array([2.0])) == pytest.approx([loss.largest])
+
+
 def test_the_unit_is_the_label_variance_by_the_manifest(tmp_path):
     manifest = ModelStore(tmp_path).manifest(publish_tiny_model(tmp_path, ensure_keys(tmp_path / "keys")).digest)
     assert paired_loss_of(manifest) == BrierIncrease(manifest.baseline * (1 - manifest.baseline))

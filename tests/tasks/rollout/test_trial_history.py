@@ -1,15 +1,17 @@
 """Which trials may be resumed: those that a controller began, until the time of their stage is over."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from healing.ab_rules import ABRules
 from healing.release import Challenger, Mode, ModelRef, Release
 from releases.log import ReleaseLog, trial_of
 from tasks.config.release_section import ReleaseRules
 from tasks.rollout.rollout import RolloutJournal, Step
-from tasks.rollout.trial_history import START_SECONDS_MAX, resumable
+from tasks.rollout.trial_history import START_SECONDS_MAX, resumable, stage_start
 from tests.published import PIPELINE, bootstrap
 
 CHAMPION, CHALLENGER = ModelRef("a" * 64, "1.0.0"), ModelRef("b" * 64, "1.0.1")
@@ -45,6 +47,24 @@ def test_a_controllers_trial_is_resumable_within_its_time(tmp_path, dsn):
 def test_its_time_is_deadline_plus_hold_plus_start(tmp_path, dsn, seconds, in_time):
     on_trial(tmp_path)
     assert (resumable(tmp_path, dsn, RULES, after(seconds)) is not None) is in_time
+
+
+def test_an_ab_test_is_resumable_until_its_own_time_is_over(tmp_path, dsn):
+    bootstrap(tmp_path, CHAMPION)
+    split = Challenger(CHALLENGER, Mode.CANARY, 0.5, ab=ABRules("revenue", 0.0, 1.0, seconds_max=7 * 86_400.0))
+    log = ReleaseLog(tmp_path)
+    log.append(trial_of(log.current(), split, author="release", now=datetime.now(UTC)))
+    assert resumable(tmp_path, dsn, RULES, after(6 * 86_400)) is not None
+    assert resumable(tmp_path, dsn, RULES, after(8 * 86_400)) is None
+
+
+def test_an_ab_test_after_a_canary_of_the_same_share_is_a_stage_of_its_own(tmp_path):
+    bootstrap(tmp_path, CHAMPION)
+    log = ReleaseLog(tmp_path)
+    canary = Challenger(CHALLENGER, Mode.CANARY, 0.5)
+    for trial in (canary, replace(canary, ab=ABRules("revenue", 0.0, 1.0))):
+        log.append(trial_of(log.current(), trial, author="release", now=datetime.now(UTC)))
+    assert stage_start(tmp_path, log.current()).generation == log.latest_generation()
 
 
 def test_while_an_approval_is_awaited_it_is_resumable_until_the_answer_is_due(tmp_path, dsn):

@@ -20,6 +20,7 @@ from tasks.serving.prediction_log import (
     LoggedPrediction,
     drain_predictions,
     feedback_table,
+    outcomes_table,
     predictions_table,
     read_predictions,
 )
@@ -44,10 +45,10 @@ def logged(seq, *, key=None, prediction=0.25, digest=DIGEST, rung="champion", re
 
 
 @contextmanager
-def log_serving(rows, *, epoch=lambda: "e1", acknowledged=None, labels=()) -> Iterator[str]:
+def log_serving(rows, *, epoch=lambda: "e1", acknowledged=None, labels=(), outcomes=()) -> Iterator[str]:
     """A log behind HTTP with pages like the gateway's, without shadow scores. `rows` may grow meanwhile.
 
-    Acknowledgements are appended to `acknowledged`.
+    Acknowledgements are appended to `acknowledged`. Without outcomes, None, it is that of an older gateway.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -55,7 +56,10 @@ def log_serving(rows, *, epoch=lambda: "e1", acknowledged=None, labels=()) -> It
             url = urlparse(self.path)
             query = parse_qs(url.query)
             after, limit = int(query["after"][0]), int(query["limit"][0])
-            stream = {"/predictions": rows, "/labels": labels}.get(url.path, [])
+            stream = {"/predictions": rows, "/labels": labels, "/outcomes": outcomes}.get(url.path, [])
+            if stream is None:
+                self.send_error(404)
+                return
             found = stream if isinstance(stream, str) else [r for r in stream if r["seq"] > after][:limit]
             self.answer(found if isinstance(found, str) else "".join(json.dumps(row) + "\n" for row in found))
 
@@ -192,6 +196,25 @@ def test_labels_are_copied_once(tmp_path):
         for _ in range(2):
             drain_predictions(url, tmp_path)
     assert list(feedback_table(tmp_path).read(columns=["seq", "label"]).sort_values("seq")["label"]) == [0.0, 1.0]
+
+
+def test_outcomes_are_copied_once(tmp_path):
+    place = {"request_id": "r1", "row": 0, "at": "2026-01-01T12:00:00+00:00", "name": "revenue"}
+    outcomes = [{**place, "seq": 1, "value": 2.5}, {**place, "seq": 2, "value": 3.5}]
+    with log_serving([logged(1) | {"client": "00ff"}, logged(2)], outcomes=outcomes) as url:
+        for _ in range(2):
+            drain_predictions(url, tmp_path)
+    found = outcomes_table(tmp_path).read(columns=["seq", "name", "value"]).sort_values("seq")
+    assert found["value"].tolist() == [2.5, 3.5]
+    assert found["name"].tolist() == ["revenue"] * 2
+    assert predictions_table(tmp_path).read(columns=["seq", "client"])["client"].tolist() == ["00ff", None]
+
+
+def test_a_gateway_of_an_older_version_is_drained_without_outcomes(tmp_path):
+    with log_serving([logged(1)], outcomes=None) as url:
+        drain_predictions(url, tmp_path)
+    assert seqs(tmp_path) == [1]
+    assert outcomes_table(tmp_path).version() is None
 
 
 def test_before_the_first_drain_there_are_no_predictions(tmp_path):

@@ -111,6 +111,19 @@ def test_a_rollout_shows_each_check_against_its_bound_and_what_is_still_needed()
     assert 'width="25.0"' in render_sections(shown)["rollout"]
 
 
+def test_an_ab_test_shows_its_interval_and_the_days_needed():
+    known = {"outcome": "revenue", "decision": "inconclusive", "estimate": 0.5, "lower": -0.25, "upper": 1.25}
+    ab = {**known, "challenger_clients": 1_200, "champion_clients": 1_180, "days_needed": 3.21}
+    page = texts(document(serving={"trial": made.trial()}, sections={"rollout": section(made.progress(ab=ab))}))
+    assert "1.1.0 against 1.0.0: A/B test on revenue, canary 10.0 % of the requests" in page["rollout"]
+    assert "0.5000 per client, -0.2500 to 1.2500 at every look, 1,200 + 1,180 clients" in page["rollout"]
+    assert "Days needed about 3.2, if effect, spread and traffic stay as they were" in page["rollout"]
+    decided = made.progress(ab={**ab, "lower": None, "decision": "no_difference"})
+    page = texts(document(serving={"trial": made.trial()}, sections={"rollout": section(decided)}))
+    assert "no client is settled yet" in page["rollout"]
+    assert "decided: no difference" in page["rollout"]
+
+
 def test_a_trial_is_shown_without_its_controller():
     page = texts(document(serving={"trial": made.trial()}, control_plane={"error": "no file"}))
     assert "not visible: no report of the rollout's controller" in page["rollout"]
