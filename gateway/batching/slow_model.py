@@ -31,7 +31,7 @@ class SlowModelWatch:
         if not serving:
             return
         version, *fallbacks = serving
-        digest, restarts, times = version.model.digest, version.workers.restarts, version.batcher.times
+        digest, restarts, times = version.model.digest, version.workers.restarts, version.batcher.record.times
         if self._process[0] != digest:
             self._beside.forget()
         elif self._process[1] != restarts:

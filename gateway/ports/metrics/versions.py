@@ -100,8 +100,8 @@ def _traffic(version: Version, name: str) -> Iterator[Sample]:
     yield Sample(REQUESTS, (name, "answered"), window.answered_total)
     yield Sample(REQUESTS, (name, "failed"), window.failed_total)
     yield Sample(DURATION, (name,), window.durations.distribution())
-    yield Sample(BATCH_ROWS, (name,), batcher.batch_rows.distribution())
-    yield Sample(BATCH_DURATION, (name,), batcher.batch_durations)
+    yield Sample(BATCH_ROWS, (name,), batcher.record.batch_rows.distribution())
+    yield Sample(BATCH_DURATION, (name,), batcher.record.durations)
     yield Sample(QUEUE_ROWS, (name,), batcher.pending_rows + batcher.large_rows)
     yield Sample(QUEUE_WAIT, (name,), batcher.wait_seconds)
 

@@ -23,7 +23,8 @@ class Version:
         self.seconds = seconds
         self.row_seconds = row_seconds
         self.ready_count = 1
-        self.batcher = Batcher(self, limits, RouterCost())
+        self.router = RouterCost()
+        self.batcher = Batcher(self, limits, self.router)
 
     async def predict(self, columns):
         (values,) = orjson.loads(columns)
@@ -62,8 +63,8 @@ async def test_clients_that_come_together_share_batches_and_everybody_gets_their
 
 async def test_where_the_router_is_the_slower_one_two_halves_go_in_turn():
     version = Version(seconds=0.002)
-    version.batcher._router.seconds = 0.001  # 32 requests take the router 32 ms, the version 2 ms
-    version.batcher._router.note = lambda requests: None
+    version.router.seconds = 0.001  # 32 requests take the router 32 ms, the version 2 ms
+    version.router.note = lambda requests: None
     await asyncio.gather(*(keep_asking(version, 1000 * client, 40) for client in range(32)))
     assert 12 <= sorted(version.sizes)[len(version.sizes) // 2] <= 16
 
