@@ -201,12 +201,14 @@ class Lab:
         champion = self.champion()
         return [champion, *(str(model["digest"]) for model in self.release_state()["release"]["fallbacks"])]
 
-    def worker(self, digest: str) -> int:
-        """The pid of the worker that serves a model; LookupError when there is none."""
-        pids = [each["pid"] for each in self.release_state()["workers"] if each["digest"] == digest and each["pid"]]
+    def workers(self, digest: str) -> list[int]:
+        """The pids of all workers that serve a model, in the order of their numbers; LookupError when there is none."""
+        pids = [
+            int(each["pid"]) for each in self.release_state()["workers"] if each["digest"] == digest and each["pid"]
+        ]
         if not pids:
             raise LookupError(f"expected a worker for model {digest[:12]}, found none; is the gateway warm?")
-        return int(pids[0])
+        return pids
 
     def answers(self, url: str) -> bool:
         """Whether `url` answers with a 2xx within TIMEOUT_SECONDS."""

@@ -28,7 +28,7 @@ from chaos.faults.locked_database import LockedDatabase
 from chaos.faults.machine_load import BusyProcessors, HeldMemory
 from chaos.faults.prefect import IdlePrefect
 from chaos.faults.resource import FullDisk
-from chaos.faults.signalled_process import SignalledProcess
+from chaos.faults.signalled_process import SignalledProcess, SignalledWorkers
 from chaos.faults.spoiled_log import SpoiledLog
 from chaos.faults.toxic import Toxic
 from chaos.processes import ProcessName
@@ -38,6 +38,7 @@ __all__ = ["Fault", "Lease", "give_back", "give_back_all", "read_all", "take"]
 
 Fault = Annotated[
     SignalledProcess
+    | SignalledWorkers
     | ChangedFile
     | EveryModel
     | HangingRelease

@@ -1,7 +1,6 @@
-"""A model whose worker is killed each time it becomes ready."""
+"""A model whose workers are killed each time they become ready."""
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import httpx
 from pydantic import BaseModel, ConfigDict
@@ -17,7 +16,7 @@ CRASHES_MIN = 2  # one is a crash, not a loop
 
 
 class CrashLoop(BaseModel):
-    """An agent kills the workers of one model; `restarts_before` is the gateway's own count when the loop began."""
+    """An agent kills all workers of one model; `restarts_before` is the gateway's own count when the loop began."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,16 +39,15 @@ class CrashLoop(BaseModel):
         self.agent.end()
 
     def active(self) -> bool:
-        """Whether the gateway has counted further restarts of the model's worker, and the agent still runs."""
-        worker = _worker(self.operate, self.digest)
-        restarts = self.restarts_before if worker is None else int(worker["restarts"])
-        return self.agent.find() is not None and restarts - self.restarts_before >= CRASHES_MIN
+        """Whether the gateway has counted further restarts of the model's workers, and the agent still runs."""
+        restarts = _restarts(self.operate, self.digest)
+        counted = restarts is not None and restarts - self.restarts_before >= CRASHES_MIN
+        return counted and self.agent.find() is not None
 
 
 def prepare(lab: Lab, role: Literal["champion", "challenger"] = "champion", seconds_max: float = 240.0) -> CrashLoop:
     """A crash loop of the worker of the champion or of the challenger. LookupError when there is no such model."""
     digest = lab.champion() if role == "champion" else lab.challenger()
-    worker = _worker(lab.operate, digest)
     return CrashLoop(
         agent=Agent(
             module="kill_workers",
@@ -59,14 +57,15 @@ def prepare(lab: Lab, role: Literal["champion", "challenger"] = "champion", seco
         ),
         operate=lab.operate,
         digest=digest,
-        restarts_before=0 if worker is None else int(worker["restarts"]),
+        restarts_before=_restarts(lab.operate, digest) or 0,
     )
 
 
-def _worker(operate: str, digest: str) -> Mapping[str, Any] | None:
+def _restarts(operate: str, digest: str) -> int | None:
+    """The restarts of all workers of a model; None where the gateway does not answer, or has no worker of it."""
     try:
         state = http.get(f"{operate}/release").raise_for_status().json()
     except (httpx.HTTPError, ValueError):
         return None
-    workers: list[Mapping[str, Any]] = state["workers"]
-    return next((worker for worker in workers if worker["digest"] == digest), None)
+    restarts = [int(worker["restarts"]) for worker in state["workers"] if worker["digest"] == digest]
+    return sum(restarts) if restarts else None

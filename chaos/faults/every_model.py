@@ -48,12 +48,12 @@ class EveryModel(BaseModel):
 def prepare(lab: Lab) -> EveryModel:
     """The models that the release names, with the workers that run now. LookupError when there is no release."""
     digests = lab.named_models()
-    running = {each["digest"]: each["pid"] for each in lab.release_state()["workers"] if each["pid"]}
+    running = [(each["digest"], each["pid"]) for each in lab.release_state()["workers"] if each["pid"]]
     return EveryModel(
         files=tuple(prepare_file(lab, digest, "model", "flip") for digest in digests),
         workers=tuple(
-            SignalledProcess(process=ProcessName.of(running[digest]), signal="KILL", name=f"worker of {digest[:12]}")
-            for digest in digests
-            if digest in running
+            SignalledProcess(process=ProcessName.of(pid), signal="KILL", name=f"worker of {digest[:12]}")
+            for digest, pid in running
+            if digest in digests
         ),
     )

@@ -7,7 +7,6 @@ import httpx
 from pydantic import BaseModel, ConfigDict
 
 from chaos import http
-from chaos.faults import signalled_process
 from chaos.faults.signalled_process import SignalledProcess
 from chaos.lab import Lab
 
@@ -79,7 +78,7 @@ def prepare(
             paths = _enabled_automations(lab.prefect)
             return IdlePrefect(api=lab.prefect, change=change, paths=paths, field="enabled", idle=False)
         case "hung":
-            return signalled_process.prepare(lab, "prefect", "STOP")
+            return SignalledProcess(process=lab.process("prefect"), signal="STOP", name="prefect")
         case _:
             raise LookupError(f"expected paused_pool, lost_events or hung, found {change!r}")
 

@@ -1,6 +1,7 @@
-"""A process that is stopped, which keeps its sockets and answers nothing, or that is killed."""
+"""Processes that are stopped, which keep their sockets and answer nothing, or that are killed."""
 
 import signal
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import psutil
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from chaos.lab import Lab
 from chaos.processes import ProcessName
 
-__all__ = ["KIND", "SignalledProcess", "find_process", "prepare"]
+__all__ = ["KIND", "SignalledProcess", "SignalledWorkers", "find_process", "prepare"]
 
 KIND = "signal"
 DEATH_SECONDS_MAX = 10.0
@@ -55,21 +56,54 @@ class SignalledProcess(BaseModel):
             return False
 
 
-def prepare(lab: Lab, process: str, signal: Literal["STOP", "KILL"]) -> SignalledProcess:
-    """`process` is champion_worker, fallback_worker, fork_server, leader (the healer that leads) or a service.
+class SignalledWorkers(BaseModel):
+    """The signal to every worker of one model: with one of them alive, the model would go on answering."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["signalled_workers"] = "signalled_workers"
+    workers: tuple[SignalledProcess, ...]
+    name: str
+
+    @property
+    def title(self) -> str:
+        pids = ", ".join(str(each.process.pid) for each in self.workers)
+        return f"{self.name} {pids} {'stopped' if self.workers[0].signal == 'STOP' else 'killed'}"
+
+    def inject(self) -> None:
+        """Send the signal to each; ProcessLookupError when one has ended."""
+        for worker in self.workers:
+            worker.inject()
+
+    def undo(self) -> None:
+        """Let stopped workers continue, if they still exist."""
+        for worker in self.workers:
+            worker.undo()
+
+    def active(self) -> bool:
+        """Whether the kernel reports each of them as stopped, or as gone."""
+        return all(worker.active() for worker in self.workers)
+
+
+def prepare(lab: Lab, process: str, signal: Literal["STOP", "KILL"]) -> SignalledProcess | SignalledWorkers:
+    """`process` is champion_worker or fallback_worker, which are all workers of that model, or a single process:
+    fork_server, leader (the healer that leads) or a service.
 
     LookupError when there is none.
     """
-    return SignalledProcess(process=find_process(lab, process), signal=signal, name=process)
+    if process not in _MODELS:
+        return SignalledProcess(process=find_process(lab, process), signal=signal, name=process)
+    pids = lab.workers(_MODELS[process](lab))
+    workers = tuple(SignalledProcess(process=ProcessName.of(pid), signal=signal, name=process) for pid in pids)
+    return workers[0] if len(workers) == 1 else SignalledWorkers(workers=workers, name=process)
+
+
+_MODELS: Mapping[str, Callable[[Lab], str]] = {"champion_worker": Lab.champion, "fallback_worker": Lab.fallback}
 
 
 def find_process(lab: Lab, name: str) -> ProcessName:
     """The process that has this part now. LookupError when there is none."""
     match name:
-        case "champion_worker":
-            return ProcessName.of(lab.worker(lab.champion()))
-        case "fallback_worker":
-            return ProcessName.of(lab.worker(lab.fallback()))
         case "leader":
             return lab.leader()
         case "fork_server":
@@ -79,11 +113,13 @@ def find_process(lab: Lab, name: str) -> ProcessName:
 
 
 def _fork_server(lab: Lab) -> ProcessName:
+    """The fork server below the gateway. Workers have its command line, too, because they are forked from it."""
     gateway = psutil.Process(lab.process("gateway").pid)
-    found = [child for child in gateway.children(recursive=True) if "gateway.workers.forkserver" in child.cmdline()]
-    if not found:
-        raise LookupError(f"expected a fork server below gateway {gateway.pid}, found none; is the gateway warm?")
-    return ProcessName.of(found[0].pid)
+    workers = {each["pid"] for each in lab.release_state()["workers"]}
+    for child in gateway.children(recursive=True):
+        if child.pid not in workers and "gateway.workers.forkserver" in child.cmdline():
+            return ProcessName.of(child.pid)
+    raise LookupError(f"expected a fork server below gateway {gateway.pid}, found none; is the gateway warm?")
 
 
 def _wait_for_end(process: psutil.Process) -> None:

@@ -100,17 +100,16 @@ def bad_candidate(stack: DemoStack) -> None:
 
 
 def corrupted_champion(stack: DemoStack) -> None:
-    """The champion's file is corrupted and its worker is killed: a fallback answers at once, then heal rolls back."""
-    state = stack.lab.release_state()
-    champion = state["release"]["champion"]["digest"]
-    [worker] = [ProcessName.of(each["pid"]) for each in state["workers"] if each["digest"] == champion and each["pid"]]
+    """The champion's file is corrupted and its workers are killed: a fallback answers at once, then heal rolls back."""
+    champion = stack.lab.champion()
+    workers = [ProcessName.of(pid) for pid in stack.lab.workers(champion)]
     fault = ChangedFile.prepare(stack.lab.models / champion / "model.skops", stack.directory / "original.skops")
     before = stack.log.latest_generation()
     stack.expect_incident(Cause.MODEL_CORRUPT, Cause.MODEL_FAILING)
     fault.inject()
-    process = worker.find()
-    if process is not None:
-        process.kill()
+    for worker in workers:
+        if (process := worker.find()) is not None:
+            process.kill()
     stack.wait_for("a rollback", lambda: stack.released(Reason.ROLLBACK, before) is not None, HEAL_SECONDS_MAX)
     stack.wait_for("the gateway serves it", lambda: serves(stack), SERVE_SECONDS_MAX)
     stack.wait_for("the end of the incident", stack.all_ended, HEAL_SECONDS_MAX)

@@ -1,4 +1,6 @@
-"""Restart worker: the gateway replaces the worker process of a model."""
+"""Restart worker: the gateway replaces the worker processes of a model."""
+
+from collections.abc import Sequence
 
 from healing.incident import AttemptOutcome, Cause, Remedy
 from healing.moment import elapsed_seconds
@@ -18,7 +20,8 @@ REPORT_SECONDS_MAX = 3.0  # the gateway compares the times of batches every seco
 
 
 class RestartRemedy(RemedyAction):
-    """Restarts the worker. It worked if the model answers live requests again, not if its error counters are empty."""
+    """Restarts all workers of the model. It worked if the model answers live requests again, not if its error counters
+    are empty."""
 
     remedy = Remedy.RESTART_WORKER
     works_offline = True
@@ -33,21 +36,31 @@ class RestartRemedy(RemedyAction):
             note = "each new worker grows beyond its memory limit: the gateway has restarted it already"
             return RemedyResult(AttemptOutcome.FUTILE, note)
         restart_worker(operate, context.incident.subject)
-        return RemedyResult(AttemptOutcome.SUCCEEDED, "the gateway restarts the worker")
+        return RemedyResult(AttemptOutcome.SUCCEEDED, "the gateway restarts the workers")
 
     def observe(self, context: RemedyContext) -> Verdict:
         digest, role = context.incident.subject, _role(context)
         if role is Role.ABSENT:
             return Verdict("service", Outcome.FAIL, f"{digest[:12]} has left service", 1)
         state = read_gateway_once(context.settings.addresses().require("operate"))
-        phases = {worker.state for worker in state.workers if worker.digest == digest}
-        if "set_aside" in phases:
-            return Verdict("service", Outcome.FAIL, f"the worker of {digest[:12]} died again and was set aside", 1)
-        if "ready" not in phases:
-            return Verdict("service", Outcome.INCONCLUSIVE, f"no ready worker of {digest[:12]} yet", 0)
+        restart = _judge_workers(digest, [worker.state for worker in state.workers if worker.digest == digest])
+        if restart.outcome is not Outcome.PASS:
+            return restart
         if context.incident.cause is Cause.MODEL_SLOW and _is_reported(context, state):
             return _judge_slow(context)
         return observe_champion(context) if role is Role.CHAMPION else observe_release(context)
+
+
+def _judge_workers(digest: str, phases: Sequence[str]) -> Verdict:
+    """Whether all workers of the model are back. One that was set aside beside a ready one is reported by the gateway
+    itself, and says nothing against the model, which answers."""
+    ready, aside = phases.count("ready"), phases.count("set_aside")
+    name = f"{ready} of {len(phases)} workers of {digest[:12]} are ready"
+    if phases and aside == len(phases):
+        return Verdict("service", Outcome.FAIL, f"{name}: {aside} died again and are set aside", 1)
+    if ready + aside < len(phases) or not ready:
+        return Verdict("service", Outcome.INCONCLUSIVE, name, 0)
+    return Verdict("service", Outcome.PASS, name, ready)
 
 
 def _is_reported(context: RemedyContext, state: GatewayReport) -> bool:

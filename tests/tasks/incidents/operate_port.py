@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class OperatePort:
-    """Workers by digest with their state, and problems as (cause, subject), read at every request."""
+    """Workers by digest with the state of each, separated by spaces, and problems as (cause, subject); read at every
+    request."""
 
     def __init__(self) -> None:
         self.workers: dict[str, str] = {}
@@ -25,8 +26,9 @@ class OperatePort:
             "desired_generation": 1,
             "active_generation": 1,
             "workers": [
-                {"digest": key, "role": "champion", "state": state, "keeps_growing": self.keeps_growing}
-                for key, state in self.workers.items()
+                {"digest": digest, "role": "champion", "state": state, "keeps_growing": self.keeps_growing}
+                for digest, states in self.workers.items()
+                for state in states.split()
             ],
             "problems": [{"code": code, "subject": subject, "since": since} for code, subject in self.problems()],
         }

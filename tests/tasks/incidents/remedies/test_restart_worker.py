@@ -41,9 +41,15 @@ def context(settings, port, digest, cause=Cause.MODEL_FAILING, applied=None):
         ("starting", Outcome.INCONCLUSIVE),
         ("failed", Outcome.INCONCLUSIVE),  # it waits for its next start
         ("set_aside", Outcome.FAIL),
+        ("ready starting", Outcome.INCONCLUSIVE),
+        ("ready silent", Outcome.INCONCLUSIVE),  # the second one hangs
+        ("set_aside starting", Outcome.INCONCLUSIVE),
+        ("set_aside set_aside", Outcome.FAIL),
+        ("ready set_aside", Outcome.PASS),  # the version answers; the gateway reports the missing worker
+        ("ready ready", Outcome.PASS),
     ],
 )
-def test_only_a_worker_that_is_set_aside_speaks_against_its_model(settings, champion, state, outcome):
+def test_only_workers_that_are_all_set_aside_speak_against_their_model(settings, champion, state, outcome):
     with operate_port() as port:
         port.workers[champion] = state
         assert REMEDIES[0].observe(context(settings, port, champion)).outcome is outcome
