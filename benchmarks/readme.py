@@ -286,6 +286,7 @@ _BLOCKS: dict[str, Callable[[], str]] = {
     "renewal": lambda: renewal_figures(read("renewal")),
     "renewal-goals": lambda: goal_figures(read("renewal")),
     "gateway-faults": lambda: fault_figures(read("gateway_faults")),
+    "gateway-hour-goals": lambda: goal_figures(read("gateway_hour")),
 }
 
 

@@ -125,13 +125,17 @@ class RunningLoad:
 
     def finish(self) -> Answers:
         """Wait for its end and read its record; ClientFailed when there is none."""
+        return _arrays(self.records(), self._load)
+
+    def records(self) -> list[Answer]:
+        """Wait for its end and read every request, those of the warm-up included, with its predictions."""
         load = self._load
         limit = load.warmup_seconds + load.seconds + load.timeout_seconds + _LATE_SECONDS
         if self._process.wait(limit) != 0:
             raise ClientFailed(
                 f"expected the client to end with 0, found {self._process.returncode}; see its traceback"
             )
-        return _arrays(read_answers(self._record), load)
+        return read_answers(self._record)
 
 
 def send(target: Target, load: Load) -> Answers:
