@@ -12,6 +12,7 @@ from gateway.batching.versions import Version, VersionPool, models_of
 from gateway.reporting.problems import ProblemBoard
 from gateway.routing.active_release import ActiveRelease
 from gateway.routing.ladder import Ladder
+from gateway.workers.phase import WorkerPhase
 from gateway.workers.release_cache import ReleaseCache
 from gateway.workers.store_calls import StoreCalls
 from healing.errors import LogCorrupt, StoreUnavailable
@@ -170,14 +171,25 @@ class ReleaseWatch:
         self._kept = active
 
     def _switchable(self, desired: Release) -> bool:
-        """The active release is replaced only by one whose models answer; the first one is taken as it is."""
+        """The active release is replaced only by one whose champion answers; the first one is taken as it is.
+
+        A challenger either answers, too, or never will: then its trial has to begin, to be aborted.
+        """
         active = self.active
         trial = None if desired.challenger is None else desired.challenger.model
-        needed = [desired.champion] if trial is None else [desired.champion, trial]
         if active is None:
+            needed = [desired.champion] if trial is None else [desired.champion, trial]
             return all(self._pool[model.digest].workers.settled for model in needed)
         on_duty = {model.digest for model in models_of(active)[: 1 + (active.challenger is not None)]}
-        return all(model.digest in on_duty or self._pool[model.digest].workers.ready for model in needed)
+        answering = desired.champion.digest in on_duty or self._pool[desired.champion.digest].workers.ready
+        if trial is None or not answering or trial.digest in on_duty:
+            return answering
+        return self._pool[trial.digest].workers.ready or self._is_hopeless(trial.digest)
+
+    def _is_hopeless(self, digest: str) -> bool:
+        """Whether a model is corrupt or keeps dying, so that no waiting makes it answer."""
+        set_aside = self._pool[digest].workers.state is WorkerPhase.SET_ASIDE
+        return set_aside or self._problems.has(Cause.MODEL_CORRUPT, digest)
 
     def _switch(self, desired: Release) -> None:
         trial = desired.challenger

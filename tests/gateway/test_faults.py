@@ -238,6 +238,24 @@ def test_a_challenger_that_is_corrupt_when_the_gateway_starts_is_aborted(root, k
     assert (aborted.reason, aborted.author, aborted.challenger) == (Reason.ABORT, "gateway", None)
 
 
+def test_a_challenger_that_is_corrupt_when_its_release_is_seen_is_aborted_and_fenced(stage):
+    gateway = stage.gateway
+    champion, _ = stage.install()
+    challenger = stage.publish()
+    corrupt(stage.root, challenger)
+    trial = start_canary(stage.root, challenger, 0.2)
+    with keep_asking(gateway) as load:
+        gateway.wait_for_generation(trial.generation + 1)
+        load.wait_for(20, "champion")
+    aborted = ReleaseLog(stage.root).current()
+    assert aborted is not None
+    assert (aborted.reason, aborted.author, aborted.champion) == (Reason.ABORT, "gateway", champion)
+    assert aborted.fence_of(challenger.digest) is not None
+    assert load.failed == []
+    assert load.rungs == {"champion": len(load.replies)}
+    wait_until(lambda: gateway.problems() == set(), "the problem leaves with the model")
+
+
 def test_a_version_that_keeps_dying_is_set_aside_until_an_operator_asks(stage):
     gateway = stage.gateway
     champion, _ = stage.install()
