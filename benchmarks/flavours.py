@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from importlib import import_module
 from importlib.util import find_spec
 from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection
@@ -25,7 +24,7 @@ import psutil
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from benchmarks.result import Figure, Result, keep
-from gateway.workers.forkserver import PRELOADED
+from gateway.workers.forkserver import preload
 from releases.loader import load
 from releases.manifest import Column, Flavor, InputSchema
 from releases.output import Output
@@ -45,8 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="Two loads of each model instead of seven.")
     loads = 2 if parser.parse_args().quick else 7
-    for module in PRELOADED:
-        import_module(module)
+    preload()
     gc.freeze()  # as the fork server does: a collection would write to the pages that are shared
     figures: dict[str, Figure] = {}
     with tempfile.TemporaryDirectory() as directory, ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:

@@ -1,29 +1,33 @@
 """`python -m gateway`: starts the fork server, serves until SIGTERM, drains, exits with 0.
 
-The fork server imports for seconds, and a start lasts as long. So it begins before this process imports what it needs
-itself.
+The fork server imports model libraries for more than a second, and a start lasts as long. So it is started before this
+process imports anything that takes time.
 """
 
-import logging
 import sys
 from collections.abc import Sequence
 
-import structlog
-
-from gateway.workers.warm import WarmForks
-from healing.errors import AutopilotError, ConfigError
+from gateway.workers.launch import start_fork_server
 from releases.service_output import keep_running_without_output
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 drained, 1 could not start, 2 wrong settings."""
     keep_running_without_output()
+    first = start_fork_server()
+
+    import logging
+
+    import structlog
+
+    from gateway.workers.warm import WarmForks
+    from healing.errors import AutopilotError, ConfigError
+
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    forks = WarmForks()
-    forks.start()
+    forks = WarmForks(first)
     try:
         from gateway.server import run
 

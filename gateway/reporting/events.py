@@ -7,14 +7,16 @@ five minutes.
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import httpx
 import structlog
 
 from gateway.reporting.problems import GatewayProblem
 from healing.incident import Cause
+
+if TYPE_CHECKING:
+    import httpx
 
 _log = structlog.get_logger(__name__)
 _WAITING_MAX = 256
@@ -73,6 +75,8 @@ class EventSender:
         event = await self._waiting.get()
         assert self._url is not None, "events wait only where there is an address"
         if self._client is None:
+            import httpx  # takes 0.1 s, and only a gateway with an address for events needs it
+
             self._client = httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False)
         try:
             sent = await self._send(self._client, self._url, event)
@@ -81,7 +85,9 @@ class EventSender:
             raise
         self.dropped += not sent
 
-    async def _send(self, client: httpx.AsyncClient, url: str, event: dict[str, Any]) -> bool:
+    async def _send(self, client: "httpx.AsyncClient", url: str, event: dict[str, Any]) -> bool:
+        import httpx
+
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 response = await client.post(url, json=[event])

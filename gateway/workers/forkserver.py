@@ -34,9 +34,17 @@ PRELOADED = (
     "sklearn.linear_model",
     "sklearn.pipeline",
     "sklearn.preprocessing",
-    "model_signing",
     "gateway.workers.model",
 )
+
+
+def preload() -> None:
+    """Import what every worker needs."""
+    for module in PRELOADED:
+        importlib.import_module(module)
+    from releases.signing import import_model_signing
+
+    import_model_signing()
 
 
 def become_subreaper() -> None:
@@ -64,8 +72,7 @@ def run(control: socket.socket) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # they may reach the whole group; the router drains, then hangs up
     gc.disable()  # imports make objects that stay: looking for garbage among them takes a tenth of the time
-    for module in PRELOADED:
-        importlib.import_module(module)
+    preload()
     gc.enable()
     control.send(WARM)
     gc.freeze()  # the collector would otherwise write to pages that all workers share

@@ -2,23 +2,20 @@
 
 import asyncio
 import contextlib
-import os
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import structlog
 
 from gateway.workers.forkserver import WARM, become_subreaper
+from gateway.workers.launch import ForkServerProcess, start_fork_server
 from gateway.workers.order import LoadOrder
 from healing.errors import Transient
 
 _log = structlog.get_logger(__name__)
 _STOP_SECONDS = 5.0
 _REAP_PAUSE_SECONDS = 0.05
-# One thread a worker: more of them fight for the cores (one-row predictions took 15-185 ms instead of 3.4).
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 
 
 class ForkFailed(Transient):
@@ -26,11 +23,14 @@ class ForkFailed(Transient):
 
 
 class WarmForks:
-    """One fork server at a time. Start and use it from the main thread: its end is tied to the thread's."""
+    """One fork server at a time, from `first` on. Use it from the main thread: its end is tied to the thread's."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: ForkServerProcess | None = None) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        if first is not None:
+            become_subreaper()
+            self._process, self._control = first
         self._warm = False
         self._reaping: set[asyncio.Task[None]] = set()
 
@@ -47,18 +47,10 @@ class WarmForks:
         return None if self._process is None else self._process.pid
 
     def start(self) -> None:
-        """Start the fork server, which then imports the model libraries for some seconds; returns at once."""
+        """Start another fork server, which then imports the model libraries; returns at once."""
         become_subreaper()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "gateway.workers.forkserver", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                env=os.environ | _ONE_THREAD,
-            )
-        ours.setblocking(False)  # a fork server that is stopped reads nothing, and may not block this process
-        self._control, self._warm = ours, False
+        self._process, self._control = start_fork_server()
+        self._warm = False
 
     def fork(self, model_dir: Path, order: LoadOrder) -> socket.socket:
         """Ask for a worker for one model; the socket returned is the way to it, and its end when it dies.

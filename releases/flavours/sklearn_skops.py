@@ -40,16 +40,16 @@ def read_estimator(content: bytes, origin: str, also_trusted: frozenset[str] = f
     `also_trusted` are types that the operator of this installation has reviewed: a class is code that runs.
     """
     from skops import io
+    from skops.io.exceptions import UntrustedTypesFoundException
 
     trusted = TRUSTED_TYPES | also_trusted
     try:
+        return io.loads(content, trusted=sorted(trusted))
+    except UntrustedTypesFoundException:
         unknown = set(io.get_untrusted_types(data=content)) - trusted
-        estimator = None if unknown else io.loads(content, trusted=sorted(trusted))
     except Exception as exc:
         raise ModelCorrupt(f"{origin} cannot be read as a skops model: {type(exc).__name__}: {exc}") from exc
-    if unknown:
-        raise ModelCorrupt(
-            f"{origin} needs types that are not on the allow-list: {', '.join(sorted(unknown))}; use plain "
-            "scikit-learn estimators, or review the type and add it to the gateway's --trusted-types"
-        )
-    return estimator
+    raise ModelCorrupt(
+        f"{origin} needs types that are not on the allow-list: {', '.join(sorted(unknown))}; use plain "
+        "scikit-learn estimators, or review the type and add it to the gateway's --trusted-types"
+    )

@@ -261,9 +261,25 @@ def test_a_version_and_its_trial_have_metrics_as_long_as_they_are_there(root, ke
         assert "gateway_trial_weight_ratio{" not in text
 
 
+def imported(code: str, names: tuple[str, ...]) -> list[str]:
+    """Which of the modules a fresh Python has after this code."""
+    check = f"import sys; print(*[name for name in {names} if name in sys.modules])"
+    ended = subprocess.run([sys.executable, "-c", f"{code}; {check}"], capture_output=True, text=True, check=True)
+    return ended.stdout.split()
+
+
 def test_the_router_imports_no_model_library():
-    heavy = ("sklearn", "pandas", "numpy", "skops", "prefect", "mlflow")
-    router = "gateway.__main__, gateway.server, gateway.service"
-    code = f"import sys, {router}; print([name for name in {heavy} if name in sys.modules])"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ended.stdout.strip() == "[]"
+    heavy = ("sklearn", "scipy", "pandas", "numpy", "pyarrow", "skops", "model_signing", "prefect", "mlflow", "httpx")
+    router = "gateway.__main__, gateway.workers.warm, gateway.server, gateway.service"
+    ports = "gateway.ports.operate, gateway.ports.predict, gateway.wire.http"
+    assert imported(f"import {router}, {ports}", heavy) == []
+
+
+def test_the_fork_server_is_started_before_anything_that_takes_time_is_imported():
+    assert imported("import gateway.__main__", ("asyncio", "structlog", "pydantic", "orjson", "uvicorn")) == []
+
+
+def test_the_fork_server_imports_no_network_client_and_no_keyless_signatures():
+    names = ("sklearn", "skops", "model_signing", "sigstore", "tuf", "requests")
+    found = imported("from gateway.workers.forkserver import preload; preload()", names)
+    assert found == ["sklearn", "skops", "model_signing"]
