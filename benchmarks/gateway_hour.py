@@ -24,6 +24,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from benchmarks.hour.client_faults import send_large_requests
 from benchmarks.hour.faults import FAULTS, in_turn
 from benchmarks.hour.growth import ProcessSample, growth_of
 from benchmarks.hour.outcomes import Oracle, RequestOutcome, Tally
@@ -150,6 +151,7 @@ def measure(
     champion: str = CRASHING,
     rate: float | None = None,
     minute_seconds: float = MINUTE_SECONDS,
+    warm_up_seconds: float = _CAPACITY_SECONDS,
 ) -> tuple[dict[str, Figure], list[str]]:
     """The figures, and what was not as expected. `champion` answers as the world's champion does."""
     with tempfile.TemporaryDirectory(prefix="autopilot-hour-") as scratch:
@@ -157,7 +159,8 @@ def measure(
         root.bootstrap(champion=champion)
         with gateway(root, state_dir) as served:
             stage = Stage(world, root, served, state_dir, world.model(champion), world.model("fallback"))
-            hour = Hour(stage, oracle_of(world, champion), rate or _half_of_capacity(stage), minute_seconds)
+            half_of_capacity = _warm_up(stage, warm_up_seconds)
+            hour = Hour(stage, oracle_of(world, champion), rate or half_of_capacity, minute_seconds)
             for fault in itertools.islice(in_turn(list(faults), seed), minutes):
                 hour.run_minute(fault)
         return hour.figures(), hour.unexpected
@@ -170,11 +173,16 @@ def oracle_of(world: World, champion: str) -> Oracle:
     return Oracle(answers, world.baseline)
 
 
-def _half_of_capacity(stage: Stage) -> float:
-    """Requests per second: half of what 64 clients reach in a closed loop, within a bound."""
-    answers = send(stage.gateway.target, Load(CLIENTS, _CAPACITY_SECONDS))
+def _warm_up(stage: Stage, seconds: float) -> float:
+    """Half of the requests per second that 64 clients reach in a closed loop, within a bound.
+
+    Afterwards, the router has the buffers and threads that large requests need, and remembers as many recent requests
+    as it ever does: what it holds from then on may not grow.
+    """
+    answers = send(stage.gateway.target, Load(CLIENTS, seconds))
     if answers.failed:
         raise Unexpected(f"expected every request of the first load to be answered, found {answers.failed} failed")
+    send_large_requests(stage)
     return min(answers.requests_per_second / 2, _RATE_MAX)
 
 

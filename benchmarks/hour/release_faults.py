@@ -62,7 +62,10 @@ def put_corrupt_model_on_trial(stage: Stage) -> None:
     directory = stage.root.path / "models" / stage.world.digests[NARROW]
     with _changed(directory / "model.skops"):
         trial = stage.put_on_trial(NARROW, _WEIGHT)
-        stage.wait(lambda: stage.root.log.latest_generation() > trial.generation, "the trial to be aborted")
+        try:
+            stage.wait(lambda: stage.root.log.latest_generation() > trial.generation, "the trial to be aborted")
+        finally:
+            _write(stage, lambda current: abort_of(current, author=AUTHOR, now=datetime.now(UTC)))
 
 
 def race_releases(stage: Stage) -> None:

@@ -112,7 +112,14 @@ def tiny_world(tmp_path_factory):
 def test_a_real_gateway_answers_under_faults_and_comes_to_rest_after_each(tiny_world):
     faults = ["champion_killed", "same_request_id"]
     figures, unexpected = measure(
-        tiny_world, minutes=2, seed=1, faults=faults, champion="champion", rate=50.0, minute_seconds=1.0
+        tiny_world,
+        minutes=2,
+        seed=1,
+        faults=faults,
+        champion="champion",
+        rate=50.0,
+        minute_seconds=1.0,
+        warm_up_seconds=1.0,
     )
     assert unexpected == []
     assert (figures["requests_failed"], figures["answers_wrong"], figures["faults"]) == (0, 0, 2)
