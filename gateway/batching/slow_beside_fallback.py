@@ -24,6 +24,11 @@ class SlowBesideFallback:
         self._found: deque[str] = deque(maxlen=_SLOW_IN_A_ROW)
         self._compared_at = 0.0
 
+    @property
+    def is_suspected(self) -> bool:
+        """Whether the latest comparison found the champion slow."""
+        return bool(self._found)
+
     def forget(self) -> None:
         """Forget all comparisons: another model is champion now."""
         self._found.clear()

@@ -39,6 +39,8 @@ class SlowModelWatch:
             self._beside.doubt()
         self._process = (digest, restarts)
         slow = times.slow(self._multiple, self._seconds_min) or await self._beside.look(version, fallbacks)
+        for each in serving:
+            each.slower_than_fallback = each is version and self._beside.is_suspected
         if slow:
             self._problems.begin(Cause.MODEL_SLOW, digest, f"version {version.model.version}: {slow}")
         elif self._problems.has(Cause.MODEL_SLOW, digest):

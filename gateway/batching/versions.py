@@ -51,6 +51,7 @@ class Version:
         self.binder: Binder | None = None
         self.output: Output | None = None  # where a client gets something else than the value of a row
         self.ranges: TrainingRanges | None = None
+        self.slower_than_fallback = False  # by the latest comparison; a fallback then takes what it cannot do in time
         self._stuck: StuckOutput | None = None
 
     def describe(self, manifest: Manifest) -> None:

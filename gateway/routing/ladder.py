@@ -34,9 +34,12 @@ class Ladder:
         self._trials.judge()  # a trial may go on after a restart
 
     def admit(self, active: ActiveRelease) -> None:
-        """Raise Overloaded while the champion has more to do than it can in time: before a request is even read."""
+        """Raise Overloaded while the champion has more to do than it can in time: before a request is even read.
+
+        A champion that is slower than a fallback leaves the rest to the fallback.
+        """
         champion = active.champion
-        if champion.workers.ready and champion.batcher.full:
+        if champion.workers.ready and champion.batcher.full and not champion.slower_than_fallback:
             raise _overloaded(champion)
 
     async def answer(self, active: ActiveRelease, request: PredictRequest) -> PredictResponse:
@@ -64,7 +67,7 @@ class Ladder:
                 generation, names = active.release.generation, _names_of(version)
                 seconds, output = now - started, version.output
                 return PredictResponse(outcome.values, rung, version, generation, names, rows, seconds, failed, output)
-            if isinstance(outcome, Busy) and outcome.overloaded and rung is not Rung.CHALLENGER:
+            if isinstance(outcome, Busy) and outcome.overloaded and not _leaves_the_rest(rung, version):
                 self._accounting.settle(active, request, attempts, chosen=chosen)
                 raise _overloaded(version)
         failed = self._accounting.settle(active, request, attempts, chosen=chosen)
@@ -106,6 +109,11 @@ class Ladder:
             value = outcome.values[0]
             return Crashed(f"version {version.model.version} answers {value} to everything", first=True), rows
         return outcome, rows
+
+
+def _leaves_the_rest(rung: Rung, version: Version) -> bool:
+    """Whether the next rung takes what this version cannot do in time; else more work would slow the machine."""
+    return rung is Rung.CHALLENGER or version.slower_than_fallback
 
 
 async def _in_time(outcome: "asyncio.Future[Outcome]", until: float | None) -> Outcome:
