@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tasks.config.pipeline import ColumnType
@@ -21,10 +22,12 @@ CATEGORIES_MAX = 50  # up to this many different texts are categories, however m
 _CATEGORIES_SHARE_MAX = 0.05  # more are categories if each occurs often enough to learn from
 _NUMBERS_AS_TEXT = "if it is a number, change its type in pipeline.yaml"
 _TRUTH_WORDS = {"yes": "no", "y": "n", "t": "f", "on": "off", "ja": "nein", "oui": "non", "wahr": "falsch"}
+_BOOLEAN_WORDS = {"true", "false", *_TRUTH_WORDS, *_TRUTH_WORDS.values()}
+_BOOLEAN_SAMPLE = 100  # rows that rule out most columns, before all rows are read as words
 _ROWS_TO_REQUIRE = 300  # with no missing value in so many rows, their share is below 1 % (rule of three)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TextColumn:
     """A column as read from the file, all text, and the name that the pipeline gives it.
 
@@ -38,18 +41,22 @@ class TextColumn:
     declared: ColumnType | None = None
     decimal: Decimal | None = None
 
-    @property
+    @cached_property
     def known(self) -> "pd.Series[str]":
-        return self.text.dropna()
+        return self.text[~self._is_missing] if self.missing_share else self.text
 
-    @property
+    @cached_property
     def missing_share(self) -> float:
-        return float(self.text.isna().mean())
+        return float(self._is_missing.mean())
+
+    @cached_property
+    def _is_missing(self) -> "pd.Series[bool]":
+        return self.text.isna()
 
     @property
     def is_complete(self) -> bool:
         """Whether no value is missing in enough rows to require the column."""
-        return not self.text.isna().any() and len(self.text) >= _ROWS_TO_REQUIRE
+        return self.missing_share == 0 and len(self.text) >= _ROWS_TO_REQUIRE
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +131,8 @@ def guess_column(column: TextColumn, dates: str | None = None) -> ColumnGuess:
 
 
 def _as_boolean(column: TextColumn) -> ColumnGuess | None:
+    if not set(column.known.head(_BOOLEAN_SAMPLE).str.strip().str.lower()) <= _BOOLEAN_WORDS:
+        return None
     lowered = column.known.str.strip().str.lower()
     found = set(lowered.unique())
     if found <= {"true", "false"}:

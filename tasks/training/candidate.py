@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TrainingContext:
-    """What the steps share: pipeline, labels, model registry, release root, signing keys, and the last dataset read."""
+    """What the steps share: pipeline, labels, model registry, release root, signing keys, and what was read last."""
 
     pipeline: Pipeline
     labels: LabelSource
@@ -48,6 +48,7 @@ class TrainingContext:
     release_root: Path
     keys: Keys
     _cached: dict[str, TrainingDataset] = field(default_factory=dict, compare=False, repr=False)
+    _opened: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)  # estimators by MLflow version
 
     @classmethod
     def of(cls, settings: Settings, pipeline: str) -> "TrainingContext":
@@ -154,5 +155,8 @@ def publish_candidate(
 
 
 def open_registered(context: TrainingContext, registered: RegisteredModel) -> Any:
-    """The registered estimator, opened from the bytes that would be published."""
-    return read_estimator(model_bytes(context.registry, registered), origin=f"candidate {registered.version}")
+    """The registered estimator, opened once from the bytes that would be published."""
+    if registered.model_version not in context._opened:
+        content = model_bytes(context.registry, registered)
+        context._opened[registered.model_version] = read_estimator(content, origin=f"candidate {registered.version}")
+    return context._opened[registered.model_version]

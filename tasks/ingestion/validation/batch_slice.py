@@ -24,7 +24,7 @@ class BatchSlice:
     """Batch number `index` of `frame`, at `rows` of it.
 
     `bad`, `repeated` and `days` have one value per row of the whole frame. `repeated` marks rows whose key comes again
-    later in their batch and that may be dropped. `days` holds the local day of each row's event time, None where the
+    later in their batch and that may be dropped. `days` holds the local day of each row's event time, NaT where the
     time is unknown.
     """
 
@@ -34,7 +34,7 @@ class BatchSlice:
     rows: slice
     bad: Mask
     repeated: Mask
-    days: NDArray[np.object_]
+    days: NDArray[np.datetime64]
 
     @property
     def table(self) -> Table:
@@ -67,7 +67,7 @@ class BatchSlice:
     @cached_property
     def own_day(self) -> "pd.DataFrame":
         """The rows whose event time is on the batch's day."""
-        on_day = np.asarray(self.days[self.rows] == self.batch.day, dtype=bool)
+        on_day = np.asarray(self.days[self.rows] == np.datetime64(self.batch.day), dtype=bool)
         return self.frame.rows.iloc[self.rows][on_day]
 
     @cached_property
@@ -79,7 +79,10 @@ class BatchSlice:
     @cached_property
     def other_days(self) -> Counter[date]:
         """Number of rows per day that is not the batch's."""
-        return Counter(day for day in self.days[self.rows] if day is not None and day != self.batch.day)
+        days = self.days[self.rows]
+        others = days[(days != np.datetime64(self.batch.day)) & ~np.isnat(days)]
+        found, counts = np.unique(others, return_counts=True)
+        return Counter(dict(zip(found.tolist(), counts.tolist(), strict=True)))
 
     def missing_share(self, column: str) -> float:
         """Share of rows without a text in the column."""

@@ -17,6 +17,7 @@ from tasks.ingestion.validation.batch_frame import BatchFrame, Mask
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 _ISO_TIME = r"^\d{4}-?\d{2}-?\d{2}[T ]"  # and not a number of seconds
 _WITH_ZONE = r"(?:Z|z|[+-]\d{2}(?::?\d{2})?)$"
@@ -66,11 +67,9 @@ def _matches(text: pa.Array, pattern: str) -> Mask:
 
 def check_event_day(frame: BatchFrame) -> None:
     """The event time of a row is on its batch's day, in the pipeline's time zone."""
-    days, own = local_days(frame), batch_days(frame)
-    known = np.array([day is not None for day in days], dtype=bool)
-    early, late = known.copy(), known.copy()
-    early[known] = days[known] < own[known]
-    late[known] = days[known] > own[known]
+    own = np.array([batch.day for batch in frame.batches], dtype="datetime64[D]")[frame.batch_index]
+    days = local_days(frame)
+    early, late = days < own, days > own  # both are False where the time is unknown
     name = frame.rules.table.event_time
     frame.record_check(f"late: {name} is before the batch's day", early, [name])
     frame.record_check(f"future-dated: {name} is after the batch's day", late, [name])
@@ -136,11 +135,10 @@ def repeated_keys(frame: BatchFrame) -> Mask:
     return found & ~frame.bad
 
 
-def local_days(frame: BatchFrame) -> Any:
-    """Per row the day of its event time in the pipeline's time zone, None where the time is unknown."""
-    times = _local_times(frame, frame.rules.table.event_time)
-    days = times.dt.date.to_numpy(dtype=object)
-    days[times.isna().to_numpy()] = None
+def local_days(frame: BatchFrame) -> "NDArray[np.datetime64]":
+    """Per row the day of its event time in the pipeline's time zone, NaT where the time is unknown."""
+    times = _local_times(frame, frame.rules.table.event_time).dt.tz_localize(None)
+    days: NDArray[np.datetime64] = times.to_numpy().astype("datetime64[D]")
     return days
 
 
