@@ -18,7 +18,7 @@ from tasks.onboarding.features import features_module, name_list
 from tasks.onboarding.files import check_free, read_rows, write_folder
 from tasks.onboarding.leakage import GivenAway
 from tasks.onboarding.suites import outcomes_suite, rows_suite
-from tasks.onboarding.windows import WindowsGuess
+from tasks.onboarding.windows import HOLDOUT_ROWS, WindowsGuess, detected_loss
 from tasks.runtime.progress import report_progress
 
 _ANSWERS: Mapping[Output, str] = {
@@ -110,6 +110,7 @@ def guesses(draft: PipelineDraft) -> tuple[Guess, ...]:
         *_daily_guesses(draft.daily_rows),
         *_rare_guess(windows),
         _windows_guess(draft),
+        *_few_rows_guess(windows),
         _known_at_guess(draft),
         *(_warning(draft, each) for each in draft.given_away),
     )
@@ -129,6 +130,16 @@ def _windows_guess(draft: PipelineDraft) -> Guess:
         f"probability 0.8; monitored window about {windows.window_rows} rows, a column's shift below "
         f"{windows.unnoticed_shift(columns):.2g} standard deviations probably stays unnoticed",
     )
+
+
+def _few_rows_guess(windows: WindowsGuess) -> Iterator[Guess]:
+    """What too few held-out rows cannot show."""
+    if windows.held_out_rows < HOLDOUT_ROWS:
+        why = (
+            f"a difference in the loss below {windows.detected_loss:.2g} per row probably stays unnoticed; "
+            f"{HOLDOUT_ROWS} held-out rows detect {detected_loss(HOLDOUT_ROWS, windows.rare_share):.2g}"
+        )
+        yield Guess("few rows", f"{windows.held_out_rows} held-out rows in {windows.holdout_days} days", why)
 
 
 def _known_at_guess(draft: PipelineDraft) -> Guess:

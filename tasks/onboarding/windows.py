@@ -19,7 +19,7 @@ from tasks.evaluation.clustered import DAYS_MIN
 _DAYS_NEEDED = DAYS_MIN + 3  # a comparison needs 7 days with rows, and some days before them are needed for training
 _GAP_DAYS_MAX = 3_650  # days without rows between the first and the last row; with more, a date is probably wrong
 _HOLDOUT_DAYS = 14
-_HOLDOUT_ROWS = 1_200  # detects a loss of 0.02 per row
+HOLDOUT_ROWS = 1_200  # detects a loss of 0.02 per row
 _HOLDOUT_SHARE = 1 / 4  # of all rows at most
 _LOOKBACK_DAYS = 365
 _LOOKBACK_DAYS_MIN = 28  # four weeks
@@ -144,7 +144,7 @@ def guess_windows(days: Sequence[date], time_column: str, rarer_share: float = 0
     100 of that class to compare models on, and 1,000 to train on, if the file has them.
     """
     rare = rarer_share if 0 < rarer_share < _RARE_SHARE else None
-    held_out_min = _HOLDOUT_ROWS if rare is None else max(_HOLDOUT_ROWS, math.ceil(_RARE_HELD_OUT / rare))
+    held_out_min = HOLDOUT_ROWS if rare is None else max(HOLDOUT_ROWS, math.ceil(_RARE_HELD_OUT / rare))
     trained_min = _LOOKBACK_ROWS if rare is None else max(_LOOKBACK_ROWS, math.ceil(_RARE_TRAINED / rare))
     rows = Counter(days)
     first, last = min(rows), max(rows)
