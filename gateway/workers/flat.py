@@ -5,10 +5,15 @@ job queue, and stacks what they give. Here the columns come as lists, each trans
 pipeline runs as it is: every number is computed by the same fitted objects. `shorten` gives such a way only where it
 gives the model's own answers to the last bit; any doubt leaves the model as it is
 (docs/decisions/0014-call-pipeline-steps-directly.md).
+
+A transformer gets an array where it can: to examine a frame and its names takes an encoder longer than to encode some
+rows. Fitted on a frame, it would warn of an array without names, so a copy of it is asked that knows no names.
 """
 
+import copy
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from releases.answers import answers_of
@@ -27,10 +32,18 @@ PredictColumns = Callable[[Columns], "NDArray[np.float64]"]
 class _Part:
     """One transformer, or None for columns that pass as they are; where its columns stand, and their names."""
 
-    transform: Callable[[Any], Any] | None
+    transformer: Any
     places: tuple[int, ...]
     names: Any  # a pandas Index, made once: looking names up in a new one costs as much as the transformer
     textual: bool
+
+    def without_names(self) -> "_Part":
+        """The part with a transformer that takes arrays, where names are all that it remembers of a frame."""
+        if self.transformer is None or "feature_names_in_" not in vars(self.transformer):
+            return self
+        nameless = copy.copy(self.transformer)
+        del nameless.feature_names_in_
+        return replace(self, transformer=nameless, names=None)
 
 
 def shorten(model: LoadedModel) -> PredictColumns | None:
@@ -38,6 +51,26 @@ def shorten(model: LoadedModel) -> PredictColumns | None:
     parts = _parts(model)
     if parts is None:
         return None
+    nameless = _answer(model, [part.without_names() for part in parts])
+    if _agrees(model, _raising_warnings(nameless)):
+        return nameless
+    named = _answer(model, parts)
+    return named if _agrees(model, named) else None
+
+
+def _raising_warnings(answer: PredictColumns) -> PredictColumns:
+    """The same answers, and an error where a step warns, for example of missing names."""
+
+    def ask(columns: Columns) -> "NDArray[np.float64]":
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return answer(columns)
+
+    return ask
+
+
+def _answer(model: LoadedModel, parts: Sequence[_Part]) -> PredictColumns:
+    """The pipeline's answer, with its first step done part by part."""
     (_, *steps) = (step for _, step in model.estimator.steps)
     *between, last = steps
     output = model.manifest.output
@@ -50,7 +83,7 @@ def shorten(model: LoadedModel) -> PredictColumns | None:
             features = step.transform(features)
         return answers_of(last, features, output)
 
-    return answer if _agrees(model, answer) else None
+    return answer
 
 
 def _parts(model: LoadedModel) -> list[_Part] | None:
@@ -80,8 +113,7 @@ def _parts(model: LoadedModel) -> list[_Part] | None:
         passes = _passes(transformer)
         if passes and textual:
             return None
-        transform = None if passes else transformer.transform
-        parts.append(_Part(transform, places, pd.Index(wanted, dtype=object), textual))
+        parts.append(_Part(None if passes else transformer, places, pd.Index(wanted, dtype=object), textual))
     return parts or None
 
 
@@ -103,9 +135,9 @@ def _output(part: _Part, columns: Columns) -> Any:
             values[:, place] = column
     else:
         values = np.array(chosen, dtype=np.float64).T
-    if part.transform is None:
+    if part.transformer is None:
         return values
-    output = part.transform(pd.DataFrame(values, columns=part.names))
+    output = part.transformer.transform(values if part.names is None else pd.DataFrame(values, columns=part.names))
     return output.toarray() if hasattr(output, "toarray") else output
 
 

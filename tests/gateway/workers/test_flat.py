@@ -1,5 +1,6 @@
 """The short way gives the model's own answers to the last bit, or there is none."""
 
+import warnings
 from datetime import UTC, datetime
 from typing import Any
 
@@ -114,6 +115,27 @@ SHORT = {
         make_column_transformer((OneHotEncoder(handle_unknown="ignore"), TEXTS), ("passthrough", NUMBERS)), trees()
     ),
 }
+
+
+def test_an_encoder_gets_an_array_because_a_frame_takes_longer_than_its_work(monkeypatch):
+    model = loaded(SHORT["trees over ordinals, as flights has them"]())
+    asked, short = columns(rows(20, seed=3, odd=True)), shorten(model)
+    expected = model.answers(frame_of_columns(SCHEMA, asked))
+    monkeypatch.setattr(pd.DataFrame, "__init__", None)
+    assert np.array_equal(short(asked), expected)  # a warning would be an error
+
+
+def test_a_step_that_warns_without_names_gets_them():
+    class Careful(OrdinalEncoder):
+        def transform(self, X):  # noqa: N803  the name is scikit-learn's
+            if not hasattr(X, "columns"):
+                warnings.warn("columns without names", stacklevel=2)
+            return super().transform(X)
+
+    careful = Careful(handle_unknown="use_encoded_value", unknown_value=np.nan, encoded_missing_value=-1)
+    model = loaded(make_pipeline(make_column_transformer((careful, TEXTS), ("passthrough", NUMBERS)), trees()))
+    asked, short = columns(rows(20, seed=3)), shorten(model)
+    assert np.array_equal(short(asked), model.answers(frame_of_columns(SCHEMA, asked)))
 
 
 @pytest.mark.parametrize("build", SHORT.values(), ids=SHORT.keys())
