@@ -6,7 +6,7 @@ import httpx
 
 from chaos.staging.credentials import authorization
 
-__all__ = ["TIMEOUT_SECONDS", "get", "patch", "post", "request"]
+__all__ = ["TIMEOUT_SECONDS", "get", "post", "request"]
 
 TIMEOUT_SECONDS = 5.0
 
@@ -25,8 +25,3 @@ def get(url: str, *, timeout: float = TIMEOUT_SECONDS) -> httpx.Response:
 def post(url: str, document: Any) -> httpx.Response:
     """As `request`, with a document of JSON."""
     return request("POST", url, json=document)
-
-
-def patch(url: str, document: Any) -> httpx.Response:
-    """As `request`, with a document of JSON."""
-    return request("PATCH", url, json=document)

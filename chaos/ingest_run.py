@@ -2,7 +2,10 @@
 
 import os
 import sys
+import time
 from pathlib import Path
+
+import psutil
 
 from chaos import prefect
 from chaos.actions.advance_clock import DUE_DAY
@@ -11,11 +14,14 @@ from chaos.processes import ProcessName
 from chaos.record import recall, remember
 from chaos.source_files import PIPELINES_VARIABLE
 
-__all__ = ["INGEST_RUN", "run_state", "start_run"]
+__all__ = ["INGEST_RUN", "run_process", "run_state", "start_run"]
 
 INGEST_RUN = "ingest_run"
 LOG_FILE = "ingest.log"
 EXIT_FILE = "ingest.exit"
+RUN_ID_VARIABLE = "PREFECT__FLOW_RUN_ID"  # in the environment of the process of each run of Prefect
+START_SECONDS_MAX = 60.0
+POLL_SECONDS = 0.02
 _PACKAGE_PARENT = Path(__file__).resolve().parent.parent
 _RUN = 'import subprocess, sys; code = subprocess.call(sys.argv[2:]); open(sys.argv[1], "w").write(str(code))'
 
@@ -39,6 +45,35 @@ def run_state(lab: Lab) -> str:
     if ended.exists():
         return "COMPLETED" if ended.read_text() == "0" else "FAILED"
     return "RUNNING" if ProcessName.model_validate_json(run).find() is not None else "CRASHED"
+
+
+def run_process(lab: Lab) -> ProcessName:
+    """The process that carries the run, once it has started; LookupError when none does within START_SECONDS_MAX."""
+    run = recall(lab.directory, INGEST_RUN)
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while time.monotonic() < deadline:
+        found = _carriers(run) if lab.prefect else _children(run)
+        if found:
+            return ProcessName.of(found[0].pid)
+        time.sleep(POLL_SECONDS)
+    raise LookupError(f"expected a process of ingest run {run}, found none; has the run ended?")
+
+
+def _children(run: str) -> list[psutil.Process]:
+    parent = ProcessName.model_validate_json(run).find()
+    return [] if parent is None else parent.children()
+
+
+def _carriers(run: str) -> list[psutil.Process]:
+    """The processes of this user with the run's id in their environment, the oldest first."""
+    found = []
+    for process in psutil.process_iter(["create_time"]):
+        try:
+            if process.environ().get(RUN_ID_VARIABLE) == run:
+                found.append(process)
+        except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue
+    return sorted(found, key=lambda process: process.info["create_time"])
 
 
 def _start_in_prefect(lab: Lab, deployment: str) -> str:

@@ -14,6 +14,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from chaos.faults.absent_batch import AbsentBatch
 from chaos.faults.candidate import Candidate
 from chaos.faults.changed_file import ChangedFile
 from chaos.faults.clock import SteppedClock
@@ -55,6 +56,7 @@ Fault = Annotated[
     | Toxic
     | Candidate
     | SpoiledBatch
+    | AbsentBatch
     | IdlePrefect,
     Field(discriminator="kind"),
 ]

@@ -3,12 +3,15 @@
 import csv
 import io
 import random
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 __all__ = ["CHANGES", "SpoilOrder", "spoil"]
 
 ERROR_PAGE = "error_page"  # the whole document is a page of HTML, with status 200
+_DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}")
 _PAGE = b"<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title></head><body><h1>502</h1></body></html>\n"
 Row = dict[str, str]
 
@@ -21,6 +24,7 @@ class SpoilOrder:
     column: str = ""
     to: str = ""  # the new name of the column
     factor: float = 1.0
+    days: int = 0
     share: float = 1.0
     seed: int = 0
 
@@ -103,6 +107,16 @@ def _shuffle(batch: _Batch) -> None:
         batch.rows[number][batch.order.column] = value
 
 
+def _postpone(batch: _Batch) -> None:
+    """Every date in every column, keys included, is so many days later."""
+    later = timedelta(days=batch.order.days)
+
+    def moved(value: str) -> str:
+        return _DATE.sub(lambda found: str(date.fromisoformat(found[0]) + later), value)
+
+    batch.rows = [{name: moved(value) for name, value in row.items()} for row in batch.rows]
+
+
 def _lowest(batch: _Batch) -> None:
     """Only the share of rows with the lowest numbers in the column."""
     column = batch.order.column
@@ -132,6 +146,7 @@ CHANGES: Mapping[str, Callable[[_Batch], None]] = {
     "retype": _retype,
     "scale": _scale,
     "shuffle": _shuffle,
+    "postpone": _postpone,
     "lowest": _lowest,
     "truncate": _truncate,
     "duplicate": _duplicate,

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from chaos.spec import DrillSpec
+from chaos.spec import DrillSpec, Indicator
 
 __all__ = ["SECTION", "Counts", "DrillFindings", "Durations", "Exit", "Judgement", "OpenedIncident", "judge"]
 
@@ -184,6 +184,8 @@ def _judge_service(journal: Mapping[str, Any], findings: DrillFindings) -> Unmet
 
 
 def _judge_promise(findings: DrillFindings) -> Unmet | None:
+    if findings.spec.quiet and findings.spec.indicator is Indicator.BATCH:
+        return _judge_quiet(findings) or _judge_recovery(findings)
     if not findings.spec.fault or findings.spec.quiet:
         return _judge_quiet(findings)
     forbidden = sorted(set(findings.spec.forbidden_remedies) & set(findings.remedies))
@@ -227,7 +229,8 @@ def _judge_recovery(findings: DrillFindings) -> Unmet | None:
         return Exit.NOT_RECOVERED, "service was not restored while the drill watched"
     if recover[1] > allowed:
         return Exit.NOT_RECOVERED, f"recovered in {recover[1]:.1f} s, at most {allowed:.1f} s are allowed"
-    needed = ("t4",) if findings.spec.reflex else ("t2", "t3", "t4")
+    by_itself = findings.spec.reflex or findings.spec.quiet
+    needed = ("t4",) if by_itself else ("t2", "t3", "t4")
     missing = [name for name in needed if findings.timings.get(name) is None]
     if missing:
         return Exit.HARNESS_FAILED, f"service is restored, but the record has no {', '.join(missing)}"

@@ -27,7 +27,7 @@ from tasks.ingestion.ingest_days import days_in_memory, days_to_ingest, grown_da
 from tasks.ingestion.ingest_progress import IngestProgress
 from tasks.ingestion.ingest_table import ingest_table
 from tasks.ingestion.repair_ledger import repair_ledger
-from tasks.ingestion.run_record import record_end, record_start
+from tasks.ingestion.run_record import failure_recorder, record_end, record_start
 from tasks.ingestion.source_failover import report_return
 from tasks.ingestion.sources import Lookup, open_sources
 from tasks.ingestion.stores import open_stores
@@ -97,6 +97,7 @@ def ingest(
         ExitStack() as remedies,
     ):
         record_start(stores.ledger, pipeline, stores.run_id)
+        remedies.push(failure_recorder(stores.ledger, pipeline, stores.run_id))
         days = days_to_ingest(stores, chain, since, until, remedies)
         records = repair_ledger(stores)
         feature_rows, rows_per_day = 0, chain.rows_per_day()

@@ -36,8 +36,10 @@ class FaultEntry(_Part):
 
     kind: str
     arguments: dict[str, Any] = {}
-    when: Literal["attempt_started"] | None = Field(
-        default=None, description="Injected once the ledger says that a remedy has started; else at once."
+    when: Literal["attempt_started", "batch_recorded", "ingest_started"] | None = Field(
+        default=None,
+        description="Injected once the ledger says that a remedy has started, that a batch was committed or that an "
+        "ingest began; else at once.",
     )
 
     @model_validator(mode="after")
@@ -81,6 +83,10 @@ class CatalogueDrill(_Part):
         gt=0,
         description="The drill of a batch ends its faults after so long, before the batch is in. It counts from the "
         "start of the first remedy where `remedies` expects one.",
+    )
+    undisturbed: bool = Field(
+        default=False,
+        description="The due day's rows of all tables have to equal those of an ingest elsewhere without a fault.",
     )
     partly: bool = Field(default=False, description="The batch may come in without the rows that ingestion sets aside.")
     load: Load | None = None
@@ -134,14 +140,16 @@ class CatalogueDrill(_Part):
             )
         if self.reflex and self.remedies:
             raise ValueError("expected no `remedies` in a drill that a reflex heals")
-        if self.quiet and (self.causes or self.remedies or not self.unaffected):
+        harmless = self.unaffected or self.indicator is Indicator.BATCH
+        if self.quiet and (self.causes or self.remedies or not harmless):
             raise ValueError("expected `unaffected`, no `causes` and no `remedies` in a quiet drill")
         if self.proven_in_turn and any(each.when is not None for each in self.faults):
             raise ValueError("expected no fault with `when` in a drill whose faults are proven in turn")
         if set(self.forbidden_remedies) & set(self.remedies):
             raise ValueError(f"expected no remedy to be both expected and forbidden, found {self.forbidden_remedies}")
         later = [each.when is not None for each in self.faults]
-        if later != sorted(later) or (later and all(later)):
+        of_batch = self.indicator is Indicator.BATCH
+        if later != sorted(later) or (later and all(later) and not of_batch):
             raise ValueError("expected the faults without `when` first, and at least one of them")
         return self
 

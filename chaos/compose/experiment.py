@@ -1,6 +1,6 @@
 """A catalogue entry as a Chaos Toolkit experiment."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -13,6 +13,11 @@ __all__ = ["experiment_of", "to_yaml"]
 Document = dict[str, Any]
 HEADING = "# Rendered from chaos/catalogue/{name}.yaml by `python -m chaos.compose`. Change that file.\n"
 LAST_LOOK_SECONDS = 2.0  # at what was given up
+_ENTRY_KINDS = {  # of the ledger's journal, by `when`
+    "attempt_started": "attempt.started",
+    "batch_recorded": "batch.recorded",
+    "ingest_started": "ingest.started",
+}
 LATE_FACTOR = 3.0  # a load may take so much longer than its rate says
 
 
@@ -149,18 +154,22 @@ def _while_it_lasts(drill: CatalogueDrill) -> list[Document]:
 
 def _batch_method(drill: CatalogueDrill) -> list[Document]:
     due = [_action("expect_next_day" if _has_own_data(drill) else "advance_clock")]
-    faults = _faults(drill)
+    due += [_action("ingest_undisturbed")] if drill.undisturbed else []
+    during = [each for each in drill.faults if each.when is not None]
+    faults = _faults(drill.model_copy(update={"faults": tuple(each for each in drill.faults if each not in during)}))
+    by_any_run = drill.faults_last_seconds is not None or bool(during)
     last = drill.faults_last_seconds
     end = {**_action("undo_faults"), "name": "end-the-faults"}
     return [
         *(due + faults if drill.due_day == "before the faults" else faults + due),
         _action("request_ingest", deployment="ingest/ingest"),
+        *_faults_of_the_run(drill, during),
         *([] if last is None else [*_until_noticed(drill), {**end, "pauses": {"before": last}}]),
         *([_probe("incident_is_escalated", deadline_seconds="${restored_seconds_max}")] if drill.unhealable else []),
         _probe(
             "due_batch_is_in",
             deadline_seconds=LAST_LOOK_SECONDS if drill.unhealable else "${restored_seconds_max}",
-            **({} if last is None else {"by_any_run": True}),
+            **({"by_any_run": True} if by_any_run else {}),
             **({"partly": True} if drill.partly else {}),
         ),
         *([end] if last is None else []),
@@ -176,6 +185,8 @@ def _faults(drill: CatalogueDrill) -> list[Document]:
     """Faults and the proof that they are active; a fault with `when` after a wait, and with a proof of its own."""
     if drill.proven_in_turn:
         return _faults_in_turn(drill)
+    if not drill.faults:
+        return []
     steps: list[Document] = []
     proof = _probe("faults_are_active", deadline_seconds=drill.proof_seconds_max)
     for number, each in enumerate(drill.faults, start=1):
@@ -188,6 +199,18 @@ def _faults(drill: CatalogueDrill) -> list[Document]:
     return [*steps, {**proof, "name": "later-faults-are-active"} if later else proof]
 
 
+def _faults_of_the_run(drill: CatalogueDrill, faults: Sequence[FaultEntry]) -> list[Document]:
+    """The faults that wait for a step of the ingest run, each after that step, and the proof that they are active."""
+    if not faults:
+        return []
+    steps: list[Document] = []
+    for number, each in enumerate(faults, start=1 + len(drill.faults) - len(faults)):
+        reached = {"deadline_seconds": drill.restored_seconds_max / 2, "kind": _ENTRY_KINDS[str(each.when)]}
+        steps += [_probe("attempt_has_started", **reached), _inject(number, each)]
+    proof = _probe("faults_are_active", deadline_seconds=drill.proof_seconds_max)
+    return [*steps, {**proof, "name": "faults-of-the-run-are-active"}]
+
+
 def _faults_in_turn(drill: CatalogueDrill) -> list[Document]:
     """Each fault, and the proof that it is active, before the next one."""
     proof = _probe("faults_are_active", deadline_seconds=drill.proof_seconds_max, latest=True)
@@ -198,12 +221,13 @@ def _faults_in_turn(drill: CatalogueDrill) -> list[Document]:
 
 
 def _inject(number: int, fault: FaultEntry) -> Document:
+    """The action; a fault that waits for a remedy is a later part of what the system recovers from."""
     inject = _action(
         "inject_fault",
         kind=fault.kind,
         arguments=dict(fault.arguments),
         ttl_seconds="${fault_seconds_max}",
-        **({"later": True} if fault.when else {}),
+        **({"later": True} if fault.when == "attempt_started" else {}),
     )
     return {**inject, "name": f"inject-fault-{number}"}
 

@@ -23,8 +23,6 @@ WITHOUT_ABLATION: Mapping[str, str] = {
     "abort_canary": "none: the gateway aborts a bad trial by itself, before the healer (`candidate-nan`)",
     "restart_service": "none: the supervisor of `autopilot up` restarts a dead or hung service by itself",
     "free_disk": "none: the full disk of a drill is a limit of one process, which deleting files does not lift",
-    "repair_batch": "none yet: `source-duplicated-rows` requires it, and was not run with it disabled",
-    "quarantine_batch": "none yet: `source-null-spike` requires it, and was not run with it disabled",
     "restore_snapshot": "none: no drill spoils rows that are already in the lake",
     "pause_pipeline": "none: it contains damage and restores nothing",
     "retrain": "none: it takes minutes of training and labels of several days; tests of the flows cover it",

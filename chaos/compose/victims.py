@@ -34,6 +34,7 @@ def _of_candidate(arguments: Arguments) -> set[str]:
 # worker is killed, and whoever has no ledger or no release root cannot find the victim of a further fault.
 _VICTIMS: Mapping[str, Callable[[Arguments], set[str]]] = {
     "candidate": _of_candidate,
+    "absent_batch": lambda arguments: {f"source {arguments['table']}"},
     "feed": lambda arguments: {f"source {arguments.get('table', '')}"},
     "labels": lambda arguments: {f"source {arguments.get('table', 'outcomes')}"},
     "file": _of_file,

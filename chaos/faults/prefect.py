@@ -6,7 +6,7 @@ from typing import Any, Literal
 import httpx
 from pydantic import BaseModel, ConfigDict
 
-from chaos import http
+from chaos import http, prefect
 from chaos.faults.signalled_process import SignalledProcess
 from chaos.lab import Lab
 
@@ -50,7 +50,7 @@ class IdlePrefect(BaseModel):
     def _set(self, *, idle: bool) -> None:
         for path in self.paths:
             value = {self.field: self.idle if idle else not self.idle}
-            http.patch(f"{self.api}{path}", value).raise_for_status()
+            prefect.call(self.api, "PATCH", path, value)  # it answers 503 while its SQLite database is busy
 
     def _read(self, path: str) -> Mapping[str, Any]:
         response = http.get(f"{self.api}{path}").raise_for_status()
@@ -85,7 +85,7 @@ def prepare(
 
 def _enabled_automations(api: str) -> tuple[str, ...]:
     """Those that are enabled now, so that the undo enables no other one."""
-    found = http.post(f"{api}/automations/filter", {"limit": PAGE}).raise_for_status().json()
+    found = prefect.call(api, "POST", "/automations/filter", {"limit": PAGE})
     paths = tuple(f"/automations/{each['id']}" for each in found if each["enabled"])
     if not paths:
         raise LookupError(f"expected an enabled automation in {api}, found none; are the flows deployed?")

@@ -1,4 +1,4 @@
-"""A remedy has started."""
+"""The ledger says that a remedy has started, or that another step was reached."""
 
 import time
 from collections.abc import Mapping
@@ -14,12 +14,14 @@ __all__ = ["POLL_SECONDS", "attempt_has_started", "has_entry"]
 POLL_SECONDS = 0.05
 
 
-def attempt_has_started(deadline_seconds: float, configuration: Mapping[str, Any]) -> bool:
-    """Whether the ledger records the start of an attempt since the drill began, within `deadline_seconds`."""
+def attempt_has_started(
+    deadline_seconds: float, configuration: Mapping[str, Any], kind: str = "attempt.started"
+) -> bool:
+    """Whether the ledger has an entry of `kind` since the drill began, within `deadline_seconds`."""
     lab = Lab.of(configuration)
     deadline = time.monotonic() + deadline_seconds
     while time.monotonic() < deadline:
-        if has_entry(lab, "attempt.started"):
+        if has_entry(lab, kind):
             return True
         time.sleep(POLL_SECONDS)
     return False

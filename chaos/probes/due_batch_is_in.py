@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from chaos import ledger
@@ -11,6 +12,7 @@ from chaos.ingest_run import run_state
 from chaos.lab import Lab
 from chaos.record import recall, sample
 from chaos.recovery import INDICATOR_MET, SERVICE_RESTORED
+from chaos.undisturbed import differences
 
 __all__ = ["ACCEPTED", "POLL_SECONDS", "due_batch_is_in"]
 
@@ -26,19 +28,17 @@ def due_batch_is_in(
     """Whether every table's batch of the due day was accepted, the run completed and no incident is open.
 
     Gives up after `deadline_seconds`, or when the run has ended without success. With `by_any_run` the batch may come
-    from a later run, which a remedy starts. With `partly` it may lack the rows that ingestion set aside.
+    from a later run, which a remedy starts. With `partly` it may lack the rows that ingestion set aside. After
+    `ingest_undisturbed`, all tables must have the rows of that ingest.
     """
     lab = Lab.of(configuration)
     day = recall(lab.directory, DUE_DAY)
     deadline = time.monotonic() + deadline_seconds
     while time.monotonic() < deadline:
         state = run_state(lab)
-        batch_in = sample(
-            lab.directory,
-            INDICATOR_MET,
-            holds=_accepted(lab, day, ACCEPTED | PARTLY if partly else ACCEPTED),
-            value=day,
-        )
+        accepted = _accepted(lab, day, ACCEPTED | PARTLY if partly else ACCEPTED)
+        wrong = differences(lab, date.fromisoformat(day)) if accepted else []
+        batch_in = sample(lab.directory, INDICATOR_MET, holds=accepted and not wrong, value="; ".join([day, *wrong]))
         quiet = not ledger.unfinished(lab.ledger, lab.pipeline)
         restored = batch_in and quiet and (by_any_run or state == "COMPLETED")
         if sample(lab.directory, SERVICE_RESTORED, holds=restored, value=state):

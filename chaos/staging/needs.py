@@ -76,6 +76,7 @@ def _prefect(arguments: Mapping[str, Any]) -> tuple[Need, ...]:
 
 
 _FAULTS: Mapping[str, Callable[[Mapping[str, Any]], tuple[Need, ...]]] = {
+    "absent_batch": lambda _: (Need.FEED,),
     "ablation": lambda _: (Need.STATE,),
     "alert": lambda _: (Need.PROXY,),
     "candidate": lambda _: (Need.RELEASES, Need.KEYS),

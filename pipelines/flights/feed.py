@@ -68,6 +68,10 @@ class Feed(ThreadingHTTPServer):
         replaced = self.state.replaced_content(table, day)
         return as_csv(self.state.break_batch(rows, table, day)) if replaced is None else replaced
 
+    def is_absent(self, table: str, day: date) -> bool:
+        """Whether this feed is faulty and does not have the batch."""
+        return self.faulty and self.state.is_absent(table, day)
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: Feed
@@ -132,6 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
                 HTTPStatus.NOT_FOUND,
                 f"not yet: expected a day from {FIRST_DAY} to {last}, which have ended, found {day}",
             )
+        if self.server.is_absent(wanted[1], day):
+            return self._refuse(HTTPStatus.NOT_FOUND, f"not yet: {wanted[1]} of {day} is late")
         return self._send(HTTPStatus.OK, self.server.batch(wanted[1], day), "text/csv; charset=utf-8")
 
     def _json(self, document: dict[str, str]) -> None:

@@ -60,7 +60,13 @@ class Content(_Fault):
     body: Base64Bytes
 
 
-AnyFault = Rename | Null | Content
+class Absent(_Fault):
+    """The batch is not there: the answer is 404, as for a day that has not ended."""
+
+    kind: Literal["absent"]
+
+
+AnyFault = Rename | Null | Content | Absent
 FAULTS: TypeAdapter[list[AnyFault]] = TypeAdapter(list[Annotated[AnyFault, Field(discriminator="kind")]])
 
 
@@ -91,7 +97,7 @@ class FeedState:
     def break_batch(self, rows: pa.Table, table: str, day: date) -> pa.Table:
         """The rows after this batch's faults, applied in their order."""
         for fault in self._faults_of(table, day):
-            if not isinstance(fault, Content):
+            if isinstance(fault, Rename | Null):
                 rows = fault.apply(rows)
         return rows
 
@@ -99,6 +105,10 @@ class FeedState:
         """The bytes that this batch is delivered with instead of its rows; None without such a fault."""
         found = [fault.body for fault in self._faults_of(table, day) if isinstance(fault, Content)]
         return found[-1] if found else None
+
+    def is_absent(self, table: str, day: date) -> bool:
+        """Whether the batch is not there."""
+        return any(isinstance(fault, Absent) for fault in self._faults_of(table, day))
 
     def _faults_of(self, table: str, day: date) -> list[AnyFault]:
         return [fault for fault in self.faults if fault.table == table and fault.day == day]

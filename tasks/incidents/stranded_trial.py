@@ -1,7 +1,5 @@
 """Trials whose controller died: a new controller resumes them where possible, otherwise they are aborted."""
 
-from datetime import UTC, datetime
-
 import structlog
 
 from healing.errors import Corrupt, OrchestratorUnavailable, StoreUnavailable
@@ -14,6 +12,7 @@ from tasks.rollout.release_events import announce_release
 from tasks.rollout.trial_controller_lease import stranded_trial
 from tasks.rollout.trial_history import Resumption, resumable
 from tasks.runtime import crash_points
+from tasks.runtime.clock import current_moment
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +33,7 @@ def resume_stranded_trial(
         return
     if stranded is None or stranded.challenger is None:
         return
-    resumption = resumable(root, settings.ledger_dsn, config.release, datetime.now(UTC))
+    resumption = resumable(root, settings.ledger_dsn, config.release, current_moment())
     if resumption is not None and runner.detached:
         _resume(config.name, resumption, runner)
         return

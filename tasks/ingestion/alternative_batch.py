@@ -6,11 +6,11 @@ import structlog
 
 from healing.errors import SourceUnavailable
 from healing.incident import Remedy
+from tasks.ingestion.batch_policy import validate_within_policy
 from tasks.ingestion.quarantine import keep_refused_batch
 from tasks.ingestion.source_failover import keep_refused_answer
 from tasks.ingestion.sources import OpenSource, SourceChain
 from tasks.ingestion.stores import Stores
-from tasks.ingestion.validate import validate_batches
 from tasks.ingestion.validation.batch_history import BatchHistory
 from tasks.ingestion.validation.findings import BatchFinding
 from tasks.ingestion.validation.validated_batch import ValidatedBatch
@@ -54,7 +54,7 @@ def _validated_from(
         log.warning("second_source_unavailable", source=source.name, batch=batch.id, reason=str(exc))
         keep_refused_answer(stores, source.name, batch.table, batch.day, exc)
         return None
-    return validate_batches(stores.pipeline, batch.table, [other], history)[0]
+    return validate_within_policy(stores, batch.table, [other], history)[0]
 
 
 def _is_better(other: ValidatedBatch, validated: ValidatedBatch, problem: BatchFinding) -> bool:

@@ -6,12 +6,12 @@ from datetime import date
 
 from tasks.ingestion.alternative_batch import best_batch
 from tasks.ingestion.batch_incidents import open_incidents
+from tasks.ingestion.batch_policy import validate_within_policy
 from tasks.ingestion.commit import commit_batches, new_revisions
 from tasks.ingestion.data_docs import BatchSummary
 from tasks.ingestion.source_failover import fetch_batches
 from tasks.ingestion.sources import Batch, SourceChain
 from tasks.ingestion.stores import Stores
-from tasks.ingestion.validate import validate_batches
 from tasks.ingestion.validation.batch_history import read_history
 from tasks.ingestion.validation.validated_batch import ValidatedBatch
 from tasks.ledger.records import BatchRecord
@@ -45,7 +45,7 @@ def _validate(
     """The received batches, validated, each replaced where another source has a better one."""
     pipeline = stores.pipeline
     history = read_history(stores.lake(table), pipeline.tables[table], pipeline.contract, days)
-    validated = validate_batches(pipeline, table, received, history)
+    validated = validate_within_policy(stores, table, received, history)
     batches = [best_batch(stores, chain, each, history) for each in validated]
     stores.summaries.extend(map(BatchSummary.of, batches))
     return batches

@@ -11,6 +11,7 @@ from datetime import date
 from healing.errors import SourceUnavailable
 from healing.incident import Cause, Remedy
 from tasks.ingestion.batch_incidents import escalate, open_incident
+from tasks.ingestion.batch_policy import allowed_finding
 from tasks.ingestion.quarantine import Refusal, keep_refused
 from tasks.ingestion.sources import Batch, OpenSource, SourceChain, batch_id
 from tasks.ingestion.stores import Stores
@@ -124,7 +125,8 @@ def _fetch_from(
 def _escalate_day(stores: Stores, batch: str, reason: SourceUnavailable, remedies: ExitStack) -> None:
     """Escalate a batch of which no source sent rows; what they sent is in quarantine."""
     finding = BatchFinding(Cause.BAD_ROWS, Remedy.QUARANTINE_BATCH, str(reason), {"error": type(reason).__name__})
-    escalate(stores, finding, batch, f"no source sent rows of {batch}: {reason}", remedies)
+    allowed = allowed_finding(stores, finding)
+    escalate(stores, allowed, batch, f"no source sent rows of {batch}: {reason}", remedies)
 
 
 def _names(found: object) -> list[str]:

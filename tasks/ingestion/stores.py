@@ -10,6 +10,7 @@ from prefect.runtime import flow_run
 
 from healing.evidence import Evidence
 from healing.incident import Cause, Incident, Remedy
+from healing.policy import DEFAULT_REMEDIES
 from tasks.config.alert_routing import AlertRouting
 from tasks.config.pipeline import Pipeline
 from tasks.config.settings import Settings
@@ -53,6 +54,7 @@ class Stores:
         self.emit = emit
         self.notify = notify
         self.run_id = run_id
+        self._disabled = disabled
         self._policy = pipeline.policy.without(disabled)
         self.summaries: list[BatchSummary] = []
         self._open_tables: dict[str, LakeTable] = {}
@@ -60,6 +62,11 @@ class Stores:
     def remedies(self, cause: Cause) -> tuple[Remedy, ...]:
         """What the pipeline's policy allows for `cause`, without what a drill has disabled."""
         return self._policy.remedies.get(cause, ())
+
+    def forbids(self, remedy: Remedy, cause: Cause) -> bool:
+        """Whether a drill has disabled the remedy, or policy leaves it out although it is a default of the cause."""
+        left_out = remedy in DEFAULT_REMEDIES.get(cause, ()) and remedy not in self.remedies(cause)
+        return remedy in self._disabled or left_out
 
     def lake(self, table: str) -> LakeTable:
         """One of the pipeline's tables, or its features. It stays open, so that later reads cover new commits only."""

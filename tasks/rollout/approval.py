@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
 
 from healing.errors import UsageError
+from healing.moment import Moment
 from healing.release import ModelRef, Release
 from tasks.config.release_section import ApprovalRule
 from tasks.ledger.store import Ledger
-from tasks.rollout.rollout import Rollout, RolloutJournal, Step
+from tasks.rollout.rollout import Rollout, RolloutJournal, Step, moment_of
 from tasks.rollout.trial_history import current_release, on_trial, stage_start, trial_start
 from tasks.runtime.clock import Stopwatch
 
@@ -83,10 +83,10 @@ def ab_question(release_root: Path, model: ModelRef) -> ApprovalQuestion:
     return ApprovalQuestion(f"ab/{stage.generation}", text, stage.generation)
 
 
-def put_question(journal: RolloutJournal, question: ApprovalQuestion) -> datetime:
+def put_question(journal: RolloutJournal, question: ApprovalQuestion) -> Moment:
     """When the question was first asked; recorded now if it is new."""
     detail = {"text": question.text, "generation": question.generation}
-    return journal.write_once(Step.APPROVAL_ASKED, {"question": question.id}, detail).at
+    return moment_of(journal.write_once(Step.APPROVAL_ASKED, {"question": question.id}, detail))
 
 
 def give_answer(journal: RolloutJournal, question_id: str, answer: ApprovalAnswer) -> None:

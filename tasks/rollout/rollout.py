@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from healing.ab_rules import ABRules
+from healing.moment import Moment
 from healing.promotion import Decision, Exposure
 from healing.release import Challenger, Mode, ModelRef, Release
 from healing.trial_rules import TrialCheck
@@ -17,6 +18,7 @@ from tasks.ledger.held_lease import HeldLease
 from tasks.ledger.records import JournalEntry
 from tasks.ledger.store import Ledger
 from tasks.rollout.ab_progress import ABProgress
+from tasks.runtime.clock import current_moment
 
 AUTHOR = "release"  # of the releases that a controller writes
 GATEWAY_AUTHOR = "gateway"  # of the aborts that the gateway writes itself
@@ -59,13 +61,24 @@ class RolloutJournal:
     def write_once(
         self, step: Step, having: Mapping[str, object], detail: Mapping[str, object] | None = None
     ) -> JournalEntry:
-        """The newest entry with the values in `having`; when there is none, it is written with `detail` added."""
+        """The newest entry with the values in `having`; when there is none, it is written with `detail` added.
+
+        It has the reading of the boot clock as well, for `moment_of`.
+        """
         found = self.last(step, having)
         if found is None:
-            self.write(step, {**(detail or {}), **having})
+            now = current_moment()
+            clock = {"boot_id": now.boot_id, "boot_seconds": now.boot_seconds}
+            self.write(step, {**clock, **(detail or {}), **having})
             found = self.last(step, having)
             assert found is not None  # the ledger reads its own writes
         return found
+
+
+def moment_of(entry: JournalEntry) -> Moment:
+    """When the entry was written, on the boot clock where it has a reading of it."""
+    boot = entry.detail.get("boot_seconds")
+    return Moment(entry.at, str(entry.detail.get("boot_id", "")), boot if isinstance(boot, float) else None)
 
 
 @dataclass(frozen=True, slots=True)

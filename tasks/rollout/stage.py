@@ -16,7 +16,7 @@ from healing.verdict import Verdict
 from releases.log import ReleaseLog
 from tasks.config.release_section import ReleaseRules, Stage
 from tasks.rollout.progress import CheckProgress, Phase, RolloutProgress
-from tasks.rollout.rollout import Rollout, StageEnd, Step
+from tasks.rollout.rollout import Rollout, StageEnd, Step, moment_of
 from tasks.rollout.rollout_status import ProgressReporter
 from tasks.rollout.trial import FOLLOW_SECONDS_MAX, ended_elsewhere, put_on_trial
 from tasks.rollout.trial_history import end_of_trial, stage_start
@@ -102,7 +102,7 @@ def begin_stage(
         "mode": challenger.mode.value,
         "weight": challenger.weight,
     }
-    began = rollout.journal.write_once(Step.STAGE_STARTED, {"generation": generation}, detail).at
+    began = moment_of(rollout.journal.write_once(Step.STAGE_STARTED, {"generation": generation}, detail))
     points.reached("release.stage_started", generation=generation)
     return BegunStage(generation, Stopwatch.since(began), detail)
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 
 from healing.ab_rules import ABRules
 from healing.errors import Conflict
+from healing.moment import Moment, elapsed_seconds
 from healing.release import Challenger, Mode, ModelRef, Release
 from releases.log import ReleaseLog
 from tasks.config.release_section import ReleaseRules
-from tasks.rollout.rollout import AUTHOR, RolloutJournal, Step
+from tasks.rollout.rollout import AUTHOR, RolloutJournal, Step, moment_of
 
 START_SECONDS_MAX = 120.0  # to start another controller, and with it the challenger's worker
 
@@ -72,7 +72,7 @@ class Resumption:
     key: str
 
 
-def resumable(release_root: Path, ledger_dsn: str, rules: ReleaseRules, now: datetime) -> Resumption | None:
+def resumable(release_root: Path, ledger_dsn: str, rules: ReleaseRules, now: Moment) -> Resumption | None:
     """How to resume the trial in the log; None when there is none, or it may not be resumed.
 
     A trial may be resumed if a controller began it, its stage is still one of the pipeline's, and neither the stage's
@@ -88,12 +88,11 @@ def resumable(release_root: Path, ledger_dsn: str, rules: ReleaseRules, now: dat
         return None
     journal = RolloutJournal(ledger_dsn, current.pipeline, trial.model.digest)
     started = journal.last(Step.STAGE_STARTED, {"generation": began.generation})
-    since = began.created_at if started is None else started.at
-    until = since + timedelta(seconds=lasts + START_SECONDS_MAX)
+    since = Moment(began.created_at) if started is None else moment_of(started)
+    is_running = elapsed_seconds(since, now) < lasts + START_SECONDS_MAX
     asked = journal.last(Step.APPROVAL_ASKED, {"generation": began.generation})
-    if asked is not None:
-        until = max(until, asked.at + timedelta(seconds=rules.approval_seconds_max))
-    if now >= until:
+    is_asked = asked is not None and elapsed_seconds(moment_of(asked), now) < rules.approval_seconds_max
+    if not is_running and not is_asked:
         return None
     return Resumption(trial.model.digest, trial.model.version, began.incident_id, f"resume/{current.generation}")
 

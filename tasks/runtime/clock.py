@@ -27,20 +27,20 @@ def boot_seconds() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Stopwatch:
-    """Counts the seconds since a recorded wall time. A step of the wall clock changes nothing once it runs."""
+    """Counts the seconds since a recorded moment. A step of the wall clock changes nothing once it runs."""
 
     before_seconds: float  # passed when it was started
     started: Moment
     clock: Callable[[], Moment]
 
     @classmethod
-    def since(cls, at: datetime, clock: Callable[[], Moment] = current_moment) -> "Stopwatch":
+    def since(cls, at: Moment, clock: Callable[[], Moment] = current_moment) -> "Stopwatch":
         """Starts it. A time that is still ahead counts as now."""
         now = clock()
-        return cls(elapsed_seconds(Moment(at), now), now, clock)
+        return cls(elapsed_seconds(at, now), now, clock)
 
     def seconds(self) -> float:
-        """Seconds since the recorded time."""
+        """Seconds since the recorded moment."""
         return self.before_seconds + elapsed_seconds(self.started, self.clock())
 
 

@@ -9,7 +9,7 @@ import httpx
 
 from healing.errors import OrchestratorUnavailable
 from tasks.runtime.local_runs import PREFIX as LOCAL_PREFIX
-from tasks.runtime.local_runs import cancel_local_run, local_run_is_active
+from tasks.runtime.local_runs import cancel_local_run, local_run_is_active, local_run_result
 
 
 class RunState(StrEnum):
@@ -56,7 +56,7 @@ def start_run(deployment: str, parameters: Mapping[str, Any], idempotency_key: s
 def run_state(flow_run_id: str) -> RunState:
     """The state of the run, also of a local one; OrchestratorUnavailable if Prefect does not answer."""
     if flow_run_id.startswith(LOCAL_PREFIX):
-        return RunState.ACTIVE if local_run_is_active(flow_run_id) else RunState.COMPLETED
+        return _local_state(flow_run_id)
     from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound
 
@@ -68,6 +68,13 @@ def run_state(flow_run_id: str) -> RunState:
     except httpx.HTTPError as exc:
         raise OrchestratorUnavailable(f"expected Prefect to know run {flow_run_id}, found {exc!r}") from exc
     return RunState.MISSING if state is None else _STATES.get(state.type.value, RunState.ACTIVE)
+
+
+def _local_state(run_id: str) -> RunState:
+    if local_run_is_active(run_id):
+        return RunState.ACTIVE
+    result = local_run_result(run_id)
+    return RunState.CRASHED if result is None else RunState(result)
 
 
 def cancel_run(flow_run_id: str) -> None:

@@ -41,7 +41,14 @@ except FileExistsError:
 finally:
     os.unlink(beside)
 module, _, name = function.partition(":")
-getattr(importlib.import_module(module), name)(**json.loads(parameters))
+result = "failed"
+try:
+    getattr(importlib.import_module(module), name)(**json.loads(parameters))
+    result = "completed"
+finally:
+    with open(beside, "w") as file:
+        file.write(result)
+    os.replace(beside, f"{record}.result")
 """
 
 
@@ -87,6 +94,14 @@ def start_local_run(
 def local_run_is_active(run_id: str) -> bool:
     """Whether the process of the run is alive."""
     return _process(run_id) is not None
+
+
+def local_run_result(run_id: str) -> str | None:
+    """How the ended run ended: "completed" or "failed"; None if its process was killed."""
+    try:
+        return Path(f"{run_id.removeprefix(PREFIX)}.result").read_text()
+    except FileNotFoundError:
+        return None
 
 
 def cancel_local_run(run_id: str) -> None:

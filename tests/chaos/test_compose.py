@@ -41,7 +41,7 @@ def test_the_deadline_of_a_drill_is_longer_than_its_wait_for_recovery(drill):
     [
         (
             {"faults": [{"kind": "meteor"}]},
-            r"expected a kind among alert, candidate, .*, signal, toxic, found 'meteor'",
+            r"expected a kind among absent_batch, alert, candidate, .*, signal, toxic, found 'meteor'",
         ),
         ({"load": None}, "expected `load`"),
         ({"indicator": "batch"}, "expected `due_day`"),
@@ -65,6 +65,16 @@ def test_every_drill_and_every_kind_of_fault_is_documented():
     page = (CATALOGUE.parents[1] / "docs" / "drills.md").read_text()
     assert [drill.name for drill in read_catalogue() if f"| `{drill.name}` |" not in page] == []
     assert [kind for kind in known_kinds() if f"| `{kind}` |" not in page] == []
+
+
+def test_a_fault_within_an_ingest_run_waits_for_its_step_and_is_the_fault_that_the_drill_recovers_from():
+    drill = next(each for each in read_catalogue() if each.name == "ingest-killed")
+    steps = {step["name"]: step for step in experiment_of(drill)["method"]}
+    order = ["advance-clock", "ingest-undisturbed", "request-ingest", "attempt-has-started", "inject-fault-1"]
+    assert list(steps) == [*order, "faults-of-the-run-are-active", "due-batch-is-in", "end-the-faults"]
+    assert steps["attempt-has-started"]["provider"]["arguments"]["kind"] == "batch.recorded"
+    assert "later" not in steps["inject-fault-1"]["provider"]["arguments"]
+    assert steps["due-batch-is-in"]["provider"]["arguments"]["by_any_run"]
 
 
 def test_a_fault_of_a_source_lasts_until_a_remedy_has_started_however_long_the_ingest_takes_to_start():

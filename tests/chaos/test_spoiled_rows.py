@@ -37,6 +37,13 @@ def test_shuffled_values_all_exist_in_other_rows():
     assert shuffled != RIGHT
 
 
+def test_a_postponed_batch_has_every_date_later_and_nothing_else_changed():
+    content = b"id,at,x\n2013-02-28-UA,2013-02-28T23:00:00Z,1\n"
+    order = SpoilOrder("postpone", days=1)
+    assert spoil(content, order) == b"id,at,x\n2013-03-01-UA,2013-03-01T23:00:00Z,1\n"
+    assert rows("postpone", days=1) == RIGHT  # without dates, nothing changes
+
+
 def test_rows_are_cut_off_repeated_removed_or_chosen_by_value():
     assert rows("truncate", share=0.25) == RIGHT[:15]
     assert len(rows("duplicate", share=0.25)) == 25

@@ -67,6 +67,13 @@ def unhealable(**changes):
     return findings(**{"spec": {**SPEC, "unhealable": True}, **tried, **changes})
 
 
+def harmless_batch(**changes):
+    """A drill of a batch that is odd and right: it comes in, and nothing is reported."""
+    spec = {**SPEC, "indicator": "batch", "quiet": True}
+    timings = {**TIMES, "t2": None, "t3": None}
+    return findings(**{"spec": spec, "incidents": [], "timings": timings, "requests": {"total": 500}, **changes})
+
+
 def limited(**limits):
     """A drill with further limits."""
     return findings(spec={**SPEC, "limits": {**SPEC["limits"], **limits}})
@@ -103,6 +110,9 @@ def limited(**limits):
         (promising(unaffected=True, good=500, remedies=["wait"]), Exit.NOT_RECOVERED, "without one of its remedies"),
         (promising(["rollback"], forbidden_remedies=["rollback"]), Exit.NOT_RECOVERED, "cannot help against"),
         (promising(quiet=True, unaffected=True, good=500), Exit.NOT_RECOVERED, "incidents were reported"),
+        (promising(quiet=True, indicator="batch"), Exit.NOT_RECOVERED, "incidents were reported"),
+        (harmless_batch(), Exit.RECOVERED, "recovered in 5.5 s"),
+        (harmless_batch(durations={}), Exit.NOT_RECOVERED, "not restored"),
         (limited(detection_seconds=1.5), Exit.NOT_RECOVERED, "detected in 2.0 s, at most 1.5 s"),
         (limited(mitigation_seconds=0.5), Exit.NOT_RECOVERED, "mitigated in 1.0 s, at most 0.5 s"),
         (limited(detection_seconds=2, mitigation_seconds=1), Exit.RECOVERED, "recovered in 5.5 s"),

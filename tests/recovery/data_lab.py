@@ -1,4 +1,4 @@
-"""Sources, a ledger and a Prefect API for ingest runs: what drills of the tier `data` need. No gateway, no worker."""
+"""Sources behind a fault proxy, a healer and a Prefect API, for drills of the tier `data`. No gateway, no worker."""
 
 import json
 import os
@@ -9,8 +9,10 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import psutil
 
+from chaos.ledger import leader_pid
 from tests.e2e.running_stack import ROOT, autopilot
 from tests.gateway.running import wait_until
+from tests.recovery.serving_lab import fault_proxy
 
 LAST = "2013-02-28"
 READY_SECONDS = 240.0
@@ -19,22 +21,42 @@ SECONDS_MAX = 600.0
 
 @contextmanager
 def data_lab(folder):
-    """A home of the pipeline `flights` with ingested days, and its primary source and mirror."""
+    """A home of the pipeline `flights` with ingested days, its primary source and mirror, and a healer."""
     home = folder / "home"
     home.mkdir()
     with ExitStack() as running:
         running.enter_context(prefect_api(folder / "prefect"))
         sources = {name: running.enter_context(feed(folder, name)) for name in ("feed", "mirror")}
-        (home / "addresses.json").write_text(json.dumps({name: url for name, (url, _) in sources.items()}))
-        services = [
-            {"name": name, "pid": pid, "started_at": psutil.Process(pid).create_time()}
-            for name, (_, pid) in sources.items()
-        ]
-        (home / "processes.json").write_text(json.dumps({"pipeline": "flights", "services": services}))
+        proxy, links = running.enter_context(fault_proxy({name: url for name, (url, _) in sources.items()}))
+        (home / "addresses.json").write_text(json.dumps({**links, "proxy": proxy}))
+        services = [_recorded(name, pid) for name, (_, pid) in sources.items()]
         words = ("ingest", "flights", "--until", LAST)
         done = autopilot(*words, home=home, seconds_max=SECONDS_MAX)
         assert done.returncode == 0, done.stderr[-3000:]
+        process = running.enter_context(healer(home, "flights"))
+        services.append(_recorded("healer", process.pid))
+        (home / "processes.json").write_text(json.dumps({"pipeline": "flights", "services": services}))
+        wait_until(lambda: leader_pid(home / "ledger.db", "flights"), "a healer leads", READY_SECONDS)
         yield home
+
+
+@contextmanager
+def healer(home, pipeline):
+    """A healer that starts ingest runs as processes."""
+    environment = {**os.environ, "AUTOPILOT_HOME": str(home), "AUTOPILOT_DISPATCH": "inline"}
+    with (home / "healer.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "healer", "--pipeline", pipeline], cwd=ROOT, stdout=log, stderr=log, env=environment
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _recorded(name, pid):
+    return {"name": name, "pid": pid, "started_at": psutil.Process(pid).create_time()}
 
 
 @contextmanager

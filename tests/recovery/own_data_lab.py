@@ -14,7 +14,7 @@ from sklearn.datasets import load_diabetes
 from chaos.ledger import leader_pid, unfinished
 from tests.e2e.running_stack import ROOT, autopilot
 from tests.gateway.running import wait_until
-from tests.recovery.data_lab import READY_SECONDS, SECONDS_MAX, prefect_api
+from tests.recovery.data_lab import READY_SECONDS, SECONDS_MAX, healer, prefect_api
 
 PIPELINE = "diabetes"
 FIRST_DAYS = 60
@@ -87,26 +87,11 @@ def own_data_lab(folder, kind):
         (lab.home / "addresses.json").write_text(json.dumps({}))
         done = autopilot("ingest", PIPELINE, "--until", lab.last_day, home=lab.home, seconds_max=SECONDS_MAX)
         assert done.returncode == 0, done.stderr[-3000:]
-        process = running.enter_context(healer(lab))
+        process = running.enter_context(healer(lab.home, PIPELINE))
         services = [{"name": "healer", "pid": process.pid, "started_at": 0.0}]
         (lab.home / "processes.json").write_text(json.dumps({"pipeline": PIPELINE, "services": services}))
         wait_until(lambda: leader_pid(lab.home / "ledger.db", PIPELINE), "a healer leads", READY_SECONDS)
         yield lab
-
-
-@contextmanager
-def healer(lab):
-    """A healer that starts ingest runs as processes."""
-    environment = {**os.environ, "AUTOPILOT_HOME": str(lab.home), "AUTOPILOT_DISPATCH": "inline"}
-    with (lab.home / "healer.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "healer", "--pipeline", PIPELINE], cwd=ROOT, stdout=log, stderr=log, env=environment
-        )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 @contextmanager

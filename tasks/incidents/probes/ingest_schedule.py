@@ -1,4 +1,4 @@
-"""Whether ingestion starts when it is due: a schedule that nobody serves is noticed, also while Prefect is away."""
+"""Whether ingestion starts when it is due, and ends: also while Prefect is away, and after a kill of the run."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from healing.errors import OrchestratorUnavailable
 from healing.incident import Cause
 from releases.files import write_atomically
 from tasks.incidents.probe import Probe, ProbeContext, Sighting
-from tasks.ingestion.run_record import SCHEDULE, started_since
+from tasks.ingestion.run_record import SCHEDULE, started_since, unended_start
 from tasks.lake.write_locks import WriteLock
 from tasks.ledger.pauses import current_pause
 from tasks.runtime.file_locks import is_held
@@ -37,6 +37,8 @@ _SUBJECT: ProblemKey = (Cause.STALE_DATA, SCHEDULE)
 class IngestSchedule(Probe):
     """Compares when ingestion was due with when a run started. Without an active schedule nothing is ever due.
 
+    A run whose process was killed is a problem as well, whoever started it: nothing else would finish it until the next
+    due time.
     Due times are wall times at which Prefect planned a run, not days of data, so a replayed data set is judged in the
     same way. They are kept in a file, and continued at their own distance when Prefect plans no more.
     """
@@ -56,6 +58,9 @@ class IngestSchedule(Probe):
     def observe(self, context: ProbeContext) -> Sighting:
         if current_pause(context.ledger, context.pipeline.name) is not None:
             return Sighting(reason="the pipeline is paused")
+        killed = _killed_run(context)
+        if killed is not None:
+            return Sighting((ProblemSignal(*_SUBJECT, killed),))
         now = datetime.now(UTC)
         file = context.settings.home / "healer" / f"{context.pipeline.name}.ingest_due.json"
         if self._dues is None:
@@ -134,12 +139,23 @@ def _tolerated(schedule: DeploymentSchedule | None, due: datetime) -> tuple[floa
     return LATE_SECONDS, "its run was not taken up, or has crashed"
 
 
+def _killed_run(context: ProbeContext) -> str | None:
+    """The message about a run that has started, has not ended and has no process; None if there is none."""
+    started = unended_start(context.ledger, context.pipeline.name)
+    if started is None or _runs(context) or unended_start(context.ledger, context.pipeline.name) != started:
+        return None
+    return f"the ingest that started at {started.at:%Y-%m-%d %H:%M:%S} UTC was killed before its end"
+
+
+def _runs(context: ProbeContext) -> bool:
+    """Whether a run has the lake now."""
+    return is_held(context.settings.lake_root(context.pipeline.name) / WriteLock.INGEST)
+
+
 def _has_started(context: ProbeContext, due: datetime) -> bool:
     """Whether a run started since then, or has the lake now."""
-    name = context.pipeline.name
-    if started_since(context.ledger, name, due - timedelta(seconds=CLOCK_SECONDS)):
-        return True
-    return is_held(context.settings.lake_root(name) / WriteLock.INGEST)
+    since = due - timedelta(seconds=CLOCK_SECONDS)
+    return started_since(context.ledger, context.pipeline.name, since) or _runs(context)
 
 
 def _is_taken(schedule: DeploymentSchedule | None, due: datetime) -> bool:

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from chaos.actions.advance_clock import advance_clock
-from chaos.faults import feed, labels
+from chaos.faults import absent_batch, feed, labels
 from chaos.lab import Lab
 from tests.chaos.gateway_double import home_of
 from tests.feeds import feed_serving
@@ -16,6 +16,7 @@ DAY = "2013-03-01"
 def lab(tmp_path):
     """A stack whose feed has just reached the day."""
     with feed_serving(tmp_path / "feed", faulty=True) as primary, feed_serving(tmp_path / "feed") as mirror:
+        httpx.get(f"{mirror}/health", timeout=120, trust_env=False).raise_for_status()  # the year is read once
         home = home_of(tmp_path / "home", "http://127.0.0.1:9", feed=primary, mirror=mirror)
         directory = home / "drills" / "one"
         directory.mkdir(parents=True)
@@ -59,6 +60,18 @@ def test_two_spoiled_batches_are_undone_one_by_one(lab):
     first.undo()
     assert (first.active(), other.active()) == (False, True)
     other.undo()
+
+
+def test_a_late_batch_is_not_there_until_the_undo_and_the_mirror_has_it(lab):
+    spoiled, late = feed.prepare(lab, "flights", "empty"), absent_batch.prepare(lab, "weather")
+    spoiled.inject()
+    assert not late.active()
+    late.inject()
+    assert (late.active(), spoiled.active()) == (True, True)
+    assert httpx.get(f"{lab.mirror}/weather/{DAY}.csv", trust_env=False).is_success
+    late.undo()
+    late.undo()
+    assert (late.active(), spoiled.active()) == (False, True)
 
 
 @pytest.mark.parametrize("change", ["late", "biased", "poisoned", "wrong_unit"])

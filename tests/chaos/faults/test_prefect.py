@@ -20,6 +20,7 @@ class Api:
             "2": {"id": "2", "enabled": False},
             "3": {"id": "3", "enabled": True},
         }
+        self.busy = 0  # so many changes are refused
 
     def route(self, method, path, headers, body):
         if path == "/automations/filter":
@@ -30,6 +31,9 @@ class Api:
             found = self.automations[path.rpartition("/")[2]]
         else:
             return 404, {}, {}
+        if method == "PATCH" and self.busy:
+            self.busy -= 1
+            return 503, {}, {}
         if method == "PATCH":
             found.update(body)
         return 200, {}, found
@@ -63,6 +67,16 @@ def test_only_the_automations_that_were_enabled_are_enabled_again(stack):
     fault.inject()
     assert fault.active()
     assert not any(each["enabled"] for each in api.automations.values())
+    fault.undo()
+    assert {key for key, each in api.automations.items() if each["enabled"]} == {"1", "3"}
+
+
+def test_a_prefect_that_is_busy_for_a_moment_is_asked_again(stack):
+    """It answers 503 while its database is locked, and a drill whose fault stays in has failed."""
+    lab, api = stack
+    fault = prepare(lab, "lost_events")
+    fault.inject()
+    api.busy = 2
     fault.undo()
     assert {key for key, each in api.automations.items() if each["enabled"]} == {"1", "3"}
 

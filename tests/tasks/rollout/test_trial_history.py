@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from healing.ab_rules import ABRules
+from healing.moment import Moment
 from healing.release import Challenger, Mode, ModelRef, Release
 from releases.log import ReleaseLog, trial_of
 from tasks.config.release_section import ReleaseRules
-from tasks.rollout.rollout import RolloutJournal, Step
+from tasks.rollout.rollout import RolloutJournal, Step, moment_of
 from tasks.rollout.trial_history import START_SECONDS_MAX, resumable, stage_start
 from tests.published import PIPELINE, bootstrap
 
@@ -32,8 +33,9 @@ def on_trial(root: Path, author: str = "release", weight: float = 0.05) -> Relea
     return trial
 
 
-def after(seconds: float) -> datetime:
-    return datetime.now(UTC) + timedelta(seconds=seconds)
+def after(seconds: float) -> Moment:
+    """A moment of which only the wall clock is known."""
+    return Moment(datetime.now(UTC) + timedelta(seconds=seconds))
 
 
 def test_a_controllers_trial_is_resumable_within_its_time(tmp_path, dsn):
@@ -73,6 +75,17 @@ def test_while_an_approval_is_awaited_it_is_resumable_until_the_answer_is_due(tm
     journal.write(Step.APPROVAL_ASKED, {"question": "version/2", "generation": trial.generation})
     assert resumable(tmp_path, dsn, RULES, after(RULES.approval_seconds_max - 5)) is not None
     assert resumable(tmp_path, dsn, RULES, after(RULES.approval_seconds_max + 5)) is None
+
+
+@pytest.mark.parametrize("step", [timedelta(days=1), -timedelta(days=1)])
+@pytest.mark.parametrize(("seconds", "in_time"), [(ENDS_SECONDS - 5, True), (ENDS_SECONDS + 5, False)])
+def test_a_step_of_the_wall_clock_changes_nothing_once_the_stage_has_started(tmp_path, dsn, step, seconds, in_time):
+    trial = on_trial(tmp_path)
+    journal = RolloutJournal(dsn, PIPELINE, CHALLENGER.digest)
+    began = moment_of(journal.write_once(Step.STAGE_STARTED, {"generation": trial.generation}))
+    assert began.boot_seconds is not None
+    now = Moment(began.wall + step, began.boot_id, began.boot_seconds + seconds)
+    assert (resumable(tmp_path, dsn, RULES, now) is not None) is in_time
 
 
 def test_a_trial_of_another_author_is_not_resumable(tmp_path, dsn):

@@ -34,9 +34,16 @@ def test_the_same_key_gives_one_run_which_can_be_cancelled(tmp_path):
         await_state(other, RunState.COMPLETED)
     finally:
         cancel_run(first)
-    await_state(first, RunState.COMPLETED)
+    await_state(first, RunState.CRASHED)
     cancel_run(first)  # nothing happens to a run that has ended
     assert marks.read_text() == "started\n"
+
+
+def test_a_run_that_raises_has_failed(tmp_path):
+    """A failed ingest was taken for a completed one."""
+    command = {"args": ["false"]}
+    run = start_local_run(Settings(home=tmp_path / "home"), "subprocess:check_call", command, "incident/4")
+    await_state(run, RunState.FAILED)
 
 
 def test_the_ephemeral_prefect_of_a_run_has_more_time_to_start_than_its_own_20_s(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 from healing.incident import Cause
 from tasks.incidents.probes import ingest_schedule
 from tasks.incidents.probes.ingest_schedule import IngestSchedule, latest_due
-from tasks.ingestion.run_record import SCHEDULE, record_start
+from tasks.ingestion.run_record import SCHEDULE, failure_recorder, record_end, record_start
 from tasks.lake.write_locks import WriteLock, write_lock
 from tests.published import PIPELINE
 from tests.tasks.incidents.contexts import probe_context
@@ -145,6 +145,7 @@ def test_prefect_that_fails_is_no_excuse(probe, context, prefect):
     fresh = IngestSchedule()  # another healer, which knows the due times from the file
     assert found(fresh, context) == STALE
     record_start(context.ledger, PIPELINE, "run")
+    record_end(context.ledger, PIPELINE, "run", 0)
     assert found(fresh, context) == []
 
 
@@ -153,6 +154,23 @@ def test_an_ingest_that_runs_now_has_started(probe, context, prefect):
     context.settings.lake_root(PIPELINE).mkdir(parents=True)
     with write_lock(context.settings.lake_root(PIPELINE), WriteLock.INGEST):
         assert found(probe, context) == []
+
+
+def test_a_killed_run_is_found_and_one_that_goes_on_or_ended_is_not(probe, context, prefect):
+    """Nothing else would finish it until the next due time, or ever where nothing is scheduled."""
+    prefect.active = False
+    root = context.settings.lake_root(PIPELINE)
+    root.mkdir(parents=True)
+    record_start(context.ledger, PIPELINE, "run")
+    with write_lock(root, WriteLock.INGEST):
+        assert found(probe, context) == []
+    assert found(probe, context) == STALE
+    record_start(context.ledger, PIPELINE, "second")
+    failure_recorder(context.ledger, PIPELINE, "second")(OSError, OSError("no source"), None)
+    assert found(probe, context) == []
+    record_start(context.ledger, PIPELINE, "third")
+    record_end(context.ledger, PIPELINE, "third", 1)
+    assert found(probe, context) == []
 
 
 def test_what_fell_due_before_the_healer_started_gets_a_minute(context, prefect, monkeypatch):
