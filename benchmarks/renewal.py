@@ -25,6 +25,7 @@ from benchmarks.result import Comparison, Figure, Result, finish
 
 OURS = "ours_at_price"
 RIVALS = ("never", "random", "every_alarm", "adwin", "cara_threshold", "cara_cumulative")
+OTHERS = ("ours", "ours_without_returns")  # our policies that are shown and have no goal
 OVER_OPTIMUM_MAX = 1.15
 SEEDS, SEEDS_QUICK = 30, 2
 
@@ -60,7 +61,7 @@ def run(seeds: int, only: Sequence[str] = ()) -> Result:
 
 def _result(areas: dict[str, dict[str, list[float]]]) -> Result:
     figures: dict[str, Figure] = {}
-    peers: dict[str, dict[str, Figure]] = {name: {} for name in (*RIVALS, "best_schedule", "ours")}
+    peers: dict[str, dict[str, Figure]] = {name: {} for name in (*RIVALS, "best_schedule", *OTHERS)}
     goals: dict[str, tuple[Comparison, float]] = {}
     for stream, found in areas.items():
         ours = found[OURS]

@@ -65,13 +65,13 @@ def _print_table(report: "BacktestReport", page: Path) -> None:
     width = max(len(policy.title) for policy in report.policies) + 2
     print(
         f"{'policy':<{width}} {report.measure:>13} {'more than configured (90 %)':>31} {'retrains':>9} {'promoted':>9} "
-        f"{'wrong':>6} {'cost area':>10} {'÷ optimum':>10}"
+        f"{'returned':>9} {'wrong':>6} {'cost area':>10} {'÷ optimum':>10}"
     )
     for policy in report.policies:
         print(_line(policy, width, configured=policy.name == report.configured))
     best = report.optimum
     print(
-        f"{'offline optimum':<{width}} {best.loss:>13.4f} {'':>31} {best.retrains_free:>9} {'':>9} {'':>6} "
+        f"{'offline optimum':<{width}} {best.loss:>13.4f} {'':>31} {best.retrains_free:>9} {'':>9} {'':>9} {'':>6} "
         f"{best.cost_area:>10.4f} {1:>10.3f}"
     )
     print("* configured in pipeline.yaml")
@@ -85,5 +85,6 @@ def _line(policy: "PolicyResult", width: int, *, configured: bool) -> str:
     title = f"{policy.title} *" if configured else policy.title
     return (
         f"{title:<{width}} {policy.loss:>13.4f} {interval:>31} {policy.retrains_shown:>9} {policy.promotions:>9} "
-        f"{policy.wrong_promotions:>6} {policy.cost_area:>10.4f} {policy.cost_area_over_optimum:>10.3f}"
+        f"{policy.returns:>9} {policy.wrong_promotions:>6} "
+        f"{policy.cost_area:>10.4f} {policy.cost_area_over_optimum:>10.3f}"
     )

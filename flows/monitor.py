@@ -22,6 +22,7 @@ from tasks.monitoring.persistence import Persistence
 from tasks.monitoring.post_promotion import is_new_champion, record_promotion_check
 from tasks.monitoring.renewal import ask_for_renewal, renewal_due
 from tasks.monitoring.report import MonitorReport, publish_report
+from tasks.monitoring.returned_champion import as_accepted
 from tasks.monitoring.run_checks import record_results, run_checks
 from tasks.rollout.champion import require_champion
 from tasks.serving.drain import drain_gateway_log
@@ -34,7 +35,8 @@ def monitor(pipeline: str, until: date | None = None, renew: bool = True) -> Mon
     `renew`: ask for a renewal when one is due by schedule.
 
     Needs neither gateway nor traffic: predictions that the gateway did not log are computed, and the verdict states it.
-    UsageError before the first release, StoreUnavailable before the first ingested day.
+    UsageError before the first release, and for a day before the first one with features; StoreUnavailable before the
+    first ingested day.
     """
     settings = load_settings()
     config = load_pipeline(pipeline, settings.pipelines_dir)
@@ -42,7 +44,7 @@ def monitor(pipeline: str, until: date | None = None, renew: bool = True) -> Mon
     drained = drain_gateway_log(settings.addresses().operate, settings.lake_root(pipeline))
     champion = require_champion(pipeline, release_root, ensure_keys(settings.keys_dir).public)
     model_dir = ModelStore(release_root).path(champion.digest)
-    model = monitored_model(champion, model_dir, config, settings.lake_root(pipeline), until)
+    model = as_accepted(ledger_dsn, monitored_model(champion, model_dir, config, settings.lake_root(pipeline), until))
 
     found = run_checks(CheckContext(settings, config, model, datetime.now(UTC)))
     record_promotion_check(settings, model, found.promotion)

@@ -36,11 +36,13 @@ def release(
     approved_by: str | None = None,
     unfence_by: str | None = None,
     ab: ABChanges | None = None,
+    all_stages: bool = False,
 ) -> ReleaseOutcome:
     """Roll a published model out: the first one at once, later ones through the pipeline's stages.
 
     `approved_by` is the person who approves in advance, `unfence_by` the person who lifts the model's fence. With `ab`
     an A/B test takes the place of the canary stages, by `release.ab` of the pipeline and the changes given here.
+    `all_stages`: a champion that served well recently has to pass the stages again.
     ModelCorrupt when its bytes do not verify, Conflict while another rollout of the pipeline is running,
     IllegalTransition for a fenced model, PipelinePaused while the pipeline is paused. A run after a killed one resumes
     the trial in the log.
@@ -62,6 +64,7 @@ def release(
         note=reason,
         approved_by=approved_by,
         unfence_by=unfence_by,
+        all_stages=all_stages,
         signing=signing_of(settings),
         ab=None if ab is None else _planned(config, ab, root),
     )

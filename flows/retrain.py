@@ -24,6 +24,12 @@ from tasks.config.settings import Settings, load_settings
 from tasks.ledger.pauses import refuse_while_paused
 from tasks.ledger.store import Ledger
 from tasks.rollout.champion import open_champion
+from tasks.rollout.earlier_champions import (
+    EarlierChampions,
+    compare_earlier_champions,
+    record_returning,
+    returned_before,
+)
 from tasks.rollout.rollout import ReleaseOutcome, RolloutResult
 from tasks.runtime import crash_points
 from tasks.runtime.events import EventName, emit
@@ -39,6 +45,7 @@ from tasks.training.candidate import (
 )
 from tasks.training.candidate_comparison import ComparisonResult
 from tasks.training.comparison import Comparison
+from tasks.training.earlier_champions import EarlierChampion
 from tasks.training.mlflow_registry import RegisteredModel
 from tasks.training.plan import TrainingPlan, plan_training
 from tasks.training.preconditions import check_preconditions
@@ -48,6 +55,7 @@ from tasks.training.reproducibility import Repetition, require_registered, train
 log = structlog.get_logger(__name__)
 
 STEPS = ("fit", "compare", "refit", "publish", "release")
+_NOT_IN_JOURNAL = {"comparisons", "earlier", "rollout", "repetition"}  # each has entries of its own
 LOCK_SECONDS_MAX = 60.0  # a training takes minutes, and a run that waits for one holds a slot
 
 _task = task(cache_policy=NO_CACHE, persist_result=False)
@@ -57,6 +65,8 @@ repeat = _task(train_again)
 compare = _task(compare_candidate)
 refit_on_all = _task(refit_candidate)
 compare_fits = _task(check_refit)
+compare_earlier = _task(compare_earlier_champions)
+record_return = _task(record_returning)
 
 
 class RetrainResult(StrEnum):
@@ -68,6 +78,7 @@ class RetrainResult(StrEnum):
     INCONCLUSIVE = "inconclusive"  # its rollout stayed inconclusive
     NOT_BETTER = "not_better"  # a comparison blocked the candidate; nothing was published
     COMPARED = "compared"  # a dry run; nothing was published
+    RETURNED = "returned"  # an earlier champion passed its trial; nothing was released that is new
     REPEATED = "repeated"  # a second training of the same plan; nothing was registered
 
 
@@ -91,6 +102,8 @@ class RetrainOutcome(BaseModel):
     equal models. `comparison_skipped` means that the comparisons were allowed to block nothing. `leakage_warning` says
     why the candidate may have seen the labels. `refit` compares the refit with the compared fit; where it blocks, the
     compared fit was released in its place. `sample` says how many of the labelled rows were used; empty if all were.
+    `earlier` are the earlier champions that were compared with the champion. If one of them `returned`, version, digest
+    and days are its own, and `skipped` are the steps that were spared.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -106,6 +119,9 @@ class RetrainOutcome(BaseModel):
     comparisons: tuple[Comparison, ...] = ()
     refit: Comparison | None = None
     sample: str = ""
+    earlier: tuple[EarlierChampion, ...] = ()
+    returned: bool = False
+    skipped: tuple[str, ...] = ()
     leakage_warning: str = ""
     comparison_skipped: bool = False
     repetition: Repetition | None = None
@@ -128,6 +144,32 @@ class RetrainOutcome(BaseModel):
             incident_id=request.incident_id,
         )
 
+    @classmethod
+    def of_returning(
+        cls,
+        request: RetrainRequest,
+        plan: TrainingPlan,
+        model: LoadedModel,
+        earlier: tuple[EarlierChampion, ...] = (),
+        skipped: tuple[str, ...] = (),
+    ) -> "RetrainOutcome":
+        """The outcome of an earlier champion that returns, before its trial."""
+        manifest = model.manifest
+        return cls(
+            pipeline=plan.pipeline,
+            result=RetrainResult.COMPARED,
+            version=manifest.version,
+            digest=model.digest,
+            model_sha256=manifest.files.get(manifest.model_file, ""),
+            trained_from=date.fromisoformat(manifest.trained_from),
+            trained_until=date.fromisoformat(manifest.trained_until),
+            until=plan.until,
+            earlier=earlier,
+            returned=True,
+            skipped=skipped,
+            incident_id=request.incident_id,
+        )
+
     def ended(self, result: RetrainResult, **changes: Any) -> "RetrainOutcome":
         """The outcome with its final result, and other fields changed."""
         return self.model_copy(update={"result": result, **changes})
@@ -136,9 +178,12 @@ class RetrainOutcome(BaseModel):
     def markdown(self) -> str:
         """The result, warnings, and a table with one row per comparison."""
         skipped = " (comparison skipped on request)" if self.comparison_skipped else ""
-        lines = [f"Candidate {self.version}, trained until {self.trained_until}: **{self.result}**{skipped}", ""]
+        name = "Earlier champion" if self.returned else "Candidate"
+        lines = [f"{name} {self.version}, trained until {self.trained_until}: **{self.result}**{skipped}", ""]
         if self.sample:
             lines += [f"A sample: {self.sample}.", ""]
+        if self.skipped:
+            lines += [f"It wins before the training, so these steps are skipped: {', '.join(self.skipped)}.", ""]
         if self.leakage_warning:
             lines += [f"**{self.leakage_warning}**", ""]
         if self.repetition is not None:
@@ -146,6 +191,9 @@ class RetrainOutcome(BaseModel):
             lines += [f"Trained again: {same}. Predictions differ by {self.repetition.difference:.2g} at most.", ""]
         shown = (*self.comparisons, *(() if self.refit is None else (self.refit,)))
         rows = [f"| {c.against} | {c.segment or 'all rows'} | {c.outcome} | {c.reason} |" for c in shown]
+        for each in self.earlier:
+            by = f"{each.comparison.against}, by earlier champion {each.version}"
+            rows.append(f"| {by} | all rows | {each.comparison.outcome} | {each.reason} |")
         return "\n".join([*lines, "| against | rows | outcome | reason |", "|---|---|---|---|", *rows])
 
 
@@ -166,6 +214,9 @@ def retrain(
     second time and reports whether the same model results; UsageError when the plan was never trained. TrainingRefused
     while the data are doubtful or too few, PipelinePaused while the pipeline is paused. Without a champion the
     candidate only has to beat the base rate.
+
+    Before the training, earlier champions are compared with the champion: one that wins returns through a trial, and
+    no candidate is made. With `estimator` or `skip_comparison` that is left out.
     """
     settings = load_settings()
     request = RetrainRequest(pipeline, until, incident_id, estimator, skip_comparison, dry_run, again)
@@ -179,7 +230,7 @@ def retrain(
         except AutopilotError as exc:
             _report_end(settings, pipeline, {"result": "failed", "reason": str(exc), "incident_id": incident_id})
             raise
-    _report_end(settings, pipeline, outcome.model_dump(mode="json", exclude={"comparisons", "rollout", "repetition"}))
+    _report_end(settings, pipeline, outcome.model_dump(mode="json", exclude=_NOT_IN_JOURNAL))
     log.info("retrain_finished", pipeline=pipeline, result=outcome.result.value, version=outcome.version)
     create_markdown_artifact(key=f"retrain-{pipeline}".replace("_", "-"), markdown=outcome.markdown)
     return outcome
@@ -203,6 +254,26 @@ def _train_and_release(settings: Settings, request: RetrainRequest) -> RetrainOu
     _record(settings, plan, "retrain.started", started)
     crash_points.reached("retrain.planned", plan=plan.key)
 
+    if request.skip_comparison or request.estimator:  # a person who asks for either wants a candidate
+        return _release_candidate(settings, context, plan, request, champion)
+    if champion is not None and returned_before(settings.ledger_dsn, plan, champion):
+        return RetrainOutcome.of_returning(request, plan, champion).ended(RetrainResult.RETURNED)
+    earlier = compare_earlier(context, plan, champion)
+    if earlier.compared:
+        _record(settings, plan, "retrain.earlier_compared", {each.version: each.reason for each in earlier.compared})
+    if earlier.returning is not None:
+        return _return(settings, context, plan, request, earlier)
+    outcome = _release_candidate(settings, context, plan, request, champion)
+    return outcome.model_copy(update={"earlier": earlier.compared})
+
+
+def _release_candidate(
+    settings: Settings,
+    context: TrainingContext,
+    plan: TrainingPlan,
+    request: RetrainRequest,
+    champion: LoadedModel | None,
+) -> RetrainOutcome:
     _report_step("fit")
     registered = register(context, plan, champion)
     crash_points.reached("retrain.registered", version=registered.version)
@@ -243,6 +314,31 @@ def _train_and_release(settings: Settings, request: RetrainRequest) -> RetrainOu
     if rollout.result is RolloutResult.PROMOTED:
         reset_checks(settings.ledger_dsn, request.pipeline, model.version)
     return outcome.ended(RetrainResult(rollout.result.value), digest=model.digest, rollout=rollout, **shown)
+
+
+def _return(
+    settings: Settings,
+    context: TrainingContext,
+    plan: TrainingPlan,
+    request: RetrainRequest,
+    earlier: EarlierChampions,
+) -> RetrainOutcome:
+    """Put the earlier champion that returns through all stages of a trial. No candidate is made."""
+    model = earlier.returning
+    assert model is not None  # one of them returns
+    outcome = RetrainOutcome.of_returning(request, plan, model, earlier=earlier.compared, skipped=STEPS[:-1])
+    log.info("earlier_champion_returns", pipeline=plan.pipeline, version=outcome.version, skipped=outcome.skipped)
+    if request.dry_run:
+        return outcome
+    record_return(settings.ledger_dsn, context, plan, earlier)
+    _report_step("release")
+    rollout = release(
+        request.pipeline, model.digest, incident_id=request.incident_id, reason=earlier.reason, all_stages=True
+    )
+    if rollout.result is not RolloutResult.PROMOTED:
+        return outcome.ended(RetrainResult(rollout.result.value), rollout=rollout)
+    reset_checks(settings.ledger_dsn, request.pipeline, outcome.version)
+    return outcome.ended(RetrainResult.RETURNED, rollout=rollout)
 
 
 def _refit(

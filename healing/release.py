@@ -22,7 +22,7 @@ class Reason(StrEnum):
     PROMOTE = "promote"  # the challenger becomes champion
     ABORT = "abort"  # the trial ends without promotion
     ROLLBACK = "rollback"  # an earlier champion serves again, and the current one is fenced
-    RETURN = "return"  # an earlier champion serves again without a trial, and the current one is not fenced
+    RETURN = "return"  # an earlier champion serves again, after a trial or without, and the current one is not fenced
     REPUBLISH = "republish"  # the same champion again, for example after its files were restored
 
 

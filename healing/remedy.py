@@ -29,6 +29,13 @@ def role_of(release: Release | None, digest: str) -> Role:
     return Role.FALLBACK if any(model.digest == digest for model in release.fallbacks) else Role.ABSENT
 
 
+def passed_trial(previous: Release, following: Release) -> bool:
+    """Whether `following` ends the trial of `previous` with its challenger, new or an earlier champion, as champion."""
+    tried = previous.challenger
+    ends = following.reason in (Reason.PROMOTE, Reason.RETURN)
+    return ends and tried is not None and tried.model.digest == following.champion.digest
+
+
 def served_well(history: Sequence[Release]) -> Mapping[str, datetime]:
     """When each earlier champion was last replaced by a promotion or a return. `history` is oldest first.
 

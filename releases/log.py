@@ -89,15 +89,24 @@ class ReleaseLog:
 
 
 def promotion_of(
-    current: Release, *, author: str, now: datetime, incident_id: str | None = None, note: str = ""
+    current: Release,
+    *,
+    author: str,
+    now: datetime,
+    incident_id: str | None = None,
+    note: str = "",
+    served_before: bool = False,
 ) -> Release:
-    """The release in which the challenger becomes champion and the old champion a warm fallback."""
+    """The release in which the challenger becomes champion and the old champion a warm fallback.
+
+    Its reason is RETURN if the challenger was champion before.
+    """
     if current.challenger is None:
         raise IllegalTransition(f"release {current.generation} has no challenger to promote")
     promoted = current.challenger.model
     warm = [m for m in (current.champion, *current.fallbacks) if m.digest != promoted.digest]
     return replace(
-        _follow(current, Reason.PROMOTE, author, now, incident_id, note),
+        _follow(current, Reason.RETURN if served_before else Reason.PROMOTE, author, now, incident_id, note),
         champion=promoted,
         fallbacks=tuple(warm[:FALLBACKS_MAX]),
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from healing.errors import IllegalTransition, LogCorrupt
 from healing.release import Reason, Release, check_transition
+from healing.remedy import passed_trial
 from releases.log import ReleaseLog
 from releases.release_signature import is_signed_by, sign_release
 from releases.signing import Keys
@@ -88,7 +89,7 @@ class TrustedLog:
         """The promotion that made the champion of `release`, and the release before it; None for another beginning."""
         for later, earlier in _pairs(self.log, release):
             if later.champion.digest != earlier.champion.digest:
-                return (later, earlier) if later.reason is Reason.PROMOTE else None
+                return (later, earlier) if passed_trial(earlier, later) else None
         return None
 
 

@@ -22,7 +22,7 @@ class Tone(StrEnum):
     QUIET = "dim"
 
 
-_GOOD = ("pass", "healthy", "recovered", "promoted", "bootstrapped", "win", "succeeded", "approved")
+_GOOD = ("pass", "healthy", "recovered", "promoted", "bootstrapped", "returned", "win", "succeeded", "approved")
 _BAD = (
     *("fail", "failed", "aborted", "escalated", "error", "worse", "down", "refused", "crashed"),
     *("concept_shift", "bad_data", "bad_deployment"),

@@ -1,5 +1,6 @@
 """The outcome of a retrain, and of the bootstrap that ingested before it."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from flows.ingest import IngestReport
     from flows.retrain import RetrainOutcome
     from tasks.training.comparison import Comparison
+    from tasks.training.earlier_champions import EarlierChampion
 
 
 def bootstrap_parts(ingested: "IngestReport", trained: "RetrainOutcome") -> list[RenderableType]:
@@ -26,8 +28,9 @@ def retrain_parts(outcome: "RetrainOutcome") -> list[RenderableType]:
     if repetition is not None:
         repeated = "the same model" if repetition.same else f"another model: {'; '.join(repetition.why)}"
     shown = (*outcome.comparisons, *(() if outcome.refit is None else (outcome.refit,)))
+    name = "earlier champion" if outcome.returned else "candidate"
     parts: list[RenderableType] = [
-        Headline(f"{outcome.pipeline}: candidate {outcome.version}:", word(outcome.result)),
+        Headline(f"{outcome.pipeline}: {name} {outcome.version}:", word(outcome.result)),
         fields(
             [
                 ("trained on", f"{outcome.trained_from} to {outcome.trained_until}"),
@@ -36,6 +39,7 @@ def retrain_parts(outcome: "RetrainOutcome") -> list[RenderableType]:
                 ("release", None if rollout is None else f"generation {rollout.generation}, {rollout.result}"),
                 ("warning", outcome.leakage_warning),
                 ("note", skipped),
+                ("skipped", ", ".join(outcome.skipped) or None),
                 ("trained again", repeated),
                 ("incident", outcome.incident_id),
             ]
@@ -44,7 +48,20 @@ def retrain_parts(outcome: "RetrainOutcome") -> list[RenderableType]:
     if shown:
         columns = ("against", "outcome", "gain per row", "90% interval", "rows", "note")
         parts.append(table(columns, map(_row, shown), numbers=("gain per row",)))
+    if outcome.earlier:
+        columns = ("earlier champion", "outcome", "gain per row", "90% interval", "rows", "note")
+        parts.append(table(columns, map(_earlier_row, outcome.earlier), numbers=("gain per row",)))
     return parts
+
+
+def _earlier_row(earlier: "EarlierChampion") -> tuple[RenderableType, ...]:
+    """Its comparison with the champion, with its version in place of what it is compared with."""
+    _, *rest, note = _row(replace(earlier.comparison, blocks=False))
+    return (
+        earlier.version,
+        *rest,
+        quiet("returns") if earlier.returns else quiet(earlier.why_not) if earlier.why_not else note,
+    )
 
 
 def _row(comparison: "Comparison") -> tuple[RenderableType, ...]:

@@ -1,8 +1,8 @@
 """Fits of the pipeline's estimator at the end of a day, and the models that a replayed retrain makes of them."""
 
 import io
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -55,17 +55,24 @@ class AcceptedModel:
     """A model that serves, and the last day on whose rows it was accepted.
 
     `answers` are those of the compared fit to its held-out rows, if the model is a refit. `fit` is what serves.
+    `accepted_from` is the first of the days on which it was compared when it returned; None if it is new.
     """
 
     fit: Fit
     model: LoadedModel
     accepted_until: date
     answers: "pd.DataFrame | None" = None
+    accepted_from: date | None = None
 
     @classmethod
     def unchecked(cls, fit: Fit) -> "AcceptedModel":
         """A model that serves without any comparison."""
         return cls(fit, fit.model, date.fromisoformat(fit.model.manifest.trained_until))
+
+    def returned(self, plan: TrainingPlan) -> "AcceptedModel":
+        """The same model, accepted again on the held-out days of `plan`."""
+        since = plan.train_until + timedelta(days=1)
+        return replace(self, accepted_until=plan.until, answers=None, accepted_from=since)
 
     def predict(self, rows: "pd.DataFrame") -> "NDArray[np.float64]":
         """Predictions of rows of the features table, shape (rows,) or (rows, classes)."""

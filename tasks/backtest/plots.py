@@ -46,7 +46,7 @@ def plot_losses(report: BacktestReport) -> str:
 
 
 def plot_retrains(report: BacktestReport) -> str:
-    """One line per policy: trained and not promoted (hollow), promoted (filled), and promotions that were wrong."""
+    """One line per policy: trained only (hollow), promoted (filled), returned (diamond), wrong (crossed)."""
     figure, axes = _figure(0.5 + 0.27 * len(report.policies))
     titles = []
     for place, (policy, colour) in enumerate(_coloured(report)):
@@ -54,6 +54,7 @@ def plot_retrains(report: BacktestReport) -> str:
         markers: tuple[tuple[Sequence[date], dict[str, Any]], ...] = (
             (_not_promoted(policy), {"marker": "o", "markersize": 5, "markerfacecolor": "none"}),
             (policy.promoted_on, {"marker": "o", "markersize": 5}),
+            (policy.returned_on, {"marker": "D", "markersize": 8}),
             (policy.wrong_on, {"marker": "x", "markersize": 9, "markeredgecolor": _INK}),
         )
         for days, style in markers:

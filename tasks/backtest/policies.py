@@ -22,6 +22,8 @@ from tasks.lake.columns import KNOWN_AT, LABEL
 from tasks.monitoring.persistence import CoolDown
 from tasks.monitoring.renewal import is_due
 from tasks.training.candidate_comparison import compare_with_baselines
+from tasks.training.earlier_champions import compare_earlier
+from tasks.training.plan import TrainingPlan
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,14 +42,19 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class PolicyRun:
-    """What a policy did: the days after which it trained, and what served, in the order of days."""
+    """What a policy did: the days after which it trained, and what served, in the order of days.
+
+    `returned` are the days after which an earlier champion served again.
+    """
 
     trained: tuple[date, ...]
     served: tuple[Served, ...]
+    returned: tuple[date, ...] = ()
 
     @property
     def promoted(self) -> int:
-        return len(self.served) - 1
+        """The new models that served after the first one."""
+        return len(self.served) - 1 - len(self.returned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +89,9 @@ class _Replay:
         self.fits = fits
         self.serving = fits.serving(fits.accepted(period.start))
         self.replaced: ServingModel | None = None
+        self.earlier: list[AcceptedModel] = []  # the newest first
         self.trained: list[date] = []
+        self.returned: list[date] = []
         self.served = [Served(period.start + timedelta(days=1), self.serving.accepted.fit.key)]
 
     @property
@@ -90,6 +99,8 @@ class _Replay:
         return self.serving.accepted
 
     def promote(self, model: AcceptedModel, after: date) -> None:
+        left = [self.accepted, *self.earlier]
+        self.earlier = [each for each in left if each.fit.key != model.fit.key]
         self.replaced, self.serving = self.serving, self.fits.serving(model)
         self.served.append(Served(after + timedelta(days=1), model.fit.key))
 
@@ -104,21 +115,47 @@ class _Replay:
             self.trained.append(day)
             self.promote(AcceptedModel.unchecked(found), after=day)
 
-    def retrain(self, day: date) -> None:
-        """Retrain as the flow does: a candidate that no comparison blocks is fitted again on all rows and promoted."""
+    def retrain(self, day: date, earlier_max: int = 0) -> None:
+        """Retrain as the flow does: a candidate that no comparison blocks is fitted again on all rows and promoted.
+
+        Of the `earlier_max` newest earlier champions, one that wins returns instead. That counts as a retrain, because
+        a new model is fitted for the comparison.
+        """
+        history = self.fits.history
+        plan = history.plan_at(day)
+        returning = self._returning(plan, earlier_max)
+        if returning is not None:
+            self.trained.append(day)
+            self.promote(returning.returned(plan), after=day)
+            self.replaced = None  # its data are not newer, so their difference is no gain of newer data
+            self.returned.append(day)
+            return
         compared = self.fits.find(FitKey(FitKind.COMPARED, day))
         if compared is None:
             return
         self.trained.append(day)
-        history = self.fits.history
-        plan = history.plan_at(day)
         dataset, champion = history.dataset(plan), self.accepted.model
         estimator = compared.model.estimator
         if compare_with_baselines(history.pipeline, plan, dataset, estimator, champion).accepted:
             self.promote(self.fits.accepted(day), after=day)
 
+    def _returning(self, plan: TrainingPlan, earlier_max: int) -> AcceptedModel | None:
+        """The earlier champion that returns, None if there is none."""
+        if not self.earlier or not earlier_max:
+            return None
+        history = self.fits.history
+        try:
+            dataset = history.dataset(plan)
+        except TrainingRefused:
+            return None
+        models = {str(number): each.model for number, each in enumerate(self.earlier[:earlier_max])}
+        found = compare_earlier(
+            history.pipeline, plan, dataset, self.accepted.model, models, history.pipeline.estimator()
+        )
+        return next((self.earlier[int(each.digest)] for each in found if each.returns), None)
+
     def done(self) -> PolicyRun:
-        return PolicyRun(tuple(self.trained), tuple(self.served))
+        return PolicyRun(tuple(self.trained), tuple(self.served), tuple(self.returned))
 
 
 def never(fits: FitStore, period: Period) -> PolicyRun:
@@ -190,13 +227,17 @@ def on_grid(fits: FitStore, period: Period, grid: Sequence[FitKey], blocks: Sequ
     return PolicyRun(tuple(key.until for key in keys), (*never(fits, period).served, *served))
 
 
-def ours(fits: FitStore, period: Period, *, every_days: int | None, cost: float = 0.0) -> PolicyRun:
+def ours(
+    fits: FitStore, period: Period, *, every_days: int | None, cost: float = 0.0, earlier_max: int | None = None
+) -> PolicyRun:
     """Retrain when a quality drop on labels persists, and with `every_days` also by schedule, as the flows do.
 
-    `cost` is what one retrain costs (`retrain.cost`); it postpones the schedule.
+    `cost` is what one retrain costs (`retrain.cost`); it postpones the schedule. `earlier_max` replaces
+    `retrain.earlier_champions_max`.
     """
     replay, acted_until = _Replay(fits, period), period.start
     rules = fits.history.pipeline.retrain.model_copy(update={"every_days": every_days, "cost": cost})
+    compared_max = rules.earlier_champions_max if earlier_max is None else earlier_max
     cool_down = CoolDown(fits.history.pipeline.monitor.cooldown_days)
     for day in period.days():
         serving = replay.serving.at(day)
@@ -204,7 +245,7 @@ def ours(fits: FitStore, period: Period, *, every_days: int | None, cost: float 
         by_schedule = is_due(serving, acted_until, rules, partial(replay.predecessor_at, day))
         if by_schedule or (not cools and replay.serving.quality_dropped_at(day)):
             acted_until = day
-            replay.retrain(day)
+            replay.retrain(day, compared_max)
     return replay.done()
 
 
@@ -220,6 +261,7 @@ def policy_named(name: str, every_days: int, cost: float = 0.0) -> Policy:
         "adwin": adwin,
         "ours": partial(ours, every_days=every_days, cost=cost),
         "ours_at_price": partial(ours, every_days=every_days, cost=cost),
+        "ours_without_returns": partial(ours, every_days=every_days, cost=cost, earlier_max=0),
         "ours_on_drops": partial(ours, every_days=None),
     }
     if name in policies:

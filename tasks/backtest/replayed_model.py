@@ -39,6 +39,7 @@ class ServingModel:
             accepted_until=self.accepted.accepted_until,
             rules=self.history.pipeline.monitor,
             answers=self.accepted.answers,
+            accepted_from=self.accepted.accepted_from,
             history=self.history,
             known=self._known,
         )

@@ -1,7 +1,7 @@
 """The result of a backtest: what each policy did and cost, and the offline-optimal schedule."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
@@ -41,6 +41,7 @@ class PolicyResult(_Document):
     """What one policy did. Losses are per row, `costs` per row at each price of the report.
 
     What a policy that knows the price did is that at the lowest price, but for its costs and `retrains_at_prices`.
+    `promoted_on` are the first days of all models but the first, `returned_on` those of earlier champions among them.
     `more_than_configured` is the loss minus that of the configured policy; None for that policy itself.
     """
 
@@ -50,11 +51,13 @@ class PolicyResult(_Document):
     more_than_configured: Interval | None
     retrains: int
     promotions: int
+    returns: int
     wrong_promotions: int
     cost_area: float
     cost_area_over_optimum: float
     trained_on: tuple[date, ...]
     promoted_on: tuple[date, ...]
+    returned_on: tuple[date, ...]
     wrong_on: tuple[date, ...]
     costs: tuple[float, ...]
     retrains_at_prices: tuple[int, ...]
@@ -121,6 +124,7 @@ def title_of(name: str, every_days: int) -> str:
         "half_the_columns": "drift in half of the columns, unchecked",
         "ours": f"autopilot, every {every_days} days",
         "ours_at_price": f"autopilot, every {every_days} days, cost = price",
+        "ours_without_returns": f"autopilot, every {every_days} days, no returns",
         "ours_on_drops": "autopilot, on quality drops",
     }
     return titles.get(name) or f"every {name.removeprefix('every_').removesuffix('_days')} days, unchecked"
@@ -193,11 +197,13 @@ def _policy_result(
         more_than_configured=None if configured is None else _interval(scoring, losses - configured),
         retrains=len(run.trained),
         promotions=run.promoted,
+        returns=len(run.returned),
         wrong_promotions=len(wrong),
         cost_area=area,
         cost_area_over_optimum=area / optimum.cost_area,
         trained_on=run.trained,
         promoted_on=tuple(each.since for each in run.served[1:]),
+        returned_on=tuple(day + timedelta(days=1) for day in run.returned),
         wrong_on=wrong,
         costs=costs,
         retrains_at_prices=at_prices,

@@ -37,7 +37,14 @@ from tasks.training.fit import limit_threads
 
 GRID_BLOCKS_MAX = 60  # fits of the matrix: a year by weeks
 SCHEDULES = (1, 2, 4, 8)  # fixed schedules, in steps of the grid
-REPLAYED = ("ours_at_price", "ours", "ours_on_drops", "every_alarm", "adwin")  # the slowest first
+REPLAYED = (
+    "ours_at_price",
+    "ours",
+    "ours_without_returns",
+    "ours_on_drops",
+    "every_alarm",
+    "adwin",
+)  # the slowest first
 FIRST_SHARE = 4  # the first model is trained on at least a quarter of the days
 
 NamedRuns = tuple[str, tuple[PolicyRun, ...]]  # a policy's runs, one per price if it knows the price
@@ -145,8 +152,11 @@ def plan_backtest(fits: FitStore, request: BacktestRequest) -> BacktestPlan:
     while (last - start).days > GRID_BLOCKS_MAX * grid_days:
         grid_days *= 2
     fixed = [f"every_{grid_days * step}_days" for step in SCHEDULES if any(period.every(grid_days * step))]
+    without = ("ours_without_returns",) if rules.earlier_champions_max else ()
     rivals = ("never", RANDOM, *fixed, "every_alarm", "adwin", *CARA)
-    return BacktestPlan(period, grid_days, every_days, rules.cost, (*rivals, "ours", "ours_at_price", "ours_on_drops"))
+    return BacktestPlan(
+        period, grid_days, every_days, rules.cost, (*rivals, "ours", "ours_at_price", *without, "ours_on_drops")
+    )
 
 
 def _require_labels(history: History, start: date, last: date) -> None:
@@ -175,8 +185,9 @@ def _on_grid(grid: Grid, plan: BacktestPlan) -> dict[str, tuple[PolicyRun, ...]]
 
 def _replays(plan: BacktestPlan, grid: Grid) -> dict[str, tuple[float, ...]]:
     """The other policies, each with the cost of a retrain in each of its runs."""
-    costs = {"ours_at_price": tuple(map(float, grid.prices(PRICED_RUNS))), "ours": (plan.cost,)}
-    return {name: costs.get(name, (0.0,)) for name in REPLAYED}
+    prices = tuple(map(float, grid.prices(PRICED_RUNS)))
+    costs = {"ours_at_price": prices, "ours": (plan.cost,), "ours_without_returns": (plan.cost,)}
+    return {name: costs.get(name, (0.0,)) for name in REPLAYED if name in plan.policies}
 
 
 def _runs_of(fits: FitStore, plan: BacktestPlan, name: str, costs: Sequence[float]) -> tuple[PolicyRun, ...]:

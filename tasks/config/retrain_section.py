@@ -108,6 +108,12 @@ class Retrain(Section):
         description="Loss per row by which the refit may be worse than the compared fit on the rows of both; beyond "
         "it, the compared fit is released.",
     )
+    earlier_champions_max: int = Field(
+        default=5,
+        ge=0,
+        description="Earlier champions, the newest ones, that are compared with the champion before a training: one "
+        "that wins returns through a trial, and the training is spared. 0 compares none.",
+    )
     threads: int = Field(
         default=1, ge=1, description="Threads of one fit. Another number changes the last digits of a model."
     )

@@ -39,6 +39,10 @@ class ClusteredMean:
             return 0.0 if self.value < bound else 1.0
         return float(t.sf((bound - self.value) / self.standard_error, self.degrees))
 
+    def tail_below(self, bound: float) -> float:
+        """The p-value of the null hypothesis that the true mean is `bound` or less."""
+        return ClusteredMean(-self.value, self.standard_error, self.degrees).tail_above(-bound)
+
     def _margin(self, tail: float) -> float:
         from scipy.stats import t
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from healing.errors import UsageError
 from healing.verdict import Outcome, Verdict
 from releases.loader import LoadedModel
 from tasks.config.monitor_section import Monitor
@@ -48,6 +49,7 @@ class MonitoredModel:
     accepted_until: date  # the last day on which the champion was compared before its promotion
     rules: Monitor
     answers: "pd.DataFrame | None" = None  # of the compared fit, where the champion is its refit
+    accepted_from: date | None = None  # the first day of the comparison by which it returned; None if it is new
 
     @property
     def loss(self) -> Loss:
@@ -60,6 +62,8 @@ class MonitoredModel:
 
         The predictions are those of a fit that had not learned these rows: the champion's own, or the compared fit's.
         """
+        if self.accepted_from is not None:
+            return self.with_labels(self.with_predictions(self.features(self.accepted_from, self.accepted_until)))
         manifest = self.champion.manifest
         learned = manifest.trained_until if manifest.compared is None else manifest.compared.trained_until
         first = date.fromisoformat(learned) + timedelta(days=1)
@@ -172,15 +176,21 @@ def monitored_model(
 ) -> MonitoredModel:
     """The champion, whose files are in `model_dir`, at the end of day `until` (the last day with features if None).
 
-    StoreUnavailable before the first ingested day.
+    StoreUnavailable before the first ingested day, UsageError for a day before it.
     """
+    first, last = feature_days(lake_root, pipeline.key)
+    if until is not None and until < first:
+        raise UsageError(
+            f"expected a day from {first} on, the first one with features, found {until}: there is nothing to judge; "
+            "name a later day with --until"
+        )
     manifest = champion.manifest
     trained_until = date.fromisoformat(manifest.trained_until)
     compared_on = timedelta(days=pipeline.retrain.holdout_days if manifest.compared is None else 0)
     return MonitoredModel(
         champion=champion,
         labels=label_source(pipeline, lake_root),
-        until=until or feature_days(lake_root, pipeline.key)[1],
+        until=until or last,
         accepted_until=trained_until + compared_on,
         rules=pipeline.monitor,
         answers=None if manifest.compared is None else read_answers(model_dir / manifest.compared.answers_file),

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from healing.errors import ModelCorrupt
+from healing.release import Reason
 from healing.renewal import FreshnessGain, renewal_interval
 from releases.loader import load
 from releases.log import ReleaseLog
@@ -23,6 +24,7 @@ from tasks.lake.columns import BATCH_DAY, LABEL
 from tasks.ledger.store import Ledger
 from tasks.monitoring.checks.promotion import latest_promotion
 from tasks.monitoring.monitored_model import REFERENCE_ROWS, MonitoredModel, monitored_model
+from tasks.monitoring.returned_champion import as_accepted
 from tasks.monitoring.windows import DayRange
 from tasks.runtime.events import EventName, emit
 
@@ -95,14 +97,18 @@ def _mean_loss(champion: MonitoredModel, model: MonitoredModel, rows: "pd.DataFr
 
 
 def _predecessor(settings: Settings, pipeline: Pipeline, model: MonitoredModel) -> MonitoredModel | None:
-    """The model that the champion replaced, None if it was no promotion or its files are damaged or removed."""
+    """The model that the champion replaced, None if it was no promotion or its files are damaged or removed.
+
+    None after a return, too: the champion's data are not newer, so the difference is no gain of newer data.
+    """
     root = settings.release_root(pipeline.name)
     promotion = latest_promotion(ReleaseLog(root).history())
-    if promotion is None:
+    if promotion is None or promotion.release.reason is Reason.RETURN:
         return None
     folder = ModelStore(root).path(promotion.previous.digest)
     try:
         before = load(folder, ensure_keys(settings.keys_dir).public)
     except ModelCorrupt:
         return None
-    return monitored_model(before, folder, pipeline, settings.lake_root(pipeline.name), model.until)
+    found = monitored_model(before, folder, pipeline, settings.lake_root(pipeline.name), model.until)
+    return as_accepted(settings.ledger_dsn, found)

@@ -35,7 +35,8 @@ def roll_out(
         return ReleaseOutcome.of(rollout, current, RolloutResult.PROMOTED, reason="it is champion already")
     refuse_fenced(rollout, current)
     _abort_stranded(rollout, current)
-    returned = None if rollout.ab is not None else return_champion(rollout, rules.rollback_window_days)
+    stages_needed = rollout.all_stages or rollout.ab is not None
+    returned = None if stages_needed else return_champion(rollout, rules.rollback_window_days)
     if returned is not None:
         return ReleaseOutcome.of(rollout, returned, RolloutResult.PROMOTED, reason=returned.note)
     return _run_stages(_with_logged_note(rollout), rules, Watchers.of(rollout, labels), ab_evidence)
@@ -150,7 +151,7 @@ def _needs_approval(rollout: Rollout, rules: ReleaseRules) -> bool:
 def _end(rollout: Rollout, end: StageEnd, verdicts: tuple[StageVerdict, ...]) -> ReleaseOutcome:
     """Abort the trial, unless another controller promoted the model meanwhile."""
     ended = abort(rollout, end)
-    if ended.reason is Reason.PROMOTE and ended.champion.digest == rollout.model.digest:
+    if ended.reason in (Reason.PROMOTE, Reason.RETURN) and ended.champion.digest == rollout.model.digest:
         return ReleaseOutcome.of(rollout, ended, RolloutResult.PROMOTED, verdicts, end.reason, end.ab)
     result = RolloutResult.ABORTED if end.decision is Decision.ABORT else RolloutResult.INCONCLUSIVE
     return ReleaseOutcome.of(rollout, ended, result, verdicts, end.reason, end.ab)

@@ -94,7 +94,8 @@ class Rollout:
     """The order to roll out one model, and where its progress is recorded.
 
     `approved_by` is a person who approved in advance, `unfence_by` the person who lifts the model's fence. With `ab`
-    an A/B test takes the place of the canary stages.
+    an A/B test takes the place of the canary stages. With `all_stages`, a model that served well recently goes through
+    the stages too.
     """
 
     pipeline: str
@@ -107,6 +108,7 @@ class Rollout:
     note: str = ""
     approved_by: str | None = None
     unfence_by: str | None = None
+    all_stages: bool = False
     signing: Signing | None = None
     ab: ABPlan | None = None
     lease: HeldLease | None = field(default=None, repr=False, compare=False)  # of the controller, for this rollout

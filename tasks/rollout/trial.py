@@ -136,10 +136,16 @@ def promote(rollout: Rollout, passed: StageEnd) -> Release | StageEnd:
         if current is None or not on_trial(current, rollout.model):
             return None
         promoted = promotion_of(
-            current, author=AUTHOR, now=datetime.now(UTC), incident_id=rollout.incident_id, note=rollout.note
+            current,
+            author=AUTHOR,
+            now=datetime.now(UTC),
+            incident_id=rollout.incident_id,
+            note=rollout.note,
+            served_before=any(each.champion.digest == rollout.model.digest for each in releases.history()),
         )
         return replace(promoted, baseline=rollout.baseline)
 
+    releases = ReleaseLog(rollout.release_root)
     points.reached("release.promoting", digest=rollout.model.digest)
     if rollout.lease is not None:
         rollout.lease.renew()  # a controller that was paused for long may not know yet that another one took over

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from healing.errors import ModelCorrupt, UsageError
 from healing.promotion import Decision
-from healing.release import Mode, ModelRef, Reason
+from healing.release import Mode, ModelRef
+from healing.remedy import passed_trial
 from healing.replay import LoggedStage, ReplayedStage, replay, with_failed_labels
 from healing.trial_guard import TrialGuard
 from healing.trial_rules import CheckState, TrialRules
@@ -110,7 +111,7 @@ def conclude(config: Pipeline, trial: LoggedTrial, stages: Sequence[ReplayedStag
             return stage.decision, stage.reason
     last, tried = config.release.stages[-1], trial.releases[-1].challenger
     assert tried is not None
-    promoted = trial.ended_by is not None and trial.ended_by.reason is Reason.PROMOTE
+    promoted = trial.ended_by is not None and passed_trial(trial.releases[-1], trial.ended_by)
     if promoted or (tried.mode, tried.weight) == (last.mode, last.weight):
         return Decision.PROMOTE, "it passes every stage"
     return Decision.CONTINUE, f"it passes every stage in the log; it was not tried above a weight of {tried.weight:g}"

@@ -51,7 +51,7 @@ class ComparisonResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _HeldOutLosses:
+class HeldOutLosses:
     """Held-out rows, with the losses of the candidate and of each baseline, one per row."""
 
     rows: "pd.DataFrame"
@@ -79,10 +79,10 @@ def compare_with_baselines(
         return _all_not_better(tuple(predictions), len(labels), exc)
     predictions[SIMPLE_MODEL] = simple_model_predictions(plan, dataset)
     baselines = {name: loss.of(found, labels) for name, found in predictions.items()}
-    losses = _HeldOutLosses(dataset.held_out, candidate, baselines, loss.name)
+    losses = HeldOutLosses(dataset.held_out, candidate, baselines, loss.name)
     comparisons = (
         *_compare_overall(pipeline, losses),
-        *_compare_segments(pipeline, losses, CHAMPION if champion else BASE_RATE),
+        *compare_segments(pipeline, losses, CHAMPION if champion else BASE_RATE),
     )
     return ComparisonResult(comparisons, _leakage_warning(plan, dataset, estimator, losses))
 
@@ -95,7 +95,7 @@ def _all_not_better(baselines: tuple[str, ...], rows: int, exc: ValueError) -> C
     )
 
 
-def _compare_overall(pipeline: Pipeline, losses: _HeldOutLosses) -> tuple[Comparison, ...]:
+def _compare_overall(pipeline: Pipeline, losses: HeldOutLosses) -> tuple[Comparison, ...]:
     rule = ComparisonRule(rows_min=pipeline.monitor.rows_min, measure=losses.measure)
     tolerant = replace(rule, tolerated=pipeline.retrain.worse_tolerated)
     found = [compare(BASE_RATE, losses.gains(BASE_RATE), rule)]
@@ -106,7 +106,7 @@ def _compare_overall(pipeline: Pipeline, losses: _HeldOutLosses) -> tuple[Compar
     return (*found, replace(simple, blocks=simple.blocks and not beats_champion))
 
 
-def _compare_segments(pipeline: Pipeline, losses: _HeldOutLosses, against: str) -> tuple[Comparison, ...]:
+def compare_segments(pipeline: Pipeline, losses: HeldOutLosses, against: str) -> tuple[Comparison, ...]:
     """Each segment with enough rows separately; the smaller ones of a column in one INCONCLUSIVE comparison."""
     rules = pipeline.retrain
     gains, too_small = {}, []
@@ -140,7 +140,7 @@ def _too_small(column: str, counts: "pd.Series[int]", against: str, rows_min: in
     return Comparison.without_gain(against, outcome, rows, reason, segment=f"{column}={names}", blocks=False)
 
 
-def _leakage_warning(plan: TrainingPlan, dataset: TrainingDataset, estimator: Any, losses: _HeldOutLosses) -> str:
+def _leakage_warning(plan: TrainingPlan, dataset: TrainingDataset, estimator: Any, losses: HeldOutLosses) -> str:
     means = {name: float(found.mean()) for name, found in losses.baselines.items()}
     warning = leakage_warning(float(losses.candidate.mean()), means[BASE_RATE], means.get(CHAMPION))
     if not warning:

@@ -73,6 +73,28 @@ def compare(against: str, gains: Sequence[DaySum], rule: ComparisonRule) -> Comp
     return _decided(against, outcome, gains, mean, rule, blocks=outcome is not ComparisonOutcome.WIN)
 
 
+def compare_several(
+    against: str, candidates: Mapping[str, Sequence[DaySum]], rule: ComparisonRule
+) -> Mapping[str, Comparison]:
+    """Compare several candidates with one baseline; a WIN is a gain of significantly more than `tolerated`.
+
+    The chance that any candidate whose gain is at most `tolerated` WINs is at most `alpha`, however many are compared
+    (Holm's procedure over all of them). Everything but WIN blocks.
+    """
+    means = {name: clustered_mean(gains) for name, gains in candidates.items() if not _too_few(gains, rule)}
+    better = holm({name: mean.tail_below(rule.tolerated) for name, mean in means.items()}, rule.alpha)
+    compared = {}
+    for name, gains in candidates.items():
+        mean = means.get(name)
+        if mean is None:
+            compared[name] = _inconclusive(against, gains, rule, blocks=True)
+            continue
+        no_win = ComparisonOutcome.NOT_BETTER if mean.value <= 0 else ComparisonOutcome.INCONCLUSIVE
+        outcome = ComparisonOutcome.WIN if name in better else no_win
+        compared[name] = _decided(against, outcome, gains, mean, rule, blocks=name not in better)
+    return compared
+
+
 def compare_no_worse(
     against: str, segments: Mapping[str, Sequence[DaySum]], rule: ComparisonRule, *, unknown_blocks: bool = False
 ) -> tuple[Comparison, ...]:

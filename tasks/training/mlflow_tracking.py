@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from healing.versioning import Lineage
 from releases.flavours.sklearn_skops import TRUSTED_TYPES
-from releases.manifest import InputSchema
+from releases.manifest import InputSchema, Manifest
 from tasks.training.comparison import Comparison
 from tasks.training.mlflow_registry import (
     LINEAGE,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
 
+RETURNED = "autopilot.returned_until"  # tag of a version: the last day of the comparison by which it returned
 VALUE_CHARACTERS_MAX = 500  # MLflow's limit for the value of a parameter
 
 
@@ -79,6 +81,18 @@ def log_comparisons(registry: Registry, model: RegisteredModel, comparisons: Seq
     """Write the comparisons to the model's run; a later comparison replaces an earlier one."""
     with registry_client(registry.tracking_uri) as client:
         client.log_dict(model.run_id, {"comparisons": [asdict(each) for each in comparisons]}, "comparisons.json")
+
+
+def log_return(registry: Registry, manifest: Manifest, until: date, document: Mapping[str, Any]) -> None:
+    """Tag the version of a champion that returns with the last day it was compared on, and add `document` to its run.
+
+    Nothing happens for a model that MLflow did not train.
+    """
+    if manifest.mlflow_run_id is None or manifest.mlflow_model_version is None:
+        return
+    with registry_client(registry.tracking_uri) as client:
+        client.set_model_version_tag(registry.model_name, manifest.mlflow_model_version, RETURNED, until.isoformat())
+        client.log_dict(manifest.mlflow_run_id, dict(document), f"returns/{until}.json")
 
 
 def model_digest(estimator: Any) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.drifting.streams import DAYS, FIRST, ROWS_PER_DAY, data_set, generators
 from benchmarks.drifting.world import FIRST_SERVED, history_of
-from benchmarks.renewal import RIVALS, _result
+from benchmarks.renewal import OTHERS, RIVALS, _result
 from tasks.backtest.fits import FitKey, FitKind, fit
 
 
@@ -49,7 +49,7 @@ def test_a_missing_data_set_is_named(monkeypatch, tmp_path):
 
 
 def test_the_result_has_the_mean_over_seeds_and_one_goal_per_rival():
-    names = ("ours_at_price", "ours", "best_schedule", *RIVALS)
+    names = ("ours_at_price", *OTHERS, "best_schedule", *RIVALS)
     result = _result({"sea": {name: [1.0, 1.2] if name == "ours_at_price" else [1.1, 1.1] for name in names}})
     assert result.figures["sea_over_optimum"] == pytest.approx(1.1)
     assert result.figures["sea_over_optimum_highest"] == 1.2

@@ -207,6 +207,11 @@ def test_a_refit_is_judged_by_answers_of_the_compared_fit_to_rows_that_it_had_no
     assert all("needed" not in check.reason for check in estimates)  # the answers have labels, on enough days
 
 
+def test_a_day_before_the_first_one_is_refused_because_there_is_nothing_to_judge(settings):
+    with pytest.raises(UsageError, match=f"expected a day from {day_of(0)} on.*there is nothing to judge"):
+        monitor(PIPELINE, until=day_of(-1))
+
+
 def renewing(settings, monkeypatch, every_days):
     folder = settings.home / "pipelines"
     shutil.copytree(PIPELINES_DIR, folder)

@@ -88,6 +88,20 @@ def test_a_champion_that_served_well_recently_returns_without_a_trial(bench):
     assert bench.current.fenced == ()
 
 
+def test_an_earlier_champion_that_has_to_pass_all_stages_returns_after_them(bench):
+    bench = bench(f"{{stages: [{BRIEF}], on_no_data: promote, rollback_window_days: 7}}")
+    older, newer = bench.publish(1), bench.publish(2)
+    bootstrap(bench.root, older)
+    bench.promote_now(newer)
+    with bench.serve() as gateway:
+        gateway.wait_for_generation(3)
+        outcome = release(PIPELINE, older.digest, reason="its regime is back", all_stages=True)
+    assert outcome.result is RolloutResult.PROMOTED, outcome
+    assert [r.reason for r in bench.log.history()][3:] == [Reason.CANARY, Reason.RETURN]
+    assert "its regime is back" in bench.current.note
+    assert bench.current.fallbacks[0] == newer
+
+
 def test_a_fenced_model_is_refused_until_a_person_lifts_the_fence(bench):
     bench = bench(f"{{stages: [{BRIEF}], on_no_data: promote}}")
     champion, candidate = bench.publish(1), bench.publish(2)

@@ -102,9 +102,12 @@ def last_day_without_gain(ledger: Ledger, history: Sequence[Release], pipeline: 
 
 
 def _had_no_gain(report: JournalEntry, history: Sequence[Release]) -> bool:
-    """Whether the candidate was no better, or is fenced: training on the same days would give the same model."""
+    """Whether the candidate was no better, or is fenced: training on the same days would give the same model.
+
+    A fenced model that would have returned was not trained on these days, so a training may still help.
+    """
     digest = str(report.detail.get("digest"))
-    fenced = bool(history) and history[-1].fence_of(digest) is not None
+    fenced = bool(history) and history[-1].fence_of(digest) is not None and not report.detail.get("returned")
     return fenced or report.detail.get("result") == "not_better"
 
 

@@ -11,7 +11,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from healing.errors import ModelCorrupt
-from healing.release import ModelRef, Reason, Release
+from healing.release import ModelRef, Release
+from healing.remedy import passed_trial
 from healing.trial_rules import CheckState
 from healing.verdict import Outcome, Verdict
 from releases.loader import LoadedModel, load
@@ -46,7 +47,7 @@ class Promotion:
 def latest_promotion(history: Sequence[Release]) -> Promotion | None:
     """The promotion of the current champion; None if it became champion in another way. `history` is oldest first."""
     changes = [(a, b) for a, b in pairwise(history) if a.champion.digest != b.champion.digest]
-    if not changes or changes[-1][1].reason is not Reason.PROMOTE:
+    if not changes or not passed_trial(*changes[-1]):
         return None
     before, promoted = changes[-1]
     return Promotion(promoted, before.champion)

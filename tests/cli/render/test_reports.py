@@ -27,6 +27,7 @@ from tasks.rollout.ab_progress import ABProgress
 from tasks.rollout.progress import CheckProgress, Phase, RolloutProgress
 from tasks.rollout.rollout_status import RolloutStatus
 from tasks.training.comparison import Comparison, ComparisonOutcome
+from tasks.training.earlier_champions import EarlierChampion
 
 DAY = date(2013, 3, 1)
 AT = datetime(2013, 3, 1, 12, tzinfo=UTC)
@@ -189,6 +190,24 @@ def test_a_retrain_has_one_row_per_comparison(lines_of):
     assert lines[-2:] == [
         "the base rate win +0.1803 +0.1585 to +0.2020 1,200 on 20 days",
         "1.0.0, origin=JFK inconclusive - - 3 too few rows; blocks the release",
+    ]
+
+
+def test_an_earlier_champion_that_returns_is_shown_with_what_it_spares_and_the_others_with_what_speaks_against_them(
+    lines_of,
+):
+    win = Comparison("the champion", ComparisonOutcome.WIN, 840, 14, 0.2, 0.1, 0.3, "it gains", blocks=False)
+    earlier = (
+        EarlierChampion("a" * 64, "1.0.0", win, returns=True),
+        EarlierChampion("b" * 64, "0.9.0", win, why_not="another one gains more"),
+    )
+    returned = {"result": RetrainResult.RETURNED, "returned": True, "skipped": ("fit", "compare"), "comparisons": ()}
+    lines = lines_of(retrain_parts(trained().model_copy(update={**returned, "version": "1.0.0", "earlier": earlier})))
+    assert lines[0] == "flights: earlier champion 1.0.0: returned"
+    assert "skipped fit, compare" in lines
+    assert lines[-2:] == [
+        "1.0.0 win +0.2000 +0.1000 to +0.3000 840 on 14 days returns",
+        "0.9.0 win +0.2000 +0.1000 to +0.3000 840 on 14 days another one gains more",
     ]
 
 

@@ -45,7 +45,7 @@ def test_all_policies_are_scored_on_the_same_rows(report):
     names = [policy.name for policy in report.policies]
     schedules = ["every_7_days", "every_14_days", "every_28_days"]
     rivals = ["never", "random", *schedules, "every_alarm", "adwin", "cara_threshold", "cara_cumulative"]
-    assert names == [*rivals, "ours", "ours_at_price", "ours_on_drops"]
+    assert names == [*rivals, "ours", "ours_at_price", "ours_without_returns", "ours_on_drops"]
     assert (report.first_day, report.last_day) == (FIRST_SERVED, day_of(DAYS - 1))
     assert report.rows == report.scored_rows == (DAYS - 50) * ROWS_PER_DAY
 

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from tasks.evaluation.clustered import DaySum
-from tasks.training.comparison import ComparisonOutcome, ComparisonRule, compare, compare_no_worse
+from tasks.training.comparison import ComparisonOutcome, ComparisonRule, compare, compare_no_worse, compare_several
 
 SEEDS = 400
 RULE = ComparisonRule(rows_min=500)
@@ -41,6 +41,24 @@ def test_the_interval_contains_the_gain():
     compared = compare("champion", gains(3, 0.01), RULE)
     assert compared.gain_lower < compared.gain < compared.gain_upper
     assert "champion" in compared.reason
+
+
+def several(seed, gain, count, tolerated):
+    rule = ComparisonRule(rows_min=500, alpha=0.01, tolerated=tolerated)
+    candidates = {str(number): gains(1000 * seed + number, gain) for number in range(count)}
+    return [each.outcome is ComparisonOutcome.WIN for each in compare_several("champion", candidates, rule).values()]
+
+
+@pytest.mark.parametrize("count", [1, 8])
+def test_any_of_several_candidates_whose_gain_is_tolerated_wins_no_more_often_than_alpha(count):
+    false_wins = sum(any(several(seed, 0.001, count, tolerated=0.001)) for seed in range(SEEDS))
+    assert false_wins / SEEDS <= 0.01 + 0.015
+
+
+def test_a_better_one_of_several_is_found_and_more_of_them_cost_power():
+    found = {count: sum(several(seed, 0.02, count, 0.001)[0] for seed in range(100)) for count in (1, 20)}
+    assert 30 < found[20] < found[1]
+    assert found[1] >= 70
 
 
 def segments(seed, gain, count=12, **found):

@@ -27,7 +27,7 @@ def without_gain(bench: Bench) -> date | None:
         return last_day_without_gain(ledger, bench.log.history(), PIPELINE)
 
 
-def record_report(bench: Bench, **detail: str) -> None:
+def record_report(bench: Bench, **detail: str | bool) -> None:
     with bench.ledger() as ledger:
         ledger.record_features([FeatureRecord(PIPELINE, DAY, 1, 900, 1)])
         ledger.record_entry(PIPELINE, "retrain.finished", PIPELINE, {"until": str(DAY), **detail})
@@ -59,6 +59,15 @@ def test_a_fenced_candidate_counts_as_no_gain(bench):
     assert without_gain(bench) is None
     record_report(bench, result="aborted", digest=candidate.digest)
     assert without_gain(bench) == DAY
+
+
+def test_after_an_earlier_champion_was_fenced_in_its_trial_a_training_is_still_to_be_tried(bench):
+    champion, earlier = bench.publish(1), bench.publish(2)
+    bootstrap(bench.root, champion)
+    trial = start_canary(bench.root, earlier, 0.5)
+    bench.log.append(abort_of(trial, author="gateway", now=datetime.now(UTC), note="errors: 9 of 30", fence=True))
+    record_report(bench, result="aborted", digest=earlier.digest, returned=True)
+    assert without_gain(bench) is None
 
 
 def test_the_same_days_may_give_a_gain_against_another_champion(bench):

@@ -3,12 +3,15 @@
 import math
 import random
 
+import numpy as np
 import pytest
 
 from healing.verdict import Outcome
 from tasks.evaluation.clustered import DaySum
+from tasks.evaluation.scores import entropies, log_losses
 from tasks.monitoring.checks.quality import QualityRule, judge_quality
 from tasks.monitoring.label_cohorts import Cohort, LabelledWindow, expected_coverage
+from tasks.monitoring.persistence import persists
 
 SEEDS = 400
 RULE = QualityRule(rows_min=500)
@@ -45,6 +48,42 @@ def test_a_loss_at_the_tolerated_bound_fails_no_more_often_than_alpha():
 def test_a_loss_well_beyond_the_bound_is_found():
     found = sum(judge(days(seed, loss=0.12)).failed for seed in range(SEEDS))
     assert found / SEEDS > 0.95
+
+
+def excess_losses_by_day(seed, *, after, log_odds):
+    """Eight weeks of a calibrated model with a common shock per day; after day 14 its rows have other predictions.
+
+    `log_odds` are added to the labels' from then on: 0 is a shift of the inputs that harms nothing.
+    """
+    generator = np.random.default_rng(seed)
+    sums = []
+    for day in range(56):
+        shifted = day >= 14
+        probabilities = 1 / (1 + np.exp(-generator.normal(after if shifted else -1.5, 1.0, 300)))
+        shock = generator.normal(0, 0.2) + (log_odds if shifted else 0.0)
+        rates = 1 / (1 + np.exp(-np.log(probabilities / (1 - probabilities)) - shock))
+        labels = (generator.random(300) < rates).astype(float)
+        sums.append(DaySum(300, float((log_losses(probabilities, labels) - entropies(probabilities)).sum())))
+    return sums
+
+
+def acts(by_day):
+    """Whether a drop of quality persists at the end of any second day, as the monitor judges it."""
+    for end in range(28, 57, 2):
+        windows = [by_day[since : since + 14] for since in (end - 14, end - 28, end - 42) if since >= 0]
+        if judge(windows[0]).failed and persists([judge(window).outcome for window in windows], 2, 3):
+            return True
+    return False
+
+
+def test_a_shift_of_the_inputs_that_harms_nothing_leads_to_no_action():
+    """The rows become harder, so the loss rises, as much as the predictions themselves expect."""
+    actions = [acts(excess_losses_by_day(seed, after=0.0, log_odds=0.0)) for seed in range(200)]
+    assert sum(actions) == 0
+
+
+def test_the_same_shift_with_harm_leads_to_action():
+    assert all(acts(excess_losses_by_day(seed, after=-0.5, log_odds=1.0)) for seed in range(20))
 
 
 def test_rows_of_one_day_count_as_one_observation():
