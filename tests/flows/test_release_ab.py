@@ -112,8 +112,8 @@ def test_a_better_challenger_is_promoted_by_policy_and_every_client_stays_with_i
     trial, promoted = [each for each in bench.log.history() if each.generation > before]
     assert (trial.reason, promoted.reason) == (Reason.CANARY, Reason.PROMOTE)
     assert (trial.challenger.weight, trial.challenger.ab.outcome) == (0.5, "revenue")
-    began_or_ended = 2  # shoppers that were in the middle when the test began and when it ended
-    assert sum(len(versions) > 1 for versions in answered.values()) <= began_or_ended
+    moved = sum(len(versions) > 1 for versions in answered.values())
+    assert moved <= 0.05 * len(answered)  # by chance half; begin and end move one each, and a slow worker a few
     assert len(answered) > 100
 
 
