@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
 
 import httpx
 import psutil
+import yaml
 
 from chaos.ledger import leader_pid
 from tests.e2e.running_stack import ROOT, autopilot
@@ -17,6 +19,7 @@ from tests.recovery.serving_lab import fault_proxy
 LAST = "2013-02-28"
 READY_SECONDS = 240.0
 SECONDS_MAX = 600.0
+LIMITS = {"attempts_max": 12, "recoveries_max": 12, "cooldown_seconds": 2}  # each drill breaks the same source
 
 
 @contextmanager
@@ -26,6 +29,7 @@ def data_lab(folder):
     home.mkdir()
     with ExitStack() as running:
         running.enter_context(prefect_api(folder / "prefect"))
+        running.enter_context(variable("AUTOPILOT_PIPELINES_DIR", str(flights_with_budgets(folder / "pipelines"))))
         sources = {name: running.enter_context(feed(folder, name)) for name in ("feed", "mirror")}
         proxy, links = running.enter_context(fault_proxy({name: url for name, (url, _) in sources.items()}))
         (home / "addresses.json").write_text(json.dumps({**links, "proxy": proxy}))
@@ -38,6 +42,28 @@ def data_lab(folder):
         (home / "processes.json").write_text(json.dumps({"pipeline": "flights", "services": services}))
         wait_until(lambda: leader_pid(home / "ledger.db", "flights"), "a healer leads", READY_SECONDS)
         yield home
+
+
+def flights_with_budgets(folder):
+    """A copy of the pipeline that lets the healer treat the same cause in several drills within an hour."""
+    shutil.copytree(ROOT / "pipelines", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    path = folder / "flights" / "pipeline.yaml"
+    document = yaml.safe_load(path.read_text())
+    own = document["policy"]
+    own["stale_data"] = {"remedies": own["stale_data"], "limits": LIMITS}
+    own["source_unavailable"] = {"limits": LIMITS}
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    return folder
+
+
+@contextmanager
+def variable(name, value):
+    """The environment with one more variable."""
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
 
 
 @contextmanager

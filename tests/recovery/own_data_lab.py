@@ -1,7 +1,6 @@
 """A pipeline that `autopilot init` made, on a file or a database, with a healer: no gateway, no worker of Prefect."""
 
 import json
-import os
 import subprocess
 import sys
 from contextlib import ExitStack, closing, contextmanager
@@ -14,12 +13,11 @@ from sklearn.datasets import load_diabetes
 from chaos.ledger import leader_pid, unfinished
 from tests.e2e.running_stack import ROOT, autopilot
 from tests.gateway.running import wait_until
-from tests.recovery.data_lab import READY_SECONDS, SECONDS_MAX, healer, prefect_api
+from tests.recovery.data_lab import LIMITS, READY_SECONDS, SECONDS_MAX, healer, prefect_api, variable
 
 PIPELINE = "diabetes"
 FIRST_DAYS = 60
 TABLE = "visits"
-LIMITS = {"attempts_max": 12, "recoveries_max": 12, "cooldown_seconds": 2}  # each drill breaks the same source
 
 
 class OwnDataLab:
@@ -92,13 +90,3 @@ def own_data_lab(folder, kind):
         (lab.home / "processes.json").write_text(json.dumps({"pipeline": PIPELINE, "services": services}))
         wait_until(lambda: leader_pid(lab.home / "ledger.db", PIPELINE), "a healer leads", READY_SECONDS)
         yield lab
-
-
-@contextmanager
-def variable(name, value):
-    """The environment with one more variable."""
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        del os.environ[name]
