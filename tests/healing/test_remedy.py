@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from healing.fence import Fence, with_fence
 from healing.release import Challenger, Mode, ModelRef, Reason, Release, check_transition
-from healing.remedy import Role, role_of, rollback_candidates, served_well, without_model
+from healing.remedy import Role, passed_trial, role_of, rollback_candidates, served_well, without_model
 
 NOW = datetime(2013, 6, 1, tzinfo=UTC)
 A, B, C, D = (ModelRef(letter * 64, f"1.0.{n}") for n, letter in enumerate("abcd"))
@@ -99,3 +99,12 @@ def test_dropping_a_fallback_keeps_champion_and_trial():
     following = without_model(release, C.digest, author="heal", now=NOW, incident_id="i")
     check_transition(release, following)
     assert (following.champion, following.challenger, following.fallbacks) == (A, release.challenger, (D,))
+
+
+def test_a_new_model_and_an_earlier_champion_pass_a_trial_and_a_return_without_one_does_not():
+    history = promoted([first(A)], B)
+    assert passed_trial(history[-2], history[-1])
+    trial = after(history[-1], Reason.CANARY, challenger=A)
+    assert passed_trial(trial, after(trial, Reason.RETURN, champion=A))
+    assert not passed_trial(trial, after(trial, Reason.ABORT))
+    assert not passed_trial(history[-1], after(history[-1], Reason.RETURN, champion=A))
