@@ -14,7 +14,8 @@ from gateway.ports.state import GatewayState
 from gateway.settings import GatewaySettings
 
 _LAST_CALLS_SECONDS_MAX = 2.0  # that clients have to close their connections
-_CALLS_PER_CONNECTION_MAX = 256  # further ones wait at the client
+# Far more than a client has: grpcio's server may refuse a call as soon as a client is at the limit.
+_CALLS_PER_CONNECTION_MAX = 4096
 
 
 class GrpcPort:
