@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from healing.ab_effect import ABEffect, effect_of
 from healing.ab_rules import LOSS, ABRules, Better
@@ -13,10 +14,12 @@ from releases.store import ModelStore
 from tasks.config.ab_section import ABChanges
 from tasks.config.pipeline import Pipeline
 from tasks.evaluation.paired_loss import paired_loss_of
-from tasks.rollout.ab_clients import ABClients, ab_clients
 from tasks.rollout.ab_progress import ABProgress, days_needed
 from tasks.rollout.rollout import ABPlan
 from tasks.rollout.trial_history import stage_start
+
+if TYPE_CHECKING:
+    from tasks.rollout.ab_clients import ABClients
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class ABEvidence:
     """What one measurement found."""
 
     effect: ABEffect
-    clients: ABClients
+    clients: "ABClients"
     at: datetime
 
     def progress(self, elapsed_seconds: float) -> ABProgress:
@@ -71,6 +74,8 @@ class ABMeasure:
         drain_predictions(self._operate_url, self._lake_root)
         champion = ModelStore(self._release_root).manifest(current.champion.digest)
         began = stage_start(self._release_root, current)
+        from tasks.rollout.ab_clients import ab_clients  # reads the lake, which takes seconds to load
+
         clients = ab_clients(self._config, self._lake_root, champion, began, now)
         return ABEvidence(effect_of(clients.settled, trial.ab, trial.weight), clients, now)
 
