@@ -39,7 +39,7 @@ class SlowBesideFallback:
             self._found.popleft()
 
     async def look(self, champion: Version, fallbacks: Sequence[Version]) -> str:
-        """What is slow, in words, or nothing."""
+        """A sentence on the batch that is slow; empty when none is."""
         batch = champion.batcher.take_slowest()
         if batch is not None and batch.seconds > self._seconds_min:
             other = next((each for each in fallbacks if _is_comparable(champion, each)), None)
