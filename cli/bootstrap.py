@@ -10,7 +10,7 @@ import typer
 from cli.options import HomeOption, JsonOption, PipelineArgument
 
 if TYPE_CHECKING:
-    from flows.retrain import RetrainOutcome
+    from tasks.rollout.retrain_outcome import RetrainOutcome
 
 EXIT_FAILED = 1
 
@@ -34,8 +34,9 @@ def bootstrap(
 
     settings = enter(home, pipeline, meanwhile=_load_libraries)
     from flows.ingest import ingest
-    from flows.retrain import RetrainResult, retrain
+    from flows.retrain import retrain
     from tasks.onboarding.estimator import LINEAR_FILE, LINEAR_REFERENCE
+    from tasks.rollout.retrain_outcome import RetrainResult
     from tasks.training.baselines import SIMPLE_MODEL
 
     day = until.date()

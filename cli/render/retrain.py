@@ -10,7 +10,7 @@ from cli.render.parts import Headline, fields, number, quiet, table, word
 
 if TYPE_CHECKING:
     from flows.ingest import IngestReport
-    from flows.retrain import RetrainOutcome
+    from tasks.rollout.retrain_outcome import RetrainOutcome
     from tasks.training.comparison import Comparison
     from tasks.training.earlier_champions import EarlierChampion
 

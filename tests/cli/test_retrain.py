@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 import cli.control_plane
 import flows.retrain
 from cli.main import app
-from flows.retrain import RetrainOutcome, RetrainResult
+from tasks.rollout.retrain_outcome import RetrainOutcome, RetrainResult
 
 
 def outcome(result):

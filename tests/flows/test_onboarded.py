@@ -10,7 +10,7 @@ import pytest
 
 from flows.ingest import ingest
 from flows.monitor import monitor
-from flows.retrain import RetrainResult, retrain
+from flows.retrain import retrain
 from healing.incident import Cause
 from healing.verdict import Outcome
 from releases.loader import load
@@ -27,6 +27,7 @@ from tasks.ledger.store import Ledger
 from tasks.monitoring.paired_rows import paired_rows, with_labels
 from tasks.onboarding.draft import OnboardingRequest
 from tasks.onboarding.onboard import onboard
+from tasks.rollout.retrain_outcome import RetrainResult
 from tasks.serving.prediction_log import drain_predictions, read_predictions
 from tasks.training.candidate import TrainingContext, compare_candidate, register_candidate
 from tasks.training.dataset import read_dataset

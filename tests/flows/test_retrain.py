@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.retrain import RetrainResult, retrain
+from flows.retrain import retrain
 from healing.errors import TrainingRefused
 from healing.evidence import Evidence
 from healing.incident import Cause, Status
@@ -19,6 +19,7 @@ from releases.store import ModelStore
 from tasks.config.settings import Settings, load_settings
 from tasks.ledger.records import BatchRecord, BatchStatus
 from tasks.ledger.store import Ledger
+from tasks.rollout.retrain_outcome import RetrainResult
 from tasks.training.comparison import ComparisonOutcome
 from tasks.training.held_out_answers import read_answers
 from tasks.training.mlflow_registry import Registry, registered_versions

@@ -6,13 +6,14 @@ import pytest
 from skops import io as skops_io
 
 from flows.monitor import monitor
-from flows.retrain import RetrainResult, retrain
+from flows.retrain import retrain
 from healing.release import Challenger, Mode, Reason, Release
 from releases.log import ReleaseLog, promotion_of, trial_of
 from releases.signing import ensure_keys
 from tasks.config.settings import Settings, load_settings
 from tasks.ledger.store import Ledger
 from tasks.monitoring.returned_champion import RETURNING
+from tasks.rollout.retrain_outcome import RetrainResult
 from tasks.training.dataset import read_dataset
 from tasks.training.fit import fit_model
 from tasks.training.mlflow_registry import RegisteredModel

@@ -14,7 +14,6 @@ from cli.render.status import status_parts
 from cli.report_lines import IncidentLine, ReleaseLine
 from cli.stack_status import ServiceLine, StackStatus
 from flows.ingest import IngestReport
-from flows.retrain import RetrainOutcome, RetrainResult
 from healing.ab_rules import Better, Ends
 from healing.incident import Cause, Remedy, Status
 from healing.release import Mode, Reason
@@ -25,6 +24,7 @@ from tasks.monitoring.history import RecordedRun
 from tasks.monitoring.report import MonitorReport, ReportedCheck
 from tasks.rollout.ab_progress import ABProgress
 from tasks.rollout.progress import CheckProgress, Phase, RolloutProgress
+from tasks.rollout.retrain_outcome import RetrainOutcome, RetrainResult
 from tasks.rollout.rollout_status import RolloutStatus
 from tasks.training.comparison import Comparison, ComparisonOutcome
 from tasks.training.earlier_champions import EarlierChampion
