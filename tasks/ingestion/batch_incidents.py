@@ -36,9 +36,10 @@ def escalate(stores: Stores, finding: BatchFinding, subject: str, reason: str, r
 
 
 def settle_incidents(stores: Stores, chain: SourceChain) -> None:
-    """End the unfinished incidents that are over: their batch is on record, or their source answers again.
+    """End the unfinished incidents that are over: their batch is on record, or their source answers or is not needed.
 
-    An incident whose batch is on record as rejected is escalated: the run that rejected it died before that.
+    An incident whose batch is on record as rejected is escalated: the run that rejected it died before that. A source
+    behind one that answers is not asked: if it is still away, the run that needs it opens another incident.
     """
     unfinished = stores.ledger.observed_incidents(stores.pipeline.name)
     recorded = stores.ledger.batches_by_id(stores.pipeline.name, [incident.subject for incident in unfinished])
@@ -52,6 +53,8 @@ def settle_incidents(stores: Stores, chain: SourceChain) -> None:
             _settle(stores, incident, Status.RECOVERED, "its batch is on record")
         elif incident.cause is Cause.SOURCE_UNAVAILABLE and incident.subject in answering:
             _settle(stores, incident, Status.RECOVERED, "the source answers again")
+        elif incident.cause is Cause.SOURCE_UNAVAILABLE and incident.subject in chain.not_needed():
+            _settle(stores, incident, Status.RECOVERED, "a source before it answers again, so it was not asked")
 
 
 def _settle(stores: Stores, incident: Incident, status: Status, note: str) -> None:

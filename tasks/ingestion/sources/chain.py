@@ -114,6 +114,12 @@ class SourceChain:
         names = [other.name for other in self.available()]
         return names[names.index(source.name) + 1 :][:1]
 
+    def not_needed(self) -> list[str]:
+        """The names of sources that were not asked, because one before them answered."""
+        first = next((place for place, source in enumerate(self._sources) if source.answered), len(self._sources))
+        behind = self._sources[first + 1 :]
+        return [source.name for source in behind if not (source.answered or self.has_failed(source))]
+
     def has_failed(self, source: OpenSource) -> bool:
         """Whether it failed since the sources were opened."""
         return source.name in self._failures

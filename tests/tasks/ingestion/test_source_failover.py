@@ -176,6 +176,23 @@ def test_the_backup_sends_the_batch_and_the_primary_is_used_again_when_it_answer
     assert world.notified == []
 
 
+def test_after_both_were_away_the_return_of_the_primary_ends_the_incident_of_the_backup_as_well(world):
+    """The backup is not asked while the primary answers, so nothing else would ever end its incident."""
+    now = Reply(b"down", 503)
+    with answering(lambda path: now or good(path)) as (url, _):
+        world.configure(url)
+        with sa.create_engine(world.database, poolclass=sa.NullPool).begin() as connection:
+            connection.execute(sa.text("alter table t rename to elsewhere"))
+        with pytest.raises(SourceUnavailable):
+            world.ingest(FIRST)
+        with Ledger(world.database) as ledger:
+            assert {incident.subject for incident in ledger.observed_incidents("small")} == {"primary", "backup"}
+        now = None
+        assert world.ingest(FIRST) == "primary"
+    with Ledger(world.database) as ledger:
+        assert {incident.status for incident in ledger.incidents("small")} == {Status.RECOVERED}
+
+
 def test_each_failure_and_each_return_of_a_flapping_primary_is_reported(world):
     replies = {FIRST + timedelta(days=index): index % 2 == 0 for index in range(5)}
 
