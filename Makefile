@@ -77,9 +77,7 @@ site: $(VENV)/.dev ## build the documentation as a site that needs no network: v
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 sbom: $(VENV)/.dev ## write the bill of materials of a serving machine, in CycloneDX: var/sbom.cdx.json
-	@mkdir -p var
-	$(BIN)/cyclonedx-py requirements requirements/demo.txt --pyproject pyproject.toml --output-reproducible \
-	  --output-file var/sbom.cdx.json
+	$(BIN)/python -m deploy.sbom var/sbom.cdx.json
 
 lock: $(VENV)/.tools ## regenerate the locks from pyproject.toml
 	$(LOCK) requirements/setup.in --output-file requirements/setup.txt

@@ -51,7 +51,7 @@ def installed_licences() -> dict[str, str]:
     """Licence of each installed package by its normalised name; parts are joined by AND, OR, or ";" for classifiers."""
     command = [sys.executable, "-m", "piplicenses", "--from=mixed", "--format=json"]
     listed = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    found = {_normalised(package["Name"]): _spdx(package["License"]) for package in listed}
+    found = {normalised(package["Name"]): _spdx(package["License"]) for package in listed}
     return found | {name: licence for name, licence in _READ_FROM_FILE.items() if name in found}
 
 
@@ -81,7 +81,7 @@ def _table(names: Sequence[str], licences: Mapping[str, str]) -> str:
     """One row per licence. Packages for other platforms or versions of Python are not installed, so not listed."""
     by_licence: dict[str, list[str]] = {}
     for name in names:
-        if (licence := licences.get(_normalised(name))) is not None:
+        if (licence := licences.get(normalised(name))) is not None:
             by_licence.setdefault(licence, []).append(name)
     rows = [f"| {licence} | {', '.join(sorted(by_licence[licence]))} |" for licence in sorted(by_licence)]
     return "\n".join(["| licence | packages |", "|---|---|", *rows])
@@ -103,7 +103,8 @@ def _identifier(part: str) -> str:
     return next((spdx for pattern, spdx in _NAMES if re.fullmatch(pattern, part)), part)
 
 
-def _normalised(name: str) -> str:
+def normalised(name: str) -> str:
+    """The name as package indexes compare it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
