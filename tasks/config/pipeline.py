@@ -32,7 +32,7 @@ from tasks.config.retrain_section import Retrain
 from tasks.config.section import Section
 from tasks.config.sources_section import Source
 from tasks.config.suggestion import did_you_mean
-from tasks.config.table import ColumnType, Table
+from tasks.config.table import OWN_TABLES, ColumnType, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,6 +134,17 @@ class Pipeline(Section):
         except (ZoneInfoNotFoundError, ValueError) as exc:
             raise ValueError(f"{name!r} is no IANA time zone such as America/New_York") from exc
         return name
+
+    @field_validator("tables")
+    @classmethod
+    def _have_names_of_their_own(cls, tables: dict[str, Table]) -> dict[str, Table]:
+        """Batches and what the system itself stores are tables of one lake."""
+        taken = sorted(OWN_TABLES & tables.keys())
+        if taken:
+            raise ValueError(
+                f"expected other names than {', '.join(sorted(OWN_TABLES))}, found {', '.join(taken)}; rename"
+            )
+        return tables
 
     @field_validator("outcomes")
     @classmethod

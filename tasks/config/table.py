@@ -9,6 +9,8 @@ from pydantic import Field, field_validator, model_validator
 from tasks.config.section import Section
 from tasks.config.sources_section import check_path
 
+# Tables of the lake that the system writes itself; a batch with such a name would be merged into them.
+OWN_TABLES = frozenset({"checks", "features", "feedback", "feedback_outcomes", "predictions", "shadow"})
 ColumnType = Literal["string", "double", "long", "boolean", "timestamp"]
 Role = Literal["batch", "context", "labels"]
 

@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 PREDICTIONS = "predictions"  # tables of the lake
 SHADOW = "shadow"
 FEEDBACK = "feedback"
-OUTCOMES = "outcomes"
+OUTCOMES = "feedback_outcomes"  # a pipeline may have a table `outcomes`
 
 _PLACE = [
     ("epoch", pa.string()),

@@ -7,6 +7,10 @@ import yaml
 from healing.errors import ConfigError, UsageError
 from healing.policy import Policy
 from tasks.config.pipeline import known_pipelines, load_pipeline
+from tasks.config.table import OWN_TABLES
+from tasks.lake.columns import FEATURES
+from tasks.monitoring.history import CHECKS
+from tasks.serving.prediction_log import FEEDBACK, OUTCOMES, PREDICTIONS, SHADOW
 
 PIPELINES = Path("pipelines")
 
@@ -90,6 +94,17 @@ def test_inconsistent_settings_are_refused(folder, change, message):
     rewrite(folder, change)
     with pytest.raises(ConfigError, match=message):
         load_pipeline("flights", folder.parent)
+
+
+@pytest.mark.parametrize("name", sorted(OWN_TABLES))
+def test_a_table_may_not_have_the_name_of_one_that_the_system_writes(folder, name):
+    rewrite(folder, lambda document: document["tables"].update({name: document["tables"].pop("weather")}))
+    with pytest.raises(ConfigError, match=f"tables: expected other names than .*, found {name}; rename"):
+        load_pipeline("flights", folder.parent)
+
+
+def test_every_table_that_the_system_writes_is_named():
+    assert set(OWN_TABLES) == {FEATURES, CHECKS, PREDICTIONS, SHADOW, FEEDBACK, OUTCOMES}
 
 
 def test_faults_of_the_policy_and_of_the_rest_are_reported_at_once(folder):
