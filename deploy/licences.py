@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -47,6 +48,16 @@ def locked(lock: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys(re.findall(r"^([A-Za-z0-9_.-]+)==", lock.read_text(), flags=re.MULTILINE)))
 
 
+def locked_everywhere(lock: Path) -> tuple[str, ...]:
+    """The names of `locked` without those that only some versions of Python, or only Windows, install."""
+    pins = re.findall(r"^([A-Za-z0-9_.-]+)==[^;\n]*(?:; ([^\n]*))?", lock.read_text(), flags=re.MULTILINE)
+    times = Counter(name for name, _ in pins)
+    partly = {
+        name for name, marker in pins if times[name] == 1 and re.search(r"python_full_version|== 'win32'", marker)
+    }
+    return tuple(name for name in locked(lock) if name not in partly)
+
+
 def installed_licences() -> dict[str, str]:
     """Licence of each installed package by its normalised name; parts are joined by AND, OR, or ";" for classifiers."""
     command = [sys.executable, "-m", "piplicenses", "--from=mixed", "--format=json"]
@@ -63,10 +74,10 @@ def objections(licences: Mapping[str, str]) -> dict[str, str]:
 def with_tables(page: str) -> str:
     """The page with its tables as they are now; ValueError when it has no place for one."""
     licences = installed_licences()
-    runtime = locked(RUNTIME)
+    runtime = locked_everywhere(RUNTIME)
     for heading, names in (
         ("runtime", runtime),
-        ("development", [n for n in locked(DEVELOPMENT) if n not in set(runtime)]),
+        ("development", [n for n in locked_everywhere(DEVELOPMENT) if n not in set(runtime)]),
     ):
         begin, end = f"<!-- {heading}: written by deploy.licences -->", f"<!-- end of {heading} -->"
         before, found, rest = page.partition(begin)
@@ -78,7 +89,7 @@ def with_tables(page: str) -> str:
 
 
 def _table(names: Sequence[str], licences: Mapping[str, str]) -> str:
-    """One row per licence. Packages for other platforms or versions of Python are not installed, so not listed."""
+    """One row per licence."""
     by_licence: dict[str, list[str]] = {}
     for name in names:
         if (licence := licences.get(normalised(name))) is not None:

@@ -27,6 +27,7 @@ _TRAFFIC = [
     number("Degraded", "percentunit", f"{_DEGRADED} / ({_RATE} > 0)", "Answered by a fallback or the baseline."),
     number("Release", "none", f"max(gateway_release_generation_active{{{_HERE}}})", "Generation that answers."),
     chart("Answers by rung", "reqps", {"{{rung}}": _rate("gateway_requests_total", "rung")}),
+    chart("Requests by protocol", "reqps", {"{{protocol}}": _rate("gateway_protocol_requests_total", "protocol")}),
     chart(
         "Requests without an answer, by status",
         "reqps",
