@@ -13,7 +13,7 @@ from healing.assignment import client_of, is_assigned
 from healing.release import Challenger, Mode, ModelRef, Reason, Release
 from tasks.config.pipeline import load_pipeline
 from tasks.rollout.ab_clients import ABClients, ab_clients
-from tasks.serving.prediction_log import LABEL_STREAM, OUTCOME_STREAM, PREDICTION_STREAM
+from tasks.serving.prediction_log import LABEL_STREAM, OUTCOME_STREAM, OUTCOMES, PREDICTION_STREAM
 from tests.flows.release_bench import make_bench
 from tests.published import PIPELINE
 
@@ -58,7 +58,7 @@ class Lake:
     def report(self, request: str, value: float, hours: float, name: str = "revenue") -> None:
         number = next(self._numbers)
         row = {**self._place(request, number, hours), "name": name, "value": value}
-        self._write("outcomes", row, OUTCOME_STREAM.schema)
+        self._write(OUTCOMES, row, OUTCOME_STREAM.schema)
 
     def label(self, request: str, label: float, hours: float) -> None:
         number = next(self._numbers)
