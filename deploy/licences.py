@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from deploy import page_tables
+
 PROJECT = Path(__file__).parent.parent
 RUNTIME, DEVELOPMENT = PROJECT / "requirements" / "demo.txt", PROJECT / "requirements" / "dev.txt"
 
@@ -73,19 +75,10 @@ def objections(licences: Mapping[str, str]) -> dict[str, str]:
 
 def with_tables(page: str) -> str:
     """The page with its tables as they are now; ValueError when it has no place for one."""
-    licences = installed_licences()
-    runtime = locked_everywhere(RUNTIME)
-    for heading, names in (
-        ("runtime", runtime),
-        ("development", [n for n in locked_everywhere(DEVELOPMENT) if n not in set(runtime)]),
-    ):
-        begin, end = f"<!-- {heading}: written by deploy.licences -->", f"<!-- end of {heading} -->"
-        before, found, rest = page.partition(begin)
-        _, ended, after = rest.partition(end)
-        if not found or not ended:
-            raise ValueError(f"expected a place between {begin} and {end}, found none")
-        page = f"{before}{begin}\n{_table(names, licences)}\n{end}{after}"
-    return page
+    licences, runtime = installed_licences(), locked_everywhere(RUNTIME)
+    development = [name for name in locked_everywhere(DEVELOPMENT) if name not in set(runtime)]
+    tables = {"runtime": _table(runtime, licences), "development": _table(development, licences)}
+    return page_tables.with_tables(page, "deploy.licences", tables)
 
 
 def _table(names: Sequence[str], licences: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from deploy import page_tables
 from gateway.ports.metrics.page import GATEWAY_METRICS
 from healer.metrics import HEALER_METRICS
 from releases.exposition import MetricDeclaration
@@ -31,14 +32,7 @@ def with_tables(page: str) -> str:
         "healer metrics": _table(("metric", "kind", "labels", "meaning"), _metrics(HEALER_METRICS)),
         "alerts": _table(("alert", "severity", "after", "meaning"), _alerts()),
     }
-    for name, table in tables.items():
-        begin, end = f"<!-- {name}: written by deploy.metrics_page -->", f"<!-- end of {name} -->"
-        before, found, rest = page.partition(begin)
-        _, ended, after = rest.partition(end)
-        if not found or not ended:
-            raise ValueError(f"expected a place between {begin} and {end}, found none")
-        page = f"{before}{begin}\n{table}\n{end}{after}"
-    return page
+    return page_tables.with_tables(page, "deploy.metrics_page", tables)
 
 
 def _metrics(declared: Iterable[MetricDeclaration]) -> Iterator[Sequence[str]]:

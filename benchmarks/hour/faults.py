@@ -1,4 +1,4 @@
-"""The faults that strike the gateway, by name, and the seeded order in which they do."""
+"""The faults of the hour by name, and their order, which the seed determines."""
 
 import random
 from collections.abc import Callable, Iterator, Mapping

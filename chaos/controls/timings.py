@@ -105,7 +105,7 @@ def conclude(spec: DrillSpec, directory: Path) -> DrillFindings:
 
 
 def _unlogged(directory: Path) -> int:
-    """What a probe has counted; 0 in a drill without that probe."""
+    """The count of a probe's result; 0 if the drill has no such probe."""
     try:
         return int(record.recall(directory, UNLOGGED))
     except FileNotFoundError:

@@ -39,7 +39,7 @@ class AbsentBatch(BaseModel):
         self._put(self._others())
 
     def active(self) -> bool:
-        """Whether a client of the feed is told that the batch does not exist."""
+        """Whether the feed answers a client that the batch does not exist."""
         try:
             return http.get(f"{self.feed}/{self.table}/{self.day}.csv").status_code == httpx.codes.NOT_FOUND
         except httpx.HTTPError:

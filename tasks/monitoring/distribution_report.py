@@ -14,6 +14,7 @@ import structlog
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from releases.files import write_atomically
 from tasks.monitoring.distances import ColumnKind, columns_of
 from tasks.monitoring.monitored_model import MonitoredModel
 
@@ -40,7 +41,7 @@ def write_distribution_report(model: MonitoredModel, reports_dir: Path, workspac
         snapshot = snapshot_of(model.predicted(window), model.reference, kinds)
         keep_snapshot(snapshot, workspace, model.champion.manifest.pipeline, name, rules.reports_kept)
         path.parent.mkdir(parents=True, exist_ok=True)
-        snapshot.save_html(str(path))
+        write_atomically(path, snapshot.get_html_str(as_iframe=False).encode())
     prune_reports(reports_dir, rules.reports_kept, timedelta(days=rules.reports_days), path)
     return path
 

@@ -1,4 +1,4 @@
-"""A signal to the workers of a model reaches all of them, and the fork server is told from its workers."""
+"""A signal to the workers of a model reaches all of them, and never the fork server, whose command line is the same."""
 
 import json
 import subprocess
