@@ -105,13 +105,19 @@ def local_run_result(run_id: str) -> str | None:
 
 
 def cancel_local_run(run_id: str) -> None:
-    """Kill the process of the run and its children."""
+    """Kill the process of the run and its children.
+
+    The process is stopped first and killed before its children: a run whose child is killed beneath it could go on,
+    and record that it completed.
+    """
     process = _process(run_id)
     if process is None:
         return
-    for each in (*process.children(recursive=True), process):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            each.kill()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.suspend()
+        for each in (process, *process.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
     _reap()
 
 

@@ -39,6 +39,18 @@ def test_the_same_key_gives_one_run_which_can_be_cancelled(tmp_path):
     assert marks.read_text() == "started\n"
 
 
+def test_a_run_is_killed_before_its_children(tmp_path):
+    """A run whose child was killed first went on, and recorded that it completed."""
+    settings, marks = Settings(home=tmp_path / "home"), tmp_path / "marks"
+    script = f"for i in $(seq 200); do sleep 300 & done; echo started > {marks}; wait"  # so that killing takes time
+    run = start_local_run(settings, "subprocess:run", {"args": ["sh", "-c", script]}, "incident/5")
+    try:
+        await_text(marks, "started\n")
+    finally:
+        cancel_run(run)
+    await_state(run, RunState.CRASHED)
+
+
 def test_a_run_that_raises_has_failed(tmp_path):
     """A failed ingest was taken for a completed one."""
     command = {"args": ["false"]}
