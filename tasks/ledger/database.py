@@ -13,7 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 
 from healing.errors import ConfigError, Conflict, StoreUnavailable
-from tasks.ledger.schema import metadata
+from tasks.ledger.revision import bring_to_head
 
 LOCK_SECONDS_MAX = 30.0  # longer than any write here; a writer that waits longer has met a stuck one
 _SWITCH_SECONDS = 0.01  # between two tries to switch a new database to write-ahead logging
@@ -36,9 +36,10 @@ def bounded(url: str, seconds: float) -> str:
 
 
 def open_engine(url: str) -> sa.Engine:
-    """An engine whose writing transactions take the write lock at their start. Creates missing tables and columns.
+    """An engine whose writing transactions take the write lock at their start. Brings the tables to this version.
 
-    ConfigError for a URL that SQLAlchemy cannot use, LedgerUnavailable if the database cannot be reached.
+    ConfigError for a URL that SQLAlchemy cannot use, or a ledger of a newer version; LedgerUnavailable if the
+    database cannot be reached.
     """
     parsed = _parsed(url)
     seconds = float(str(parsed.query.get(_WAIT, LOCK_SECONDS_MAX)))
@@ -57,8 +58,7 @@ def open_engine(url: str) -> sa.Engine:
     if engine.dialect.name == "postgresql":
         event.listen(engine, "begin", partial(_begin_serialised, lock_seconds=seconds))
     with transaction(engine) as connection:
-        metadata.create_all(connection)
-        _add_new_columns(connection)
+        bring_to_head(connection)
     return engine
 
 
@@ -76,17 +76,6 @@ def _not_usable(exc: Exception) -> ConfigError:
 def _connect_args(url: sa.URL, seconds: float) -> dict[str, float]:
     """What bounds every answer of the server: without it, a server that hangs holds its client for ever."""
     return {"timeout": seconds + _ANSWER_EXTRA_SECONDS} if url.drivername == "postgresql+pg8000" else {}
-
-
-def _add_new_columns(connection: sa.Connection) -> None:
-    """Add columns that a ledger of an earlier version lacks. Each has a default."""
-    inspector = sa.inspect(connection)
-    for table in metadata.sorted_tables:
-        present = {column["name"] for column in inspector.get_columns(table.name)}
-        for column in table.columns:
-            if column.name not in present:
-                written = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
-                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {written}")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Whether the ledger has the tables and columns of this version."""
+"""Whether the ledger has the revision of this version, and the columns of its revision."""
 
 from collections.abc import Iterator
 
@@ -6,25 +6,31 @@ import sqlalchemy as sa
 
 from cli.doctor.examined import Examined, warning
 from cli.doctor.finding import Finding
+from tasks.ledger.revision import HEAD, is_known, recorded_revision
 from tasks.ledger.schema import metadata
 
 NAME = "ledger_schema"
 
 
 def find(examined: Examined) -> Iterator[Finding]:
-    """What is missing, and what this version does not know."""
+    """A ledger of another revision, and one whose tables are not those of its revision."""
     with examined.ledger() as connection:
         if connection is None:
             return
+        revision = recorded_revision(connection)
         inspector = sa.inspect(connection)
         present = {f"{table}.{each['name']}" for table in _ours(inspector) for each in inspector.get_columns(table)}
     known = {f"{table.name}.{column.name}" for table in metadata.sorted_tables for column in table.columns}
-    if known - present:
-        fix = "the next command that opens the ledger adds them: `autopilot heal`"
-        yield warning(NAME, "ledger", "the columns of this version", f"without {_listed(known - present)}", fix)
-    if present - known:
+    expected = f"revision {HEAD}, the one of this version"
+    if revision is not None and not is_known(revision):
         fix = "use the version of autopilot that wrote the ledger, or a newer one"
-        yield warning(NAME, "ledger", "columns that this version knows", f"also {_listed(present - known)}", fix)
+        yield warning(NAME, "ledger", expected, f"revision {revision} of a newer version", fix)
+    elif revision != HEAD:
+        fix = "the next command that opens the ledger upgrades it: `autopilot heal`"
+        yield warning(NAME, "ledger", expected, f"revision {revision or 'of the time before revisions'}", fix)
+    elif known - present:
+        fix = "restore the ledger from a backup; no command removes a column"
+        yield warning(NAME, "ledger", f"the columns of revision {HEAD}", f"without {_listed(known - present)}", fix)
 
 
 def _ours(inspector: sa.Inspector) -> list[str]:

@@ -278,11 +278,20 @@ def test_an_alert_that_no_route_accepted(home):
     assert "needs a person" in the_finding("alerts")["found"]
 
 
-def test_a_ledger_of_an_older_version(home):
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("ALTER TABLE attempts DROP COLUMN boot_id", "attempts.boot_id"),
+        ("UPDATE ledger_revision SET version_num = '0001'", "revision 0001"),
+        ("UPDATE ledger_revision SET version_num = '9001'", "revision 9001 of a newer version"),
+        ("DROP TABLE ledger_revision", "before revisions"),
+    ],
+)
+def test_a_ledger_of_another_version(home, change, found):
     with sqlite3.connect(home / "ledger.db") as ledger:
-        ledger.execute("ALTER TABLE attempts DROP COLUMN boot_id")
+        ledger.execute(change)
     ledger.close()
-    assert "attempts.boot_id" in the_finding("ledger_schema")["found"]
+    assert found in the_finding("ledger_schema")["found"]
 
 
 def test_a_setting_that_is_wrong(home, monkeypatch):

@@ -335,17 +335,6 @@ def test_an_unusable_database_raises_an_error_that_names_the_problem(tmp_path, l
         Ledger(f"sqlite:///{tmp_path / 'broken.db'}")
 
 
-def test_opening_a_ledger_of_an_earlier_version_adds_missing_columns(url):
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
-    with Ledger(url) as ledger:
-        ledger.record_batches([batch()])
-    with engine.begin() as connection:
-        for column in ("revision", "sha256"):
-            connection.exec_driver_sql(f"ALTER TABLE batches DROP COLUMN {column}")
-    with Ledger(url) as ledger:
-        assert [(each.revision, each.sha256) for each in ledger.batches("flights")] == [(1, "")]
-
-
 def test_batches_are_recorded_all_or_none(ledger):
     with pytest.raises(Conflict):
         ledger.record_batches([batch(), batch()])
