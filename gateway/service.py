@@ -16,6 +16,7 @@ from gateway.batching.versions import Version, VersionPool
 from gateway.guards.trial import ChallengerTrial
 from gateway.guards.trial_file import SAVE_SECONDS, TrialFile
 from gateway.log.predictions import LogLimits, PredictionLog
+from gateway.log.redaction import LogRules, read_redaction
 from gateway.ports.hangups import WATCH_AFTER_SECONDS
 from gateway.ports.request_handler import RequestHandler
 from gateway.ports.status.traffic import SAMPLE_SECONDS, TrafficHistory
@@ -57,7 +58,9 @@ class Gateway:
         self.board = ProblemBoard()
         self.events = EventSender(settings.pipeline, settings.events_url)
         limits = LogLimits(settings.log_segment_bytes_max, settings.log_segment_age_seconds_max, settings.log_bytes_max)
-        self.log = PredictionLog(settings.state_dir, self.board, limits)
+        rules = LogRules(settings.log_drop, settings.log_hash, settings.log_share)
+        redaction = read_redaction(rules, settings.log_key_file)
+        self.log = PredictionLog(settings.state_dir, self.board, limits, redaction)
         save = partial(StoreCalls(calls_max=1).run, _SAVE_SECONDS_MAX)
         self._trial_file = TrialFile(settings.state_dir / "trial.json", settings.trial_slow_seconds_min, save)
         self.trials = CurrentTrial(self._trial_file.begin)
@@ -90,7 +93,7 @@ class Gateway:
         self.traffic = TrafficHistory(self)
         self.board.listeners += [self.events.send_problem]
         self.trials.on_abort.append(self._abort_canary)
-        self.ladder.on_serve.append(self._change_shadow)
+        self.ladder.on_serve += [self._change_shadow, self._check_log_rules]
 
     async def stand_by(self, ending: asyncio.Event) -> bool:
         """Load models until no other gateway holds the state directory; false where `ending` was set before."""
@@ -214,6 +217,10 @@ class Gateway:
         if before is not None:
             before.stop()
             self._shadow_rows_before += before.counts.outcomes()
+
+    def _check_log_rules(self, active: ActiveRelease) -> None:
+        if self.log.redaction is not None:
+            self.log.redaction.follow(active.columns)
 
     def _abort_canary(self, trial: ChallengerTrial, why: str) -> None:
         self._abort.begin(trial, why)

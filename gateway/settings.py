@@ -1,6 +1,7 @@
 """The gateway's settings: from the command line (`--release-root`), else the environment (`AUTOPILOT_GATEWAY_*`)."""
 
 import ipaddress
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,6 +18,19 @@ def _separated(keys: object) -> object:
     return [key for key in keys.replace(",", " ").split() if key] if isinstance(keys, str) else keys
 
 
+def _listed(names: object) -> object:
+    """Names of columns may contain spaces: they are separated by commas, or a JSON list."""
+    if not isinstance(names, str):
+        return names
+    if names.lstrip().startswith("["):
+        try:
+            return json.loads(names)
+        except ValueError as exc:
+            raise ValueError(f"expected names separated by commas, or a JSON list, found {names!r:.80}") from exc
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
+Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_listed)]
 Keys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_separated)]
 
 
@@ -90,6 +104,25 @@ class GatewaySettings(BaseSettings):
         default=4 * 2**30,
         ge=8192,
         description="Bytes of each stream of the log that may wait for a drain; above it answers are not logged.",
+    )
+    log_drop: Names = Field(
+        default=frozenset(),
+        description="Features that are not logged, by commas or as a JSON list; `log.drop` of pipeline.yaml.",
+    )
+    log_hash: Names = Field(
+        default=frozenset(),
+        description="Features that are logged as codes that only the secret can make; `log.hash` of pipeline.yaml.",
+    )
+    log_share: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Share of requests whose features are logged, every answer is; `log.share` of pipeline.yaml.",
+    )
+    log_key_file: Path | None = Field(
+        default=None,
+        description="File with the secret for the three settings above; gateways with the same secret make the same "
+        "codes.",
     )
     model_audit_seconds: float = Field(
         default=2.0, ge=0.1, le=3600, description="Time between two checks of the published models that are loaded."

@@ -1,6 +1,8 @@
 """Runs a stack on its home: refuses early, holds the lock, and leaves no process and no partial file behind."""
 
+import contextlib
 import json
+import secrets
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,13 +22,13 @@ from cli.stack.ports import choose_ports, held
 from cli.stack.process_tree import ProcessTree
 from cli.stack.progress import StackProgress
 from cli.stack.service_manager import ServiceManager
-from cli.stack.services import PORTS, Stack
+from cli.stack.services import LOG_KEY_FILE, PORTS, Stack
 from cli.stack.staging import LAB_PORTS, Staging
 from cli.stack.supervisor import Stopped, Supervisor
 from cli.stack.watched_service import ServiceState
-from releases.files import write_atomically
+from releases.files import create_exclusively, write_atomically
 from releases.signing import ensure_keys
-from tasks.config.pipeline import load_pipeline
+from tasks.config.pipeline import Pipeline, load_pipeline
 from tasks.config.settings import Settings
 
 
@@ -42,10 +44,10 @@ def run(
 
     Whatever can be refused is refused before anything is written.
     """
-    feed_module = load_pipeline(pipeline, settings.pipelines_dir).feed
+    config = load_pipeline(pipeline, settings.pipelines_dir)
     check_home(settings.home)
     refuse_second(settings.home)
-    stack = _describe(settings, pipeline, feed_module, wanted, staging)
+    stack = _describe(settings, config, wanted, staging)
     with locked(settings.home):
         reap_leftovers(settings.home)
         with ProcessTree() as tree:
@@ -55,31 +57,38 @@ def run(
                 return
 
 
-def _describe(
-    settings: Settings, pipeline: str, feed_module: str | None, wanted: Mapping[str, int], staging: Staging | None
-) -> Stack:
+def _describe(settings: Settings, config: Pipeline, wanted: Mapping[str, int], staging: Staging | None) -> Stack:
     names = PORTS if staging is None else (*PORTS, *LAB_PORTS)
     ports = choose_ports(names, wanted, read_processes(settings.home).ports)
-    upstreams = {} if staging is None else staging.upstreams(ports, feeds=feed_module is not None)
+    upstreams = {} if staging is None else staging.upstreams(ports, feeds=config.feed is not None)
     return Stack(
         home=settings.home,
-        pipeline=pipeline,
+        pipeline=config.name,
         pipelines_dir=settings.pipelines_dir,
-        feed_module=feed_module,
+        feed_module=config.feed,
         tracking_uri=settings.mlflow_tracking_uri or f"sqlite:///{settings.mlflow_dir / 'mlflow.db'}",
         keys_dir=settings.keys_dir,
-        release_root=settings.release_root(pipeline),
-        gateway_dir=settings.gateway_dir(pipeline),
+        release_root=settings.release_root(config.name),
+        gateway_dir=settings.gateway_dir(config.name),
         ports=ports,
         upstreams=upstreams,
         link_environment={} if staging is None else staging.environment(ports, upstreams),
+        log=config.log,
     )
+
+
+def _ensure_log_key(path: Path) -> None:
+    """Create the secret of hashed features on first use; only its owner reads it."""
+    with contextlib.suppress(FileExistsError):
+        create_exclusively(path, secrets.token_hex(32).encode(), mode=0o600)
 
 
 def _run_locked(
     stack: Stack, tree: ProcessTree, ready_file: Path | None, stopping: threading.Event, staging: Staging | None
 ) -> None:
     keys = ensure_keys(stack.keys_dir)
+    if stack.log.redacts:
+        _ensure_log_key(stack.keys_dir / LOG_KEY_FILE)
     logs = stack.home / "logs"
     logs.mkdir(exist_ok=True)
     addresses_file = stack.home / ADDRESSES_FILE

@@ -1,6 +1,7 @@
 """The services of a stack: how each is started, and when it is healthy."""
 
 import atexit
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ import structlog
 
 from cli.stack.ports import LOOPBACK
 from healing.errors import OrchestratorUnavailable
+from tasks.config.log_section import LogSection
 from tasks.runtime.orphaned_runs import crash_orphaned_runs
 from tasks.runtime.telemetry import OPT_OUTS
 
@@ -39,6 +41,8 @@ SHORT_HORIZON = {
     "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS": "3",
     "PREFECT_SERVER_SERVICES_SCHEDULER_MAX_RUNS": "5",
 }
+LOG_KEY_FILE = "log-hash.key"  # in the key directory
+LOG_KEY_VARIABLE = "AUTOPILOT_GATEWAY_LOG_KEY_FILE"
 DATABASE_VARIABLES = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
 ONE_THREAD_EACH = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
@@ -87,6 +91,7 @@ class Stack:
     ports: Mapping[str, int]
     upstreams: Mapping[str, str] = field(default_factory=dict)  # of the links of a lab's fault proxy
     link_environment: Mapping[str, str] = field(default_factory=dict)  # their addresses, as settings
+    log: LogSection = field(default_factory=LogSection)
 
     @property
     def prefect_api(self) -> str:
@@ -187,7 +192,7 @@ class Stack:
     def _gateway(self, public_key: Path, sockets: Mapping[str, int]) -> Service:
         from healer.status_file import metrics_file, snapshot_file
 
-        options = {
+        options: dict[str, Any] = {
             "pipeline": self.pipeline,
             "release-root": self.release_root,
             "public-key": public_key,
@@ -198,6 +203,7 @@ class Stack:
             "control-plane-file": snapshot_file(self.home, self.pipeline),
             "control-plane-metrics-file": metrics_file(self.home, self.pipeline),
         }
+        options |= self._log_options()
         arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         return Service(
             name="gateway",
@@ -208,6 +214,14 @@ class Stack:
             standby=True,
             descriptors=(sockets["gateway"], sockets["operate"]),
         )
+
+    def _log_options(self) -> dict[str, Any]:
+        """What the pipeline leaves out of the prediction log; the secret is the environment's, if it names one."""
+        if not self.log.redacts:
+            return {}
+        options: dict[str, Any] = {"log-drop": json.dumps(self.log.drop), "log-hash": json.dumps(self.log.hash)}
+        key_file = {} if LOG_KEY_VARIABLE in os.environ else {"log-key-file": self.keys_dir / LOG_KEY_FILE}
+        return {**options, "log-share": self.log.share, **key_file}
 
     def _healer(self) -> Service:
         from healer.heartbeat import HeartbeatReader, heartbeat_file

@@ -115,6 +115,7 @@ class VersionPool:
             frozenset(settings.trusted_types),
             settings.worker_memory_bytes_max,
             settings.allow_pyfunc,
+            quotes_values=not (settings.log_drop or settings.log_hash or settings.log_share < 1),
         )
         self._forks = forks
         self._problems = problems

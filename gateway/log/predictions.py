@@ -19,6 +19,7 @@ import orjson
 
 from gateway.log.appender import Appender
 from gateway.log.directory_lock import DirectoryLock
+from gateway.log.redaction import FINGERPRINT, Redaction
 from gateway.log.replays import Logged, Replays
 from gateway.log.segments import NotDrained, Segments
 from gateway.reporting.problems import Condition, ProblemBoard
@@ -34,11 +35,11 @@ LogRow = tuple[
 """Request id, row, time in ISO 8601, generation, digest, version, rung, key, features by name, prediction; the number
 of the row whose place this one takes, if it takes one; the digest of the version that was asked first and failed, or
 nothing; milliseconds from the question to the answer; where a client gets something else than the prediction, that;
-in an A/B test the number of the client."""
+in an A/B test the number of the client; with redaction, in a request's first row, its fingerprint."""
 _PREDICTION = (
     *("seq", "request_id", "row", "at", "generation", "digest", "version", "rung", "key", "features", "prediction"),
     *("replaces", "failed", "latency_ms"),  # an older log has no entries with the last two, and few with the third
-    *("outputs", "client"),  # in few entries
+    *("outputs", "client", "fingerprint"),  # in few entries
 )
 _ROW, _END = _PREDICTION.index("row"), [0, "", 0]
 _REPLACES = _PREDICTION.index("replaces")
@@ -93,15 +94,25 @@ class LogStream(StrEnum):
 class PredictionLog:
     """One writer per state directory. `open` first; `close` writes what is left.
 
-    `unlogged` counts answered rows that are not in the log, because the disk would not take them.
+    `unlogged` counts answered rows that are not in the log, because the disk would not take them. `redaction` is
+    applied to rows where they are made, before they are recorded: see `gateway.ports.log_rows`.
     """
 
-    def __init__(self, directory: Path, problems: ProblemBoard, limits: LogLimits | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        problems: ProblemBoard,
+        limits: LogLimits | None = None,
+        redaction: Redaction | None = None,
+    ) -> None:
         limits = limits or LogLimits()
+        self.redaction = redaction
         bounds = (limits.segment_bytes_max, limits.segment_age_seconds_max, limits.bytes_max)
         self.unlogged = 0
         self._directory = directory
         problems.sources.append(self.conditions)
+        if redaction is not None:
+            problems.sources.append(redaction.conditions)
         self._replays = Replays()
         self._failing: dict[LogStream, OSError] = {}
         self._segments = {stream: Segments(directory, stream, *bounds) for stream in LogStream}
@@ -242,6 +253,8 @@ class PredictionLog:
 
 def _name(first_row: Sequence[Any]) -> tuple[str, int]:
     """The request id, and a hash of what is asked: a proxy may give one id to all requests."""
+    if len(first_row) > FINGERPRINT:
+        return first_row[_REQUEST_ID], hash(first_row[FINGERPRINT])
     return first_row[_REQUEST_ID], hash((first_row[_KEY], *first_row[_FEATURES].values()))
 
 

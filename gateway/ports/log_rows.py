@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from gateway.log.predictions import LogRow
+from gateway.log.redaction import Redaction
 from gateway.routing.request import PredictRequest, PredictResponse
 from gateway.rows.answers import outputs_of
 from healing.release import ModelRef
@@ -10,15 +11,17 @@ from healing.release import ModelRef
 _BASELINE = ModelRef(digest="", version="baseline")  # how the log names an answer that no model gave
 
 
-def log_rows(request: PredictRequest, answer: PredictResponse, client: str | None = None) -> list[LogRow]:
+def log_rows(
+    request: PredictRequest, answer: PredictResponse, client: str | None = None, redaction: Redaction | None = None
+) -> list[LogRow]:
     """A row per prediction. It is made for every request, so the usual case has a path of its own.
 
-    `client` is the client's number in an A/B test; it comes behind all others.
+    `client` is the client's number in an A/B test; it comes behind all others. `redaction` reduces the features.
     """
     rows = _log_rows(request, answer) if answer.output is None else _log_rows_with_outputs(request, answer)
-    if client is None:
-        return rows
-    return [(*row, *([] if answer.output is not None else [None]), client) for row in rows]
+    if client is not None:
+        rows = [(*row, *([] if answer.output is not None else [None]), client) for row in rows]
+    return rows if redaction is None else redaction.rows(rows)
 
 
 def _log_rows(request: PredictRequest, answer: PredictResponse) -> list[LogRow]:

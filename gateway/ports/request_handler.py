@@ -158,11 +158,11 @@ class RequestHandler:
             answer = await self._answer_forced(forced, request)
         else:
             answer = await self._ladder.answer(active, request)
-            client = active.client_of(request)
+            client, redaction = active.client_of(request), self._log.redaction
             if len(answer.values) > _MANY_ROWS:
-                rows = await asyncio.to_thread(log_rows, request, answer, client)
+                rows = await asyncio.to_thread(log_rows, request, answer, client, redaction)
             else:
-                rows = log_rows(request, answer, client)
+                rows = log_rows(request, answer, client, redaction)
             await self._log.record(rows)
             self._count(protocol, answer, time.perf_counter() - started)
             if self.shadow is not None and self.shadow.generation == answer.generation:

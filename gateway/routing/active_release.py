@@ -39,6 +39,12 @@ class ActiveRelease:
         baseline, output = _baseline_answer(release, described), described.output
         return cls(release, champion, challenger, tuple(fallbacks), binders[0], known, baseline, output)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every feature that a version of this release reads."""
+        binders = [version.binder for _, version in self.rungs(challenger=True) if version.binder is not None]
+        return tuple(dict.fromkeys(name for binder in binders for name in binder.names))
+
     def client_of(self, request: PredictRequest) -> str | None:
         """The client's number in the A/B test of this release; None where the release is no A/B test."""
         trial = self.release.challenger

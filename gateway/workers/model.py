@@ -34,7 +34,7 @@ def serve(channel: socket.socket, model_dir: Path, order: LoadOrder) -> None:
     channel.sendall(encode(FrameKind.STARTED, payload=str(os.getpid()).encode()))
     try:
         model = load(model_dir, order.public_key, order.trusted_types, allow_pyfunc=order.allow_pyfunc)
-        served = ServedModel.of(model)
+        served = ServedModel.of(model, quotes_values=order.quotes_values)
         _warm(served)
         limit_own_growth(order.growth_bytes_max)
     except ModelCorrupt as exc:
@@ -57,6 +57,7 @@ class ServedModel:
 
     model: LoadedModel
     answer: Callable[[Columns], "NDArray[np.float64]"]
+    quotes_values: bool = True
 
     @property
     def width(self) -> int:
@@ -65,8 +66,8 @@ class ServedModel:
         return 1 if output is None else 1 + output.width
 
     @classmethod
-    def of(cls, model: LoadedModel) -> "ServedModel":
-        return cls(model, shorten(model) or partial(_own_answer, model))
+    def of(cls, model: LoadedModel, *, quotes_values: bool = True) -> "ServedModel":
+        return cls(model, shorten(model) or partial(_own_answer, model), quotes_values)
 
 
 def _own_answer(model: LoadedModel, columns: Columns) -> "NDArray[np.float64]":
@@ -87,7 +88,7 @@ def answer_batch(served: ServedModel, batch: WorkerFrame) -> bytes:
     try:
         return encode_answer(batch.number, _predict(served.answer, columns, width), width=width)
     except Exception as exc:  # noqa: BLE001  the estimator is somebody's model: what it raises is data, and is reported
-        note = f"{type(exc).__name__}: {exc}"
+        note = f"{type(exc).__name__}: {exc}" if served.quotes_values else type(exc).__name__
     values = array("d")
     for row in zip(*columns, strict=True):
         values += _predict_alone(served.model, row, width)

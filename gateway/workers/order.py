@@ -10,13 +10,15 @@ import orjson
 class LoadOrder:
     """`trusted_types` may be in a model beside those on our list; `growth_bytes_max` is what a worker may grow by.
 
-    `allow_pyfunc` lets a worker open MLflow models, which run code from their files.
+    `allow_pyfunc` lets a worker open MLflow models, which run code from their files. Without `quotes_values`, its notes
+    name the type of a model's exception and not the text, which may quote a feature that the log does not have.
     """
 
     public_key: Path
     trusted_types: frozenset[str]
     growth_bytes_max: int
     allow_pyfunc: bool = False
+    quotes_values: bool = True
 
     def to_bytes(self, model_dir: Path) -> bytes:
         order = asdict(self) | {
@@ -34,4 +36,5 @@ class LoadOrder:
             frozenset(order["trusted_types"]),
             order["growth_bytes_max"],
             order["allow_pyfunc"],
+            order["quotes_values"],
         )

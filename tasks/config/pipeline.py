@@ -24,6 +24,7 @@ from healing.policy import Policy
 from tasks.config.ab_section import Outcome
 from tasks.config.alert_routing import AlertRouting
 from tasks.config.contract_section import Contract
+from tasks.config.log_section import LogSection
 from tasks.config.monitor_section import Monitor
 from tasks.config.policy_file import POLICY_FILE, LoadedPolicy, read_policy
 from tasks.config.policy_section import CauseSection
@@ -111,6 +112,9 @@ class Pipeline(Section):
         default_factory=dict,
         description="Numbers that clients report to `/feedback`, by name; an A/B test compares one of them (ab.md).",
     )
+    log: LogSection = Field(
+        default=LogSection(), description="Which features the gateway logs beside its answers (gateway.md)."
+    )
     monitor: Monitor = Field(default=Monitor(), description="Windows and limits of the monitor (monitoring.md).")
     retrain: Retrain = Field(default=Retrain(), description="Training days, refusals and search (retraining.md).")
     release: ReleaseRules = Field(
@@ -186,6 +190,18 @@ class Pipeline(Section):
         if self.release.ab.outcome not in (LOSS, *self.outcomes):
             known = ", ".join((LOSS, *self.outcomes))
             raise ValueError(f"release.ab.outcome {self.release.ab.outcome!r} is none of {known}")
+        return self
+
+    @model_validator(mode="after")
+    def _logs_what_it_joins(self) -> Self:
+        if self.key in self.log.columns:
+            raise ValueError(f"log names the key {self.key!r}, by which labels are joined; name other columns")
+        for column in self.segments:
+            if column in self.log.drop:
+                raise ValueError(
+                    f"log.drop names {column!r}, which is in segments: a trial compares quality per logged value; put "
+                    "it in log.hash, or take it out of segments"
+                )
         return self
 
     @property

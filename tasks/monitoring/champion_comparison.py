@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from tasks.evaluation.paired_loss import PairedLoss, paired_loss_of
 from tasks.evaluation.predictions import classes_of, predictions_in
 from tasks.lake.columns import LABEL
 from tasks.monitoring.paired_rows import AT, CHALLENGER, CHAMPION, ModelOrDigest, paired_rows, with_columns, with_labels
+from tasks.serving.logged_features import HashedValue, NotLogged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,12 +44,29 @@ def paired_quality(
     seconds = rules.quality_block_seconds
     complete = datetime.fromtimestamp(until.timestamp() // seconds * seconds, UTC)
     classes = pipeline.label.classes
-    rows = paired_rows(lake_root, champion, challenger, since, complete, classes)
+    rows, unobserved = paired_rows(lake_root, champion, challenger, since, complete, classes)
     answering = classes_of(champion.manifest) if isinstance(champion, LoadedModel) else classes
     rows = with_columns(with_labels(rows, pipeline, lake_root, until, answering), pipeline.segments)
     manifest = challenger.manifest if isinstance(challenger, LoadedModel) else None
     alpha = rules.alpha * share_of_alpha(TrialCheck.QUALITY, rules)
-    return judge_rows(rows, pipeline.segments, manifest, rules, alpha, classes)
+    overall, *segments = judge_rows(rows, pipeline.segments, manifest, rules, alpha, classes)
+    gaps = _gaps(rows, pipeline.segments, unobserved)
+    return (replace(overall, reason=f"{overall.reason}{gaps}"), *segments)
+
+
+def _gaps(rows: "pd.DataFrame", segments: Sequence[str], unobserved: Mapping[str, int]) -> str:
+    """What the comparison does not cover because the gateway did not log it, as the end of a reason."""
+    missing = {column: sum(value is NotLogged.VALUE for value in rows[column]) for column in segments}
+    parts = [
+        f"{count} more rows are not compared: the log does not have {column!r}"
+        for column, count in sorted(unobserved.items())
+    ]
+    parts += [
+        f"{column!r} is not logged in {count} rows, which are in no segment"
+        for column, count in missing.items()
+        if count
+    ]
+    return "".join(f"; not observed: {part}" for part in parts)
 
 
 def judge_rows(
@@ -117,6 +136,18 @@ def first_failed(
 
 def _segments(rows: "pd.DataFrame", known: Mapping[str, frozenset[str]]) -> "Iterator[tuple[str, pd.DataFrame]]":
     for column, values in known.items():
-        names = [value if value in values else _OTHERS for value in rows[column].astype(str)]
-        for name, part in rows.groupby(names, sort=True):
+        logged = rows[[value is not NotLogged.VALUE for value in rows[column]]]
+        named = _first_codes(logged, column, len(values)) or values
+        names = [value if value in named else _OTHERS for value in logged[column].astype(str)]
+        for name, part in logged.groupby(names, sort=True):
             yield f"{column}={name}", part
+
+
+def _first_codes(rows: "pd.DataFrame", column: str, count: int) -> frozenset[str]:
+    """The `count` hashed values that were requested first: as many segments as the column has known values.
+
+    A code does not say which value it stands for. The order of requests does not depend on labels, so the number of
+    segments and their parts of the evidence are fixed before the first label. Empty where no value is hashed.
+    """
+    codes = [str(value) for value in rows.sort_values(AT, kind="stable")[column] if isinstance(value, HashedValue)]
+    return frozenset(list(dict.fromkeys(codes))[:count])

@@ -1,10 +1,10 @@
 """Paired rows: rows for which both the champion and the challenger have a prediction, with their labels."""
 
-import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
@@ -24,6 +24,7 @@ from tasks.evaluation.predictions import (
 from tasks.lake.columns import BATCH_DAY, FEATURES, KNOWN_AT, LABEL
 from tasks.lake.lake_table import LakeTable
 from tasks.serving.gateway_client import PROBE_PREFIX
+from tasks.serving.logged_features import LoggedFeatures
 from tasks.serving.prediction_log import feedback_table, logged_outputs, predictions_table, read_log, shadow_table
 
 if TYPE_CHECKING:
@@ -44,6 +45,16 @@ _ROW = ["request_id", "row"]
 _ERRORS_MAX = 100  # of predict calls: each costs milliseconds, and a few invalid rows need about a dozen
 
 
+class PairedRows(NamedTuple):
+    """The paired rows; and by column of a model, in how many further rows its value is not in the log.
+
+    Those rows have no prediction of one of the models, because it cannot be computed from what was logged.
+    """
+
+    rows: "pd.DataFrame"
+    unobserved: Mapping[str, int]
+
+
 def digest_of(model: ModelOrDigest) -> str:
     return model.digest if isinstance(model, LoadedModel) else model
 
@@ -55,18 +66,19 @@ def paired_rows(
     since: datetime,
     until: datetime,
     classes: ClassNames = (),
-) -> "pd.DataFrame":
+) -> PairedRows:
     """Rows requested live in [since, until] for which both models have a prediction, by time.
 
     Columns: `request_id`, `row`, `at`, `key`, `features` as JSON, `champion`, `challenger`. A prediction is the
     gateway's, else the shadow's score, else computed by the loaded model from the logged features. If a key was
     requested several times, the first request counts: one label is one observation. Probes and baseline answers are
-    left out. With `classes`, a prediction is one probability per class (see `tasks.evaluation.predictions`), and a
+    left out. A row whose features are not all logged is not predicted: a hashed value is no input of a model. With
+    `classes`, a prediction is one probability per class (see `tasks.evaluation.predictions`), and a
     shadow's are computed: the gateway logs only the class that it predicts.
     """
     rows = _requested(lake_root, since, until)
     scores = _scored(lake_root, digest_of(challenger), since)
-    found = rows[[*_ROW, AT, "key", FEATURES_JSON]]
+    found, unobserved = rows[[*_ROW, AT, "key", FEATURES_JSON]], Counter[str]()
     for column, model in ((CHAMPION, champion), (CHALLENGER, challenger)):
         by_model = (rows["digest"] == digest_of(model)).to_numpy()
         if classes:
@@ -76,10 +88,19 @@ def paired_rows(
             if column == CHALLENGER:
                 logged = logged.fillna(rows[_ROW].merge(scores, how="left", on=_ROW)["prediction"])
             predictions = _completed(model, logged.to_numpy(dtype="float64", copy=True), rows[FEATURES_JSON])
+        unobserved += _unobserved(model, rows[FEATURES_JSON][~is_known(predictions)])
         found = with_predictions(found, predictions, classes, column)
     both = found[found[CHAMPION].notna() & found[CHALLENGER].notna()]
     again = both["key"].notna() & both.duplicated("key", keep="first")
-    return both[~again].reset_index(drop=True)
+    return PairedRows(both[~again].reset_index(drop=True), dict(unobserved))
+
+
+def _unobserved(model: ModelOrDigest, features: "pd.Series[str]") -> Counter[str]:
+    """In how many of these rows the log does not have the value of each column of the model."""
+    if not isinstance(model, LoadedModel):
+        return Counter()
+    names = model.manifest.input_schema.names
+    return Counter(name for text in features for name in LoggedFeatures(text).unobserved(names))
 
 
 def _class_predictions(
@@ -127,9 +148,12 @@ def with_labels(
 
 
 def with_columns(rows: "pd.DataFrame", columns: Sequence[str]) -> "pd.DataFrame":
-    """`rows` with the named features of each request; None where a request did not have one."""
-    requests = [json.loads(text) for text in rows[FEATURES_JSON]] if columns else []
-    return rows.assign(**{column: [row.get(column) for row in requests] for column in columns})
+    """`rows` with the named features of each request, as `LoggedFeatures.value` returns them."""
+    import pandas as pd
+
+    requests = [LoggedFeatures(text) for text in rows[FEATURES_JSON]] if columns else []
+    values = {column: [row.value(column) for row in requests] for column in columns}
+    return rows.assign(**{name: pd.Series(each, index=rows.index, dtype="object") for name, each in values.items()})
 
 
 def _requested(lake_root: Path, since: datetime, until: datetime) -> "pd.DataFrame":
@@ -163,11 +187,11 @@ def _predictions_of(model: LoadedModel, features: "pd.Series[str]") -> "NDArray[
 
     schema = model.manifest.input_schema
     names = schema.names
-    requests = [json.loads(text) for text in features]
-    complete = [place for place, row in enumerate(requests) if all(name in row for name in names)]
+    requests = [LoggedFeatures(text) for text in features]
+    complete = [place for place, row in enumerate(requests) if not row.unobserved(names)]
     predictions = unknown_predictions(len(requests), classes_of(model.manifest))
     if complete:
-        rows = frame_of(schema, names, [[requests[place][name] for name in names] for place in complete])
+        rows = frame_of(schema, names, [requests[place].values(names) for place in complete])
         predictions[complete] = _predict_in_parts(model, rows)
     return np.where(np.isfinite(predictions), predictions, np.nan)
 

@@ -3,18 +3,21 @@
 Models are read back from the registry, so that exactly the bytes that were compared or refitted are published.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from healing.errors import ConfigError
 from healing.release import ModelRef
 from releases.flavours.sklearn_skops import read_estimator
 from releases.loader import LoadedModel
 from releases.signing import Keys, ensure_keys
 from tasks.config.pipeline import Pipeline, load_pipeline
 from tasks.config.settings import Settings
+from tasks.config.suggestion import did_you_mean
 from tasks.evaluation.labels import LabelSource, label_source
 from tasks.training.candidate_comparison import ComparisonResult, compare_with_baselines
 from tasks.training.comparison import Comparison
@@ -63,11 +66,23 @@ class TrainingContext:
         )
 
     def dataset(self, plan: TrainingPlan) -> TrainingDataset:
-        """The plan's dataset, read once; only the last plan's is kept."""
+        """The plan's dataset, read once; only the last plan's is kept. ConfigError if `log` names no feature of it."""
         if plan.key not in self._cached:
             self._cached.clear()
-            self._cached[plan.key] = read_dataset(plan, self.labels)
+            dataset = read_dataset(plan, self.labels)
+            _check_log_columns(self.pipeline, dataset.schema.names)
+            self._cached[plan.key] = dataset
         return self._cached[plan.key]
+
+
+def _check_log_columns(pipeline: Pipeline, features: Sequence[str]) -> None:
+    """A misspelt column would be logged as clients send it."""
+    for column in pipeline.log.columns:
+        if column not in features:
+            raise ConfigError(
+                f"expected log.drop and log.hash of pipeline {pipeline.name!r} to name features, found {column!r}; "
+                f"features are {', '.join(features)}{did_you_mean(column, features)}"
+            )
 
 
 def register_candidate(context: TrainingContext, plan: TrainingPlan, champion: LoadedModel | None) -> RegisteredModel:

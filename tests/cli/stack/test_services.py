@@ -11,6 +11,7 @@ from chaos.compose.drill import read_catalogue
 from cli.stack.ports import LOOPBACK, choose_ports
 from cli.stack.services import (
     DATABASE_VARIABLES,
+    LOG_KEY_FILE,
     PORTS,
     SHORT_HORIZON,
     Stack,
@@ -18,8 +19,10 @@ from cli.stack.services import (
     create_work_pool,
     worker_is_polling,
 )
+from gateway.settings import parse_settings
 from healer.status_file import metrics_file, snapshot_file
 from healing.errors import OrchestratorUnavailable
+from tasks.config.log_section import LogSection
 from tests.prefect_database import KEPT, names_of_runs, url_of
 
 
@@ -51,6 +54,17 @@ def test_the_gateway_reads_the_files_that_the_healer_writes(stack):
     options = dict(itertools.pairwise(command))
     assert options["--control-plane-file"] == str(snapshot_file(stack.home, "flights"))
     assert options["--control-plane-metrics-file"] == str(metrics_file(stack.home, "flights"))
+
+
+def test_the_gateway_gets_what_the_pipeline_leaves_out_of_the_log(stack, monkeypatch):
+    assert not any(word.startswith("--log-") for word in service(stack, "gateway").command)
+    stack = dataclasses.replace(stack, log=LogSection(drop=("tail, old",), hash=("carrier",), share=0.5))
+    command = service(stack, "gateway").command
+    settings = parse_settings(command[command.index("gateway") + 1 :])
+    assert (settings.log_drop, settings.log_hash, settings.log_share) == ({"tail, old"}, {"carrier"}, 0.5)
+    assert settings.log_key_file == stack.keys_dir / LOG_KEY_FILE
+    monkeypatch.setenv("AUTOPILOT_GATEWAY_LOG_KEY_FILE", "shared.key")
+    assert "--log-key-file" not in service(stack, "gateway").command
 
 
 def test_prefect_takes_the_short_horizon(monkeypatch):

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gateway.log.predictions import FeedbackLabel, LogLimits, LogRow, LogStream, PredictionLog
+from gateway.log.redaction import LogRules, Redaction
 from gateway.log.segments import Segments, encode_line
 from gateway.reporting.problems import ProblemBoard
 from healing.errors import StoreUnavailable
@@ -16,8 +17,8 @@ from healing.incident import Cause
 
 
 @asynccontextmanager
-async def opened(directory, problems=None, limits=None):
-    log = PredictionLog(directory, problems or ProblemBoard(), limits)
+async def opened(directory, problems=None, limits=None, redaction=None):
+    log = PredictionLog(directory, problems or ProblemBoard(), limits, redaction)
     log.open()
     try:
         yield log
@@ -104,6 +105,23 @@ async def test_a_request_asked_again_and_answered_alike_is_logged_once_also_afte
     async with opened(tmp_path) as log:
         assert await log.record([answered("r1")])
         assert [entry["request_id"] for entry in entries(log)] == ["r1"]
+
+
+async def test_requests_are_recognised_by_what_the_log_does_not_have(tmp_path):
+    """Also after a restart: dropped values distinguish requests to which a proxy gave the same id."""
+    redaction = Redaction(LogRules(frozenset({"tail"}), frozenset({"carrier"})), b"s" * 32)
+
+    def asked(tail):
+        raw = answered("r1")
+        return redaction.rows([(*raw[:8], {"carrier": "AA", "tail": tail}, *raw[9:])])
+
+    for _ in range(2):
+        async with opened(tmp_path, redaction=redaction) as log:
+            assert all(await asyncio.gather(*(log.record(asked(tail)) for tail in ("N1", "N2", "N1"))))
+            assert [entry["request_id"] for entry in entries(log)] == ["r1", "r1"]
+    on_disk = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"r1" in on_disk
+    assert not [raw for raw in (b"N1", b"N2", b'"AA"') if raw in on_disk]
 
 
 async def test_a_request_asked_again_and_answered_otherwise_says_what_it_replaces(tmp_path):

@@ -155,3 +155,19 @@ def test_a_missing_function_is_named(reference, message):
 def test_key_and_event_time_are_always_required():
     weather = load_pipeline("flights", PIPELINES).tables["weather"]
     assert weather.needed == {"origin", "observed_at"}
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"drop": ["carrier"], "hash": ["carrier"]}, "expected each column once.*'carrier'"),
+        ({"hash": ["flight_id"]}, "log names the key 'flight_id'"),
+        ({"drop": ["origin"]}, r"log.drop names 'origin', which is in segments.*put it in log.hash"),
+        ({"share": 1.5}, "log.share"),
+        ({"hsah": []}, "log: unknown key 'hsah'; did you mean 'hash'"),
+    ],
+)
+def test_what_cannot_be_left_out_of_the_log_is_refused(folder, section, message):
+    rewrite(folder, lambda document: document.update(log=section, segments=["origin"]))
+    with pytest.raises(ConfigError, match=message):
+        load_pipeline("flights", folder.parent)

@@ -1,13 +1,18 @@
 """Champion comparison on the lake: which rows, scores and labels count, and when a challenger fails."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
+import pandas as pd
 import pytest
 
 from healing.trial_rules import DEFAULT_RULES, TrialCheck
 from healing.verdict import Outcome
-from tasks.monitoring.champion_comparison import paired_quality
+from releases.manifest import ReferenceProfile
+from tasks.monitoring.champion_comparison import judge_rows, paired_quality
+from tasks.monitoring.paired_rows import with_columns
+from tests.gateway.rows.test_ranges import MANIFEST
 from tests.tasks.monitoring.shadow_trial_log import (
     BEGAN,
     CHALLENGER,
@@ -88,3 +93,41 @@ def test_a_check_without_a_vote_is_computed_all_the_same(tmp_path, votes):
     rules = replace(RULES, votes=frozenset({TrialCheck.QUALITY} if votes else ()))
     (state,) = judged(tmp_path, rules=rules)
     assert (state.outcome, state.votes) == (Outcome.FAIL, votes)
+
+
+def segmented(values, labelled=True):
+    """The names of the segments, and the reason, for logged values of `kind`, of which training knew two."""
+    reference = ReferenceProfile(rows=100, categorical={"kind": {"a": 0.5, "b": 0.5}})
+    rows = with_columns(
+        pd.DataFrame(
+            {
+                "at": [BEGAN + timedelta(seconds=number) for number in range(len(values))],
+                "features": [json.dumps(value) for value in values],
+                "champion": 0.4,
+                "challenger": 0.5,
+                "label": 1.0,
+            }
+        ),
+        ["kind"],
+    )
+    manifest = MANIFEST.model_copy(update={"reference": reference})
+    states = judge_rows(rows, ["kind"], manifest, RULES, 0.05)
+    return [state.reason.partition(":")[0] for state in states]
+
+
+def test_hashed_values_are_segments_in_the_order_of_their_first_request():
+    codes = [{"kind": {"hash": code}} for code in "zzyxyx"]
+    assert segmented(codes) == ["all rows", "kind=another value", "kind=hash y", "kind=hash z"]
+
+
+def test_rows_without_a_logged_value_are_in_no_segment():
+    assert segmented([{"kind": "a"}, {}, {"kind": None}, {"kind": "c"}]) == ["all rows", "kind=a", "kind=another value"]
+
+
+def test_what_the_gateway_did_not_log_is_in_the_reason_of_the_comparison(tmp_path):
+    requests = world(60)
+    log_shadow_trial(tmp_path, requests)
+    pipeline = toy_pipeline().model_copy(update={"segments": ("gate",)})
+    overall, *_ = paired_quality(pipeline, tmp_path, CHAMPION, CHALLENGER, BEGAN, RULES, LATER)
+    assert overall.outcome is Outcome.INCONCLUSIVE
+    assert "not observed: 'gate' is not logged in 60 rows, which are in no segment" in overall.reason

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from healing.errors import ModelCorrupt, RegistryUnavailable, UsageError
+from healing.errors import ConfigError, ModelCorrupt, RegistryUnavailable, UsageError
 from healing.release import Challenger, Mode, Reason, Release
 from releases.loader import load
 from releases.log import trial_of
 from releases.signing import ensure_keys
 from releases.store import ModelStore
+from tasks.config.log_section import LogSection
 from tasks.rollout.release_events import mirror_release
 from tasks.training.candidate import TrainingContext, compare_candidate, publish_candidate, register_candidate
 from tasks.training.comparison import ComparisonOutcome
@@ -51,6 +52,13 @@ def make(context, until, *, champion=None, estimator=None):
 @pytest.fixture(scope="module")
 def first(context):
     return make(context, 40)
+
+
+def test_a_column_of_the_log_section_that_is_no_feature_is_refused(context):
+    for section in (LogSection(drop=("knid",)), LogSection(hash=("knid",))):
+        misspelt = replace(context, pipeline=context.pipeline.model_copy(update={"log": section}), _cached={})
+        with pytest.raises(ConfigError, match=r"found 'knid'; features are kind, x, z; did you mean 'kind'"):
+            misspelt.dataset(plan_training(context.pipeline, context.labels, day_of(40), None))
 
 
 @pytest.fixture(scope="module")
