@@ -4,8 +4,8 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
+from releases.release_root import ReleaseRoot
 from tasks.rollout.progress import RolloutProgress, progress_line
 from tasks.rollout.rollout_status import ProgressFile
 
@@ -14,7 +14,7 @@ TIME_SECONDS = 5.0  # between two lines in which only the time has changed
 
 
 @contextmanager
-def shown(release_root: Path, digest: str, *, enabled: bool) -> Iterator[None]:
+def shown(release_root: ReleaseRoot, digest: str, *, enabled: bool) -> Iterator[None]:
     """Print lines about the rollout of `digest` until the block ends."""
     if not enabled:
         yield

@@ -43,7 +43,7 @@ def monitor(pipeline: str, until: date | None = None, renew: bool = True) -> Mon
     release_root, ledger_dsn = settings.release_root(pipeline), settings.ledger_dsn
     drained = drain_gateway_log(settings.addresses().operate, settings.lake_root(pipeline))
     champion = require_champion(pipeline, release_root, ensure_keys(settings.keys_dir).public)
-    model_dir = ModelStore(release_root).path(champion.digest)
+    model_dir = ModelStore(release_root).fetch(champion.digest)
     model = as_accepted(ledger_dsn, monitored_model(champion, model_dir, config, settings.lake_root(pipeline), until))
 
     found = run_checks(CheckContext(settings, config, model, datetime.now(UTC)))

@@ -1,7 +1,6 @@
 """The `release` flow: a published model goes through the pipeline's stages and becomes champion, or its trial ends."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import structlog
 from prefect import flow
@@ -9,6 +8,7 @@ from prefect import flow
 from healing.release import ModelRef
 from healing.remedy import Role, role_of
 from releases.log import ReleaseLog
+from releases.release_root import ReleaseRoot
 from releases.signing import ensure_keys
 from releases.store import ModelStore
 from tasks.config.ab_section import ABChanges
@@ -79,7 +79,7 @@ def release(
     return outcome
 
 
-def _planned(config: Pipeline, changes: ABChanges, release_root: Path) -> ABPlan | None:
+def _planned(config: Pipeline, changes: ABChanges, release_root: ReleaseRoot) -> ABPlan | None:
     """The A/B test against the champion; None before the first release, because nothing can be compared."""
     current = ReleaseLog(release_root).current()
     if current is None:

@@ -93,7 +93,7 @@ def retrain(
     if not (dry_run or again):
         refuse_while_paused(settings.ledger_dsn, pipeline)
     running = f"another retrain of {pipeline} is running; wait until it ends, or cancel it"
-    lock = settings.release_root(pipeline) / "retrain.lock"
+    lock = settings.release_dir(pipeline) / "retrain.lock"
     with exclusive(lock, seconds_max=LOCK_SECONDS_MAX, when_held=running):
         try:
             outcome = _train_again(settings, request) if again else _train_and_release(settings, request)

@@ -67,14 +67,14 @@ class Gateway:
         self.ladder = Ladder(settings.request_deadline_seconds, self.trials)
         self._forks = forks
         store = StoreCalls(CALLS_MAX * settings.workers_per_version)
-        cache = ReleaseCache(settings.state_dir / "cache", settings.release_root)
+        cache = ReleaseCache(settings.state_dir / "cache", settings.root)
         self.pool = VersionPool(settings, cache, store, self._forks, self.board)
-        releases = ReleaseLog(settings.release_root)
+        releases = ReleaseLog(settings.root)
         self.watch = ReleaseWatch(
             TrustedLog(releases, settings.public_key, settings.release_signatures),
             cache,
             store,
-            str(settings.release_root),
+            str(settings.root),
             self.pool,
             self.ladder,
             self.board,

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_settings import BaseSettings, CliImplicitFlag, NoDecode, SettingsConfigDict
 
 from healing.errors import ConfigError
+from releases.release_root import ReleaseRoot, root_at
 from releases.trusted_log import Signatures
 
 
@@ -40,7 +41,10 @@ class GatewaySettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="AUTOPILOT_GATEWAY_", frozen=True, extra="ignore")
 
     pipeline: str = Field(min_length=1, description="Name of the pipeline that is served.")
-    release_root: Path = Field(description="Directory with the release log and the published models.")
+    release_root: Annotated[str, BeforeValidator(str)] = Field(
+        description="Directory, or address in an object store (`s3://bucket/prefix`), with the release log and the "
+        "published models."
+    )
     public_key: Path = Field(description="PEM file; models signed by another key do not load.")
     state_dir: Path = Field(description="Directory of the prediction log; nothing is written outside it.")
     host: str = Field(default="127.0.0.1", description="IP address to listen on; any but loopback needs keys.")
@@ -223,6 +227,11 @@ class GatewaySettings(BaseSettings):
     @property
     def speaks_grpc(self) -> bool:
         return self.grpc_port is not None or self.grpc_fd is not None
+
+    @property
+    def root(self) -> ReleaseRoot:
+        """The release root; models of an object store are kept where this gateway keeps its copies."""
+        return root_at(self.release_root, self.state_dir / "cache")
 
     @field_validator("host")
     @classmethod

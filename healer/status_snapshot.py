@@ -18,6 +18,7 @@ from healing.approval import Approval
 from healing.detectors import OBSERVED_CONTINUOUSLY
 from healing.incident import Incident, Status
 from releases.log import ReleaseLog
+from releases.release_root import ReleaseRoot
 from tasks.config.pipeline import Pipeline
 from tasks.config.settings import Settings
 from tasks.ledger.decisions import RecordedDecision
@@ -199,7 +200,7 @@ def _check(record: CheckRecord) -> dict[str, Any]:
     }
 
 
-def _rollout(release_root: Path) -> StatusSection:
+def _rollout(release_root: ReleaseRoot) -> StatusSection:
     """What the controller of a rollout reported last; None while no rollout is in progress."""
     current = ReleaseLog(release_root).current()
     progress = None if current is None else current_progress(release_root, current)

@@ -98,7 +98,7 @@ class StatusWriter:
     def _rollout_reported_ns(self) -> int:
         """When the controller of a rollout wrote its last report; 0 without one."""
         try:
-            return (self._settings.release_root(self._config.name) / PROGRESS_FILE).stat().st_mtime_ns
+            return (self._settings.release_dir(self._config.name) / PROGRESS_FILE).stat().st_mtime_ns
         except OSError:
             return 0
 

@@ -1,53 +1,62 @@
-"""The release log: numbered documents in one directory, append only; the highest number is what should serve."""
+"""The release log: numbered documents in one folder, append only; the highest number is what should serve."""
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 
 from healing.errors import Conflict, IllegalTransition, LogCorrupt, StoreUnavailable
 from healing.fence import Fence, with_fence, without_fence
 from healing.release import FALLBACKS_MAX, Challenger, ModelRef, Reason, Release, check_transition
 from releases.document import decode_release, encode_release
-from releases.files import create_exclusively
+from releases.release_root import ReleaseRoot
+from releases.storage import storage_of
 
+_FOLDER = "log"
 _DOCUMENT = re.compile(r"\d+\.json")
 
 
 class ReleaseLog:
-    """The `log/` directory of a release root.
+    """The folder `log` of a release root.
 
     A commit is the exclusive create of the next number: of two writers one succeeds and the other gets Conflict, and a
     crash leaves either the old release or the new one.
     """
 
-    def __init__(self, release_root: Path) -> None:
-        self._directory = release_root / "log"
+    def __init__(self, release_root: ReleaseRoot) -> None:
+        self._storage = storage_of(release_root)
+        self._folder = self._storage.where(_FOLDER)
 
     def latest_generation(self) -> int:
-        """The highest generation, 0 for an empty log. One directory listing: cheap enough to poll."""
+        """The highest generation, 0 for an empty log. One listing: cheap enough to poll."""
         return max(self.generations(), default=0)
 
     def generations(self) -> list[int]:
         """The generations that have a document, oldest first; empty when there is no log yet."""
         try:
-            names = [entry.name for entry in self._directory.iterdir()]
+            names = self._storage.names(_FOLDER)
             return sorted(int(name.removesuffix(".json")) for name in names if _DOCUMENT.fullmatch(name))
         except FileNotFoundError:
             return []
         except OSError as exc:
-            raise StoreUnavailable(f"the release log {self._directory} cannot be listed: {exc}") from exc
+            raise StoreUnavailable(f"the release log {self._folder} cannot be listed: {exc}") from exc
+
+    def where(self, generation: int) -> str:
+        """The place of a release's document, for messages."""
+        return self._storage.where(document_name(generation))
 
     def read(self, generation: int) -> Release:
-        path = self._path(generation)
+        name = document_name(generation)
+        path = self.where(generation)
         try:
-            content = path.read_bytes()
+            content = self._storage.read(name)
         except FileNotFoundError as exc:
-            raise LogCorrupt(f"generation {generation} is missing from {self._directory}; restore {path.name}") from exc
+            raise LogCorrupt(
+                f"generation {generation} is missing from {self._folder}; restore {name.removeprefix('log/')}"
+            ) from exc
         except OSError as exc:
             raise StoreUnavailable(f"release {path} cannot be read: {exc}") from exc
-        release = decode_release(content, origin=str(path))
+        release = decode_release(content, origin=path)
         if release.generation != generation:
             raise LogCorrupt(f"{path} says it is generation {release.generation}")
         return release
@@ -76,7 +85,8 @@ class ReleaseLog:
         check_transition(current, release)
         try:
             unsigned = replace(release, signature="")  # it may have that of the release that it was made from
-            create_exclusively(self._path(release.generation), encode_release(sign(unsigned) if sign else unsigned))
+            content = encode_release(sign(unsigned) if sign else unsigned)
+            self._storage.create(document_name(release.generation), content)
         except FileExistsError as exc:
             raise Conflict(
                 f"another writer committed generation {release.generation} first; re-read the log and decide again"
@@ -84,8 +94,18 @@ class ReleaseLog:
         except OSError as exc:
             raise StoreUnavailable(f"release {release.generation} could not be written: {exc}") from exc
 
-    def _path(self, generation: int) -> Path:
-        return self._directory / f"{generation:08d}.json"
+    def restore(self, release: Release) -> None:
+        """Write the document of a release that was committed before, where it is missing or damaged."""
+        name, content = document_name(release.generation), encode_release(release)
+        if self._storage.has(name):
+            self._storage.replace(name, content)
+        else:
+            self._storage.create(name, content)
+
+
+def document_name(generation: int) -> str:
+    """The name of a release's document below the release root."""
+    return f"{_FOLDER}/{generation:08d}.json"
 
 
 def promotion_of(

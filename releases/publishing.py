@@ -14,12 +14,11 @@ from releases.manifest import GOLDEN_ROWS, Flavor, Golden, InputSchema, Manifest
 from releases.model_inputs import frame_of
 from releases.output import Output
 from releases.profile import DECILES, QUANTILES, category_shares, numeric_profile, quantiles_of
+from releases.release_root import ReleaseRoot
 from releases.signing import Keys
 from releases.store import ModelStore
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
@@ -58,7 +57,7 @@ class ForeignModel:
 
 
 def publish_foreign(
-    release_root: "Path",
+    release_root: ReleaseRoot,
     keys: Keys,
     model: ForeignModel,
     *,

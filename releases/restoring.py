@@ -10,10 +10,10 @@ from pathlib import Path
 
 from healing.errors import Corrupt, ModelCorrupt, StoreUnavailable
 from healing.release import Release, check_transition
-from releases.document import encode_release
-from releases.files import create_exclusively, write_atomically
 from releases.log import ReleaseLog
 from releases.manifest import MANIFEST_FILE, SIGNATURE_FILE
+from releases.release_root import ReleaseRoot
+from releases.storage import storage_of
 from releases.store import ModelStore
 
 Reached = Callable[[str], None]
@@ -24,7 +24,7 @@ def _nothing(_: str) -> None:
 
 
 def restore_model(
-    release_root: Path, copy_root: Path, digest: str, public_key: Path, reached: Reached = _nothing
+    release_root: ReleaseRoot, copy_root: Path, digest: str, public_key: Path, reached: Reached = _nothing
 ) -> tuple[str, ...]:
     """Names of the restored files of one model; empty if it was sound.
 
@@ -35,33 +35,34 @@ def restore_model(
     if _is_sound(originals, digest, public_key):
         return ()
     manifest = copies.verify(digest, public_key)
-    if not originals.path(digest).is_dir():
+    if isinstance(release_root, Path) and not originals.has_any_of(digest):
         copies.copy_to(digest, originals.path(digest).parent)
         reached("republish.file_restored")
         originals.verify(digest, public_key)
         return (MANIFEST_FILE, *sorted(manifest.files), SIGNATURE_FILE)
     restored = []
-    for name, expected in ((MANIFEST_FILE, digest), *sorted(manifest.files.items())):
-        if _digest_of(originals.path(digest) / name) != expected:
-            _restore_file(copies.path(digest) / name, originals.path(digest) / name, expected)
+    named = ((MANIFEST_FILE, digest), *sorted(manifest.files.items()))
+    for name, expected in named if originals.exists(digest) else named[::-1]:  # a model is there when its manifest is
+        if not originals.is_whole(digest, name, expected):
+            _restore_file(copies, originals, digest, name, expected)
             restored.append(name)
             reached("republish.file_restored")
     if not _is_sound(originals, digest, public_key):  # every file is right, so the signature is not
-        signature = (copies.path(digest) / SIGNATURE_FILE).read_bytes()
-        write_atomically(originals.path(digest) / SIGNATURE_FILE, signature)
+        originals.replace(digest, SIGNATURE_FILE, copies.read(digest, SIGNATURE_FILE))
         restored.append(SIGNATURE_FILE)
         reached("republish.file_restored")
     originals.verify(digest, public_key)
     return tuple(restored)
 
 
-def restore_log(release_root: Path, copy_root: Path, reached: Reached = _nothing) -> tuple[int, ...]:
+def restore_log(release_root: ReleaseRoot, copy_root: Path, reached: Reached = _nothing) -> tuple[int, ...]:
     """Generations of the restored release documents; empty if the log has every document of the copy in a sound state.
 
     IllegalTransition if a document of the copy may not follow its predecessor in the log. StoreUnavailable if the
     release root has neither a log nor models: then it is away, for example not mounted.
     """
-    if not any((release_root / name).is_dir() for name in ("log", "models")):
+    storage = storage_of(release_root)
+    if not any(storage.has_folder(name) for name in ("log", "models")):
         raise StoreUnavailable(f"the release root {release_root} is away; bring it back before its files are restored")
     log, copy = ReleaseLog(release_root), ReleaseLog(copy_root)
     restored = []
@@ -72,11 +73,7 @@ def restore_log(release_root: Path, copy_root: Path, reached: Reached = _nothing
         before = _readable(log, generation - 1)
         if before is not None:
             check_transition(before, release)
-        target, content = release_root / "log" / f"{generation:08d}.json", encode_release(release)
-        if target.exists():
-            write_atomically(target, content)
-        else:
-            create_exclusively(target, content)
+        log.restore(release)
         restored.append(generation)
         reached("republish.file_restored")
     return tuple(restored)
@@ -90,20 +87,12 @@ def _is_sound(store: ModelStore, digest: str, public_key: Path) -> bool:
     return True
 
 
-def _digest_of(file: Path) -> str | None:
-    """The digest of the file's bytes; None if it cannot be read."""
-    try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError:
-        return None
-
-
-def _restore_file(source: Path, target: Path, expected: str) -> None:
-    """Replace `target` by the bytes of `source`, if they have the digest now."""
-    content = source.read_bytes()
+def _restore_file(copies: ModelStore, originals: ModelStore, digest: str, name: str, expected: str) -> None:
+    """Replace a file of the original by that of the copy, if the copy has the expected digest now."""
+    content = copies.read(digest, name)
     if hashlib.sha256(content).hexdigest() != expected:
-        raise ModelCorrupt(f"the copy {source} has changed since it was verified")
-    write_atomically(target, content)
+        raise ModelCorrupt(f"the copy of {digest}/{name} has changed since it was verified")
+    originals.replace(digest, name, content)
 
 
 def _readable(log: ReleaseLog, generation: int) -> Release | None:

@@ -50,7 +50,7 @@ class ModelCopies:
             kept = self.path(model.digest)
             if not kept.exists():
                 beside = kept.with_suffix(".copying")
-                shutil.copytree(store.path(model.digest), beside, dirs_exist_ok=True)
+                shutil.copytree(store.fetch(model.digest), beside, dirs_exist_ok=True)
                 beside.rename(kept)
 
     def path(self, digest: str) -> Path:

@@ -16,6 +16,7 @@ import structlog
 
 from cli.stack.ports import LOOPBACK
 from healing.errors import OrchestratorUnavailable
+from releases.release_root import ReleaseRoot
 from tasks.config.log_section import LogSection
 from tasks.runtime.orphaned_runs import crash_orphaned_runs
 from tasks.runtime.telemetry import OPT_OUTS
@@ -86,7 +87,7 @@ class Stack:
     feed_module: str | None
     tracking_uri: str
     keys_dir: Path
-    release_root: Path
+    release_root: ReleaseRoot
     gateway_dir: Path
     ports: Mapping[str, int]
     upstreams: Mapping[str, str] = field(default_factory=dict)  # of the links of a lab's fault proxy

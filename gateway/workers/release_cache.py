@@ -4,7 +4,6 @@ Under the state directory, in the layout of a release root. A model's name is a 
 with the right digests equals the original. Only the original shows whether the published bytes have changed.
 """
 
-import contextlib
 import shutil
 import threading
 from collections.abc import Collection
@@ -18,6 +17,8 @@ from releases.document import encode_release
 from releases.files import write_atomically
 from releases.log import ReleaseLog
 from releases.manifest import SIGNATURE_FILE, Manifest
+from releases.release_root import ReleaseRoot
+from releases.storage import FileState
 from releases.store import ModelStore
 
 _log = structlog.get_logger(__name__)
@@ -27,7 +28,7 @@ RELEASES_KEPT = 5
 class ReleaseCache:
     """One a state directory. Everything blocks for as long as the disk takes: call it in a thread."""
 
-    def __init__(self, directory: Path, release_root: Path) -> None:
+    def __init__(self, directory: Path, release_root: ReleaseRoot) -> None:
         self.directory = directory
         self._root = release_root
         self._copies = ModelStore(directory)
@@ -41,14 +42,24 @@ class ReleaseCache:
         ModelCorrupt when the published bytes are there and are not what was published: no new process takes that model,
         whatever the copy says. StoreUnavailable when the root is away and no copy was kept.
         """
-        if not self._originals.path(model.digest).is_dir():
+        try:
+            return self._obtain_published(model)
+        except StoreUnavailable:
+            if self._copies.exists(model.digest):
+                return self.obtain_copy(model)
+            raise
+
+    def _obtain_published(self, model: ModelRef) -> Path:
+        if not self._originals.has_any_of(model.digest):
             return self.obtain_copy(model)
         self._originals.verify_digests(model.digest)
         try:
             return self._copy_of(model)
         except OSError as exc:
             _log.warning("model_not_copied", digest=model.digest, reason=str(exc))
-            return self._originals.path(model.digest)
+            if isinstance(self._root, Path):
+                return self._originals.path(model.digest)
+            raise StoreUnavailable(f"expected to copy model {model.digest} from {self._root}, found {exc}") from exc
 
     def manifest(self, model: ModelRef) -> Manifest:
         """From the copy, where one was kept."""
@@ -57,20 +68,15 @@ class ReleaseCache:
 
     def audit(self, model: ModelRef) -> None:
         """ModelCorrupt when the published bytes changed after publishing, StoreUnavailable when they are not there."""
-        if not self._originals.path(model.digest).is_dir():
+        if not self._originals.has_any_of(model.digest):
             raise StoreUnavailable(
                 f"expected model {model.digest} in {self._root}, found none; restore it: this gateway has only its copy"
             )
         self._originals.verify_digests(model.digest)
 
-    def fingerprint(self, model: ModelRef) -> frozenset[tuple[str, int, int, int]]:
-        """What the file system says of the published files without reading them; empty when they are not there."""
-        found = set()
-        for path in self._originals.path(model.digest).rglob("*"):
-            with contextlib.suppress(FileNotFoundError):
-                seen = path.stat()
-                found.add((path.name, seen.st_ino, seen.st_size, seen.st_mtime_ns))
-        return frozenset(found)
+    def fingerprint(self, model: ModelRef) -> frozenset[FileState]:
+        """What the store says of the published files without reading them; empty when they are not there."""
+        return self._originals.states(model.digest)
 
     def remember(self, release: Release, digests: Collection[str]) -> None:
         """Keep `release` as the newest, and no models but those of `digests`. Raises OSError."""
@@ -94,12 +100,13 @@ class ReleaseCache:
 
     def _copy_of(self, model: ModelRef) -> Path:
         """The copy, made or made again where it is not what the original is; the signature beside it included."""
-        copy, original = self._copies.path(model.digest), self._originals.path(model.digest)
+        copy = self._copies.path(model.digest)
         with self._changing:
             if copy.exists():
                 try:
                     self._copies.verify_digests(model.digest)
-                    if (copy / SIGNATURE_FILE).read_bytes() == (original / SIGNATURE_FILE).read_bytes():
+                    signatures = [s.read(model.digest, SIGNATURE_FILE) for s in (self._copies, self._originals)]
+                    if signatures[0] == signatures[1]:
                         return copy
                 except (ModelCorrupt, FileNotFoundError) as exc:
                     _log.warning("copy_replaced", digest=model.digest, reason=str(exc))
@@ -113,7 +120,7 @@ class ReleaseCache:
         if self._copies.exists(model.digest):
             self._copies.verify_digests(model.digest)
             return self._copies.path(model.digest)
-        if (self._root / "models").is_dir():
+        if self._originals.is_there():
             raise ModelCorrupt(f"model {model.digest} is not in the store {self._root}; publish it again")
         raise StoreUnavailable(f"the release root {self._root} is away, and no copy of model {model.digest} was kept")
 

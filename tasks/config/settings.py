@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from healing.errors import ConfigError
+from releases.release_root import ReleaseRoot, checked_address, directory_of, is_object_address, root_at
 from releases.trusted_log import Signatures
 
 ADDRESSES_FILE = "addresses.json"
@@ -54,6 +55,11 @@ class Settings(BaseSettings):
     ledger_url: SecretStr | None = Field(
         default=None,
         description="SQLAlchemy URL of the ledger (PostgreSQL beyond one machine); without it SQLite in the home.",
+    )
+    release_root_url: str | None = Field(
+        default=None,
+        description="Directory or object store (`s3://`, `gs://`, `az://`) of all release roots, one folder per "
+        "pipeline; without it a directory in the home.",
     )
     mlflow_tracking_uri: str | None = Field(
         default=None, description="MLflow tracking address; without it SQLite in the home."
@@ -105,6 +111,15 @@ class Settings(BaseSettings):
         """A flow run may start in another directory than the command that requested it."""
         return path.expanduser().absolute()
 
+    @field_validator("release_root_url")
+    @classmethod
+    def _is_address(cls, address: str | None) -> str | None:
+        """ValueError for an address that no part of the system could open."""
+        try:
+            return address and (checked_address(address) if is_object_address(address) else address)
+        except ConfigError as exc:
+            raise ValueError(str(exc)) from exc
+
     @property
     def ledger_dsn(self) -> str:
         """SQLAlchemy URL of the ledger. May hold a password: do not log it."""
@@ -151,9 +166,16 @@ class Settings(BaseSettings):
         """Directory of the pipeline's Delta tables."""
         return self.home / "lake" / pipeline
 
-    def release_root(self, pipeline: str) -> Path:
-        """Directory of the pipeline's release log and models."""
-        return self.home / "releases" / pipeline
+    def release_root(self, pipeline: str) -> ReleaseRoot:
+        """Where the pipeline's release log and models are."""
+        directory = self.home / "releases" / pipeline
+        if self.release_root_url is None:
+            return directory
+        return root_at(f"{self.release_root_url.rstrip('/')}/{pipeline}", directory)
+
+    def release_dir(self, pipeline: str) -> Path:
+        """The directory of this host that belongs to the release root: locks, progress, copies of models."""
+        return directory_of(self.release_root(pipeline))
 
     def backtest_dir(self, pipeline: str) -> Path:
         """Directory of the fits of the pipeline's backtests."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 import structlog
 
@@ -13,6 +12,7 @@ from healing.incident import Cause
 from healing.release import Release
 from healing.verdict import Verdict
 from releases.log import ReleaseLog
+from releases.release_root import ReleaseRoot
 from tasks.config.settings import Settings
 from tasks.incidents.detection import record_new
 from tasks.incidents.fence_evidence import FenceEvidence
@@ -58,7 +58,7 @@ def read_signals(
     )
 
 
-def _read_history(release_root: Path) -> tuple[Release, ...] | None:
+def _read_history(release_root: ReleaseRoot) -> tuple[Release, ...] | None:
     """The release log, oldest first; None if a document is damaged or cannot be read, which stops no other remedy."""
     try:
         return tuple(ReleaseLog(release_root).history())

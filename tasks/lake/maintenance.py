@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from healing.errors import StoreUnavailable
+from releases.release_root import ReleaseRoot
 from releases.store import ModelStore
 from tasks.config.pipeline import Pipeline
 from tasks.lake.columns import FEATURES
@@ -30,7 +31,7 @@ class MaintainedTable:
     versions_pinned: tuple[int, ...]
 
 
-def pinned_versions(pipeline: Pipeline, ledger: Ledger, release_root: Path) -> dict[str, set[int]]:
+def pinned_versions(pipeline: Pipeline, ledger: Ledger, release_root: ReleaseRoot) -> dict[str, set[int]]:
     """By table, the versions that a model's manifest or the ledger still names."""
     pinned: dict[str, set[int]] = {FEATURES: _newest(ledger.feature_versions(pipeline.name))}
     for table in pipeline.tables:

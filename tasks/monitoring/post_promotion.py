@@ -1,7 +1,6 @@
 """What the monitor does about a new champion that is worse than the model before: evidence of a bad candidate."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -10,6 +9,7 @@ from healing.evidence import Evidence
 from healing.incident import Cause
 from healing.verdict import Outcome, Verdict
 from releases.log import ReleaseLog
+from releases.release_root import ReleaseRoot
 from tasks.config.settings import Settings
 from tasks.ledger.store import Ledger
 from tasks.monitoring.checks.promotion import CHECK, Promotion, latest_promotion
@@ -34,7 +34,7 @@ def record_promotion_check(settings: Settings, model: MonitoredModel, found: Win
             open_incident(ledger, _evidence(model, promotion, found.verdict))
 
 
-def is_new_champion(model: MonitoredModel, release_root: Path) -> bool:
+def is_new_champion(model: MonitoredModel, release_root: ReleaseRoot) -> bool:
     """Whether the champion was promoted over another model, and all judged windows began after its acceptance."""
     judged = model.rules.persistence_windows
     if len(model.windows(model.rules.window_days, judged + 1)) > judged:

@@ -105,7 +105,7 @@ def _predecessor(settings: Settings, pipeline: Pipeline, model: MonitoredModel) 
     promotion = latest_promotion(ReleaseLog(root).history())
     if promotion is None or promotion.release.reason is Reason.RETURN:
         return None
-    folder = ModelStore(root).path(promotion.previous.digest)
+    folder = ModelStore(root).fetch(promotion.previous.digest)
     try:
         before = load(folder, ensure_keys(settings.keys_dir).public)
     except ModelCorrupt:

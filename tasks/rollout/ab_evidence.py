@@ -10,6 +10,7 @@ from healing.ab_rules import LOSS, ABRules, Better
 from healing.errors import UsageError
 from releases.log import ReleaseLog
 from releases.manifest import Manifest
+from releases.release_root import ReleaseRoot
 from releases.store import ModelStore
 from tasks.config.ab_section import ABChanges
 from tasks.config.pipeline import Pipeline
@@ -56,7 +57,7 @@ class ABEvidence:
 class ABMeasure:
     """Measures the A/B test in the release log; None without one, or without a gateway."""
 
-    def __init__(self, config: Pipeline, lake_root: Path, release_root: Path, operate_url: str | None) -> None:
+    def __init__(self, config: Pipeline, lake_root: Path, release_root: ReleaseRoot, operate_url: str | None) -> None:
         self._config = config
         self._lake_root = lake_root
         self._release_root = release_root

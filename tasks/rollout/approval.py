@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from healing.errors import UsageError
 from healing.moment import Moment
 from healing.release import ModelRef, Release
+from releases.release_root import ReleaseRoot
 from tasks.config.release_section import ApprovalRule
 from tasks.ledger.store import Ledger
 from tasks.rollout.rollout import Rollout, RolloutJournal, Step, moment_of
@@ -58,7 +58,7 @@ def needs_approval(rule: ApprovalRule, champion: str, candidate: str) -> bool:
             return _major(candidate) > _major(champion)
 
 
-def version_question(release_root: Path, model: ModelRef) -> ApprovalQuestion:
+def version_question(release_root: ReleaseRoot, model: ModelRef) -> ApprovalQuestion:
     """Whether a version may answer users; asked once per trial."""
     current = current_release(release_root)
     began = stage = current
@@ -68,7 +68,7 @@ def version_question(release_root: Path, model: ModelRef) -> ApprovalQuestion:
     return ApprovalQuestion(f"version/{began.generation}", text, stage.generation)
 
 
-def stage_question(release_root: Path, model: ModelRef, why: str) -> ApprovalQuestion:
+def stage_question(release_root: ReleaseRoot, model: ModelRef, why: str) -> ApprovalQuestion:
     """Whether the current stage, which is inconclusive, counts as passed."""
     stage = stage_start(release_root, current_release(release_root))
     return ApprovalQuestion(
@@ -76,7 +76,7 @@ def stage_question(release_root: Path, model: ModelRef, why: str) -> ApprovalQue
     )
 
 
-def ab_question(release_root: Path, model: ModelRef) -> ApprovalQuestion:
+def ab_question(release_root: ReleaseRoot, model: ModelRef) -> ApprovalQuestion:
     """Whether the challenger of a running A/B test becomes champion; the answer, at any time, ends the test."""
     stage = stage_start(release_root, current_release(release_root))
     text = f"the A/B test of {model.version} is running; yes promotes it now, no aborts it"
@@ -129,7 +129,7 @@ def waiting_for_answer(
     return answered
 
 
-def answer_rollout(release_root: Path, ledger_dsn: str, pipeline: str, answer: ApprovalAnswer) -> str:
+def answer_rollout(release_root: ReleaseRoot, ledger_dsn: str, pipeline: str, answer: ApprovalAnswer) -> str:
     """Record a person's answer to the rollout's open question; returns the question.
 
     Without an open question, the answer is for the one that the current trial asks before its challenger answers users,
@@ -155,7 +155,7 @@ def answer_rollout(release_root: Path, ledger_dsn: str, pipeline: str, answer: A
     return f"(in advance) {ahead.text}"
 
 
-def _asking_generation(release_root: Path, current: Release) -> int:
+def _asking_generation(release_root: ReleaseRoot, current: Release) -> int:
     """The generation of a question asked now."""
     return current.generation if current.challenger is None else stage_start(release_root, current).generation
 

@@ -11,6 +11,7 @@ from healing.errors import ModelCorrupt, RegistryUnavailable
 from healing.remedy import served_well
 from releases.loader import LoadedModel, load
 from releases.log import ReleaseLog
+from releases.release_root import ReleaseRoot
 from releases.store import ModelStore
 from tasks.ledger.store import Ledger
 from tasks.monitoring.returned_champion import RETURNING
@@ -53,7 +54,7 @@ def compare_earlier_champions(
     return EarlierChampions(found, next((models[each.digest] for each in found if each.returns), None))
 
 
-def open_earlier_champions(release_root: Path, public_key: Path, count: int) -> Mapping[str, LoadedModel]:
+def open_earlier_champions(release_root: ReleaseRoot, public_key: Path, count: int) -> Mapping[str, LoadedModel]:
     """The newest `count` champions before this one, by digest, of those that a promotion or a return replaced.
 
     Leaves out fenced models, models that a rollback replaced, and those whose files do not verify.
@@ -64,7 +65,7 @@ def open_earlier_champions(release_root: Path, public_key: Path, count: int) -> 
         if len(found) == count:
             break
         try:
-            found[digest] = load(ModelStore(release_root).path(digest), public_key)
+            found[digest] = load(ModelStore(release_root).fetch(digest), public_key)
         except ModelCorrupt as exc:
             log.warning("earlier_champion_left_out", digest=digest, cause=str(exc))
     return found

@@ -9,6 +9,7 @@ import structlog
 from healing.errors import GatewayUnavailable, ModelCorrupt
 from healing.release import ModelRef
 from healing.verdict import Outcome, Verdict
+from releases.release_root import ReleaseRoot
 from releases.store import ModelStore
 from tasks.serving.gateway_client import probe_model
 
@@ -18,7 +19,7 @@ PROBES_MAX = 3
 PROBE_PAUSE_SECONDS = 0.3
 
 
-def check_answers(release_root: Path, public_key: Path, model: ModelRef, predict_url: str | None) -> None:
+def check_answers(release_root: ReleaseRoot, public_key: Path, model: ModelRef, predict_url: str | None) -> None:
     """Raise ModelCorrupt unless signature and digests hold and the golden rows get their golden answers.
 
     The gateway at `predict_url` is asked first. One that does not respond says nothing about the model, which is then
@@ -29,10 +30,10 @@ def check_answers(release_root: Path, public_key: Path, model: ModelRef, predict
         return
     from releases.loader import load  # scikit-learn takes seconds to import, and most rollbacks go to a warm model
 
-    load(ModelStore(release_root).path(model.digest), public_key)
+    load(ModelStore(release_root).fetch(model.digest), public_key)
 
 
-def probe_repeatedly(predict_url: str, release_root: Path, digest: str) -> Verdict:
+def probe_repeatedly(predict_url: str, release_root: ReleaseRoot, digest: str) -> Verdict:
     """`probe_model`, repeated on FAIL up to PROBES_MAX times: a full queue can fail a single probe."""
     manifest = ModelStore(release_root).manifest(digest)
     probe = probe_model(predict_url, digest, manifest)
@@ -55,7 +56,7 @@ def intact_models(candidates: Iterable[ModelRef], check: Callable[[ModelRef], No
         yield model
 
 
-def _answers_live(predict_url: str, release_root: Path, model: ModelRef) -> bool:
+def _answers_live(predict_url: str, release_root: ReleaseRoot, model: ModelRef) -> bool:
     """Whether the gateway has the model loaded and it answers rightly; ModelCorrupt when it answers wrongly."""
     try:
         probe = probe_repeatedly(predict_url, release_root, model.digest)

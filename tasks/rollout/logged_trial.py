@@ -12,6 +12,7 @@ from healing.replay import LoggedStage
 from healing.trial_evidence import Expected
 from healing.trial_rules import TrialRules
 from releases.manifest import Manifest
+from releases.release_root import ReleaseRoot
 from releases.store import ModelStore
 from tasks.config.release_section import ReleaseRules
 from tasks.rollout.trial_log import TrialLog
@@ -100,7 +101,7 @@ def logged_stages(
     return tuple(stages)
 
 
-def expected_of(trial: LoggedTrial, release_root: Path) -> Expected:
+def expected_of(trial: LoggedTrial, release_root: ReleaseRoot) -> Expected:
     """What the manifests of both models say about their answers; empty for a model that is gone."""
     store = ModelStore(release_root)
     challenger, champion = _manifest(store, trial.challenger.model), _manifest(store, trial.champion)

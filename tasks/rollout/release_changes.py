@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import stamina
 import structlog
@@ -12,6 +11,7 @@ from healing.fence import PROGRAMS
 from healing.release import Release
 from healing.remedy import Role, role_of, without_model
 from releases.log import ReleaseLog, abort_of
+from releases.release_root import ReleaseRoot
 from releases.signing import keys_in
 from releases.trusted_log import Signatures, Signing, TrustedLog
 from tasks.config.settings import Settings
@@ -39,7 +39,7 @@ def signing_of(settings: Settings) -> Signing | None:
 
 
 def commit_next(
-    release_root: Path, decide: Callable[[Release | None], Release | None], signing: Signing | None = None
+    release_root: ReleaseRoot, decide: Callable[[Release | None], Release | None], signing: Signing | None = None
 ) -> Release | None:
     """Append the release that `decide` returns for the current one; None when it returns None: nothing has to change.
 
@@ -81,7 +81,7 @@ def _append(releases: ReleaseLog, following: Release, signing: Signing | None) -
 
 
 def abort_trial(
-    release_root: Path,
+    release_root: ReleaseRoot,
     digest: str | None,
     *,
     author: str,
@@ -103,7 +103,7 @@ def abort_trial(
     return commit_next(release_root, decide)
 
 
-def abort_by_person(release_root: Path, pipeline: str, *, by: str, reason: str, fence: bool) -> Release:
+def abort_by_person(release_root: ReleaseRoot, pipeline: str, *, by: str, reason: str, fence: bool) -> Release:
     """Abort the current trial for the person `by`; with `fence` only a person may put the model on trial again.
 
     UsageError for a name that programs sign with, IllegalTransition when no model is on trial.
@@ -117,7 +117,7 @@ def abort_by_person(release_root: Path, pipeline: str, *, by: str, reason: str, 
 
 
 def drop_fallback(
-    release_root: Path,
+    release_root: ReleaseRoot,
     digest: str,
     *,
     author: str,

@@ -4,13 +4,12 @@ A process may die between a commit and its notifications, and MLflow may be down
 missing; the ledger records what was sent.
 """
 
-from pathlib import Path
-
 import structlog
 
 from healing.errors import RegistryUnavailable
 from healing.release import Release
 from releases.log import ReleaseLog
+from releases.release_root import ReleaseRoot
 from releases.store import ModelStore
 from tasks.config.settings import Settings
 from tasks.ledger.store import Ledger
@@ -76,7 +75,7 @@ def mirror_missed(settings: Settings, pipeline: str) -> None:
             ledger.record_entry(pipeline, MIRRORED, _subject_of(current), {"generation": current.generation})
 
 
-def mirror_release(tracking_uri: str, release: Release, release_root: Path) -> bool:
+def mirror_release(tracking_uri: str, release: Release, release_root: ReleaseRoot) -> bool:
     """Set MLflow's aliases and tags as the release says; returns whether MLflow agrees with it now.
 
     They inform people and decide nothing: when MLflow is down, that is logged, the release stands, and the next run of

@@ -16,6 +16,7 @@ from healing.release import FALLBACKS_MAX, ModelRef, Release
 from healing.remedy import earlier_models, rollback_candidates
 from healing.verdict import Outcome
 from releases.log import ReleaseLog, rollback_of
+from releases.release_root import ReleaseRoot
 from releases.signing import ensure_keys
 from releases.store import ModelStore
 from releases.trusted_log import Signing
@@ -166,7 +167,7 @@ def _troubled_models(operate_url: str | None) -> frozenset[str]:
 
 
 def roll_back(
-    release_root: Path,
+    release_root: ReleaseRoot,
     public_key: Path,
     order: RollbackOrder,
     predict_url: str | None = None,

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,6 +11,7 @@ from healing.moment import Moment
 from healing.promotion import Decision, Exposure
 from healing.release import Challenger, Mode, ModelRef, Release
 from healing.trial_rules import TrialCheck
+from releases.release_root import ReleaseRoot
 from releases.trusted_log import Signing
 from tasks.config.release_section import Stage
 from tasks.ledger.held_lease import HeldLease
@@ -101,7 +101,7 @@ class Rollout:
     pipeline: str
     model: ModelRef
     baseline: float
-    release_root: Path
+    release_root: ReleaseRoot
     ledger_dsn: str = field(repr=False)
     operate_url: str | None
     incident_id: str | None = None

@@ -7,7 +7,6 @@ controller computes, such as the evidence from labels, and nothing depends on it
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -18,6 +17,7 @@ from healing.errors import UsageError
 from healing.release import Release
 from releases.files import write_atomically
 from releases.log import ReleaseLog
+from releases.release_root import ReleaseRoot, directory_of
 from tasks.rollout.progress import Phase, RolloutProgress, progress_page
 from tasks.rollout.trial_controller_lease import stranded_trial
 
@@ -28,10 +28,10 @@ ARTIFACT_SECONDS = 5.0  # between two updates of the artifact within one phase: 
 
 
 class ProgressFile:
-    """The progress file of one pipeline's rollout, in its release root."""
+    """The progress file of one pipeline's rollout, in its directory of this host."""
 
-    def __init__(self, release_root: Path) -> None:
-        self._path = release_root / PROGRESS_FILE
+    def __init__(self, release_root: ReleaseRoot) -> None:
+        self._path = directory_of(release_root) / PROGRESS_FILE
 
     def write(self, progress: RolloutProgress) -> None:
         """Replace the content. When the disk refuses it, the rollout continues without a progress file."""
@@ -54,7 +54,7 @@ class ProgressFile:
 class ProgressReporter:
     """Reports one rollout from inside its flow run. When Prefect is down, only the artifact is missing."""
 
-    def __init__(self, release_root: Path, pipeline: str) -> None:
+    def __init__(self, release_root: ReleaseRoot, pipeline: str) -> None:
         self._file = ProgressFile(release_root)
         self._key = f"release-{pipeline}".replace("_", "-")
         self._artifact: UUID | None = None
@@ -120,7 +120,7 @@ class RolloutStatus:
         return trial if self.controlled else f"{trial} without a controller: heal resumes or aborts it"
 
 
-def read_rollout_status(release_root: Path, ledger_dsn: str, pipeline: str) -> RolloutStatus:
+def read_rollout_status(release_root: ReleaseRoot, ledger_dsn: str, pipeline: str) -> RolloutStatus:
     """The status of the pipeline's rollout; UsageError before the first release."""
     current = ReleaseLog(release_root).current()
     if current is None:
@@ -138,7 +138,7 @@ def read_rollout_status(release_root: Path, ledger_dsn: str, pipeline: str) -> R
     )
 
 
-def current_progress(release_root: Path, current: Release) -> RolloutProgress | None:
+def current_progress(release_root: ReleaseRoot, current: Release) -> RolloutProgress | None:
     """The last progress of the rollout that is running according to the log; None when none is.
 
     A killed controller leaves its last progress behind: it counts only as long as its model is on trial, or as long as

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from healing.errors import Conflict
 from healing.release import Release
 from releases.log import ReleaseLog
+from releases.release_root import ReleaseRoot
 from tasks.ledger.held_lease import HeldLease, leases_of
 from tasks.ledger.lease_holder import has_ended
 from tasks.ledger.leases import TTL_SECONDS, Lease, rollout_lease
@@ -36,7 +36,9 @@ def controlling(ledger_dsn: str, pipeline: str) -> Iterator[HeldLease]:
         yield lease
 
 
-def stranded_trial(release_root: Path, ledger_dsn: str, pipeline: str, seconds_max: float = 0.0) -> Release | None:
+def stranded_trial(
+    release_root: ReleaseRoot, ledger_dsn: str, pipeline: str, seconds_max: float = 0.0
+) -> Release | None:
     """The current release if it has a challenger and no controller; None if a controller may be alive.
 
     A controller of another host counts as dead once its lease was seen unchanged for TTL_SECONDS: by calls of the same

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from healing.ab_rules import ABRules
 from healing.errors import Conflict
 from healing.moment import Moment, elapsed_seconds
 from healing.release import Challenger, Mode, ModelRef, Release
 from releases.log import ReleaseLog
+from releases.release_root import ReleaseRoot
 from tasks.config.release_section import ReleaseRules
 from tasks.rollout.rollout import AUTHOR, RolloutJournal, Step, moment_of
 
@@ -19,14 +19,14 @@ def on_trial(release: Release, model: ModelRef) -> bool:
     return release.challenger is not None and release.challenger.model.digest == model.digest
 
 
-def trial_start(release_root: Path, current: Release) -> Release:
+def trial_start(release_root: ReleaseRoot, current: Release) -> Release:
     """The release that put the challenger of `current` on trial."""
     assert current.challenger is not None
     model = current.challenger.model
     return _first_while(release_root, current, lambda earlier: on_trial(earlier, model))
 
 
-def stage_start(release_root: Path, current: Release) -> Release:
+def stage_start(release_root: ReleaseRoot, current: Release) -> Release:
     """The release with which the current stage began; republishing the champion begins no new stage."""
     assert current.challenger is not None
     step = _step_of(current.challenger)
@@ -41,20 +41,20 @@ def _step_of(trial: Challenger) -> tuple[str, Mode, float, ABRules | None]:
     return trial.model.digest, trial.mode, trial.weight, trial.ab
 
 
-def end_of_trial(release_root: Path, trial: Release, model: ModelRef) -> Release | None:
+def end_of_trial(release_root: ReleaseRoot, trial: Release, model: ModelRef) -> Release | None:
     """The first release after `trial` in which the model is not on trial any more; None while it is."""
     releases = ReleaseLog(release_root)
     later = (releases.read(number) for number in range(trial.generation + 1, releases.latest_generation() + 1))
     return next((release for release in later if not on_trial(release, model)), None)
 
 
-def last_trial(release_root: Path, model: ModelRef) -> Release:
+def last_trial(release_root: ReleaseRoot, model: ModelRef) -> Release:
     """The last release with the model on trial; the current release when there was none."""
     trials = [release for release in ReleaseLog(release_root).history() if on_trial(release, model)]
     return trials[-1] if trials else current_release(release_root)
 
 
-def current_release(release_root: Path) -> Release:
+def current_release(release_root: ReleaseRoot) -> Release:
     """The current release; Conflict when the log is empty, because it was not when the rollout began."""
     current = ReleaseLog(release_root).current()
     if current is None:
@@ -72,7 +72,7 @@ class Resumption:
     key: str
 
 
-def resumable(release_root: Path, ledger_dsn: str, rules: ReleaseRules, now: Moment) -> Resumption | None:
+def resumable(release_root: ReleaseRoot, ledger_dsn: str, rules: ReleaseRules, now: Moment) -> Resumption | None:
     """How to resume the trial in the log; None when there is none, or it may not be resumed.
 
     A trial may be resumed if a controller began it, its stage is still one of the pipeline's, and neither the stage's
@@ -105,7 +105,7 @@ def _seconds_max(trial: Challenger, rules: ReleaseRules) -> float | None:
     return None if place is None else rules.stages[place].deadline_seconds + rules.stages[place].hold_seconds
 
 
-def _first_while(release_root: Path, current: Release, holds: Callable[[Release], bool]) -> Release:
+def _first_while(release_root: ReleaseRoot, current: Release, holds: Callable[[Release], bool]) -> Release:
     """The first of the unbroken run of releases up to `current` for which `holds` is true."""
     releases = ReleaseLog(release_root)
     first = current

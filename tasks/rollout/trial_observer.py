@@ -16,6 +16,7 @@ from healing.release import ModelRef
 from healing.trial_rules import CheckState, TrialCheck
 from releases.loader import LoadedModel, load
 from releases.log import ReleaseLog
+from releases.release_root import ReleaseRoot
 from releases.store import ModelStore
 from tasks.config.pipeline import Pipeline
 from tasks.rollout.trial_history import trial_start
@@ -132,7 +133,7 @@ class LabelMeasure:
     """Compares challenger and champion on the rows asked since the trial began; loads each model once."""
 
     def __init__(
-        self, config: Pipeline, lake_root: Path, release_root: Path, public_key: Path, operate_url: str | None
+        self, config: Pipeline, lake_root: Path, release_root: ReleaseRoot, public_key: Path, operate_url: str | None
     ) -> None:
         self._config = config
         self._lake_root = lake_root
@@ -161,6 +162,6 @@ class LabelMeasure:
 
     def _load(self, model: ModelRef) -> LoadedModel:
         if model.digest not in self._loaded:
-            path = ModelStore(self._release_root).path(model.digest)
+            path = ModelStore(self._release_root).fetch(model.digest)
             self._loaded[model.digest] = load(path, self._public_key)
         return self._loaded[model.digest]

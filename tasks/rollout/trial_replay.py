@@ -144,7 +144,7 @@ def actual_end(trial: LoggedTrial) -> str:
 
 def _loaded(settings: Settings, pipeline: str, model: ModelRef) -> ModelOrDigest:
     """The model, to answer rows that it did not answer live; only its digest when it cannot be loaded any more."""
-    path = ModelStore(settings.release_root(pipeline)).path(model.digest)
+    path = ModelStore(settings.release_root(pipeline)).fetch(model.digest)
     try:
         return load(path, ensure_keys(settings.keys_dir).public)
     except ModelCorrupt as exc:

@@ -14,6 +14,7 @@ from healing.errors import ConfigError
 from healing.release import ModelRef
 from releases.flavours.sklearn_skops import read_estimator
 from releases.loader import LoadedModel
+from releases.release_root import ReleaseRoot
 from releases.signing import Keys, ensure_keys
 from tasks.config.pipeline import Pipeline, load_pipeline
 from tasks.config.settings import Settings
@@ -48,7 +49,7 @@ class TrainingContext:
     pipeline: Pipeline
     labels: LabelSource
     registry: Registry
-    release_root: Path
+    release_root: ReleaseRoot
     keys: Keys
     _cached: dict[str, TrainingDataset] = field(default_factory=dict, compare=False, repr=False)
     _opened: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)  # estimators by MLflow version

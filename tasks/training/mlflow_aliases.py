@@ -1,9 +1,9 @@
 """MLflow aliases and environment tags that mirror the release log for people; they decide nothing."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from healing.release import Release
+from releases.release_root import ReleaseRoot
 from releases.store import ModelStore
 from tasks.training.mlflow_registry import registered_name, registry_client, require_store
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 ENVIRONMENT = "environment"  # tag of a model version: shadow, canary, production or retired
 
 
-def mirror_aliases(tracking_uri: str, pipeline: str, release: Release, release_root: Path) -> None:
+def mirror_aliases(tracking_uri: str, pipeline: str, release: Release, release_root: ReleaseRoot) -> None:
     """Set the aliases and the tag `environment` to what the release names.
 
     A version is in production, canary or shadow by its part in the release, and retired once it has none. A version

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -15,6 +14,7 @@ from releases.flavours.sklearn_skops import read_estimator
 from releases.loader import LoadedModel
 from releases.manifest import GOLDEN_ROWS, ComparedFit, Golden, InputSchema, Manifest, Scalar
 from releases.output import Output
+from releases.release_root import ReleaseRoot
 from releases.signing import Keys
 from releases.store import ModelStore
 from tasks.evaluation.predictions import is_known
@@ -62,7 +62,7 @@ class PublishRequest:
     compared: ComparedModel | None = None
 
 
-def publish(request: PublishRequest, release_root: Path, keys: Keys) -> ModelRef:
+def publish(request: PublishRequest, release_root: ReleaseRoot, keys: Keys) -> ModelRef:
     """Store and sign the model. Publishing an equal request again changes nothing.
 
     The bytes are opened first, as a gateway does: ModelCorrupt when they need a type that is not on the allow-list,

@@ -26,7 +26,7 @@ def find(examined: Examined) -> Iterator[Finding]:
 def _directories(examined: Examined) -> Iterator[Path]:
     yield examined.settings.home
     for pipeline in examined.pipelines:
-        yield examined.settings.release_root(pipeline)
+        yield examined.settings.release_dir(pipeline)
     yield Path(tempfile.gettempdir())
 
 

@@ -16,8 +16,7 @@ NAME = "release_log"
 def find(examined: Examined) -> Iterator[Finding]:
     """One finding per document that is missing, damaged, illegal or not to be trusted."""
     for pipeline in examined.pipelines:
-        root = examined.settings.release_root(pipeline)
-        log = ReleaseLog(root)
+        log = ReleaseLog(examined.settings.release_root(pipeline))
         public_key = keys_in(examined.settings.keys_dir).public
         trusted = TrustedLog(log, public_key, examined.settings.release_signatures) if public_key.exists() else None
         previous: Release | None = None
@@ -26,7 +25,7 @@ def find(examined: Examined) -> Iterator[Finding]:
             try:
                 release = log.read(generation)
             except AutopilotError as exc:
-                fix = f"restore {root / 'log' / f'{generation:08d}.json'} from a backup, or `autopilot heal {pipeline}`"
+                fix = f"restore {log.where(generation)} from a backup, or `autopilot heal {pipeline}`"
                 yield error(NAME, subject, "a complete document of the release log", str(exc), fix)
                 previous = None
                 continue

@@ -9,6 +9,7 @@ import orjson
 from healing.errors import AutopilotError
 from healing.release import Release
 from releases.log import ReleaseLog
+from releases.release_root import ReleaseRoot
 
 RELEASES_SHOWN = 30
 _SNAPSHOT_BYTES_MAX = 4 * 2**20
@@ -17,7 +18,7 @@ _SNAPSHOT_BYTES_MAX = 4 * 2**20
 class ReleaseHistory:
     """The newest releases of the log, newest first. Documents never change, so each is read once."""
 
-    def __init__(self, release_root: Path) -> None:
+    def __init__(self, release_root: ReleaseRoot) -> None:
         self._log = ReleaseLog(release_root)
         self._read: dict[int, dict[str, Any]] = {}
 

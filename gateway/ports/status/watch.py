@@ -36,7 +36,7 @@ class PageBuilder:
 
     def __init__(self, state: GatewayState) -> None:
         self._state = state
-        self._history = ReleaseHistory(state.settings.release_root)
+        self._history = ReleaseHistory(state.settings.root)
         self._disk_calls = StoreCalls(calls_max=1)
         self._building = asyncio.Lock()
         self._built: BuiltPage | None = None

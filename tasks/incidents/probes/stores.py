@@ -7,6 +7,7 @@ from healing.diagnosis import ProblemKey, ProblemSignal
 from healing.errors import Corrupt, StoreUnavailable
 from healing.incident import Cause
 from releases.log import ReleaseLog
+from releases.release_root import ReleaseRoot
 from tasks.incidents.probe import LOOK_SECONDS_MAX, Probe, ProbeContext, Sighting
 
 PROBE_FILE = ".healer-probe"  # one name, so that a process that is killed leaves one file at most
@@ -26,17 +27,17 @@ class StoreWritable(Probe):
 
     def observe(self, context: ProbeContext) -> Sighting:
         folder = self._folder(context)
-        failure = _write_failure(folder)
+        failure = _write_failure(folder) if isinstance(folder, Path) else None  # an object store bills every write
         if failure is not None:
             return self._sighting(f"expected to write to the {self.name}, found {failure}")
         damage = _log_damage(folder) if self.name == RELEASE_ROOT else None
-        return Sighting(reason=f"the {self.name} can be written to") if damage is None else self._sighting(damage)
+        return Sighting(reason=f"the {self.name} can be used") if damage is None else self._sighting(damage)
 
     def hung(self, context: ProbeContext) -> Sighting:
         folder = self._folder(context)
         return self._sighting(f"expected {folder} to answer within {LOOK_SECONDS_MAX:g} s, found no answer")
 
-    def _folder(self, context: ProbeContext) -> Path:
+    def _folder(self, context: ProbeContext) -> ReleaseRoot:
         settings, pipeline = context.settings, context.pipeline.name
         return settings.release_root(pipeline) if self.name == RELEASE_ROOT else settings.lake_root(pipeline)
 
@@ -61,7 +62,7 @@ def _write_failure(folder: Path) -> str | None:
     return None
 
 
-def _log_damage(release_root: Path) -> str | None:
+def _log_damage(release_root: ReleaseRoot) -> str | None:
     """Why the release log cannot be read; None if every document can."""
     try:
         ReleaseLog(release_root).history()

@@ -18,6 +18,7 @@ from healing.incident import AttemptOutcome, Remedy
 from healing.release import Release
 from healing.verdict import Verdict
 from releases.log import ReleaseLog
+from releases.release_root import ReleaseRoot, directory_of
 from releases.store import ModelStore
 from tasks.config.settings import Settings
 from tasks.incidents.remedy_action import AttemptRun, RemedyAction, RemedyContext
@@ -79,28 +80,29 @@ def removables(settings: Settings, pipeline: str, ledger: Ledger) -> Iterator[Re
     """What may be deleted now, the least valuable first."""
     now = time.time()
     root = settings.release_root(pipeline)
+    directory = directory_of(root)
     leftovers = [
         *_children(settings.home / "tmp"),  # working directories of flow runs
         *(settings.home / "healer" / "runs").glob("*.log"),  # the record beside it stays: it is an idempotency key
-        *(root / "models").glob(".[pcd]*ing-*"),  # of publishing, copying and deleting
+        *(directory / "models").glob(".[pcd]*ing-*"),  # of publishing, copying and deleting
         *(settings.gateway_dir(pipeline) / "cache" / "models").glob(".copying-*"),
     ]
     yield from _older(leftovers, now - LEFTOVER_SECONDS)
     reports = [file for file in settings.reports_dir.rglob("*") if file.is_file()]
     post_mortems = settings.reports_dir / pipeline / "incidents"  # small, and what people learn from
     yield from _older((f for f in reports if not f.is_relative_to(post_mortems)), now - REPORT_SECONDS)
-    if not (is_held(root / _RETRAIN_LOCK) or may_be_controlled(settings.ledger_dsn, pipeline)):
+    if not (is_held(directory / _RETRAIN_LOCK) or may_be_controlled(settings.ledger_dsn, pipeline)):
         yield from _older(_unnamed_models(root, pipeline, ledger), now - MODEL_SECONDS)
 
 
-def _unnamed_models(root: Path, pipeline: str, ledger: Ledger) -> list[Path]:
+def _unnamed_models(root: ReleaseRoot, pipeline: str, ledger: Ledger) -> list[Path]:
     """Models that no release of the log, no fence and no retrain on record names. A damaged log names everything."""
     history = ReleaseLog(root).history()
     if not history:
         return []
     named = {digest for release in history for digest in _digests_of(release)}
     named |= {str(entry.detail.get("digest")) for entry in ledger.entries(pipeline, "retrain.finished")}
-    store = ModelStore(root)
+    store = ModelStore(directory_of(root))  # with an object store, the copies of models on this disk
     return [store.path(digest) for digest in store.digests() if digest not in named]
 
 

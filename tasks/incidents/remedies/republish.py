@@ -7,6 +7,7 @@ from healing.errors import Corrupt, GatewayUnavailable, IllegalTransition, Store
 from healing.incident import AttemptOutcome, Remedy
 from healing.verdict import Outcome, Verdict
 from releases.log import ReleaseLog
+from releases.release_root import ReleaseRoot
 from releases.restoring import restore_log, restore_model
 from releases.signing import PUBLIC_KEY_FILE
 from releases.store import ModelStore
@@ -60,13 +61,13 @@ class RepublishRemedy(RemedyAction):
         return observe_problem_gone(context)
 
 
-def _roots(context: RemedyContext) -> tuple[Path, Path]:
+def _roots(context: RemedyContext) -> tuple[ReleaseRoot, Path]:
     """The release root, and the copy that the gateway keeps."""
     settings, pipeline = context.settings, context.incident.pipeline
     return settings.release_root(pipeline), settings.gateway_dir(pipeline) / "cache"
 
 
-def _digests(context: RemedyContext, root: Path, copy: Path) -> list[str]:
+def _digests(context: RemedyContext, root: ReleaseRoot, copy: Path) -> list[str]:
     """The incident's model, or all models that the gateway serves and keeps, if it is about no single model."""
     kept = ModelStore(copy).digests()
     if _DIGEST.fullmatch(context.incident.subject):

@@ -70,7 +70,7 @@ def check_promotion(context: CheckContext) -> tuple[WindowVerdict, ...]:
         return ()
     public_key = ensure_keys(context.settings.keys_dir).public
     try:
-        previous = load(ModelStore(release_root).path(promotion.previous.digest), public_key)
+        previous = load(ModelStore(release_root).fetch(promotion.previous.digest), public_key)
     except ModelCorrupt as exc:
         reason = f"{promotion.previous.version}, the champion before, cannot be opened: {exc}"
         return (WindowVerdict(window, Verdict(CHECK, Outcome.INCONCLUSIVE, reason, 0)),)
