@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
@@ -19,7 +19,9 @@ from tasks.ingestion.sources import csv_rows, parquet_rows
 from tasks.ingestion.sources.csv_conversion import convert_csv
 from tasks.ingestion.sources.document import Document
 from tasks.ingestion.sources.document_errors import BrokenDocument
-from tasks.ingestion.sources.unpacking import unpack
+from tasks.ingestion.sources.files import is_compressed, streamed_format, unpacked_size
+from tasks.ingestion.sources.json_conversion import convert_json_lines
+from tasks.ingestion.sources.unpacking import unpack, unpacked_reader
 from tasks.ingestion.sources.whole_files import STREAMED_BYTES_MIN
 
 if TYPE_CHECKING:
@@ -65,18 +67,20 @@ class FileRows:
 def read_rows(path: Path, streamed_bytes_min: int = STREAMED_BYTES_MIN, folder: Path | None = None) -> FileRows:
     """All rows of a CSV, JSON or Parquet file, compressed or not.
 
-    A large Parquet or CSV file stays on disk; CSV is converted to Parquet in `folder`, by default the temporary folder.
+    A large Parquet file, CSV file or file of JSON lines stays on disk; texts are converted to Parquet in `folder`, by
+    default the temporary folder.
     UsageError if the file cannot be read.
     """
     if not path.is_file():
         found = "a directory" if path.is_dir() else "no file"
         raise UsageError(f"expected a CSV, JSON or Parquet file at {path}, found {found}")
-    if path.stat().st_size >= streamed_bytes_min:
-        match path.suffix.lower():
-            case ".parquet" | ".pq":
+    kind = streamed_format(path.name)
+    if unpacked_size(path.name, path.stat().st_size) >= streamed_bytes_min:
+        match kind:
+            case "parquet" if not is_compressed(path.name):
                 return _large_parquet(path)
-            case ".csv":
-                return _large_csv(path, Path(tempfile.gettempdir()) if folder is None else folder)
+            case "csv" | "ndjson":
+                return _large_text(kind, path, Path(tempfile.gettempdir()) if folder is None else folder)
     endpoint = FilesEndpoint(name="file", kind="files", url=str(path.parent))
     content = path.read_bytes()
     encoding, why = _guess_encoding(content, path, endpoint.batch_bytes_max)
@@ -101,17 +105,18 @@ def _large_parquet(path: Path) -> FileRows:
     return replace(_columns_on_disk(file, path), declared=declared)
 
 
-def _large_csv(path: Path, folder: Path) -> FileRows:
-    """The rows of a CSV file, converted to Parquet first."""
-    encoding, why = _encoding_of_large(path)
+def _large_text(kind: Literal["csv", "ndjson"], path: Path, folder: Path) -> FileRows:
+    """The rows of a CSV file or of JSON lines, converted to Parquet first."""
+    convert, name = (convert_csv, "CSV") if kind == "csv" else (convert_json_lines, "one JSON object per line")
     folder.mkdir(parents=True, exist_ok=True)
     try:
+        encoding, why = _encoding_of_large(path)
         with path.open("rb") as source:
-            converted = convert_csv(source.read, folder, encoding)
+            converted = convert(unpacked_reader(source.read, path.name), folder, encoding)
     except BrokenDocument as exc:
-        raise UsageError(f"expected CSV in {path}, found {exc}; a pipeline could not read this file") from exc
+        raise UsageError(f"expected {name} in {path}, found {exc}; a pipeline could not read this file") from exc
     rows = _columns_on_disk(converted.parquet, path)
-    return replace(rows, separator=converted.separator, encoding=encoding, encoding_why=why)
+    return replace(rows, separator=converted.separator or None, encoding=encoding, encoding_why=why)
 
 
 def _columns_on_disk(file: Any, path: Path) -> FileRows:
@@ -133,13 +138,14 @@ def _encoding_of_large(path: Path) -> tuple[str | None, str]:
     """The encoding of a large text and the reason, as `_guess_encoding`, from the first bytes that are not UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     with path.open("rb") as source:
-        while step := source.read(_STEP_BYTES):
+        read = unpacked_reader(source.read, path.name)
+        while step := read(_STEP_BYTES):
             if step.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 return None, ""
             try:
                 decoder.decode(step)
             except UnicodeDecodeError:
-                return _guess_encoding(step, path, len(step))
+                return _guess_encoding(step, Path(path.stem), len(step))
     return None, ""
 
 

@@ -1,7 +1,7 @@
 """A source of files on any file system that fsspec knows: a batch is every file that the day's pattern matches."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import date
 from functools import partial
@@ -13,7 +13,7 @@ import aiohttp
 import pyarrow as pa
 
 from healing.errors import ConfigError, NotData, NotServed, Oversized, SourceUnavailable, Truncated
-from tasks.config.sources_section import FilesEndpoint, path_of
+from tasks.config.sources_section import FilesEndpoint, Format, path_of
 from tasks.config.table import Table
 from tasks.ingestion.sources import parquet_rows
 from tasks.ingestion.sources.address import Lookup, without_secrets
@@ -23,14 +23,20 @@ from tasks.ingestion.sources.csv_conversion import convert_csv
 from tasks.ingestion.sources.day_pattern import any_day, day_in
 from tasks.ingestion.sources.document import Document
 from tasks.ingestion.sources.document_errors import BrokenDocument, CutShort, TooLarge
+from tasks.ingestion.sources.json_conversion import convert_json_lines
 from tasks.ingestion.sources.parquet_days import OpenParquet
 from tasks.ingestion.sources.retry import Deadline, Retrier
-from tasks.ingestion.sources.unpacking import COMPRESSIONS
+from tasks.ingestion.sources.unpacking import COMPRESSIONS, unpacked_reader
 
 T = TypeVar("T")
 
 _STEP_BYTES = 1 << 20
-_PARQUET, _CSV = (".parquet", ".pq"), (".csv",)  # extensions
+_PACKED_RATIO = 8  # unpacked to packed bytes of text, about
+_STREAMED: Mapping[Format, tuple[str, ...]] = {
+    "parquet": (".parquet", ".pq"),
+    "csv": (".csv",),
+    "ndjson": (".ndjson", ".jsonl"),
+}
 
 
 class FilesReader:
@@ -92,39 +98,39 @@ class FilesReader:
     def open_large(self, pattern: str, bytes_min: int, deadline: Deadline) -> list[OpenParquet] | None:
         """The files that the pattern matches, opened as Parquet; None below `bytes_min` bytes together.
 
-        None also unless all are Parquet, or all are CSV without compression, which is converted first. They stay open
-        until `close`. NotServed when there is none, NotData when one is not in its format.
+        CSV and JSON lines are converted to Parquet first, compressed or not. None also for other formats, and unless
+        all files have the same one. They stay open until `close`. NotServed when there is none, NotData when one is
+        not in its format.
         """
         paths = self._retrier.call(partial(self._matching, pattern.lstrip("/")), deadline)
-        open_one = {_PARQUET: self._open, _CSV: self._convert}.get(self._common_format(paths))
+        found = {self._format_of(path) for path in paths}
         sizes = self._guard(lambda: [int(self._files.info(path)["size"] or 0) for path in paths])
-        if open_one is None or sum(sizes) < bytes_min:
+        unpacked = sum(map(unpacked_size, paths, sizes))
+        kind = next(iter(found))
+        if len(found) > 1 or kind is None or unpacked < bytes_min:
             return None
+        open_one = self._open if kind == "parquet" else partial(self._convert, kind)
         return [
             self._retrier.call(partial(open_one, path, size), self._retrier.deadline())
             for path, size in zip(paths, sizes, strict=True)
         ]
 
-    def _common_format(self, paths: Sequence[str]) -> tuple[str, ...]:
-        """The extensions of the format that all files have; empty for another format, and for several formats."""
-        formats = {"parquet": _PARQUET, "csv": _CSV}
-        declared = formats.get(self._endpoint.format or "")
-        if declared is _CSV and any(path.endswith(tuple(COMPRESSIONS)) for path in paths):
-            return ()
-        if self._endpoint.format is not None:
-            return declared or ()
-        return next((each for each in formats.values() if all(path.lower().endswith(each) for path in paths)), ())
+    def _format_of(self, path: str) -> Format | None:
+        """The format of a file that can be read in pieces; None for another."""
+        kind = self._endpoint.format or streamed_format(path)
+        return None if kind not in _STREAMED or (kind == "parquet" and is_compressed(path)) else kind
 
-    def _convert(self, path: str, size: int) -> OpenParquet:
-        """A CSV file as Parquet in a file without a name. It is converted once, also for several tables."""
+    def _convert(self, kind: Format, path: str, size: int) -> OpenParquet:
+        """A text as Parquet in a file without a name. It is converted once, also for several tables."""
         if (path, size) not in self._converted:
+            convert, name = (convert_csv, "CSV") if kind == "csv" else (convert_json_lines, "one JSON object per line")
             try:
                 with self._guard(lambda: self._files.open(path, "rb")) as file:
-                    read = partial(self._read_step, file)
-                    converted = convert_csv(read, self._folder, self._endpoint.encoding)
+                    read = unpacked_reader(partial(self._read_step, file), path)
+                    converted = convert(read, self._folder, self._endpoint.encoding)
             except BrokenDocument as exc:
-                kind = Truncated if isinstance(exc, CutShort) else Oversized if isinstance(exc, TooLarge) else NotData
-                raise kind(f"source {self._endpoint.name}: expected CSV in {path}, found {exc}") from exc
+                error = Truncated if isinstance(exc, CutShort) else Oversized if isinstance(exc, TooLarge) else NotData
+                raise error(f"source {self._endpoint.name}: expected {name} in {path}, found {exc}") from exc
             self._opened.callback(converted.close)
             self._converted[path, size] = converted.parquet
         return OpenParquet(self._converted[path, size], self._guard)
@@ -199,6 +205,23 @@ class FilesReader:
                 f"source {self._endpoint.name}: expected to read files below {self._address}, "
                 f"found {type(exc).__name__} {str(exc)[:160]}"
             ) from exc
+
+
+def is_compressed(path: str) -> bool:
+    """Whether the file is unpacked before it is read."""
+    return path.lower().endswith(tuple(COMPRESSIONS))
+
+
+def unpacked_size(path: str, size: int) -> int:
+    """About the bytes of a file's content, where the file has `size` bytes."""
+    return size * _PACKED_RATIO if is_compressed(path) else size
+
+
+def streamed_format(path: str) -> Format | None:
+    """The format by the extensions of a file, if files of that format can be read in pieces."""
+    name = path.lower()
+    plain = name.rpartition(".")[0] if is_compressed(name) else name
+    return next((kind for kind, suffixes in _STREAMED.items() if plain.endswith(suffixes)), None)
 
 
 def _file_system(endpoint: FilesEndpoint, lookup: Lookup, url: str) -> tuple[Any, str]:

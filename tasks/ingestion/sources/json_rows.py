@@ -26,6 +26,11 @@ def read_lines(content: bytes) -> pa.Table:
     """Rows of one object per line. Empty lines are ignored."""
     refuse_markup(content)
     lines = checked_text(content).split(b"\n")
+    return from_records(parse_lines(lines, 0, is_last=True))
+
+
+def parse_lines(lines: Sequence[bytes], before: int, *, is_last: bool) -> list[Any]:
+    """The JSON values of lines, of which `before` came earlier. `is_last`: the last one ends without a line break."""
     found = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -33,10 +38,10 @@ def read_lines(content: bytes) -> pa.Table:
         try:
             found.append(orjson.loads(line))
         except orjson.JSONDecodeError as exc:
-            if number == len(lines):  # without a newline: the writer did not finish
+            if is_last and number == len(lines):  # the writer did not finish
                 raise CutShort(f"a last line that is cut off: {line[-60:]!r}") from exc
-            raise BrokenDocument(f"invalid JSON in line {number}: {exc}") from exc
-    return from_records(found)
+            raise BrokenDocument(f"invalid JSON in line {before + number}: {exc}") from exc
+    return found
 
 
 def parse(content: bytes) -> Any:

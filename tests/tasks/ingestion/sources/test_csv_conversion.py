@@ -1,16 +1,21 @@
 """A large CSV is converted step by step; its rows and its faults are those of a small one."""
 
+import bz2
+import gzip
 import io
+import lzma
 import random
 from datetime import date, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pandas as pd
+import pyarrow as pa
 import pytest
 
-from healing.errors import NotData, Truncated
+from healing.errors import NotData, Oversized, Truncated
 from tasks.config.sources_section import FilesEndpoint
-from tasks.ingestion.sources import Lookup, csv_conversion, csv_rows
+from tasks.ingestion.sources import Lookup, csv_rows, temporary_parquet, text_stream
 from tasks.ingestion.sources.chain import OpenSource
 from tasks.ingestion.sources.circuit import StoredCircuit
 from tasks.ingestion.sources.csv_conversion import convert_csv
@@ -28,8 +33,8 @@ DAYS = [date(2013, 3, 1) + timedelta(days=day) for day in range(6)]
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch):
     """Steps of a few bytes, so that a letter, a field and a row are cut between two of them."""
-    monkeypatch.setattr(csv_conversion, "_STEP_BYTES", 7)
-    monkeypatch.setattr(csv_conversion, "_GROUP_BYTES", 100)
+    monkeypatch.setattr(text_stream, "_STEP_BYTES", 7)
+    monkeypatch.setattr(temporary_parquet, "_GROUP_BYTES", 100)
 
 
 def converted(content: bytes, folder: Path, encoding: str | None = None):
@@ -81,10 +86,10 @@ def test_a_fault_is_that_of_the_document_in_memory(tmp_path, content):
     assert list(tmp_path.iterdir()) == []
 
 
-def source(folder: Path, *, streamed: bool) -> OpenSource:
-    endpoint = FilesEndpoint(name="files", kind="files", url=str(folder), tables={"t": "*.csv"}, attempts=1)
+def source(folder: Path, *, streamed: bool, pattern: str = "*.csv") -> OpenSource:
+    endpoint = FilesEndpoint(name="files", kind="files", url=str(folder), tables={"t": pattern}, attempts=1)
     retrier = Retrier(endpoint, StoredCircuit(folder / "circuit.json", "files"))
-    files = FilesReader(endpoint, Lookup(), retrier, ZoneInfo("UTC"), "*.csv", folder)
+    files = FilesReader(endpoint, Lookup(), retrier, ZoneInfo("UTC"), pattern, folder)
     reader = WholeFilesReader(endpoint, files, retrier, ZoneInfo("UTC"), ("t", TABLE), 0 if streamed else 1 << 40)
     return OpenSource("files", reader, retrier)
 
@@ -120,3 +125,42 @@ def test_a_broken_file_is_an_error_of_its_source(tmp_path, content, error):
     (tmp_path / "all.csv").write_bytes(content)
     with pytest.raises(error, match="source files: expected CSV in"):
         source(tmp_path, streamed=True).days()
+
+
+PACK = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": lambda content: pa.compress(content, "zstd", asbytes=True),
+}
+
+
+@pytest.mark.parametrize("suffix", PACK)
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_compressed_file_is_converted_like_a_plain_one(tmp_path, suffix, kind):
+    write(tmp_path / "all.csv", 3, is_sorted=True)
+    frame = pd.read_csv(tmp_path / "all.csv", dtype=str, keep_default_na=False)
+    path = tmp_path / f"all.{kind}{suffix}"
+    text = frame.to_csv(index=False) if kind == "csv" else frame.to_json(orient="records", lines=True)
+    path.write_bytes(PACK[suffix](text.encode()))
+    here, there = (source(tmp_path, streamed=streamed, pattern=path.name) for streamed in (False, True))
+    assert isinstance(there._reader._rows_by_day("t", TABLE, there._retrier.deadline()), ParquetDays)
+    for one, other in zip(here.fetch("t", TABLE, DAYS), there.fetch("t", TABLE, DAYS), strict=True):
+        assert other.text.to_pydict() == one.text.to_pydict()
+    for each in (here, there):
+        each.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (gzip.compress(b"id,at\n1,2013-03-01\n" * 999)[:-9], Truncated),
+        (b"id,at\n1,2013-03-01\n", NotData),
+        (gzip.compress(b"id,at\n" + b"\n" * (80 << 20)), Oversized),
+    ],
+)
+def test_a_compressed_file_that_is_broken_or_a_bomb_is_an_error_of_its_source(tmp_path, monkeypatch, content, error):
+    monkeypatch.setattr(text_stream, "_STEP_BYTES", 4 << 20)
+    (tmp_path / "all.csv.gz").write_bytes(content)
+    with pytest.raises(error, match="source files: expected CSV in"):
+        source(tmp_path, streamed=True, pattern="all.csv.gz").days()
