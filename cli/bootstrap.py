@@ -36,6 +36,7 @@ def bootstrap(
     from flows.ingest import ingest
     from flows.retrain import retrain
     from tasks.onboarding.estimator import LINEAR_FILE, LINEAR_REFERENCE
+    from tasks.onboarding.page import write_completed_page
     from tasks.rollout.retrain_outcome import RetrainResult
     from tasks.training.baselines import SIMPLE_MODEL
 
@@ -49,10 +50,12 @@ def bootstrap(
         if trained.result is RetrainResult.NOT_BETTER and SIMPLE_MODEL in _blocking(trained) and has_linear:
             _report(f"the model is worse than {SIMPLE_MODEL}; train {LINEAR_FILE} in its place")
             trained = retrain(pipeline, until=day, estimator=LINEAR_REFERENCE)
+    page = write_completed_page(trained, settings.pipelines_dir, settings.reports_dir, settings.release_root(pipeline))
     if as_json:
         print_result({"ingest": as_document(ingested), "retrain": as_document(trained)}, as_json=True)
     else:
         print_parts(bootstrap_parts(ingested, trained))
+        print(f"page: {page}")
     if trained.result is RetrainResult.NOT_BETTER:
         reasons = "; ".join(each.reason for each in trained.comparisons if each.blocks)
         print(

@@ -43,7 +43,10 @@ def init(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a working pipeline for a data file, and print every guess with its reason."""
+    """Write a working pipeline for a data file, and print every guess with its reason.
+
+    A guess of medium or low confidence is printed with the line that changes it. The page shows all of them.
+    """
     from cli.control_plane import log_to_stderr
     from cli.interruption import end_when_interrupted
     from cli.options import settings_of
@@ -54,23 +57,28 @@ def init(
     log_to_stderr()
     from tasks.onboarding.draft import OnboardingRequest
     from tasks.onboarding.onboard import onboard
+    from tasks.onboarding.page import write_initial_page
 
-    where = settings_of(None).pipelines_dir if directory is None else directory.expanduser().absolute()
+    settings = settings_of(None)
+    where = settings.pipelines_dir if directory is None else directory.expanduser().absolute()
     with progress_shown():
         result = onboard(OnboardingRequest(name, data, label, time, key, task, positive, dates, labels), where)
+    page = write_initial_page(name, where, settings.reports_dir)
     if as_json:
         print_result(result, as_json=True)
     else:
-        _print_guesses(name, result)
+        _print_guesses(name, result, page)
 
 
-def _print_guesses(name: str, result: "OnboardingResult") -> None:
+def _print_guesses(name: str, result: "OnboardingResult", page: Path) -> None:
     width = max(len(_DRY_RUN), *(len(guess.about) for guess in result.guesses))
     for guess in result.guesses:
-        print(f"{guess.about:<{width}}  {guess.choice} ({guess.why})")
+        check = "" if guess.confidence == "high" else f" [{guess.confidence}: {guess.change or 'check the file'}]"
+        print(f"{guess.about:<{width}}  {guess.choice} ({guess.why}){check}")
     for table in result.dry_run:
         quarantined = "".join(f"; {count} quarantined: {reason}" for reason, count in table.reasons.items())
         days = f"{table.days} days" if table.days == table.days_served else f"{table.days} of {table.days_served} days"
         print(f"{_DRY_RUN:<{width}}  {table.table}: {table.accepted} rows on {days} accepted{quarantined}")
+    print(f"page: {page}")
     print(f"wrote {result.folder}; next: autopilot bootstrap {name} --until {result.bootstrap_until}")
     print(f"then: autopilot backtest {name}, what retraining would have gained on these days")

@@ -53,7 +53,7 @@ from tasks.training.reproducibility import require_registered, train_again
 log = structlog.get_logger(__name__)
 
 STEPS = ("fit", "compare", "refit", "publish", "release")
-_NOT_IN_JOURNAL = {"comparisons", "earlier", "rollout", "repetition"}  # each has entries of its own
+_NOT_IN_JOURNAL = {"comparisons", "earlier", "rollout", "repetition", "held_out"}  # entries of their own, or too long
 LOCK_SECONDS_MAX = 60.0  # a training takes minutes, and a run that waits for one holds a slot
 
 _task = task(cache_policy=NO_CACHE, persist_result=False)
@@ -159,6 +159,7 @@ def _release_candidate(
     shown: dict[str, Any] = {
         "comparisons": compared.comparisons,
         "leakage_warning": compared.leakage_warning,
+        "held_out": compared.held_out,
         "sample": context.dataset(plan).sample,
     }
     if request.dry_run:

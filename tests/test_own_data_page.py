@@ -17,7 +17,8 @@ COMMANDS = [line for kind, block in BLOCKS if kind == "sh" for line in block.spl
 
 def test_init_prints_what_the_page_shows(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("AUTOPILOT_PIPELINES_DIR", raising=False)
+    for name in ("AUTOPILOT_PIPELINES_DIR", "AUTOPILOT_HOME"):
+        monkeypatch.delenv(name, raising=False)
     exec(next(block for kind, block in BLOCKS if kind == "python"), {})
     words = dict(zip(*[iter(shlex.split(COMMANDS[0])[3:])] * 2, strict=True))
     init(

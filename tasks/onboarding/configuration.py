@@ -61,13 +61,13 @@ prediction: {{output: {output}}}
 monitor: # rows on {days_with_rows} of {days} days, about {rows_per_day} per day
   reference_days: {reference_days}
   window_days: {window_days}
-  quality_window_days: {holdout_days}
+  quality_window_days: {quality_days}
   rows_min: {compare_rows_min}{rare_monitor}
 
 retrain:
   lookback_days: {lookback_days}
   holdout_days: {compared_days}{delay_why}
-  every_days: {holdout_days} # a renewal after as many new days; without this line none by schedule
+  every_days: {quality_days} # a renewal after as many new days; without this line none by schedule
   rows_min: {train_rows_min}{rows_max}{rare_retrain}
 """
 
@@ -122,6 +122,7 @@ def configuration(draft: PipelineDraft) -> str:
         reference_days=windows.reference_days,
         window_days=windows.window_days,
         holdout_days=windows.holdout_days,
+        quality_days=windows.quality_days,
         lookback_days=windows.lookback_days,
         compare_rows_min=windows.compare_rows_min,
         train_rows_min=windows.train_rows_min,

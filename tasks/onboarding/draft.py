@@ -1,7 +1,7 @@
 """A pipeline draft: everything that is guessed from a file, before anything is written."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from healing.errors import UsageError
 from tasks.config.suggestion import did_you_mean
 from tasks.ingestion.sources.contract_form import parse_times
-from tasks.onboarding.columns import ColumnGuess, TextColumn, guess_column, plain_names
+from tasks.onboarding.column_types import guess_column
+from tasks.onboarding.columns import ColumnGuess, TextColumn, plain_names
 from tasks.onboarding.daily_rows import DailyRows, guess_daily_rows
+from tasks.onboarding.distribution import Distribution, times_distribution
 from tasks.onboarding.estimator import EstimatorGuess, guess_estimator
 from tasks.onboarding.files import FileRows
 from tasks.onboarding.label import LabelGuess, Task, guess_label
@@ -62,6 +64,7 @@ class PipelineDraft:
     encoding_why: str = ""
     given_away: tuple[GivenAway, ...] = ()
     label_file: LabelFile | None = None
+    label_distribution: Distribution | None = None
 
     @property
     def known_at(self) -> ColumnGuess:
@@ -90,6 +93,7 @@ def draft_pipeline(request: OnboardingRequest, file: FileRows, labels: FileRows 
     time_text = columns[request.time]
     time = _guess_time(time_text, request.dates)
     when = parse_times(time_text.text, time.formats)
+    time = replace(time, distribution=times_distribution(when))
     label_file, label_columns = None, columns
     if labels is not None:
         label_columns = _TextColumns(labels, request.label)
@@ -123,6 +127,7 @@ def draft_pipeline(request: OnboardingRequest, file: FileRows, labels: FileRows 
         encoding_why=file.encoding_why,
         given_away=given_away,
         label_file=label_file,
+        label_distribution=label.distribution(label_text.dropna()),
     )
 
 

@@ -7,7 +7,8 @@ from healing.errors import UsageError
 from tasks.config.pipeline import ClassNames, ColumnType, Output
 from tasks.config.table import NumberFormat
 from tasks.ingestion.sources.number_format import plain_numbers
-from tasks.onboarding.columns import TextColumn
+from tasks.onboarding.columns import Confidence, TextColumn
+from tasks.onboarding.distribution import Distribution, numbers_distribution, texts_distribution
 from tasks.onboarding.numbers import guess_numbers
 
 if TYPE_CHECKING:
@@ -42,6 +43,12 @@ class LabelGuess:
     missing: tuple[str, ...] = ()
     number_format: NumberFormat | None = None
     classes: ClassNames = ()
+    confidence: Confidence = "high"
+
+    def distribution(self, text: "pd.Series[str]") -> Distribution | None:
+        """The distribution of the label's plain text."""
+        numbers = self.numbers(text)
+        return texts_distribution(text) if numbers is None else numbers_distribution(numbers)
 
     def plain(self, text: "pd.Series[str]") -> "pd.Series[str]":
         """The label's texts with plain numbers, None where the label is unknown."""
@@ -134,7 +141,10 @@ def _several_classes(column: TextColumn, classes_max: int, *, numeric: bool) -> 
     regression = "; set --task regression to predict the number" if numeric else ""
     why = f"one of {len(classes)} classes: {found}{more}; --positive CLASS predicts one against the rest{regression}"
     type_: ColumnType = "long" if numeric else "string"
-    return LabelGuess(column.source_name, column.name, type_, "probabilities", why, classes=classes)
+    confidence: Confidence = "medium" if numeric else "high"
+    return LabelGuess(
+        column.source_name, column.name, type_, "probabilities", why, classes=classes, confidence=confidence
+    )
 
 
 def _whole_numbers(text: "pd.Series[str]") -> "pd.Series[Any] | None":
@@ -173,7 +183,8 @@ def _two_classes(column: TextColumn, *, numeric: bool) -> LabelGuess:
     words = ["1"] if set(lowered) == {"0", "1"} else [each for low, each in lowered.items() if low in _POSITIVE_WORDS]
     if len(words) == 1:
         return _one_against_the_rest(column, words[0], "because of its name", numeric=numeric)
-    return _one_against_the_rest(column, str(shares.index[-1]), "the rarer class", numeric=numeric)
+    guess = _one_against_the_rest(column, str(shares.index[-1]), "the rarer class", numeric=numeric)
+    return replace(guess, confidence="medium")
 
 
 def _one_against_the_rest(column: TextColumn, positive: str, reason: str, *, numeric: bool) -> LabelGuess:

@@ -17,6 +17,7 @@ from tasks.config.retrain_section import Retrain
 from tasks.evaluation.clustered import DAYS_MIN
 
 _DAYS_NEEDED = DAYS_MIN + 3  # a comparison needs 7 days with rows, and some days before them are needed for training
+_GAP_DAYS_PER_ROW = 35  # where rows come once a month
 _GAP_DAYS_MAX = 3_650  # days without rows between the first and the last row; with more, a date is probably wrong
 _HOLDOUT_DAYS = 14
 HOLDOUT_ROWS = 1_200  # detects a loss of 0.02 per row
@@ -25,9 +26,16 @@ _LOOKBACK_DAYS = 365
 _LOOKBACK_DAYS_MIN = 28  # four weeks
 _LOOKBACK_ROWS = 20_000  # fewer rows need more than a year
 _LOOKBACK_ROWS_MAX = 300_000  # more rows need less than a year: they cost minutes and change little
+_DENSE_ROWS = 2_000  # on the quietest day: a window of one day detects as much as one of a week, and earlier
+_SPARSE_WINDOW_DAYS = 182  # half a year: a change that takes longer to be noticed is noticed too late
+_SPARSE_WINDOW_ROWS = 25  # of such a window: the mean of a column is known to a fifth of a standard deviation
+_QUALITY_DAYS = 365  # of a window of labelled losses, where fewer days than those have enough rows
+_QUALITY_ROWS = 30  # of such a window: an increase of 0.13 per row is detected
 _WINDOW_ROWS = 200  # a window of inputs: the share of a category is known to 7 percentage points
 _WINDOW_SHARE = 1 / 8  # of all rows at most
 _WINDOWS_IN_REFERENCE = 4
+_SPARSE_WINDOWS_IN_REFERENCE = 8  # small windows differ more by chance, and more of them show by how much
+_REFERENCE_DAYS = 28  # at least: four weeks show what a weekday changes
 _RARE_SHARE = 0.1  # of a class; a rarer one carries most of the information, so windows are measured by its rows
 _RARE_HELD_OUT = 100  # rows of a rare class: a loss of a tenth more on them is detected
 _RARE_TRAINED = 1_000
@@ -44,8 +52,8 @@ _QUANTILES_SUM = 1.645 + 0.842  # of the normal distribution: false-alarm rate 0
 class WindowsGuess:
     """When rows arrived, and the windows that follow from it.
 
-    `train_rows` and `held_out_rows` are the labelled rows of the first training, `window_rows` those that a monitored
-    window usually has.
+    `train_rows` and `held_out_rows` are the labelled rows of the first training, `window_rows` and `quality_rows` those
+    that a monitored window of inputs, or of labelled losses, usually has.
     """
 
     first: date
@@ -60,6 +68,8 @@ class WindowsGuess:
     train_rows: int
     held_out_rows: int
     window_rows: int
+    quality_days: int
+    quality_rows: int
     rare_share: float | None = None  # of the rarer of two classes, if it is rare
 
     @property
@@ -99,8 +109,13 @@ class WindowsGuess:
 
     @property
     def detected_loss(self) -> float:
-        """The loss per row that a comparison and a window of quality detect with probability 0.8."""
+        """The loss per row that a comparison detects with probability 0.8."""
         return detected_loss(min(self.held_out_rows, self.holdout_rows_max), self.rare_share)
+
+    @property
+    def detected_increase(self) -> float:
+        """The increase of the loss per row that a window of labelled losses detects with probability 0.8."""
+        return detected_loss(max(1, min(self.quality_rows, Monitor().rows_max)), self.rare_share)
 
     def unnoticed_shift(self, columns: int) -> float:
         """The shift of one of `columns` columns below which a monitored window probably does not detect it.
@@ -152,24 +167,46 @@ def guess_windows(days: Sequence[date], time_column: str, rarer_share: float = 0
     _check_days(rows, time_column, span)
     holdout, held_out = _holdout(rows, span, held_out_min)
     lookback, trained = _lookback(rows, last - timedelta(days=holdout), span - holdout, trained_min)
-    days_for_rows = min(_WINDOW_ROWS, _WINDOW_SHARE * len(days)) / len(days) * span
-    window = math.ceil(max(DAYS_MIN * span / len(rows), days_for_rows))
     inner = sorted(count for day, count in rows.items() if first < day < last)  # the outer days may be incomplete
+    quietest = inner[0] if len(rows) == span else 0
+    window, quality = _window(rows, span, quietest), _quality_window(rows, span, holdout)
+    blocks = _SPARSE_WINDOWS_IN_REFERENCE if window > _REFERENCE_DAYS else _WINDOWS_IN_REFERENCE
     return WindowsGuess(
         first=first,
         last=last,
         days_with_rows=len(rows),
         rows_per_day=inner[len(inner) // 2],
-        rows_per_day_min=inner[0] if len(rows) == span else 0,
+        rows_per_day_min=quietest,
         holdout_days=holdout,
         lookback_days=lookback,
         window_days=window,
-        reference_days=max(DAYS_MIN, _WINDOWS_IN_REFERENCE * window),
+        reference_days=max(_REFERENCE_DAYS, blocks * window),
         train_rows=trained,
         held_out_rows=held_out,
         window_rows=round(window * len(days) / span),
+        quality_days=quality,
+        quality_rows=held_out if quality == holdout else round(quality * len(days) / span),
         rare_share=rare,
     )
+
+
+def _window(rows: Counter[date], span: int, quietest: int) -> int:
+    """Days of a window of inputs: enough for 200 rows, or an eighth of all rows if that is less, on 7 days with rows.
+
+    One day where each has enough rows. Where rows are sparse, at most half a year, if that has 25 rows.
+    """
+    if quietest >= _DENSE_ROWS:
+        return 1
+    days_per_row = span / rows.total()
+    wanted = min(_WINDOW_ROWS, _WINDOW_SHARE * rows.total()) * days_per_row
+    longest = max(_SPARSE_WINDOW_DAYS, _SPARSE_WINDOW_ROWS * days_per_row)
+    return math.ceil(max(DAYS_MIN * span / len(rows), min(wanted, longest)))
+
+
+def _quality_window(rows: Counter[date], span: int, holdout: int) -> int:
+    """Days of a window of labelled losses: the held-out days, at most a year if that has 30 rows on 7 days."""
+    enough = max(_QUALITY_ROWS * span / rows.total(), DAYS_MIN * span / len(rows))
+    return min(holdout, max(_QUALITY_DAYS, math.ceil(enough)))
 
 
 def _check_days(rows: Counter[date], time_column: str, span: int) -> None:
@@ -180,7 +217,7 @@ def _check_days(rows: Counter[date], time_column: str, span: int) -> None:
             f"time {time_column!r}: expected labelled rows on at least {_DAYS_NEEDED} days ({DAYS_MIN} to compare "
             f"models on, and earlier days to train on), found them {found}; name another column, or collect more rows"
         )
-    if span - len(rows) > max(_GAP_DAYS_MAX, 20 * len(rows)):
+    if span - len(rows) > max(_GAP_DAYS_MAX, _GAP_DAYS_PER_ROW * len(rows)):
         raise UsageError(
             f"time {time_column!r}: expected rows on most days, found {len(rows)} days with rows between {first} and "
             f"{last}; correct these dates if one of them is wrong"

@@ -11,6 +11,7 @@ from releases.loader import LoadedModel
 from tasks.rollout.rollout import ReleaseOutcome
 from tasks.training.comparison import Comparison
 from tasks.training.earlier_champions import EarlierChampion
+from tasks.training.held_out_summary import HeldOutSummary
 from tasks.training.mlflow_registry import RegisteredModel
 from tasks.training.plan import TrainingPlan
 from tasks.training.reproducibility import Repetition
@@ -49,6 +50,7 @@ class RetrainOutcome(BaseModel):
     equal models. `comparison_skipped` means that the comparisons were allowed to block nothing. `leakage_warning` says
     why the candidate may have seen the labels. `refit` compares the refit with the compared fit; where it blocks, the
     compared fit was released in its place. `sample` says how many of the labelled rows were used; empty if all were.
+    `held_out` are the candidate's losses on the held-out rows.
     `earlier` are the earlier champions that were compared with the champion. If one of them `returned`, version, digest
     and days are its own, and `skipped` are the steps that were spared.
     """
@@ -70,6 +72,7 @@ class RetrainOutcome(BaseModel):
     returned: bool = False
     skipped: tuple[str, ...] = ()
     leakage_warning: str = ""
+    held_out: HeldOutSummary | None = None
     comparison_skipped: bool = False
     repetition: Repetition | None = None
     rollout: ReleaseOutcome | None = None

@@ -24,6 +24,7 @@ from tasks.training.baselines import (
 )
 from tasks.training.comparison import Comparison, ComparisonOutcome, ComparisonRule, compare, compare_no_worse
 from tasks.training.dataset import TrainingDataset, training_loss
+from tasks.training.held_out_summary import HeldOutSummary, summarise_held_out
 from tasks.training.importance import permutation_importance
 from tasks.training.inference import predict
 from tasks.training.leakage import leakage_warning
@@ -39,10 +40,14 @@ REASON_CHARACTERS_MAX = 200  # an encoder may list every category that it does n
 
 @dataclass(frozen=True, slots=True)
 class ComparisonResult:
-    """All comparisons of one candidate. `leakage_warning` is empty without suspicion, and decides nothing."""
+    """All comparisons of one candidate. `leakage_warning` is empty without suspicion, and decides nothing.
+
+    `held_out` is None if the candidate raises on the held-out rows.
+    """
 
     comparisons: tuple[Comparison, ...]
     leakage_warning: str = ""
+    held_out: HeldOutSummary | None = None
 
     @property
     def accepted(self) -> bool:
@@ -74,7 +79,8 @@ def compare_with_baselines(
     loss, labels = training_loss(plan, dataset), dataset.held_out_labels
     predictions = dict(reference_predictions(plan, dataset, champion))
     try:
-        candidate = loss.of(predict(estimator, dataset.held_out_inputs), labels)
+        answers = predict(estimator, dataset.held_out_inputs)
+        candidate = loss.of(answers, labels)
     except ValueError as exc:
         return _all_not_better(tuple(predictions), len(labels), exc)
     predictions[SIMPLE_MODEL] = simple_model_predictions(plan, dataset)
@@ -84,7 +90,9 @@ def compare_with_baselines(
         *_compare_overall(pipeline, losses),
         *compare_segments(pipeline, losses, CHAMPION if champion else BASE_RATE),
     )
-    return ComparisonResult(comparisons, _leakage_warning(plan, dataset, estimator, losses))
+    found = (candidate, baselines[BASE_RATE])
+    summary = summarise_held_out(dataset.held_out, dataset.held_out_inputs, answers, found, loss.name, plan.classes)
+    return ComparisonResult(comparisons, _leakage_warning(plan, dataset, estimator, losses), summary)
 
 
 def _all_not_better(baselines: tuple[str, ...], rows: int, exc: ValueError) -> ComparisonResult:

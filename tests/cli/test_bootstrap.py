@@ -42,6 +42,8 @@ def test_the_linear_model_serves_where_the_pipelines_own_model_is_worse(tmp_path
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout)["retrain"]["result"] == "bootstrapped"
     assert "linear_model.py in its place" in ended.stderr
+    page = (tmp_path / "var/reports/mine/pipeline.html").read_text(encoding="utf-8")
+    assert all(section in page for section in ("Loss per segment", "Feature importance", "<polyline", "Columns"))
 
 
 def autopilot(folder: Path, words: str) -> "subprocess.CompletedProcess[str]":

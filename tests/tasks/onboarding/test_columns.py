@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.onboarding.columns import TextColumn, guess_column, plain_names
+from tasks.onboarding.column_types import guess_column
+from tasks.onboarding.columns import TextColumn, plain_names
 from tasks.onboarding.numbers import number_bounds
 
 

@@ -8,7 +8,8 @@ import yaml
 from healing.errors import UsageError
 from tasks.onboarding.draft import OnboardingRequest, draft_pipeline
 from tasks.onboarding.files import read_rows
-from tasks.onboarding.onboard import guesses, onboard
+from tasks.onboarding.guesses import guesses
+from tasks.onboarding.onboard import generated_files, onboard
 from tests.orders import classified, write
 
 DELAY_DAYS = 3
@@ -32,7 +33,7 @@ def draft_of(request):
 def test_the_delay_is_shown_and_the_comparison_waits_for_it(tmp_path):
     request = two_files(tmp_path)
     draft = draft_of(request)
-    shown = {guess.about: guess for guess in guesses(draft)}["label known at"]
+    shown = {guess.about: guess for guess in guesses(draft, generated_files(draft))}["label known at"]
     assert shown.choice == "closed_at: timestamp"
     assert "half of the labels come within 3" in shown.why
     assert "90% of the rows have one" in shown.why

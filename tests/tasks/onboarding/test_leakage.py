@@ -6,15 +6,17 @@ import pytest
 
 from tasks.onboarding.draft import OnboardingRequest, draft_pipeline
 from tasks.onboarding.files import read_rows
+from tasks.onboarding.guesses import guesses
 from tasks.onboarding.leakage import explained_share
-from tasks.onboarding.onboard import guesses
+from tasks.onboarding.onboard import generated_files
 from tests.orders import classified, orders, write
 
 
 def warnings_of(tmp_path, frame, **changes):
     options = {"name": "mine", "data": write(frame, tmp_path / "orders.csv"), "label": "returned", "time": "at"}
     request = OnboardingRequest(**(options | {"key": "id"} | changes))
-    found = guesses(draft_pipeline(request, read_rows(request.data)))
+    draft = draft_pipeline(request, read_rows(request.data))
+    found = guesses(draft, generated_files(draft))
     return {guess.choice: guess.why for guess in found if guess.about == "WARNING"}
 
 

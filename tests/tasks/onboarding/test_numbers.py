@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from tasks.config.table import NumberFormat
-from tasks.onboarding.columns import TextColumn, guess_column
+from tasks.onboarding.column_types import guess_column
+from tasks.onboarding.columns import TextColumn
 from tasks.onboarding.numbers import guess_decimal, guess_numbers
 
 

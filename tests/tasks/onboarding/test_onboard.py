@@ -31,6 +31,7 @@ def test_the_written_folder_loads_accepts_its_file_and_passes_the_linter(tmp_pat
         "features.py",
         "model.py",
         "pipeline.yaml",
+        "profile.json",
     ]
     assert [path.name for path in (tmp_path / "pipelines").iterdir()] == ["mine"]
     assert hasattr(load_pipeline("mine", tmp_path / "pipelines").estimator(), "fit")

@@ -43,13 +43,40 @@ def test_windows_of_sparse_rows_have_enough_rows_for_their_tests():
     found = guess_windows(days(*range(18_159), rows=1), "at")
     assert (found.held_out_rows, round(found.detected_loss, 3)) == (1_200, 0.02)
     assert found.train_rows == 18_159 - 1_200
-    assert (found.window_rows, found.compare_rows_min) == (200, 100)
+    assert (found.window_rows, found.compare_rows_min) == (182, 91)
+    assert (found.quality_days, found.quality_rows) == (365, 365)
 
 
 def test_each_window_of_a_short_file_gets_its_share_of_the_rows():
     found = guess_windows(days(*range(0, 3_640, 7), rows=1), "at")
-    assert (found.train_rows, found.held_out_rows, found.window_rows) == (390, 130, 65)
+    assert (found.train_rows, found.held_out_rows, found.window_rows) == (390, 130, 26)
     assert found.train_from <= FIRST + timedelta(days=7)
+
+
+def test_weekly_rows_are_judged_after_half_a_year_and_after_a_year_of_labels():
+    """A window as long as the held-out days, 904, would judge a model for the first time after two and a half years."""
+    found = guess_windows(days(*range(0, 3_640, 7), rows=1), "at")
+    assert (found.window_days, found.quality_days) == (182, 365)
+    assert (found.quality_rows, found.compare_rows_min) == (52, 13)
+    assert found.reference_days == 8 * 182
+    assert found.detected_increase == pytest.approx(0.097, abs=0.001)
+    assert found.detected_increase > found.detected_loss
+
+
+def test_monthly_rows_get_windows_with_enough_rows_though_they_are_long():
+    found = guess_windows(days(*range(0, 30 * 240, 30), rows=1), "at")
+    assert (found.window_rows, found.quality_rows) == (25, 30)
+
+
+def test_dense_rows_are_judged_every_day():
+    found = guess_windows(days(*range(30), rows=24_000), "at")
+    assert (found.window_days, found.window_rows, found.reference_days) == (1, 24_000, 28)
+    assert found.unnoticed_shift(10) == 0.1
+
+
+@pytest.mark.parametrize("rows", [1, 40, 1_900])
+def test_a_day_with_few_rows_is_no_window_of_its_own(rows):
+    assert guess_windows(days(*range(60), rows=rows), "at").window_days >= 7
 
 
 def test_training_rows_are_bounded_where_many_arrive():
