@@ -37,6 +37,7 @@ DETECTORS: Mapping[Cause, frozenset[Detector]] = MappingProxyType(
         Cause.STORE_UNAVAILABLE: frozenset({Detector.GATEWAY, Detector.HEALER}),
         Cause.ORCHESTRATOR_UNAVAILABLE: frozenset({Detector.HEALER}),
         Cause.GATEWAY_DOWN: frozenset({Detector.HEALER}),
+        Cause.GATEWAY_REFUSED: frozenset({Detector.HEALER}),
         Cause.DISK_FULL: frozenset({Detector.GATEWAY, Detector.HEALER}),
         Cause.RESOURCE_PRESSURE: frozenset({Detector.GATEWAY, Detector.HEALER}),
         Cause.UNKNOWN: frozenset({Detector.GATEWAY, Detector.MONITOR}),
@@ -59,6 +60,7 @@ OBSERVED_CONTINUOUSLY = frozenset(
         Cause.STORE_UNAVAILABLE,
         Cause.ORCHESTRATOR_UNAVAILABLE,
         Cause.GATEWAY_DOWN,
+        Cause.GATEWAY_REFUSED,
         Cause.DISK_FULL,
         Cause.RESOURCE_PRESSURE,
     }

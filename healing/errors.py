@@ -12,6 +12,7 @@ AutopilotError
 │   ├── StoreUnavailable      the lake, the release root or the ledger could not be reached
 │   ├── RegistryUnavailable   MLflow could not be reached
 │   ├── GatewayUnavailable    the gateway did not answer
+│   │   └── GatewayRefused        it answers, but not to this program: its key is missing or wrong
 │   └── OrchestratorUnavailable   Prefect's API did not answer
 ├── Refused               the call cannot work until something changes
 │   ├── ConfigError           settings or a pipeline file are wrong
@@ -92,6 +93,10 @@ class RegistryUnavailable(Transient):
 
 class GatewayUnavailable(Transient):
     """The gateway did not answer."""
+
+
+class GatewayRefused(GatewayUnavailable):
+    """The gateway answers, but refuses this program: its key is missing or wrong, or the gateway takes no probes."""
 
 
 class OrchestratorUnavailable(Transient):

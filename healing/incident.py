@@ -31,6 +31,7 @@ class Cause(StrEnum):
     STORE_UNAVAILABLE = "store_unavailable"
     ORCHESTRATOR_UNAVAILABLE = "orchestrator_unavailable"
     GATEWAY_DOWN = "gateway_down"
+    GATEWAY_REFUSED = "gateway_refused"
     DISK_FULL = "disk_full"
     RESOURCE_PRESSURE = "resource_pressure"
     UNKNOWN = "unknown"

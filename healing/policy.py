@@ -75,6 +75,7 @@ DEFAULT_REMEDIES: Mapping[Cause, tuple[Remedy, ...]] = MappingProxyType(
         Cause.STORE_UNAVAILABLE: (Remedy.WAIT, Remedy.REPUBLISH),
         Cause.ORCHESTRATOR_UNAVAILABLE: (Remedy.WAIT, Remedy.RESTART_SERVICE),
         Cause.GATEWAY_DOWN: (Remedy.WAIT, Remedy.RESTART_SERVICE),
+        Cause.GATEWAY_REFUSED: (Remedy.ESCALATE,),  # only a person can give the key
         Cause.DISK_FULL: (Remedy.WAIT, Remedy.FREE_DISK),
         Cause.RESOURCE_PRESSURE: (Remedy.WAIT,),
         Cause.UNKNOWN: (Remedy.ESCALATE,),

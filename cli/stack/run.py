@@ -7,6 +7,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from cli.stack.gateway_key import ensure_gateway_key
 from cli.stack.home import (
     ADDRESSES_FILE,
     Processes,
@@ -87,6 +88,7 @@ def _run_locked(
     stack: Stack, tree: ProcessTree, ready_file: Path | None, stopping: threading.Event, staging: Staging | None
 ) -> None:
     keys = ensure_keys(stack.keys_dir)
+    ensure_gateway_key(stack.keys_dir)
     if stack.log.redacts:
         _ensure_log_key(stack.keys_dir / LOG_KEY_FILE)
     logs = stack.home / "logs"

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import structlog
 
+from cli.stack.gateway_key import gateway_key_environment
 from cli.stack.ports import LOOPBACK
 from healing.errors import OrchestratorUnavailable
 from releases.release_root import ReleaseRoot
@@ -149,6 +150,7 @@ class Stack:
             "PREFECT_WORKER_QUERY_SECONDS": "2",  # the default of 10 s would be most of the repair budget
             "PYTHONPATH": os.pathsep.join([str(PROJECT_DIR), *filter(None, [os.environ.get("PYTHONPATH")])]),
             "PYTHONUNBUFFERED": "1",
+            **gateway_key_environment(self.keys_dir),
             **self.link_environment,
         }
 

@@ -40,6 +40,9 @@ class Addresses(BaseModel):
         return address
 
 
+GATEWAY_KEY_FILE = "gateway-operate.key"  # in the key directory
+
+
 class Settings(BaseSettings):
     """Where the control plane finds its state and its services."""
 
@@ -72,6 +75,11 @@ class Settings(BaseSettings):
     )
     operate_url: str | None = Field(
         default=None, description="The gateway's operate address; without it from addresses.json."
+    )
+    operate_key: SecretStr | None = Field(
+        default=None,
+        description="Operate key that the control plane sends to a gateway with keys; without it the key that "
+        "`autopilot up` keeps in the home.",
     )
     feed_url: str | None = Field(
         default=None,
@@ -126,6 +134,21 @@ class Settings(BaseSettings):
         if self.ledger_url is not None:
             return self.ledger_url.get_secret_value()
         return f"sqlite:///{self.home / 'ledger.db'}"
+
+    @property
+    def gateway_key(self) -> str | None:
+        """The key for the gateway: the setting, else that of the home; None if there is none. Do not log it."""
+        if self.operate_key is not None:
+            return self.operate_key.get_secret_value()
+        try:
+            return self.gateway_key_file.read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            return None
+
+    @property
+    def gateway_key_file(self) -> Path:
+        """The key that a stack gives to its own gateway and control plane, if the gateway has keys."""
+        return self.keys_dir / GATEWAY_KEY_FILE
 
     @property
     def has_ledger(self) -> bool:

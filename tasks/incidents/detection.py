@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import structlog
 
 from healing.diagnosis import ProblemKey
-from healing.errors import GatewayUnavailable
+from healing.errors import GatewayRefused, GatewayUnavailable
 from healing.evidence import Evidence
 from healing.incident import Cause
 from tasks.config.settings import Settings
@@ -29,7 +29,7 @@ class Detection:
     """Observes the gateway of one pipeline, and collects what its probes find.
 
     `_silent` counts the looks at the gateway in a row that had no answer, the first of them at `_silent_since`
-    (monotonic). `_reported` are the problems that it reported last.
+    (monotonic). `_reported` are the problems that it reported last. `_refused`: it last refused our key.
     """
 
     settings: Settings
@@ -37,6 +37,7 @@ class Detection:
     probing: Probing
     _silent: int = 0
     _silent_since: float = 0.0
+    _refused: bool = False
     _reported: frozenset[ProblemKey] = frozenset()
     _fences: FenceEvidence = field(init=False)
 
@@ -55,7 +56,7 @@ class Detection:
 
         One cheap request, so that a problem need not wait for the next pass.
         """
-        if self._silent or self.settings.addresses().operate is None:
+        if self._silent or self._refused or self.settings.addresses().operate is None:
             return False
         state = self.read_gateway()
         return state is None or _problems_of(state) != self._reported
@@ -66,16 +67,20 @@ class Detection:
         if operate is None:
             return None
         try:
-            return read_gateway_once(operate)
-        except GatewayUnavailable as exc:
-            log.warning("gateway_unavailable", cause=str(exc))
+            return _read(operate)
+        except GatewayRefused:
             return None
 
     def _look(self) -> list[Evidence]:
         operate = self.settings.addresses().operate
         if operate is None:
             return []
-        state = self.read_gateway()
+        try:
+            state = _read(operate)
+        except GatewayRefused:
+            self._silent, self._refused = 0, True  # it answers; the probe of its key reports the refusal
+            return []
+        self._refused = False
         if state is not None:
             self._silent, self._reported = 0, _problems_of(state)
         elif self._silent == 0:
@@ -91,6 +96,17 @@ class Detection:
             return []
         summary = f"no answer from {operate}"
         return [Evidence(self.pipeline, Cause.GATEWAY_DOWN, "gateway", OBSERVER, datetime.now(UTC), summary)]
+
+
+def _read(operate: str) -> GatewayReport | None:
+    """The gateway's state; None if it does not answer, GatewayRefused if it refuses the key."""
+    try:
+        return read_gateway_once(operate)
+    except GatewayRefused:
+        raise
+    except GatewayUnavailable as exc:
+        log.warning("gateway_unavailable", cause=str(exc))
+        return None
 
 
 def _problems_of(state: GatewayReport) -> frozenset[ProblemKey]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import structlog
 
 from healing.diagnosis import Confirmation, ProblemKey, Signals
-from healing.errors import Corrupt, GatewayUnavailable, StoreUnavailable
+from healing.errors import Corrupt, GatewayRefused, GatewayUnavailable, StoreUnavailable
 from healing.evidence import Evidence
 from healing.incident import Cause
 from healing.release import Release
@@ -44,7 +44,10 @@ def read_signals(
 
     Without `read_gateway`, a silent gateway is asked three times within five seconds.
     """
-    state = _read_patiently(settings.addresses().operate) if read_gateway is None else read_gateway()
+    try:
+        state = _read_patiently(settings.addresses().operate) if read_gateway is None else read_gateway()
+    except GatewayRefused:
+        state = None
     checks: dict[Cause, tuple[Verdict, ...]] = {}
     for record in ledger.latest_checks(pipeline):
         checks[record.cause] = (*checks.get(record.cause, ()), record.verdict)
@@ -72,7 +75,10 @@ def _gateway_evidence(settings: Settings, pipeline: str) -> list[Evidence]:
     operate = settings.addresses().operate
     if operate is None:
         return []
-    state = _read_patiently(operate)
+    try:
+        state = _read_patiently(operate)
+    except GatewayRefused:
+        return []  # it is not down; the probe of its key reports this
     if state is None:
         summary = f"no answer from {operate}"
         return [Evidence(pipeline, Cause.GATEWAY_DOWN, "gateway", OBSERVER, datetime.now(UTC), summary)]
@@ -83,11 +89,16 @@ def _gateway_evidence(settings: Settings, pipeline: str) -> list[Evidence]:
 
 
 def _read_patiently(operate_url: str | None) -> GatewayReport | None:
-    """The gateway's state; None if no gateway should run or it does not answer."""
+    """The gateway's state; None if no gateway should run or it does not answer.
+
+    GatewayRefused if it refuses the key of the control plane.
+    """
     if operate_url is None:
         return None
     try:
         return read_gateway(operate_url)
+    except GatewayRefused:
+        raise
     except GatewayUnavailable as exc:
         log.warning("gateway_unavailable", cause=str(exc))
         return None

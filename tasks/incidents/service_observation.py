@@ -3,7 +3,7 @@
 import time
 
 from healing.diagnosis import Presence
-from healing.errors import GatewayUnavailable
+from healing.errors import GatewayRefused, GatewayUnavailable
 from healing.incident import Cause
 from healing.slo import Objective, judge_served
 from healing.verdict import Outcome, Verdict
@@ -29,14 +29,20 @@ def observe_champion(context: RemedyContext) -> Verdict:
     if state.active_generation < release.generation:
         reason = f"the gateway serves generation {state.active_generation}, not yet {release.generation}"
         return Verdict("service", Outcome.INCONCLUSIVE, reason, 0)
+    golden = "golden answers are not known"
     if addresses.gateway is not None:
-        probe = _probe(context, addresses.gateway, release.champion.digest)
-        if probe.outcome is not Outcome.PASS:
-            return probe
+        try:
+            probe = _probe(context, addresses.gateway, release.champion.digest)
+        except GatewayRefused:
+            golden = "the gateway takes no probes"
+        else:
+            if probe.outcome is not Outcome.PASS:
+                return probe
+            golden = "golden answers are right"
     live = observe_answers(addresses.operate, state)
     if live.failed:
         return live
-    reason = f"generation {state.active_generation} serves, golden answers are right; {live.reason}"
+    reason = f"generation {state.active_generation} serves, {golden}; {live.reason}"
     return Verdict("service", Outcome.PASS, reason, live.observations)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 from pydantic import BaseModel, ConfigDict
 
-from healing.errors import GatewayUnavailable, Refused, UsageError
+from healing.errors import GatewayRefused, GatewayUnavailable, Refused, UsageError
 from healing.fence import check_unfenced
 from healing.incident import Cause
 from healing.release import FALLBACKS_MAX, ModelRef, Release
@@ -137,8 +137,12 @@ def verify_rollback(settings: Settings, release: Release) -> RollbackOutcome:
         if wrong:
             verified, note = Outcome.FAIL, wrong[0]
         elif addresses.gateway is not None:
-            probe = probe_repeatedly(addresses.gateway, settings.release_root(release.pipeline), digest)
-            verified, note = probe.outcome, f"{note}; probe: {probe.reason}"
+            try:
+                probe = probe_repeatedly(addresses.gateway, settings.release_root(release.pipeline), digest)
+            except GatewayRefused:
+                note = f"{note}; the gateway takes no probes"
+            else:
+                verified, note = probe.outcome, f"{note}; probe: {probe.reason}"
     return RollbackOutcome(
         pipeline=release.pipeline,
         generation=release.generation,

@@ -14,12 +14,13 @@ import stamina
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from healing.diagnosis import ProblemSignal
-from healing.errors import GatewayUnavailable
+from healing.errors import GatewayRefused, GatewayUnavailable
 from healing.incident import Cause
 from healing.slo import AnswerCounts
 from healing.trial_rules import CheckState, TrialCheck
 from healing.verdict import Outcome, Verdict
 from releases.manifest import Manifest
+from tasks.serving.operate_key import operating_client
 
 TIMEOUT = httpx.Timeout(3.0, connect=1.0)  # seconds; on loopback a healthy router answers within milliseconds
 POLL_SECONDS = 0.2  # the gateway polls the release log at the same interval
@@ -138,13 +139,17 @@ def read_gateway_once(operate_url: str) -> GatewayReport:
         ) from exc
 
 
-@stamina.retry(on=GatewayUnavailable, attempts=3, timeout=5, wait_initial=0.1, wait_max=1)
+def _may_answer_soon(error: Exception) -> bool:
+    return isinstance(error, GatewayUnavailable) and not isinstance(error, GatewayRefused)
+
+
+@stamina.retry(on=_may_answer_soon, attempts=3, timeout=5, wait_initial=0.1, wait_max=1)
 def read_gateway(operate_url: str) -> GatewayReport:
     """The gateway's state, with two retries within five seconds: a restart in progress is not an outage."""
     return read_gateway_once(operate_url)
 
 
-@stamina.retry(on=GatewayUnavailable, attempts=3, timeout=10, wait_initial=0.2)
+@stamina.retry(on=_may_answer_soon, attempts=3, timeout=10, wait_initial=0.2)
 def restart_worker(operate_url: str, digest: str) -> None:
     """Ask the gateway to replace the worker of one model."""
     _request("POST", f"{operate_url}/workers/{digest}/restart")
@@ -186,15 +191,15 @@ def await_generation(operate_url: str, generation: int, seconds_max: float) -> G
 def probe_model(predict_url: str, digest: str, manifest: Manifest) -> Verdict:
     """Send the model's golden rows to the gateway: PASS when this model answers them with its golden answers.
 
-    INCONCLUSIVE when the gateway has not loaded the model; GatewayUnavailable when the gateway does not answer.
+    INCONCLUSIVE when the gateway has not loaded the model; GatewayUnavailable when the gateway does not answer,
+    GatewayRefused when it takes no probes of this program.
     """
     golden = manifest.golden
     body: dict[str, Any] = {"dataframe_split": {"columns": list(golden.columns), "data": [*map(list, golden.rows)]}}
     headers = {"x-model-digest": digest, "x-request-id": f"{PROBE_PREFIX}{uuid.uuid4()}"}
     try:
-        response = httpx.post(
-            f"{predict_url}/invocations", json=body, headers=headers, timeout=TIMEOUT, trust_env=False
-        )
+        with operating_client(TIMEOUT) as client:
+            response = client.post(f"{predict_url}/invocations", json=body, headers=headers)
     except httpx.HTTPError as exc:
         raise GatewayUnavailable(f"expected an answer from {predict_url}/invocations, found {exc!r}") from exc
     count = len(golden.outputs)
@@ -232,7 +237,7 @@ def _worst_difference(answers: list[Any], manifest: Manifest) -> float:
 @cache
 def _client() -> httpx.Client:
     """One client per process: making one costs more processor time than a hundred requests."""
-    client = httpx.Client(timeout=TIMEOUT, trust_env=False)
+    client = operating_client(TIMEOUT)
     atexit.register(client.close)
     return client
 

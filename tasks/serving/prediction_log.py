@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import orjson
 import pyarrow as pa
 import structlog
@@ -14,6 +13,7 @@ from tasks.lake.lake_table import LakeTable
 from tasks.lake.write_locks import WriteLock, write_lock
 from tasks.serving.gateway_client import PROBE_PREFIX
 from tasks.serving.log_streams import TIMEOUT, DrainedStream, LoggedEntry
+from tasks.serving.operate_key import operating_client
 
 if TYPE_CHECKING:
     import numpy as np
@@ -152,7 +152,7 @@ def drain_predictions(operate_url: str, lake_root: Path) -> Drained:
     """
     with (
         write_lock(lake_root, WriteLock.PREDICTIONS),
-        httpx.Client(base_url=operate_url, timeout=TIMEOUT) as client,
+        operating_client(TIMEOUT, operate_url) as client,
     ):
         rows, until = PREDICTION_STREAM.drain(client, predictions_table(lake_root))
         scores, _ = SHADOW_STREAM.drain(client, shadow_table(lake_root))

@@ -6,7 +6,7 @@ from cli.doctor.examined import Examined, error
 from cli.doctor.finding import Finding
 from cli.stack.services import WORK_POOL, answers, worker_is_polling
 from healer.heartbeat import AGE_SECONDS_MAX, heartbeat_file, is_alive
-from healing.errors import AutopilotError
+from healing.errors import AutopilotError, GatewayRefused
 from releases.log import ReleaseLog
 from tasks.serving.gateway_client import read_gateway
 
@@ -53,6 +53,9 @@ def _gateway_faults(examined: Examined) -> Iterator[Finding]:
     operate = examined.settings.addresses().require("operate")
     try:
         report = read_gateway(operate)
+    except GatewayRefused as exc:
+        yield error(NAME, "gateway", "a gateway that accepts our key", str(exc), "set AUTOPILOT_OPERATE_KEY")
+        return
     except AutopilotError as exc:
         fix = f"see {examined.settings.home / 'logs' / 'gateway.log'}"
         yield error(NAME, "gateway", "an answer of its operate port", str(exc), fix)

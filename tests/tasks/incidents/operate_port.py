@@ -1,4 +1,4 @@
-"""An operate port that reports the workers and problems of a test, counts restarts, and can be silent."""
+"""An operate port that reports the workers and problems of a test, counts restarts, and can be silent or refuse."""
 
 import json
 import threading
@@ -17,6 +17,7 @@ class OperatePort:
         self.restarts: list[str] = []
         self.keeps_growing = False
         self.is_silent = False
+        self.refuses = False
         self.url = ""
 
     def document(self) -> dict[str, object]:
@@ -41,8 +42,8 @@ def operate_port() -> Iterator[OperatePort]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            if port.is_silent:
-                self.send_error(503)
+            if port.is_silent or port.refuses:
+                self.send_error(401 if port.refuses else 503)
             else:
                 self._answer(port.document())
 
