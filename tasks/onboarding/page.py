@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from releases.files import write_atomically
+from releases.release_root import ReleaseRoot
 from releases.store import ModelStore
 from tasks.config.pipeline import Pipeline, load_pipeline
 from tasks.onboarding.contract_view import contract_of
@@ -28,7 +29,9 @@ def write_initial_page(name: str, pipelines_dir: Path, reports_dir: Path) -> Pat
     return _write(load_pipeline(name, pipelines_dir), reports_dir / name)
 
 
-def write_completed_page(trained: RetrainOutcome, pipelines_dir: Path, reports_dir: Path, release_root: Path) -> Path:
+def write_completed_page(
+    trained: RetrainOutcome, pipelines_dir: Path, reports_dir: Path, release_root: ReleaseRoot
+) -> Path:
     """Write the page with the model that was trained, and return its path.
 
     A complete page stays as it is where `trained` was not compared, because an earlier run had released it.
