@@ -32,13 +32,13 @@ class Stream:
     is_class: bool = True
 
 
-def data_set(name: str, label: str, *, is_class: bool = True) -> Stream:
+def data_set(name: str, label: str, *, is_class: bool = True, rows_per_day: int = ROWS_PER_DAY) -> Stream:
     """A public data set; FileNotFoundError where it is not available. Texts become the numbers of their values."""
     import pandas as pd
 
     table = pd.read_parquet(SHARED / f"{name}.parquet").sort_values("timestamp", kind="stable")
     table = table[table[label].notna()].drop(columns=["id", "timestamp"]).rename(columns={label: OUTCOME})
-    kept = table.iloc[:: max(1, len(table) // (DAYS * ROWS_PER_DAY))].reset_index(drop=True)
+    kept = table.iloc[:: max(1, len(table) // (DAYS * rows_per_day))].reset_index(drop=True)
     texts = kept.select_dtypes(exclude="number").columns
     codes = {text: pd.factorize(kept[text], sort=True)[0] for text in texts}
     return Stream(name, _with_days(kept.assign(**codes).astype("float64")), is_class)

@@ -8,19 +8,17 @@ import socket
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from gateway.workers.flat import Columns, shorten
 from gateway.workers.frames import Decoder, FrameKind, WorkerFrame, encode, encode_answer
 from gateway.workers.memory import collect_rarely, limit_own_growth
 from gateway.workers.order import LoadOrder
 from healing.errors import AutopilotError, ModelCorrupt
 from releases.loader import LoadedModel, load
-from releases.model_inputs import frame_of_columns
+from releases.short_path import Columns, ServedEstimator
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,11 +65,12 @@ class ServedModel:
 
     @classmethod
     def of(cls, model: LoadedModel, *, quotes_values: bool = True) -> "ServedModel":
-        return cls(model, shorten(model) or partial(_own_answer, model), quotes_values)
+        return cls(model, _served(model).shortest_answer(), quotes_values)
 
 
-def _own_answer(model: LoadedModel, columns: Columns) -> "NDArray[np.float64]":
-    return model.answers(frame_of_columns(model.manifest.input_schema, columns))
+def _served(model: LoadedModel) -> ServedEstimator:
+    manifest = model.manifest
+    return ServedEstimator(model.estimator, manifest.input_schema, manifest.golden, manifest.output)
 
 
 def _warm(served: ServedModel) -> None:
@@ -97,7 +96,7 @@ def answer_batch(served: ServedModel, batch: WorkerFrame) -> bytes:
 
 def _predict_alone(model: LoadedModel, row: tuple[Any, ...], width: int) -> "array[float]":
     try:
-        return _predict(partial(_own_answer, model), [[value] for value in row], width)
+        return _predict(_served(model).own_answer, [[value] for value in row], width)
     except Exception:  # noqa: BLE001  see answer_batch; the note already carries the reason
         return array("d", [float("nan")] * width)
 

@@ -86,7 +86,7 @@ def search(
     check_parameters(build(), rules)
     if rows.days.nunique() < DAYS_MIN:
         return SearchResult(as_written, (), 0.0, cut_short=False)
-    folds = _time_folds(rows.days)
+    folds = time_folds(rows.days)
     alive, scored, best = [as_written, *draw_candidates(rules, seed)], list[ScoredParameters](), as_written
     for share in _round_shares(len(alive), rules.share_max):
         round_ = _Round(build, rows, folds, rules.resource, share, seed)
@@ -167,7 +167,7 @@ class _Round:
         return estimator
 
 
-def _time_folds(days: "pd.Series[Any]") -> Sequence["Fold"]:
+def time_folds(days: "pd.Series[Any]") -> Sequence["Fold"]:
     """Positions of the rows to fit on and to score, split by whole days in time order."""
     import numpy as np
     from sklearn.model_selection import TimeSeriesSplit

@@ -11,7 +11,7 @@ from healing.errors import ConfigError
 from tasks.config.retrain_section import Range, Search
 from tasks.evaluation.clustered import DaySum
 from tasks.training.inference import predict
-from tasks.training.search import ScoredParameters, SearchData, _beats, _time_folds, search
+from tasks.training.search import ScoredParameters, SearchData, _beats, search, time_folds
 
 DAYS, ROWS_PER_DAY = 30, 40
 
@@ -97,5 +97,5 @@ def test_a_resource_that_is_not_a_number_is_refused():
 
 def test_scored_days_are_later_than_all_days_fitted_on():
     days = search_data().days
-    for fitted, scored in _time_folds(days):
+    for fitted, scored in time_folds(days):
         assert days.iloc[fitted].max() < days.iloc[scored].min()

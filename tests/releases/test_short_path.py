@@ -14,10 +14,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from gateway.workers.flat import shorten
 from releases.loader import LoadedModel
 from releases.manifest import Column, Golden, InputSchema, Manifest, ReferenceProfile
 from releases.model_inputs import frame_of_columns
+from releases.short_path import PredictColumns, ServedEstimator
+from releases.short_path import shorten as shorten_served
 
 SCHEMA = InputSchema(
     columns=(
@@ -82,6 +83,11 @@ def loaded(estimator: Any) -> LoadedModel:
         training_seconds=1,
     )
     return LoadedModel(digest="d", manifest=manifest, estimator=estimator)
+
+
+def shorten(model: LoadedModel) -> PredictColumns | None:
+    manifest = model.manifest
+    return shorten_served(ServedEstimator(model.estimator, manifest.input_schema, manifest.golden, manifest.output))
 
 
 def ordinal() -> OrdinalEncoder:

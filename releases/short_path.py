@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from releases.answers import answers_of
-from releases.loader import LoadedModel
-from releases.model_inputs import dtype_of, frame_of
+from releases.manifest import Golden, InputSchema
+from releases.model_inputs import dtype_of, frame_of, frame_of_columns
+from releases.output import Output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,24 @@ if TYPE_CHECKING:
 
 Columns = Sequence[Sequence[Any]]
 PredictColumns = Callable[[Columns], "NDArray[np.float64]"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServedEstimator:
+    """An estimator with what a gateway knows of it: its inputs, its golden rows, and what its answers mean."""
+
+    estimator: Any  # scikit-learn has no types
+    schema: InputSchema
+    golden: Golden
+    output: Output | None = None
+
+    def own_answer(self, columns: Columns) -> "NDArray[np.float64]":
+        """The estimator's answer to columns (lists in the schema's order), by way of a frame."""
+        return answers_of(self.estimator, frame_of_columns(self.schema, columns), self.output)
+
+    def shortest_answer(self) -> PredictColumns:
+        """The way by which a worker answers: the shorter path where it gives the same answers, else the own one."""
+        return shorten(self) or self.own_answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +65,7 @@ class _Part:
         return replace(self, transformer=nameless, names=None)
 
 
-def shorten(model: LoadedModel) -> PredictColumns | None:
+def shorten(model: ServedEstimator) -> PredictColumns | None:
     """A way from columns (lists in the schema's order) to answers, or None where the model's own is the only one."""
     parts = _parts(model)
     if parts is None:
@@ -69,11 +88,11 @@ def _raising_warnings(answer: PredictColumns) -> PredictColumns:
     return ask
 
 
-def _answer(model: LoadedModel, parts: Sequence[_Part]) -> PredictColumns:
+def _answer(model: ServedEstimator, parts: Sequence[_Part]) -> PredictColumns:
     """The pipeline's answer, with its first step done part by part."""
     (_, *steps) = (step for _, step in model.estimator.steps)
     *between, last = steps
-    output = model.manifest.output
+    output = model.output
 
     def answer(columns: Columns) -> "NDArray[np.float64]":
         import numpy as np
@@ -86,13 +105,13 @@ def _answer(model: LoadedModel, parts: Sequence[_Part]) -> PredictColumns:
     return answer
 
 
-def _parts(model: LoadedModel) -> list[_Part] | None:
+def _parts(model: ServedEstimator) -> list[_Part] | None:
     """What the ColumnTransformer does, part by part; None for a model of another build."""
     import pandas as pd
     from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import Pipeline
 
-    pipeline, schema = model.estimator, model.manifest.input_schema
+    pipeline, schema = model.estimator, model.schema
     usual = {dtype_of(column, schema) for column in schema.columns} <= {"object", "float64"}
     if not usual or type(pipeline) is not Pipeline or len(pipeline.steps) < 2:
         return None
@@ -141,9 +160,9 @@ def _output(part: _Part, columns: Columns) -> Any:
     return output.toarray() if hasattr(output, "toarray") else output
 
 
-def _agrees(model: LoadedModel, answer: PredictColumns) -> bool:
+def _agrees(model: ServedEstimator, answer: PredictColumns) -> bool:
     """Whether the short way gives the model's own answers, bit by bit: to the golden rows, and with values missing."""
-    golden, schema = model.manifest.golden, model.manifest.input_schema
+    golden, schema = model.golden, model.schema
     order = [golden.columns.index(name) for name in schema.names]
     rows = [[row[place] for place in order] for row in golden.rows]
     holes = [
@@ -155,12 +174,11 @@ def _agrees(model: LoadedModel, answer: PredictColumns) -> bool:
     return all(_same(model, answer, each) for each in asked)
 
 
-def _same(model: LoadedModel, answer: PredictColumns, rows: Sequence[Sequence[Any]]) -> bool:
+def _same(model: ServedEstimator, answer: PredictColumns, rows: Sequence[Sequence[Any]]) -> bool:
     import numpy as np
 
-    own = _outcome(
-        lambda: model.answers(frame_of(model.manifest.input_schema, model.manifest.input_schema.names, rows))
-    )
+    frame = frame_of(model.schema, model.schema.names, rows)
+    own = _outcome(lambda: answers_of(model.estimator, frame, model.output))
     short = _outcome(lambda: answer(list(zip(*rows, strict=True))))
     if own is None or short is None:
         return own is short  # what one refuses the other refuses too

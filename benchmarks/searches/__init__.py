@@ -1,0 +1,1 @@
+"""Parameter searches compared: rows to search on, and the searches of libraries."""
