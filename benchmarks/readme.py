@@ -242,6 +242,21 @@ def origin_figures(result: Mapping[str, Any]) -> str:
     return "\n".join(rows) + f"\n\n{figures['seeds']} seeds, revision `{result['revision']}`.\n"
 
 
+def search_figures(result: Mapping[str, Any]) -> str:
+    """Mean gain (and the worst) of each search over the estimator as written, per set of rows."""
+    by_method = {"ours": result["figures"], **result["peers"]}
+    sets = [name.removesuffix("_origins") for name in result["figures"] if name.endswith("_origins")]
+    rows = ["| rows | origins | " + " | ".join(by_method) + " |", "|---|---:" + "|---:" * len(by_method) + "|"]
+    for name in sets:
+        shown = [
+            f"{found[f'{name}_gain_mean']:+.4f} ({found[f'{name}_gain_worst']:+.4f}), "
+            f"{found[f'{name}_replaced']} replaced"
+            for found in by_method.values()
+        ]
+        rows.append(f"| {name.replace('_', ' ')} | {result['figures'][f'{name}_origins']} | {' | '.join(shown)} |")
+    return "\n".join(rows) + f"\n\nRevision `{result['revision']}`.\n"
+
+
 def renewal_figures(result: Mapping[str, Any]) -> str:
     """Cost area over the optimum's, per stream and policy."""
     figures, peers = result["figures"], result["peers"]
@@ -283,6 +298,7 @@ _BLOCKS: dict[str, Callable[[], str]] = {
     "drift-replay": lambda: replay_figures(read("drift")),
     "drift-goals": lambda: goal_figures(read("drift")),
     "rolling-origins": lambda: origin_figures(read("rolling_origins")),
+    "search": lambda: search_figures(read("search")),
     "renewal": lambda: renewal_figures(read("renewal")),
     "renewal-goals": lambda: goal_figures(read("renewal")),
     "gateway-faults": lambda: fault_figures(read("gateway_faults")),

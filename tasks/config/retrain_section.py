@@ -1,6 +1,7 @@
 """The `retrain` section of pipeline.yaml."""
 
-from typing import Literal, Self
+from collections.abc import Iterable
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -48,6 +49,16 @@ class Search(Section):
         default=ROWS, description="What early rounds get less of: 'rows', or a whole-number parameter."
     )
     share_max: float = Field(default=1.0, gt=0, le=1, description="Share of the resource in the last round.")
+    latency_ms_max: float | None = Field(
+        default=None,
+        gt=0,
+        description="Milliseconds of processor time in which a worker must answer one row, and 64 rows. What is slower "
+        "is no candidate.",
+    )
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """The fields as plans name them: plans had keys before there was a budget."""
+        return [each for each in super().__repr_args__() if each != ("latency_ms_max", None)]
 
 
 class Retrain(Section):

@@ -4,7 +4,7 @@ Models are read back from the registry, so that exactly the bytes that were comp
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ from tasks.evaluation.labels import LabelSource, label_source
 from tasks.training.candidate_comparison import ComparisonResult, compare_with_baselines
 from tasks.training.comparison import Comparison
 from tasks.training.dataset import TrainingDataset, read_dataset
-from tasks.training.fit import TrainedModel, fit_model, fit_recipe, limit_threads
+from tasks.training.fit import TrainedModel, candidate_latency, fit_model, fit_recipe, limit_threads
+from tasks.training.latency import compare_with_budget
 from tasks.training.leakage import refuse_logged_predictions
 from tasks.training.mlflow_registry import (
     RegisteredModel,
@@ -116,10 +117,14 @@ def train_candidate(context: TrainingContext, plan: TrainingPlan) -> TrainedMode
 def compare_candidate(
     context: TrainingContext, plan: TrainingPlan, registered: RegisteredModel, champion: LoadedModel | None
 ) -> ComparisonResult:
-    """Compare the registered candidate with the baselines on the held-out rows, and log the comparisons."""
-    estimator = open_registered(context, registered)
+    """Compare the registered candidate with the baselines and the latency budget, and log the comparisons."""
+    estimator, dataset = open_registered(context, registered), context.dataset(plan)
+    rules = context.pipeline.retrain.search
     with limit_threads(plan.threads):
-        result = compare_with_baselines(context.pipeline, plan, context.dataset(plan), estimator, champion)
+        result = compare_with_baselines(context.pipeline, plan, dataset, estimator, champion)
+        if rules is not None and rules.latency_ms_max is not None:
+            slow = compare_with_budget(candidate_latency(plan, dataset, estimator), rules.latency_ms_max)
+            result = replace(result, comparisons=(*result.comparisons, *([slow] if slow else [])))
     log_comparisons(context.registry, registered, result.comparisons)
     if result.leakage_warning:
         log.warning("leakage_suspected", pipeline=plan.pipeline, version=registered.version, why=result.leakage_warning)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -11,7 +12,8 @@ import structlog
 from tasks.lake.columns import BATCH_DAY
 from tasks.runtime import crash_points
 from tasks.training.dataset import TrainingDataset, targets_of, training_loss
-from tasks.training.inference import predict
+from tasks.training.inference import as_inputs, predict
+from tasks.training.latency import BATCH_ROWS, Latency, measure_latency
 from tasks.training.plan import TrainingPlan
 from tasks.training.search import SearchData, SearchResult, search
 
@@ -38,7 +40,8 @@ def fit_model(plan: TrainingPlan, dataset: TrainingDataset, build_estimator: Cal
     with limit_threads(plan.threads):
         found = None
         if plan.search is not None:
-            rows = SearchData(inputs, targets, dataset.train[BATCH_DAY], training_loss(plan, dataset).of, predict)
+            loss, latency = training_loss(plan, dataset).of, partial(candidate_latency, plan, dataset)
+            rows = SearchData(inputs, targets, dataset.train[BATCH_DAY], loss, predict, latency)
             found = search(build_estimator, rows, plan.search, plan.seed)
             crash_points.reached("retrain.searched", fits=len(found.scored))
         started = time.perf_counter()
@@ -49,6 +52,12 @@ def fit_model(plan: TrainingPlan, dataset: TrainingDataset, build_estimator: Cal
         seconds = time.perf_counter() - started
     log.info("model_fitted", pipeline=plan.pipeline, rows=len(inputs), seconds=round(seconds, 3), plan=plan.key[:12])
     return TrainedModel(estimator=estimator, dataset=dataset, seconds=seconds, search=found)
+
+
+def candidate_latency(plan: TrainingPlan, dataset: TrainingDataset, estimator: Any) -> Latency | None:
+    """The latency of a fitted estimator on the first training rows."""
+    rows = as_inputs(dataset.train.iloc[:BATCH_ROWS], dataset.schema)
+    return measure_latency(estimator, rows, dataset.schema, plan.model_output)
 
 
 def fit_recipe(plan: TrainingPlan, dataset: TrainingDataset, recipe: Any) -> TrainedModel:

@@ -37,8 +37,8 @@ VALUE_CHARACTERS_MAX = 500  # MLflow's limit for the value of a parameter
 class TrainingRecord:
     """What is logged of one training. A repeated run finds it by `plan_key`.
 
-    `pins` are the libraries that open the model; a document lists all installed ones. `documents` and `figures` map a
-    path in the run's artifacts to a JSON value, a text or a figure.
+    `pins` are the libraries that open the model; a document lists all installed ones. `documents`, `tables` and
+    `figures` map a path in the run's artifacts to a JSON value or a text, to columns of equal length, or to a figure.
     """
 
     plan_key: str
@@ -54,6 +54,7 @@ class TrainingRecord:
     is_class: bool = True
     documents: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, "Figure"] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, Sequence[Any]]] = field(default_factory=dict)
 
 
 def log_and_register(registry: Registry, record: TrainingRecord, estimator: Any) -> RegisteredModel:
@@ -126,6 +127,8 @@ def _log_artifacts(record: TrainingRecord) -> None:
             mlflow.log_dict(document, path)
     for path, figure in record.figures.items():
         mlflow.log_figure(figure, path)
+    for path, columns in record.tables.items():
+        mlflow.log_table(dict(columns), path)
 
 
 def _log_model(record: TrainingRecord, estimator: Any) -> Any:

@@ -1,36 +1,28 @@
 """Publishing: a registered model becomes a signed, content-addressed model that a gateway verifies and serves."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 
-from healing.errors import TrainingRefused
 from healing.release import ModelRef
 from releases.answers import with_values
 from releases.flavours.sklearn_skops import read_estimator
 from releases.loader import LoadedModel
-from releases.manifest import GOLDEN_ROWS, ComparedFit, Golden, InputSchema, Manifest, Scalar
-from releases.output import Output
+from releases.manifest import ComparedFit, Manifest
 from releases.release_root import ReleaseRoot
 from releases.signing import Keys
 from releases.store import ModelStore
-from tasks.evaluation.predictions import is_known
 from tasks.lake.columns import BATCH_DAY
 from tasks.runtime import crash_points
 from tasks.training.dataset import TrainingDataset, base_rate, class_shares
+from tasks.training.golden import golden_rows
 from tasks.training.held_out_answers import ANSWERS_FILE, held_out_answers
-from tasks.training.inference import as_inputs, predict, predict_or_nan
+from tasks.training.inference import as_inputs, predict_or_nan
 from tasks.training.mlflow_registry import MODEL_FILE, RegisteredModel
 from tasks.training.plan import TrainingPlan
 from tasks.training.profile import reference_profile
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    from numpy.typing import NDArray
 
 log = structlog.get_logger(__name__)
 
@@ -101,7 +93,7 @@ def _manifest(request: PublishRequest, estimator: Any) -> Manifest:
         requirements_sha256=plan.requirements_sha256,
         input_schema=dataset.schema,
         reference=reference_profile(plan, dataset, registered, expected, predictions, request.champion),
-        golden=_golden_rows(estimator, plan.model_output, dataset.schema, inputs, predictions),
+        golden=golden_rows(estimator, plan.model_output, dataset.schema, inputs, predictions),
         **baseline_of(plan, dataset),
         output=plan.model_output,
         training_seconds=registered.training_seconds,
@@ -125,37 +117,4 @@ def _compared_fit(compared: ComparedModel) -> ComparedFit:
         mlflow_model_version=compared.registered.model_version,
         model_sha256=compared.registered.model_sha256,
         answers_file=ANSWERS_FILE,
-    )
-
-
-def _golden_rows(
-    estimator: Any,
-    output: Output | None,
-    schema: InputSchema,
-    inputs: "pd.DataFrame",
-    predictions: "NDArray[np.float64]",
-) -> Golden:
-    """Rows that the model can predict, with its predictions for exactly these rows."""
-    import numpy as np
-
-    chosen = np.flatnonzero(is_known(predictions))[:GOLDEN_ROWS]
-    if not chosen.size:
-        raise TrainingRefused(
-            f"expected a model that predicts its training rows, found that it raises on all of {len(inputs)} of them; "
-            "correct the estimator"
-        )
-    whole = [column.type == "long" for column in schema.columns]
-    rows = tuple(_json_row(row, whole) for row in inputs.iloc[chosen].itertuples(index=False, name=None))
-    outputs = predict(estimator, inputs.iloc[chosen])
-    if output is None:
-        return Golden(columns=schema.names, rows=rows, outputs=tuple(outputs.tolist()))
-    values, matrix = with_values(outputs, output)[:, 0], tuple(map(tuple, outputs.tolist()))
-    return Golden(columns=schema.names, rows=rows, outputs=tuple(values.tolist()), matrix=matrix)
-
-
-def _json_row(row: Sequence[Any], whole: Sequence[bool]) -> tuple[Scalar, ...]:
-    """The row with NaN as null, and whole numbers as int again: a gateway refuses a float in a column of type long."""
-    return tuple(
-        None if value is None or value != value else int(value) if is_whole else value  # noqa: PLR0124 - NaN
-        for value, is_whole in zip(row, whole, strict=True)
     )

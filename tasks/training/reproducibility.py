@@ -75,6 +75,8 @@ def _causes(registered: RegisteredModel, plan: TrainingPlan, again: TrainedModel
     ]
     if "True" in (params.get(SEARCH_CUT_SHORT), registered.params.get(SEARCH_CUT_SHORT)):
         causes.append("retrain.search.seconds_max cut a search short, so its result depends on the machine's speed")
+    if plan.search is not None and plan.search.latency_ms_max is not None:
+        causes.append("retrain.search.latency_ms_max compares measured times, so a combination near it may be left out")
     if registered.code_revision != code_revision():
         causes.append(f"the code was at {registered.code_revision}, is at {code_revision()}")
     causes += [f"{name} is None, so every fit draws other random numbers" for name in _unseeded(again)]

@@ -21,6 +21,7 @@ from tasks.training.mlflow_tracking import TrainingRecord, params_of
 from tasks.training.plan import TrainingPlan
 from tasks.training.provenance import code_revision, installed_environment, source_sha256
 from tasks.training.search import SearchResult
+from tasks.training.search_front import front_figure, front_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,6 +52,7 @@ def record_training(
         is_class=plan.is_class,
         documents=_documents(plan, trained, environment.pins),
         figures=figures,
+        tables={} if trained.search is None else {"search_front.json": front_table(trained.search)},
     )
 
 
@@ -101,7 +103,9 @@ def _lineage(pipeline: Pipeline, plan: TrainingPlan, trained: TrainedModel) -> L
     return Lineage(
         features=sha256(f"{schema}{source_sha256(pipeline.features)}".encode()).hexdigest(),
         estimator=sha256(f"{type(as_written).__qualname__}{estimator}".encode()).hexdigest(),
-        search="" if plan.search is None else sha256(plan.search.model_dump_json().encode()).hexdigest(),
+        search=""
+        if plan.search is None
+        else sha256(plan.search.model_dump_json(exclude_none=True).encode()).hexdigest(),
     )
 
 
@@ -128,7 +132,10 @@ def _metrics_and_figures(
     loss, labels = training_loss(plan, dataset), dataset.held_out_labels
     segments = _segment_losses(pipeline, trained, loss.of(predictions, labels))
     importance = permutation_importance(plan, dataset, trained.estimator)
-    figures = figures_of(predictions, labels, importance, is_class=plan.is_class, classes=plan.classes)
+    figures = dict(figures_of(predictions, labels, importance, is_class=plan.is_class, classes=plan.classes))
+    front = None if trained.search is None else front_figure(trained.search)
+    if front is not None:
+        figures["plots/search_front.png"] = front
     return {**counts, **loss.metrics(predictions, labels), **segments}, figures
 
 

@@ -111,6 +111,8 @@ def test_mlflow_keeps_what_a_reader_needs(context, first):
         "locked-requirements.txt",
         "plan.json",
         "search.json",
+        "search_front.json",
+        "plots/search_front.png",
         "plots/calibration.png",
         "plots/importance.png",
         "plots/roc_and_precision_recall.png",
@@ -179,6 +181,22 @@ def test_a_candidate_worse_than_the_champion_is_not_better(context, champion):
         compared.against: compared.outcome for compared in compare_candidate(context, *blind, champion).comparisons
     }
     assert outcomes["the champion"] is ComparisonOutcome.WORSE
+
+
+def test_a_candidate_over_the_latency_budget_is_blocked_by_name_and_the_run_has_the_reason(context, first, champion):
+    import mlflow
+
+    search = context.pipeline.retrain.search.model_copy(update={"latency_ms_max": 1e-6})
+    rules = context.pipeline.retrain.model_copy(update={"search": search})
+    pipeline = context.pipeline.model_copy(update={"retrain": rules})
+    pipeline._folder = context.pipeline.folder
+    result = compare_candidate(replace(context, pipeline=pipeline), *first, champion)
+    [blocking] = [each for each in result.comparisons if each.blocks]
+    assert (blocking.against, result.accepted) == ("the latency budget", False)
+    run = mlflow.MlflowClient(context.registry.tracking_uri).get_run(first[1].run_id)
+    comparisons = mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/comparisons.json")["comparisons"]
+    assert blocking.reason in [each["reason"] for each in comparisons]
+    assert compare_candidate(context, *first, champion).accepted
 
 
 def test_a_candidate_that_raises_on_later_rows_is_not_better_but_can_be_published(context, champion, home, keys):

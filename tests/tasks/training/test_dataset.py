@@ -3,7 +3,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 import pytest
+from deltalake import DeltaTable, write_deltalake
 
 from healing.errors import TrainingRefused
 from tasks.evaluation.labels import join_labels, read_features
@@ -59,6 +61,29 @@ def test_the_newest_days_are_left_out_while_many_of_their_labels_are_missing(tmp
     dataset = read_dataset(plan_of(tmp_path, until=42), toy_labels(tmp_path))
     assert dataset.immature == (day_of(40), day_of(41), day_of(42))
     assert max(dataset.held_out["event_day"]) == day_of(39)
+
+
+def labels_of_one_kind(lake, first, days):
+    """Rows of which only those that were late have a label yet: failures are known first."""
+    sound = lake.parent / "sound"
+    write_days(sound, first, days)
+    write_days(lake, first, days, labels=False)
+    outcomes = DeltaTable(sound / "outcomes").to_pyarrow_table()
+    write_deltalake(lake / "outcomes", outcomes.filter(pc.equal(outcomes["late"], 1)), mode="append")
+
+
+def test_labels_that_are_biased_or_late_make_a_training_wait_and_not_guess(tmp_path):
+    """Where only the labels of one kind have arrived, a model of these days would predict that kind for every row."""
+    lake = tmp_path / "lake"
+    write_days(lake, 0, 40)
+    labels_of_one_kind(lake, 40, 3)
+    dataset = read_dataset(plan_of(lake, until=42), toy_labels(lake))
+    assert dataset.immature == (day_of(40), day_of(41), day_of(42))
+    assert dataset.held_out["label"].mean() == pytest.approx(dataset.train["label"].mean(), abs=0.05)
+
+    labels_of_one_kind(lake, 43, 11)  # now on all held-out days
+    with pytest.raises(TrainingRefused, match="wait for their labels"):
+        read_dataset(plan_of(lake, until=53), toy_labels(lake))
 
 
 def test_an_older_day_with_missing_labels_is_used():
