@@ -62,7 +62,8 @@ def init(
     settings = settings_of(None)
     where = settings.pipelines_dir if directory is None else directory.expanduser().absolute()
     with progress_shown():
-        result = onboard(OnboardingRequest(name, data, label, time, key, task, positive, dates, labels), where)
+        request = OnboardingRequest(name, data, label, time, key, task, positive, dates, labels)
+        result = onboard(request, where, settings.memory_bytes_max)
     page = write_initial_page(name, where, settings.reports_dir)
     if as_json:
         print_result(result, as_json=True)

@@ -52,7 +52,8 @@ class Settings(BaseSettings):
     memory_bytes_max: int = Field(
         default=1 << 30,
         ge=1 << 26,
-        description="Bytes: about how much memory the rows may take that `ingest` validates together.",
+        description="Bytes: about how much memory the rows may take that `ingest` validates together, and that `init` "
+        "profiles: a thousand bytes per row.",
     )
     pipelines_dir: Path = Field(default=Path("pipelines"), description="Directory with one folder per pipeline.")
     ledger_url: SecretStr | None = Field(

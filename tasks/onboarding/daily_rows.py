@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from statistics import median
@@ -38,8 +38,8 @@ class DailyRows:
         return self.incomplete is None or day < self.incomplete
 
 
-def guess_daily_rows(days: Sequence[date]) -> DailyRows:
-    """Limits for rows on `days` (one entry per row)."""
+def guess_daily_rows(days: Iterable[date] | Counter[date]) -> DailyRows:
+    """Limits for rows on `days`: one entry per row, or the number of rows by day."""
     rows = Counter(days)
     newest = max(rows, default=None)
     incomplete = newest if newest is not None and _is_incomplete(rows, newest) else None

@@ -1,5 +1,6 @@
 """A pipeline draft: everything that is guessed from a file, before anything is written."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -17,6 +18,7 @@ from tasks.onboarding.estimator import EstimatorGuess, guess_estimator
 from tasks.onboarding.files import FileRows
 from tasks.onboarding.label import LabelGuess, Task, guess_label
 from tasks.onboarding.label_file import LabelFile, join_label_file
+from tasks.onboarding.large_file import count_days, describe_keys, sample_rows
 from tasks.onboarding.leakage import GivenAway, columns_giving_away
 from tasks.onboarding.numbers import guess_decimal
 from tasks.onboarding.times import READABLE_SHARE_MIN, guess_formats
@@ -65,6 +67,7 @@ class PipelineDraft:
     given_away: tuple[GivenAway, ...] = ()
     label_file: LabelFile | None = None
     label_distribution: Distribution | None = None
+    profiled_rows: int | None = None  # None where all are
 
     @property
     def known_at(self) -> ColumnGuess:
@@ -82,14 +85,19 @@ class PipelineDraft:
         return tuple(column for column in self.columns if column.use)
 
 
-def draft_pipeline(request: OnboardingRequest, file: FileRows, labels: FileRows | None = None) -> PipelineDraft:
+def draft_pipeline(
+    request: OnboardingRequest, whole: FileRows, labels: FileRows | None = None, rows_max: int | None = None
+) -> PipelineDraft:
     """Guess everything from the rows of a file, and of a file with their labels, if they have one.
 
+    If the file has more than `rows_max` rows and its own labels, columns are guessed from a sample of that size.
     UsageError if they do not allow a pipeline.
     """
-    _check_named_columns(request, list(file.names))
+    _check_named_columns(request, list(whole.names))
+    is_sampled = rows_max is not None and len(whole) > rows_max and labels is None
+    file = sample_rows(whole, rows_max, request.label) if is_sampled and rows_max is not None else whole
     columns = _TextColumns(file, request.label)
-    key_why = _check_key(request.key, file)
+    key_why = _check_sampled_key(request.key, whole) if is_sampled else _check_key(request.key, file)
     time_text = columns[request.time]
     time = _guess_time(time_text, request.dates)
     when = parse_times(time_text.text, time.formats)
@@ -103,10 +111,14 @@ def draft_pipeline(request: OnboardingRequest, file: FileRows, labels: FileRows 
     label_text = label.plain(label_column.text)
     label_text = label_text if label_file is None else label_file.for_rows(label_text)
     days = when.dt.date
-    daily_rows = guess_daily_rows(list(days.dropna()))
+    rows_by_day = count_days(whole.pieces(request.time), time.formats) if is_sampled else Counter(days.dropna())
+    daily_rows = guess_daily_rows(rows_by_day)
     labelled = days.notna() & label_text.notna() & days.map(daily_rows.whole, na_action="ignore").eq(True)
-    windows = guess_windows(list(days[labelled]), request.time, label.rarer_share(label_text[labelled]))
-    _check_training_rows(label, label_text[labelled], days[labelled], windows)
+    labelled_by_day = Counter(days[labelled])
+    if is_sampled:
+        labelled_by_day = _scaled(labelled_by_day, Counter(days.dropna()), rows_by_day)
+    windows = guess_windows(labelled_by_day, request.time, label.rarer_share(label_text[labelled]))
+    _check_training_rows(label, label_text[labelled], days[labelled], windows, len(whole) / len(file))
     others = [name for name in file.names if name not in (request.key, request.time, request.label)]
     guesses = tuple(_guess_columns(columns, others, request.dates))
     _check_inputs(guesses)
@@ -114,7 +126,7 @@ def draft_pipeline(request: OnboardingRequest, file: FileRows, labels: FileRows 
     given_away = columns_giving_away(file.take, guesses, time, request.key, label_text if numbers is None else numbers)
     return PipelineDraft(
         request=request,
-        rows=len(file),
+        rows=len(whole),
         key=columns.plain[request.key],
         key_why=key_why,
         time=time,
@@ -128,6 +140,7 @@ def draft_pipeline(request: OnboardingRequest, file: FileRows, labels: FileRows 
         given_away=given_away,
         label_file=label_file,
         label_distribution=label.distribution(label_text.dropna()),
+        profiled_rows=len(file) if is_sampled else None,
     )
 
 
@@ -203,6 +216,26 @@ def _check_key(column: str, file: FileRows) -> str:
     return "; ".join(parts)
 
 
+def _check_sampled_key(column: str, whole: FileRows) -> str:
+    """As `_check_key`, for all rows of a file that is too large for it."""
+    missing, copies = describe_keys(whole, column)
+    if missing > _MISSING_SHARE_MAX * len(whole):
+        raise UsageError(
+            f"key {column!r}: expected a value in every row, found none in {missing} of {len(whole)} rows; name "
+            "another column"
+        )
+    parts = [f"{len(whole) - missing - copies} different values in {len(whole)} rows"]
+    parts += [f"{copies} exact copies of rows count once"] if copies else []
+    parts += [f"{missing / len(whole):.1%} missing, which are quarantined"] if missing else []
+    return "; ".join(parts)
+
+
+def _scaled(labelled: Counter[date], sampled: Counter[date], rows: Counter[date]) -> Counter[date]:
+    """The number of labelled rows by day, from their share of the sample's rows."""
+    counts = {day: round(rows[day] * count / sampled[day]) for day, count in labelled.items()}
+    return Counter({day: count for day, count in counts.items() if count})
+
+
 def _guess_time(column: TextColumn, dates: str | None) -> ColumnGuess:
     name = column.source_name
     if column.missing_share > _MISSING_SHARE_MAX:
@@ -226,18 +259,19 @@ def _guess_time(column: TextColumn, dates: str | None) -> ColumnGuess:
 
 
 def _check_training_rows(
-    label: LabelGuess, text: "pd.Series[str]", days: "pd.Series[date]", windows: WindowsGuess
+    label: LabelGuess, text: "pd.Series[str]", days: "pd.Series[date]", windows: WindowsGuess, scale: float
 ) -> None:
-    """UsageError unless the first training has enough rows."""
+    """UsageError unless the first training has enough rows. Each row stands for `scale` rows of the file."""
     train = text[((days >= windows.train_from) & (days <= windows.train_until)).to_numpy()]
     if label.output == "value":
-        if len(train) < _TRAIN_ROWS_MIN:
+        if len(train) * scale < _TRAIN_ROWS_MIN:
             raise UsageError(
                 f"expected {_TRAIN_ROWS_MIN} labelled rows to train on, found {len(train)} before the last "
                 f"{windows.holdout_days} days; collect more rows"
             )
         return
-    counts, needed = label.class_counts(train), CLASS_ROWS_MIN if label.classes else POSITIVES_MIN
+    counts = {name: round(count * scale) for name, count in label.class_counts(train).items()}
+    needed = CLASS_ROWS_MIN if label.classes else POSITIVES_MIN
     if min(counts.values()) < needed:
         few = {name: count for name, count in counts.items() if count < needed} if label.classes else counts
         found = " and ".join(f"{count} {name}" for name, count in few.items())

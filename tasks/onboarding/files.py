@@ -4,7 +4,7 @@ import codecs
 import shutil
 import string
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,10 +25,12 @@ from tasks.ingestion.sources.unpacking import unpack, unpacked_reader
 from tasks.ingestion.sources.whole_files import STREAMED_BYTES_MIN
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
-
+    from numpy.typing import NDArray
 
 _STEP_BYTES = 4 << 20
+_PIECE_ROWS = 1 << 18
 _WESTERN_SHARE_MAX = 0.3  # of letters that are not ASCII, in western languages; more are another alphabet
 
 
@@ -36,6 +38,7 @@ _WESTERN_SHARE_MAX = 0.3  # of letters that are not ASCII, in western languages;
 class FileRows:
     """All rows of a file. `read` gives one column as text, null where a value is missing.
 
+    Where the file is on disk, `read_pieces` gives some rows at a time, and `read_at` the rows at ascending positions.
     As data frames all columns together would take four times the memory of their text, so one exists at a time.
     `declared` is the type by column that a Parquet file declares, `separator` what separates the fields of a CSV,
     and `encoding` the guessed encoding of a text that is not UTF-8.
@@ -48,9 +51,34 @@ class FileRows:
     separator: str | None = None
     encoding: str | None = None
     encoding_why: str = ""
+    read_pieces: Callable[[str], Iterator[pa.ChunkedArray]] | None = None
+    read_at: "Callable[[str, NDArray[np.int64]], pa.ChunkedArray] | None" = None
 
     def __len__(self) -> int:
         return self.count
+
+    def pieces(self, name: str) -> Iterator[pa.ChunkedArray]:
+        """One column, some rows at a time."""
+        if self.read_pieces is not None:
+            yield from self.read_pieces(name)
+            return
+        column = self.read(name)
+        for start in range(0, len(column), _PIECE_ROWS):
+            yield column.slice(start, _PIECE_ROWS)
+
+    def sample(self, positions: "NDArray[np.int64]") -> "FileRows":
+        """The rows at these ascending positions; each column is read when it is asked for."""
+        read_at = self.read_at
+
+        def read(name: str) -> pa.ChunkedArray:
+            return self.read(name).take(pa.array(positions)) if read_at is None else read_at(name, positions)
+
+        return replace(self, count=len(positions), read=read, read_pieces=None, read_at=None)
+
+    def frame(self) -> "pd.DataFrame":
+        """All columns of all rows as text."""
+        rows: pd.DataFrame = pa.table({name: self.read(name) for name in self.names}).to_pandas()
+        return rows
 
     def column(self, name: str) -> "pd.Series[str]":
         """One column, None where a value is missing."""
@@ -131,7 +159,27 @@ def _columns_on_disk(file: Any, path: Path) -> FileRows:
         except (pa.ArrowException, OSError, BrokenDocument) as exc:
             raise UsageError(f"expected to read column {name!r} of {path}, found {str(exc)[:160]}") from exc
 
-    return FileRows(names, count, read)
+    def read_batches(name: str) -> Iterator[pa.Table]:
+        try:
+            for batch in file.iter_batches(_PIECE_ROWS, columns=[name], use_threads=False):
+                yield pa.Table.from_batches([batch])
+        except (pa.ArrowException, OSError) as exc:
+            raise UsageError(f"expected to read column {name!r} of {path}, found {str(exc)[:160]}") from exc
+
+    def read_pieces(name: str) -> Iterator[pa.ChunkedArray]:
+        yield from (parquet_rows.as_text(rows).column(0) for rows in read_batches(name))
+
+    def read_at(name: str, positions: "NDArray[np.int64]") -> pa.ChunkedArray:
+        import numpy as np
+
+        chosen, start = [], 0
+        for rows in read_batches(name):
+            low, high = np.searchsorted(positions, [start, start + rows.num_rows])
+            chosen.append(parquet_rows.as_text(rows.take(pa.array(positions[low:high] - start))).column(0))
+            start += rows.num_rows
+        return pa.chunked_array([chunk for each in chosen for chunk in each.chunks], pa.string())
+
+    return FileRows(names, count, read, read_pieces=read_pieces, read_at=read_at)
 
 
 def _encoding_of_large(path: Path) -> tuple[str | None, str]:

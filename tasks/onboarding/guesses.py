@@ -52,6 +52,10 @@ def _guesses(draft: PipelineDraft) -> Iterator[Guess]:
     windows, label = draft.windows, draft.label
     if draft.encoding is not None:
         yield Guess("encoding", draft.encoding, draft.encoding_why, "medium", ("sources", 0, "encoding"))
+    if draft.profiled_rows is not None:
+        choice = f"{draft.profiled_rows} of {draft.rows} rows"
+        why = "columns are guessed from them, because of AUTOPILOT_MEMORY_BYTES_MAX; keys, days and classes from all"
+        yield Guess("sample", choice, why)
     key_confidence: Confidence = "medium" if ";" in draft.key_why or "copies" in draft.key_why else "high"
     yield Guess("key", f"{draft.key}: string", draft.key_why, key_confidence, ("key",))
     time, columns = draft.time, ("tables", ROWS, "columns")

@@ -14,9 +14,12 @@ from tasks.onboarding.estimator import model_modules
 from tasks.onboarding.features import features_module
 from tasks.onboarding.files import check_free, read_rows, write_folder
 from tasks.onboarding.guesses import Guess, guesses
+from tasks.onboarding.large_file import profiled_rows_max
 from tasks.onboarding.profile import PROFILE_FILE, profile_of
 from tasks.onboarding.suites import outcomes_suite, rows_suite
 from tasks.runtime.progress import report_progress
+
+MEMORY_BYTES_MAX = 1 << 30  # the default of AUTOPILOT_MEMORY_BYTES_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,12 @@ class OnboardingResult:
     bootstrap_until: str
 
 
-def onboard(request: OnboardingRequest, pipelines_dir: Path) -> OnboardingResult:
+def onboard(
+    request: OnboardingRequest, pipelines_dir: Path, memory_bytes_max: int = MEMORY_BYTES_MAX
+) -> OnboardingResult:
     """Write the pipeline's folder. Nothing is written if it is refused.
+
+    Of a file with more rows than about `memory_bytes_max` allow, a sample is profiled.
 
     UsageError with one line if the file does not allow it, ConfigError if policy.yaml has a fault.
     """
@@ -50,7 +57,7 @@ def onboard(request: OnboardingRequest, pipelines_dir: Path) -> OnboardingResult
     labels = None if request.labels is None else read_rows(request.labels, folder=pipelines_dir)
     rows = read_rows(request.data, folder=pipelines_dir)
     report_progress("init", 1, 3)
-    draft = draft_pipeline(request, rows, labels)
+    draft = draft_pipeline(request, rows, labels, profiled_rows_max(memory_bytes_max))
     report_progress("init", 2, 3)
     files = generated_files(draft)
     found = guesses(draft, files)

@@ -6,7 +6,7 @@ has too few rows for that, each window gets a share of them.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from statistics import NormalDist
@@ -152,8 +152,10 @@ def entropy(share: float) -> float:
     return -share * math.log(share) - (1 - share) * math.log(1 - share)
 
 
-def guess_windows(days: Sequence[date], time_column: str, rarer_share: float = 0.5) -> WindowsGuess:
-    """Windows for labelled rows on `days` (one entry per row). UsageError if the days are too few for a comparison.
+def guess_windows(days: Iterable[date] | Counter[date], time_column: str, rarer_share: float = 0.5) -> WindowsGuess:
+    """Windows for labelled rows on `days`. UsageError if the days are too few for a comparison.
+
+    `days` has one entry per row, or the number of rows by day.
 
     `rarer_share` is the share of the rarer of two classes. Below 10 %, the windows get as many rows as it takes to have
     100 of that class to compare models on, and 1,000 to train on, if the file has them.
@@ -183,9 +185,9 @@ def guess_windows(days: Sequence[date], time_column: str, rarer_share: float = 0
         reference_days=max(_REFERENCE_DAYS, blocks * window),
         train_rows=trained,
         held_out_rows=held_out,
-        window_rows=round(window * len(days) / span),
+        window_rows=round(window * rows.total() / span),
         quality_days=quality,
-        quality_rows=held_out if quality == holdout else round(quality * len(days) / span),
+        quality_rows=held_out if quality == holdout else round(quality * rows.total() / span),
         rare_share=rare,
     )
 
