@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from gateway.batching.outcomes import Crashed, RowRefused
@@ -152,11 +152,13 @@ class RequestHandler:
         if asked.choose is not None:
             forced = asked.choose()
         bound = request.bound
-        beside = self._columns_policy.headers(bound) if bound.ignored or bound.absent else ()
-        outside = self._columns_outside(active, request)
-        if forced is not None:
+        beside: Sequence[Header] = ()
+        outside: tuple[str, ...] = ()
+        if forced is not None:  # what the champion reads and was trained on says nothing about another version
             answer = await self._answer_forced(forced, request)
         else:
+            beside = self._columns_policy.headers(bound) if bound.ignored or bound.absent else ()
+            outside = self._columns_outside(active, request)
             answer = await self._ladder.answer(active, request)
             client, redaction = active.client_of(request), self._log.redaction
             if len(answer.values) > _MANY_ROWS:

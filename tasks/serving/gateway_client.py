@@ -207,6 +207,11 @@ def probe_model(predict_url: str, digest: str, manifest: Manifest) -> Verdict:
         return Verdict("probe", Outcome.INCONCLUSIVE, f"the gateway has not loaded {digest[:12]}", 0)
     if response.status_code in _BUSY:
         return Verdict("probe", Outcome.INCONCLUSIVE, f"the gateway is busy: status {response.status_code}", 0)
+    if response.is_client_error:
+        raise GatewayRefused(
+            f"expected {predict_url}/invocations to pass the golden rows on to {digest[:12]}, found status "
+            f"{response.status_code}: {response.text[:200]}; check the gateway's settings"
+        )
     if response.status_code != httpx.codes.OK:
         found = f"status {response.status_code}: {response.text[:200]}"
         return Verdict("probe", Outcome.FAIL, found, count)

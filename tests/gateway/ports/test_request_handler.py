@@ -4,6 +4,7 @@ import threading
 from array import array
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import orjson
 import pytest
@@ -54,12 +55,12 @@ async def handling(tmp_path, **options):
     ladder = Ladder(10.0, CurrentTrial(lambda _: None))
     ladder.serve(ActiveRelease.of(release, version, None, ()))
     try:
-        yield RequestHandler(ladder, None, log, settings)
+        yield RequestHandler(ladder, SimpleNamespace(get={MODEL.digest: version}.get), log, settings)
     finally:
         await log.close()
 
 
-async def ask(handler, rows, protocol=MLFLOW):
+async def ask(handler, rows, protocol=MLFLOW, forced=None):
     """Status, headers and body of the answer to these rows."""
     sent = []
 
@@ -69,7 +70,7 @@ async def ask(handler, rows, protocol=MLFLOW):
     async def send(message):
         sent.append(message)
 
-    await handler.answer(protocol, {}, receive, send)
+    await handler.answer(protocol, {}, receive, send, forced)
     return sent[0]["status"], dict(sent[0]["headers"]), orjson.loads(sent[1]["body"])
 
 
@@ -92,6 +93,14 @@ async def test_rows_beyond_the_training_data_are_refused_or_ignored_by_setting(t
         assert b"x-outside-training" not in headers
         assert body.get("field") == ("miles" if status == 400 else None)
         assert (await ask(handler, [["AA", 100.0]]))[0] == 200
+
+
+async def test_a_probe_is_not_refused_for_the_settings_on_columns_and_ranges(tmp_path):
+    """A candidate is trained on newer data than the champion: its golden rows were refused, and it counted as bad."""
+    async with handling(tmp_path, outside_training="refuse", extra_columns="refuse") as handler:
+        assert (await ask(handler, [["AA", 1e6]]))[0] == 400
+        status, _, body = await ask(handler, [["AA", 1e6]], forced=MODEL.digest)
+        assert (status, body) == (200, {"predictions": [0.25]})
 
 
 async def test_a_large_body_is_read_in_a_thread_and_a_small_one_in_the_loop(tmp_path):

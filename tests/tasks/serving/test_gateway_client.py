@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from healing.errors import GatewayRefused
 from healing.verdict import Outcome
 from releases.signing import ensure_keys
 from releases.store import ModelStore
@@ -50,3 +51,10 @@ def test_only_a_model_that_was_asked_can_fail_its_probe(tmp_path, status, outcom
     model = publish_tiny_model(tmp_path, ensure_keys(tmp_path / "keys"))
     with gateway_that_answers(status) as url:
         assert probe_model(url, model.digest, ModelStore(tmp_path).manifest(model.digest)).outcome is outcome
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 413, 415])
+def test_a_refused_request_says_nothing_about_the_model(tmp_path, status):
+    model = publish_tiny_model(tmp_path, ensure_keys(tmp_path / "keys"))
+    with gateway_that_answers(status) as url, pytest.raises(GatewayRefused):
+        probe_model(url, model.digest, ModelStore(tmp_path).manifest(model.digest))
