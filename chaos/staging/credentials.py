@@ -1,6 +1,7 @@
-"""Secrets of the active target, read from where it says at the moment of each use."""
+"""Secrets of the active target or of the stack on the home, read at the moment of each use."""
 
 import base64
+import json
 import os
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,17 +10,24 @@ from chaos.staging.target import HTTP_SERVICES, TARGET_VARIABLE, CredentialRefer
 
 __all__ = ["authorization", "check_credentials", "ledger_password", "target_environment"]
 
+HOME_VARIABLE, KEY_VARIABLE = "AUTOPILOT_HOME", "AUTOPILOT_OPERATE_KEY"
+KEY_FILE = "gateway-operate.key"  # in the key directory of a stack whose gateway has keys
+
 
 def authorization(url: str) -> dict[str, str]:
-    """The header that authorises a call of `url`: that of the target's service at the same host and port, if any."""
+    """The header that authorises a call of `url`: that of the target's service at the same host and port, if any.
+
+    The gateway of a stack on this machine gets the operate key of that stack, if it has one.
+    """
     target = active_target()
-    if target is None:
-        return {}
+    credentials = {} if target is None else target.credentials
     for service in HTTP_SERVICES:
-        reference = target.credentials.get(service)
+        reference = credentials.get(service)
         if reference is not None and _origin(getattr(target, service)) == _origin(url):
             return {"Authorization": _header(reference)}
-    return {}
+    home = Path(os.environ.get(HOME_VARIABLE, "var")) if target is None else target.home
+    key = None if home is None else _operate_key(home, url)
+    return {} if key is None else {"Authorization": f"Bearer {key}"}
 
 
 def ledger_password() -> str | None:
@@ -36,15 +44,26 @@ def check_credentials(target: Target) -> None:
 
 
 def target_environment() -> dict[str, str]:
-    """What a process with an environment of its own needs to reach the active target; empty without one."""
+    """What a process with an environment of its own needs to reach the stack: nothing without target, home or key."""
     target = active_target()
     if target is None:
-        return {}
+        return {name: os.environ[name] for name in (HOME_VARIABLE, KEY_VARIABLE) if name in os.environ}
     secrets = (reference.env for reference in target.credentials.values() if reference.env)
     return {
         TARGET_VARIABLE: str(Path(os.environ[TARGET_VARIABLE]).absolute()),
         **{name: os.environ[name] for name in secrets if name in os.environ},
     }
+
+
+def _operate_key(home: Path, url: str) -> str | None:
+    """The operate key of the stack on `home`; None if it has none, or if `url` is not an address of its gateway."""
+    try:
+        addresses = json.loads((home / "addresses.json").read_bytes())
+        if _origin(url) not in [_origin(addresses[name]) for name in ("gateway", "operate") if name in addresses]:
+            return None
+        return os.environ.get(KEY_VARIABLE) or (home / "keys" / KEY_FILE).read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None
 
 
 def _header(reference: CredentialReference) -> str:

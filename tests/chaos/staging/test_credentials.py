@@ -1,4 +1,5 @@
 import base64
+import json
 
 import pytest
 
@@ -54,9 +55,40 @@ def test_a_secret_that_is_not_there_is_named_by_its_place(target, monkeypatch):
         check_credentials(active_target())
 
 
-def test_without_a_target_nothing_is_authorised(monkeypatch):
+@pytest.fixture
+def keyed_home(tmp_path, monkeypatch):
+    """The home of a stack whose gateway has keys."""
     monkeypatch.delenv(TARGET_VARIABLE, raising=False)
-    assert authorization("http://gateway.example:8080") == target_environment() == {}
+    monkeypatch.delenv("AUTOPILOT_OPERATE_KEY", raising=False)
+    monkeypatch.setenv("AUTOPILOT_HOME", str(tmp_path))
+    addresses = {"gateway": "http://127.0.0.1:8080", "operate": "http://127.0.0.1:8081"}
+    (tmp_path / "addresses.json").write_text(json.dumps(addresses))
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "gateway-operate.key").write_text("stack-key\n")
+    return tmp_path
+
+
+def test_the_gateway_of_a_local_stack_gets_the_key_of_the_stack(keyed_home, monkeypatch):
+    for address in ("http://127.0.0.1:8080/invocations", "http://127.0.0.1:8081/release"):
+        assert authorization(address) == {"Authorization": "Bearer stack-key"}
+    assert authorization("http://127.0.0.1:4200/api/health") == {}
+    assert target_environment() == {"AUTOPILOT_HOME": str(keyed_home)}
+    monkeypatch.setenv("AUTOPILOT_OPERATE_KEY", "a-key-of-the-shell")
+    assert authorization("http://127.0.0.1:8081/release") == {"Authorization": "Bearer a-key-of-the-shell"}
+    assert target_environment()["AUTOPILOT_OPERATE_KEY"] == "a-key-of-the-shell"
+
+
+def test_a_target_with_a_home_takes_the_key_of_its_stack(keyed_home, monkeypatch):
+    (keyed_home / "staging.yaml").write_text(f"home: {keyed_home}\n")
+    monkeypatch.setenv(TARGET_VARIABLE, str(keyed_home / "staging.yaml"))
+    monkeypatch.setenv("AUTOPILOT_HOME", str(keyed_home / "elsewhere"))
+    assert authorization("http://127.0.0.1:8081/release") == {"Authorization": "Bearer stack-key"}
+
+
+def test_without_a_target_nothing_is_authorised(tmp_path, monkeypatch):
+    monkeypatch.delenv(TARGET_VARIABLE, raising=False)
+    monkeypatch.setenv("AUTOPILOT_HOME", str(tmp_path))
+    assert authorization("http://gateway.example:8080") == {}
     assert ledger_password() is None
 
 
