@@ -102,4 +102,8 @@ def _chart(curves: Sequence[CalibrationCurve], *, is_value: bool) -> _Chart | No
         _Curve(curve.name, tuple(place(point.predicted, point.observed, point.rows) for point in curve.points))
         for curve in curves
     ]
-    return _Chart(f"{low:.3g}", f"{high:.3g}", tuple(drawn))
+    return _Chart(_axis_label(low), _axis_label(high), tuple(drawn))
+
+
+def _axis_label(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
