@@ -5,6 +5,7 @@ Flows call `load_settings()` once; tasks take plain values (paths, addresses, na
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -119,6 +120,15 @@ class Settings(BaseSettings):
     def _absolute(cls, path: Path) -> Path:
         """A flow run may start in another directory than the command that requested it."""
         return path.expanduser().absolute()
+
+    @field_validator("prefect_api_url", "gateway_url", "operate_url")
+    @classmethod
+    def _is_http(cls, url: str | None) -> str | None:
+        """Without a slash at its end: paths are added to it, and a service that answers 404 would count as down."""
+        parts = urlsplit(url or "")
+        if url and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError("expected http://HOST:PORT or https://HOST")  # what was found may hold a password
+        return url and url.rstrip("/")
 
     @field_validator("release_root_url")
     @classmethod

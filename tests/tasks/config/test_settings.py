@@ -31,6 +31,17 @@ def test_addresses_come_from_the_running_stack_and_settings_win(tmp_path):
         addresses.require("feed")
 
 
+@pytest.mark.parametrize("setting", ["prefect_api_url", "gateway_url", "operate_url"])
+def test_the_address_of_a_service_has_a_scheme_and_no_slash_at_its_end(tmp_path, setting):
+    """`http://host:8081/` made the healer ask `//release`, get 404, and call the gateway dead."""
+    settings = Settings(home=tmp_path, **{setting: "https://host:8081/base/"})
+    assert getattr(settings, setting) == "https://host:8081/base"
+    assert getattr(Settings(home=tmp_path, **{setting: None}), setting) is None
+    for wrong in ("host:8081", "/host", "ftp://host", "http://"):
+        with pytest.raises(ValueError, match="expected http://HOST:PORT or https://HOST"):
+            Settings(home=tmp_path, **{setting: wrong})
+
+
 def test_broken_addresses_name_the_file(tmp_path):
     (tmp_path / "addresses.json").write_text("{")
     with pytest.raises(ConfigError, match=r"addresses\.json"):
