@@ -16,6 +16,7 @@ from chaos.verdict import Exit
 from healing.errors import AutopilotError, UsageError
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import load_settings
+from tasks.runtime.traces import observed
 
 
 class DrillFailed(AutopilotError):
@@ -23,6 +24,7 @@ class DrillFailed(AutopilotError):
 
 
 @flow(name="drill")
+@observed
 def drill(pipeline: str, name: str = "noop", ablate: str | None = None) -> DrillOutcome:
     """Run drill `name` against the running stack and publish the durations; DrillFailed unless it recovered.
 

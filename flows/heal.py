@@ -23,6 +23,7 @@ from tasks.ledger.store import Ledger
 from tasks.rollout.release_events import republish_events
 from tasks.runtime.alerts import resend_kept
 from tasks.runtime.events import EventEvidence
+from tasks.runtime.traces import observed, observed_task
 
 STRANDED_SECONDS = TTL_SECONDS + 1.0  # to see that the lease of a trial's controller does not move
 SETTLE_SECONDS_MAX = 120.0  # then the next run, or the resident healer, goes on
@@ -41,6 +42,7 @@ class HealReport(BaseModel):
 
 
 @flow(name="heal")
+@observed
 def heal(pipeline: str, event: EventEvidence | None = None) -> HealReport:
     """Advance every observed incident of the pipeline as far as possible now.
 
@@ -57,10 +59,11 @@ def heal(pipeline: str, event: EventEvidence | None = None) -> HealReport:
     return report
 
 
-add_evidence = _task(record_evidence)
+add_evidence = _task(observed_task(record_evidence))
 
 
 @_task
+@observed_task
 def repair(settings: Settings, config: Pipeline, runner: FlowRunner) -> HealReport:
     """Lead the pipeline's healing until its incidents are settled, or leave it to whoever leads."""
     with HeldLease(settings.ledger_dsn, healer_lease(config.name)) as leadership:

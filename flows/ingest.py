@@ -33,6 +33,7 @@ from tasks.ingestion.sources import Lookup, open_sources
 from tasks.ingestion.stores import open_stores
 from tasks.ledger.pauses import refuse_while_paused
 from tasks.ledger.records import BatchRecord, BatchStatus
+from tasks.runtime.traces import observed, observed_task
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +68,7 @@ class IngestReport(BaseModel):
 
 
 @flow(flow_run_name="ingest-{pipeline}", persist_result=False)
+@observed
 def ingest(
     pipeline: str,
     since: date | None = None,
@@ -122,8 +124,10 @@ def ingest(
     return report
 
 
-_ingest_table = task(task_run_name="ingest-{table}", cache_policy=NO_CACHE, persist_result=False)(ingest_table)
-_update_features = task(cache_policy=NO_CACHE, persist_result=False)(update_features)
+_ingest_table = task(task_run_name="ingest-{table}", cache_policy=NO_CACHE, persist_result=False)(
+    observed_task(ingest_table)
+)
+_update_features = task(cache_policy=NO_CACHE, persist_result=False)(observed_task(update_features))
 
 
 def _chunks(days: Sequence[date], size: int) -> Iterator[Sequence[date]]:

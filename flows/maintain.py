@@ -11,6 +11,7 @@ from tasks.config.settings import load_settings
 from tasks.lake.maintenance import MaintainedTable, maintain_table, pinned_versions, tables_of
 from tasks.lake.write_locks import all_write_locks
 from tasks.ledger.store import Ledger
+from tasks.runtime.traces import observed, observed_task
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +26,7 @@ class MaintainReport(BaseModel):
 
 
 @flow(name="maintain", flow_run_name="maintain-{pipeline}", persist_result=False)
+@observed
 def maintain(pipeline: str, retention_days: int = 30) -> MaintainReport:
     """Compact small files and delete old ones, in every table of the pipeline's lake.
 
@@ -49,4 +51,4 @@ def maintain(pipeline: str, retention_days: int = 30) -> MaintainReport:
 
 _maintain_table = task(
     name="maintain-table", task_run_name="maintain-{table}", cache_policy=NO_CACHE, persist_result=False
-)(maintain_table)  # safe to repeat: the second time there is nothing to compact and nothing to delete
+)(observed_task(maintain_table))  # safe to repeat: the second time there is nothing to compact and nothing to delete

@@ -25,10 +25,12 @@ from tasks.monitoring.report import MonitorReport, publish_report
 from tasks.monitoring.returned_champion import as_accepted
 from tasks.monitoring.run_checks import record_results, run_checks
 from tasks.rollout.champion import require_champion
+from tasks.runtime.traces import observed
 from tasks.serving.drain import drain_gateway_log
 
 
 @flow(name="monitor", flow_run_name="monitor-{pipeline}", persist_result=False)
+@observed
 def monitor(pipeline: str, until: date | None = None, renew: bool = True) -> MonitorReport:
     """Judge the champion on the windows that end with day `until` (the last day with features if None).
 

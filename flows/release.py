@@ -23,11 +23,13 @@ from tasks.rollout.release_events import republish_events
 from tasks.rollout.rollout import ABPlan, ReleaseOutcome, Rollout
 from tasks.rollout.trial_controller_lease import controlling
 from tasks.rollout.trial_observer import BackgroundEvidence, LabelEvidence, LabelMeasure
+from tasks.runtime.traces import observed
 
 log = structlog.get_logger(__name__)
 
 
 @flow(name="release")
+@observed
 def release(
     pipeline: str,
     digest: str,

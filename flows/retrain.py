@@ -34,6 +34,7 @@ from tasks.runtime import crash_points
 from tasks.runtime.events import EventName, emit
 from tasks.runtime.file_locks import exclusive
 from tasks.runtime.progress import report_progress
+from tasks.runtime.traces import observed, observed_task
 from tasks.training.candidate import (
     TrainingContext,
     check_refit,
@@ -57,17 +58,18 @@ _NOT_IN_JOURNAL = {"comparisons", "earlier", "rollout", "repetition", "held_out"
 LOCK_SECONDS_MAX = 60.0  # a training takes minutes, and a run that waits for one holds a slot
 
 _task = task(cache_policy=NO_CACHE, persist_result=False)
-check = _task(check_preconditions)
-register = _task(register_candidate)
-repeat = _task(train_again)
-compare = _task(compare_candidate)
-refit_on_all = _task(refit_candidate)
-compare_fits = _task(check_refit)
-compare_earlier = _task(compare_earlier_champions)
-record_return = _task(record_returning)
+check = _task(observed_task(check_preconditions))
+register = _task(observed_task(register_candidate))
+repeat = _task(observed_task(train_again))
+compare = _task(observed_task(compare_candidate))
+refit_on_all = _task(observed_task(refit_candidate))
+compare_fits = _task(observed_task(check_refit))
+compare_earlier = _task(observed_task(compare_earlier_champions))
+record_return = _task(observed_task(record_returning))
 
 
 @flow(name="retrain", flow_run_name="retrain-{pipeline}", persist_result=False)
+@observed
 def retrain(
     pipeline: str,
     until: date | None = None,
@@ -228,6 +230,7 @@ def _refit(
 
 
 @_task
+@observed_task
 def publish(
     settings: Settings,
     context: TrainingContext,
@@ -245,6 +248,7 @@ def publish(
 
 
 @_task
+@observed_task
 def reset_checks(ledger_dsn: str, pipeline: str, version: str) -> None:
     """Record every monitor check as INCONCLUSIVE: the last verdicts were about the previous champion."""
     now = datetime.now(UTC)

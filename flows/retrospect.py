@@ -17,12 +17,14 @@ from tasks.rollout.trial_replay import (
     conclude,
     replay_trial,
 )
+from tasks.runtime.traces import observed
 from tasks.serving.drain import drain_gateway_log
 
 log = structlog.get_logger(__name__)
 
 
 @flow(name="retrospect", persist_result=False)
+@observed
 def retrospect(
     pipeline: str,
     digest: str | None = None,

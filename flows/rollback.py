@@ -7,14 +7,18 @@ from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import load_settings
 from tasks.rollout.release_events import republish_events
 from tasks.rollout.rollback import RollbackOrder, RollbackOutcome, serve_earlier_model
+from tasks.runtime.traces import observed, observed_task
 
 AUTHOR = "rollback"
 
 # The healer calls the same function without Prefect, which may be down.
-_roll_back = task(name="serve earlier model", cache_policy=NO_CACHE, persist_result=False)(serve_earlier_model)
+_roll_back = task(name="serve earlier model", cache_policy=NO_CACHE, persist_result=False)(
+    observed_task(serve_earlier_model)
+)
 
 
 @flow(name="rollback")
+@observed
 def rollback(
     pipeline: str,
     to: str | None = None,

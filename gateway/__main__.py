@@ -16,17 +16,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_running_without_output()
     first = start_fork_server()
 
-    import logging
-
-    import structlog
-
     from gateway.workers.warm import WarmForks
     from healing.errors import AutopilotError, ConfigError
 
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
     forks = WarmForks(first)
     try:
         from gateway.server import run

@@ -15,11 +15,15 @@ from gateway.ports.keys import KeyRing, read_keys
 from gateway.ports.listeners import listen, with_real_host
 from gateway.ports.software import NAME
 from gateway.settings import GatewaySettings, is_loopback, parse_settings
+from gateway.wire.asgi import AsgiApp
 from gateway.workers.memory import collect_rarely
 from gateway.workers.warm import WarmForks
 from healing.errors import ConfigError
+from releases.service_log import configure_service_log
 
 if TYPE_CHECKING:
+    from gateway.ports.predict import PredictPort
+    from gateway.reporting.request_tracer import RequestTracer
     from gateway.service import Gateway
 
 _log = structlog.get_logger("gateway")
@@ -49,6 +53,7 @@ class _Server(uvicorn.Server):
 def run(arguments: Sequence[str], forks: WarmForks) -> None:
     """Serve until SIGTERM, with `forks` that are started; raises AutopilotError where that cannot begin."""
     settings = parse_settings(arguments)
+    configure_service_log(settings.log_level, settings.log_format, service="gateway", pipeline=settings.pipeline)
     if settings.speaks_grpc:
         _require_grpc()
     with contextlib.ExitStack() as stack:
@@ -88,7 +93,8 @@ async def _serve(settings: GatewaySettings, keys: KeyRing, forks: WarmForks, soc
     from gateway.service import Gateway
 
     gateway, ending = Gateway(settings, forks), asyncio.Event()
-    servers = [_server(PredictPort(gateway, keys), settings), _server(operate_app(gateway, keys, ending), settings)]
+    port = _traced(PredictPort(gateway, keys), gateway.tracer)
+    servers = [_server(port, settings), _server(operate_app(gateway, keys, ending), settings)]
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _end, ending, number)
@@ -130,7 +136,7 @@ async def _serve_ports(
         from gateway.ports.grpc.port import GrpcPort, serve_until
 
         await wait_for_release(settings.grpc_fd)
-        await serve_until(GrpcPort(gateway, keys), listener, ending)
+        await serve_until(GrpcPort(gateway, keys, _interceptors(gateway.tracer)), listener, ending)
 
     async def wait_for_end() -> None:
         await ending.wait()
@@ -142,6 +148,24 @@ async def _serve_ports(
         for listener in sockets[2:]:
             tasks.create_task(serve_grpc(listener))
         tasks.create_task(wait_for_end())
+
+
+def _traced(port: "PredictPort", tracer: "RequestTracer | None") -> AsgiApp:
+    """The predict port, with spans where requests are traced."""
+    if tracer is None:
+        return port
+    from gateway.tracing.port import TracedPort
+
+    return TracedPort(port, tracer)
+
+
+def _interceptors(tracer: "RequestTracer | None") -> list[Any]:
+    """What traces gRPC calls, where requests are traced."""
+    if tracer is None:
+        return []
+    from gateway.tracing.calls import TracedCalls
+
+    return [TracedCalls(tracer)]
 
 
 def _server(app: Any, settings: GatewaySettings) -> _Server:

@@ -15,18 +15,20 @@ from gateway.batching.slow_model import SlowModelWatch
 from gateway.batching.versions import Version, VersionPool
 from gateway.guards.trial import ChallengerTrial
 from gateway.guards.trial_file import SAVE_SECONDS, TrialFile
-from gateway.log.predictions import LogLimits, PredictionLog
+from gateway.log.predictions import LogLimits
 from gateway.log.redaction import LogRules, read_redaction
 from gateway.ports.hangups import WATCH_AFTER_SECONDS
 from gateway.ports.request_handler import RequestHandler
+from gateway.ports.request_parts import RequestParts
+from gateway.ports.software import software_version
 from gateway.ports.status.traffic import SAMPLE_SECONDS, TrafficHistory
 from gateway.reporting.events import EventSender
 from gateway.reporting.loops import BackgroundLoops, LoopState
 from gateway.reporting.problems import GatewayProblem, ProblemBoard
+from gateway.reporting.request_tracer import RequestTracer
 from gateway.routing.active_release import ActiveRelease
 from gateway.routing.canary_abort import CanaryAbort
 from gateway.routing.current_trial import CurrentTrial
-from gateway.routing.ladder import Ladder
 from gateway.routing.model_audit import ModelAudit
 from gateway.routing.release_watch import ReleaseWatch
 from gateway.routing.shadow import GATHER_SECONDS, Shadow, ShadowLimits
@@ -43,10 +45,12 @@ from healing.incident import Cause
 from healing.release import Mode, Release
 from healing.trial_rules import TrialCheck
 from releases.log import ReleaseLog
+from releases.tracing.span_export import SpanExport
 from releases.trusted_log import TrustedLog
 
 _log = structlog.get_logger(__name__)
 _PROBLEMS_SECONDS = 0.2
+_TRACES_SECONDS_MAX = 2.0  # at the end, for a collector that may be away
 _SAVE_SECONDS_MAX = 5.0  # of a trial's evidence, on a disk that may hang
 
 
@@ -55,20 +59,22 @@ class Gateway:
 
     def __init__(self, settings: GatewaySettings, forks: WarmForks) -> None:
         self.settings = settings
+        self.tracer = None if settings.traces_url is None else _tracer(settings, settings.traces_url)
         self.board = ProblemBoard()
         self.events = EventSender(settings.pipeline, settings.events_url)
         limits = LogLimits(settings.log_segment_bytes_max, settings.log_segment_age_seconds_max, settings.log_bytes_max)
         rules = LogRules(settings.log_drop, settings.log_hash, settings.log_share)
         redaction = read_redaction(rules, settings.log_key_file)
-        self.log = PredictionLog(settings.state_dir, self.board, limits, redaction)
+        parts = _parts(settings)
+        self.log = parts.log(settings.state_dir, self.board, limits, redaction)
         save = partial(StoreCalls(calls_max=1).run, _SAVE_SECONDS_MAX)
         self._trial_file = TrialFile(settings.state_dir / "trial.json", settings.trial_slow_seconds_min, save)
         self.trials = CurrentTrial(self._trial_file.begin)
-        self.ladder = Ladder(settings.request_deadline_seconds, self.trials)
+        self.ladder = parts.ladder(settings.request_deadline_seconds, self.trials)
         self._forks = forks
         store = StoreCalls(CALLS_MAX * settings.workers_per_version)
         cache = ReleaseCache(settings.state_dir / "cache", settings.root)
-        self.pool = VersionPool(settings, cache, store, self._forks, self.board)
+        self.pool = VersionPool(settings, cache, store, self._forks, self.board, parts.batcher)
         releases = ReleaseLog(settings.root)
         self.watch = ReleaseWatch(
             TrustedLog(releases, settings.public_key, settings.release_signatures),
@@ -126,6 +132,8 @@ class Gateway:
         await self.pool.stop()
         await self._forks.stop()
         await self.events.close()
+        if self.tracer is not None:
+            await asyncio.to_thread(self.tracer.export.close, _TRACES_SECONDS_MAX)
 
     @property
     def active(self) -> ActiveRelease | None:
@@ -224,3 +232,22 @@ class Gateway:
 
     def _abort_canary(self, trial: ChallengerTrial, why: str) -> None:
         self._abort.begin(trial, why)
+
+
+def _parts(settings: GatewaySettings) -> RequestParts:
+    """What requests pass through: the plain parts, unless there is an address for traces."""
+    if settings.traces_url is None:
+        return RequestParts()
+    from gateway.tracing.parts import TRACED_PARTS
+
+    return TRACED_PARTS
+
+
+def _tracer(settings: GatewaySettings, url: str) -> RequestTracer:
+    """ConfigError where the extra `otel` is not installed."""
+    resource = {
+        "service.name": "autopilot-gateway",
+        "service.version": software_version(),
+        "autopilot.pipeline": settings.pipeline,
+    }
+    return RequestTracer(SpanExport(url, resource), settings.traces_ratio)

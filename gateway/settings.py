@@ -11,6 +11,8 @@ from pydantic_settings import BaseSettings, CliImplicitFlag, NoDecode, SettingsC
 
 from healing.errors import ConfigError
 from releases.release_root import ReleaseRoot, root_at
+from releases.service_log import LogFormat, LogLevel
+from releases.tracing.span_export import traces_address
 from releases.trusted_log import Signatures
 
 
@@ -88,6 +90,22 @@ class GatewaySettings(BaseSettings):
         "aborts a trial; `if-present`: only a wrong signature is refused.",
     )
     events_url: str | None = Field(default=None, description="Prefect's `<api>/events`; no events are sent when unset.")
+    traces_url: str | None = Field(
+        default=None,
+        description="OTLP/HTTP address of a collector, such as `http://127.0.0.1:4318`, which needs the extra `otel`; "
+        "no request is traced when unset.",
+    )
+    traces_ratio: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Share of requests without a `traceparent` that are traced; with one, its sampled flag decides.",
+    )
+    log_level: LogLevel = Field(default=LogLevel.INFO, description="Least severe log lines that are written.")
+    log_format: LogFormat = Field(
+        default=LogFormat.AUTO,
+        description="`json`: one object per line; `console`: for people; `auto`: `console` on a terminal, else `json`.",
+    )
     control_plane_file: Path | None = Field(
         default=None, description="File in which the healer says what the ledger knows, for the status page."
     )
@@ -232,6 +250,11 @@ class GatewaySettings(BaseSettings):
     def root(self) -> ReleaseRoot:
         """The release root; models of an object store are kept where this gateway keeps its copies."""
         return root_at(self.release_root, self.state_dir / "cache")
+
+    @field_validator("traces_url")
+    @classmethod
+    def _collector(cls, url: str | None) -> str | None:
+        return None if not url else traces_address(url)
 
     @field_validator("host")
     @classmethod

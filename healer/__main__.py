@@ -6,9 +6,11 @@ import threading
 
 from healer.status_writer import StatusWriter
 from healer.watchdog import Watchdog
+from releases.service_log import configure_service_log
 from releases.service_output import keep_running_without_output
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import load_settings
+from tasks.runtime.traces import flush_traces
 
 
 def main() -> None:
@@ -21,9 +23,11 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     settings = load_settings()
+    configure_service_log(settings.log_level, settings.log_format, service="healer", pipeline=arguments.pipeline)
     config = load_pipeline(arguments.pipeline, settings.pipelines_dir)
     with StatusWriter(settings, config):
         Watchdog(settings, config).run(stop)
+    flush_traces(settings)
 
 
 if __name__ == "__main__":

@@ -211,7 +211,7 @@ class Stack:
         return Service(
             name="gateway",
             command=(sys.executable, "-m", "gateway", *arguments, "--standby"),
-            environment=self.environment(),
+            environment={**self._gateway_log_and_traces(), **self.environment()},
             healthy=lambda: answers(f"{self.url('operate')}/health"),
             silent_seconds_max=GATEWAY_SILENT_SECONDS_MAX,
             standby=True,
@@ -225,6 +225,12 @@ class Stack:
         options: dict[str, Any] = {"log-drop": json.dumps(self.log.drop), "log-hash": json.dumps(self.log.hash)}
         key_file = {} if LOG_KEY_VARIABLE in os.environ else {"log-key-file": self.keys_dir / LOG_KEY_FILE}
         return {**options, "log-share": self.log.share, **key_file}
+
+    def _gateway_log_and_traces(self) -> dict[str, str]:
+        """The settings of the control plane that hold for the gateway, too, unless it has its own."""
+        names = ("TRACES_URL", "LOG_LEVEL", "LOG_FORMAT")
+        given = {name: os.environ.get(f"AUTOPILOT_{name}") for name in names}
+        return {f"AUTOPILOT_GATEWAY_{name}": value for name, value in given.items() if value}
 
     def _healer(self) -> Service:
         from healer.heartbeat import HeartbeatReader, heartbeat_file

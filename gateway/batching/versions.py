@@ -105,6 +105,7 @@ class VersionPool:
         store: StoreCalls,
         forks: WarmForks,
         problems: ProblemBoard,
+        batcher: type[Batcher] = Batcher,
     ) -> None:
         self._cache = cache
         self._store = store
@@ -119,6 +120,7 @@ class VersionPool:
         )
         self._forks = forks
         self._problems = problems
+        self._batcher = batcher
         problems.sources.append(self.conditions)
         self._router = RouterCost()
         self._versions: dict[str, Version] = {}
@@ -162,7 +164,7 @@ class VersionPool:
         parts = (model, self._obtain, self._order, self._forks, self._problems, self._timing)
         workers = WorkerGroup([Worker(*parts) for _ in range(self._settings.workers_per_version)])
         workers.start()
-        return Version(model, workers, Batcher(workers, BatchLimits.of(self._settings), self._router))
+        return Version(model, workers, self._batcher(workers, BatchLimits.of(self._settings), self._router))
 
     async def _obtain(self, model: ModelRef) -> Path:
         """A directory to load the model from; the own copy where the release root hangs."""

@@ -11,6 +11,7 @@ from gateway.ports.request_handler import RequestHandler
 from gateway.ports.status.traffic import TrafficHistory
 from gateway.reporting.loops import LoopState
 from gateway.reporting.problems import GatewayProblem
+from gateway.reporting.request_tracer import RequestTracer
 from gateway.routing.active_release import ActiveRelease
 from gateway.routing.shadow import Shadow
 from gateway.settings import GatewaySettings
@@ -74,6 +75,11 @@ class GatewayState(Protocol):
 
     @property
     def events_dropped(self) -> int: ...
+
+    @property
+    def tracer(self) -> RequestTracer | None:
+        """What traces requests; None where no traces are asked for."""
+        ...
 
 
 def version_of(state: GatewayState, digest: str) -> Version | None:

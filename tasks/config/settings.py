@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from healing.errors import ConfigError
 from releases.release_root import ReleaseRoot, checked_address, directory_of, is_object_address, root_at
+from releases.service_log import LogFormat, LogLevel
+from releases.tracing.span_export import traces_address
 from releases.trusted_log import Signatures
 
 ADDRESSES_FILE = "addresses.json"
@@ -114,6 +116,24 @@ class Settings(BaseSettings):
         default=(),
         description="JSON list of Apprise URLs: the route `default` of policy.yaml.",
     )
+
+    traces_url: str | None = Field(
+        default=None,
+        description="OTLP/HTTP address of a collector, such as `http://127.0.0.1:4318`, for the spans of flows and of "
+        "the gateway; needs the extra `otel`. Without it nothing is traced.",
+    )
+    log_level: LogLevel = Field(
+        default=LogLevel.INFO, description="Least severe log lines that the healer and flow runs write."
+    )
+    log_format: LogFormat = Field(
+        default=LogFormat.AUTO,
+        description="`json`: one object per line; `console`: for people; `auto`: `console` on a terminal, else `json`.",
+    )
+
+    @field_validator("traces_url")
+    @classmethod
+    def _collector(cls, url: str | None) -> str | None:
+        return None if not url else traces_address(url)
 
     @field_validator("home", "pipelines_dir")
     @classmethod

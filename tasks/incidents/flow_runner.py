@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from tasks.runtime.flow_runs import start_run
+from tasks.runtime.traces import carried_by
 
 
 class FlowRunner(Protocol):
@@ -36,5 +37,6 @@ class InlineRunner:
     def __init__(self, flows: Mapping[str, Callable[..., object]]) -> None:
         self._flows = flows
 
-    def run(self, deployment: str, parameters: Mapping[str, object], idempotency_key: str) -> None:  # noqa: ARG002
-        self._flows[deployment](**parameters)
+    def run(self, deployment: str, parameters: Mapping[str, object], idempotency_key: str) -> None:
+        with carried_by(idempotency_key):
+            self._flows[deployment](**parameters)

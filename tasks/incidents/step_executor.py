@@ -30,6 +30,7 @@ from healing.verdict import Outcome, Verdict
 from tasks.config.alert_routing import AlertRouting
 from tasks.config.settings import Settings
 from tasks.incidents.flow_runner import FlowRunner
+from tasks.incidents.incident_traces import trace_attempt, trace_incident
 from tasks.incidents.incident_view import Memory
 from tasks.incidents.remedy_action import AttemptRun, RemedyAction, RemedyContext
 from tasks.incidents.remedy_registry import find_remedy, implementation_of
@@ -163,9 +164,11 @@ class StepExecutor:
         self.memory.forget_verification(incident)
         if result.outcome is AttemptOutcome.SUCCEEDED:
             self.ledger.finish_and_close(incident.id, attempt.number, Status.RECOVERED, result.note)
+            trace_attempt(self.settings, incident, attempt, result.outcome, result.note)
             self._announce(incident, Status.RECOVERED, result.note)
         else:
             self.ledger.finish_attempt(incident.id, attempt.number, result.outcome, result.note)
+            trace_attempt(self.settings, incident, attempt, result.outcome, result.note)
             self._note(incident, f"{attempt.remedy} {result.outcome}: {result.note}")
         crash_points.reached("heal.attempt_finished", remedy=attempt.remedy)
 
@@ -204,6 +207,7 @@ class StepExecutor:
         """Send the event of an incident that has ended, or whose remedies have."""
         if status is not Status.ESCALATED:
             self.memory.mitigation.end(incident.id)
+        trace_incident(self.settings, incident, status, reason)
         self._note(incident, f"{status}: {reason}")
         facts = {"cause": incident.cause.value, "subject": incident.subject, "summary": reason}
         emit(_EVENTS[status], incident.pipeline, {**facts, "incident_id": incident.id})

@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from tasks.config.settings import Settings
+from tasks.runtime.traces import PARENT_VARIABLE, attempt_context
 
 PREFIX = "local:"
 _START_TOLERANCE_SECONDS = 0.01
@@ -70,6 +71,8 @@ def start_local_run(
     if record.exists():
         return f"{PREFIX}{record}"
     environment = {**os.environ, "AUTOPILOT_DISPATCH": "inline"}
+    if (attempt := attempt_context(idempotency_key)) is not None:
+        environment[PARENT_VARIABLE] = attempt.traceparent
     if not prefect_answers:
         environment.pop("PREFECT_API_URL", None)
         environment["PREFECT_HOME"] = str(settings.home / "healer" / "prefect")

@@ -44,6 +44,8 @@ def test_every_metric_is_on_a_dashboard_or_counts_what_another_shows():
         "gateway_release_generation_desired",
         "gateway_requests_abandoned_total",
         "gateway_rows_total",
+        "gateway_spans_total",
+        "gateway_spans_waiting",
         "gateway_trial_aborted",
         "gateway_trial_observations",
         "gateway_version_batch_duration_seconds",
@@ -53,6 +55,7 @@ def test_every_metric_is_on_a_dashboard_or_counts_what_another_shows():
         "gateway_version_queue_wait_seconds",
         "gateway_workers_ready",
         "gateway_workers_wanted",
+        "http_server_request_duration_seconds",
     }
 
 

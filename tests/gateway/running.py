@@ -18,7 +18,7 @@ from releases.signing import Keys
 from tests.published import PIPELINE, SCHEMA, tiny_rows
 
 WAIT_SECONDS = 120.0  # importing scikit-learn takes 4 s on an idle machine, 80 on a crowded one
-_LISTENING = re.compile(r"operate=\('127\.0\.0\.1', (\d+)\).*predict=\('127\.0\.0\.1', (\d+)\)")
+_LISTENING = re.compile(r'"predict":\["127\.0\.0\.1",(?P<predict>\d+)\],"operate":\["127\.0\.0\.1",(?P<operate>\d+)\]')
 
 
 def wait_until(holds: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> Any:
@@ -103,7 +103,7 @@ def run_gateway(root: Path, keys: Keys, state_dir: Path, *options: str) -> Itera
     try:
         found = wait_until(lambda: _LISTENING.search(output.read_text()) or process.poll(), "the gateway listens")
         assert isinstance(found, re.Match), output.read_text()
-        operate, predict = (f"http://127.0.0.1:{port}" for port in found.groups())
+        operate, predict = (f"http://127.0.0.1:{found[name]}" for name in ("operate", "predict"))
         with httpx.Client(base_url=predict, timeout=30) as p, httpx.Client(base_url=operate, timeout=30) as o:
             yield RunningGateway(process, p, o, output)
     finally:

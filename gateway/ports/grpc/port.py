@@ -4,6 +4,8 @@ import asyncio
 import os
 import secrets
 import socket
+from collections.abc import Sequence
+from typing import Any
 
 import grpc
 
@@ -21,9 +23,9 @@ _CALLS_PER_CONNECTION_MAX = 4096
 class GrpcPort:
     """`start`, then `end` once."""
 
-    def __init__(self, state: GatewayState, keys: KeyRing) -> None:
+    def __init__(self, state: GatewayState, keys: KeyRing, interceptors: Sequence[Any] = ()) -> None:
         self._drain_seconds = state.settings.drain_seconds
-        self._server = grpc.aio.server(options=_options(state.settings))
+        self._server = grpc.aio.server(options=_options(state.settings), interceptors=interceptors)
         self._server.add_generic_rpc_handlers((InferenceService(state, keys).handler(),))
         name = f"gateway-{os.getpid()}-{secrets.token_hex(16)}"
         self._server.add_insecure_port(f"unix-abstract:{name}")

@@ -39,12 +39,19 @@ DURATION = MetricDeclaration(
     MetricKind.HISTOGRAM,
     "Time of answered requests, from the whole body read to the answer logged.",
 )
+HTTP_DURATION = MetricDeclaration(
+    "http_server_request_duration_seconds",
+    MetricKind.HISTOGRAM,
+    "OpenTelemetry's `http.server.request.duration`: POST requests to the predict port, from the whole request to its "
+    "response. Only with `--traces-url`.",
+    ("http_request_method", "http_route", "http_response_status_code"),
+)
 ROWS = MetricDeclaration("gateway_rows_total", MetricKind.COUNTER, "Rows answered.")
 SHADOW_ROWS = MetricDeclaration(
     "gateway_shadow_rows_total", MetricKind.COUNTER, "Rows copied to a shadow, by outcome.", ("outcome",)
 )
 
-METRICS = (ANSWERED, BY_PROTOCOL, FAILED, REFUSED, ABANDONED, IN_FLIGHT, DURATION, ROWS, SHADOW_ROWS)
+METRICS = (ANSWERED, BY_PROTOCOL, FAILED, REFUSED, ABANDONED, IN_FLIGHT, DURATION, HTTP_DURATION, ROWS, SHADOW_ROWS)
 _SHADOW_OUTCOMES = ("scored", "failed", "dropped")
 
 
@@ -61,6 +68,9 @@ def request_samples(state: GatewayState) -> Iterator[Sample]:
     yield Sample(ABANDONED, (), requests.hangups.ended)
     yield Sample(IN_FLIGHT, (), requests.hangups.under_way)
     yield Sample(DURATION, (), counts.durations.distribution())
+    if state.tracer is not None:
+        for (route, status), histogram in list(state.tracer.durations.items()):
+            yield Sample(HTTP_DURATION, ("POST", route, str(status)), histogram.distribution())
     yield Sample(ROWS, (), counts.rows)
     rows = state.shadow_rows
     for outcome in _SHADOW_OUTCOMES:

@@ -26,6 +26,16 @@ UNLOGGED = MetricDeclaration(
 EVENTS_DROPPED = MetricDeclaration(
     "gateway_events_dropped_total", MetricKind.COUNTER, "Events that did not reach Prefect."
 )
+SPANS = MetricDeclaration(
+    "gateway_spans_total",
+    MetricKind.COUNTER,
+    "Spans of requests by what became of them: `exported`, `dropped` because too many waited, or `failed` because the "
+    "collector did not take them. Only with `--traces-url`.",
+    ("outcome",),
+)
+SPANS_WAITING = MetricDeclaration(
+    "gateway_spans_waiting", MetricKind.GAUGE, "Spans that wait to be exported; bounded. Only with `--traces-url`."
+)
 LOOP_FAILURES = MetricDeclaration(
     "gateway_loop_failures_total", MetricKind.COUNTER, "Failed steps of a background loop.", ("loop",)
 )
@@ -41,6 +51,8 @@ METRICS = (
     WORKERS_WANTED,
     UNLOGGED,
     EVENTS_DROPPED,
+    SPANS,
+    SPANS_WAITING,
     LOOP_FAILURES,
     LOOP_FAILING,
 )
@@ -54,6 +66,11 @@ def service_samples(state: GatewayState) -> Iterator[Sample]:
     yield Sample(WORKERS_WANTED, (), sum(len(version.workers.all) for version in state.versions))
     yield Sample(UNLOGGED, (), state.log.unlogged)
     yield Sample(EVENTS_DROPPED, (), state.events_dropped)
+    if state.tracer is not None:
+        export = state.tracer.export
+        for outcome, count in (("exported", export.exported), ("dropped", export.dropped), ("failed", export.failed)):
+            yield Sample(SPANS, (outcome,), count)
+        yield Sample(SPANS_WAITING, (), export.waiting)
     current = [problem.code for problem in state.problems]
     for cause in Cause:
         yield Sample(PROBLEMS, (cause.value,), current.count(cause))

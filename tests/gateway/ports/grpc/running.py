@@ -13,7 +13,7 @@ from tests.gateway.running import wait_until
 from tests.published import PIPELINE, SCHEMA, tiny_rows
 
 DATATYPES = {"carrier": ("BYTES", object), "distance": ("FP64", np.float64), "hour": ("INT64", np.int64)}
-_PORT = re.compile(r"grpc=\('127\.0\.0\.1', (\d+)\)")
+_PORT = re.compile(r'"grpc":\["127\.0\.0\.1",(\d+)\]')
 
 
 def grpc_port(output):
