@@ -10,6 +10,7 @@ from tasks.incidents.detection import record_new
 from tasks.incidents.evidence import read_signals, record_evidence
 from tasks.incidents.flow_runner import DeploymentRunner, FlowRunner, InlineRunner
 from tasks.incidents.incident_view import Memory
+from tasks.incidents.interrupted_retrain import repeat_interrupted_retrain
 from tasks.incidents.policy import policy_of
 from tasks.incidents.post_mortem.publishing import write_post_mortems
 from tasks.incidents.probe import ProbeContext
@@ -70,6 +71,7 @@ def repair(settings: Settings, config: Pipeline, runner: FlowRunner) -> HealRepo
         if not leadership.acquire():
             return HealReport(pipeline=config.name, led_by="the resident healer, or another run")
         resume_stranded_trial(settings, config, runner, seconds_max=STRANDED_SECONDS)
+        repeat_interrupted_retrain(settings, config, runner)
         with Ledger(settings.ledger_dsn) as ledger:
             executor = StepExecutor(settings, ledger, runner, Memory(), leadership.token, config.alert_routing)
             probing = Probing(ProbeContext(settings, config, ledger))

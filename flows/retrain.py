@@ -9,15 +9,16 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import structlog
-from prefect import flow, task
+from prefect import flow, runtime, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.release import release
-from healing.errors import AutopilotError
+from healing.errors import AutopilotError, Transient
 from healing.release import ModelRef
 from healing.verdict import Outcome
 from releases.loader import LoadedModel
+from releases.log import ReleaseLog
 from tasks.config.settings import Settings, load_settings
 from tasks.ledger.pauses import refuse_while_paused
 from tasks.ledger.store import Ledger
@@ -100,7 +101,8 @@ def retrain(
         try:
             outcome = _train_again(settings, request) if again else _train_and_release(settings, request)
         except AutopilotError as exc:
-            _report_end(settings, pipeline, {"result": "failed", "reason": str(exc), "incident_id": incident_id})
+            failure = {"result": "failed", "reason": str(exc), "transient": isinstance(exc, Transient)}
+            _report_end(settings, pipeline, {**failure, "incident_id": incident_id})
             raise
     _report_end(settings, pipeline, outcome.model_dump(mode="json", exclude=_NOT_IN_JOURNAL))
     log.info("retrain_finished", pipeline=pipeline, result=outcome.result.value, version=outcome.version)
@@ -122,8 +124,7 @@ def _train_and_release(settings: Settings, request: RetrainRequest) -> RetrainOu
     plan = plan_training(context.pipeline, context.labels, request.until, request.estimator)
     check(settings, context.pipeline, plan, request.incident_id)
     champion = open_champion(context.release_root, context.keys.public)
-    started = {"until": plan.until.isoformat(), "incident_id": request.incident_id}
-    _record(settings, plan, "retrain.started", started)
+    _record(settings, plan, "retrain.started", _started(plan, request, ReleaseLog(context.release_root)))
     crash_points.reached("retrain.planned", plan=plan.key)
 
     if request.skip_comparison or request.estimator:  # a person who asks for either wants a candidate
@@ -256,6 +257,19 @@ def reset_checks(ledger_dsn: str, pipeline: str, version: str) -> None:
         for record in ledger.latest_checks(pipeline):
             verdict = replace(record.verdict, outcome=Outcome.INCONCLUSIVE, reason=f"{version} became champion since")
             ledger.record_check(replace(record, verdict=verdict, recorded_at=now))
+
+
+def _started(plan: TrainingPlan, request: RetrainRequest, releases: ReleaseLog) -> dict[str, object]:
+    """What the journal keeps of a start: all that a repetition needs. `run_id` is None for a run of no deployment."""
+    return {
+        "until": plan.until.isoformat(),
+        "incident_id": request.incident_id,
+        "estimator": request.estimator,
+        "skip_comparison": request.skip_comparison,
+        "dry_run": request.dry_run,
+        "generation": releases.latest_generation(),
+        "run_id": runtime.flow_run.id if runtime.deployment.id else None,
+    }
 
 
 def _report_step(step: str) -> None:

@@ -22,6 +22,7 @@ from tasks.config.settings import Settings
 from tasks.incidents.detection import Detection
 from tasks.incidents.evidence import read_signals
 from tasks.incidents.incident_view import Memory
+from tasks.incidents.interrupted_retrain import repeat_interrupted_retrain
 from tasks.incidents.offline_lead import LastLeader
 from tasks.incidents.policy import policy_of
 from tasks.incidents.post_mortem.publishing import write_post_mortems
@@ -134,10 +135,11 @@ class Watchdog:
             self._chores.start()
 
     def _do_chores(self) -> None:
-        """Finish what others left: stranded trials, events and alerts that were not sent, pages of ended incidents."""
+        """Finish what others left: stranded trials, interrupted retrains, unsent events and alerts, missing pages."""
         settings, pipeline = self._settings, self._config.name
         for name, work in (
             ("stranded_trial", lambda: resume_stranded_trial(settings, self._config, self._runner)),
+            ("interrupted_retrain", lambda: repeat_interrupted_retrain(settings, self._config, self._runner)),
             ("events", lambda: republish_events(settings, pipeline)),
             ("alerts", lambda: resend_kept(settings, self._config.alert_routing)),
             ("post_mortems", lambda: write_post_mortems(settings, pipeline)),

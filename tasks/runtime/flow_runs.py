@@ -19,6 +19,7 @@ class RunState(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CRASHED = "crashed"  # its process died; the work can be done again
+    CANCELLED = "cancelled"  # a person or a remedy stopped it
     MISSING = "missing"  # Prefect has no such run
 
 
@@ -26,7 +27,7 @@ _STATES: Mapping[str, RunState] = {
     "COMPLETED": RunState.COMPLETED,
     "FAILED": RunState.FAILED,
     "CRASHED": RunState.CRASHED,
-    "CANCELLED": RunState.CRASHED,
+    "CANCELLED": RunState.CANCELLED,
 }
 
 

@@ -76,6 +76,10 @@ def test_the_first_model_that_beats_the_base_rate_becomes_champion(settings):
     expected = ["retrain.started", "retrain.compared", "retrain.refitted", "model.published", "release.committed"]
     assert [kind for kind in kinds(settings) if kind in expected] == expected
     assert kinds(settings)[-1] == "retrain.finished"
+    with Ledger(settings.ledger_dsn) as ledger:
+        [started] = ledger.entries(PIPELINE, "retrain.started")
+    assert started.detail["run_id"] is None  # of no deployment: a person watches it, so the healer does not repeat it
+    assert started.detail["generation"] == 0
 
 
 def test_the_model_that_serves_has_learned_the_held_out_days_and_names_the_fit_that_was_compared(settings):
