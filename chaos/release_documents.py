@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FALLBACKS_MAX", "append", "newest"]
+__all__ = ["FALLBACKS_MAX", "after", "append", "newest"]
 
 AUTHOR = "drill"
 FALLBACKS_MAX = 3  # as many as a release may name
@@ -20,6 +20,12 @@ def newest(release_root: Path) -> dict[str, Any]:
         raise FileNotFoundError(f"expected a release in {release_root / 'log'}, found none")
     release: dict[str, Any] = json.loads(documents[-1].read_bytes())
     return release
+
+
+def after(release_root: Path, generation: int) -> list[dict[str, Any]]:
+    """The releases after `generation`, oldest first."""
+    documents = sorted((release_root / "log").glob("[0-9]*.json"))
+    return [json.loads(each.read_bytes()) for each in documents if int(each.stem) > generation]
 
 
 def append(release_root: Path, reason: str, changes: Mapping[str, Any]) -> dict[str, Any]:

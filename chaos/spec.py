@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["DrillSpec", "Indicator", "Limits", "spec_of"]
+__all__ = ["DrillSpec", "FlowEnd", "Indicator", "Limits", "spec_of"]
 
 EXTENSION = "autopilot"
 
@@ -20,6 +20,14 @@ class Indicator(StrEnum):
 
     REQUESTS = "requests"  # predictions are answered, correctly and by the champion
     BATCH = "batch"  # the day that became due is in the lake
+    FLOW = "flow"  # the retrain or release that was started has done its work
+
+
+class FlowEnd(StrEnum):
+    """How a retrain or release ends that a drill disturbs."""
+
+    PROMOTED = "promoted"
+    NOT_BETTER = "not_better"  # a comparison blocks the candidate
 
 
 class Limits(BaseModel):
@@ -84,8 +92,9 @@ class DrillSpec(BaseModel):
     quiet: bool = Field(default=False, description="What is done is harmless; it must open no incident.")
     needs: tuple[str, ...] = Field(
         default=(),
-        description="What the drill needs besides its tier: feed, mirror, proxy, files or database (as a source), or "
-        "growing_model (a gateway that trusts its class), or clock (one that can be set).",
+        description="What the drill needs besides its tier: feed, mirror, proxy, files or database (as a source), "
+        "registry_link (an MLflow server behind the proxy), growing_model (a gateway that trusts its class), or clock "
+        "(one that can be set).",
     )
     ablations: tuple[str, ...] = Field(default=(), description="Remedies that can be switched off for the drill.")
     substitutes: tuple[str, ...] = Field(

@@ -77,6 +77,7 @@ class DrillFindings(BaseModel):
     remedies: tuple[str, ...] = ()  # that were started during the drill, in order
     escalations: int = 0  # incidents of which people were notified
     unlogged: int = 0  # requests that were answered, and whose answers the prediction log lacks afterwards
+    missing_work: tuple[str, ...] = ()  # of the retrain or release that the drill started, at the end
     unproven: tuple[str, ...]
     outstanding_leases: int
 
@@ -105,9 +106,10 @@ def judge(journal: Mapping[str, Any] | None) -> Judgement:
     if unmet is not None:
         return Judgement(*unmet, findings)
     recover = findings.durations.recover
-    if findings.spec.fault and findings.spec.unaffected:
-        return Judgement(Exit.RECOVERED, "no client noticed the fault", findings)
     took = "nothing broke and nothing was reported" if recover is None else f"recovered in {recover[1]:.1f} s at most"
+    if findings.spec.fault and findings.spec.unaffected:
+        of_requests = findings.spec.indicator is Indicator.REQUESTS
+        took = "no client noticed the fault" + ("" if of_requests else f"; {took}")
     return Judgement(Exit.RECOVERED, took, findings)
 
 
@@ -180,6 +182,8 @@ def _judge_service(journal: Mapping[str, Any], findings: DrillFindings) -> Unmet
         return Exit.NOT_RECOVERED, f"{requests.failed} requests failed, at most {limits.failed_max} may"
     if findings.unlogged:
         return Exit.NOT_RECOVERED, f"{findings.unlogged} requests were answered and are not in the prediction log"
+    if findings.missing_work:
+        return Exit.NOT_RECOVERED, f"its work was not done exactly once: {'; '.join(findings.missing_work)}"
     return _judge_promise(findings) or _judge_after(journal)
 
 
@@ -192,7 +196,8 @@ def _judge_promise(findings: DrillFindings) -> Unmet | None:
     if forbidden:
         return Exit.NOT_RECOVERED, f"a remedy was used that cannot help against this fault: {', '.join(forbidden)}"
     if findings.spec.unaffected:
-        return _judge_unaffected(findings)
+        unmet = _judge_unaffected(findings)
+        return unmet if findings.spec.indicator is Indicator.REQUESTS else unmet or _judge_recovery(findings)
     return _judge_recovery(findings) or _judge_limits(findings) or _judge_remedies(findings)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chaos.ingest_run import start_run
+from chaos.flow_run import start_run
 from chaos.lab import Lab
 
 __all__ = ["request_ingest"]

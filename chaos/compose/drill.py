@@ -8,9 +8,18 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from chaos.faults.kinds import known_kinds
-from chaos.spec import Indicator, Limits
+from chaos.spec import FlowEnd, Indicator, Limits
 
-__all__ = ["CATALOGUE", "CatalogueDrill", "FaultEntry", "Tier", "WrongEntry", "read_catalogue", "read_drill"]
+__all__ = [
+    "CATALOGUE",
+    "CatalogueDrill",
+    "FaultEntry",
+    "FlowEntry",
+    "Tier",
+    "WrongEntry",
+    "read_catalogue",
+    "read_drill",
+]
 
 CATALOGUE = Path(__file__).parents[1] / "catalogue"
 
@@ -57,6 +66,21 @@ class Load(_Part):
     seconds_max: float = Field(gt=0)
 
 
+class FlowEntry(_Part):
+    """The retrain or release that a drill starts and disturbs."""
+
+    name: Literal["retrain", "release"]
+    parameters: dict[str, Any] = {}
+    candidate: str = Field(default="", description="Variant of the champion that `release` releases.")
+    ends: FlowEnd = FlowEnd.PROMOTED
+    reached: Literal["retrain.started", "retrain.compared", "rollout.stage_started"] = Field(
+        description="Entry of the ledger's journal after which the faults are injected."
+    )
+    faults_until: Literal["retrain.finished"] | None = Field(
+        default=None, description="The drill ends its faults after this entry; else once the work is done."
+    )
+
+
 class CatalogueDrill(_Part):
     """A drill. Its name is that of its file."""
 
@@ -90,6 +114,7 @@ class CatalogueDrill(_Part):
     )
     partly: bool = Field(default=False, description="The batch may come in without the rows that ingestion sets aside.")
     load: Load | None = None
+    flow: FlowEntry | None = None
     needs: tuple[str, ...] = ()
     warm_fallbacks: int = Field(default=0, ge=0, description="So many fallbacks must be ready before the drill.")
     causes: tuple[str, ...] = ()
@@ -120,6 +145,10 @@ class CatalogueDrill(_Part):
     def _is_complete(self) -> Self:
         if self.indicator is Indicator.REQUESTS and self.load is None:
             raise ValueError("expected `load` in a drill whose indicator is requests, found none")
+        if (self.flow is None) is (self.indicator is Indicator.FLOW) and self.indicator is not Indicator.BATCH:
+            raise ValueError("expected `flow` in a drill whose indicator is flow, and in no other but one of a batch")
+        if self.flow is not None and (self.load is None or not self.faults):
+            raise ValueError("expected `load` and faults beside `flow`")
         if self.indicator is Indicator.BATCH and self.due_day is None:
             raise ValueError("expected `due_day` in a drill whose indicator is batch, found none")
         if self.faults_last_seconds is not None and self.indicator is not Indicator.BATCH:
@@ -132,7 +161,7 @@ class CatalogueDrill(_Part):
             raise ValueError(f"expected ablations among the remedies {self.remedies}, found {self.ablations}")
         if self.requests_during_fault and (self.indicator is not Indicator.REQUESTS or not self.faults):
             raise ValueError("expected faults and the indicator requests beside `requests_during_fault`")
-        if self.unaffected and not self.requests_during_fault:
+        if self.unaffected and not self.requests_during_fault and self.flow is None:
             raise ValueError("expected `requests_during_fault` in a drill that must leave clients unaffected")
         if self.unhealable and (self.indicator is not Indicator.BATCH or self.remedies or self.faults_last_seconds):
             raise ValueError(

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from chaos.compose.drill import CatalogueDrill, FaultEntry
+from chaos.compose.drill import CatalogueDrill, FaultEntry, FlowEntry
 from chaos.spec import EXTENSION, Indicator
 
 __all__ = ["experiment_of", "to_yaml"]
@@ -18,6 +18,7 @@ _ENTRY_KINDS = {  # of the ledger's journal, by `when`
     "batch_recorded": "batch.recorded",
     "ingest_started": "ingest.started",
 }
+INGEST_SECONDS_MAX = 240.0  # of one day, in a run of Prefect
 LATE_FACTOR = 3.0  # a load may take so much longer than its rate says
 
 
@@ -105,7 +106,13 @@ def _has_own_data(drill: CatalogueDrill) -> bool:
 
 
 def _method(drill: CatalogueDrill) -> list[Document]:
-    return _batch_method(drill) if drill.indicator is Indicator.BATCH else _requests_method(drill)
+    match drill.indicator:
+        case Indicator.BATCH:
+            return _batch_method(drill)
+        case Indicator.FLOW:
+            return _flow_method(drill)
+        case Indicator.REQUESTS:
+            return _requests_method(drill)
 
 
 def _requests_method(drill: CatalogueDrill) -> list[Document]:
@@ -152,6 +159,42 @@ def _while_it_lasts(drill: CatalogueDrill) -> list[Document]:
     ]
 
 
+def _flow_method(drill: CatalogueDrill) -> list[Document]:
+    """A retrain or release under load, its faults, and the end of its work."""
+    assert drill.flow is not None
+    end = {**_action("undo_faults", keep_load=True), "name": "end-the-faults"}
+    until = drill.flow.faults_until
+    ends = _probe("attempt_has_started", kind=until, deadline_seconds="${restored_seconds_max}")
+    return [
+        *_running_flow(drill, drill.flow),
+        *_faults(drill),
+        *([] if until is None else [{**ends, "name": "flow-has-ended"}, end]),
+        _flow_is_done(drill, drill.flow),
+        _action("stop_load"),
+    ]
+
+
+def _running_flow(drill: CatalogueDrill, flow: FlowEntry) -> list[Document]:
+    """The load, and the flow that has reached its step."""
+    assert drill.load is not None
+    load = {**drill.load.model_dump(), "rate_per_second": "${rate_per_second}"}
+    reached = _probe("attempt_has_started", kind=flow.reached, deadline_seconds=drill.restored_seconds_max / 2)
+    given = {"parameters": dict(flow.parameters)} if flow.parameters else {}
+    return [
+        *([_action("ingest_next_day", deadline_seconds=INGEST_SECONDS_MAX)] if flow.name == "retrain" else []),
+        _action("collect_reference_answers"),
+        {**_action("send_load", **load), "background": True},
+        _action("request_flow", flow=flow.name, **given, **({"candidate": flow.candidate} if flow.candidate else {})),
+        {**reached, "name": "flow-has-reached-its-step"},
+    ]
+
+
+def _flow_is_done(drill: CatalogueDrill, flow: FlowEntry) -> Document:
+    hold = {"hold_seconds": drill.restored_hold_seconds, "deadline_seconds": "${restored_seconds_max}"}
+    beside = {"beside_batch": True} if drill.indicator is Indicator.BATCH else {}
+    return _probe("flow_is_done", ends=flow.ends.value, **hold, **beside)
+
+
 def _batch_method(drill: CatalogueDrill) -> list[Document]:
     due = [_action("expect_next_day" if _has_own_data(drill) else "advance_clock")]
     due += [_action("ingest_undisturbed")] if drill.undisturbed else []
@@ -159,8 +202,10 @@ def _batch_method(drill: CatalogueDrill) -> list[Document]:
     faults = _faults(drill.model_copy(update={"faults": tuple(each for each in drill.faults if each not in during)}))
     by_any_run = drill.faults_last_seconds is not None or bool(during)
     last = drill.faults_last_seconds
-    end = {**_action("undo_faults"), "name": "end-the-faults"}
+    keep = {} if drill.flow is None else {"keep_load": True}
+    end = {**_action("undo_faults", **keep), "name": "end-the-faults"}
     return [
+        *([] if drill.flow is None else _running_flow(drill, drill.flow)),
         *(due + faults if drill.due_day == "before the faults" else faults + due),
         _action("request_ingest", deployment="ingest/ingest"),
         *_faults_of_the_run(drill, during),
@@ -173,6 +218,7 @@ def _batch_method(drill: CatalogueDrill) -> list[Document]:
             **({"partly": True} if drill.partly else {}),
         ),
         *([end] if last is None else []),
+        *([] if drill.flow is None else [_flow_is_done(drill, drill.flow), _action("stop_load")]),
     ]
 
 

@@ -47,6 +47,7 @@ _VICTIMS: Mapping[str, Callable[[Arguments], set[str]]] = {
     "resource": _of_resource,
     "prefect": lambda _: {"prefect"},
     "toxic": lambda arguments: {f"link {arguments['link']}"},
+    "error_answers": lambda arguments: {f"link {arguments['link']}"},
     "alert": lambda _: {"link alert"},
     "locked_database": lambda arguments: {str(arguments.get("database", "ledger"))},
     "hanging_release": lambda _: {RELEASE_ROOT},

@@ -12,6 +12,7 @@ from statistics import quantiles
 from typing import Any
 
 from chaos import golden_rows, leases, ledger, record
+from chaos.flow_work import MISSING_WORK
 from chaos.lab import Lab, new_directory
 from chaos.probes.answers_are_logged import UNLOGGED
 from chaos.recovery import (
@@ -98,18 +99,19 @@ def conclude(spec: DrillSpec, directory: Path) -> DrillFindings:
         ),
         remedies=tuple(str(e.detail.get("remedy", "")) for e in entries if e.kind == "attempt.started"),
         escalations=sum(entry.kind == ESCALATED for entry in entries),
-        unlogged=_unlogged(directory),
+        unlogged=int(_result(directory, UNLOGGED, 0)),
+        missing_work=tuple(_result(directory, MISSING_WORK, ())),
         unproven=tuple(unproven_faults(samples)),
         outstanding_leases=sum(lease.outstanding for lease in leases.read_all(directory / "leases")),
     )
 
 
-def _unlogged(directory: Path) -> int:
-    """The count of a probe's result; 0 if the drill has no such probe."""
+def _result(directory: Path, name: str, default: Any) -> Any:
+    """The result of a probe; `default` if the drill has no such probe."""
     try:
-        return int(record.recall(directory, UNLOGGED))
+        return record.recall(directory, name)
     except FileNotFoundError:
-        return 0
+        return default
 
 
 def _complete_reference(lab: Lab) -> None:

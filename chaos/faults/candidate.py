@@ -1,5 +1,6 @@
 """A bad model that was published properly: on trial beside the champion, or promoted without a trial."""
 
+import json
 import time
 from pathlib import Path
 from typing import Any, Literal
@@ -8,11 +9,11 @@ import httpx
 from pydantic import BaseModel, ConfigDict
 
 from chaos import http, release_documents
-from chaos.bad_models import publish_variant
+from chaos.bad_models import PublishedVariant, publish_variant
 from chaos.lab import Lab
 from chaos.reference_answers import ReferenceAnswers
 
-__all__ = ["KIND", "Candidate", "prepare"]
+__all__ = ["KIND", "Candidate", "prepare", "publish"]
 
 KIND = "candidate"
 
@@ -73,21 +74,32 @@ def prepare(
 
     LookupError when there is no release or no such variant.
     """
-    champion = lab.champion()
-    version = f"0.0.{time.time_ns() // 1_000_000}"
-    published = publish_variant(lab.models, champion, lab.keys or lab.home / "keys", variant, version)
-    _add_reference(lab.directory, published.digest, published.answers)
+    published = publish(lab, variant)
     generation: int = lab.release_state()["desired_generation"]
     return Candidate(
         release_root=lab.models.parent,
         operate=lab.operate,
         digest=published.digest,
-        version=version,
+        version=published.version,
         variant=variant,
         role=role,
         weight=weight,
         generation=generation + (1 if role == "challenger" else 2),
     )
+
+
+def publish(lab: Lab, variant: str) -> PublishedVariant:
+    """Publish a variant of the champion, and record its answers for the comparison. LookupError as for `prepare`."""
+    champion = lab.champion()
+    published = publish_variant(lab.models, champion, lab.keys or lab.home / "keys", variant, _version(lab, champion))
+    _add_reference(lab.directory, published.digest, published.answers)
+    return published
+
+
+def _version(lab: Lab, champion: str) -> str:
+    """A patch of the champion's version: another major version would wait for the approval of a person."""
+    major_minor, _, _ = str(json.loads(lab.manifest(champion))["version"]).rpartition(".")
+    return f"{major_minor}.{time.time_ns() // 1_000_000}"
 
 
 def _add_reference(directory: Path, digest: str, answers: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 import psutil
 from pydantic import BaseModel, ConfigDict
 
-from chaos.ingest_run import run_process
+from chaos.flow_run import run_process
 from chaos.lab import Lab
 from chaos.processes import ProcessName
 
@@ -88,7 +88,7 @@ class SignalledWorkers(BaseModel):
 
 def prepare(lab: Lab, process: str, signal: Literal["STOP", "KILL"]) -> SignalledProcess | SignalledWorkers:
     """`process` is champion_worker or fallback_worker, which are all workers of that model, or a single process:
-    fork_server, leader (the healer that leads), ingest_run (that of the drill) or a service.
+    fork_server, leader (the healer that leads), ingest_run or flow_run (those of the drill) or a service.
 
     LookupError when there is none.
     """
@@ -107,8 +107,8 @@ def find_process(lab: Lab, name: str) -> ProcessName:
     match name:
         case "leader":
             return lab.leader()
-        case "ingest_run":
-            return run_process(lab)
+        case "ingest_run" | "flow_run":
+            return run_process(lab, name)
         case "fork_server":
             return _fork_server(lab)
         case _:

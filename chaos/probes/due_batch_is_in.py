@@ -8,7 +8,7 @@ from typing import Any
 from chaos import ledger
 from chaos.actions.advance_clock import DUE_DAY
 from chaos.controls.timings import START
-from chaos.ingest_run import run_state
+from chaos.flow_run import run_state
 from chaos.lab import Lab
 from chaos.record import recall, sample
 from chaos.recovery import INDICATOR_MET, SERVICE_RESTORED

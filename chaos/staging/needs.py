@@ -5,8 +5,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 
+from chaos import http
 from chaos.lab import Lab
 from chaos.ledger import LedgerUnreadable, last_id
 from chaos.settable_clock import FILE_VARIABLE
@@ -33,6 +35,7 @@ class Need(Enum):
     SOURCE_FILES = "a data file of a source of kind files on this machine (`home`, `pipelines_dir`)"
     SOURCE_DATABASE = "a SQLite database of a source of kind sql on this machine (`home`, `pipelines_dir`)"
     PROXY = "a fault proxy in front of the services (`proxy`)"
+    REGISTRY_LINK = "an MLflow server behind the link `mlflow` of a fault proxy (`proxy`)"
     CLOCK = "a gateway and healers on this machine with a clock that can be set (`python -m chaos.settable_clock`)"
     GROWING_MODEL = (
         "a gateway on this machine that trusts the class of a growing model "
@@ -53,6 +56,8 @@ def needs_of_drill(spec: DrillSpec) -> tuple[Need, ...]:
     named = tuple(_NAMED[name] for name in spec.needs)
     if spec.indicator is Indicator.REQUESTS:
         return (Need.GATEWAY, Need.LEDGER, Need.ROWS, *named)
+    if spec.indicator is Indicator.FLOW:
+        return (Need.GATEWAY, Need.LEDGER, Need.ROWS, Need.RELEASES, Need.PREFECT, *named)
     return (Need.LEDGER, Need.RUNS, *named)
 
 
@@ -83,6 +88,7 @@ _FAULTS: Mapping[str, Callable[[Mapping[str, Any]], tuple[Need, ...]]] = {
     "directory": lambda _: (Need.RELEASES,),
     "clock": lambda _: (Need.CLOCK,),
     "crowd": lambda _: (Need.GATEWAY,),
+    "error_answers": lambda _: (Need.PROXY, Need.PROCESSES),
     "feed": lambda _: (Need.FEED, Need.MIRROR),
     "file": _file,
     "labels": lambda _: (Need.FEED, Need.MIRROR),
@@ -98,6 +104,7 @@ _NAMED: Mapping[str, Need] = {
     "growing_model": Need.GROWING_MODEL,
     "mirror": Need.MIRROR,
     "proxy": Need.PROXY,
+    "registry_link": Need.REGISTRY_LINK,
 }
 
 
@@ -136,6 +143,14 @@ def _trusts_growing_model(lab: Lab) -> bool:
     return any(GROWING_TYPE in word for word in [*words, variable_of(lab, "gateway", TRUSTED_TYPES_VARIABLE)])
 
 
+def _has_registry_link(lab: Lab) -> bool:
+    """Whether the proxy has the link that a lab makes where `AUTOPILOT_MLFLOW_TRACKING_URI` names a server."""
+    try:
+        return bool(lab.proxy) and "mlflow" in http.get(f"{lab.proxy}/proxies").raise_for_status().json()
+    except httpx.HTTPError:
+        return False
+
+
 def _has_settable_clock(lab: Lab) -> bool:
     """Whether the gateway reads an offset of its wall clock from a file on this machine."""
     return lab.is_local and bool(variable_of(lab, "gateway", FILE_VARIABLE))
@@ -165,6 +180,7 @@ _MET: Mapping[Need, Callable[[Lab], bool]] = {
     Need.SOURCE_DATABASE: lambda lab: lab.is_local and bool(source_databases(lab.pipelines_dir, lab.pipeline)),
     Need.PROXY: lambda lab: bool(lab.proxy),
     Need.CLOCK: _has_settable_clock,
+    Need.REGISTRY_LINK: _has_registry_link,
     Need.GROWING_MODEL: _trusts_growing_model,
     Need.PREFECT: lambda lab: bool(lab.prefect),
     Need.RUNS: lambda lab: bool(lab.prefect) or lab.is_local,

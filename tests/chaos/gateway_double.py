@@ -19,7 +19,7 @@ class GatewayDouble:
     def route(self, method, path, headers, body):
         if path == "/release":
             release = {"champion": {"digest": self.champion}, "fallbacks": self.fallbacks}
-            state = {"workers": self.workers, "release": release}
+            state = {"workers": self.workers, "release": release, "problems": []}
             return 200, {}, {**state, "active_generation": self.generation, "desired_generation": self.generation}
         return 200, {}, {"predictions": [0.5]}
 

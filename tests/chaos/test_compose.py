@@ -83,3 +83,20 @@ def test_a_fault_of_a_source_lasts_until_a_remedy_has_started_however_long_the_i
     assert steps.index("request-ingest") < steps.index("attempt-has-started") < steps.index("end-the-faults")
     paused = next(each for each in read_catalogue() if each.name == "prefect-pool-paused")
     assert "attempt-has-started" not in {step["name"] for step in experiment_of(paused)["method"]}
+
+
+def steps_of(name):
+    [drill] = [each for each in read_catalogue() if each.name == name]
+    return [step["name"] for step in experiment_of(drill)["method"]]
+
+
+def test_a_flow_is_disturbed_under_load_once_it_has_reached_its_step_and_is_then_watched_to_its_end():
+    expected = ["ingest-next-day", "collect-reference-answers", "send-load", "request-flow"]
+    expected += ["flow-has-reached-its-step", "inject-fault-1", "faults-are-active", "flow-is-done", "stop-load"]
+    assert steps_of("retrain-killed") == expected
+
+
+def test_a_release_beside_a_batch_ends_after_the_batch_is_in():
+    steps = steps_of("source-hang-during-trial")
+    assert steps.index("flow-has-reached-its-step") < steps.index("inject-fault-1") < steps.index("request-ingest")
+    assert steps[-4:] == ["due-batch-is-in", "end-the-faults", "flow-is-done", "stop-load"]

@@ -74,6 +74,15 @@ def harmless_batch(**changes):
     return findings(**{"spec": spec, "incidents": [], "timings": timings, "requests": {"total": 500}, **changes})
 
 
+def flow(missing_work=(), good=500, **changes):
+    """A drill of a retrain that no client notices."""
+    spec = {**SPEC, "indicator": "flow", "reflex": True, "unaffected": True}
+    requests = {"total": 500, "good": good, "degraded": 500 - good}
+    timings = {**TIMES, "t2": None, "t3": None}
+    promise = {"spec": spec, "requests": requests, "timings": timings, "missing_work": list(missing_work)}
+    return findings(**{**promise, **changes})
+
+
 def limited(**limits):
     """A drill with further limits."""
     return findings(spec={**SPEC, "limits": {**SPEC["limits"], **limits}})
@@ -92,6 +101,12 @@ def limited(**limits):
         (journal(steady_states={"before": STEADY, "after": NOT_STEADY}), Exit.NOT_RECOVERED, "champion-answers"),
         (quiet(incidents=FINDINGS["incidents"]), Exit.NOT_RECOVERED, "incidents were reported: model_corrupt"),
         (quiet(requests={"total": 500, "degraded": 2}), Exit.NOT_RECOVERED, "2 answers were degraded"),
+        # the work of a retrain or release
+        (flow(), Exit.RECOVERED, "no client noticed"),
+        (flow(["a trial is not over"]), Exit.NOT_RECOVERED, "not done exactly once: a trial is not over"),
+        (flow(good=499), Exit.NOT_RECOVERED, "1 answers were degraded"),
+        (flow(durations={"recover": [29, 31]}), Exit.NOT_RECOVERED, "31.0 s"),
+        (flow(durations={}), Exit.NOT_RECOVERED, "not restored"),
         # what the drill promises about remedies and clients
         (promising(remedies=["rollback"]), Exit.NOT_RECOVERED, "without one of its remedies rollback; used: none"),
         (promising(["wait"], remedies=["rollback"]), Exit.NOT_RECOVERED, "used: wait"),

@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.drill, pytest.mark.timeout(900)]
 
 REQUESTS_MAX = 40_000
 SECONDS_MAX = 600.0
+FLOW_SECONDS_MAX = 1400.0  # a retrain, its repetition and a rollout
 SETTLE_SECONDS_MAX = 400.0  # the scheduled `heal` looks every 300 s, and its run takes up to 90 s to start and end
 
 
@@ -97,10 +98,10 @@ def load(lab):
     assert all(answer.status == 200 for answer in answers)
 
 
-def drill(name, home, *options):
+def drill(name, home, *options, seconds_max=SECONDS_MAX):
     """Run a drill; return its outcome, whose exit code is that of the command."""
     command = [sys.executable, "-m", "cli", "drill", "run", name, "--home", str(home), "--json", *options]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS_MAX, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds_max, check=False)
     outcome = json.loads(done.stdout)
     assert done.returncode == outcome["exit"], done.stderr
     return outcome
@@ -132,6 +133,13 @@ def test_a_corrupt_champion_is_rolled_back_without_a_failed_or_wrong_answer(two_
     outcome = drill("model-corruption", two_models.home)
     assert outcome["exit"] == Exit.RECOVERED, outcome["reason"]
     assert outcome["requests"]["failed"] == outcome["requests"]["wrong"] == 0
+
+
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("name", ["retrain-killed", "release-killed", "source-hang-during-trial"])
+def test_a_disturbed_retrain_or_release_does_its_work_once(stack, name):
+    outcome = drill(name, stack.home, seconds_max=FLOW_SECONDS_MAX)
+    assert outcome["exit"] == Exit.RECOVERED, outcome["reason"]
 
 
 def test_what_nothing_can_heal_is_reported_as_not_recovered(stack):

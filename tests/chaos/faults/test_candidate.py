@@ -30,6 +30,8 @@ def test_a_challenger_is_on_trial_until_the_undo_aborts_it(lab):
     fault.inject()
     trial = log.current().challenger
     assert (trial.model.digest, trial.weight) == (fault.digest, 0.25)
+    major_minor = log.current().champion.version.rpartition(".")[0]
+    assert trial.model.version.rpartition(".")[0] == major_minor  # another major version would wait for an approval
     double.generation = log.current().generation
     assert fault.active()
     fault.undo()

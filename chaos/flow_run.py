@@ -1,9 +1,11 @@
-"""The ingest run of a drill: a run in Prefect, or a process of its own where the stack has no Prefect."""
+"""The flow runs that a drill starts: runs in Prefect, or a process of its own for an ingest without Prefect."""
 
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -14,9 +16,10 @@ from chaos.processes import ProcessName
 from chaos.record import recall, remember
 from chaos.source_files import PIPELINES_VARIABLE
 
-__all__ = ["INGEST_RUN", "run_process", "run_state", "start_run"]
+__all__ = ["FLOW_RUN", "INGEST_RUN", "run_process", "run_state", "start_run"]
 
-INGEST_RUN = "ingest_run"
+INGEST_RUN = "ingest_run"  # of the day that becomes due
+FLOW_RUN = "flow_run"  # of the retrain or release that the drill disturbs
 LOG_FILE = "ingest.log"
 EXIT_FILE = "ingest.exit"
 RUN_ID_VARIABLE = "PREFECT__FLOW_RUN_ID"  # in the environment of the process of each run of Prefect
@@ -26,19 +29,20 @@ _PACKAGE_PARENT = Path(__file__).resolve().parent.parent
 _RUN = 'import subprocess, sys; code = subprocess.call(sys.argv[2:]); open(sys.argv[1], "w").write(str(code))'
 
 
-def start_run(lab: Lab, deployment: str) -> str:
+def start_run(lab: Lab, deployment: str, name: str = INGEST_RUN, parameters: Mapping[str, Any] | None = None) -> str:
     """Start a run, as the schedule of `deployment` (flow/deployment) would; return its id.
 
+    `name` is that of the run in this drill. Without Prefect, the run is an ingest.
     httpx.HTTPStatusError when Prefect does not know the deployment.
     """
-    run = _start_in_prefect(lab, deployment) if lab.prefect else _start_process(lab)
-    remember(lab.directory, INGEST_RUN, run)
+    run = _start_in_prefect(lab, deployment, name, parameters or {}) if lab.prefect else _start_process(lab)
+    remember(lab.directory, name, run)
     return run
 
 
-def run_state(lab: Lab) -> str:
+def run_state(lab: Lab, name: str = INGEST_RUN) -> str:
     """The run's state, in Prefect's terms."""
-    run = recall(lab.directory, INGEST_RUN)
+    run = recall(lab.directory, name)
     if lab.prefect:
         return str(prefect.call(lab.prefect, "GET", f"/flow_runs/{run}")["state"]["type"])
     ended = lab.directory / EXIT_FILE
@@ -47,16 +51,16 @@ def run_state(lab: Lab) -> str:
     return "RUNNING" if ProcessName.model_validate_json(run).find() is not None else "CRASHED"
 
 
-def run_process(lab: Lab) -> ProcessName:
+def run_process(lab: Lab, name: str = INGEST_RUN) -> ProcessName:
     """The process that carries the run, once it has started; LookupError when none does within START_SECONDS_MAX."""
-    run = recall(lab.directory, INGEST_RUN)
+    run = recall(lab.directory, name)
     deadline = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < deadline:
         found = _carriers(run) if lab.prefect else _children(run)
         if found:
             return ProcessName.of(found[0].pid)
         time.sleep(POLL_SECONDS)
-    raise LookupError(f"expected a process of ingest run {run}, found none; has the run ended?")
+    raise LookupError(f"expected a process of run {run}, found none; has the run ended?")
 
 
 def _children(run: str) -> list[psutil.Process]:
@@ -76,9 +80,13 @@ def _carriers(run: str) -> list[psutil.Process]:
     return sorted(found, key=lambda process: process.info["create_time"])
 
 
-def _start_in_prefect(lab: Lab, deployment: str) -> str:
+def _start_in_prefect(lab: Lab, deployment: str, name: str, parameters: Mapping[str, Any]) -> str:
     found = prefect.call(lab.prefect, "GET", f"/deployments/name/{deployment}")
-    wanted = {"parameters": {"pipeline": lab.pipeline}, "name": "drill", "idempotency_key": lab.directory.as_posix()}
+    wanted = {
+        "parameters": {"pipeline": lab.pipeline, **parameters},
+        "name": "drill",
+        "idempotency_key": f"{lab.directory.as_posix()}/{name}",
+    }
     return str(prefect.call(lab.prefect, "POST", f"/deployments/{found['id']}/create_flow_run", wanted)["id"])
 
 

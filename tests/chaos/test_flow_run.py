@@ -1,7 +1,7 @@
 """An ingest run as a process of its own, where the stack has no Prefect."""
 
 from chaos.actions.advance_clock import DUE_DAY
-from chaos.ingest_run import EXIT_FILE, LOG_FILE, run_process, run_state, start_run
+from chaos.flow_run import EXIT_FILE, LOG_FILE, run_process, run_state, start_run
 from chaos.lab import Lab
 from chaos.record import remember
 from tests.chaos.gateway_double import home_of
