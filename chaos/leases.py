@@ -21,6 +21,7 @@ from chaos.faults.clock import SteppedClock
 from chaos.faults.crash_loop import CrashLoop
 from chaos.faults.crowd import Crowd
 from chaos.faults.disabled_remedy import DisabledRemedy
+from chaos.faults.error_answers import ErrorAnswers
 from chaos.faults.every_model import EveryModel
 from chaos.faults.feed import SpoiledBatch
 from chaos.faults.hanging_release import HangingRelease
@@ -54,6 +55,7 @@ Fault = Annotated[
     | SpoiledLog
     | SteppedClock
     | Toxic
+    | ErrorAnswers
     | Candidate
     | SpoiledBatch
     | AbsentBatch

@@ -73,8 +73,8 @@ class FlowEntry(_Part):
     parameters: dict[str, Any] = {}
     candidate: str = Field(default="", description="Variant of the champion that `release` releases.")
     ends: FlowEnd = FlowEnd.PROMOTED
-    reached: Literal["retrain.started", "retrain.compared", "rollout.stage_started"] = Field(
-        description="Entry of the ledger's journal after which the faults are injected."
+    reached: Literal["retrain.compared", "rollout.stage_started"] | None = Field(
+        default=None, description="Entry of the ledger's journal after which the faults are injected; else before it."
     )
     faults_until: Literal["retrain.finished"] | None = Field(
         default=None, description="The drill ends its faults after this entry; else once the work is done."

@@ -165,9 +165,11 @@ def _flow_method(drill: CatalogueDrill) -> list[Document]:
     end = {**_action("undo_faults", keep_load=True), "name": "end-the-faults"}
     until = drill.flow.faults_until
     ends = _probe("attempt_has_started", kind=until, deadline_seconds="${restored_seconds_max}")
+    running = _running_flow(drill, drill.flow)
+    faults = _faults(drill)
+    begin = [*running, *faults] if drill.flow.reached else [*running[:-1], *faults, running[-1]]
     return [
-        *_running_flow(drill, drill.flow),
-        *_faults(drill),
+        *begin,
         *([] if until is None else [{**ends, "name": "flow-has-ended"}, end]),
         _flow_is_done(drill, drill.flow),
         _action("stop_load"),
@@ -185,7 +187,7 @@ def _running_flow(drill: CatalogueDrill, flow: FlowEntry) -> list[Document]:
         _action("collect_reference_answers"),
         {**_action("send_load", **load), "background": True},
         _action("request_flow", flow=flow.name, **given, **({"candidate": flow.candidate} if flow.candidate else {})),
-        {**reached, "name": "flow-has-reached-its-step"},
+        *([] if flow.reached is None else [{**reached, "name": "flow-has-reached-its-step"}]),
     ]
 
 

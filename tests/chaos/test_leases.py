@@ -1,14 +1,17 @@
+import importlib
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 import psutil
 import pytest
 
-from chaos import leases
+from chaos import faults, leases
 from chaos.faults.changed_file import ChangedFile, sha256
 from chaos.faults.signalled_process import SignalledProcess
 from chaos.processes import ProcessName
@@ -192,3 +195,15 @@ def test_a_holder_ends_without_a_warning_while_its_reaper_runs(tmp_path, model):
         check=True,
     )
     assert "ResourceWarning" not in done.stderr
+
+
+def test_every_fault_can_be_a_lease():
+    """The reaper reads faults of every kind from disk."""
+    modules = [importlib.import_module(f"chaos.faults.{each.name}") for each in pkgutil.iter_modules(faults.__path__)]
+    classes = {
+        each
+        for module in modules
+        for each in vars(module).values()
+        if isinstance(each, type) and each.__module__ == module.__name__ and "kind" in getattr(each, "model_fields", {})
+    }
+    assert classes == set(get_args(get_args(leases.Fault)[0]))
