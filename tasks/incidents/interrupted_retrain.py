@@ -1,7 +1,6 @@
 """Retrains that ended before their work was done, because their run was killed or a service did not answer."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import structlog
 
@@ -9,6 +8,7 @@ from healing.errors import OrchestratorUnavailable
 from healing.incident import Cause
 from healing.release import Release
 from releases.log import ReleaseLog
+from releases.release_root import ReleaseRoot
 from tasks.config.pipeline import Pipeline
 from tasks.config.settings import Settings
 from tasks.incidents.flow_runner import FlowRunner
@@ -49,7 +49,7 @@ def repeat_interrupted_retrain(settings: Settings, config: Pipeline, runner: Flo
         earlier = [each for each in ledger.entries(config.name, REPEATED) if each.subject == begun.subject]
         why = _interruption(ledger, begun, datetime.now(UTC), waits=len(earlier))
         root = settings.release_root(config.name)
-        if why is None or is_held(root / "retrain.lock"):
+        if why is None or is_held(settings.release_dir(config.name) / "retrain.lock"):
             return
         trial = next((each for each in ReleaseLog(root).history() if _is_trial_after(each, begun)), None)
         if trial is not None:
@@ -83,7 +83,7 @@ def _is_trial_after(release: Release, begun: JournalEntry) -> bool:
     return release.challenger is not None and release.generation > int(str(begun.detail.get("generation") or 0))
 
 
-def _record_end_of_trial(ledger: Ledger, root: Path, begun: JournalEntry, trial: Release, why: str) -> None:
+def _record_end_of_trial(ledger: Ledger, root: ReleaseRoot, begun: JournalEntry, trial: Release, why: str) -> None:
     """Record how the retrain ended, once the trial of its candidate has."""
     assert trial.challenger is not None
     model = trial.challenger.model
