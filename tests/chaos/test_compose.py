@@ -100,3 +100,9 @@ def test_a_release_beside_a_batch_ends_after_the_batch_is_in():
     steps = steps_of("source-hang-during-trial")
     assert steps.index("flow-has-reached-its-step") < steps.index("inject-fault-1") < steps.index("request-ingest")
     assert steps[-4:] == ["due-batch-is-in", "end-the-faults", "flow-is-done", "stop-load"]
+
+
+def test_a_flow_without_a_step_to_reach_starts_among_its_faults_which_end_once_it_has_failed():
+    steps = steps_of("retrain-registry-errors")
+    assert steps.index("faults-are-active") < steps.index("request-flow") < steps.index("flow-has-ended")
+    assert steps[-4:] == ["flow-has-ended", "end-the-faults", "flow-is-done", "stop-load"]
