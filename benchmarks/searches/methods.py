@@ -4,6 +4,7 @@ A method returns the parameters that it found, and the seconds that it took. All
 a dependency; where it is not installed, its methods are left out.
 """
 
+import importlib
 import importlib.util
 import time
 import warnings
@@ -52,8 +53,7 @@ def halving(origin: Origin) -> Found:
 
 def optuna_tpe(origin: Origin) -> Found:
     """Optuna's tree-structured Parzen estimator; a trial is pruned by its loss on the first fold."""
-    import optuna
-
+    optuna: Any = importlib.import_module("optuna")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     started = time.perf_counter()
     rows, estimator, names = origin.rows, origin.build(), list(origin.rules.parameters)
