@@ -61,7 +61,7 @@ class Gateway:
         self.settings = settings
         self.tracer = None if settings.traces_url is None else _tracer(settings, settings.traces_url)
         self.board = ProblemBoard()
-        self.events = EventSender(settings.pipeline, settings.events_url)
+        self.events = EventSender(settings.pipeline, settings.events_url, settings.events_authorization)
         limits = LogLimits(settings.log_segment_bytes_max, settings.log_segment_age_seconds_max, settings.log_bytes_max)
         rules = LogRules(settings.log_drop, settings.log_hash, settings.log_share)
         redaction = read_redaction(rules, settings.log_key_file)

@@ -106,6 +106,10 @@ class GatewaySettings(BaseSettings):
         default=LogFormat.AUTO,
         description="`json`: one object per line; `console`: for people; `auto`: `console` on a terminal, else `json`.",
     )
+    events_authorization: SecretStr | None = Field(
+        default=None,
+        description="Header `Authorization` for the address of events; a secret, so set it in the environment.",
+    )
     control_plane_file: Path | None = Field(
         default=None, description="File in which the healer says what the ledger knows, for the status page."
     )

@@ -20,6 +20,7 @@ from healing.errors import OrchestratorUnavailable
 from releases.release_root import ReleaseRoot
 from tasks.config.log_section import LogSection
 from tasks.runtime.orphaned_runs import crash_orphaned_runs
+from tasks.runtime.prefect_http import authorization, prefect_client
 from tasks.runtime.telemetry import OPT_OUTS
 
 WORK_POOL = "autopilot"
@@ -211,7 +212,7 @@ class Stack:
         return Service(
             name="gateway",
             command=(sys.executable, "-m", "gateway", *arguments, "--standby"),
-            environment={**self._gateway_log_and_traces(), **self.environment()},
+            environment={**self._gateway_log_and_traces(), **_events_authorization(), **self.environment()},
             healthy=lambda: answers(f"{self.url('operate')}/health"),
             silent_seconds_max=GATEWAY_SILENT_SECONDS_MAX,
             standby=True,
@@ -277,6 +278,17 @@ class Stack:
         )
 
 
+def _events_authorization() -> dict[str, str]:
+    """What lets the gateway send events to a Prefect server that demands the credentials of the environment.
+
+    Those of a profile are for another server, and stay where they are.
+    """
+    if not any(name in os.environ for name in ("PREFECT_API_KEY", "PREFECT_API_AUTH_STRING")):
+        return {}
+    header = authorization()
+    return {} if header is None else {"AUTOPILOT_GATEWAY_EVENTS_AUTHORIZATION": header}
+
+
 def answers(url: str) -> bool:
     """Whether `url` answers with a 2xx right now."""
     try:
@@ -289,7 +301,7 @@ def create_work_pool(prefect_api: str) -> None:
     """Create the work pool if it is missing; the worker adds the template of its type."""
     try:
         pool = {"name": WORK_POOL, "type": "process"}
-        response = _client().post(f"{prefect_api}/work_pools/", json=pool, timeout=REQUEST_TIMEOUT)
+        response = prefect_client().post(f"{prefect_api}/work_pools/", json=pool, timeout=REQUEST_TIMEOUT)
         if response.status_code != httpx.codes.CONFLICT:
             response.raise_for_status()
     except httpx.HTTPError as exc:
@@ -314,7 +326,9 @@ def worker_is_polling(prefect_api: str, worker_name: str) -> bool:
 
 def _answer(url: str, criteria: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The objects that Prefect's filter at `url` finds."""
-    found: list[dict[str, Any]] = _client().post(url, json=criteria).raise_for_status().json()
+    found: list[dict[str, Any]] = (
+        prefect_client().post(url, json=criteria, timeout=CHECK_TIMEOUT).raise_for_status().json()
+    )
     return found
 
 

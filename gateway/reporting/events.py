@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import structlog
+from pydantic import SecretStr
 
 from gateway.reporting.problems import GatewayProblem
 from healing.incident import Cause
@@ -28,8 +29,10 @@ _RETRY_SECONDS = 1.0
 class EventSender:
     """Sends events of one pipeline to Prefect's `<api>/events`, oldest first; without an address it only logs them."""
 
-    def __init__(self, pipeline: str, url: str | None) -> None:
+    def __init__(self, pipeline: str, url: str | None, authorization: SecretStr | None = None) -> None:
+        """`authorization` is the header that Prefect demands, if it demands one."""
         self.dropped = 0
+        self._authorization = authorization
         self._pipeline = pipeline
         self._url = url
         self._waiting: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_WAITING_MAX)
@@ -77,7 +80,9 @@ class EventSender:
         if self._client is None:
             import httpx  # takes 0.1 s, and only a gateway with an address for events needs it
 
-            self._client = httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False)
+            secret = self._authorization
+            headers = {} if secret is None else {"Authorization": secret.get_secret_value()}
+            self._client = httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False, headers=headers)
         try:
             sent = await self._send(self._client, self._url, event)
         except Exception:

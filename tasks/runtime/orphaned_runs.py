@@ -9,6 +9,7 @@ import psutil
 import structlog
 
 from healing.errors import OrchestratorUnavailable
+from tasks.runtime.prefect_http import PrefectAuthorization
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +29,9 @@ def crash_orphaned_runs(api_url: str, work_pool: str = "autopilot", timeout_seco
     alive = _live_runs()
     crashed: list[str] = []
     try:
-        with httpx.Client(base_url=api_url, timeout=timeout_seconds, trust_env=False) as api:
+        with httpx.Client(
+            base_url=api_url, timeout=timeout_seconds, trust_env=False, auth=PrefectAuthorization()
+        ) as api:
             pool = {"work_pools": {"name": {"any_": [work_pool]}}}
             for run_id in _unfinished_runs(api, pool):
                 if run_id not in alive:

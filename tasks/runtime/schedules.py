@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from healing.errors import OrchestratorUnavailable
-from tasks.runtime.http_checks import http_client
+from tasks.runtime.prefect_http import prefect_client
 
 # A worker of `autopilot up` asks every 2 s, and up to 16 s apart after an outage of Prefect.
 POLL_AGE_MAX = timedelta(seconds=20)
@@ -44,7 +44,7 @@ def read_schedule(prefect_api: str, deployment: str, pipeline: str, timeout_seco
     OrchestratorUnavailable if Prefect does not answer each of three requests in time.
     """
     try:
-        response = http_client().get(f"{prefect_api}/deployments/name/{deployment}", timeout=timeout_seconds)
+        response = prefect_client().get(f"{prefect_api}/deployments/name/{deployment}", timeout=timeout_seconds)
         if response.status_code == httpx.codes.NOT_FOUND:
             return DeploymentSchedule(active=False)
         found = response.raise_for_status().json()
@@ -61,7 +61,7 @@ def read_schedule(prefect_api: str, deployment: str, pipeline: str, timeout_seco
 def has_worker(prefect_api: str, deployment: str, timeout_seconds: float) -> bool:
     """Whether a worker asks for runs of `flow/deployment`, as far as Prefect knows; True if it does not answer."""
     try:
-        response = http_client().get(f"{prefect_api}/deployments/name/{deployment}", timeout=timeout_seconds)
+        response = prefect_client().get(f"{prefect_api}/deployments/name/{deployment}", timeout=timeout_seconds)
         return DeploymentSchedule(active=True, last_polled=_last_polled(response.raise_for_status().json())).has_worker
     except (httpx.HTTPError, ValueError):
         return True
@@ -73,13 +73,13 @@ def set_paused(prefect_api: str, deployment: str, pipeline: str, *, paused: bool
     OrchestratorUnavailable if Prefect does not answer each of two requests in time.
     """
     try:
-        response = http_client().get(f"{prefect_api}/deployments/name/{deployment}", timeout=timeout_seconds)
+        response = prefect_client().get(f"{prefect_api}/deployments/name/{deployment}", timeout=timeout_seconds)
         if response.status_code == httpx.codes.NOT_FOUND:
             return False
         found = response.raise_for_status().json()
         if found.get("paused") == paused or found.get("parameters", {}).get("pipeline") != pipeline:
             return False
-        changed = http_client().patch(
+        changed = prefect_client().patch(
             f"{prefect_api}/deployments/{found['id']}", json={"paused": paused}, timeout=timeout_seconds
         )
         changed.raise_for_status()
@@ -90,7 +90,7 @@ def set_paused(prefect_api: str, deployment: str, pipeline: str, *, paused: bool
 
 def _runs(prefect_api: str, deployment_id: str, due: dict[str, str], sort: str, timeout_seconds: float) -> list[DueRun]:
     wanted = {"deployments": {"id": {"any_": [deployment_id]}}, "flow_runs": {"expected_start_time": due}}
-    answer = http_client().post(
+    answer = prefect_client().post(
         f"{prefect_api}/flow_runs/filter",
         json={**wanted, "sort": sort, "limit": _RUNS_MAX},
         timeout=timeout_seconds,

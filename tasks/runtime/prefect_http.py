@@ -1,0 +1,41 @@
+"""Requests to Prefect's API with a bounded time, and with the credentials of Prefect's own settings.
+
+Prefect's own client repeats a request for longer than the healer can wait.
+"""
+
+import atexit
+import base64
+from collections.abc import Generator
+from functools import cache
+
+import httpx
+
+
+class PrefectAuthorization(httpx.Auth):
+    """The header of a Prefect Cloud key, or of the user and password of a server; none without either."""
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        header = authorization()
+        if header is not None:
+            request.headers["Authorization"] = header
+        yield request
+
+
+@cache
+def prefect_client() -> httpx.Client:
+    """One client for all requests to Prefect: making one costs more processor time than a hundred requests."""
+    client = httpx.Client(trust_env=False, auth=PrefectAuthorization())
+    atexit.register(client.close)
+    return client
+
+
+def authorization() -> str | None:
+    """The value of the header `Authorization`; a secret."""
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY
+
+    key, user = PREFECT_API_KEY.value(), PREFECT_API_AUTH_STRING.value()
+    if key is not None:
+        return f"Bearer {key.get_secret_value()}"
+    if user is not None:
+        return f"Basic {base64.b64encode(user.get_secret_value().encode()).decode()}"
+    return None
