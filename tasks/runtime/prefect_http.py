@@ -31,11 +31,11 @@ def prefect_client() -> httpx.Client:
 
 def authorization() -> str | None:
     """The value of the header `Authorization`; a secret."""
-    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY
+    from prefect.settings import get_current_settings
 
-    key, user = PREFECT_API_KEY.value(), PREFECT_API_AUTH_STRING.value()
-    if key is not None:
-        return f"Bearer {key.get_secret_value()}"
-    if user is not None:
-        return f"Basic {base64.b64encode(user.get_secret_value().encode()).decode()}"
+    api = get_current_settings().api
+    if api.key is not None:
+        return f"Bearer {api.key.get_secret_value()}"
+    if api.auth_string is not None:
+        return f"Basic {base64.b64encode(api.auth_string.get_secret_value().encode()).decode()}"
     return None

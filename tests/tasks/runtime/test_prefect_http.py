@@ -48,8 +48,8 @@ def prefect():
     ("settings", "header"),
     [
         ({}, None),
-        ({PREFECT_API_AUTH_STRING: SecretStr("admin:hunter2")}, BASIC),
-        ({PREFECT_API_KEY: SecretStr("pnu_hunter2")}, "Bearer pnu_hunter2"),
+        ({PREFECT_API_AUTH_STRING: "admin:hunter2"}, BASIC),
+        ({PREFECT_API_KEY: "pnu_hunter2"}, "Bearer pnu_hunter2"),
     ],
 )
 def test_the_schedule_is_read_with_the_credentials_of_the_settings(prefect, settings, header):
