@@ -170,7 +170,7 @@ def test_several_classes_are_trained_served_monitored_and_trained_again(home):
     logged = read_predictions(settings.lake_root(NAME), champion.digest)
     assert np.stack(logged["outputs"]) == pytest.approx(asked)
     since, now = datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC)
-    pairs = paired_rows(settings.lake_root(NAME), model, model, since, now, pipeline.label.classes)
+    pairs = paired_rows(settings.lake_root(NAME), model, model, since, now, pipeline.label.classes).rows
     assert predictions_in(pairs, pipeline.label.classes, "challenger") == pytest.approx(asked)
     labelled = with_labels(pairs, pipeline, settings.lake_root(NAME), now, model.manifest.output.names)
     assert set(labelled["label"]) == {2.0}  # the position of "kept"

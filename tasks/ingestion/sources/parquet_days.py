@@ -123,7 +123,7 @@ def parquet_days(files: Sequence[OpenParquet], column: str, table: Table, zone: 
     places = [(each, index) for each in files for index in range(each.file.num_row_groups)]
     places = [(each, index) for each, index in places if each.file.metadata.row_group(index).num_rows]
     days = [_days(each.read_group(index, [column]), table, zone) for each, index in places]
-    joined = pd.Series(np.concatenate(days) if days else np.array([], "float64")).ffill().bfill()
+    joined = pd.Series(np.concatenate(days) if days else np.array([], "float32")).ffill().bfill()
     if joined.isna().any() or not len(joined):
         raise NotData(f"source {source}: expected times in {column!r}, found none in {len(joined)} rows")
     ends = np.cumsum([len(each) for each in days])
@@ -136,13 +136,13 @@ def parquet_days(files: Sequence[OpenParquet], column: str, table: Table, zone: 
     )
 
 
-def _days(rows: pa.Table, table: Table, zone: ZoneInfo) -> "NDArray[np.float64]":
+def _days(rows: pa.Table, table: Table, zone: ZoneInfo) -> "NDArray[np.float32]":
     """The local day of each row as days since 1970, NaN where the time cannot be read."""
     import numpy as np
 
     text = in_contract_form(table, parquet_rows.as_text(rows).to_pandas())[table.event_time]
     times = parse_times(text).dt.tz_convert(zone).dt.tz_localize(None)
-    days = times.to_numpy().astype("datetime64[D]").astype("float64")
+    days = times.to_numpy().astype("datetime64[D]").astype("float32")  # exact for every date
     days[times.isna().to_numpy()] = np.nan
     return days
 
