@@ -65,6 +65,7 @@ class Lab:
             directory=directory,
             ledger=(target.ledger if target else "") or (state / "ledger.db" if state else ""),
             release_root=(target.release_root if target else "")
+            or addresses.get("release_root", "")
             or (str(state / "releases" / pipeline) if state else ""),
             keys=(target.keys if target else None) or (state / "keys" if state else None),
             prefect=addresses.get("prefect", ""),

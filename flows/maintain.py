@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict
 from healing.errors import UsageError
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import load_settings
-from tasks.lake.maintenance import MaintainedTable, maintain_table, pinned_versions, tables_of
+from tasks.lake.lake_root import tables_of
+from tasks.lake.maintenance import MaintainedTable, maintain_table, pinned_versions
 from tasks.lake.write_locks import all_write_locks
 from tasks.ledger.store import Ledger
 from tasks.runtime.traces import observed, observed_task

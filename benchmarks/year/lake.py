@@ -35,7 +35,7 @@ def year_lake() -> Path:
         with tempfile.TemporaryDirectory(prefix=".building-", dir=BENCH) as building:
             measure("backfill", YEAR_DAYS, Path(building) / "home")
             shutil.move(Path(building) / "home", home)
-    return Settings(home=home).lake_root(NAME)
+    return Settings(home=home, lake_url=None).lake_dir(NAME)
 
 
 def _key() -> str:

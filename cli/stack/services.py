@@ -17,7 +17,7 @@ import structlog
 from cli.stack.gateway_key import gateway_key_environment
 from cli.stack.ports import LOOPBACK
 from healing.errors import OrchestratorUnavailable
-from releases.release_root import ReleaseRoot
+from releases.release_root import ObjectRoot, ReleaseRoot
 from tasks.config.log_section import LogSection
 from tasks.runtime.orphaned_runs import crash_orphaned_runs
 from tasks.runtime.prefect_http import authorization, prefect_client
@@ -119,6 +119,7 @@ class Stack:
             **feeds,
             "mlflow_tracking_uri": self.tracking_uri,
             **({"proxy": self.url("proxy")} if self.upstreams else {}),
+            **({"release_root": str(self.release_root)} if isinstance(self.release_root, ObjectRoot) else {}),
         }
 
     def services(self, public_key: Path, mark: str, sockets: Mapping[str, int]) -> tuple[Service, ...]:

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.config.pipeline import Pipeline
 from tasks.evaluation.labels import LabelSource, label_numbers, label_source, read_features
 from tasks.lake.columns import BATCH_DAY, KNOWN_AT, LABEL
+from tasks.lake.lake_root import LakeRoot
 from tasks.lake.lake_table import LakeTable
 from tasks.training.dataset import TrainingDataset, dataset_of
 from tasks.training.plan import TrainingPlan, plan_at, plan_training
@@ -38,7 +38,7 @@ class History:
     scored_rows_max: int = SCORED_ROWS_MAX
 
     @classmethod
-    def read(cls, pipeline: Pipeline, lake_root: Path, scored_rows_max: int = SCORED_ROWS_MAX) -> "History":
+    def read(cls, pipeline: Pipeline, lake_root: LakeRoot, scored_rows_max: int = SCORED_ROWS_MAX) -> "History":
         """The history in the lake. StoreUnavailable before the first ingested day."""
         source = label_source(pipeline, lake_root)
         plan = replace(plan_training(pipeline, source), search=None)

@@ -31,6 +31,7 @@ from tasks.backtest.report import BacktestReport, build_report
 from tasks.backtest.scoring import Scoring
 from tasks.config.pipeline import load_pipeline
 from tasks.evaluation.clustered import DAYS_MIN
+from tasks.lake.lake_root import LakeRoot
 from tasks.runtime.file_locks import exclusive
 from tasks.runtime.progress import ShowProgress
 from tasks.training.fit import limit_threads
@@ -56,7 +57,7 @@ class BacktestRequest:
 
     pipeline: str
     pipelines_dir: Path
-    lake_root: Path
+    lake_root: LakeRoot
     folder: Path
     since: date | None = None
     until: date | None = None

@@ -68,6 +68,11 @@ class Settings(BaseSettings):
         description="Directory or object store (`s3://`, `gs://`, `az://`) of all release roots, one folder per "
         "pipeline; without it a directory in the home.",
     )
+    lake_url: str | None = Field(
+        default=None,
+        description="Directory or object store of all lakes, one folder per pipeline; without it a directory in the "
+        "home.",
+    )
     mlflow_tracking_uri: str | None = Field(
         default=None, description="MLflow tracking address; without it SQLite in the home."
     )
@@ -150,7 +155,7 @@ class Settings(BaseSettings):
             raise ValueError("expected http://HOST:PORT or https://HOST")  # what was found may hold a password
         return url and url.rstrip("/")
 
-    @field_validator("release_root_url")
+    @field_validator("release_root_url", "lake_url")
     @classmethod
     def _is_address(cls, address: str | None) -> str | None:
         """ValueError for an address that no part of the system could open."""
@@ -216,16 +221,17 @@ class Settings(BaseSettings):
     def alerts_file(self) -> Path:
         return self.home / "alerts.jsonl"
 
-    def lake_root(self, pipeline: str) -> Path:
-        """Directory of the pipeline's Delta tables."""
-        return self.home / "lake" / pipeline
+    def lake_root(self, pipeline: str) -> ReleaseRoot:
+        """Where the pipeline's Delta tables are."""
+        return _root(self.lake_url, pipeline, self.home / "lake" / pipeline)
+
+    def lake_dir(self, pipeline: str) -> Path:
+        """The directory of this host that belongs to the lake: the locks of its writers."""
+        return directory_of(self.lake_root(pipeline))
 
     def release_root(self, pipeline: str) -> ReleaseRoot:
         """Where the pipeline's release log and models are."""
-        directory = self.home / "releases" / pipeline
-        if self.release_root_url is None:
-            return directory
-        return root_at(f"{self.release_root_url.rstrip('/')}/{pipeline}", directory)
+        return _root(self.release_root_url, pipeline, self.home / "releases" / pipeline)
 
     def release_dir(self, pipeline: str) -> Path:
         """The directory of this host that belongs to the release root: locks, progress, copies of models."""
@@ -274,6 +280,11 @@ def load_settings() -> Settings:
             for error in exc.errors()
         )
         raise ConfigError(f"settings are wrong: {problems}") from exc
+
+
+def _root(url: str | None, pipeline: str, directory: Path) -> ReleaseRoot:
+    """The pipeline's folder at `url`, or `directory` where no address is set."""
+    return directory if url is None else root_at(f"{url.rstrip('/')}/{pipeline}", directory)
 
 
 def _read_addresses(path: Path) -> Addresses:

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from tasks.config.pipeline import ClassNames, Pipeline
 from tasks.evaluation.row_sample import RowSample, sample_positions
 from tasks.lake.columns import ASKED_AT, BATCH_DAY, FEATURES, KNOWN_AT, LABEL
+from tasks.lake.lake_root import LakeRoot
 from tasks.lake.lake_table import LakeTable
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class LabelSource:
     """Where labels are, and by which columns they are joined. `zone` is the pipeline's time zone; it defines days."""
 
-    lake_root: Path
+    lake_root: LakeRoot
     key: str
     table: str
     table_key: tuple[str, ...]
@@ -51,7 +51,7 @@ def day_start(day: date, zone: ZoneInfo) -> datetime:
 
 
 def read_features(
-    lake_root: Path,
+    lake_root: LakeRoot,
     key: str,
     since: date | None,
     until: date | None,
@@ -70,7 +70,7 @@ def read_features(
 
 
 def sample_features(
-    lake_root: Path, key: str, since: date, until: date, rows_max: int
+    lake_root: LakeRoot, key: str, since: date, until: date, rows_max: int
 ) -> tuple["pd.DataFrame", RowSample]:
     """At most `rows_max` rows of the features table, as `read_features` returns them, and how many rows there are.
 
@@ -143,7 +143,7 @@ def days_until_labelled(joined: "pd.DataFrame", zone: ZoneInfo, share: float) ->
     return max(0, int(np.quantile(waited, share, method="higher")))
 
 
-def label_source(pipeline: Pipeline, lake_root: Path) -> LabelSource:
+def label_source(pipeline: Pipeline, lake_root: LakeRoot) -> LabelSource:
     """Where the labels of a pipeline are."""
     table = pipeline.tables[pipeline.label.table]
     return LabelSource(

@@ -143,7 +143,7 @@ def _carrier(incident: Incident, settings: Settings, token: int | None) -> Carri
         except OrchestratorUnavailable:
             return Carrier.UNKNOWN
     if attempt.lease_token is None and incident.cause in FOUND_BY_INGESTION:
-        ingesting = is_held(settings.lake_root(incident.pipeline) / WriteLock.INGEST)
+        ingesting = is_held(settings.lake_dir(incident.pipeline) / WriteLock.INGEST)
         return Carrier.ALIVE if ingesting else Carrier.LOST
     # Short remedies run inside this process, one after the other: one that is on record and not running was cut off.
     newer = token is not None and attempt.lease_token is not None and attempt.lease_token > token

@@ -16,6 +16,7 @@ from tasks.config.pipeline import Pipeline
 from tasks.config.settings import Settings
 from tasks.ingestion.data_docs import BatchSummary
 from tasks.ingestion.validation.findings import BatchFinding
+from tasks.lake.lake_root import LakeRoot
 from tasks.lake.lake_table import LakeTable
 from tasks.lake.write_locks import LOCK_SECONDS_MAX, WriteLock, write_lock
 from tasks.ledger.store import Ledger
@@ -39,7 +40,7 @@ class Stores:
     def __init__(
         self,
         pipeline: Pipeline,
-        lake_root: Path,
+        lake_root: LakeRoot,
         quarantine_root: Path,
         ledger: Ledger,
         emit: Emit,

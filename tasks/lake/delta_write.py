@@ -1,7 +1,6 @@
 """One Delta commit for a merge plan: create the table, append, merge by key, or replace days."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -20,14 +19,26 @@ _TABLE_PROPERTIES = {
 
 
 def write_plan(
-    path: Path, table: "DeltaTable | None", plan: MergePlan, key: Sequence[str], properties: "CommitProperties"
+    address: str,
+    options: Mapping[str, str] | None,
+    table: "DeltaTable | None",
+    plan: MergePlan,
+    key: Sequence[str],
+    properties: "CommitProperties",
 ) -> None:
-    """Write `plan` to the table at `path`; `table` is None while there is none. DeltaError or OSError on failure."""
+    """Write `plan` to the table at `address`; `table` is None while there is none. DeltaError or OSError on failure."""
     from deltalake import write_deltalake
 
     if table is None:
         # Mode "append" would add rows that were never compared, if another writer has just created the table.
-        write_deltalake(path, plan.added, mode="error", configuration=_TABLE_PROPERTIES, commit_properties=properties)
+        write_deltalake(
+            address,
+            plan.added,
+            mode="error",
+            configuration=_TABLE_PROPERTIES,
+            commit_properties=properties,
+            storage_options=None if options is None else dict(options),
+        )
     elif plan.replaced_days is not None:
         first, last = plan.replaced_days
         days = f"{BATCH_DAY} >= '{first}' AND {BATCH_DAY} <= '{last}'"

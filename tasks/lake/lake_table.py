@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -18,6 +17,7 @@ from healing.errors import Conflict, StoreUnavailable
 from tasks.lake.columns import BATCH_DAY
 from tasks.lake.delta_write import write_plan
 from tasks.lake.key_lookup import stored_rows
+from tasks.lake.lake_root import LakeRoot, storage_options, table_address
 from tasks.lake.merge_plan import NEW_TABLE, MergePlan, plan_merge
 from tasks.lake.row_scan import Days, count, day_range, exact_frame, scan
 
@@ -34,8 +34,9 @@ _NOTES = "autopilot.batches"  # key in a commit's metadata
 class LakeTable:
     """One table of the lake, whose rows are identified by `key`. Stays open between calls; for one thread only."""
 
-    def __init__(self, root: Path, name: str, key: Sequence[str]) -> None:
-        self.path = root / name
+    def __init__(self, root: LakeRoot, name: str, key: Sequence[str]) -> None:
+        self.path = table_address(root, name)
+        self._options = storage_options(root)
         self._name = name
         self._key = list(key)
         self._opened: DeltaTable | None = None
@@ -177,13 +178,15 @@ class LakeTable:
     def _open(self) -> "DeltaTable | None":
         """The table as it is now; once open, only new commits are read."""
         from deltalake import DeltaTable
-        from deltalake.exceptions import DeltaError
+        from deltalake.exceptions import DeltaError, TableNotFoundError
 
         try:
             if self._opened is not None:
                 self._opened.update_incremental()
-            elif DeltaTable.is_deltatable(str(self.path)):
-                self._opened = DeltaTable(self.path)
+            else:  # not `is_deltatable`, which stops every thread of the process while an object store is silent
+                self._opened = DeltaTable(self.path, storage_options=self._options)
+        except TableNotFoundError:
+            self._opened = None
         except (DeltaError, OSError) as exc:
             self._opened = None
             raise self._unreadable(exc) from exc
@@ -194,7 +197,7 @@ class LakeTable:
         from deltalake.exceptions import DeltaError
 
         try:
-            return DeltaTable(self.path, version=version)
+            return DeltaTable(self.path, version=version, storage_options=self._options)
         except (DeltaError, OSError) as exc:
             raise self._unreadable(exc) from exc
 
@@ -219,7 +222,7 @@ class LakeTable:
         from deltalake.exceptions import CommitFailedError, DeltaError
 
         try:
-            write_plan(self.path, table, plan, self._key, properties)
+            write_plan(self.path, self._options, table, plan, self._key, properties)
         except (DeltaError, OSError) as exc:
             lost = isinstance(exc, CommitFailedError) or (table is None and self._open() is not None)
             self._opened = None  # a failed commit leaves the open table in an unknown state

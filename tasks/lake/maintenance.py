@@ -6,13 +6,13 @@ trained on and the newest versions that the ledger names: a rollback and a resto
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from healing.errors import StoreUnavailable
 from releases.release_root import ReleaseRoot
 from releases.store import ModelStore
 from tasks.config.pipeline import Pipeline
 from tasks.lake.columns import FEATURES
+from tasks.lake.lake_root import LakeRoot, storage_options, table_address
 from tasks.ledger.store import Ledger
 
 VERSIONS_KEPT = 10  # of each table, of those that the ledger names, however old
@@ -41,7 +41,7 @@ def pinned_versions(pipeline: Pipeline, ledger: Ledger, release_root: ReleaseRoo
     return pinned
 
 
-def maintain_table(root: Path, table: str, pinned: Collection[int], retention_days: int) -> MaintainedTable:
+def maintain_table(root: LakeRoot, table: str, pinned: Collection[int], retention_days: int) -> MaintainedTable:
     """Compact a table's small files, and delete those that neither the last `retention_days` nor `pinned` need.
 
     The caller holds the locks of the table's writers. StoreUnavailable when the disk fails.
@@ -50,7 +50,7 @@ def maintain_table(root: Path, table: str, pinned: Collection[int], retention_da
     from deltalake.exceptions import DeltaError
 
     try:
-        lake = DeltaTable(root / table)
+        lake = DeltaTable(table_address(root, table), storage_options=storage_options(root))
         joined = lake.optimize.compact(target_size=FILE_BYTES)
         # A version older than the first log entry cannot be pinned; asking for it would fail every time.
         oldest = min(int(commit["version"]) for commit in lake.history())
@@ -65,14 +65,9 @@ def maintain_table(root: Path, table: str, pinned: Collection[int], retention_da
         lake.create_checkpoint()  # the next reader opens one file instead of one per commit
     except (DeltaError, OSError) as exc:
         raise StoreUnavailable(
-            f"table {table}: cannot maintain {root / table}: {exc}; free space or fix access"
+            f"table {table}: cannot maintain {table_address(root, table)}: {exc}; free space or fix access"
         ) from exc
     return MaintainedTable(table, joined["numFilesRemoved"], joined["numFilesAdded"], len(deleted), tuple(wanted))
-
-
-def tables_of(root: Path) -> list[str]:
-    """Every table of a pipeline's lake: its own, its features, the prediction log, the monitor's checks."""
-    return sorted(log.parent.name for log in root.glob("*/_delta_log"))
 
 
 def _newest(versions: Collection[int]) -> set[int]:

@@ -4,7 +4,6 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from healing.paired import EVERYTHING, PairedBlock, PairedRule, judge_pairs
@@ -16,6 +15,7 @@ from tasks.config.pipeline import ClassNames, Pipeline
 from tasks.evaluation.paired_loss import PairedLoss, paired_loss_of
 from tasks.evaluation.predictions import classes_of, predictions_in
 from tasks.lake.columns import LABEL
+from tasks.lake.lake_root import LakeRoot
 from tasks.monitoring.paired_rows import AT, CHALLENGER, CHAMPION, ModelOrDigest, paired_rows, with_columns, with_labels
 from tasks.serving.logged_features import HashedValue, NotLogged
 
@@ -27,7 +27,7 @@ _OTHERS = "another value"  # of a segment's column, one that the training data d
 
 def paired_quality(
     pipeline: Pipeline,
-    lake_root: Path,
+    lake_root: LakeRoot,
     champion: ModelOrDigest,
     challenger: ModelOrDigest,
     since: datetime,

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 
 import pyarrow as pa
 
 from healing.verdict import Verdict
+from tasks.lake.lake_root import LakeRoot
 from tasks.lake.lake_table import LakeTable
 from tasks.lake.write_locks import WriteLock, write_lock
 from tasks.monitoring.monitored_model import MonitoredModel
@@ -80,7 +80,7 @@ class RecordedRun:
     outcomes: Mapping[str, str]
 
 
-def read_history(lake_root: Path, limit: int) -> list[RecordedRun]:
+def read_history(lake_root: LakeRoot, limit: int) -> list[RecordedRun]:
     """The last `limit` recorded runs, oldest first; none before the first."""
     table = LakeTable(lake_root, CHECKS, ["digest", "check", "window_until"])
     if table.version() is None:

@@ -23,6 +23,7 @@ from tasks.evaluation.predictions import (
 )
 from tasks.evaluation.row_sample import RowSample
 from tasks.lake.columns import PREDICTION
+from tasks.lake.lake_root import LakeRoot
 from tasks.monitoring.distances import ColumnKind, column_kinds
 from tasks.monitoring.windows import DayRange, predicted_rows, windows_back
 from tasks.training.held_out_answers import read_answers
@@ -172,7 +173,7 @@ class WindowVerdict:
 
 
 def monitored_model(
-    champion: LoadedModel, model_dir: Path, pipeline: Pipeline, lake_root: Path, until: date | None
+    champion: LoadedModel, model_dir: Path, pipeline: Pipeline, lake_root: LakeRoot, until: date | None
 ) -> MonitoredModel:
     """The champion, whose files are in `model_dir`, at the end of day `until` (the last day with features if None).
 

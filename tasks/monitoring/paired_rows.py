@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
@@ -22,6 +21,7 @@ from tasks.evaluation.predictions import (
     with_predictions,
 )
 from tasks.lake.columns import BATCH_DAY, FEATURES, KNOWN_AT, LABEL
+from tasks.lake.lake_root import LakeRoot
 from tasks.lake.lake_table import LakeTable
 from tasks.serving.gateway_client import PROBE_PREFIX
 from tasks.serving.logged_features import LoggedFeatures
@@ -60,7 +60,7 @@ def digest_of(model: ModelOrDigest) -> str:
 
 
 def paired_rows(
-    lake_root: Path,
+    lake_root: LakeRoot,
     champion: ModelOrDigest,
     challenger: ModelOrDigest,
     since: datetime,
@@ -130,7 +130,7 @@ def _completed(
 def with_labels(
     rows: "pd.DataFrame",
     pipeline: Pipeline,
-    lake_root: Path,
+    lake_root: LakeRoot,
     as_of: datetime,
     answering: tuple[Any, ...] = (),
     until: "pd.Series[pd.Timestamp] | None" = None,
@@ -156,7 +156,7 @@ def with_columns(rows: "pd.DataFrame", columns: Sequence[str]) -> "pd.DataFrame"
     return rows.assign(**{name: pd.Series(each, index=rows.index, dtype="object") for name, each in values.items()})
 
 
-def _requested(lake_root: Path, since: datetime, until: datetime) -> "pd.DataFrame":
+def _requested(lake_root: LakeRoot, since: datetime, until: datetime) -> "pd.DataFrame":
     import pandas as pd
 
     columns = [*_ROW, AT, "digest", "rung", "key", FEATURES_JSON, "prediction", "outputs"]
@@ -168,7 +168,7 @@ def _requested(lake_root: Path, since: datetime, until: datetime) -> "pd.DataFra
     return rows[live].drop_duplicates(_ROW, keep="last").reset_index(drop=True)
 
 
-def _scored(lake_root: Path, digest: str, since: datetime) -> "pd.DataFrame":
+def _scored(lake_root: LakeRoot, digest: str, since: datetime) -> "pd.DataFrame":
     import pandas as pd
 
     table = shadow_table(lake_root)
@@ -216,7 +216,7 @@ def _predict_in_parts(model: LoadedModel, rows: "pd.DataFrame") -> "NDArray[np.f
 
 
 def _feedback_labels(
-    lake_root: Path, rows: "pd.DataFrame", as_of: datetime, until: "pd.Series[pd.Timestamp] | None"
+    lake_root: LakeRoot, rows: "pd.DataFrame", as_of: datetime, until: "pd.Series[pd.Timestamp] | None"
 ) -> "pd.Series[float]":
     import pandas as pd
 

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from releases.loader import LoadedModel
 from tasks.evaluation.predictions import classes_of, is_known, predictions_of, with_predictions
 from tasks.lake.columns import LOGGED, PREDICTION
+from tasks.lake.lake_root import LakeRoot
 from tasks.serving.prediction_log import logged_outputs, read_predictions
 from tasks.training.inference import as_inputs
 
@@ -42,7 +42,7 @@ def windows_back(until: date, days: int, count: int, after: date) -> tuple[DayRa
     return tuple(windows)
 
 
-def predicted_rows(lake_root: Path, key: str, rows: "pd.DataFrame", model: LoadedModel) -> "pd.DataFrame":
+def predicted_rows(lake_root: LakeRoot, key: str, rows: "pd.DataFrame", model: LoadedModel) -> "pd.DataFrame":
     """Rows of the features table with the model's predictions, and whether each was `logged`.
 
     The gateway's logged predictions are used where they exist. The model computes the others here, so that a window can

@@ -8,7 +8,6 @@ of `healing.ab_effect` needs.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from healing.ab_effect import Client
@@ -20,6 +19,7 @@ from tasks.config.pipeline import Pipeline
 from tasks.evaluation.paired_loss import paired_loss_of
 from tasks.evaluation.predictions import classes_of, in_order
 from tasks.lake.columns import LABEL
+from tasks.lake.lake_root import LakeRoot
 from tasks.monitoring.paired_rows import AT, with_labels
 from tasks.serving.gateway_client import PROBE_PREFIX
 from tasks.serving.prediction_log import logged_outputs, outcomes_table, predictions_table, read_log
@@ -44,7 +44,9 @@ class ABClients:
     clipped_rows: int = 0
 
 
-def ab_clients(pipeline: Pipeline, lake_root: Path, champion: Manifest, began: Release, as_of: datetime) -> ABClients:
+def ab_clients(
+    pipeline: Pipeline, lake_root: LakeRoot, champion: Manifest, began: Release, as_of: datetime
+) -> ABClients:
     """The clients of the A/B test that `began` started, as the lake knows them at `as_of`. Drain the log first.
 
     The arm is the one that a client is assigned to, also where another version answered for it.
@@ -102,7 +104,7 @@ def _share(flags: "NDArray[np.bool_]") -> float:
     return float(flags.mean()) if flags.size else 0.0
 
 
-def _requested(lake_root: Path, began: Release, as_of: datetime) -> "pd.DataFrame":
+def _requested(lake_root: LakeRoot, began: Release, as_of: datetime) -> "pd.DataFrame":
     """The rows that clients of the test requested, each once; a repeated request counts as its last answer."""
     import pandas as pd
 
@@ -118,7 +120,7 @@ def _requested(lake_root: Path, began: Release, as_of: datetime) -> "pd.DataFram
 
 def _values(
     pipeline: Pipeline,
-    lake_root: Path,
+    lake_root: LakeRoot,
     champion: Manifest,
     rules: ABRules,
     rows: "pd.DataFrame",
@@ -135,7 +137,7 @@ def _values(
 
 
 def _reported(
-    lake_root: Path, name: str, rows: "pd.DataFrame", until: "pd.Series[pd.Timestamp]"
+    lake_root: LakeRoot, name: str, rows: "pd.DataFrame", until: "pd.Series[pd.Timestamp]"
 ) -> "NDArray[np.float64]":
     """The last value of the outcome that arrived for each row by `until`."""
     import numpy as np
@@ -155,7 +157,7 @@ def _reported(
 
 def _losses(
     pipeline: Pipeline,
-    lake_root: Path,
+    lake_root: LakeRoot,
     champion: Manifest,
     rows: "pd.DataFrame",
     until: "pd.Series[pd.Timestamp]",

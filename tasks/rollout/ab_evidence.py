@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from healing.ab_effect import ABEffect, effect_of
@@ -15,6 +14,7 @@ from releases.store import ModelStore
 from tasks.config.ab_section import ABChanges
 from tasks.config.pipeline import Pipeline
 from tasks.evaluation.paired_loss import paired_loss_of
+from tasks.lake.lake_root import LakeRoot
 from tasks.rollout.ab_progress import ABProgress, days_needed
 from tasks.rollout.rollout import ABPlan
 from tasks.rollout.trial_history import stage_start
@@ -57,7 +57,9 @@ class ABEvidence:
 class ABMeasure:
     """Measures the A/B test in the release log; None without one, or without a gateway."""
 
-    def __init__(self, config: Pipeline, lake_root: Path, release_root: ReleaseRoot, operate_url: str | None) -> None:
+    def __init__(
+        self, config: Pipeline, lake_root: LakeRoot, release_root: ReleaseRoot, operate_url: str | None
+    ) -> None:
         self._config = config
         self._lake_root = lake_root
         self._release_root = release_root

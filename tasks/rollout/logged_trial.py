@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from healing.errors import ModelCorrupt, UsageError
 from healing.promotion import StageRule, abort_alpha_of
@@ -15,6 +14,7 @@ from releases.manifest import Manifest
 from releases.release_root import ReleaseRoot
 from releases.store import ModelStore
 from tasks.config.release_section import ReleaseRules
+from tasks.lake.lake_root import LakeRoot
 from tasks.rollout.trial_log import TrialLog
 
 
@@ -74,7 +74,7 @@ def find_trial(
 
 
 def logged_stages(
-    trial: LoggedTrial, lake_root: Path, rules: ReleaseRules, judged_by: TrialRules
+    trial: LoggedTrial, lake_root: LakeRoot, rules: ReleaseRules, judged_by: TrialRules
 ) -> tuple[LoggedStage, ...]:
     """The trial's stages with their requests in the order of the answers; `judged_by` decides which ones are slow."""
     log = TrialLog(lake_root, trial.began, trial.ended, trial.challenger.model.digest)

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from healing.release import Mode
 from healing.replay import LoggedRequest
+from tasks.lake.lake_root import LakeRoot
 from tasks.lake.lake_table import LakeTable
 from tasks.serving.gateway_client import PROBE_PREFIX
 from tasks.serving.prediction_log import predictions_table, shadow_table
@@ -34,7 +34,7 @@ class TrialLog:
     are left out.
     """
 
-    def __init__(self, lake_root: Path, began: datetime, ended: datetime, challenger: str) -> None:
+    def __init__(self, lake_root: LakeRoot, began: datetime, ended: datetime, challenger: str) -> None:
         self._challenger = challenger
         self._answers = _first_rows(predictions_table(lake_root), began - _BEFORE, ended, _ANSWER_COLUMNS)
         self._scores = _first_rows(shadow_table(lake_root), began, ended, _SCORE_COLUMNS)

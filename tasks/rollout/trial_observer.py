@@ -19,6 +19,7 @@ from releases.log import ReleaseLog
 from releases.release_root import ReleaseRoot
 from releases.store import ModelStore
 from tasks.config.pipeline import Pipeline
+from tasks.lake.lake_root import LakeRoot
 from tasks.rollout.trial_history import trial_start
 from tasks.serving.gateway_client import GatewayTrial, read_gateway_once
 
@@ -133,7 +134,12 @@ class LabelMeasure:
     """Compares challenger and champion on the rows asked since the trial began; loads each model once."""
 
     def __init__(
-        self, config: Pipeline, lake_root: Path, release_root: ReleaseRoot, public_key: Path, operate_url: str | None
+        self,
+        config: Pipeline,
+        lake_root: LakeRoot,
+        release_root: ReleaseRoot,
+        public_key: Path,
+        operate_url: str | None,
     ) -> None:
         self._config = config
         self._lake_root = lake_root

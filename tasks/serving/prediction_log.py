@@ -1,7 +1,6 @@
 """The gateway's log in the lake: predictions, shadow scores, and the labels and outcomes that clients sent back."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -9,6 +8,7 @@ import pyarrow as pa
 import structlog
 from pydantic import AwareDatetime, JsonValue
 
+from tasks.lake.lake_root import LakeRoot
 from tasks.lake.lake_table import LakeTable
 from tasks.lake.write_locks import WriteLock, write_lock
 from tasks.serving.gateway_client import PROBE_PREFIX
@@ -129,23 +129,23 @@ class Drained:
     until_seq: int
 
 
-def predictions_table(lake_root: Path) -> LakeTable:
+def predictions_table(lake_root: LakeRoot) -> LakeTable:
     return LakeTable(lake_root, PREDICTIONS, ["epoch", "seq"])
 
 
-def shadow_table(lake_root: Path) -> LakeTable:
+def shadow_table(lake_root: LakeRoot) -> LakeTable:
     return LakeTable(lake_root, SHADOW, ["epoch", "seq"])
 
 
-def feedback_table(lake_root: Path) -> LakeTable:
+def feedback_table(lake_root: LakeRoot) -> LakeTable:
     return LakeTable(lake_root, FEEDBACK, ["epoch", "seq"])
 
 
-def outcomes_table(lake_root: Path) -> LakeTable:
+def outcomes_table(lake_root: LakeRoot) -> LakeTable:
     return LakeTable(lake_root, OUTCOMES, ["epoch", "seq"])
 
 
-def drain_predictions(operate_url: str, lake_root: Path) -> Drained:
+def drain_predictions(operate_url: str, lake_root: LakeRoot) -> Drained:
     """Copy what the gateway logged since the last drain into the lake: predictions, shadow scores, feedback.
 
     One drain runs at a time. GatewayUnavailable when the gateway does not answer; entries copied before that stay.
@@ -162,7 +162,7 @@ def drain_predictions(operate_url: str, lake_root: Path) -> Drained:
     return Drained(rows=rows, until_seq=until)
 
 
-def read_predictions(lake_root: Path, digest: str) -> "pd.DataFrame":
+def read_predictions(lake_root: LakeRoot, digest: str) -> "pd.DataFrame":
     """The last prediction of the model `digest` for each key: columns `key`, `prediction` and `outputs`.
 
     `outputs` are the probabilities of all classes, where the model has several; else None. Rows without a key, probes

@@ -4,7 +4,6 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from healing.errors import StoreUnavailable
@@ -13,6 +12,7 @@ from tasks.config.pipeline import ClassNames, Output, Pipeline
 from tasks.config.retrain_section import Retrain, Search
 from tasks.evaluation.labels import LabelSource, day_end
 from tasks.lake.columns import FEATURES
+from tasks.lake.lake_root import LakeRoot
 from tasks.lake.lake_table import LakeTable
 from tasks.training.provenance import installed_environment, source_sha256
 
@@ -124,7 +124,7 @@ def training_days(until: date, lookback_days: int, holdout_days: int) -> tuple[d
     return train_until - timedelta(days=lookback_days - 1), train_until
 
 
-def feature_days(lake_root: Path, key: str) -> tuple[date, date]:
+def feature_days(lake_root: LakeRoot, key: str) -> tuple[date, date]:
     """First and last day with features. StoreUnavailable when no day has features."""
     days = LakeTable(lake_root, FEATURES, [key]).day_range()
     if days is None:

@@ -50,6 +50,12 @@ def test_addresses_of_the_file_replace_those_of_its_home(target, tmp_path):
     assert lab.models == tmp_path / "home" / "releases" / "flights" / "models"
 
 
+def test_a_stack_whose_releases_are_in_an_object_store_has_no_files_to_damage(tmp_path):
+    (tmp_path / "addresses.json").write_text('{"release_root": "s3://bucket/flights"}')
+    with pytest.raises(LookupError, match="as a directory, found 's3://bucket/flights'"):
+        _ = Lab.open(tmp_path, "flights", tmp_path).models
+
+
 @pytest.mark.parametrize(
     ("listen", "reached"),
     [("127.0.0.1:81", "127.0.0.1:81"), ("0.0.0.0:81", "proxy.example:81"), ("[::]:81", "proxy.example:81")],

@@ -34,7 +34,7 @@ def _paths(examined: Examined) -> Iterator[Path]:
     yield from sorted(settings.home.iterdir())
     for pipeline in examined.pipelines:
         root = settings.release_dir(pipeline)
-        state = (root, root / "log", root / "models", settings.lake_root(pipeline), settings.gateway_dir(pipeline))
+        state = (root, root / "log", root / "models", settings.lake_dir(pipeline), settings.gateway_dir(pipeline))
         yield from (path for path in state if path.is_dir())
 
 

@@ -149,7 +149,7 @@ def _killed_run(context: ProbeContext) -> str | None:
 
 def _runs(context: ProbeContext) -> bool:
     """Whether a run has the lake now."""
-    return is_held(context.settings.lake_root(context.pipeline.name) / WriteLock.INGEST)
+    return is_held(context.settings.lake_dir(context.pipeline.name) / WriteLock.INGEST)
 
 
 def _has_started(context: ProbeContext, due: datetime) -> bool:

@@ -8,6 +8,7 @@ from healing.errors import Corrupt, StoreUnavailable
 from healing.incident import Cause
 from releases.log import ReleaseLog
 from releases.release_root import ReleaseRoot
+from releases.storage import storage_of
 from tasks.incidents.probe import LOOK_SECONDS_MAX, Probe, ProbeContext, Sighting
 
 PROBE_FILE = ".healer-probe"  # one name, so that a process that is killed leaves one file at most
@@ -27,9 +28,12 @@ class StoreWritable(Probe):
 
     def observe(self, context: ProbeContext) -> Sighting:
         folder = self._folder(context)
-        failure = _write_failure(folder) if isinstance(folder, Path) else None  # an object store bills every write
+        if isinstance(folder, Path):
+            failure, use = _write_failure(folder), "write to"
+        else:
+            failure, use = _listing_failure(folder), "list"  # an object store bills every write
         if failure is not None:
-            return self._sighting(f"expected to write to the {self.name}, found {failure}")
+            return self._sighting(f"expected to {use} the {self.name}, found {failure}")
         damage = _log_damage(folder) if self.name == RELEASE_ROOT else None
         return Sighting(reason=f"the {self.name} can be used") if damage is None else self._sighting(damage)
 
@@ -58,6 +62,15 @@ def _write_failure(folder: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as exc:
+        return str(exc)
+    return None
+
+
+def _listing_failure(root: ReleaseRoot) -> str | None:
+    """Why an object store cannot be listed; None if it can be."""
+    try:
+        storage_of(root).names("")
+    except StoreUnavailable as exc:
         return str(exc)
     return None
 

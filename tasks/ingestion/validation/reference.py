@@ -17,6 +17,7 @@ from releases.files import write_atomically
 from tasks.config.pipeline import Pipeline
 from tasks.config.table import Table
 from tasks.lake.columns import BATCH_DAY
+from tasks.lake.lake_root import LakeRoot
 from tasks.lake.lake_table import LakeTable
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class TableReference(BaseModel):
 
 
 def write_references(
-    pipeline: Pipeline, lake_root: Path, since: date, until: date
+    pipeline: Pipeline, lake_root: LakeRoot, since: date, until: date
 ) -> list[tuple[Path, TableReference]]:
     """Describe every table that names a reference, from its rows in the lake, and write it to the pipeline's folder.
 

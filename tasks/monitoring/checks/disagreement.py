@@ -5,7 +5,6 @@ about the challenger, so it has no part in the champion's diagnosis.
 """
 
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from healing.release import Mode
@@ -14,6 +13,7 @@ from releases.log import ReleaseLog
 from releases.store import ModelStore
 from tasks.evaluation.clustered import clustered_mean
 from tasks.evaluation.scores import by_day
+from tasks.lake.lake_root import LakeRoot
 from tasks.monitoring.check import CheckContext, monitor_check
 from tasks.monitoring.diagnosis import Topic
 from tasks.monitoring.monitored_model import WindowVerdict
@@ -47,7 +47,7 @@ def check_disagreement(context: CheckContext) -> tuple[WindowVerdict, ...]:
 
 
 def judge_disagreement(
-    lake_root: Path, digest: str, distance: float, rate_tolerated: float, since: datetime
+    lake_root: LakeRoot, digest: str, distance: float, rate_tolerated: float, since: datetime
 ) -> tuple[WindowVerdict, ...]:
     """How often the shadow `digest` differed by more than `distance`; nothing if it scored no request."""
     pairs = scored_pairs(lake_root, digest, since)
@@ -81,7 +81,7 @@ def judge_pairs(pairs: "pd.DataFrame", distance: float, rate_tolerated: float) -
     return Verdict(CHECK, outcome, reason, len(known), statistic=rate.value, threshold=rate_tolerated)
 
 
-def scored_pairs(lake_root: Path, digest: str, since: datetime) -> "pd.DataFrame":
+def scored_pairs(lake_root: LakeRoot, digest: str, since: datetime) -> "pd.DataFrame":
     """One row per copy that the shadow scored since then, with the prediction that was given for the same row."""
     import pandas as pd
 

@@ -7,9 +7,9 @@ answered.
 import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.lake.lake_root import LakeRoot
 from tasks.monitoring.anomaly import AnomalyRule, AnomalySeries, Side, judge_anomaly
 from tasks.monitoring.check import CheckContext, monitor_check
 from tasks.monitoring.diagnosis import Topic
@@ -42,7 +42,7 @@ def check_serving(context: CheckContext) -> tuple[WindowVerdict, ...]:
     return judge_serving(lake_root, context.now, rules.serving_days, rules.serving_requests_min)
 
 
-def judge_serving(lake_root: Path, now: datetime, days: int, requests_min: int) -> tuple[WindowVerdict, ...]:
+def judge_serving(lake_root: LakeRoot, now: datetime, days: int, requests_min: int) -> tuple[WindowVerdict, ...]:
     """The verdicts on the requests of the last `days` before `now`.
 
     Intervals are days once there are enough of them, hours before that. Latency and failures only use intervals with
@@ -63,7 +63,7 @@ def judge_serving(lake_root: Path, now: datetime, days: int, requests_min: int) 
     return tuple(WindowVerdict(window, verdict) for verdict in verdicts)
 
 
-def read_requests(lake_root: Path, now: datetime, days: int) -> "pd.DataFrame":
+def read_requests(lake_root: LakeRoot, now: datetime, days: int) -> "pd.DataFrame":
     """One row per answered request: `at`, `latency_ms` (NaN in older logs) and whether it `failed`.
 
     A request failed if the version that was tried first did not answer it. Probes are left out.

@@ -11,6 +11,7 @@ from chaos.staging.target import read_target
 from cli.stack.ports import choose_ports
 from cli.stack.services import PORTS, Stack
 from cli.stack.staging import LAB_PORTS, Staging, target_file
+from releases.release_root import ObjectRoot
 
 BARE = Staging(rate_per_second=5, ledger_url="", tracking_uri="")
 SERVERS = Staging(
@@ -67,6 +68,8 @@ def test_services_of_the_stack_use_the_links_and_clients_the_services_themselves
     assert stack.addresses()["gateway"] == stack.url("gateway")
     assert stack.addresses()["proxy"] == stack.url("proxy")
     assert "proxy" not in dataclasses.replace(stack, upstreams={}).addresses()
+    root = ObjectRoot("s3://bucket/releases/toy", Path("here"))
+    assert dataclasses.replace(stack, release_root=root).addresses()["release_root"] == root.address
 
 
 def test_the_stack_starts_behind_the_proxy_and_is_a_target_that_allows_everything(stack, ports):

@@ -1,5 +1,6 @@
 """Probes of stores, disk, memory and processes."""
 
+import dataclasses
 import os
 
 import pytest
@@ -9,6 +10,7 @@ from tasks.incidents.probes import disk, machine
 from tasks.incidents.probes.disk import DiskSpace
 from tasks.incidents.probes.machine import MachineResources, memory_shortage, start_failure
 from tasks.incidents.probes.stores import PROBES as STORES
+from tests.object_store import object_store
 from tests.tasks.incidents.contexts import probe_context
 
 
@@ -34,6 +36,19 @@ def test_a_store_must_take_a_file(context, store, folder):
     root.write_text("a file where the directory should be")
     assert found(probe, context) == [(Cause.STORE_UNAVAILABLE, probe.name)]
     assert [each.cause for each in probe.hung(context).present] == [Cause.STORE_UNAVAILABLE]
+
+
+@pytest.mark.parametrize("store", [0, 1])
+def test_an_object_store_must_answer(context, store):
+    probe = STORES[store]()
+    with object_store() as server:
+        urls = dict.fromkeys(("release_root_url", "lake_url"), f"s3://{server.bucket}/roots")
+        remote = dataclasses.replace(context, settings=context.settings.model_copy(update=urls))
+        assert found(probe, remote) == []
+        server.network.cut()
+        assert found(probe, remote) == [(Cause.STORE_UNAVAILABLE, probe.name)]
+        server.network.mend()
+        assert found(probe, remote) == []
 
 
 def test_the_disk_of_the_home_needs_space(context, monkeypatch):
