@@ -12,6 +12,7 @@ from cli.interruption import end_when_interrupted
 from cli.options import settings_of
 from cli.stack.home import check_home, is_up
 from cli.stack.temporary_prefect import TemporaryPrefect
+from releases.service_output import log_without_locals
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import Settings
 
@@ -62,6 +63,7 @@ def _require_prefect(home: Path, meanwhile: Callable[[], None] | None) -> None:
 
 def log_to_stderr(level: int = logging.WARNING) -> None:
     """Write our own log lines of `level` and above to standard error."""
+    log_without_locals()
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

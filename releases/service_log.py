@@ -121,7 +121,8 @@ def _last_processors(log_format: LogFormat) -> list[Processor]:
     if log_format.is_json(sys.stderr):
         return [structlog.processors.format_exc_info, _json]
     colours = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-    console = structlog.dev.ConsoleRenderer(colors=colours)
+    # The default formatter of tracebacks shows local variables: rows of clients, and passwords.
+    console = structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback)
     return [lambda logger, name, line: _without_passwords(console(logger, name, line))]
 
 

@@ -27,3 +27,12 @@ class UnfailingStream:
 def keep_running_without_output() -> None:
     """Let no line that this process prints or logs raise. For services: a command has to report a lost result."""
     sys.stdout, sys.stderr = UnfailingStream(sys.stdout), UnfailingStream(sys.stderr)
+
+
+def log_without_locals() -> None:
+    """Log a traceback as Python prints it. By default, structlog adds local variables: rows of clients, and secrets."""
+    import structlog
+
+    renderer = structlog.get_config()["processors"][-1]
+    if isinstance(renderer, structlog.dev.ConsoleRenderer):
+        renderer.exception_formatter = structlog.dev.plain_traceback

@@ -22,6 +22,7 @@ from typing import Any
 import structlog
 
 from healing.errors import StoreUnavailable, UsageError
+from releases.service_output import log_without_locals
 from tasks.backtest.fit_store import FitStore
 from tasks.backtest.fits import FitKey, FitKind, scoring_loss
 from tasks.backtest.grid import CARA, PRICED_RUNS, RANDOM, Grid
@@ -251,6 +252,7 @@ def _workers(processes: int) -> "Iterator[Callable[[Sequence[Callable[[], Any]]]
 
 def _begin_worker() -> None:
     """Log like the command does, and end when the command is killed: the pool itself would wait for ever."""
+    log_without_locals()
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

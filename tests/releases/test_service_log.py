@@ -130,3 +130,19 @@ def test_no_secret_is_written(stream, log_format):
     assert "planted" not in stream.getvalue()
     assert "seen" in stream.getvalue()
     assert "someone:***@host/path" in stream.getvalue()
+
+
+@pytest.mark.parametrize("log_format", list(LogFormat))
+def test_a_traceback_has_no_values_of_local_variables(stream, log_format):
+    configure_log(LogLevel.INFO, log_format)
+
+    def fail(row):
+        raise ValueError("a reason")
+
+    try:
+        fail("planted" + "-row")
+    except ValueError:
+        structlog.get_logger().exception("failed")
+    written = stream.getvalue()
+    assert "ValueError: a reason" in written
+    assert "planted-row" not in written

@@ -27,3 +27,25 @@ def test_a_full_disk_under_its_log_ends_only_a_process_without_protection(tmp_pa
             [sys.executable, "-c", CODE, str(reached), how], stdout=full, stderr=full, check=False, timeout=60
         )
     assert reached.exists() is ends
+
+
+FAILING = """
+import structlog
+from releases.service_output import log_without_locals
+
+def fail(password):
+    raise ValueError("a reason")
+
+log_without_locals()
+structlog.configure(logger_factory=structlog.PrintLoggerFactory())
+try:
+    fail("planted" + "-password")
+except ValueError:
+    structlog.get_logger().exception("failed")
+"""
+
+
+def test_a_logged_traceback_has_no_values_of_local_variables():
+    done = subprocess.run([sys.executable, "-c", FAILING], capture_output=True, text=True, check=True, timeout=60)
+    assert "ValueError: a reason" in done.stdout
+    assert "planted-password" not in done.stdout

@@ -1,9 +1,9 @@
 """Addresses of sources: placeholders are filled in, and messages never show a secret."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, quote_plus, urlsplit, urlunsplit
 
 from healing.errors import ConfigError
 
@@ -33,6 +33,14 @@ class Lookup:
             )
 
         return _PLACEHOLDER.sub(value_of, text)
+
+
+def hidden(text: str, secrets: Iterable[str]) -> str:
+    """The text with each secret replaced: a server may quote what it was sent."""
+    forms = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""), quote_plus(secret))}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, "…")
+    return text
 
 
 def without_secrets(url: str) -> str:

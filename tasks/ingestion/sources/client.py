@@ -1,13 +1,15 @@
 """One HTTP GET, with every failure named: late, cut off, too large, redirected without end, refused."""
 
+import base64
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import httpx
 
 from healing.errors import ConfigError, Looping, NotData, NotServed, Oversized, SourceUnavailable, Truncated
 from tasks.config.sources_section import HttpEndpoint
-from tasks.ingestion.sources.address import Lookup, without_secrets
+from tasks.ingestion.sources.address import Lookup, hidden, without_secrets
 from tasks.ingestion.sources.retry import Deadline
 
 CONNECTIONS_MAX = 4  # enough to hide the network in a backfill, few enough for a small source
@@ -36,9 +38,14 @@ class Client:
         url = _base_url(endpoint, lookup)
         self._auth = httpx.BasicAuth(url.username, url.password) if url.userinfo else None
         self._own = _origin(url)
+        headers = {name: lookup.fill(endpoint.name, value) for name, value in endpoint.headers.items()}
+        self._secrets = (
+            *_parts(url),
+            *(headers[name] for name, value in endpoint.headers.items() if "${env:" in value),
+        )
         self._client = httpx.Client(
             base_url=url.copy_with(userinfo=b""),
-            headers={name: lookup.fill(endpoint.name, value) for name, value in endpoint.headers.items()},
+            headers=headers,
             timeout=httpx.Timeout(endpoint.timeout_seconds, connect=endpoint.connect_seconds),
             limits=httpx.Limits(max_connections=CONNECTIONS_MAX),
             trust_env=False,  # a proxy in the host's environment must not decide where data come from
@@ -103,7 +110,7 @@ class Client:
         final = response.is_client_error and response.status_code not in _BUSY
         return (NotServed if final else SourceUnavailable)(
             f"source {self._endpoint.name}: expected 200 from {without_secrets(str(requested))}, found "
-            f"{response.status_code}: {body.decode(errors='replace')[:120]}"
+            f"{response.status_code}: {hidden(body.decode(errors='replace'), self._secrets)[:120]}"
         )
 
     def _failure(self, requested: httpx.URL, error: httpx.HTTPError) -> SourceUnavailable:
@@ -115,6 +122,14 @@ class Client:
         connecting = isinstance(error, httpx.ConnectTimeout)
         seconds = self._endpoint.connect_seconds if connecting else self._endpoint.timeout_seconds
         return SourceUnavailable(f"{where} within {seconds} s, found {type(error).__name__} {error}")
+
+
+def _parts(url: httpx.URL) -> Iterator[str]:
+    """What is secret in an address: the password, also as it is sent, and the values of the query."""
+    if url.userinfo:
+        yield url.password
+        yield base64.b64encode(f"{url.username}:{url.password}".encode()).decode()
+    yield from (value for _, value in url.params.multi_items())
 
 
 def _base_url(endpoint: HttpEndpoint, lookup: Lookup) -> httpx.URL:

@@ -1,6 +1,7 @@
 """A source over HTTP against a real server: its batches, its retries, and answers that are refused."""
 
 import time
+from base64 import b64encode
 from datetime import date
 from socket import create_server
 
@@ -146,6 +147,21 @@ def test_an_invalid_address_is_refused_before_a_request(tmp_path):
     for url in ("ftp://127.0.0.1", "127.0.0.1:80", "http://"):
         with pytest.raises(ConfigError, match="expected an http"), http_source(tmp_path, url):
             pass
+
+
+def test_a_source_that_quotes_what_it_was_sent_shows_no_secret(tmp_path):
+    def quote(path):
+        return Reply(f"{path} k3y {b64encode(b'reader:passw0rd').decode()} passw0rd no such day".encode(), status=403)
+
+    lookup = Lookup({}, {"TOKEN": "t0 ken", "KEY": "k3y", "PASSWORD": "passw0rd"})
+    with answering(quote) as (url, _):
+        own = url.replace("http://", "http://reader:${env:PASSWORD}@") + "/?sig=${env:TOKEN}"
+        secrets = {"headers": {"x-api-key": "${env:KEY}"}, "attempts": 1}
+        with http_source(tmp_path, own, lookup=lookup, **secrets) as source, pytest.raises(NotServed) as caught:
+            first(source)
+    message = str(caught.value)
+    assert "403: /?sig=…" in message
+    assert "… … … no such day" in message
 
 
 def test_secrets_go_to_their_own_host_only_and_into_no_message(tmp_path, caplog):
