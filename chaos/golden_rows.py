@@ -15,6 +15,7 @@ from chaos.lab import Lab
 from chaos.load import Request
 from chaos.reference_answers import TOLERANCE, ReferenceAnswers
 from chaos.staging.credentials import authorization
+from chaos.trust import tls_context
 
 __all__ = ["check_golden", "collect_answers", "golden_requests", "keep_requests", "kept_requests"]
 
@@ -79,7 +80,7 @@ def _ask_model(lab: Lab, digest: str, requests: list[Request]) -> dict[str, tupl
     answers: dict[str, tuple[float, ...]] = {}
     url = f"{lab.gateway}/invocations"
     headers = {"content-type": "application/json", "x-model-digest": digest, **authorization(url)}
-    with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+    with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False, verify=tls_context()) as client:
         for request in requests:
             response = client.post(url, content=request.content, headers=headers)
             if response.status_code == httpx.codes.NOT_FOUND:

@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 
 from chaos.staging.credentials import authorization
+from chaos.trust import tls_context
 
 __all__ = ["TIMEOUT_SECONDS", "get", "post", "request"]
 
@@ -14,7 +15,8 @@ TIMEOUT_SECONDS = 5.0
 def request(method: str, url: str, *, timeout: float = TIMEOUT_SECONDS, **content: Any) -> httpx.Response:
     """The response to one request; httpx.HTTPError when none comes. `content` is as for `httpx.request`."""
     headers = {**authorization(url), **content.pop("headers", {})}
-    return httpx.request(method, url, timeout=timeout, trust_env=False, headers=headers, **content)
+    options: dict[str, Any] = {"timeout": timeout, "trust_env": False, "verify": tls_context()}
+    return httpx.request(method, url, headers=headers, **options, **content)
 
 
 def get(url: str, *, timeout: float = TIMEOUT_SECONDS) -> httpx.Response:

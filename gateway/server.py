@@ -94,7 +94,7 @@ async def _serve(settings: GatewaySettings, keys: KeyRing, forks: WarmForks, soc
 
     gateway, ending = Gateway(settings, forks), asyncio.Event()
     port = _traced(PredictPort(gateway, keys), gateway.tracer)
-    servers = [_server(port, settings), _server(operate_app(gateway, keys, ending), settings)]
+    servers = [_server(app, gateway) for app in (port, operate_app(gateway, keys, ending))]
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _end, ending, number)
@@ -136,7 +136,8 @@ async def _serve_ports(
         from gateway.ports.grpc.port import GrpcPort, serve_until
 
         await wait_for_release(settings.grpc_fd)
-        await serve_until(GrpcPort(gateway, keys, _interceptors(gateway.tracer)), listener, ending)
+        context = None if gateway.tls is None else gateway.tls.context("h2")
+        await serve_until(GrpcPort(gateway, keys, _interceptors(gateway.tracer), context), listener, ending)
 
     async def wait_for_end() -> None:
         await ending.wait()
@@ -168,7 +169,7 @@ def _interceptors(tracer: "RequestTracer | None") -> list[Any]:
     return [TracedCalls(tracer)]
 
 
-def _server(app: Any, settings: GatewaySettings) -> _Server:
+def _server(app: Any, gateway: "Gateway") -> _Server:
     from gateway.wire.http import WholeResponses
 
     config = uvicorn.Config(
@@ -184,8 +185,11 @@ def _server(app: Any, settings: GatewaySettings) -> _Server:
         date_header=False,
         proxy_headers=False,  # a header that anybody may send says nothing about who asks
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=int(settings.drain_seconds) or 1,
+        timeout_graceful_shutdown=int(gateway.settings.drain_seconds) or 1,
     )
+    config.load()
+    if gateway.tls is not None:
+        config.ssl = gateway.tls.context("http/1.1")
     return _Server(config)
 
 

@@ -22,6 +22,7 @@ from gateway.ports.request_handler import RequestHandler
 from gateway.ports.request_parts import RequestParts
 from gateway.ports.software import software_version
 from gateway.ports.status.traffic import SAMPLE_SECONDS, TrafficHistory
+from gateway.ports.tls import RELOAD_SECONDS, ServerTls
 from gateway.reporting.events import EventSender
 from gateway.reporting.loops import BackgroundLoops, LoopState
 from gateway.reporting.problems import GatewayProblem, ProblemBoard
@@ -60,6 +61,7 @@ class Gateway:
     def __init__(self, settings: GatewaySettings, forks: WarmForks) -> None:
         self.settings = settings
         self.tracer = None if settings.traces_url is None else _tracer(settings, settings.traces_url)
+        self.tls = ServerTls.of(settings)
         self.board = ProblemBoard()
         self.events = EventSender(settings.pipeline, settings.events_url, settings.events_authorization)
         limits = LogLimits(settings.log_segment_bytes_max, settings.log_segment_age_seconds_max, settings.log_bytes_max)
@@ -191,6 +193,8 @@ class Gateway:
         start("slow-model", self._slow.look, slow_model.PERIOD_SECONDS, "a slow champion is not noticed")
         start("abort-writer", self._abort.write, 0.0, "an aborted challenger stays in the release log")
         start("shadow", self._score_shadow, GATHER_SECONDS, "a shadow scores nothing")
+        if self.tls is not None:
+            start("tls", self.tls.look, RELOAD_SECONDS, "the certificate that was loaded before stays in use")
         if settings.events_url is not None:
             start("events", self.events.send_next, 0.0, "Prefect gets no events, and repairs begin later")
         start("model-audit", self._audit.look, settings.model_audit_seconds, "published models are not checked")

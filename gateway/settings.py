@@ -71,6 +71,11 @@ class GatewaySettings(BaseSettings):
         default=False,
         description="While another gateway holds the state directory, load its models, and take over when it ends.",
     )
+    tls_cert_file: Path | None = Field(
+        default=None,
+        description="PEM file with the certificate chain: all ports speak TLS, at least 1.2. Reloaded when it changes.",
+    )
+    tls_key_file: Path | None = Field(default=None, description="PEM file with the key of the certificate.")
     keys_file: Path | None = Field(
         default=None, description='JSON file with API keys: `{"predict": […], "feedback": […], "operate": […]}`.'
     )

@@ -7,6 +7,7 @@ import psutil
 
 from chaos.agents.agent import keep_active
 from chaos.processes import ProcessName
+from chaos.trust import tls_context
 
 TIMEOUT_SECONDS = 2.0
 
@@ -14,7 +15,8 @@ TIMEOUT_SECONDS = 2.0
 def kill_ready_worker(operate: str, digest: str) -> None:
     """Kill the model's worker if the gateway calls it ready."""
     try:
-        workers = httpx.get(f"{operate}/release", timeout=TIMEOUT_SECONDS, trust_env=False).json()["workers"]
+        found = httpx.get(f"{operate}/release", timeout=TIMEOUT_SECONDS, trust_env=False, verify=tls_context())
+        workers = found.json()["workers"]
     except (httpx.HTTPError, ValueError):
         return
     for worker in workers:

@@ -1,7 +1,6 @@
 """Keep-alive connections of a load: one request at a time per connection, parsed by httptools."""
 
 import asyncio
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ import httptools
 
 from chaos.load.answer import Exchange, Lost
 from chaos.load.request import Address, Request
+from chaos.trust import tls_context
 
 __all__ = ["Connections", "NextRequest", "OnExchange"]
 
@@ -161,7 +161,7 @@ class Connections:
         async with asyncio.timeout(self.timeout_seconds):
             address = self.address
             _, connection = await loop.create_connection(
-                _Connection, address.host, address.port, ssl=ssl.create_default_context() if address.tls else None
+                _Connection, address.host, address.port, ssl=tls_context() if address.tls else None
             )
         connection.last_used_at = time.monotonic()
         return connection

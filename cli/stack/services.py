@@ -22,6 +22,7 @@ from tasks.config.log_section import LogSection
 from tasks.runtime.orphaned_runs import crash_orphaned_runs
 from tasks.runtime.prefect_http import authorization, prefect_client
 from tasks.runtime.telemetry import OPT_OUTS
+from tasks.runtime.trust import trusted
 
 WORK_POOL = "autopilot"
 PORTS = ("prefect", "gateway", "operate", "feed", "mirror")
@@ -46,6 +47,7 @@ SHORT_HORIZON = {
 }
 LOG_KEY_FILE = "log-hash.key"  # in the key directory
 LOG_KEY_VARIABLE = "AUTOPILOT_GATEWAY_LOG_KEY_FILE"
+TLS_VARIABLE = "AUTOPILOT_GATEWAY_TLS_CERT_FILE"  # of the gateway, which inherits it
 DATABASE_VARIABLES = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
 ONE_THREAD_EACH = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
@@ -107,7 +109,8 @@ class Stack:
         return named or f"sqlite+aiosqlite:///{self.home / 'prefect' / 'prefect.db'}"
 
     def url(self, name: str) -> str:
-        return f"http://{LOOPBACK}:{self.ports[name]}"
+        scheme = "https" if name in ("gateway", "operate") and TLS_VARIABLE in os.environ else "http"
+        return f"{scheme}://{LOOPBACK}:{self.ports[name]}"
 
     def addresses(self) -> dict[str, str]:
         """What `addresses.json` holds."""
@@ -336,7 +339,7 @@ def _answer(url: str, criteria: Mapping[str, Any]) -> list[dict[str, Any]]:
 @cache
 def _client() -> httpx.Client:
     """One client for all checks: making one costs more processor time than a hundred checks."""
-    client = httpx.Client(timeout=CHECK_TIMEOUT, trust_env=False)
+    client = httpx.Client(timeout=CHECK_TIMEOUT, trust_env=False, verify=trusted())
     atexit.register(client.close)
     return client
 

@@ -98,6 +98,10 @@ class Settings(BaseSettings):
         default=None,
         description="Address that `${mirror}` stands for in a pipeline's sources; without it from addresses.json.",
     )
+    ca_file: Path | None = Field(
+        default=None,
+        description="PEM file with the certificate authorities of a gateway with TLS; without it the public ones.",
+    )
     dispatch: Literal["inline", "deployment"] = Field(
         default="inline",
         description="inline: long remedies run inside `heal`; deployment: as runs of their own deployment.",

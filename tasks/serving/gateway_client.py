@@ -2,6 +2,7 @@
 
 import atexit
 import math
+import ssl
 import time
 import uuid
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from healing.slo import AnswerCounts
 from healing.trial_rules import CheckState, TrialCheck
 from healing.verdict import Outcome, Verdict
 from releases.manifest import Manifest
+from tasks.runtime.trust import trusted
 from tasks.serving.operate_key import operating_client
 
 TIMEOUT = httpx.Timeout(3.0, connect=1.0)  # seconds; on loopback a healthy router answers within milliseconds
@@ -240,16 +242,16 @@ def _worst_difference(answers: list[Any], manifest: Manifest) -> float:
 
 
 @cache
-def _client() -> httpx.Client:
+def _client(trust: ssl.SSLContext | bool) -> httpx.Client:
     """One client per process: making one costs more processor time than a hundred requests."""
-    client = operating_client(TIMEOUT)
+    client = operating_client(TIMEOUT, trust=trust)
     atexit.register(client.close)
     return client
 
 
 def _request(method: str, url: str) -> httpx.Response:
     try:
-        response = _client().request(method, url)
+        response = _client(trusted()).request(method, url)
         response.raise_for_status()
     except httpx.HTTPError as exc:
         raise GatewayUnavailable(f"expected the gateway to answer {method} {url}, found {exc!r}") from exc

@@ -1,11 +1,13 @@
 """HTTP clients of a gateway that may have keys: they send the key of the control plane, and recognise a refusal."""
 
+import ssl
 from collections.abc import Generator
 
 import httpx
 
 from healing.errors import GatewayRefused
 from tasks.config.settings import load_settings
+from tasks.runtime.trust import trusted
 
 _REFUSALS = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
 
@@ -20,12 +22,18 @@ class _OperateKey(httpx.Auth):
         yield request
 
 
-def operating_client(timeout: httpx.Timeout, base_url: str = "") -> httpx.Client:
-    """A client whose calls raise GatewayRefused for 401 and 403, which say nothing about gateway or model."""
+def operating_client(
+    timeout: httpx.Timeout, base_url: str = "", trust: ssl.SSLContext | bool | None = None
+) -> httpx.Client:
+    """A client whose calls raise GatewayRefused for 401 and 403, which say nothing about gateway or model.
+
+    `trust` are the authorities of a gateway with TLS, by default those of the environment.
+    """
     return httpx.Client(
         base_url=base_url,
         timeout=timeout,
         trust_env=False,
+        verify=trusted() if trust is None else trust,
         auth=_OperateKey(),
         event_hooks={"response": [_demand_accepted]},
     )

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -94,8 +95,10 @@ def gateway_command(root: Path, keys: Keys, state_dir: Path, *options: str) -> l
 
 
 @contextmanager
-def run_gateway(root: Path, keys: Keys, state_dir: Path, *options: str) -> Iterator[RunningGateway]:
-    """Start a gateway on free ports; it is killed at the end if it still runs."""
+def run_gateway(
+    root: Path, keys: Keys, state_dir: Path, *options: str, ca_file: Path | None = None
+) -> Iterator[RunningGateway]:
+    """Start a gateway on free ports; it is killed at the end if it still runs. With `ca_file` its clients use TLS."""
     output = state_dir.parent / f"{state_dir.name}-{time.monotonic_ns()}.log"
     command = gateway_command(root, keys, state_dir, "--port", "0", "--operate-port", "0", *options)
     with output.open("w") as log:
@@ -103,8 +106,13 @@ def run_gateway(root: Path, keys: Keys, state_dir: Path, *options: str) -> Itera
     try:
         found = wait_until(lambda: _LISTENING.search(output.read_text()) or process.poll(), "the gateway listens")
         assert isinstance(found, re.Match), output.read_text()
-        operate, predict = (f"http://127.0.0.1:{found[name]}" for name in ("operate", "predict"))
-        with httpx.Client(base_url=predict, timeout=30) as p, httpx.Client(base_url=operate, timeout=30) as o:
+        scheme = "http" if ca_file is None else "https"
+        operate, predict = (f"{scheme}://127.0.0.1:{port}" for port in (found["operate"], found["predict"]))
+        trust = True if ca_file is None else ssl.create_default_context(cafile=ca_file)
+        with (
+            httpx.Client(base_url=predict, timeout=30, verify=trust) as p,
+            httpx.Client(base_url=operate, timeout=30, verify=trust) as o,
+        ):
             yield RunningGateway(process, p, o, output)
     finally:
         process.kill()

@@ -9,6 +9,7 @@ the client to send no further calls on it; the client finishes those that it has
 import asyncio
 import contextlib
 import socket
+import ssl
 from typing import cast
 
 import structlog
@@ -166,10 +167,14 @@ class _ClientSide(_Side):
 
 
 class Connections:
-    """The connections of all gRPC clients. `server` is the address of the gRPC server's Unix socket."""
+    """The connections of all gRPC clients, with TLS if there is a context for it.
 
-    def __init__(self, server: str) -> None:
+    `server` is the address of the gRPC server's Unix socket.
+    """
+
+    def __init__(self, server: str, tls: ssl.SSLContext | None = None) -> None:
         self.server = server
+        self._tls = tls
         self.open: set[_ClientSide] = set()
         self.closed = asyncio.Event()  # set when one of them is
         self._accepting: asyncio.Server | None = None
@@ -177,7 +182,9 @@ class Connections:
     async def accept(self, listener: socket.socket) -> None:
         """Begin to accept connections."""
         loop = asyncio.get_running_loop()
-        self._accepting = await loop.create_server(lambda: _ClientSide(self), sock=listener, backlog=BACKLOG)
+        self._accepting = await loop.create_server(
+            lambda: _ClientSide(self), sock=listener, backlog=BACKLOG, ssl=self._tls
+        )
 
     async def end(self, seconds_max: float) -> None:
         """Accept nothing more, and return when the clients have closed their connections, or had their time."""

@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import socket
+import ssl
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,13 +24,19 @@ _CALLS_PER_CONNECTION_MAX = 4096
 class GrpcPort:
     """`start`, then `end` once."""
 
-    def __init__(self, state: GatewayState, keys: KeyRing, interceptors: Sequence[Any] = ()) -> None:
+    def __init__(
+        self,
+        state: GatewayState,
+        keys: KeyRing,
+        interceptors: Sequence[Any] = (),
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._drain_seconds = state.settings.drain_seconds
         self._server = grpc.aio.server(options=_options(state.settings), interceptors=interceptors)
         self._server.add_generic_rpc_handlers((InferenceService(state, keys).handler(),))
         name = f"gateway-{os.getpid()}-{secrets.token_hex(16)}"
         self._server.add_insecure_port(f"unix-abstract:{name}")
-        self._connections = Connections(f"\0{name}")
+        self._connections = Connections(f"\0{name}", tls)
 
     async def start(self, listener: socket.socket) -> None:
         """Begin to answer calls on a listening socket."""

@@ -67,6 +67,14 @@ def test_the_gateway_gets_what_the_pipeline_leaves_out_of_the_log(stack, monkeyp
     assert "--log-key-file" not in service(stack, "gateway").command
 
 
+def test_the_addresses_of_a_gateway_with_tls_say_so(stack, monkeypatch):
+    assert stack.addresses()["gateway"].startswith("http://")
+    monkeypatch.setenv("AUTOPILOT_GATEWAY_TLS_CERT_FILE", "cert.pem")
+    assert stack.addresses()["gateway"] == f"https://{LOOPBACK}:{stack.ports['gateway']}"
+    assert stack.addresses()["operate"] == f"https://{LOOPBACK}:{stack.ports['operate']}"
+    assert stack.addresses()["prefect"].startswith("http://")
+
+
 def test_prefect_takes_the_short_horizon(monkeypatch):
     from prefect.settings.models.root import Settings
 
