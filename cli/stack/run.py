@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import secrets
 import threading
 from collections.abc import Mapping
@@ -23,14 +24,17 @@ from cli.stack.ports import choose_ports, held
 from cli.stack.process_tree import ProcessTree
 from cli.stack.progress import StackProgress
 from cli.stack.service_manager import ServiceManager
-from cli.stack.services import LOG_KEY_FILE, PORTS, Stack
+from cli.stack.services import GRPC_VARIABLE, LOG_KEY_FILE, PORTS, Stack
 from cli.stack.staging import LAB_PORTS, Staging
 from cli.stack.supervisor import Stopped, Supervisor
 from cli.stack.watched_service import ServiceState
+from healing.errors import ConfigError
 from releases.files import create_exclusively, write_atomically
 from releases.signing import ensure_keys
 from tasks.config.pipeline import Pipeline, load_pipeline
 from tasks.config.settings import Settings
+
+_PORT_MAX = 65535
 
 
 def run(
@@ -48,7 +52,7 @@ def run(
     config = load_pipeline(pipeline, settings.pipelines_dir)
     check_home(settings.home)
     refuse_second(settings.home)
-    stack = _describe(settings, config, wanted, staging)
+    stack = describe(settings, config, wanted, staging)
     with locked(settings.home):
         reap_leftovers(settings.home)
         with ProcessTree() as tree:
@@ -58,9 +62,11 @@ def run(
                 return
 
 
-def _describe(settings: Settings, config: Pipeline, wanted: Mapping[str, int], staging: Staging | None) -> Stack:
-    names = PORTS if staging is None else (*PORTS, *LAB_PORTS)
-    ports = choose_ports(names, wanted, read_processes(settings.home).ports)
+def describe(settings: Settings, config: Pipeline, wanted: Mapping[str, int], staging: Staging | None) -> Stack:
+    """The stack of a pipeline, with its ports; ConfigError where one that is wanted is taken."""
+    grpc = _grpc_port()
+    names = (*PORTS, *(() if grpc is None else ("grpc",)), *(() if staging is None else LAB_PORTS))
+    ports = choose_ports(names, {**wanted, **({"grpc": grpc} if grpc else {})}, read_processes(settings.home).ports)
     upstreams = {} if staging is None else staging.upstreams(ports, feeds=config.feed is not None)
     return Stack(
         home=settings.home,
@@ -76,6 +82,16 @@ def _describe(settings: Settings, config: Pipeline, wanted: Mapping[str, int], s
         link_environment={} if staging is None else staging.environment(ports, upstreams),
         log=config.log,
     )
+
+
+def _grpc_port() -> int | None:
+    """The port on which the gateway is to speak gRPC, 0 for a free one, None without gRPC."""
+    text = os.environ.get(GRPC_VARIABLE)
+    if not text:
+        return None
+    if not text.isdigit() or int(text) > _PORT_MAX:
+        raise ConfigError(f"{GRPC_VARIABLE}: expected a port, or 0 for a free one, found {text!r}; correct or unset it")
+    return int(text)
 
 
 def _ensure_log_key(path: Path) -> None:
@@ -102,17 +118,18 @@ def _run_locked(
 
     manager = ServiceManager.of_this_process()
     record()  # before the first process: orphans are found by their mark
-    with (
-        held(stack.ports["gateway"]) as predict,
-        held(stack.ports["operate"]) as operate,
-        StackProgress(stack) as progress,
-    ):
+    with contextlib.ExitStack() as holding, StackProgress(stack) as progress:
+        sockets = {
+            name: holding.enter_context(held(stack.ports[name]))
+            for name in ("gateway", "operate", "grpc")
+            if name in stack.ports
+        }
 
         def on_change(name: str, state: ServiceState, services: tuple[RunningService, ...]) -> None:
             record(services)
             progress.show(name, state)
 
-        services = stack.services(keys.public, tree.mark, {"gateway": predict, "operate": operate})
+        services = stack.services(keys.public, tree.mark, sockets)
         if staging is not None:
             services = staging.around(stack, services)
         supervisor = Supervisor(

@@ -47,6 +47,7 @@ SHORT_HORIZON = {
 }
 LOG_KEY_FILE = "log-hash.key"  # in the key directory
 LOG_KEY_VARIABLE = "AUTOPILOT_GATEWAY_LOG_KEY_FILE"
+GRPC_VARIABLE = "AUTOPILOT_GATEWAY_GRPC_PORT"  # switches gRPC on; 0 for a free port
 TLS_VARIABLE = "AUTOPILOT_GATEWAY_TLS_CERT_FILE"  # of the gateway, which inherits it
 DATABASE_VARIABLES = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
 ONE_THREAD_EACH = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -121,6 +122,7 @@ class Stack:
             "operate": self.url("operate"),
             **feeds,
             "mlflow_tracking_uri": self.tracking_uri,
+            **({"grpc": f"{LOOPBACK}:{self.ports['grpc']}"} if "grpc" in self.ports else {}),
             **({"proxy": self.url("proxy")} if self.upstreams else {}),
             **({"release_root": str(self.release_root)} if isinstance(self.release_root, ObjectRoot) else {}),
         }
@@ -211,6 +213,7 @@ class Stack:
             "control-plane-file": snapshot_file(self.home, self.pipeline),
             "control-plane-metrics-file": metrics_file(self.home, self.pipeline),
         }
+        options |= {"grpc-fd": sockets["grpc"]} if "grpc" in sockets else {}
         options |= self._log_options()
         arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         return Service(
@@ -220,7 +223,7 @@ class Stack:
             healthy=lambda: answers(f"{self.url('operate')}/health"),
             silent_seconds_max=GATEWAY_SILENT_SECONDS_MAX,
             standby=True,
-            descriptors=(sockets["gateway"], sockets["operate"]),
+            descriptors=tuple(sockets.values()),
         )
 
     def _log_options(self) -> dict[str, Any]:

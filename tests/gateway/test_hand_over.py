@@ -169,6 +169,9 @@ def test_an_upgrade_fails_no_request_and_a_kill_refuses_no_connection(gateways, 
         clients.wait_for_answers(1)
         back_seconds = time.monotonic() - killed
         clients.wait_for_answers(20)
+        with keep_calling(gateways.grpc_port, CLIENTS) as calls:
+            calls.wait_for(20)
+        assert calls.failed == []
     assert clients.outcomes["refused"] == 0
     assert clients.outcomes["lost"] <= len(clients.all)  # what the killed process was answering
     assert set(clients.outcomes) <= {200, "lost", "refused"}

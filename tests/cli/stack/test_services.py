@@ -9,8 +9,10 @@ import pytest
 
 from chaos.compose.drill import read_catalogue
 from cli.stack.ports import LOOPBACK, choose_ports
+from cli.stack.run import describe
 from cli.stack.services import (
     DATABASE_VARIABLES,
+    GRPC_VARIABLE,
     LOG_KEY_FILE,
     PORTS,
     SHORT_HORIZON,
@@ -21,8 +23,10 @@ from cli.stack.services import (
 )
 from gateway.settings import parse_settings
 from healer.status_file import metrics_file, snapshot_file
-from healing.errors import OrchestratorUnavailable
+from healing.errors import ConfigError, OrchestratorUnavailable
 from tasks.config.log_section import LogSection
+from tasks.config.pipeline import load_pipeline
+from tasks.config.settings import Settings
 from tests.prefect_database import KEPT, names_of_runs, url_of
 
 
@@ -73,6 +77,31 @@ def test_the_addresses_of_a_gateway_with_tls_say_so(stack, monkeypatch):
     assert stack.addresses()["gateway"] == f"https://{LOOPBACK}:{stack.ports['gateway']}"
     assert stack.addresses()["operate"] == f"https://{LOOPBACK}:{stack.ports['operate']}"
     assert stack.addresses()["prefect"].startswith("http://")
+
+
+def test_a_gateway_and_its_standby_inherit_the_socket_of_grpc(stack):
+    [without] = [each for each in stack.services(Path("k"), "mark", {"gateway": 3, "operate": 4}) if each.standby]
+    assert "--grpc-fd" not in without.command
+    assert "grpc" not in stack.addresses()
+    stack = dataclasses.replace(stack, ports={**stack.ports, "grpc": 5001})
+    sockets = {"gateway": 3, "operate": 4, "grpc": 5}
+    [gateway] = [each for each in stack.services(Path("k"), "mark", sockets) if each.standby]
+    assert dict(itertools.pairwise(gateway.command))["--grpc-fd"] == "5"
+    assert gateway.descriptors == (3, 4, 5)
+    assert stack.addresses()["grpc"] == f"{LOOPBACK}:5001"
+
+
+@pytest.mark.parametrize(("text", "ports"), [(None, set()), ("0", {"grpc"}), ("70000", None), ("on", None)])
+def test_a_port_for_grpc_is_chosen_if_the_environment_asks_for_it(tmp_path, monkeypatch, text, ports):
+    monkeypatch.delenv(GRPC_VARIABLE, raising=False)
+    if text is not None:
+        monkeypatch.setenv(GRPC_VARIABLE, text)
+    config = load_pipeline("flights", Path("pipelines"))
+    if ports is None:
+        with pytest.raises(ConfigError, match=f"{GRPC_VARIABLE}.*{text}"):
+            describe(Settings(home=tmp_path), config, {}, None)
+    else:
+        assert set(describe(Settings(home=tmp_path), config, {}, None).ports) == {*PORTS, *ports}
 
 
 def test_prefect_takes_the_short_horizon(monkeypatch):
