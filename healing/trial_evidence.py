@@ -10,11 +10,6 @@ from healing.sequential.detector import SavedTest
 from healing.sequential.rate import RateTest, SavedRate
 from healing.trial_rules import TrialCheck, TrialRules
 
-# A shared outage: the weight of the champion's newest request in its share of failures, and the share above which
-# errors are evidence of neither arm. One failure is enough, until the next request without one; in an outage the share
-# falls below the limit only after several of those in a row.
-OUTAGE_WEIGHT, OUTAGE_SHARE = 0.3, 0.25
-
 # QUALITY needs labels, which come after the trial guard has seen the request; healing.paired tests it.
 GUARD_CHECKS = (TrialCheck.ERRORS, TrialCheck.LATENCY, TrialCheck.PREDICTIONS, TrialCheck.DISAGREEMENT)
 
@@ -43,8 +38,6 @@ class SavedEvidence:
     latency: SavedRate
     disagreement: SavedTest
     predictions: SavedConcentration | None
-    champion_failing: float = 0.0
-    shared_errors: int = 0
 
 
 class TrialEvidence:
@@ -52,42 +45,20 @@ class TrialEvidence:
 
     `challenger_requests` and `champion_requests` count over all stages, in shadow copies; `timed` counts the
     challenger's requests whose time is known. `predictions` is None where the expected answers are unknown.
-    `champion_failing` is the share of the champion's recent requests that failed, `shared_errors` counts the errors of
-    both arms that are no evidence because of it.
     """
 
     def __init__(self, rules: TrialRules, expected: Expected, alphas: Mapping[TrialCheck, float]) -> None:
         self.challenger_requests = 0
         self.champion_requests = 0
         self.timed = 0
-        self.champion_failing = 0.0
-        self.shared_errors = 0
         self.errors = RateTest(alphas[TrialCheck.ERRORS], rules.error_ratio_tolerated, rules.error_rate_tolerated)
         self.latency = RateTest(alphas[TrialCheck.LATENCY], rules.slow_ratio_tolerated, rules.slow_rate_tolerated)
         self.distance = expected.disagreement_distance
         self.disagreement = AbsoluteRateTest(alphas[TrialCheck.DISAGREEMENT], rules.disagreement_rate_tolerated)
         self.predictions = _concentration(expected, rules.outside_rate_tolerated)
 
-    @property
-    def is_shared_outage(self) -> bool:
-        """Whether so many of the champion's recent requests failed that an error is evidence of neither arm.
-
-        Only requests before the one at hand count. So what is left out does not depend on its own result, and the
-        evidence stays an e-process.
-        """
-        return self.champion_failing > OUTAGE_SHARE
-
-    def observe_champion(self, *, failed: bool) -> None:
-        """Take the result of one request of the champion."""
-        self.champion_failing += OUTAGE_WEIGHT * (failed - self.champion_failing)
-
-    def observe_quiet_champion(self, requests: int) -> None:
-        """Take many of its requests that did not fail."""
-        self.champion_failing *= (1 - OUTAGE_WEIGHT) ** requests
-
     def restart(self) -> None:
-        """Begin another run of every test. An outage has to show again in the next stage."""
-        self.champion_failing = 0.0
+        """Begin another run of every test."""
         for test in (self.errors, self.latency, self.disagreement, self.predictions):
             if test is not None:
                 test.restart()
@@ -120,8 +91,7 @@ class TrialEvidence:
         """The check's numbers, as the note of an abort shows them."""
         match check:
             case TrialCheck.ERRORS:
-                shared = f"; {self.shared_errors} errors during a shared outage left out" if self.shared_errors else ""
-                return f"challenger failed {self._rates_in_words(self.errors)}{shared}"
+                return f"challenger failed {self._rates_in_words(self.errors)}"
             case TrialCheck.LATENCY:
                 return f"challenger was slow in {self._rates_in_words(self.latency)}"
             case TrialCheck.PREDICTIONS:
@@ -138,15 +108,12 @@ class TrialEvidence:
             latency=self.latency.save(),
             disagreement=self.disagreement.save(),
             predictions=None if self.predictions is None else self.predictions.save(),
-            champion_failing=self.champion_failing,
-            shared_errors=self.shared_errors,
         )
 
     def resume(self, saved: SavedEvidence) -> None:
         """Continue from the state of a trial with the same rules and the same expectations."""
         self.challenger_requests, self.champion_requests = saved.challenger_requests, saved.champion_requests
         self.timed = saved.timed
-        self.champion_failing, self.shared_errors = saved.champion_failing, saved.shared_errors
         self.errors.resume(saved.errors)
         self.latency.resume(saved.latency)
         self.disagreement.resume(saved.disagreement)

@@ -72,8 +72,7 @@ class TrialGuard:
         """Take one request of a canary that was randomised between the arms.
 
         `slow` is None while there is no limit, `answer` where the arm gave none. Only the first error of a route key is
-        evidence, because a client that retries is one observation; later errors of the key are ignored entirely. While
-        the champion fails as well (`TrialEvidence.is_shared_outage`), no error is evidence.
+        evidence, because a client that retries is one observation; later errors of the key are ignored entirely.
         `slow_share` is the challenger's share of what is timed where that is not its weight, for example when batches
         are timed instead of requests.
         """
@@ -81,14 +80,11 @@ class TrialGuard:
         evidence.challenger_requests += challenger
         evidence.champion_requests += not challenger
         beside = self.weight < 1
-        if not failed:
+        if failed:
+            if route_key_is_new:
+                self._take(evidence.errors, TrialCheck.ERRORS, challenger, beside, self.weight)
+        else:
             evidence.errors.pass_over(challenger, beside)
-        elif route_key_is_new and beside and evidence.is_shared_outage:
-            evidence.shared_errors += 1
-        elif route_key_is_new:
-            self._take(evidence.errors, TrialCheck.ERRORS, challenger, beside, self.weight)
-        if not challenger and (route_key_is_new or not failed):
-            evidence.observe_champion(failed=failed)
         if slow is not None:
             evidence.timed += challenger
             if slow:
@@ -126,7 +122,6 @@ class TrialGuard:
         evidence = self._evidence
         evidence.challenger_requests += challenger
         evidence.champion_requests += champion
-        evidence.observe_quiet_champion(champion)
         evidence.timed += challenger
         for test in (evidence.errors, evidence.latency):
             if self.weight < 1:

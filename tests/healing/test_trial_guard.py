@@ -174,54 +174,22 @@ def a_shared_outage(seed: int, weight: float, rates=(0.9, 0.9)) -> TrialGuard:
     """A trial whose arms fail at `rates` for 60 of 100 requests, as when a database is down."""
     world, guard = World(seed), TrialGuard(RULES, Mode.CANARY, weight, Expected())
     for number in range(100):
-        world.failing = rates if 30 <= number < 90 else (0.003, 0.003)
-        guard.observe(*_arm_and_failure(world, weight), slow=None, answer=None)
+        failing = rates if 30 <= number < 90 else (0.003, 0.003)
+        challenger = world.generator.random() < weight
+        guard.observe(challenger, world.generator.random() < failing[not challenger], slow=None, answer=None)
     return guard
 
 
-def _arm_and_failure(world: World, weight: float) -> tuple[bool, bool]:
-    challenger = world.generator.random() < weight
-    return challenger, world.generator.random() < world.failing[0 if challenger else 1]
+def test_a_shared_outage_aborts_far_fewer_of_10_000_trials_than_alpha_allows():
+    """Alpha allows ten. Two are found in which nearly all of the first failures are the challenger's by chance."""
+    aborted = sum(a_shared_outage(seed, (0.05, 0.25, 0.5)[seed % 3]).aborted_by is not None for seed in range(10_000))
+    assert aborted <= 2
 
 
-def test_a_shared_outage_aborts_practically_no_trial_of_10_000():
-    """Both arms failing together is evidence of neither: errors count until the champion's first one.
-
-    The bound allows ten aborts. In the trial that is aborted, the first seven requests of the outage all go to the
-    challenger, so that nothing shows yet that the champion fails as well.
-    """
-    guards = [a_shared_outage(seed, (0.05, 0.25, 0.5)[seed % 3]) for seed in range(10_000)]
-    assert [guard.aborted_by.observations for guard in guards if guard.aborted_by] == [15]
-    assert sum(guard._evidence.shared_errors for guard in guards) > 0.8 * 10_000 * 0.9 * 60
-
-
-def test_a_challenger_that_fails_alone_is_aborted_although_the_champion_fails_sometimes():
+def test_the_same_failures_of_the_challenger_alone_abort():
     """The double: the same 60 requests of both arms, beside a champion that fails in 2 % of its own."""
     aborted = [a_shared_outage(seed, 0.25, (0.9, 0.02)).aborted_by for seed in range(SEEDS)]
     assert sum(state is not None and state.check is TrialCheck.ERRORS for state in aborted) > 0.9 * SEEDS
-
-
-def test_after_a_shared_outage_a_failing_challenger_is_aborted_as_before():
-    for seed in range(SEEDS):
-        world, guard = World(seed, failing=(0.3, 0.003)), a_shared_outage(seed, 0.25)
-        while guard.aborted_by is None:
-            assert guard.challenger_requests < 150, "the outage must not hide what comes after it"
-            world.request(guard)
-
-
-def test_the_outage_ends_where_the_champion_answers_again_and_the_note_has_what_was_left_out():
-    guard = a_shared_outage(1, 0.25)
-    assert not guard._evidence.is_shared_outage
-    [errors, *_] = guard.states()
-    assert errors.reason.endswith(f"; {guard._evidence.shared_errors} errors during a shared outage left out")
-
-
-def test_one_client_of_the_champion_that_retries_is_no_outage_once_another_one_is_answered():
-    guard = TrialGuard(RULES, Mode.CANARY, 0.05, EXPECTED)
-    for attempt in range(200):
-        guard.observe(challenger=False, failed=True, slow=False, answer=None, route_key_is_new=attempt == 0)
-    guard.observe(challenger=False, failed=False, slow=False, answer=0.5)
-    assert not guard._evidence.is_shared_outage
 
 
 def test_one_client_that_retries_is_one_observation():
