@@ -7,6 +7,7 @@ import time
 import pytest
 from structlog.testing import capture_logs
 
+from healing.errors import ConfigError
 from releases.tracing.span import Span, SpanKind, current_span
 from releases.tracing.span_export import WAITING_MAX, SpanExport, traces_address
 from releases.tracing.trace_context import TraceContext, new_span_id, new_trace_id
@@ -129,6 +130,12 @@ def test_an_address_without_a_path_gets_the_path_of_traces():
     for wrong in ("127.0.0.1:4318", "grpc://x:4317", "", "/v1/traces"):
         with pytest.raises(ValueError, match="expected an address"):
             traces_address(wrong)
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    with pytest.raises(ConfigError, match=r"needs the extra `otel`.*pip install 'mlops-autopilot\[otel\]'"):
+        SpanExport("http://127.0.0.1:9", RESOURCE)
 
 
 def test_a_password_in_the_address_is_not_logged():
