@@ -104,6 +104,19 @@ def test_a_port_for_grpc_is_chosen_if_the_environment_asks_for_it(tmp_path, monk
         assert set(describe(Settings(home=tmp_path), config, {}, None).ports) == {*PORTS, *ports}
 
 
+def test_the_gateway_traces_and_logs_as_the_control_plane_does_unless_it_has_its_own_settings(stack, monkeypatch):
+    monkeypatch.setenv("AUTOPILOT_TRACES_URL", "http://user:secret@127.0.0.1:4318")
+    monkeypatch.setenv("AUTOPILOT_LOG_LEVEL", "debug")
+    monkeypatch.setenv("AUTOPILOT_GATEWAY_LOG_LEVEL", "error")
+    gateway = service(stack, "gateway")
+    for name, value in gateway.environment.items():
+        monkeypatch.setenv(name, value)
+    settings = parse_settings(gateway.command[gateway.command.index("gateway") + 1 :])
+    assert settings.traces_url == "http://user:secret@127.0.0.1:4318/v1/traces"
+    assert settings.log_level == "error"
+    assert not any("secret" in word for word in gateway.command)  # command lines are visible
+
+
 def test_prefect_takes_the_short_horizon(monkeypatch):
     from prefect.settings.models.root import Settings
 
