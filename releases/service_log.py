@@ -69,9 +69,7 @@ def configure_service_log(level: LogLevel, log_format: LogFormat, **bound: str) 
     )
     handler.setFormatter(formatter)
     handler.setLevel(max(level.number, logging.WARNING))
-    root = logging.getLogger()
-    root.handlers = [each for each in root.handlers if not isinstance(each.formatter, type(formatter))]
-    root.addHandler(handler)
+    logging.lastResort = handler  # a library that has a handler of its own, or wants none, keeps it
 
 
 def _first_processors(bound: dict[str, str]) -> list[Processor]:

@@ -32,10 +32,10 @@ class Written:
 
 @pytest.fixture
 def stream(capsys):
-    """Standard error of this test; the handlers of the root logger are as before at its end."""
-    before = list(logging.getLogger().handlers)
+    """Standard error of this test. The handler of libraries is as before at its end."""
+    before = logging.lastResort
     yield Written(capsys)
-    logging.getLogger().handlers = before
+    logging.lastResort = before
 
 
 def lines(stream):
@@ -106,11 +106,15 @@ def test_a_terminal_gets_columns_and_json_only_where_it_is_asked_for(monkeypatch
     assert "\x1b" not in sys.stderr.getvalue()  # no colours where nobody sees them
 
 
-def test_lines_of_libraries_have_the_same_form(stream):
+def test_lines_of_libraries_have_the_same_form(stream, monkeypatch):
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # those of pytest
     configure_service_log(LogLevel.INFO, LogFormat.JSON, service="gateway")
     configure_service_log(LogLevel.INFO, LogFormat.JSON, service="gateway")
     logging.getLogger("uvicorn.error").warning("odd %s", "thing")
     logging.getLogger("uvicorn.error").info("chatter")
+    silent = logging.getLogger("a.library.that.wants.no.output")
+    silent.addHandler(logging.NullHandler())
+    silent.error("an error that its caller handles")
     (line,) = lines(stream)
     assert (line["event"], line["level"], line["service"]) == ("odd thing", "warning", "gateway")
 
