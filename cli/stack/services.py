@@ -1,30 +1,24 @@
 """The services of a stack: how each is started, and when it is healthy."""
 
-import atexit
 import json
 import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import httpx
 import structlog
 
 from cli.stack.gateway_key import gateway_key_environment
 from cli.stack.ports import LOOPBACK
-from healing.errors import OrchestratorUnavailable
+from cli.stack.service_checks import WORK_POOL, answers, create_work_pool, worker_is_polling
 from releases.release_root import ObjectRoot, ReleaseRoot
 from tasks.config.log_section import LogSection
 from tasks.runtime.orphaned_runs import crash_orphaned_runs
-from tasks.runtime.prefect_http import authorization, prefect_client
+from tasks.runtime.prefect_http import authorization
 from tasks.runtime.telemetry import OPT_OUTS
-from tasks.runtime.trust import trusted
 
-WORK_POOL = "autopilot"
 PORTS = ("prefect", "gateway", "operate", "feed", "mirror")
 PROJECT_DIR = Path(__file__).parents[2]  # the checkout, or the folder that the wheel is installed in
 _INSTALLED = Path(__file__).with_name("prefect.yaml")  # the wheel has it here
@@ -35,9 +29,6 @@ SILENT_SECONDS_MAX = 30.0
 GATEWAY_SILENT_SECONDS_MAX = 20.0  # clients get no answer in this time
 HEALER_SILENT_SECONDS_MAX = 15.0  # after a heartbeat is old already
 FEED_SILENT_SECONDS_MAX = 660.0  # it stands for an external source: a restart would end a drill that stops it for 600 s
-CHECK_TIMEOUT = httpx.Timeout(5.0)
-POLL_AGE_SECONDS_MAX = 30.0  # the worker asks for work every 2 s; after an outage of Prefect up to 16 s apart
-REQUEST_TIMEOUT = httpx.Timeout(10.0)  # for what has to succeed: a starting server on a busy machine answers slowly
 
 # Runs planned further ahead would all be late after a rest. The three runs that Prefect plans at least are enough.
 SHORT_HORIZON = {
@@ -294,57 +285,6 @@ def _events_authorization() -> dict[str, str]:
         return {}
     header = authorization()
     return {} if header is None else {"AUTOPILOT_GATEWAY_EVENTS_AUTHORIZATION": header}
-
-
-def answers(url: str) -> bool:
-    """Whether `url` answers with a 2xx right now."""
-    try:
-        return _client().get(url).is_success
-    except httpx.HTTPError:
-        return False
-
-
-def create_work_pool(prefect_api: str) -> None:
-    """Create the work pool if it is missing; the worker adds the template of its type."""
-    try:
-        pool = {"name": WORK_POOL, "type": "process"}
-        response = prefect_client().post(f"{prefect_api}/work_pools/", json=pool, timeout=REQUEST_TIMEOUT)
-        if response.status_code != httpx.codes.CONFLICT:
-            response.raise_for_status()
-    except httpx.HTTPError as exc:
-        raise OrchestratorUnavailable(f"expected Prefect at {prefect_api} to make a work pool, found {exc!r}") from exc
-
-
-def worker_is_polling(prefect_api: str, worker_name: str) -> bool:
-    """Whether `worker_name` is registered and its pool was asked for work lately.
-
-    OrchestratorUnavailable when Prefect does not answer, which says nothing about the worker.
-    """
-    pool = f"{prefect_api}/work_pools/{WORK_POOL}"
-    since = datetime.now(UTC) - timedelta(seconds=POLL_AGE_SECONDS_MAX)
-    try:
-        workers = _answer(f"{pool}/workers/filter", {"workers": {"status": {"any_": ["ONLINE"]}}, "limit": 200})
-        queues = _answer(f"{pool}/queues/filter", {})
-        polls = [datetime.fromisoformat(queue["last_polled"]) for queue in queues if queue["last_polled"]]
-    except (httpx.HTTPError, ValueError) as exc:
-        raise OrchestratorUnavailable(f"expected Prefect to list the workers of {pool}, found {exc!r}") from exc
-    return any(worker["name"] == worker_name for worker in workers) and any(poll >= since for poll in polls)
-
-
-def _answer(url: str, criteria: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The objects that Prefect's filter at `url` finds."""
-    found: list[dict[str, Any]] = (
-        prefect_client().post(url, json=criteria, timeout=CHECK_TIMEOUT).raise_for_status().json()
-    )
-    return found
-
-
-@cache
-def _client() -> httpx.Client:
-    """One client for all checks: making one costs more processor time than a hundred checks."""
-    client = httpx.Client(timeout=CHECK_TIMEOUT, trust_env=False, verify=trusted())
-    atexit.register(client.close)
-    return client
 
 
 def _never() -> bool:

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 import yaml
 
 from cli.stack.ports import LOOPBACK
-from cli.stack.services import Service, Stack, answers
+from cli.stack.service_checks import answers
+from cli.stack.services import Service, Stack
 from releases.files import write_atomically
 
 __all__ = ["LINKS", "Staging", "target_file"]

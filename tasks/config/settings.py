@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from healing.errors import ConfigError
@@ -15,33 +15,7 @@ from releases.release_root import ReleaseRoot, checked_address, directory_of, is
 from releases.service_log import LogFormat, LogLevel
 from releases.tracing.span_export import traces_address
 from releases.trusted_log import Signatures
-
-ADDRESSES_FILE = "addresses.json"
-
-Service = Literal["prefect", "gateway", "operate", "feed", "mirror", "mlflow_tracking_uri"]
-
-
-class Addresses(BaseModel):
-    """Where the services of one `autopilot up` listen; it writes them to `addresses.json` in its home."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    prefect: str | None = None
-    gateway: str | None = None
-    operate: str | None = None
-    feed: str | None = None
-    mirror: str | None = None
-    mlflow_tracking_uri: str | None = None
-
-    def require(self, service: Service) -> str:
-        """The address of `service`; ConfigError says how to provide it when there is none."""
-        address: str | None = getattr(self, service)
-        if address is None:
-            raise ConfigError(
-                f"expected an address for {service}, found none: start `autopilot up`, or set {_variable(service)}"
-            )
-        return address
-
+from tasks.config.addresses import ADDRESSES_FILE, Addresses, read_addresses
 
 GATEWAY_KEY_FILE = "gateway-operate.key"  # in the key directory
 
@@ -270,7 +244,7 @@ class Settings(BaseSettings):
             "mirror": self.mirror_url,
             "mlflow_tracking_uri": self.mlflow_tracking_uri,
         }
-        found = _read_addresses(self.home / ADDRESSES_FILE)
+        found = read_addresses(self.home / ADDRESSES_FILE)
         return found.model_copy(update={service: url for service, url in given.items() if url is not None})
 
 
@@ -289,22 +263,3 @@ def load_settings() -> Settings:
 def _root(url: str | None, pipeline: str, directory: Path) -> ReleaseRoot:
     """The pipeline's folder at `url`, or `directory` where no address is set."""
     return directory if url is None else root_at(f"{url.rstrip('/')}/{pipeline}", directory)
-
-
-def _read_addresses(path: Path) -> Addresses:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return Addresses()
-    try:
-        return Addresses.model_validate_json(text)
-    except ValidationError as exc:
-        raise ConfigError(
-            f"expected addresses of services in {path}, found {exc.errors()[0]['msg']}; "
-            "stop the stack, delete the file and start `autopilot up` again"
-        ) from exc
-
-
-def _variable(service: Service) -> str:
-    name = service if service == "mlflow_tracking_uri" else f"{service}_url"
-    return "AUTOPILOT_PREFECT_API_URL" if service == "prefect" else f"AUTOPILOT_{name.upper()}"

@@ -9,12 +9,8 @@ import time
 
 import pytest
 
-from cli.stack.services import (
-    FEED_SILENT_SECONDS_MAX,
-    GATEWAY_SILENT_SECONDS_MAX,
-    POLL_AGE_SECONDS_MAX,
-    SILENT_SECONDS_MAX,
-)
+from cli.stack.service_checks import POLL_AGE_SECONDS_MAX
+from cli.stack.services import FEED_SILENT_SECONDS_MAX, GATEWAY_SILENT_SECONDS_MAX, SILENT_SECONDS_MAX
 from tests.e2e.running_stack import RunningStack, autopilot, wait
 
 pytestmark = [pytest.mark.drill, pytest.mark.timeout(900)]

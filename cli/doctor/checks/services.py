@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from cli.doctor.examined import Examined, error
 from cli.doctor.finding import Finding
-from cli.stack.services import WORK_POOL, answers, worker_is_polling
+from cli.stack.service_checks import WORK_POOL, answers, worker_is_polling
 from healer.heartbeat import AGE_SECONDS_MAX, heartbeat_file, is_alive
 from healing.errors import AutopilotError, GatewayRefused
 from releases.log import ReleaseLog

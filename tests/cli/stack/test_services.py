@@ -10,20 +10,10 @@ import pytest
 from chaos.compose.drill import read_catalogue
 from cli.stack.ports import LOOPBACK, choose_ports
 from cli.stack.run import describe
-from cli.stack.services import (
-    DATABASE_VARIABLES,
-    GRPC_VARIABLE,
-    LOG_KEY_FILE,
-    PORTS,
-    SHORT_HORIZON,
-    Stack,
-    answers,
-    create_work_pool,
-    worker_is_polling,
-)
+from cli.stack.services import DATABASE_VARIABLES, GRPC_VARIABLE, LOG_KEY_FILE, PORTS, SHORT_HORIZON, Stack
 from gateway.settings import parse_settings
 from healer.status_file import metrics_file, snapshot_file
-from healing.errors import ConfigError, OrchestratorUnavailable
+from healing.errors import ConfigError
 from tasks.config.log_section import LogSection
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import Settings
@@ -147,14 +137,6 @@ def test_a_database_of_the_users_own_is_handed_to_the_server_and_cleaned(
     assert server.environment[variable] == url_of(prefect_database)
     server.prepare()
     assert names_of_runs(prefect_database) == list(KEPT)
-
-
-def test_a_prefect_that_does_not_answer_gives_no_verdict_on_the_worker(stack):
-    assert not answers(f"{stack.prefect_api}/health")
-    with pytest.raises(OrchestratorUnavailable, match=f"expected Prefect to list the workers of http://{LOOPBACK}"):
-        worker_is_polling(stack.prefect_api, "worker")
-    with pytest.raises(OrchestratorUnavailable, match="to make a work pool"):
-        create_work_pool(stack.prefect_api)
 
 
 def _stops_a_feed(drill):
