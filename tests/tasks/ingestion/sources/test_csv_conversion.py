@@ -152,15 +152,18 @@ def test_a_compressed_file_is_converted_like_a_plain_one(tmp_path, suffix, kind)
 
 
 @pytest.mark.parametrize(
-    ("content", "error"),
+    ("make_content", "error"),
     [
-        (gzip.compress(b"id,at\n1,2013-03-01\n" * 999)[:-9], Truncated),
-        (b"id,at\n1,2013-03-01\n", NotData),
-        (gzip.compress(b"id,at\n" + b"\n" * (80 << 20)), Oversized),
+        (lambda: gzip.compress(b"id,at\n1,2013-03-01\n" * 999)[:-9], Truncated),
+        (lambda: b"id,at\n1,2013-03-01\n", NotData),
+        (lambda: gzip.compress(b"id,at\n" + b"\n" * (80 << 20)), Oversized),
     ],
+    ids=["cut off", "not compressed", "bomb"],
 )
-def test_a_compressed_file_that_is_broken_or_a_bomb_is_an_error_of_its_source(tmp_path, monkeypatch, content, error):
+def test_a_compressed_file_that_is_broken_or_a_bomb_is_an_error_of_its_source(
+    tmp_path, monkeypatch, make_content, error
+):
     monkeypatch.setattr(text_stream, "_STEP_BYTES", 4 << 20)
-    (tmp_path / "all.csv.gz").write_bytes(content)
+    (tmp_path / "all.csv.gz").write_bytes(make_content())
     with pytest.raises(error, match="source files: expected CSV in"):
         source(tmp_path, streamed=True, pattern="all.csv.gz").days()
