@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 
 from gateway.ports.keys import KeyRing, read_keys
+from gateway.ports.keys_file import RELOAD_SECONDS, KeysFileWatch
 from gateway.ports.listeners import listen, with_real_host
 from gateway.ports.software import NAME
 from gateway.settings import GatewaySettings, is_loopback, parse_settings
@@ -63,11 +64,13 @@ def run(arguments: Sequence[str], forks: WarmForks) -> None:
         if settings.grpc_fd is not None or (settings.speaks_grpc and not settings.standby):
             sockets.append(stack.enter_context(_listen_for_grpc(settings)))
         binds_later = settings.speaks_grpc and len(sockets) == 2 and not is_loopback(settings.host)
-        keys = read_keys(settings if binds_later else with_real_host(settings, *sockets))
+        bound = settings if binds_later else with_real_host(settings, *sockets)
+        keys = read_keys(bound)
+        watch = None if settings.keys_file is None else KeysFileWatch(bound, settings.keys_file, keys)
         _log.info("forkserver_started", pid=forks.pid)
         uvicorn_loop = uvicorn.Config(app="", loop="auto").get_loop_factory()
         with asyncio.Runner(loop_factory=uvicorn_loop) as runner:
-            runner.run(_serve(settings, keys, forks, sockets))
+            runner.run(_serve(settings, keys, watch, forks, sockets))
 
 
 def _listen_for_grpc(settings: GatewaySettings) -> socket.socket:
@@ -86,7 +89,13 @@ def _require_grpc() -> None:
         ) from exc
 
 
-async def _serve(settings: GatewaySettings, keys: KeyRing, forks: WarmForks, sockets: list[socket.socket]) -> None:
+async def _serve(
+    settings: GatewaySettings,
+    keys: KeyRing,
+    watch: KeysFileWatch | None,
+    forks: WarmForks,
+    sockets: list[socket.socket],
+) -> None:
     """Serve on the sockets of the predict port, the operate port and, where it is on, the gRPC port."""
     from gateway.ports.operate import operate_app
     from gateway.ports.predict import PredictPort
@@ -105,6 +114,8 @@ async def _serve(settings: GatewaySettings, keys: KeyRing, forks: WarmForks, soc
     if settings.speaks_grpc and len(sockets) == 2:
         sockets.append(_listen_for_grpc(settings))  # a standby without `--grpc-fd`: the other gateway had the port
     async with gateway:
+        if watch is not None:
+            gateway.loops.start("keys_file", watch.look, RELOAD_SECONDS, "the keys that were read before stay in use")
         sys.setswitchinterval(_SWITCH_SECONDS)
         names = ("predict", "operate", "grpc")[: len(sockets)]
         _log.info("gateway_listening", **{name: each.getsockname() for name, each in zip(names, sockets, strict=True)})

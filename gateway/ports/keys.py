@@ -1,7 +1,8 @@
 """API keys for predicting, sending labels and operating. An operate key allows everything, others their own purpose.
 
-They are kept as SHA-256 digests. What a client sends is compared with every one of them, in constant time, so the time
-of an answer says nothing about how close a guess was. A key is never shown, in no log and no error.
+They are kept as SHA-256 digests, and may be given as digests (`sha256:` and 64 hexadecimal digits). What a client
+sends is compared with every one of them, in constant time, so the time of an answer says nothing about how close a
+guess was. A key is never shown, in no log and no error.
 """
 
 import hmac
@@ -17,6 +18,8 @@ from gateway.rows.refusals import BadRequest
 from gateway.settings import GatewaySettings, is_loopback
 from healing.errors import ConfigError
 
+_DIGEST_PREFIX = "sha256:"  # no key has a colon
+_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 _KEY = re.compile(r"[A-Za-z0-9._~+/=-]{16,256}")  # what a bearer token may consist of (RFC 6750)
 
 
@@ -42,10 +45,12 @@ class KeyRing:
     """Which keys open what. Without any key at all everything is open: that is for loopback."""
 
     def __init__(self, keys: Mapping[Purpose, Sequence[SecretStr]]) -> None:
-        self._digests = [
-            (sha256(_checked(key, purpose)).digest(), purpose) for purpose, some in keys.items() for key in some
-        ]
+        self._digests = [(_digest(key, purpose), purpose) for purpose, some in keys.items() for key in some]
         self.missing = tuple(purpose for purpose in Purpose if not keys.get(purpose))
+
+    def adopt(self, other: "KeyRing") -> None:
+        """Accept the keys of `other` from now on, and no others."""
+        self._digests, self.missing = other._digests, other.missing
 
     @property
     def locked(self) -> bool:
@@ -79,13 +84,20 @@ def _sent(headers: Mapping[bytes, bytes]) -> bytes | None:
     return token.strip() if scheme.lower() == b"bearer" else None
 
 
-def _checked(key: SecretStr, purpose: Purpose) -> bytes:
-    """A key's bytes. ConfigError, which never shows the key, where it is too weak or no header could carry it."""
+def _digest(key: SecretStr, purpose: Purpose) -> bytes:
+    """A key's digest. ConfigError, which never shows the key, where it is too weak or no header could carry it."""
     secret = key.get_secret_value()
+    digest = secret.removeprefix(_DIGEST_PREFIX)
+    if digest != secret:
+        if not _DIGEST.fullmatch(digest):
+            raise ConfigError(
+                f"the digest of a {purpose} key has 64 hexadecimal digits, found {len(digest)} characters"
+            )
+        return bytes.fromhex(digest)
     if not _KEY.fullmatch(secret):
         wanted = "16 to 256 letters, digits and ._~+/=-"
         raise ConfigError(f"a {purpose} key has {wanted}, found {len(secret)} characters; choose another key")
-    return secret.encode()
+    return sha256(secret.encode()).digest()
 
 
 class ForcedVersions:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from hashlib import sha256
 
 import pytest
 
@@ -68,6 +69,20 @@ def test_a_key_opens_its_own_purpose_and_an_operate_key_everything(ring, key, op
 def test_a_key_comes_as_bearer_or_in_a_header_of_its_own(ring, headers, status):
     refusal = ring.refusal(headers, Purpose.PREDICT)
     assert (refusal and refusal.status) == status
+
+
+def test_a_key_given_as_its_digest_opens_the_same(tmp_path):
+    digest = sha256(PREDICT.encode()).hexdigest()
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps({"predict": [f"sha256:{digest}"], "operate": [OPERATE]}))
+    ring = read_keys(settings("--keys-file", str(path)))
+    assert ring.refusal(headers_of(PREDICT), Purpose.PREDICT) is None
+    for sent in (digest, f"sha256:{digest}", OPERATE[:-1]):
+        assert ring.refusal(headers_of(sent), Purpose.PREDICT).status == 401
+    path.write_text(json.dumps({"predict": [f"sha256:{digest[:-1]}"]}))
+    with pytest.raises(ConfigError, match="64 hexadecimal digits, found 63 characters") as refusal:
+        read_keys(settings("--keys-file", str(path)))
+    assert digest[:-1] not in str(refusal.value)
 
 
 def test_without_any_key_everything_is_open():
@@ -181,3 +196,30 @@ def test_no_key_is_in_the_log_or_at_release(locked):
     state = gateway.operate.get("/release", headers={"x-api-key": OPERATE}).text
     shown = gateway.output.read_text() + state
     assert not [key for some in KEYS.values() for key in some if key in shown]
+
+
+@pytest.mark.timeout(300)
+def test_keys_are_replaced_without_a_restart_and_a_file_that_cannot_be_used_changes_nothing(tmp_path, keys):
+    file, new = tmp_path / "keys.json", "new-" + PREDICT
+    file.write_text(json.dumps(KEYS))
+    bootstrap(tmp_path / "releases", publish_tiny_model(tmp_path / "releases", keys))
+    with run_gateway(tmp_path / "releases", keys, tmp_path / "gateway", "--keys-file", str(file)) as gateway:
+
+        def status(key):
+            return gateway.ask(x_api_key=key).status_code
+
+        def problems():
+            reply = gateway.operate.get("/release", headers={"x-api-key": OPERATE}).json()
+            return [problem["message"] for problem in reply["problems"] if problem["subject"] == "keys_file"]
+
+        wait_until(lambda: status(PREDICT) == 200, "it serves")
+        file.write_text(json.dumps(KEYS | {"predict": [new]}))
+        wait_until(lambda: status(new) == 200, "the new key is accepted")
+        assert status(PREDICT) == 401
+        for broken in ("{", json.dumps({}), json.dumps({"predict": ["short"]})):
+            file.write_text(broken)
+            wait_until(problems, f"{broken} is reported")
+            assert (status(new), status(PREDICT), gateway.ask().status_code) == (200, 401, 401)
+            assert PREDICT not in problems()[0]
+            file.write_text(json.dumps(KEYS | {"predict": [new]}))
+            wait_until(lambda: not problems(), "the file is right again")
