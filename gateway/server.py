@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import structlog
 import uvicorn
 
+from gateway.ports.issuer_keys import IssuerKeys
 from gateway.ports.keys import KeyRing, read_keys
 from gateway.ports.keys_file import RELOAD_SECONDS, KeysFileWatch
 from gateway.ports.listeners import listen, with_real_host
 from gateway.ports.software import NAME
+from gateway.ports.tokens import TokenVerifier
 from gateway.settings import GatewaySettings, is_loopback, parse_settings
 from gateway.wire.asgi import AsgiApp
 from gateway.workers.memory import collect_rarely
@@ -65,12 +67,17 @@ def run(arguments: Sequence[str], forks: WarmForks) -> None:
             sockets.append(stack.enter_context(_listen_for_grpc(settings)))
         binds_later = settings.speaks_grpc and len(sockets) == 2 and not is_loopback(settings.host)
         bound = settings if binds_later else with_real_host(settings, *sockets)
-        keys = read_keys(bound)
-        watch = None if settings.keys_file is None else KeysFileWatch(bound, settings.keys_file, keys)
+        tokens = TokenVerifier.of(settings)
+        keys = read_keys(bound, tokens)
+        watches: list[KeysFileWatch | IssuerKeys] = []
+        if settings.keys_file is not None:
+            watches.append(KeysFileWatch(bound, settings.keys_file, keys, tokens))
+        if tokens is not None:
+            watches.append(IssuerKeys(settings, tokens))
         _log.info("forkserver_started", pid=forks.pid)
         uvicorn_loop = uvicorn.Config(app="", loop="auto").get_loop_factory()
         with asyncio.Runner(loop_factory=uvicorn_loop) as runner:
-            runner.run(_serve(settings, keys, watch, forks, sockets))
+            runner.run(_serve(settings, keys, watches, forks, sockets))
 
 
 def _listen_for_grpc(settings: GatewaySettings) -> socket.socket:
@@ -92,7 +99,7 @@ def _require_grpc() -> None:
 async def _serve(
     settings: GatewaySettings,
     keys: KeyRing,
-    watch: KeysFileWatch | None,
+    watches: Sequence[KeysFileWatch | IssuerKeys],
     forks: WarmForks,
     sockets: list[socket.socket],
 ) -> None:
@@ -114,8 +121,8 @@ async def _serve(
     if settings.speaks_grpc and len(sockets) == 2:
         sockets.append(_listen_for_grpc(settings))  # a standby without `--grpc-fd`: the other gateway had the port
     async with gateway:
-        if watch is not None:
-            gateway.loops.start("keys_file", watch.look, RELOAD_SECONDS, "the keys that were read before stay in use")
+        for watch in watches:
+            gateway.loops.start(watch.name, watch.look, RELOAD_SECONDS, "the keys that were read before stay in use")
         sys.setswitchinterval(_SWITCH_SECONDS)
         names = ("predict", "operate", "grpc")[: len(sockets)]
         _log.info("gateway_listening", **{name: each.getsockname() for name, each in zip(names, sockets, strict=True)})

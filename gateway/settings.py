@@ -85,6 +85,19 @@ class GatewaySettings(BaseSettings):
     )
     feedback_keys: Keys = Field(default=(), description="API keys for labels; as above.")
     operate_keys: Keys = Field(default=(), description="API keys for everything; as above.")
+    oidc_issuer: str | None = Field(
+        default=None,
+        description="Issuer of tokens (OpenID Connect) that are accepted beside keys; needs the extra `oidc`.",
+    )
+    oidc_audience: str | None = Field(default=None, description="What the claim `aud` of a token must name.")
+    oidc_keys: str | None = Field(
+        default=None,
+        description="File or https address with the issuer's keys (JWK set); without it from where the issuer says.",
+    )
+    oidc_scope_claim: str = Field(default="scope", description="Claim with the scopes of a token: a text or a list.")
+    oidc_scope_prefix: str = Field(
+        default="gateway:", description="Before `predict`, `feedback` and `operate` in the scopes of a token."
+    )
     allow_forced_version: bool = Field(
         default=True,
         description="Whether a request may choose the version that answers; with keys it needs an operate key.",

@@ -8,12 +8,13 @@ guess was. A key is never shown, in no log and no error.
 import hmac
 import re
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
+from gateway.ports.purpose import Purpose
+from gateway.ports.tokens import TokenVerifier
 from gateway.rows.refusals import BadRequest
 from gateway.settings import GatewaySettings, is_loopback
 from healing.errors import ConfigError
@@ -21,14 +22,6 @@ from healing.errors import ConfigError
 _DIGEST_PREFIX = "sha256:"  # no key has a colon
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 _KEY = re.compile(r"[A-Za-z0-9._~+/=-]{16,256}")  # what a bearer token may consist of (RFC 6750)
-
-
-class Purpose(StrEnum):
-    """What a key is for."""
-
-    PREDICT = "predict"
-    FEEDBACK = "feedback"
-    OPERATE = "operate"
 
 
 class KeysFile(BaseModel):
@@ -42,11 +35,12 @@ class KeysFile(BaseModel):
 
 
 class KeyRing:
-    """Which keys open what. Without any key at all everything is open: that is for loopback."""
+    """Which keys and tokens open what. Without any key and an issuer everything is open: that is for loopback."""
 
-    def __init__(self, keys: Mapping[Purpose, Sequence[SecretStr]]) -> None:
+    def __init__(self, keys: Mapping[Purpose, Sequence[SecretStr]], tokens: TokenVerifier | None = None) -> None:
         self._digests = [(_digest(key, purpose), purpose) for purpose, some in keys.items() for key in some]
-        self.missing = tuple(purpose for purpose in Purpose if not keys.get(purpose))
+        self._tokens = tokens
+        self.missing = tuple(purpose for purpose in Purpose if not keys.get(purpose)) if tokens is None else ()
 
     def adopt(self, other: "KeyRing") -> None:
         """Accept the keys of `other` from now on, and no others."""
@@ -54,13 +48,13 @@ class KeyRing:
 
     @property
     def locked(self) -> bool:
-        """Whether any key is asked for."""
-        return bool(self._digests)
+        """Whether a key or a token is asked for."""
+        return bool(self._digests) or self._tokens is not None
 
     def refusal(self, headers: Mapping[bytes, bytes], purpose: Purpose) -> BadRequest | None:
         """None where the request's key is one for this purpose or for operating; else 401 without a good key, 403 with
-        a key for something else."""
-        if not self._digests or (found := self._purposes(headers)) & {purpose, Purpose.OPERATE}:
+        a key for something else. A token counts as a key for each of its scopes."""
+        if not self.locked or (found := self._purposes(headers)) & {purpose, Purpose.OPERATE}:
             return None
         if found:
             return BadRequest(f"this key is not one to {purpose}", status=403, code="PERMISSION_DENIED")
@@ -73,7 +67,8 @@ class KeyRing:
         if sent is None:
             return set()
         digest = sha256(sent).digest()
-        return {purpose for known, purpose in self._digests if hmac.compare_digest(known, digest)}
+        found = {purpose for known, purpose in self._digests if hmac.compare_digest(known, digest)}
+        return found if found or self._tokens is None else set(self._tokens.purposes(sent))
 
 
 def _sent(headers: Mapping[bytes, bytes]) -> bytes | None:
@@ -118,20 +113,24 @@ class ForcedVersions:
             raise BadRequest(message, status=403, code="PERMISSION_DENIED") from refusal
 
 
-def read_keys(settings: GatewaySettings) -> KeyRing:
-    """The keys of the settings and of their file; ConfigError where others than this machine could ask without one."""
+def read_keys(settings: GatewaySettings, tokens: TokenVerifier | None = None) -> KeyRing:
+    """The keys of the settings and of their file, beside `tokens`.
+
+    ConfigError where others than this machine could ask without a key.
+    """
     file = KeysFile() if settings.keys_file is None else _read_file(settings.keys_file)
     ring = KeyRing(
         {
             Purpose.PREDICT: settings.predict_keys + file.predict,
             Purpose.FEEDBACK: settings.feedback_keys + file.feedback,
             Purpose.OPERATE: settings.operate_keys + file.operate,
-        }
+        },
+        tokens,
     )
     if ring.missing and not is_loopback(settings.host):
         raise ConfigError(
             f"with --host {settings.host} other machines may ask, so each purpose needs keys; found none "
-            f"to {', '.join(ring.missing)}: set --keys-file, or listen on 127.0.0.1"
+            f"to {', '.join(ring.missing)}: set --keys-file or --oidc-issuer, or listen on 127.0.0.1"
         )
     return ring
 

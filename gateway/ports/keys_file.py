@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 
 from gateway.ports.keys import KeyRing, read_keys
+from gateway.ports.tokens import TokenVerifier
 from gateway.settings import GatewaySettings
 from gateway.workers.store_calls import StoreCalls
 from healing.errors import ConfigError
@@ -19,9 +20,13 @@ _READ_SECONDS_MAX = 5.0  # of the file, whose disk may hang
 class KeysFileWatch:
     """Gives the keys of the file to a ring. A file that cannot be used changes nothing."""
 
-    def __init__(self, settings: GatewaySettings, file: Path, ring: KeyRing) -> None:
-        """`settings` are those that the keys were read with at the start."""
-        self._settings, self._file, self._ring = settings, file, ring
+    name = "keys_file"
+
+    def __init__(
+        self, settings: GatewaySettings, file: Path, ring: KeyRing, tokens: TokenVerifier | None = None
+    ) -> None:
+        """`settings` and `tokens` are those that the keys were read with at the start."""
+        self._settings, self._file, self._ring, self._tokens = settings, file, ring, tokens
         self._stamp: tuple[int, int, int] | None = None  # the first look reads the file again: it may have changed
         self._call: Callable[..., Awaitable[KeyRing | None]] = partial(StoreCalls(calls_max=1).run, _READ_SECONDS_MAX)
 
@@ -37,7 +42,7 @@ class KeysFileWatch:
         stamp = (found.st_ino, found.st_size, found.st_mtime_ns)
         if stamp == self._stamp:
             return None
-        read = read_keys(self._settings)
+        read = read_keys(self._settings, self._tokens)
         if not read.locked:
             raise ConfigError(f"expected a key in {self._file}, found none: the gateway would be open to everybody")
         self._stamp = stamp

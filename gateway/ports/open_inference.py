@@ -8,9 +8,10 @@ from typing import Any
 
 import orjson
 
-from gateway.ports.keys import ForcedVersions, Purpose
+from gateway.ports.keys import ForcedVersions
 from gateway.ports.model_catalog import ModelCatalog
 from gateway.ports.open_inference_extensions import refuse_change
+from gateway.ports.purpose import Purpose
 from gateway.ports.routes import Route
 from gateway.ports.state import GatewayState
 from gateway.rows.refusals import BadRequest

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gateway.ports.keys import Purpose
+from gateway.ports.purpose import Purpose
 from gateway.ports.software import NAME, software_version
 
 Node = dict[str, Any]

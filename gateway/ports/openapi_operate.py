@@ -1,6 +1,5 @@
 """The operate port's OpenAPI document: the status page, what serves, the log, labels, restarts."""
 
-from gateway.ports.keys import Purpose
 from gateway.ports.log_requests import DrainedBody, FeedbackBody
 from gateway.ports.openapi import (
     BOOLEAN,
@@ -21,6 +20,7 @@ from gateway.ports.openapi import (
     ref,
 )
 from gateway.ports.openapi_predict import feedback_operation
+from gateway.ports.purpose import Purpose
 from healing.release import Mode
 from healing.verdict import Outcome
 

@@ -3,7 +3,6 @@
 from functools import partial
 from typing import Any
 
-from gateway.ports.keys import Purpose
 from gateway.ports.openapi import (
     BINARY_TYPE,
     BOOLEAN,
@@ -24,6 +23,7 @@ from gateway.ports.openapi import (
     ref,
 )
 from gateway.ports.openapi_schemas import predict_schemas
+from gateway.ports.purpose import Purpose
 from gateway.ports.request_handler import TIMEOUT_MS_MAX
 
 _ANSWERED_BY = {

@@ -15,10 +15,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.log.predictions import LogStream
 from gateway.ports.docs_page import render_page
-from gateway.ports.keys import KeyRing, Purpose
+from gateway.ports.keys import KeyRing
 from gateway.ports.log_requests import take_drained, take_feedback
 from gateway.ports.metrics.page import MetricsPage
 from gateway.ports.openapi_operate import operate_document
+from gateway.ports.purpose import Purpose
 from gateway.ports.release_state import release_state
 from gateway.ports.state import GatewayState, champion_output, version_of
 from gateway.ports.status.endpoints import EVENTS_PATH, OPEN_PATHS, StatusEndpoints

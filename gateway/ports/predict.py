@@ -6,10 +6,11 @@ import orjson
 
 from gateway.ports.docs_page import render_page
 from gateway.ports.health import asks_for_json, health_document
-from gateway.ports.keys import ForcedVersions, KeyRing, Purpose
+from gateway.ports.keys import ForcedVersions, KeyRing
 from gateway.ports.log_requests import take_feedback
 from gateway.ports.open_inference import OpenInferencePort
 from gateway.ports.openapi_predict import predict_document
+from gateway.ports.purpose import Purpose
 from gateway.ports.routes import Route
 from gateway.ports.software import software_version
 from gateway.ports.state import GatewayState, champion_output

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from gateway.ports.keys import Purpose
+from gateway.ports.purpose import Purpose
 from gateway.rows.refusals import error_body
 from gateway.wire.asgi import Receive, Scope, Send
 

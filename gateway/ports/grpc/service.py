@@ -14,8 +14,9 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.message import DecodeError
 
 from gateway.ports.grpc.call import CallMessage, CallResponse, Uploads, headers_of, status_code
-from gateway.ports.keys import ForcedVersions, KeyRing, Purpose
+from gateway.ports.keys import ForcedVersions, KeyRing
 from gateway.ports.model_catalog import ModelCatalog
+from gateway.ports.purpose import Purpose
 from gateway.ports.state import GatewayState
 from gateway.rows.refusals import BadRequest
 from gateway.wire.asgi import CHALLENGE

@@ -6,7 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.ports.keys import KeyRing, Purpose
+from gateway.ports.keys import KeyRing
+from gateway.ports.purpose import Purpose
 from gateway.ports.status.render import render_page
 from gateway.ports.status.watch import PageBuilder
 

@@ -6,7 +6,8 @@ from hashlib import sha256
 
 import pytest
 
-from gateway.ports.keys import KeyRing, Purpose, read_keys
+from gateway.ports.keys import KeyRing, read_keys
+from gateway.ports.purpose import Purpose
 from gateway.settings import parse_settings
 from healing.errors import ConfigError
 from tests.gateway.running import gateway_command, run_gateway, wait_until
