@@ -122,7 +122,8 @@ async def _serve(
         sockets.append(_listen_for_grpc(settings))  # a standby without `--grpc-fd`: the other gateway had the port
     async with gateway:
         for watch in watches:
-            gateway.loops.start(watch.name, watch.look, RELOAD_SECONDS, "the keys that were read before stay in use")
+            lost = "the keys that were read before stay in use"
+            gateway.loops.start(watch.name, watch.look, RELOAD_SECONDS, lost, watch.failures_tolerated)
         sys.setswitchinterval(_SWITCH_SECONDS)
         names = ("predict", "operate", "grpc")[: len(sockets)]
         _log.info("gateway_listening", **{name: each.getsockname() for name, each in zip(names, sockets, strict=True)})

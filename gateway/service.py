@@ -194,7 +194,7 @@ class Gateway:
         start("abort-writer", self._abort.write, 0.0, "an aborted challenger stays in the release log")
         start("shadow", self._score_shadow, GATHER_SECONDS, "a shadow scores nothing")
         if self.tls is not None:
-            start("tls", self.tls.look, RELOAD_SECONDS, "the certificate that was loaded before stays in use")
+            start("tls", self.tls.look, RELOAD_SECONDS, "the certificate that was loaded before stays in use", 2)
         if settings.events_url is not None:
             start("events", self.events.send_next, 0.0, "Prefect gets no events, and repairs begin later")
         start("model-audit", self._audit.look, settings.model_audit_seconds, "published models are not checked")

@@ -31,6 +31,7 @@ class IssuerKeys:
     """Gives the issuer's keys to a verifier: from a file, from an address, or from where the issuer says they are."""
 
     name = "issuer_keys"
+    failures_tolerated = 15  # looks, so that one read in between has failed again
 
     def __init__(self, settings: GatewaySettings, verifier: TokenVerifier) -> None:
         self._place, self._verifier = settings.oidc_keys, verifier

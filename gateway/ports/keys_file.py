@@ -21,6 +21,7 @@ class KeysFileWatch:
     """Gives the keys of the file to a ring. A file that cannot be used changes nothing."""
 
     name = "keys_file"
+    failures_tolerated = 2  # a file may be written in two steps
 
     def __init__(
         self, settings: GatewaySettings, file: Path, ring: KeyRing, tokens: TokenVerifier | None = None

@@ -22,6 +22,7 @@ class LoopState:
     name: str
     runs: int = 0
     failures: int = 0
+    in_row: int = 0  # failures since the last step that went well
     error: str = ""
     finished_at: float = 0.0  # monotonic seconds
 
@@ -38,11 +39,16 @@ class BackgroundLoops:
         self._problems = problems
         self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self, name: str, step: Step, period_seconds: float | Callable[[], float], lost: str) -> None:
-        """Run `step` every `period_seconds`; `lost` describes what is missing while it fails."""
+    def start(
+        self, name: str, step: Step, period_seconds: float | Callable[[], float], lost: str, tolerated: int = 0
+    ) -> None:
+        """Run `step` every `period_seconds`; `lost` describes what is missing while it fails.
+
+        `tolerated` failures in a row are no problem yet: a file that is written step by step is broken for a moment.
+        """
         state = LoopState(name, finished_at=time.monotonic())
         self.states.append(state)
-        self._tasks.append(asyncio.create_task(self._run(state, step, period_seconds, lost), name=name))
+        self._tasks.append(asyncio.create_task(self._run(state, step, period_seconds, lost, tolerated), name=name))
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -50,27 +56,32 @@ class BackgroundLoops:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _run(self, state: LoopState, step: Step, period_seconds: float | Callable[[], float], lost: str) -> None:
+    async def _run(
+        self, state: LoopState, step: Step, period_seconds: float | Callable[[], float], lost: str, tolerated: int
+    ) -> None:
         while True:
             try:
                 await step()
             except Exception as exc:  # noqa: BLE001  a loop that ends for good is what this is here to prevent
-                self._failed(state, exc, lost)
+                self._failed(state, exc, lost, tolerated)
             else:
                 self._succeeded(state)
             seconds = period_seconds() if callable(period_seconds) else period_seconds
             await asyncio.sleep(max(seconds, _AFTER_ERROR_SECONDS) if state.error else seconds)
 
-    def _failed(self, state: LoopState, error: Exception, lost: str) -> None:
+    def _failed(self, state: LoopState, error: Exception, lost: str, tolerated: int) -> None:
         state.failures += 1
+        state.in_row += 1
         if not state.error:
             _log.error("loop_failed", loop=state.name, exc_info=error)
         state.error = repr(error)
         state.finished_at = time.monotonic()
-        self._problems.begin(Cause.UNKNOWN, state.name, f"{lost}: {error!r}")
+        if state.in_row > tolerated:
+            self._problems.begin(Cause.UNKNOWN, state.name, f"{lost}: {error!r}")
 
     def _succeeded(self, state: LoopState) -> None:
         state.runs += 1
+        state.in_row = 0
         state.finished_at = time.monotonic()
         if state.error:
             state.error = ""

@@ -31,6 +31,22 @@ async def test_a_step_that_fails_is_run_again_counted_and_a_problem_until_it_goe
     await loops.stop()
 
 
+async def test_tolerated_failures_in_a_row_are_no_problem():
+    """A certificate and its key are replaced one after the other: that moment opened an incident."""
+    problems, outcomes = ProblemBoard(), iter([1, 1, 0, 1, 1, 0, *[1] * 1000])
+    loops, seen = BackgroundLoops(problems), []
+
+    async def step():
+        seen.append(problems.has(Cause.UNKNOWN, "tls"))
+        if next(outcomes):
+            raise OSError("the key is not that of the certificate")
+
+    loops.start("tls", step, 0.0, "the certificate of before stays in use", tolerated=2)
+    await until(lambda: len(seen) > 9)
+    assert seen[:10] == [False] * 9 + [True]
+    await loops.stop()
+
+
 async def test_a_stopped_loop_runs_no_more():
     loops = BackgroundLoops(ProblemBoard())
 
