@@ -59,28 +59,30 @@ class Detection:
         if self._silent or self._refused or self.settings.addresses().operate is None:
             return False
         state = self.read_gateway()
-        return state is None or _problems_of(state) != self._reported
+        return not self._refused and (state is None or _problems_of(state) != self._reported)
 
     def read_gateway(self) -> GatewayReport | None:
-        """The gateway's state; None if it does not answer, or has not been silent for long enough to say so."""
+        """The gateway's state; None if it does not answer, or refuses the control plane's key."""
         operate = self.settings.addresses().operate
         if operate is None:
             return None
+        self._refused = False
         try:
-            return _read(operate)
+            return read_gateway_once(operate)
         except GatewayRefused:
-            return None
+            self._refused = True  # it is not silent; the probe of its key reports the refusal
+        except GatewayUnavailable as exc:
+            log.warning("gateway_unavailable", cause=str(exc))
+        return None
 
     def _look(self) -> list[Evidence]:
         operate = self.settings.addresses().operate
         if operate is None:
             return []
-        try:
-            state = _read(operate)
-        except GatewayRefused:
-            self._silent, self._refused = 0, True  # it answers; the probe of its key reports the refusal
+        state = self.read_gateway()
+        if self._refused:
+            self._silent = 0
             return []
-        self._refused = False
         if state is not None:
             self._silent, self._reported = 0, _problems_of(state)
         elif self._silent == 0:
@@ -96,17 +98,6 @@ class Detection:
             return []
         summary = f"no answer from {operate}"
         return [Evidence(self.pipeline, Cause.GATEWAY_DOWN, "gateway", OBSERVER, datetime.now(UTC), summary)]
-
-
-def _read(operate: str) -> GatewayReport | None:
-    """The gateway's state; None if it does not answer, GatewayRefused if it refuses the key."""
-    try:
-        return read_gateway_once(operate)
-    except GatewayRefused:
-        raise
-    except GatewayUnavailable as exc:
-        log.warning("gateway_unavailable", cause=str(exc))
-        return None
 
 
 def _problems_of(state: GatewayReport) -> frozenset[ProblemKey]:

@@ -35,10 +35,10 @@ def repeat_interrupted_retrain(settings: Settings, config: Pipeline, runner: Flo
 
     The repetition has the same days, so it continues with what was registered and published. A run that was killed
     during the trial of its candidate is not repeated: another controller brings the trial to its end, which is then
-    recorded as the end of the retrain. Left alone are retrains
-    of an incident, whose attempt is repeated by policy, dry runs, runs that a person cancelled, and retrains that were
-    started without a deployment, which a person watches. Nothing is repeated while an outage is open or the pipeline is
-    paused. If Prefect does not answer, the repetition waits for the next call.
+    recorded as the end of the retrain. Left alone are retrains of an incident, whose attempt is repeated by policy,
+    dry runs, runs that a person cancelled, and retrains that were started without a deployment, which a person
+    watches. Nothing is repeated while an outage is open or the pipeline is paused. If Prefect does not answer, the
+    repetition waits for the next call.
     """
     if not runner.detached:
         return

@@ -88,7 +88,7 @@ def _workers(gateway: RunningGateway) -> set[int]:
 
 def _forkserver(gateway: RunningGateway) -> int:
     started = [line for line in gateway.output.read_text().splitlines() if "forkserver_started" in line]
-    return int(started[-1].partition("pid=")[2])
+    return int(json.loads(started[-1])["pid"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGSTOP], ids=lambda n: n.name)

@@ -108,6 +108,9 @@ def test_a_terminal_gets_columns_and_json_only_where_it_is_asked_for(monkeypatch
 
 def test_lines_of_libraries_have_the_same_form(stream, monkeypatch):
     monkeypatch.setattr(logging.getLogger(), "handlers", [])  # those of pytest
+    for name in ("uvicorn", "uvicorn.error"):  # another test may have started a server in this process
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
     configure_service_log(LogLevel.INFO, LogFormat.JSON, service="gateway")
     configure_service_log(LogLevel.INFO, LogFormat.JSON, service="gateway")
     logging.getLogger("uvicorn.error").warning("odd %s", "thing")
