@@ -192,12 +192,12 @@ def test_a_killed_experiment_is_aborted_and_its_fault_undone(tmp_path):
 
 
 def _kill_experiment_mid_fault(home):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         for path in home.glob("drills/*/*/leases/*.lease.json"):
-            [lease] = read_all(path.parent)
-            if lease.fault.active():
-                os.kill(lease.holder.pid, signal.SIGKILL)
+            first, *_ = read_all(path.parent)  # a busy machine may see the lease of the second fault at once
+            if first.fault.active():
+                os.kill(first.holder.pid, signal.SIGKILL)
                 return
         time.sleep(0.02)
 
