@@ -12,7 +12,7 @@ from cli.interruption import end_when_interrupted
 from cli.options import settings_of
 from cli.stack.home import check_home, is_up
 from cli.stack.temporary_prefect import TemporaryPrefect
-from releases.service_output import log_without_locals
+from observability.service_output import log_without_locals
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import Settings
 

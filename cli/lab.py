@@ -28,7 +28,7 @@ def up(
     stopping = stop_at_signals()
     from cli.stack.run import run
     from cli.stack.staging import Staging
-    from releases.service_output import keep_running_without_output
+    from observability.service_output import keep_running_without_output
 
     keep_running_without_output()
     settings = settings_of(home)

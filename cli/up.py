@@ -22,7 +22,7 @@ def up(
     """Start Prefect, a worker, the deployments, the feed and the gateway; end them all at Ctrl-C."""
     stopping = stop_at_signals()
     from cli.stack.run import run
-    from releases.service_output import keep_running_without_output
+    from observability.service_output import keep_running_without_output
 
     keep_running_without_output()
     settings = settings_of(home)

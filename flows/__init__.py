@@ -1,6 +1,6 @@
 """The Prefect flows, one per file."""
 
-from releases.service_output import log_without_locals
+from observability.service_output import log_without_locals
 from tasks.runtime.telemetry import opt_out
 
 opt_out()

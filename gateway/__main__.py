@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from gateway.workers.launch import start_fork_server
-from releases.service_output import keep_running_without_output
+from observability.service_output import keep_running_without_output
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -22,7 +22,7 @@ from gateway.wire.asgi import AsgiApp
 from gateway.workers.memory import collect_rarely
 from gateway.workers.warm import WarmForks
 from healing.errors import ConfigError
-from releases.service_log import configure_service_log
+from observability.service_log import configure_service_log
 
 if TYPE_CHECKING:
     from gateway.ports.predict import PredictPort

@@ -19,7 +19,6 @@ from gateway.log.predictions import LogLimits
 from gateway.log.redaction import LogRules, read_redaction
 from gateway.ports.hangups import WATCH_AFTER_SECONDS
 from gateway.ports.request_handler import RequestHandler
-from gateway.ports.request_parts import RequestParts
 from gateway.ports.software import software_version
 from gateway.ports.status.traffic import SAMPLE_SECONDS, TrafficHistory
 from gateway.ports.tls import RELOAD_SECONDS, ServerTls
@@ -27,6 +26,7 @@ from gateway.reporting.events import EventSender
 from gateway.reporting.loops import BackgroundLoops, LoopState
 from gateway.reporting.problems import GatewayProblem, ProblemBoard
 from gateway.reporting.request_tracer import RequestTracer
+from gateway.request_parts import RequestParts
 from gateway.routing.active_release import ActiveRelease
 from gateway.routing.canary_abort import CanaryAbort
 from gateway.routing.current_trial import CurrentTrial
@@ -45,8 +45,8 @@ from healing.errors import StoreUnavailable
 from healing.incident import Cause
 from healing.release import Mode, Release
 from healing.trial_rules import TrialCheck
+from observability.span_export import SpanExport
 from releases.log import ReleaseLog
-from releases.tracing.span_export import SpanExport
 from releases.trusted_log import TrustedLog
 
 _log = structlog.get_logger(__name__)

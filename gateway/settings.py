@@ -10,9 +10,9 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_settings import BaseSettings, CliImplicitFlag, NoDecode, SettingsConfigDict
 
 from healing.errors import ConfigError
+from observability.service_log import LogFormat, LogLevel
+from observability.span_export import traces_address
 from releases.release_root import ReleaseRoot, root_at
-from releases.service_log import LogFormat, LogLevel
-from releases.tracing.span_export import traces_address
 from releases.trusted_log import Signatures
 
 

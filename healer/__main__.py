@@ -6,8 +6,8 @@ import threading
 
 from healer.status_writer import StatusWriter
 from healer.watchdog import Watchdog
-from releases.service_log import configure_service_log
-from releases.service_output import keep_running_without_output
+from observability.service_log import configure_service_log
+from observability.service_output import keep_running_without_output
 from tasks.config.pipeline import load_pipeline
 from tasks.config.settings import load_settings
 from tasks.runtime.traces import flush_traces

@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 class Collector(ThreadingHTTPServer):
     """Keeps the spans that it was sent. `behaviour` is `take`, `hang`, `slow`, `garbage`, `close` or a status.
 
-    A hang ends when the collector is told to `take` again.
+    A hang ends when the test switches the collector to `take`.
     """
 
     daemon_threads = True

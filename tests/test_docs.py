@@ -77,7 +77,8 @@ def test_every_event_of_ingestion_is_documented():
 def test_every_file_and_folder_that_the_architecture_names_exists():
     page = text("architecture.md")
     named = re.findall(
-        r"`((?:benchmarks|chaos|cli|docs|flows|gateway|healer|healing|pipelines|releases|tasks)/[\w./]*)`", page
+        r"`((?:benchmarks|chaos|cli|docs|flows|gateway|healer|healing|observability|pipelines|releases|tasks)/[\w./]*)`",
+        page,
     )
     assert len(named) > 30
     assert [path for path in named if not (PROJECT / path).exists()] == []

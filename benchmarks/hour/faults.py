@@ -1,4 +1,4 @@
-"""The faults of the hour by name, and their order, which the seed determines."""
+"""The faults by name, and their order by seed."""
 
 import random
 from collections.abc import Callable, Iterator, Mapping

@@ -145,8 +145,10 @@ class CatalogueDrill(_Part):
     def _is_complete(self) -> Self:
         if self.indicator is Indicator.REQUESTS and self.load is None:
             raise ValueError("expected `load` in a drill whose indicator is requests, found none")
-        if (self.flow is None) is (self.indicator is Indicator.FLOW) and self.indicator is not Indicator.BATCH:
-            raise ValueError("expected `flow` in a drill whose indicator is flow, and in no other but one of a batch")
+        if self.flow is None and self.indicator is Indicator.FLOW:
+            raise ValueError("expected `flow` in a drill whose indicator is flow, found none")
+        if self.flow is not None and self.indicator not in (Indicator.FLOW, Indicator.BATCH):
+            raise ValueError(f"expected no `flow` in a drill whose indicator is {self.indicator}, found {self.flow}")
         if self.flow is not None and (self.load is None or not self.faults):
             raise ValueError("expected `load` and faults beside `flow`")
         if self.indicator is Indicator.BATCH and self.due_day is None:

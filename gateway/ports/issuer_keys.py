@@ -1,4 +1,4 @@
-"""Reads the public keys of an OpenID Connect issuer, again and again, beside the requests.
+"""Reads the public keys of an OpenID Connect issuer, again and again, in a thread beside the requests.
 
 No request waits for the issuer. While it is away, the keys that were read before stay in use, and a gateway that has
 none yet refuses every token.
@@ -49,7 +49,7 @@ class IssuerKeys:
             return
         self._read_at = time.monotonic()
         try:
-            count = self._verifier.adopt(await self._read())
+            count = self._verifier.adopt(await self._call(self._read))
         except Exception as exc:
             self._failure = StoreUnavailable(f"expected the keys of {self._verifier.rules.issuer}, found {exc!r}")
             raise self._failure from exc
@@ -62,19 +62,20 @@ class IssuerKeys:
         is_urgent = self._verifier.wants_keys or self._failure is not None
         return time.monotonic() - self._read_at >= (_MISSING_SECONDS if is_urgent else _REFRESH_SECONDS)
 
-    async def _read(self) -> bytes:
+    def _read(self) -> bytes:
+        """The JWK set; takes as long as its disk, or the issuer, needs."""
         if self._place is not None and "://" not in self._place:
-            return await self._call(Path(self._place).read_bytes)
+            return Path(self._place).read_bytes()
         if self._place is not None:
-            return await _get(self._place)
+            return _get(self._place)
         import orjson
 
-        found: Any = orjson.loads(await _get(f"{self._verifier.rules.issuer.rstrip('/')}{DISCOVERY}"))
+        found: Any = orjson.loads(_get(f"{self._verifier.rules.issuer.rstrip('/')}{DISCOVERY}"))
         address = found.get("jwks_uri") if isinstance(found, dict) else None
         if not isinstance(address, str) or found.get("issuer") != self._verifier.rules.issuer:
             raise ConfigError("expected `jwks_uri` and the same `issuer` in the issuer's configuration, found others")
         _demand_https(address)
-        return await _get(address)
+        return _get(address)
 
 
 def _demand_https(address: str) -> None:
@@ -92,23 +93,20 @@ def _is_local(host: str) -> bool:
         return False
 
 
-async def _get(address: str) -> bytes:
+def _get(address: str) -> bytes:
     """The body; no redirect is followed, and neither a slow nor a large answer is waited for."""
-    import asyncio
-
     import httpx
 
+    host, deadline, body = urlsplit(address).hostname, time.monotonic() + _READ_SECONDS_MAX, b""
     trusted = ssl.create_default_context()  # SSL_CERT_FILE names another authority
-    body = b""
-    async with (
-        asyncio.timeout(_READ_SECONDS_MAX),
-        httpx.AsyncClient(timeout=_READ_SECONDS_MAX, trust_env=False, verify=trusted) as client,
+    with (
+        httpx.Client(timeout=_READ_SECONDS_MAX, trust_env=False, verify=trusted) as client,
         client.stream("GET", address) as response,
     ):
         if response.status_code != httpx.codes.OK:
-            raise ConfigError(f"expected status 200 from {urlsplit(address).hostname}, found {response.status_code}")
-        async for part in response.aiter_bytes():
+            raise ConfigError(f"expected status 200 from {host}, found {response.status_code}")
+        for part in response.iter_bytes():
             body += part
-            if len(body) > _BYTES_MAX:
-                raise ConfigError(f"expected at most {_BYTES_MAX} bytes from {urlsplit(address).hostname}")
+            if len(body) > _BYTES_MAX or time.monotonic() > deadline:
+                raise ConfigError(f"expected at most {_BYTES_MAX} bytes within {_READ_SECONDS_MAX:g} s from {host}")
     return body

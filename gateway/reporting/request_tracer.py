@@ -6,9 +6,9 @@ Traced are the requests whose client says so in `traceparent`, and a share of th
 from collections.abc import Iterable, Mapping
 
 from gateway.reporting.histogram import Histogram
-from releases.tracing.span import AttributeValue, Span, SpanKind
-from releases.tracing.span_export import SpanExport
-from releases.tracing.trace_context import (
+from observability.span import AttributeValue, Span, SpanKind
+from observability.span_export import SpanExport
+from observability.trace_context import (
     TraceContext,
     is_sampled,
     new_span_id,

@@ -12,7 +12,7 @@ from gateway.batching.limits import BatchLimits, RouterCost
 from gateway.batching.outcomes import Outcome
 from gateway.batching.request_queue import Piece
 from gateway.rows.table import Row
-from releases.tracing.span import Span, current_span
+from observability.span import Span, current_span
 
 
 class TracedBatcher(Batcher):

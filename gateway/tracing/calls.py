@@ -6,7 +6,7 @@ import grpc
 
 from gateway.reporting.request_tracer import RequestTracer
 from gateway.wire.grpc_messages import SERVICE
-from releases.tracing.span import current_span
+from observability.span import current_span
 
 _METHOD = "ModelInfer"
 _OF_THE_CLIENT = frozenset({"INVALID_ARGUMENT", "NOT_FOUND", "PERMISSION_DENIED", "UNAUTHENTICATED", "CANCELLED"})

@@ -9,7 +9,7 @@ from gateway.routing.ladder import Ladder
 from gateway.routing.request import PredictRequest, PredictResponse, Rung
 from gateway.rows.table import Row
 from healing.release import Mode
-from releases.tracing.span import AttributeValue, Span, current_span
+from observability.span import AttributeValue, Span, current_span
 
 EVALUATION = "feature_flag.evaluation"
 _PROVIDER = "mlops-autopilot"

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Sequence
 
 from gateway.log.predictions import LogRow, PredictionLog
-from gateway.ports.request_parts import RequestParts
+from gateway.request_parts import RequestParts
 from gateway.tracing.batcher import TracedBatcher
 from gateway.tracing.ladder import TracedLadder
-from releases.tracing.span import current_span
+from observability.span import current_span
 
 
 class TracedLog(PredictionLog):

@@ -7,7 +7,7 @@ from typing import Any
 from gateway.ports.predict import PredictPort
 from gateway.reporting.request_tracer import RequestTracer
 from gateway.wire.asgi import Header, HeaderBlock, Message, Receive, Scope, Send
-from releases.tracing.span import Span
+from observability.span import Span
 
 _PATH_CHARACTERS_MAX = 200
 

@@ -22,7 +22,7 @@ from typing import Any
 import structlog
 
 from healing.errors import StoreUnavailable, UsageError
-from releases.service_output import log_without_locals
+from observability.service_output import log_without_locals
 from tasks.backtest.fit_store import FitStore
 from tasks.backtest.fits import FitKey, FitKind, scoring_loss
 from tasks.backtest.grid import CARA, PRICED_RUNS, RANDOM, Grid

@@ -11,9 +11,9 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from healing.errors import ConfigError
+from observability.service_log import LogFormat, LogLevel
+from observability.span_export import traces_address
 from releases.release_root import ReleaseRoot, checked_address, directory_of, is_object_address, root_at
-from releases.service_log import LogFormat, LogLevel
-from releases.tracing.span_export import traces_address
 from releases.trusted_log import Signatures
 from tasks.config.addresses import ADDRESSES_FILE, Addresses, read_addresses
 

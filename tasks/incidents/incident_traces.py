@@ -4,8 +4,8 @@ import time
 from datetime import UTC, datetime
 
 from healing.incident import Attempt, AttemptOutcome, Incident, Status
-from releases.tracing.span import Span
-from releases.tracing.trace_context import TraceContext, new_span_id
+from observability.span import Span
+from observability.trace_context import TraceContext, new_span_id
 from tasks.config.settings import Settings
 from tasks.runtime.traces import attempt_context, incident_context, traces_of
 

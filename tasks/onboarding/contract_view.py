@@ -13,7 +13,7 @@ _VALUES_SHOWN = 12
 
 @dataclass(frozen=True, slots=True)
 class SuiteCheck:
-    """One expectation in words, with its severity."""
+    """The text of one expectation, and its severity."""
 
     text: str
     severity: str

@@ -21,10 +21,10 @@ from typing import Any, ParamSpec, TypeVar
 
 import structlog
 
-from releases.service_log import configure_log
-from releases.tracing.span import AttributeValue, Span, current_span
-from releases.tracing.span_export import SpanExport
-from releases.tracing.trace_context import (
+from observability.service_log import configure_log
+from observability.span import AttributeValue, Span, current_span
+from observability.span_export import SpanExport
+from observability.trace_context import (
     TraceContext,
     new_span_id,
     new_trace_id,

@@ -4,7 +4,7 @@ import pytest
 from prefect.settings import temporary_settings
 
 from healing.incident import Status
-from releases.tracing.trace_context import trace_id_of
+from observability.trace_context import trace_id_of
 from tasks.runtime import traces
 from tasks.runtime.traces import attempt_context, incident_context
 from tests.collector import collecting, values

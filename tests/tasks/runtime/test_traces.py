@@ -8,8 +8,8 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from releases.tracing.span import current_span
-from releases.tracing.trace_context import TraceContext, new_span_id, new_trace_id
+from observability.span import current_span
+from observability.trace_context import TraceContext, new_span_id, new_trace_id
 from tasks.config.settings import Settings
 from tasks.runtime import traces
 from tasks.runtime.local_runs import start_local_run

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from healing.errors import ConfigError
-from releases.tracing.span import Span
+from observability.span import Span
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -165,7 +165,7 @@ def _readable(span: Span, resource: Mapping[str, str]) -> "ReadableSpan":
     from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
     from opentelemetry.trace.span import TraceState
 
-    from releases.tracing.trace_context import TraceContext
+    from observability.trace_context import TraceContext
 
     def context_of(context: TraceContext, *, remote: bool = False) -> SpanContext:
         state = TraceState.from_header([context.state]) if context.state else None

@@ -8,9 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from healing.errors import ConfigError
-from releases.tracing.span import Span, SpanKind, current_span
-from releases.tracing.span_export import WAITING_MAX, SpanExport, traces_address
-from releases.tracing.trace_context import TraceContext, new_span_id, new_trace_id
+from observability.span import Span, SpanKind, current_span
+from observability.span_export import WAITING_MAX, SpanExport, traces_address
+from observability.trace_context import TraceContext, new_span_id, new_trace_id
 from tests.collector import collecting, values
 
 RESOURCE = {"service.name": "test"}
@@ -149,6 +149,6 @@ def test_a_password_in_the_address_is_not_logged():
 
 
 def test_the_module_loads_nothing_of_opentelemetry():
-    code = "import sys, releases.tracing.span_export; print([n for n in sys.modules if n.startswith('opentelemetry')])"
+    code = "import sys, observability.span_export; print([n for n in sys.modules if n.startswith('opentelemetry')])"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert loaded.stdout.strip() == "[]"

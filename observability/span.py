@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
 
-from releases.tracing.trace_context import TraceContext, new_span_id
+from observability.trace_context import TraceContext, new_span_id
 
 AttributeValue = str | bool | int | float
 _ERROR_CHARACTERS_MAX = 500

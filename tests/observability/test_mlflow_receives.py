@@ -8,9 +8,9 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from releases.tracing.span import Span, SpanKind
-from releases.tracing.span_export import SpanExport
-from releases.tracing.trace_context import TraceContext, new_span_id, new_trace_id
+from observability.span import Span, SpanKind
+from observability.span_export import SpanExport
+from observability.trace_context import TraceContext, new_span_id, new_trace_id
 
 WAIT_SECONDS = 120.0
 

@@ -16,7 +16,7 @@ import orjson
 import structlog
 from structlog.typing import Processor
 
-from releases.tracing.span import current_span
+from observability.span import current_span
 
 _FIRST = ("timestamp", "level", "event")
 _SECRET = re.compile(r"password|passwd|secret|authorization|api_?key|credential|cookie", re.IGNORECASE)

@@ -8,9 +8,9 @@ import sys
 import pytest
 import structlog
 
-from releases.service_log import LogFormat, LogLevel, configure_log, configure_service_log
-from releases.tracing.span import Span
-from releases.tracing.trace_context import TraceContext
+from observability.service_log import LogFormat, LogLevel, configure_log, configure_service_log
+from observability.span import Span
+from observability.trace_context import TraceContext
 
 
 class Terminal(io.StringIO):

@@ -9,7 +9,7 @@ import pytest
 CODE = """
 import sys, pathlib
 import structlog
-from releases.service_output import keep_running_without_output
+from observability.service_output import keep_running_without_output
 if sys.argv[2] == "protected":
     keep_running_without_output()
 structlog.get_logger().warning("a line")
@@ -31,7 +31,7 @@ def test_a_full_disk_under_its_log_ends_only_a_process_without_protection(tmp_pa
 
 FAILING = """
 import structlog
-from releases.service_output import log_without_locals
+from observability.service_output import log_without_locals
 
 def fail(password):
     raise ValueError("a reason")

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.sampling import Decision, TraceIdRatioBased
 from opentelemetry.trace import get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from releases.tracing.trace_context import (
+from observability.trace_context import (
     TraceContext,
     is_sampled,
     new_span_id,
