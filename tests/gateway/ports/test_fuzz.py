@@ -54,6 +54,15 @@ async def _status(reader: asyncio.StreamReader) -> int:
     return int(head.split(maxsplit=2)[1])
 
 
+async def _final_status(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Broken) -> int:
+    """The status; labels that a busy machine's disk did not take within half a second are sent again, as 503 says."""
+    while True:
+        writer.write(request.wire())
+        status = await _status(reader)
+        if (status, request.path) != (503, "/feedback"):
+            return status
+
+
 async def _keep_sending(port: int, seed: int, outcome: Outcome, enough: int) -> None:
     """One connection; a server that closes it, or keeps quiet, fails the test."""
     generator = random.Random(seed)
@@ -61,10 +70,9 @@ async def _keep_sending(port: int, seed: int, outcome: Outcome, enough: int) -> 
     try:
         while outcome.malformed < enough and not outcome.wrong:
             request = broken_request(generator)
-            writer.write(request.wire())
             try:
                 async with asyncio.timeout(ANSWER_SECONDS_MAX):
-                    outcome.add(await _status(reader), request)
+                    outcome.add(await _final_status(reader, writer, request), request)
             except (TimeoutError, asyncio.IncompleteReadError, ConnectionError) as exc:
                 raise AssertionError(f"no answer to {request}: {exc!r}") from exc
     finally:
@@ -96,7 +104,7 @@ def check(gateway: RunningGateway, count: int) -> None:
     assert router.memory_info().rss - before < GROWTH_BYTES_MAX
     # A null is valid, and the tiny model raises on it: a few in a row open its breaker for a moment.
     wait_until(lambda: gateway.ask().headers["x-rung"] == "champion", "the champion answers")
-    assert gateway.problems() == set()
+    wait_until(lambda: gateway.problems() == set(), "nothing is wrong")
 
 
 @pytest.mark.timeout(300)
